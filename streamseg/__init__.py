@@ -1,0 +1,1 @@
+"""streamseg: instance segmentation of video, in real time."""

@@ -1,0 +1,166 @@
+"""Every error that streamseg raises on purpose, and the exit code each one gives.
+
+    StreamsegError                1
+    ├── ConfigError               3   a pipeline file, a recipe or an option holds a bad value
+    ├── SourceError               4   what we read
+    │   ├── SourceNotFound        5   no such file, device or address
+    │   ├── Unreadable            6   it is there, but is not (or no longer) a video we can decode
+    │   ├── NoVideo               7   it opens, but holds no picture
+    │   ├── TooLarge              8   its pictures are larger than the limit
+    │   └── SourceLost            9   a live source went away and did not come back
+    ├── OutputError              10   what we write
+    │   ├── OutputExists         11   the output is there and --overwrite was not given
+    │   └── OutputIsInput        12   the output would overwrite the source
+    ├── ModelError               13   the model file is missing, foreign, tampered with or not our graph
+    ├── EngineError              14   the engine failed to load or run the model
+    │   └── EngineUnavailable    15   that engine cannot run on this machine
+    ├── BadOutput                16   the network keeps answering nonsense (NaN, infinite boxes)
+    ├── MissingExtra             17   an optional part is not installed; says which extra to install
+    └── StageError               18   a stage failed in a way nobody foresaw; names the stage
+
+2 is a usage error (unknown option), 130 an interrupt and 143 a termination, as shells expect.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = [
+    "BadOutput",
+    "ConfigError",
+    "EngineError",
+    "EngineUnavailable",
+    "MissingExtra",
+    "ModelError",
+    "NoVideo",
+    "OutputError",
+    "OutputExists",
+    "OutputIsInput",
+    "SourceError",
+    "SourceLost",
+    "SourceNotFound",
+    "StageError",
+    "StreamsegError",
+    "TooLarge",
+    "Unreadable",
+    "scrub",
+]
+
+_USERINFO = re.compile(r"(?P<scheme>\b[a-zA-Z][a-zA-Z0-9+.-]*://)[^\s/@'\"]*@")
+
+
+def scrub(text: str) -> str:
+    """Replace `user:password@` in every URL within `text` by `***@`."""
+    return _USERINFO.sub(r"\g<scheme>***@", text)
+
+
+class StreamsegError(Exception):
+    """Base of all errors; the message is one a user can act on, free of credentials."""
+
+    exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(scrub(message))
+
+
+class ConfigError(StreamsegError):
+    """A pipeline file, a recipe or an option holds a bad value."""
+
+    exit_code = 3
+
+
+class SourceError(StreamsegError):
+    """The source cannot be read."""
+
+    exit_code = 4
+
+
+class SourceNotFound(SourceError):
+    """No such file, device or address."""
+
+    exit_code = 5
+
+
+class Unreadable(SourceError):
+    """The source exists, but its bytes are not (or stop being) a video that can be decoded."""
+
+    exit_code = 6
+
+
+class NoVideo(SourceError):
+    """The source opens, but holds no picture."""
+
+    exit_code = 7
+
+
+class TooLarge(SourceError):
+    """The source's pictures are larger than the limit; nothing was decoded."""
+
+    exit_code = 8
+
+
+class SourceLost(SourceError):
+    """A live source went away and did not come back in time."""
+
+    exit_code = 9
+
+
+class OutputError(StreamsegError):
+    """The output cannot be written; what was written so far is kept."""
+
+    exit_code = 10
+
+
+class OutputExists(OutputError):
+    """The output is already there and overwriting was not asked for."""
+
+    exit_code = 11
+
+
+class OutputIsInput(OutputError):
+    """The output is the same file as the source."""
+
+    exit_code = 12
+
+
+class ModelError(StreamsegError):
+    """The model file is missing, foreign, tampered with or not a streamseg graph."""
+
+    exit_code = 13
+
+
+class EngineError(StreamsegError):
+    """The engine failed to load or to run the model."""
+
+    exit_code = 14
+
+
+class EngineUnavailable(EngineError):
+    """The engine asked for cannot run on this machine."""
+
+    exit_code = 15
+
+
+class BadOutput(StreamsegError):
+    """The network keeps answering nonsense (NaN, infinite or absurd boxes)."""
+
+    exit_code = 16
+
+
+class MissingExtra(StreamsegError):
+    """An optional part is not installed."""
+
+    exit_code = 17
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} is not installed; run: pip install 'streamseg[{extra}]'")
+
+
+class StageError(StreamsegError):
+    """A stage failed in a way nobody foresaw; the cause is chained."""
+
+    exit_code = 18
+
+    def __init__(self, stage: str, cause: BaseException) -> None:
+        super().__init__(f"the {stage} stage failed: {type(cause).__name__}: {cause}")
+        self.stage = stage

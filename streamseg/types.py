@@ -1,0 +1,178 @@
+"""The nouns that flow through the pipeline: Frame, Instances, Result, and the time and geometry they carry.
+
+Coordinates are pixels of the *upright* frame: x to the right, y down, the origin at the outer corner of the top left pixel, so
+that pixel (column c, row r) covers [c, c+1) x [r, r+1) and its centre is (c + 0.5, r + 0.5). Boxes are xyxy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import av
+
+__all__ = ["MASK_SIZE", "Frame", "Instances", "Letterbox", "Track"]
+
+MASK_SIZE = 28
+
+FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+ByteArray = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One decoded picture, upright, in the decoder's own planes, with its time.
+
+    `picture` is shared by every branch of the pipeline: who wants to draw copies it first.
+    """
+
+    picture: av.VideoFrame
+    """Planes as decoded (yuv420p, nv12, yuv420p10le, ...), colour tags set; rotated upright if the source is tagged so."""
+    index: int
+    """0-based count of the frames this source has given."""
+    pts: int
+    """Presentation time in units of `time_base`; strictly increases over the whole run, over epochs too."""
+    time_base: Fraction
+    """Seconds per unit of `pts` and `duration`; the same for all frames of a run."""
+    duration: int = 0
+    """Units of `time_base`; 0 when the source does not say."""
+    epoch: int = 0
+    """Grows by one where continuity is lost: reconnect, change of size or format, jump of the clock."""
+    arrived: float = 0.0
+    """`time.monotonic()` when it left the decoder, seconds; latency counts from here."""
+    synthetic_pts: bool = False
+    """The source gave no usable pts; this one was made from the nominal rate."""
+    corrupt: bool = False
+    """The decoder reported damage in this picture."""
+
+    @property
+    def time(self) -> float:
+        """Presentation time in seconds."""
+        return float(self.pts * self.time_base)
+
+    @property
+    def width(self) -> int:
+        """Pixels, upright."""
+        return int(self.picture.width)
+
+    @property
+    def height(self) -> int:
+        """Pixels, upright."""
+        return int(self.picture.height)
+
+    def __repr__(self) -> str:
+        return (
+            f"Frame(index={self.index}, time={self.time:.3f}s, {self.width}x{self.height} {self.picture.format.name}, epoch={self.epoch})"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Letterbox:
+    """How a frame was fitted into the model's input: scaled by (`scale_x`, `scale_y`), then shifted by (`left`, `top`).
+
+    x_input = x_frame * scale_x + left; the two scales differ only by the rounding of the fitted size to whole pixels.
+    """
+
+    scale_x: float
+    scale_y: float
+    left: int
+    """Pixels of padding left of the picture in the input."""
+    top: int
+    frame_width: int
+    frame_height: int
+
+    def to_frame(self, boxes: FloatArray) -> FloatArray:
+        """Boxes [N, 4] xyxy float32 from input pixels to frame pixels (not clipped)."""
+        shift = np.array([self.left, self.top, self.left, self.top], np.float32)
+        scale = np.array([self.scale_x, self.scale_y, self.scale_x, self.scale_y], np.float32)
+        return ((boxes - shift) / scale).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Instances:
+    """What was found in one frame, as a structure of arrays of one length N, ordered by falling score."""
+
+    boxes: FloatArray
+    """[N, 4] float32 xyxy, frame pixels, inside the frame."""
+    scores: FloatArray
+    """[N] float32 in [0, 1]."""
+    labels: IntArray
+    """[N] int64, 0-based index into `class_names`."""
+    masks: ByteArray
+    """[N, 28, 28] uint8, soft: 255 x the probability that a point belongs to the instance; the grid spans its box exactly."""
+    class_names: tuple[str, ...]
+    track_ids: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
+    """[N] int64, positive and never reused within a run; 0 where not (yet) tracked."""
+
+    def __post_init__(self) -> None:
+        n = len(self.boxes)
+        if len(self.track_ids) == 0 and n:
+            object.__setattr__(self, "track_ids", np.zeros(n, np.int64))
+        expected: dict[str, tuple[tuple[int, ...], Any]] = {
+            "boxes": ((n, 4), np.float32),
+            "scores": ((n,), np.float32),
+            "labels": ((n,), np.int64),
+            "masks": ((n, MASK_SIZE, MASK_SIZE), np.uint8),
+            "track_ids": ((n,), np.int64),
+        }
+        for name, (shape, dtype) in expected.items():
+            array = getattr(self, name)
+            if array.shape != shape or array.dtype != dtype:
+                raise ValueError(
+                    f"Instances.{name}: expected {np.dtype(dtype).name} {list(shape)}, got {array.dtype.name} {list(array.shape)}"
+                )
+
+    @classmethod
+    def empty(cls, class_names: tuple[str, ...]) -> Instances:
+        """No instance."""
+        return cls(
+            np.zeros((0, 4), np.float32),
+            np.zeros(0, np.float32),
+            np.zeros(0, np.int64),
+            np.zeros((0, MASK_SIZE, MASK_SIZE), np.uint8),
+            class_names,
+        )
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def __getitem__(self, keep: npt.NDArray[Any] | slice) -> Instances:
+        """The instances selected by a boolean mask, an index array or a slice."""
+        return replace(
+            self,
+            boxes=self.boxes[keep],
+            scores=self.scores[keep],
+            labels=self.labels[keep],
+            masks=self.masks[keep],
+            track_ids=self.track_ids[keep],
+        )
+
+    @property
+    def names(self) -> list[str]:
+        """The class name of each instance."""
+        return [self.class_names[label] for label in self.labels]
+
+    def __repr__(self) -> str:
+        counts: dict[str, int] = {}
+        for name in self.names:
+            counts[name] = counts.get(name, 0) + 1
+        return f"Instances({', '.join(f'{n} {c}' for c, n in counts.items()) or 'none'})"
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One instance followed through time, as the tracker reports it."""
+
+    track_id: int
+    label: int
+    first_time: float
+    """Seconds, presentation time of the first frame it was seen in."""
+    last_time: float
+    hits: int
+    """Frames in which it was detected."""

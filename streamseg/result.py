@@ -1,0 +1,155 @@
+"""What a user gets for one frame: the frame with its time, the instances found in it, and ways to look at them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from streamseg import masks as mask_ops
+from streamseg import rle
+from streamseg.types import Frame, Instances
+
+if TYPE_CHECKING:
+    import supervision
+
+__all__ = ["FullMasks", "Result"]
+
+
+class FullMasks(Sequence[npt.NDArray[np.bool_]]):
+    """The instances' masks at the frame's full size, each pasted when it is asked for: thirty 1080p masks would be 60 MB.
+
+    `masks[i]` is bool [height, width] of the upright frame; `numpy.stack(masks)` makes the whole [N, height, width] array.
+    """
+
+    def __init__(self, result: Result) -> None:
+        self._result = result
+
+    def __len__(self) -> int:
+        return len(self._result.instances)
+
+    @overload
+    def __getitem__(self, index: int) -> npt.NDArray[np.bool_]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[npt.NDArray[np.bool_]]: ...
+    def __getitem__(self, index: int | slice) -> npt.NDArray[np.bool_] | list[npt.NDArray[np.bool_]]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        instances, frame = self._result.instances, self._result.frame
+        return mask_ops.full(instances.masks[index], instances.boxes[index], frame.width, frame.height)
+
+    def __iter__(self) -> Iterator[npt.NDArray[np.bool_]]:
+        return (self[i] for i in range(len(self)))
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One frame and what was found in it. Arrays share one length N, ordered by falling score; coordinates are frame pixels."""
+
+    frame: Frame
+    instances: Instances
+
+    def __len__(self) -> int:
+        return len(self.instances)
+
+    @property
+    def pts(self) -> int:
+        """Presentation time in units of `frame.time_base`."""
+        return self.frame.pts
+
+    @property
+    def time(self) -> float:
+        """Presentation time in seconds."""
+        return self.frame.time
+
+    @property
+    def boxes(self) -> npt.NDArray[np.float32]:
+        """[N, 4] float32 xyxy in frame pixels."""
+        return self.instances.boxes
+
+    @property
+    def scores(self) -> npt.NDArray[np.float32]:
+        """[N] float32 in [0, 1]."""
+        return self.instances.scores
+
+    @property
+    def labels(self) -> npt.NDArray[np.int64]:
+        """[N] int64, index into `instances.class_names`."""
+        return self.instances.labels
+
+    @property
+    def names(self) -> list[str]:
+        """The class name of each instance."""
+        return self.instances.names
+
+    @property
+    def track_ids(self) -> npt.NDArray[np.int64]:
+        """[N] int64, positive; 0 where not tracked."""
+        return self.instances.track_ids
+
+    @property
+    def masks(self) -> FullMasks:
+        """Bool masks [height, width] at frame size, pasted when indexed; the soft 28x28 ones are `instances.masks`."""
+        return FullMasks(self)
+
+    def image(self, format: str = "rgb24") -> npt.NDArray[Any]:
+        """The frame without drawing: uint8 [height, width, 3], RGB, or another packed PyAV format such as `bgr24`."""
+        from streamseg.composite import to_image
+
+        return to_image(self.frame.picture, format)
+
+    def plot(self, format: str = "rgb24") -> npt.NDArray[Any]:
+        """The frame with masks, contours and labels drawn: uint8 [height, width, 3], RGB, or `bgr24` for OpenCV."""
+        from streamseg.composite import Compositor, Overlay, to_image
+
+        return to_image(Compositor([Overlay()])(self).picture, format)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data: frame, pts, time, epoch and one object an instance, the mask as COCO RLE at frame size."""
+        frame, found = self.frame, self.instances
+        return {
+            "frame": frame.index,
+            "pts": frame.pts,
+            "time": round(frame.time, 6),
+            "epoch": frame.epoch,
+            "width": frame.width,
+            "height": frame.height,
+            "instances": [
+                {
+                    "track_id": int(found.track_ids[i]) or None,
+                    "class": found.class_names[found.labels[i]],
+                    "label": int(found.labels[i]),
+                    "score": round(float(found.scores[i]), 4),
+                    "box": [round(float(v), 2) for v in found.boxes[i]],
+                    "mask": self._rle(i),
+                }
+                for i in range(len(found))
+            ],
+        }
+
+    def _rle(self, index: int) -> dict[str, object]:
+        frame, found = self.frame, self.instances
+        (x0, y0, _, _), crop = mask_ops.paste(found.masks[index], found.boxes[index], frame.width, frame.height)
+        return rle.encode(crop >= 128, x0, y0, frame.width, frame.height)
+
+    def to_supervision(self) -> supervision.Detections:
+        """The same as `supervision.Detections` (masks at frame size); needs the package `supervision`."""
+        try:
+            import supervision
+        except ImportError as error:
+            from streamseg.errors import StreamsegError
+
+            raise StreamsegError("supervision is not installed; run: pip install supervision") from error
+        frame = self.frame
+        masks = np.stack(self.masks) if len(self) else np.zeros((0, frame.height, frame.width), bool)
+        return supervision.Detections(
+            xyxy=self.boxes,
+            mask=masks,
+            confidence=self.scores,
+            class_id=self.labels,
+            tracker_id=self.track_ids,
+            data={"class_name": np.array(self.names)},
+        )

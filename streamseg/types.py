@@ -67,9 +67,8 @@ class Frame:
         return int(self.picture.height)
 
     def __repr__(self) -> str:
-        return (
-            f"Frame(index={self.index}, time={self.time:.3f}s, {self.width}x{self.height} {self.picture.format.name}, epoch={self.epoch})"
-        )
+        size = f"{self.width}x{self.height} {self.picture.format.name}"
+        return f"Frame(index={self.index}, time={self.time:.3f}s, {size}, epoch={self.epoch})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ T = TypeVar("T")
 Policy = Literal["block", "drop_oldest"]
 
 
-class Closed(Exception):  # noqa: N818 - a signal between threads, not an error
+class Closed(Exception):
     """The channel takes or gives nothing more."""
 
 
@@ -61,5 +61,7 @@ class Channel(Generic[T]):
                 self._items.clear()
             self._changed.notify_all()
 
-    def __len__(self) -> int:
+    @property
+    def queued(self) -> int:
+        """Items that wait inside."""
         return len(self._items)

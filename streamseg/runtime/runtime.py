@@ -311,7 +311,7 @@ class Runtime:
         """The counters as they stand, with queue lengths and drops filled in."""
         for name, channel in self._inputs.items():
             self.counters[name].dropped = channel.dropped
-            self.counters[name].queued = len(channel)
+            self.counters[name].queued = channel.queued
         return self.counters
 
     def alive(self) -> list[str]:

@@ -1,0 +1,266 @@
+"""The runtime's promises: order, bounds, drops that are counted, errors that name their stage, threads that end."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from streamseg.errors import OutputError, StageError, Unreadable
+from streamseg.runtime import Branch, Channel, Closed, Runtime
+
+
+class Numbers:
+    """A source of 0 … n-1; endless when n is None."""
+
+    def __init__(self, n=None, *, error=None, pause=0.0):
+        self.n, self.error, self.pause = n, error, pause
+        self.stopped = threading.Event()
+        self.closed = False
+
+    def frames(self):
+        i = 0
+        while not self.stopped.is_set() and (self.n is None or i < self.n):
+            if self.pause:
+                time.sleep(self.pause)
+            yield i
+            i += 1
+        if self.error and not self.stopped.is_set():
+            raise self.error
+
+    def stop(self):
+        self.stopped.set()
+
+    def close(self):
+        self.closed = True
+
+
+class Collect:
+    def __init__(self, *, pause=0.0, fail_at=None, error=None):
+        self.items, self.pause, self.fail_at, self.error = [], pause, fail_at, error
+        self.closed = self.aborted = False
+
+    def __call__(self, item):
+        if self.fail_at is not None and len(self.items) == self.fail_at:
+            raise self.error
+        time.sleep(self.pause)
+        self.items.append(item)
+
+    def close(self):
+        self.closed = True
+
+    def abort(self):
+        self.aborted = True
+
+
+def run_within(runtime, seconds):
+    """Run; fail when it does not end in time or leaves a thread behind."""
+    began = time.monotonic()
+    try:
+        runtime.run()
+    finally:
+        assert time.monotonic() - began < seconds
+        deadline = time.monotonic() + 1
+        while runtime.alive() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert runtime.alive() == []
+
+
+def test_everything_arrives_in_order_at_every_branch():
+    a, b, source = Collect(), Collect(pause=0.001), Numbers(200)
+    runtime = Runtime(
+        source,
+        [("double", lambda x: 2 * x), ("plus", lambda x: x + 1)],
+        [Branch("a", [("sink a", a)]), Branch("b", [("negate", lambda x: -x), ("sink b", b)])],
+    )
+    run_within(runtime, 5)
+    assert a.items == [2 * i + 1 for i in range(200)]
+    assert b.items == [-(2 * i + 1) for i in range(200)]
+    assert source.closed and a.closed and b.closed
+    counters = runtime.snapshot()
+    assert counters["decode"].given == counters["double"].taken == counters["sink b"].taken == 200
+    assert all(c.dropped == 0 and c.queued == 0 for c in counters.values())
+
+
+def test_block_bounds_what_is_in_flight():
+    alive, most = 0, 0
+    lock = threading.Lock()
+
+    class Counting(Numbers):
+        def frames(self):
+            nonlocal alive, most
+            for i in super().frames():
+                with lock:
+                    alive += 1
+                    most = max(most, alive)
+                yield i
+
+    class Slow(Collect):
+        def __call__(self, item):
+            nonlocal alive
+            time.sleep(0.002)
+            with lock:
+                alive -= 1
+
+    runtime = Runtime(Counting(100), [("same", lambda x: x)], [Branch("out", [("sink", Slow())], capacity=2)], capacity=2)
+    run_within(runtime, 5)
+    assert most <= 2 + 2 + 3  # two channels and one item in the hands of each of three threads
+
+
+def test_drop_oldest_keeps_up_and_counts():
+    sink = Collect(pause=0.02)
+    runtime = Runtime(
+        Numbers(200, pause=0.001),
+        [("same", lambda x: x)],
+        [Branch("out", [("sink", sink)], 1)],
+        capacity=1,
+        policy="drop_oldest",
+    )
+    run_within(runtime, 5)
+    dropped = runtime.snapshot()["same"].dropped
+    assert dropped > 50
+    assert len(sink.items) + dropped == 200
+    assert sink.items == sorted(sink.items)
+    assert sink.items[-1] >= 198  # the newest, not the oldest, survive
+
+
+def test_a_slow_view_does_not_slow_the_file():
+    file, view = Collect(), Collect(pause=0.05)
+    branches = [Branch("file", [("file", file)]), Branch("view", [("view", view)], 1, "drop_oldest", optional=True)]
+    run_within(Runtime(Numbers(300), [("same", lambda x: x)], branches), 5)
+    assert file.items == list(range(300))
+    assert len(view.items) < 100
+
+
+@pytest.mark.parametrize("stage", ["first", "second", "draw", "sink"])
+def test_a_stage_that_raises_with_every_queue_full_ends_all_within_two_seconds(stage):
+    """supervision 0.27 hangs for good here."""
+
+    def broken(name):
+        count = 0
+
+        def work(item):
+            nonlocal count
+            count += 1
+            if name == stage and count == 20:
+                time.sleep(0.1)  # let every queue fill
+                raise RuntimeError("boom")
+            return item
+
+        return work
+
+    runtime = Runtime(
+        Numbers(),
+        [("first", broken("first")), ("second", broken("second"))],
+        [Branch("out", [("draw", broken("draw")), ("sink", broken("sink"))])],
+    )
+    with pytest.raises(StageError, match=rf"the {stage} stage failed: RuntimeError: boom"):
+        run_within(runtime, 2)
+
+
+def test_a_broken_source_still_delivers_what_it_read():
+    sink = Collect(pause=0.005)
+    runtime = Runtime(
+        Numbers(50, error=Unreadable("cut.mp4: ends in the middle of a frame")),
+        [("same", lambda x: x)],
+        [Branch("o", [("sink", sink)])],
+    )
+    with pytest.raises(Unreadable, match=r"cut\.mp4"):
+        run_within(runtime, 5)
+    assert sink.items == list(range(50))
+    assert sink.closed and not sink.aborted
+
+
+def test_one_failed_output_does_not_stop_the_other():
+    good, bad = Collect(), Collect(fail_at=5, error=OutputError("disk full"))
+    runtime = Runtime(Numbers(100), [("same", lambda x: x)], [Branch("good", [("good", good)]), Branch("bad", [("bad", bad)])])
+    with pytest.raises(OutputError, match="disk full"):
+        run_within(runtime, 5)
+    assert good.items == list(range(100))
+    assert good.closed and bad.aborted
+
+
+def test_only_views_left_ends_the_run():
+    bad, view = Collect(fail_at=5, error=OutputError("disk full")), Collect()
+    branches = [Branch("file", [("file", bad)]), Branch("view", [("view", view)], 1, "drop_oldest", optional=True)]
+    with pytest.raises(OutputError):
+        run_within(Runtime(Numbers(), [("same", lambda x: x)], branches), 2)
+
+
+def test_flush_is_called_before_the_outputs_close():
+    class Pairs:
+        def __init__(self):
+            self.waiting = []
+
+        def __call__(self, item):
+            self.waiting.append(item)
+            return self.waiting
+
+        def flush(self):
+            self.waiting.append("flushed")
+
+    sink = Collect()
+    run_within(Runtime(Numbers(3), [("pairs", Pairs())], [Branch("o", [("sink", sink)])]), 2)
+    assert sink.items[-1][-1] == "flushed"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_drains_what_is_in_flight(number):
+    sink = Collect(pause=0.005)
+    source = Numbers(pause=0.001)
+    runtime = Runtime(source, [("same", lambda x: x)], [Branch("o", [("sink", sink)])])
+    threading.Timer(0.2, os.kill, (os.getpid(), number)).start()
+    run_within(runtime, 3)
+    assert runtime.interrupted == number
+    assert sink.items == list(range(runtime.snapshot()["decode"].given))
+    assert sink.closed
+    assert signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler)
+
+
+def test_a_second_signal_aborts():
+    sink = Collect(pause=0.3)
+    runtime = Runtime(Numbers(), [("same", lambda x: x)], [Branch("o", [("sink", sink)], capacity=20)], capacity=20)
+    for delay in (0.4, 0.5):
+        threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT)).start()
+    run_within(runtime, 3)
+    assert len(sink.items) < 10
+
+
+def test_a_stage_that_hangs_does_not_hang_the_caller(monkeypatch):
+    import streamseg.runtime.runtime as module
+
+    monkeypatch.setattr(module, "DEADLINE", 0.3)
+    release = threading.Event()
+
+    def hang(_item):
+        release.wait()
+
+    def fail(item):
+        if item == 3:
+            raise RuntimeError("boom")
+        return item
+
+    runtime = Runtime(Numbers(), [("fail", fail)], [Branch("o", [("hang", hang)])])
+    began = time.monotonic()
+    with pytest.raises(StageError):
+        runtime.run()
+    assert time.monotonic() - began < 2
+    assert runtime.alive() == ["hang"]
+    release.set()
+
+
+def test_channel_refuses_no_room():
+    with pytest.raises(ValueError, match="at least one"):
+        Channel(0)
+
+
+def test_channel_gives_what_is_left_after_close():
+    channel = Channel(3)
+    channel.put(1)
+    channel.close()
+    assert channel.get() == 1
+    with pytest.raises(Closed):
+        channel.get()
+    with pytest.raises(Closed):
+        channel.put(2)

@@ -1,0 +1,210 @@
+"""From 28x28 box masks to pixels of the frame, and back.
+
+A mask grid spans its box exactly: cell (i, j) of 28x28 covers 1/28 of the box's width and height, and holds the probability at
+its centre. Between the centres the field is bilinear; outside the grid it falls to zero over one cell, as in Mask R-CNN's
+reference implementations, except where the box ends at the frame's own border: there the object goes on, and so does its mask.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from streamseg.types import MASK_SIZE
+
+if TYPE_CHECKING:
+    from streamseg.types import Instances
+
+__all__ = ["Region", "coverage", "crop_to", "full", "label_map", "paste", "region_of"]
+
+ByteArray = npt.NDArray[np.uint8]
+FloatArray = npt.NDArray[np.float32]
+Region = tuple[int, int, int, int]
+"""x0, y0, x1, y1 in whole pixels, x1 and y1 exclusive."""
+
+# A box that ends within this many pixels of the frame's border is taken to be cut off by it.
+_AT_BORDER = 0.5
+# Above 127.5 of 255 a point belongs to the instance: the probability is above one half.
+_HALF = 127.5
+_NOTHING: FloatArray = np.zeros((0, 0), np.float32)
+
+
+def region_of(box: npt.ArrayLike, width: int, height: int, align: int = 1) -> Region:
+    """The whole pixels that `box` (xyxy, frame pixels) touches inside a frame; empty (x0 == x1 or y0 == y1) when there are none.
+
+    With `align` > 1, a power of two, the corners move outwards to multiples of it, but not past the frame.
+    """
+    x0, y0, x1, y1 = (float(v) for v in np.asarray(box))
+    left, top = max(0, int(np.floor(x0))), max(0, int(np.floor(y0)))
+    right, bottom = min(width, int(np.ceil(x1))), min(height, int(np.ceil(y1)))
+    if right <= left or bottom <= top:
+        return 0, 0, 0, 0
+    left, top = left - left % align, top - top % align
+    right, bottom = min(width, right + -right % align), min(height, bottom + -bottom % align)
+    return left, top, right, bottom
+
+
+def _axis_weights(low: float, high: float, start: int, stop: int, scale: int) -> FloatArray:
+    """[stop - start, 30] weights of the padded grid's columns (or rows) for the pixel centres start..stop, `scale` pixels each.
+
+    Column 0 and 29 are the padding. A pixel centre at frame coordinate p lies at (p - low) / (high - low) * 28 - 0.5 cells.
+    """
+    centres = (np.arange(start, stop, dtype=np.float64) + 0.5) * scale
+    position = np.clip(
+        (centres - low) * (MASK_SIZE / (high - low)) + 0.5, 0, MASK_SIZE + 1
+    )  # + 0.5 = - 0.5 + 1 cell of padding
+    cell = np.minimum(position.astype(np.intp), MASK_SIZE)
+    fraction = (position - cell).astype(np.float32)
+    count = stop - start
+    weights = np.zeros((count, MASK_SIZE + 2), np.float32)
+    flat = weights.reshape(-1)
+    at = np.arange(count) * (MASK_SIZE + 2) + cell
+    flat[at] = 1 - fraction
+    flat[at + 1] = fraction
+    return weights
+
+
+def _padded(mask: ByteArray, box: tuple[float, float, float, float], width: int, height: int) -> FloatArray:
+    """The grid with one cell around it: zero, or the nearest cell on the sides where the frame cuts the object off."""
+    grid = np.zeros((MASK_SIZE + 2, MASK_SIZE + 2), np.float32)
+    grid[1:-1, 1:-1] = mask
+    if box[0] < _AT_BORDER:
+        grid[:, 0] = grid[:, 1]
+    if box[2] > width - _AT_BORDER:
+        grid[:, -1] = grid[:, -2]
+    if box[1] < _AT_BORDER:
+        grid[0] = grid[1]
+    if box[3] > height - _AT_BORDER:
+        grid[-1] = grid[-2]
+    return grid
+
+
+def _sample(
+    mask: ByteArray, box: npt.ArrayLike, region: Region, width: int, height: int, scale: int, gain: float = 1.0
+) -> ByteArray:
+    """The field over `region`, (value - 127.5) * gain + 127.5 rounded into 0..255.
+
+    The field is separable, so it is two thin matrix products. cv2.gemm: numpy's would start threads of its own.
+    """
+    x0, y0, x1, y1 = (float(v) for v in np.asarray(box))
+    if x1 <= x0 or y1 <= y0:
+        return np.zeros((region[3] - region[1], region[2] - region[0]), np.uint8)
+    grid = _padded(mask, (x0, y0, x1, y1), width, height)
+    if gain != 1.0:
+        grid = (grid - _HALF) * np.float32(gain) + np.float32(_HALF)
+    rows = _axis_weights(y0, y1, region[1], region[3], scale)
+    columns = _axis_weights(x0, x1, region[0], region[2], scale)
+    field = cv2.gemm(cv2.gemm(rows, grid, 1.0, _NOTHING, 0.0), columns, 1.0, _NOTHING, 0.0, flags=cv2.GEMM_2_T)
+    return _bytes(cv2.addWeighted(field, 1.0, field, 0.0, 0.0, dtype=cv2.CV_8U))
+
+
+def _bytes(array: Any) -> ByteArray:
+    """cv2 returns arrays of any type to the type checker."""
+    return array  # type: ignore[no-any-return]
+
+
+def paste(mask: ByteArray, box: npt.ArrayLike, width: int, height: int) -> tuple[Region, ByteArray]:
+    """Sample one soft mask at the pixels of its box.
+
+    Args:
+        mask: uint8 [28, 28], 255 x probability.
+        box: [4] xyxy, frame pixels; may reach outside the frame.
+        width: the frame's, pixels.
+        height: the frame's, pixels.
+
+    Returns: the region (x0, y0, x1, y1) of whole pixels inside the frame that the box touches, and uint8 [y1 - y0, x1 - x0],
+        the bilinear field at each pixel's centre, rounded. No pixel outside the region is above one half. Both are empty when the
+        box is outside the frame or has no area.
+    """
+    region = region_of(box, width, height)
+    return region, _sample(mask, box, region, width, height, 1)
+
+
+def full(mask: ByteArray, box: npt.ArrayLike, width: int, height: int, threshold: float = 0.5) -> npt.NDArray[np.bool_]:
+    """bool [height, width]: the pixels of the frame whose probability is above `threshold`."""
+    picture = np.zeros((height, width), np.bool_)
+    (x0, y0, x1, y1), crop = paste(mask, box, width, height)
+    picture[y0:y1, x0:x1] = crop > threshold * 255
+    return picture
+
+
+def coverage(mask: ByteArray, box: npt.ArrayLike, region: Region, width: int, height: int, *, scale: int = 1) -> ByteArray:
+    """How much of each pixel the instance covers: 255 inside, 0 outside, a ramp of about a pixel along its outline.
+
+    The outline is where the field is one half; one cell is box/28 wide, so the field's slope there is raised by the cell's size.
+
+    Args:
+        mask: uint8 [28, 28].
+        box: [4] xyxy, frame pixels.
+        region: in pixels of `scale` frame pixels each.
+        width: the frame's, frame pixels.
+        height: the frame's, frame pixels.
+        scale: sample every `scale`-th pixel, at the centre of each scale x scale block.
+
+    Returns: uint8 [region height, region width].
+    """
+    x0, y0, x1, y1 = (float(v) for v in np.asarray(box))
+    cell = np.sqrt(max(0.0, x1 - x0) * max(0.0, y1 - y0)) / MASK_SIZE / scale
+    return _sample(mask, box, region, width, height, scale, gain=max(1.0, 1.5 * float(cell)))
+
+
+def crop_to(boxes: FloatArray, masks: ByteArray, width: int, height: int) -> tuple[FloatArray, ByteArray]:
+    """Clip boxes to the frame and resample the masks of those that changed, so that each grid spans its new box.
+
+    Args:
+        boxes: float32 [N, 4] xyxy, frame pixels.
+        masks: uint8 [N, 28, 28].
+        width: the frame's, pixels.
+        height: the frame's, pixels.
+
+    Returns: new boxes and masks of the same shapes. A box outside the frame keeps its place with no area and an empty mask.
+    """
+    limit = np.array([width, height, width, height], np.float32)
+    clipped = np.clip(boxes, 0, limit).astype(np.float32)
+    changed = np.flatnonzero((clipped != boxes).any(axis=1))
+    if len(changed) == 0:
+        return clipped, masks
+    masks = masks.copy()
+    for i in changed:
+        masks[i] = _resample(masks[i], boxes[i], clipped[i])
+    return clipped, masks
+
+
+def _resample(mask: ByteArray, old: FloatArray, new: FloatArray) -> ByteArray:
+    """The field of `mask` over the box `old`, at the centres of a 28x28 grid over the box `new` inside it."""
+    if new[2] <= new[0] or new[3] <= new[1] or old[2] <= old[0] or old[3] <= old[1]:
+        return np.zeros((MASK_SIZE, MASK_SIZE), np.uint8)
+    weights = []
+    for axis in (1, 0):
+        # In units of the new grid's cells the old box runs from low to high, and the new cells' centres are 0.5, 1.5, ...
+        cell = float(new[axis + 2] - new[axis]) / MASK_SIZE
+        low, high = (float(old[axis] - new[axis]) / cell, float(old[axis + 2] - new[axis]) / cell)
+        weights.append(_axis_weights(low, high, 0, MASK_SIZE, 1))
+    grid = np.zeros((MASK_SIZE + 2, MASK_SIZE + 2), np.float32)
+    grid[1:-1, 1:-1] = mask
+    return np.rint(weights[0] @ grid @ weights[1].T).astype(np.uint8)
+
+
+def label_map(instances: Instances, width: int, height: int, scale: int = 1) -> npt.NDArray[np.uint8] | npt.NDArray[np.int16]:
+    """Which instance each pixel shows: 0 none, i + 1 the instance i; where instances overlap, the higher score.
+
+    Args:
+        instances: in order of falling score.
+        width: the frame's, pixels.
+        height: the frame's, pixels.
+        scale: 2 gives the map at half size (rounded up), sampled at the centre of each 2x2 block, in a quarter of the time.
+
+    Returns: [ceil(height / scale), ceil(width / scale)] uint8, or int16 when there are more than 254 instances.
+    """
+    shape = (-(-height // scale), -(-width // scale))
+    picture = np.zeros(shape, np.uint8 if len(instances) < 255 else np.int16)
+    for i in reversed(range(len(instances))):
+        box = instances.boxes[i]
+        x0, y0, x1, y1 = region = region_of(box / scale, shape[1], shape[0])
+        if x1 > x0:
+            crop = _sample(instances.masks[i], box, region, width, height, scale)
+            picture[y0:y1, x0:x1][crop > _HALF] = i + 1
+    return picture

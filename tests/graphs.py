@@ -1,7 +1,7 @@
 """Tiny ONNX graphs that obey the model contract, with answers known beforehand.
 
 `constant_model` always answers the same boxes and masks; `rectangle_model` finds coloured rectangles, so that its answer
-depends on the picture. Both run in a fraction of a millisecond in every engine. Sizes are (H, W); boxes are xyxy in input pixels.
+depends on the picture. Both run in a fraction of a millisecond in every engine. Sizes are (H, W); boxes are xyxy, input pixels.
 """
 
 from __future__ import annotations

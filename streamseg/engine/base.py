@@ -1,0 +1,158 @@
+"""The protocol every engine speaks, and the pool of workers that the CPU engines share.
+
+`submit` is asynchronous: it hands over a batch and returns a future. The runtimes release the GIL while they compute, so each
+request in flight has a plain worker thread of its own, whose exception reaches the future like any other: a callback from a runtime's
+own thread would have to be trusted to come also when the request fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from queue import SimpleQueue
+from threading import Semaphore
+from types import TracebackType
+from typing import Any, Protocol, Self, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from streamseg.engine.spec import GraphSpec
+from streamseg.errors import EngineError
+from streamseg.types import MASK_SIZE
+
+__all__ = ["Detections", "Engine", "PooledEngine", "Runner"]
+
+ByteArray = npt.NDArray[np.uint8]
+FloatArray = npt.NDArray[np.float32]
+Runner = Callable[[ByteArray], Sequence[npt.NDArray[Any]]]
+"""Runs [n, H, W, 3] with n as compiled; gives boxes, scores, labels, masks, which the next call may overwrite."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """The network's raw answer for a batch, padded rows included; nothing is checked but shapes and types."""
+
+    boxes: FloatArray
+    """[B, D, 4] float32 xyxy, input pixels."""
+    scores: FloatArray
+    """[B, D] float32."""
+    labels: npt.NDArray[np.int32]
+    """[B, D] int32; -1 in padded rows."""
+    masks: FloatArray
+    """[B, D, 28, 28] float32 in [0, 1], spanning the box exactly."""
+
+    def __post_init__(self) -> None:
+        b, d = self.scores.shape
+        expected: dict[str, tuple[tuple[int, ...], Any]] = {
+            "boxes": ((b, d, 4), np.float32),
+            "scores": ((b, d), np.float32),
+            "labels": ((b, d), np.int32),
+            "masks": ((b, d, MASK_SIZE, MASK_SIZE), np.float32),
+        }
+        for name, (shape, dtype) in expected.items():
+            array = getattr(self, name)
+            if array.shape != shape or array.dtype != dtype:
+                wanted = f"{np.dtype(dtype).name} {list(shape)}"
+                raise ValueError(f"Detections.{name}: expected {wanted}, got {array.dtype.name} {list(array.shape)}")
+
+    def __repr__(self) -> str:
+        return f"Detections(batch={len(self.scores)}, rows={self.scores.shape[1]}, found={int((self.labels >= 0).sum())})"
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Runs a compiled model."""
+
+    @property
+    def name(self) -> str:
+        """As `--engine` takes it."""
+
+    @property
+    def device(self) -> str:
+        """What it runs on, for people."""
+
+    @property
+    def spec(self) -> GraphSpec:
+        """What the model takes and gives."""
+
+    def submit(self, images: ByteArray) -> Future[Detections]:
+        """Start on a batch: uint8 [B, H, W, 3] RGB, any B >= 1, H and W the model's; `images` must not change until it is done.
+
+        Blocks while as many batches are under way as the engine keeps in flight. The future gives Detections of the same B, which
+        belong to the caller, or raises EngineError.
+        """
+
+    def close(self) -> None:
+        """Finish what is running, cancel what is not, free the model. Twice is harmless."""
+
+
+class PooledEngine:
+    """An engine made of runners, each used by one worker thread at a time."""
+
+    def __init__(self, name: str, device: str, spec: GraphSpec, runners: Sequence[Runner], batch: int) -> None:
+        """`batch` is the number of images the runners were compiled for: larger batches are cut, smaller ones padded."""
+        self.name = name
+        self.device = device
+        self.spec = spec
+        self._batch = batch
+        self._runners: SimpleQueue[Runner] = SimpleQueue()
+        for runner in runners:
+            self._runners.put(runner)
+        self._pool = ThreadPoolExecutor(len(runners), thread_name_prefix=f"engine-{name}")
+        # One more than can run, so that a worker that becomes free need not wait for the submitting thread to wake up.
+        self._slots = Semaphore(len(runners) + 1)
+
+    def submit(self, images: ByteArray) -> Future[Detections]:
+        """See Engine.submit."""
+        expected = (*self.spec.size, 3)
+        if images.ndim != 4 or len(images) < 1 or images.shape[1:] != expected or images.dtype != np.uint8:
+            got = f"{images.dtype.name} {list(images.shape)}"
+            raise ValueError(f"{self.name}: images are {got}, expected uint8 [B, {', '.join(map(str, expected))}]")
+        self._slots.acquire()
+        try:
+            future = self._pool.submit(self._run, images)
+        except RuntimeError as error:
+            self._slots.release()
+            raise EngineError(f"{self.name}: the engine is closed") from error
+        future.add_done_callback(lambda _: self._slots.release())
+        return future
+
+    def warm_up(self) -> None:
+        """Run every runner once on an empty picture, so that a model that does not run is found out here. Raises EngineError."""
+        image = np.zeros((self._batch, *self.spec.size, 3), np.uint8)
+        for _ in range(self._runners.qsize()):
+            self.submit(image).result()  # the queue hands the runners out in turn
+
+    def close(self) -> None:
+        """See Engine.close."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        while not self._runners.empty():
+            self._runners.get()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{self.name} on {self.device}: {self.spec.name} {self.spec.height}x{self.spec.width}"
+
+    def _run(self, images: ByteArray) -> Detections:
+        runner = self._runners.get()
+        try:
+            parts = [self._run_part(runner, images[i : i + self._batch]) for i in range(0, len(images), self._batch)]
+            return Detections(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+        except Exception as error:
+            raise EngineError(f"{self.name} failed to run {self.spec.path.name}: {error}") from error
+        finally:
+            self._runners.put(runner)
+
+    def _run_part(self, runner: Runner, images: ByteArray) -> list[npt.NDArray[Any]]:
+        count = len(images)
+        if count < self._batch:
+            images = np.concatenate([images, np.zeros((self._batch - count, *images.shape[1:]), np.uint8)])
+        answer = runner(np.ascontiguousarray(images))
+        return [np.array(array[:count]) for array in answer]  # a copy: runtimes reuse their output buffers

@@ -1,0 +1,105 @@
+"""Which engine runs the model: a table of candidates, best first, and the choice, said aloud."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from os import PathLike
+from typing import Protocol
+
+from streamseg.engine.base import Engine, PooledEngine
+from streamseg.engine.onnxruntime import open_onnxruntime, why_not_onnxruntime
+from streamseg.engine.openvino import open_openvino, why_not_openvino
+from streamseg.engine.spec import GraphSpec, read_spec
+from streamseg.errors import ConfigError, EngineError, EngineUnavailable
+
+__all__ = ["CANDIDATES", "ENGINE_NAMES", "Candidate", "open_engine"]
+
+
+class Opener(Protocol):
+    """Compiles a model."""
+
+    def __call__(self, spec: GraphSpec, *, threads: int, in_flight: int, batch: int) -> PooledEngine:
+        """Raises EngineError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An engine that might run here."""
+
+    name: str
+    why_not: Callable[[], str | None]
+    """Why it cannot run on this machine, and what to install; None if it can."""
+    open: Opener | None
+    """None where `why_not` never gives None."""
+
+
+def _not_written() -> str:
+    return "not part of this version of streamseg"
+
+
+CANDIDATES: tuple[Candidate, ...] = (
+    Candidate("tensorrt", _not_written, None),
+    Candidate("tensorrt-rtx", _not_written, None),
+    Candidate("openvino", why_not_openvino, open_openvino),
+    Candidate("onnxruntime", why_not_onnxruntime, open_onnxruntime),
+)
+"""Best first: the order in which "auto" looks."""
+
+ENGINE_NAMES = ("auto", *(candidate.name for candidate in CANDIDATES))
+
+
+def open_engine(
+    model: str | PathLike[str],
+    *,
+    engine: str = "auto",
+    size: tuple[int, int] | None = None,
+    threads: int = 0,
+    in_flight: int = 2,
+    batch: int = 1,
+    report: Callable[[str], None] | None = None,
+) -> Engine:
+    """Compile a model and run it once.
+
+    `model` is a name of `streamseg models` or a path of an .onnx file; `size` its input (H, W) where several are shipped. `threads`
+    are the CPU threads of all requests together (0: one a core), `in_flight` the batches computed at once, `batch` the images that
+    will be submitted together. "auto" takes the first candidate that runs here and tells `report` why the better ones were not
+    taken; a name means that engine or an error.
+
+    Raises ModelError (the file), ConfigError (a bad option), EngineUnavailable (the engine cannot run here) or EngineError (it does
+    not run this model).
+    """
+    from streamseg.models import resolve
+
+    if engine not in ENGINE_NAMES:
+        raise ConfigError(f"unknown engine {engine!r}; known: {', '.join(ENGINE_NAMES)}")
+    for name, value, least in (("threads", threads, 0), ("in_flight", in_flight, 1), ("batch", batch, 1)):
+        if value < least:
+            raise ConfigError(f"{name} is {value}; allowed: {least} or more")
+    spec = read_spec(resolve(model, size))
+    refused: list[str] = []
+    for candidate in CANDIDATES:
+        if engine not in ("auto", candidate.name):
+            continue
+        reason = candidate.why_not()
+        if reason is None and candidate.open is not None:
+            try:
+                opened = candidate.open(spec, threads=threads, in_flight=in_flight, batch=batch)
+                opened.warm_up()
+            except EngineError as error:
+                if engine != "auto":
+                    raise
+                reason = str(error)
+            else:
+                _tell(report, opened, refused)
+                return opened
+        refused.append(f"{candidate.name}: {reason}")
+    if engine == "auto":
+        raise EngineUnavailable(f"no engine can run {spec.path} here: {'; '.join(refused)}")
+    raise EngineUnavailable(f"the engine {refused[0]}. Use --engine auto for one that runs here")
+
+
+def _tell(report: Callable[[str], None] | None, opened: PooledEngine, refused: list[str]) -> None:
+    if report is not None:
+        because = f" (not {'; not '.join(refused)})" if refused else ""
+        report(f"engine: {opened}{because}")

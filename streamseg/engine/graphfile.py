@@ -1,0 +1,249 @@
+"""What an ONNX file says about itself, read without the onnx package and before any runtime has touched the file.
+
+Only the few protobuf fields that decide whether a file is one of ours, and whether it is safe to hand to a runtime, are read: the
+metadata, the declared inputs and outputs, the operators and the names of external data files. Field numbers are those of
+onnx.proto3 (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3); the wire format is
+https://protobuf.dev/programming-guides/encoding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from streamseg.errors import ModelError
+
+__all__ = ["ExternalData", "GraphFile", "TensorInfo", "parse_graph"]
+
+ELEMENT_TYPES = {
+    1: "float32",
+    2: "uint8",
+    3: "int8",
+    6: "int32",
+    7: "int64",
+    9: "bool",
+    10: "float16",
+    11: "float64",
+    16: "bfloat16",
+}
+_MAX_NESTING = 8
+
+Value = int | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """A declared input or output."""
+
+    dtype: str
+    """"float32", "uint8", ... or "type 12" for one we have no name for."""
+    shape: tuple[int, ...]
+    """0 stands for an axis of any length."""
+
+    def __str__(self) -> str:
+        return f"{self.dtype} [{', '.join(str(n or 'any') for n in self.shape)}]"
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalData:
+    """Where a tensor kept outside of the file lies; `location` as written in the file, unchecked."""
+
+    location: str
+    offset: int
+    length: int
+
+
+@dataclass(slots=True)
+class GraphFile:
+    """The parts of an ONNX file that are looked at."""
+
+    metadata: dict[str, str] = field(default_factory=dict)
+    inputs: dict[str, TensorInfo] = field(default_factory=dict)
+    outputs: dict[str, TensorInfo] = field(default_factory=dict)
+    operators: set[str] = field(default_factory=set)
+    """"Conv", or "domain::Name" for one that is not of ONNX's own domain; those within subgraphs and functions too."""
+    external: set[ExternalData] = field(default_factory=set)
+
+
+def parse_graph(data: bytes, name: str) -> GraphFile:
+    """Read an ONNX file's bytes; `name` is for the message.
+
+    Raises ModelError if they are not an ONNX model.
+    """
+    result = GraphFile()
+    initializers: set[str] = set()
+    graphs = 0
+    try:
+        for number, value in _fields(memoryview(data)):
+            if number == 7:
+                graphs += 1
+                _read_graph(_message(value), result, initializers, depth=0)
+            elif number == 14:
+                key, text = _strings(_message(value), 1, 2)
+                result.metadata[key] = text
+            elif number == 25:
+                _read_function(_message(value), result)
+    except (ValueError, IndexError) as error:
+        raise ModelError(f"{name} is not an ONNX file, or is damaged: {error}") from error
+    if graphs != 1:
+        raise ModelError(f"{name} is not an ONNX file: it holds {graphs} graphs instead of one")
+    for initializer in initializers:  # before IR version 4 every initializer was an input too
+        result.inputs.pop(initializer, None)
+    return result
+
+
+def _read_graph(graph: memoryview, result: GraphFile, initializers: set[str], depth: int) -> None:
+    if depth > _MAX_NESTING:
+        raise ValueError(f"graphs nested deeper than {_MAX_NESTING}")
+    for number, value in _fields(graph):
+        if number == 1:
+            _read_node(_message(value), result, depth)
+        elif number == 5:
+            initializers.add(_read_tensor(_message(value), result))
+        elif number in (11, 12) and depth == 0:
+            key, info = _value_info(_message(value))
+            (result.inputs if number == 11 else result.outputs)[key] = info
+        elif number == 15:  # a sparse initializer: its values and its indices are tensors
+            for part, tensor in _fields(_message(value)):
+                if part in (1, 2):
+                    _read_tensor(_message(tensor), result)
+
+
+def _read_node(node: memoryview, result: GraphFile, depth: int) -> None:
+    operator, domain = "", ""
+    for number, value in _fields(node):
+        if number == 4:
+            operator = _text(value)
+        elif number == 7:
+            domain = _text(value)
+        elif number == 5:
+            for part, inner in _fields(_message(value)):
+                if part in (5, 10):
+                    _read_tensor(_message(inner), result)
+                elif part in (6, 11):
+                    _read_graph(_message(inner), result, set(), depth + 1)
+    result.operators.add(operator if domain in ("", "ai.onnx") else f"{domain}::{operator}")
+
+
+def _read_function(function: memoryview, result: GraphFile) -> None:
+    for number, value in _fields(function):
+        if number == 7:
+            _read_node(_message(value), result, depth=0)
+
+
+def _read_tensor(tensor: memoryview, result: GraphFile) -> str:
+    name, entries, external = "", {}, False
+    for number, value in _fields(tensor):
+        if number == 8:
+            name = _text(value)
+        elif number == 13:
+            key, text = _strings(_message(value), 1, 2)
+            entries[key] = text
+        elif number == 14:
+            external = value == 1
+    if external or entries:
+        numbers = int(entries.get("offset", "0")), int(entries.get("length", "0"))
+        result.external.add(ExternalData(entries.get("location", ""), *numbers))
+    return name
+
+
+def _value_info(info: memoryview) -> tuple[str, TensorInfo]:
+    name, dtype, shape = "", "", []
+    for number, value in _fields(info):
+        if number == 1:
+            name = _text(value)
+        elif number == 2:
+            for part, tensor_type in _fields(_message(value)):
+                if part != 1:
+                    dtype = "not a tensor"
+                    continue
+                for piece, inner in _fields(_message(tensor_type)):
+                    if piece == 1:
+                        dtype = ELEMENT_TYPES.get(int(inner), f"type {inner!r}") if isinstance(inner, int) else ""
+                    elif piece == 2:
+                        shape = [_dimension(_message(d)) for n, d in _fields(_message(inner)) if n == 1]
+    return name, TensorInfo(dtype, tuple(shape))
+
+
+def _dimension(dimension: memoryview) -> int:
+    for number, value in _fields(dimension):
+        if number == 1 and isinstance(value, int):
+            return value
+    return 0
+
+
+def _strings(message: memoryview, *numbers: int) -> tuple[str, ...]:
+    found = {number: _text(value) for number, value in _fields(message) if number in numbers}
+    return tuple(found.get(number, "") for number in numbers)
+
+
+def _message(value: Value) -> memoryview:
+    if isinstance(value, int):
+        raise ValueError("a number where a message should be")  # noqa: TRY004 - the bytes are wrong, not a caller's type
+    return value
+
+
+def _text(value: Value) -> str:
+    return bytes(_message(value)).decode("utf-8")
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, Value]]:
+    position, end = 0, len(message)
+    while position < end:
+        key, position = _varint(message, position)
+        wire = key & 7
+        if wire == 0:
+            value, position = _varint(message, position)
+            yield key >> 3, value
+            continue
+        if wire == 2:
+            size, position = _varint(message, position)
+        elif wire in (1, 5):
+            size = 8 if wire == 1 else 4
+        else:
+            raise ValueError(f"wire type {wire} at byte {position}")
+        if position + size > end:
+            raise ValueError(f"a field of {size} bytes runs past the end")
+        yield key >> 3, message[position : position + size]
+        position += size
+
+
+def _varint(message: memoryview, position: int) -> tuple[int, int]:
+    result, shift = 0, 0
+    while True:
+        byte = message[position]
+        position += 1
+        result |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return result, position
+        shift += 7
+        if shift > 63:
+            raise ValueError(f"a number longer than 64 bits at byte {position}")
+
+
+def external_paths(graph: GraphFile, model: Path) -> tuple[Path, ...]:
+    """The external data files of `graph`, in name order, each checked to be a plain file beside the model and long enough.
+
+    A graph may name any path as the home of its weights, and runtimes follow it: `../`, absolute paths and links that lead out of
+    the model's folder are refused, so that a model file cannot make us read others. Raises ModelError.
+    """
+    folder = model.parent.resolve()
+    needed: dict[str, int] = {}
+    for data in graph.external:
+        needed[data.location] = max(needed.get(data.location, 0), data.offset + data.length)
+    paths = []
+    for location, size in sorted(needed.items()):
+        if location in ("", ".", "..") or "/" in location or "\\" in location or "\0" in location:
+            raise ModelError(
+                f"{model} keeps weights in {location!r}: only a plain file name in the model's own folder is allowed"
+            )
+        path = (folder / location).resolve()
+        if path.parent != folder:
+            raise ModelError(f"{model} keeps weights in {location!r}, a link that leads out of the model's folder: refused")
+        if not path.is_file():
+            raise ModelError(f"{model} keeps its weights in {location!r}, which is not in {folder}: put it beside the model")
+        if path.stat().st_size < size:
+            raise ModelError(f"{path} is cut short: {path.stat().st_size} bytes of at least {size}; fetch or export it again")
+        paths.append(path)
+    return tuple(paths)

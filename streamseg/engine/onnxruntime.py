@@ -1,0 +1,51 @@
+"""ONNX Runtime on the CPU, of the `onnx` extra: a second opinion, slower here than OpenVINO."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from streamseg.engine.base import PooledEngine
+from streamseg.engine.openvino import OUTPUTS, cpu_count
+from streamseg.engine.spec import GraphSpec
+from streamseg.errors import EngineError, MissingExtra
+
+__all__ = ["open_onnxruntime", "why_not_onnxruntime"]
+
+
+def why_not_onnxruntime() -> str | None:
+    """Why it cannot run here, or None if it can."""
+    try:
+        import onnxruntime  # noqa: F401
+    except ImportError as error:
+        return f"onnxruntime cannot be imported ({error}); run: pip install 'streamseg[onnx]'"
+    return None
+
+
+def open_onnxruntime(spec: GraphSpec, *, threads: int = 0, in_flight: int = 2, batch: int = 1) -> PooledEngine:
+    """Load for the CPU: one session, which is safe to run from `in_flight` threads at once, with `threads` threads (0: one a core).
+
+    Raises EngineError if ONNX Runtime cannot load the graph, MissingExtra if it is not installed.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingExtra("onnxruntime", "onnx") from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = max(1, (threads or cpu_count()) // in_flight)
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # Idle workers would otherwise spin on the cores that decoding and drawing need.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        session = onnxruntime.InferenceSession(str(spec.path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's errors share no base class but Exception
+        raise EngineError(f"ONNX Runtime {onnxruntime.__version__} cannot load {spec.path}: {error}") from error
+
+    def run(images: npt.NDArray[np.uint8]) -> list[npt.NDArray[Any]]:
+        answer: list[npt.NDArray[Any]] = session.run(OUTPUTS, {"images": images})
+        return answer
+
+    return PooledEngine("onnxruntime", "CPU", spec, [run] * in_flight, spec.batch or batch)

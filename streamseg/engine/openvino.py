@@ -1,0 +1,76 @@
+"""OpenVINO on the CPU: the engine of the light base."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from streamseg.engine.base import PooledEngine
+from streamseg.engine.spec import GraphSpec
+from streamseg.errors import EngineError, EngineUnavailable
+
+__all__ = ["cpu_count", "open_openvino", "why_not_openvino"]
+
+OUTPUTS = ("boxes", "scores", "labels", "masks")
+
+
+def why_not_openvino() -> str | None:
+    """Why it cannot run here, or None if it can."""
+    try:
+        import openvino
+    except ImportError as error:
+        return f"openvino cannot be imported ({error}); run: pip install openvino"
+    devices = openvino.Core().available_devices
+    return (
+        None
+        if "CPU" in devices
+        else f"OpenVINO finds no CPU plugin (devices: {', '.join(devices) or 'none'}); reinstall openvino"
+    )
+
+
+def cpu_count() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Request:
+    """One infer request; its buffers are reused by every call."""
+
+    def __init__(self, compiled: Any) -> None:
+        self._request = compiled.create_infer_request()
+
+    def __call__(self, images: npt.NDArray[np.uint8]) -> list[npt.NDArray[Any]]:
+        self._request.infer({"images": images}, share_inputs=True, share_outputs=True)
+        return [self._request.get_tensor(name).data for name in OUTPUTS]
+
+
+def open_openvino(spec: GraphSpec, *, threads: int = 0, in_flight: int = 2, batch: int = 1) -> PooledEngine:
+    """Compile for the CPU: `in_flight` requests share `threads` threads (0: one a core).
+
+    Computes in float32 whatever the CPU offers, so that accuracy is what we state: bfloat16, OpenVINO's default where the CPU has
+    it, changes boxes and masks. Raises EngineError if OpenVINO cannot compile the graph, EngineUnavailable if it is not installed.
+    """
+    try:
+        import openvino
+    except ImportError as error:
+        raise EngineUnavailable(f"openvino: {why_not_openvino()}") from error
+    size = spec.batch or batch
+    options = {
+        "INFERENCE_PRECISION_HINT": "f32",
+        "NUM_STREAMS": str(in_flight),
+        "INFERENCE_NUM_THREADS": str(threads or cpu_count()),
+    }
+    try:
+        core = openvino.Core()
+        model = core.read_model(spec.path)
+        if spec.batch == 0:
+            model.reshape({"images": [size, *spec.size, 3]})  # a fixed shape runs faster than a dynamic one
+        compiled = core.compile_model(model, "CPU", options)
+        runners = [_Request(compiled) for _ in range(in_flight)]
+        device = str(core.get_property("CPU", "FULL_DEVICE_NAME"))
+    except RuntimeError as error:
+        raise EngineError(f"OpenVINO {openvino.__version__} cannot compile {spec.path}: {error}") from error
+    return PooledEngine("openvino", device, spec, runners, size)

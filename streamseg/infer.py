@@ -1,0 +1,84 @@
+"""The infer stage: hands prepared pictures to the engine, in batches, and passes on the promise of an answer."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from streamseg.engine.base import Detections, Engine
+from streamseg.errors import EngineError
+from streamseg.preprocess import Prepared
+from streamseg.types import Frame, Letterbox
+
+__all__ = ["Infer", "Pending"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A frame whose answer is under way."""
+
+    frame: Frame
+    letterbox: Letterbox
+    future: Future[Detections]
+    """The answer for the whole batch, shared by its frames; raises EngineError."""
+    slot: int
+    """This frame's row in the batch."""
+
+    def __repr__(self) -> str:
+        return f"Pending({self.frame!r}, slot={self.slot}, done={self.future.done()})"
+
+
+class Infer:
+    """Gathers `batch` pictures and submits them together.
+
+    Each call returns at once, or as soon as the engine has room. With `batch` > 1 an answer comes only after the batch is full or
+    flushed, so the channel behind this stage must hold at least `batch` items; a frame waits for up to batch - 1 followers.
+    """
+
+    def __init__(self, engine: Engine, batch: int = 1) -> None:
+        if batch < 1:
+            raise ValueError(f"batch is {batch}; allowed: 1 or more")
+        self._engine = engine
+        self._batch = batch
+        self._images: list[npt.NDArray[np.uint8]] = []
+        self._future: Future[Detections] = Future()
+
+    def __call__(self, prepared: Prepared) -> Pending:
+        """Queue one picture. Raises EngineError if the engine is closed."""
+        self._images.append(prepared.image)
+        pending = Pending(prepared.frame, prepared.letterbox, self._future, len(self._images) - 1)
+        if len(self._images) == self._batch:
+            self.flush()
+        return pending
+
+    def flush(self) -> None:
+        """Submit what has been gathered: the input has ended, or no more will come for a while."""
+        if not self._images:
+            return
+        images, promise = self._images, self._future
+        self._images, self._future = [], Future()
+        try:
+            answer = self._engine.submit(np.stack(images))
+        except BaseException as error:
+            promise.set_exception(error)  # frames handed out before share this batch: they must not wait for good
+            raise
+        answer.add_done_callback(lambda done: _forward(done, promise))
+
+    def close(self) -> None:
+        """Give up on a batch that was not submitted, so that nobody waits for it. The engine stays open: it is its owner's."""
+        if self._images:
+            self._images = []
+            self._future.set_exception(EngineError("the infer stage was closed before the batch was full"))
+            self._future = Future()
+
+
+def _forward(answer: Future[Detections], promise: Future[Detections]) -> None:
+    if answer.cancelled():
+        promise.set_exception(EngineError("the engine was closed before it ran this batch"))
+    elif (error := answer.exception()) is not None:
+        promise.set_exception(error)
+    else:
+        promise.set_result(answer.result())

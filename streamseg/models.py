@@ -1,0 +1,104 @@
+"""The model files that streamseg brings, by name and input size."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+from streamseg.engine.spec import read_spec
+from streamseg.errors import ModelError
+
+__all__ = ["DEFAULT_MODEL", "DEFAULT_SIZE", "ModelInfo", "available", "resolve"]
+
+DEFAULT_MODEL = "lite"
+DEFAULT_SIZE = (320, 576)
+"""(H, W) used where none is asked for: 16:9 pictures fill it but for 4 rows."""
+
+_FILE = re.compile(r"(?P<name>[a-z0-9][a-z0-9_-]*)-(?P<height>\d+)x(?P<width>\d+)\.onnx")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """A shipped model file."""
+
+    name: str
+    size: tuple[int, int]
+    """(H, W) of the input."""
+    classes: tuple[str, ...]
+    bytes: int
+    """Of the file and its weights (which sizes of one model may share)."""
+    sha256: str
+    path: Path
+    origin: str
+    """"wheel" or "checkout"."""
+    default: bool
+    """Taken where neither a model nor a size is asked for."""
+
+
+def _folders() -> list[tuple[Path, str]]:
+    """Where shipped models lie, with the origin each stands for: inside an installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    return [(package / "shipped" / "engines", "wheel"), (package.parent / "engines", "checkout")]
+
+
+def _files() -> dict[str, dict[tuple[int, int], tuple[Path, str]]]:
+    found: dict[str, dict[tuple[int, int], tuple[Path, str]]] = {}
+    for folder, origin in _folders():
+        for path in sorted(folder.glob("*/*.onnx")):
+            match = _FILE.fullmatch(path.name)
+            if match and match["name"] == path.parent.name:
+                sizes = found.setdefault(match["name"], {})
+                sizes.setdefault((int(match["height"]), int(match["width"])), (path, origin))
+    return found
+
+
+def available() -> list[ModelInfo]:
+    """Every shipped model file, by name, then by size. Raises ModelError if one of them is damaged."""
+    models = []
+    for name, sizes in sorted(_files().items()):
+        for size, (path, origin) in sorted(sizes.items()):
+            spec = read_spec(path)
+            total = sum(file.stat().st_size for file in (path, *spec.weights))
+            default = name == DEFAULT_MODEL and size == DEFAULT_SIZE
+            models.append(ModelInfo(name, size, spec.classes, total, spec.sha256, path, origin, default))
+    return models
+
+
+def resolve(model: str | PathLike[str], size: tuple[int, int] | None = None) -> Path:
+    """The file of a model: a shipped name ("lite"), or the path of an .onnx file, whose size is then its own.
+
+    Raises ModelError, with what there is, if there is no such name, size or file.
+    """
+    text = os.fspath(model)
+    if text.endswith(".onnx") or os.sep in text:
+        return _explicit(Path(text), size)
+    files = _files()
+    if text not in files:
+        known = ", ".join(sorted(files)) or "none: this installation brings no model files"
+        raise ModelError(f"unknown model {text!r}; shipped: {known}. Or give the path of an .onnx file")
+    sizes = files[text]
+    if size is None:
+        wanted = DEFAULT_SIZE if DEFAULT_SIZE in sizes else min(sizes)
+    else:
+        wanted = size
+    if wanted not in sizes:
+        known = ", ".join(_show(s) for s in sorted(sizes))
+        raise ModelError(
+            f"the model {text!r} is not shipped at {_show(wanted)}; there are: {known}. Others must be exported first"
+        )
+    return sizes[wanted][0]
+
+
+def _explicit(path: Path, size: tuple[int, int] | None) -> Path:
+    if not path.is_file():
+        raise ModelError(f"there is no model file {path}; give the path of an .onnx file, or a name of `streamseg models`")
+    if size is not None and (own := read_spec(path).size) != size:
+        raise ModelError(f"{path} takes {_show(own)}, not {_show(size)}: leave the size out, or export the model at that size")
+    return path
+
+
+def _show(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]}"

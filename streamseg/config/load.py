@@ -1,0 +1,158 @@
+"""Read a pipeline file; answer every bad value with file, line, what was wrong and what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from streamseg.config.schema import PipelineConfig
+from streamseg.errors import ConfigError
+from streamseg.resources import shipped
+
+__all__ = ["load_pipeline", "override", "parse_pipeline", "pipeline_names"]
+
+_MAX_BYTES = 1 << 20
+Location = tuple[int | str, ...]
+
+
+def pipeline_names() -> list[str]:
+    """Names of the pipelines that streamseg brings."""
+    return sorted(path.stem for path in shipped("pipelines").glob("*.yaml"))
+
+
+def load_pipeline(name_or_path: str | Path) -> PipelineConfig:
+    """The pipeline of that shipped name ("drive", "edit", "live") or file. Raises ConfigError."""
+    path = Path(name_or_path)
+    if path.suffix not in (".yaml", ".yml"):
+        if str(name_or_path) not in pipeline_names():
+            known = ", ".join(pipeline_names())
+            raise ConfigError(f"there is no pipeline {str(name_or_path)!r}; known: {known}, or the path of a .yaml file")
+        path = shipped("pipelines") / f"{name_or_path}.yaml"
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ConfigError(f"{path} is larger than 1 MiB: not a pipeline file")
+        text = path.read_text("utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot read the pipeline file {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not a text file in UTF-8") from error
+    return parse_pipeline(text, str(path))
+
+
+def parse_pipeline(text: str, name: str) -> PipelineConfig:
+    """The pipeline that `text` describes; `name` stands in the messages. Raises ConfigError."""
+    try:
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        if tree is not None:
+            _refuse_surprises(tree, name)
+        data = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigError(f"{name}:{line}: not valid YAML: {error.problem}") from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ConfigError(f"{name}: not valid YAML: {error}") from error
+    if data is None:
+        data = {}
+    if not isinstance(data, dict):
+        raise ConfigError(
+            f"{name}:1: expected sections ({', '.join(PipelineConfig.model_fields)}), found {type(data).__name__}"
+        )
+    data = {key: {} if value is None else value for key, value in data.items()}
+    return _validate(data, name, tree)
+
+
+def override(config: PipelineConfig, changes: Mapping[str, Mapping[str, Any]]) -> PipelineConfig:
+    """`config` with `{section: {field: value}}` put on top, as command line flags do; None leaves a field. Raises ConfigError."""
+    data = config.model_dump()
+    for section, fields in changes.items():
+        data[section].update({field: value for field, value in fields.items() if value is not None})
+    # A dumped step lists all effects, unset ones as None; a file lists only the one it means.
+    for output in data["outputs"].values():
+        output["composite"] = [{k: v for k, v in step.items() if v is not None} for step in output["composite"]]
+    return _validate(data, "command line", None)
+
+
+def _validate(data: dict[str, Any], name: str, tree: yaml.Node | None) -> PipelineConfig:
+    try:
+        return PipelineConfig.model_validate(data)
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors(include_url=False):
+            where = ".".join(str(part) for part in problem["loc"])
+            line = f":{_line(tree, problem['loc'])}" if tree is not None else ""
+            lines.append(f"{name}{line}: {where}: {_explain(problem)}")
+        raise ConfigError("\n".join(lines)) from error
+
+
+def _explain(problem: Any) -> str:
+    kind, value, context = problem["type"], problem.get("input"), problem.get("ctx", {})
+    if kind == "extra_forbidden":
+        allowed = _allowed_keys(problem["loc"])
+        close = difflib.get_close_matches(str(problem["loc"][-1]), allowed, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        return f"unknown key{hint} (allowed: {', '.join(allowed)})"
+    if kind == "literal_error":
+        return f"{value!r} is not allowed; allowed: {context['expected']}"
+    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    if kind == "value_error":
+        return str(message)
+    return f"{value!r} is not allowed; expected {message}"
+
+
+def _allowed_keys(location: Location) -> list[str]:
+    """The keys that may stand beside the last part of `location`, found by walking the schema."""
+    model: Any = PipelineConfig
+    for part in location[:-1]:
+        if isinstance(part, int) or not (isinstance(model, type) and issubclass(model, BaseModel)):
+            continue
+        annotation = model.model_fields[part].annotation if part in model.model_fields else model
+        model = next(iter(_models_in(annotation)), annotation)
+    return sorted(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in getattr(annotation, "__args__", ()) for model in _models_in(argument)]
+
+
+def _line(node: yaml.Node | None, location: Location) -> int:
+    """The line, from 1, of the deepest node on the way to `location` that stands in the file."""
+    line = 1
+    for part in location:
+        following: yaml.Node | None = None
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if key.value == str(part):
+                    line, following = key.start_mark.line + 1, value
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            following = node.value[part]
+            line = following.start_mark.line + 1
+        if following is None:
+            break
+        node = following
+    return line
+
+
+def _refuse_surprises(node: yaml.Node, name: str) -> None:
+    """Keys given twice would silently lose one; deeply nested aliases can grow without bound."""
+    pending, seen = [node], set[int]()
+    while pending:
+        current = pending.pop()
+        if id(current) in seen:
+            raise ConfigError(f"{name}:{current.start_mark.line + 1}: aliases (&, *) are not supported")
+        seen.add(id(current))
+        if isinstance(current, yaml.SequenceNode):
+            pending.extend(current.value)
+        elif isinstance(current, yaml.MappingNode):
+            keys = set[str]()
+            for key, value in current.value:
+                if key.value in keys:
+                    raise ConfigError(f"{name}:{key.start_mark.line + 1}: the key {key.value!r} is given twice")
+                keys.add(key.value)
+                pending.append(value)

@@ -1,0 +1,249 @@
+"""The schema of a pipeline file: what may stand in it, stage by stage, from source to sinks.
+
+Every field has a default, so that an empty section means "as usual". Units are part of the meaning: times are seconds (`1.5`,
+`3s`, `1m30s`, `00:01:30`), sizes HEIGHTxWIDTH in pixels of the model's input.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+__all__ = [
+    "AlphaEffect",
+    "BlurEffect",
+    "DecodeConfig",
+    "EffectStep",
+    "EncodeConfig",
+    "InferConfig",
+    "OutputConfig",
+    "OverlayEffect",
+    "PipelineConfig",
+    "PixelateEffect",
+    "PostprocessConfig",
+    "PreprocessConfig",
+    "TrackConfig",
+    "parse_seconds",
+    "parse_size",
+]
+
+_CLOCK = re.compile(r"(?:(?P<h>\d+):)?(?P<m>\d+):(?P<s>\d+(?:\.\d+)?)")
+_UNITS = re.compile(
+    r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m(?!s))?(?:(?P<s>\d+(?:\.\d+)?)s)?(?:(?P<ms>\d+(?:\.\d+)?)ms)?"
+)
+
+
+def parse_seconds(value: Any) -> Any:
+    """`90`, `1.5`, `3s`, `250ms`, `1m30s`, `1h`, `1:30` and `00:01:30.5` as seconds; ValueError for anything else."""
+    if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)):
+        return value
+    text = str(value).strip()
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    match = _CLOCK.fullmatch(text) or (_UNITS.fullmatch(text) if text else None)
+    if match is None:
+        raise ValueError(f"{text!r} is not a time; write seconds (1.5), 3s, 250ms, 1m30s or 00:01:30")
+    parts = {unit: float(number or 0) for unit, number in match.groupdict().items()}
+    return parts["h"] * 3600 + parts["m"] * 60 + parts["s"] + parts.get("ms", 0.0) / 1000
+
+
+def parse_size(value: Any) -> Any:
+    """`320x576` (HEIGHTxWIDTH) as (320, 576); ValueError for anything else."""
+    if value is None or isinstance(value, (tuple, list)):
+        return value
+    match = re.fullmatch(r"(\d+)\s*[x×]\s*(\d+)", str(value).strip())
+    if match is None:
+        raise ValueError(f"{value!r} is not a size; write HEIGHTxWIDTH, as 320x576")
+    return int(match[1]), int(match[2])
+
+
+def _parse_names(value: Any) -> Any:
+    if value is None or value == "all":
+        return None
+    if isinstance(value, str):
+        return tuple(name.strip() for name in value.split(",") if name.strip())
+    return value
+
+
+Seconds = Annotated[float, BeforeValidator(parse_seconds), Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, BeforeValidator(parse_seconds), Field(gt=0, allow_inf_nan=False)]
+Size = Annotated[tuple[int, int], BeforeValidator(parse_size)]
+Names = Annotated[tuple[str, ...] | None, BeforeValidator(_parse_names)]
+Fraction01 = Annotated[float, Field(ge=0, le=1)]
+Where = Literal["background", "instances"]
+
+
+class Section(BaseModel):
+    """Base of all sections: unknown keys are errors, values are not changed after the check."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DecodeConfig(Section):
+    """decode: how the source is read."""
+
+    policy: Literal["auto", "block", "drop_oldest"] = "auto"
+    """`block` loses nothing; `drop_oldest` bounds latency; `auto` takes the latter for what happens live."""
+    realtime: bool = False
+    """Play a file at its own speed, as if it were a camera."""
+    start: Seconds = 0.0
+    duration: Positive | None = None
+    rate: Annotated[float, Field(gt=0, le=1000)] | None = None
+    """Frames a second of an image sequence, which does not say."""
+    timeout: Positive = 5.0
+    """Seconds of silence after which a live source counts as lost."""
+    reconnect: Seconds = 30.0
+    """Seconds for which a lost live source is tried again."""
+    max_pixels: Annotated[int, Field(gt=0)] = 8192 * 8192
+    """Larger pictures are refused before they are decoded."""
+    threads: Annotated[int, Field(ge=0, le=64)] = 0
+    """Decoder threads; 0 lets FFmpeg choose."""
+
+
+class PreprocessConfig(Section):
+    """preprocess: the small RGB picture that the network sees."""
+
+    size: Size | None = None
+    """HEIGHTxWIDTH of the network's input; none: the model's own."""
+
+
+class InferConfig(Section):
+    """infer: the network and what runs it."""
+
+    model: str = "lite"
+    engine: Literal["auto", "tensorrt", "tensorrt-rtx", "openvino", "onnxruntime"] = "auto"
+    batch: Annotated[int, Field(ge=1, le=64)] = 1
+    in_flight: Annotated[int, Field(ge=1, le=16)] = 2
+    """Batches that are computed at the same time."""
+    threads: Annotated[int, Field(ge=0, le=256)] = 0
+    """CPU threads of the engine; 0: one a core."""
+
+
+class PostprocessConfig(Section):
+    """postprocess: which detections count."""
+
+    conf: Fraction01 = 0.5
+    classes: Names = None
+    """Names to keep; none or `all` keeps every class."""
+
+
+class TrackConfig(Section):
+    """track: identity through time."""
+
+    max_age: Positive = 1.0
+    """Seconds for which an unseen object keeps its identity."""
+
+
+class OverlayEffect(Section):
+    """overlay: masks, contours and labels drawn onto the picture."""
+
+    fill: Fraction01 = 0.45
+    contour: Annotated[float, Field(ge=0, le=20)] = 2.0
+    """Width in pixels of a 1080p picture; scaled with the height."""
+    box: bool = False
+    label: str = "{name} {id} {score:.0%}"
+    classes: Names = None
+
+    @field_validator("label")
+    @classmethod
+    def _known_fields(cls, label: str) -> str:
+        try:
+            label.format(name="car", id=1, score=0.5)
+        except (KeyError, IndexError, ValueError, AttributeError) as error:
+            raise ValueError(f"{label!r} is not a label; its fields are {{name}}, {{id}} and {{score}}") from error
+        return label
+
+
+class BlurEffect(Section):
+    """blur: the background or the instances out of focus."""
+
+    where: Where = "background"
+    strength: Annotated[float, Field(gt=0, le=1)] = 0.5
+    classes: Names = None
+
+
+class PixelateEffect(Section):
+    """pixelate: the background or the instances in coarse blocks."""
+
+    where: Where = "instances"
+    block: Annotated[int, Field(ge=2, le=256)] = 16
+    classes: Names = None
+
+
+class AlphaEffect(Section):
+    """alpha: the picture with a straight alpha channel that is opaque where the chosen classes are."""
+
+    classes: Names = None
+
+
+class EffectStep(Section):
+    """One step of composite: exactly one of the effects."""
+
+    overlay: OverlayEffect | None = None
+    blur: BlurEffect | None = None
+    pixelate: PixelateEffect | None = None
+    alpha: AlphaEffect | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        """`overlay` alone means `overlay: {}`; so does a key without a value."""
+        if isinstance(value, str):
+            return {value: {}}
+        if isinstance(value, dict):
+            return {key: {} if inner is None else inner for key, inner in value.items()}
+        return value
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> EffectStep:
+        if sum(effect is not None for effect in (self.overlay, self.blur, self.pixelate, self.alpha)) != 1:
+            raise ValueError("a step is exactly one of overlay, blur, pixelate, alpha")
+        return self
+
+    @property
+    def effect(self) -> OverlayEffect | BlurEffect | PixelateEffect | AlphaEffect:
+        """The effect that is set."""
+        chosen = self.overlay or self.blur or self.pixelate or self.alpha
+        assert chosen is not None
+        return chosen
+
+
+class EncodeConfig(Section):
+    """encode: how a picture is written."""
+
+    codec: str = "auto"
+    """An FFmpeg encoder's name, or `auto`: by container, bit depth and alpha."""
+    crf: Annotated[float, Field(ge=0, le=63)] | None = None
+    """Constant rate factor: smaller is better and larger; none: the encoder's own sensible value."""
+
+
+class OutputConfig(Section):
+    """One output: what is composited and where it goes."""
+
+    path: str = "{out}"
+    """A video, a folder, a %06d pattern, .jsonl, or the address of a view. `{out}` is what -o says, `{stem}` the same without suffix."""
+    composite: tuple[EffectStep, ...] = ()
+    encode: EncodeConfig = EncodeConfig()
+
+
+class PipelineConfig(Section):
+    """A whole pipeline file."""
+
+    decode: DecodeConfig = DecodeConfig()
+    preprocess: PreprocessConfig = PreprocessConfig()
+    infer: InferConfig = InferConfig()
+    postprocess: PostprocessConfig = PostprocessConfig()
+    track: TrackConfig = TrackConfig()
+    outputs: dict[str, OutputConfig] = Field(default_factory=dict)
+
+    @field_validator("outputs")
+    @classmethod
+    def _names(cls, outputs: dict[str, OutputConfig]) -> dict[str, OutputConfig]:
+        for name in outputs:
+            if not re.fullmatch(r"[a-z][a-z0-9_-]*", name):
+                raise ValueError(f"{name!r} is not an output's name; use small letters, digits, - and _")
+        return outputs

@@ -11,7 +11,7 @@ from pathlib import Path
 from streamseg.engine.spec import read_spec
 from streamseg.errors import ModelError
 
-__all__ = ["DEFAULT_MODEL", "DEFAULT_SIZE", "ModelInfo", "available", "resolve"]
+__all__ = ["DEFAULT_MODEL", "DEFAULT_SIZE", "ModelInfo", "available", "describe", "resolve", "shipped"]
 
 DEFAULT_MODEL = "lite"
 DEFAULT_SIZE = (320, 576)
@@ -57,14 +57,21 @@ def _files() -> dict[str, dict[tuple[int, int], tuple[Path, str]]]:
 
 def available() -> list[ModelInfo]:
     """Every shipped model file, by name, then by size. Raises ModelError if one of them is damaged."""
-    models = []
-    for name, sizes in sorted(_files().items()):
-        for size, (path, origin) in sorted(sizes.items()):
-            spec = read_spec(path)
-            total = sum(file.stat().st_size for file in (path, *spec.weights))
-            default = name == DEFAULT_MODEL and size == DEFAULT_SIZE
-            models.append(ModelInfo(name, size, spec.classes, total, spec.sha256, path, origin, default))
-    return models
+    return [describe(path) for path in shipped()]
+
+
+def shipped() -> list[Path]:
+    """The paths of all shipped model files, by name, then by size, unread."""
+    return [path for _, sizes in sorted(_files().items()) for _, (path, _) in sorted(sizes.items())]
+
+
+def describe(path: Path) -> ModelInfo:
+    """Read a shipped model file. Raises ModelError if it is damaged."""
+    spec = read_spec(path)
+    total = sum(file.stat().st_size for file in (path, *spec.weights))
+    default = path.parent.name == DEFAULT_MODEL and spec.size == DEFAULT_SIZE
+    origin = next((origin for folder, origin in _folders() if path.is_relative_to(folder)), "elsewhere")
+    return ModelInfo(path.parent.name, spec.size, spec.classes, total, spec.sha256, path, origin, default)
 
 
 def resolve(model: str | PathLike[str], size: tuple[int, int] | None = None) -> Path:

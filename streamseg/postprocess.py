@@ -43,8 +43,8 @@ class PostprocessCounters:
 class Postprocess:
     """Waits for the answer and makes a Result of it.
 
-    Keeps instances with a score of at least `conf` and, where `classes` is given, of these classes. After `patience` frames in a row
-    whose answer is nonsense the network is taken to be broken: BadOutput.
+    Keeps instances with a score of at least `conf` and, where `classes` is given, of these classes. After `patience` frames in a
+    row whose answer is nonsense the network is taken to be broken: BadOutput.
     """
 
     def __init__(
@@ -108,8 +108,8 @@ class Postprocess:
         self._bad_in_a_row += 1
         if self._bad_in_a_row >= self._patience:
             raise BadOutput(
-                f"the network gave nonsense (NaN, infinity or impossible boxes) for {self._bad_in_a_row} frames in a row: the model file "
-                "or its engine is broken; try another --engine, or fetch or export the model again"
+                f"the network gave nonsense (NaN, infinity or impossible boxes) for {self._bad_in_a_row} frames in a row: the "
+                "model file or its engine is broken; try another --engine, or fetch or export the model again"
             )
         return sound
 

@@ -1,8 +1,8 @@
 """The protocol every engine speaks, and the pool of workers that the CPU engines share.
 
 `submit` is asynchronous: it hands over a batch and returns a future. The runtimes release the GIL while they compute, so each
-request in flight has a plain worker thread of its own, whose exception reaches the future like any other: a callback from a runtime's
-own thread would have to be trusted to come also when the request fails.
+request in flight has a plain worker thread of its own, whose exception reaches the future like any other: a callback from a
+runtime's own thread would have to be trusted to come also when the request fails.
 """
 
 from __future__ import annotations

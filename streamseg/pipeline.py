@@ -1,0 +1,249 @@
+"""The whole pipeline, from source to sinks: the one place where the stages meet.
+
+decode → preprocess → infer → postprocess → track ─┬→ composite → encode      (one such branch for each output)
+                                                   └→ composite → encode
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from os import PathLike
+
+from streamseg.composite import Alpha, Blur, Compositor, Effect, Overlay, Pixelate, Rendered
+from streamseg.config.schema import AlphaEffect, BlurEffect, EffectStep, PipelineConfig, PixelateEffect
+from streamseg.decode import Decoder, SourceInfo
+from streamseg.encode import Sink, open_sink
+from streamseg.engine import Engine, open_engine
+from streamseg.infer import Infer
+from streamseg.outputs import Target, plan
+from streamseg.postprocess import Postprocess
+from streamseg.preprocess import Preprocess
+from streamseg.report import OutputReport, RunReport, Tally, latency_table, stage_table
+from streamseg.result import Result
+from streamseg.runtime import Branch, Channel, Closed, Runtime, Stage
+from streamseg.track import Tracker
+
+__all__ = ["Pipeline", "build", "iterate"]
+
+Say = Callable[[str], None]
+Source = str | int | PathLike[str]
+
+
+@dataclass(slots=True)
+class Pipeline:
+    """A pipeline whose source, engine and outputs are open, ready to run once."""
+
+    info: SourceInfo
+    decoder: Decoder
+    engine: Engine
+    runtime: Runtime
+    tally: Tally
+    sinks: list[tuple[Target, Sink]]
+    live: bool
+    _began: float = field(default=0.0)
+    _seconds: float = field(default=0.0)
+
+    def run(self, tick: Callable[[Pipeline], None] | None = None) -> RunReport:
+        """Run to the end of the source (or a signal); `tick` is called ten times a second. Raises the run's first error."""
+        self._began = time.monotonic()
+        try:
+            self.runtime.run(tick=None if tick is None else lambda: tick(self))
+        finally:
+            self._seconds = time.monotonic() - self._began
+            self.engine.close()
+        return self.report()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._began
+
+    def report(self) -> RunReport:
+        """What was done so far."""
+        counters = self.runtime.snapshot()
+        outputs = []
+        for target, sink in self.sinks:
+            done = counters[_sink_name(target)]
+            stages = [c for name, c in counters.items() if name in (_sink_name(target), _draw_name(target))]
+            outputs.append(
+                OutputReport(target.name, sink.name, done.given, sum(c.dropped for c in stages), tuple(sink.warnings))
+            )
+        return RunReport(
+            source=self.info.name,
+            engine=str(self.engine),
+            model=self.engine.spec.name,
+            seconds=self._seconds or self.elapsed,
+            frames_in=counters["decode"].given,
+            frames_done=self.tally.frames,
+            dropped=counters["preprocess"].dropped,
+            instances=self.tally.instances,
+            objects=dict(self.tally.objects),
+            latency_ms=latency_table(counters),
+            stages=stage_table(counters),
+            outputs=tuple(outputs),
+            warnings=tuple(self.decoder.warnings),
+            interrupted=self.runtime.interrupted is not None,
+        )
+
+
+def build(
+    source: Source, config: PipelineConfig, outputs: Sequence[str] = (), *, overwrite: bool = False, say: Say | None = None
+) -> Pipeline:
+    """Open everything and connect it. `outputs` is what -o says; `say` is told what was chosen. Raises StreamsegError."""
+    targets = plan(config.outputs, outputs)
+    with contextlib.ExitStack() as undo:
+        decoder = _decoder(source, config)
+        undo.callback(decoder.close)
+        info = decoder.open()
+        sinks = [(target, _sink(target, decoder, info, source, overwrite)) for target in targets]
+        engine = _engine(config, say)
+        undo.callback(engine.close)
+        branches = []
+        live = info.live or config.decode.realtime
+        for target, sink in sinks:
+            sink.open()
+            undo.callback(sink.close)
+            branches.append(_output_branch(target, sink, live))
+        tally = Tally()
+        runtime = _runtime(decoder, engine, config, branches, tally, live)
+        undo.pop_all()
+    return Pipeline(info, decoder, engine, runtime, tally, sinks, live)
+
+
+def iterate(source: Source, config: PipelineConfig, *, say: Say | None = None) -> Iterator[Result]:
+    """The results of a source, one by one, computed while they are taken; memory does not grow with their number."""
+    with contextlib.ExitStack() as undo:
+        decoder = _decoder(source, config)
+        undo.callback(decoder.close)
+        info = decoder.open()
+        engine = _engine(config, say)
+        undo.callback(engine.close)
+        outlet = _Outlet()
+        live = info.live or config.decode.realtime
+        runtime = _runtime(decoder, engine, config, [Branch("results", [("results", outlet)], 1)], Tally(), live)
+        runtime.start()
+        undo.pop_all()
+    try:
+        yield from outlet.results()
+        runtime.wait()
+    finally:
+        outlet.close()
+        runtime.abort()
+        runtime.wait(10)
+        engine.close()
+    runtime.check()
+
+
+class _Outlet:
+    """A sink that hands its results to whoever iterates."""
+
+    def __init__(self) -> None:
+        self._channel: Channel[Result] = Channel(1)
+
+    def __call__(self, result: Result) -> None:
+        self._channel.put(result)
+
+    def results(self) -> Iterator[Result]:
+        with contextlib.suppress(Closed):
+            while True:
+                yield self._channel.get()
+
+    def close(self) -> None:
+        self._channel.close()
+
+
+# --- the stages, in the order the data flows ------------------------------------------------------------------------------
+
+
+def _decoder(source: Source, config: PipelineConfig) -> Decoder:
+    d = config.decode
+    return Decoder(
+        source,
+        start=d.start,
+        duration=d.duration,
+        realtime=d.realtime,
+        rate=d.rate,
+        max_pixels=d.max_pixels,
+        threads=d.threads,
+        timeout=d.timeout,
+        reconnect=d.reconnect,
+    )
+
+
+def _engine(config: PipelineConfig, say: Say | None) -> Engine:
+    i = config.infer
+    return open_engine(
+        i.model,
+        engine=i.engine,
+        size=config.preprocess.size,
+        threads=i.threads,
+        in_flight=i.in_flight,
+        batch=i.batch,
+        report=say,
+    )
+
+
+def _runtime(
+    decoder: Decoder, engine: Engine, config: PipelineConfig, branches: Sequence[Branch], tally: Tally, live: bool
+) -> Runtime:
+    spec, batch = engine.spec, config.infer.batch
+    tracker = Tracker(max_age=config.track.max_age)
+
+    def track(result: Result) -> Result:
+        tracked = tracker(result)
+        tally(tracked)
+        return tracked
+
+    trunk: list[tuple[str, Stage]] = [
+        ("preprocess", Preprocess(spec.height, spec.width)),
+        ("infer", Infer(engine, batch)),
+        ("postprocess", Postprocess(spec.classes, conf=config.postprocess.conf, classes=config.postprocess.classes)),
+        ("track", track),
+    ]
+    drop = config.decode.policy == "drop_oldest" or (config.decode.policy == "auto" and live)
+    # A partly filled batch waits inside the channels for the rest of it: they must have room for one.
+    capacity = max(batch, 1 if live else 4)
+    return Runtime(decoder, trunk, branches, capacity=capacity, policy="drop_oldest" if drop else "block", arrived=_arrived)
+
+
+def _output_branch(target: Target, sink: Sink, live: bool) -> Branch:
+    effects = [_effect(step) for step in target.composite]
+    stages: list[tuple[str, Stage]] = [(_draw_name(target), Compositor(effects)), (_sink_name(target), sink)]
+    if target.is_view:
+        return Branch(target.name, stages, 1, "drop_oldest", optional=live is False)
+    return Branch(target.name, stages, 1 if live else 4)
+
+
+def _effect(step: EffectStep) -> Effect:
+    effect = step.effect
+    kind = {"AlphaEffect": Alpha, "BlurEffect": Blur, "PixelateEffect": Pixelate, "OverlayEffect": Overlay}[
+        type(effect).__name__
+    ]
+    return kind(**effect.model_dump())
+
+
+def _sink(target: Target, decoder: Decoder, info: SourceInfo, source: Source, overwrite: bool) -> Sink:
+    return open_sink(
+        target.path,
+        info,
+        codec=target.encode.codec,
+        crf=target.encode.crf,
+        overwrite=overwrite,
+        source=source,
+        passthrough=None if target.is_view or target.is_data else decoder.subscribe(),
+    )
+
+
+def _arrived(item: Rendered | Result) -> float:
+    return item.frame.arrived if isinstance(item, Result) else item.result.frame.arrived
+
+
+def _draw_name(target: Target) -> str:
+    return f"composite {target.name}"
+
+
+def _sink_name(target: Target) -> str:
+    return f"encode {target.name}"

@@ -29,6 +29,7 @@ Region = tuple[int, int, int, int]
 _AT_BORDER = 0.5
 # Above 127.5 of 255 a point belongs to the instance: the probability is above one half.
 _HALF = 127.5
+_CELLS = np.arange(MASK_SIZE + 2, dtype=np.float32)
 _NOTHING: FloatArray = np.zeros((0, 0), np.float32)
 
 
@@ -52,18 +53,14 @@ def _axis_weights(low: float, high: float, start: int, stop: int, scale: int) ->
 
     Column 0 and 29 are the padding. A pixel centre at frame coordinate p lies at (p - low) / (high - low) * 28 - 0.5 cells.
     """
-    centres = (np.arange(start, stop, dtype=np.float64) + 0.5) * scale
-    position = np.clip(
-        (centres - low) * (MASK_SIZE / (high - low)) + 0.5, 0, MASK_SIZE + 1
-    )  # + 0.5 = - 0.5 + 1 cell of padding
-    cell = np.minimum(position.astype(np.intp), MASK_SIZE)
-    fraction = (position - cell).astype(np.float32)
-    count = stop - start
-    weights = np.zeros((count, MASK_SIZE + 2), np.float32)
-    flat = weights.reshape(-1)
-    at = np.arange(count) * (MASK_SIZE + 2) + cell
-    flat[at] = 1 - fraction
-    flat[at + 1] = fraction
+    cells_per_pixel = MASK_SIZE * scale / (high - low)
+    position = np.arange(start + 0.5, stop) * cells_per_pixel + (
+        0.5 - low * MASK_SIZE / (high - low)
+    )  # - 0.5 + 1 cell of padding
+    weights: FloatArray = position.astype(np.float32)[:, None] - _CELLS
+    np.abs(weights, out=weights)
+    np.subtract(1, weights, out=weights)
+    np.maximum(weights, 0, out=weights)
     return weights
 
 

@@ -1,33 +1,27 @@
-"""Numpy views on the planes of a decoded picture, and what their numbers mean.
+"""Numpy views on the planes of a decoded picture.
 
 A decoded picture is seldom RGB. It is Y, U and V in separate or interleaved planes, chroma often at half size, 8 to 16 bits a
-sample, with a matrix (which luma weights) and a range (which codes are black and white). `views` gives the planes as numpy arrays
-that share the picture's memory; `encoding` says how to turn RGB into their codes and back.
-
-Formulas: ITU-T H.273 (05/2024), 8.3 (codes of limited and full range, equations 20 to 31), its Table 4 (luma weights).
+sample. `views` gives the planes as numpy arrays that share the picture's memory; `streamseg.color` says what their codes mean.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import av
 import numpy as np
 import numpy.typing as npt
 
+from streamseg import color
 from streamseg.errors import StreamsegError, Unreadable
 
 __all__ = [
-    "Encoding",
     "Layout",
     "Plane",
     "PlaneSpec",
     "Planes",
     "copy_frame",
     "copy_tags",
-    "encoding",
     "layout",
     "new_frame",
     "supported",
@@ -35,33 +29,9 @@ __all__ = [
 ]
 
 Array = npt.NDArray[Any]
-Matrix = Literal["bt601", "bt709", "bt2020", "smpte240m", "fcc"]
-Transfer = Literal["sdr", "pq", "hlg"]
 
-# Luma weights Kr, Kb. H.273 Table 4.
-_WEIGHTS: dict[Matrix, tuple[float, float]] = {
-    "bt601": (0.299, 0.114),
-    "bt709": (0.2126, 0.0722),
-    "bt2020": (0.2627, 0.0593),
-    "smpte240m": (0.212, 0.087),
-    "fcc": (0.30, 0.11),
-}
-# H.273 MatrixCoefficients. Constant luminance (10) and ICtCp (14) are read with the plain BT.2020 weights: close, not exact.
-_MATRICES: dict[int, Matrix] = {
-    1: "bt709",
-    4: "fcc",
-    5: "bt601",
-    6: "bt601",
-    7: "smpte240m",
-    9: "bt2020",
-    10: "bt2020",
-    14: "bt2020",
-}
-_TRANSFERS: dict[int, Transfer] = {16: "pq", 18: "hlg"}
-_BT2020_PRIMARIES = 9
 _FULL_RANGE = 2
 _LIMITED_RANGE = 1
-_HD_HEIGHT = 720
 
 
 class PlaneSpec(NamedTuple):
@@ -160,70 +130,6 @@ def layout(name: str) -> Layout | None:
     return _LAYOUTS.get(name)
 
 
-@dataclass(frozen=True, slots=True)
-class Encoding:
-    """What the codes of a picture mean."""
-
-    matrix: Matrix
-    full_range: bool
-    transfer: Transfer
-    wide: bool
-    """BT.2020 primaries."""
-    family: Literal["yuv", "rgb", "gray"]
-    depth: int
-
-    def from_rgb(self, rgb: Array) -> npt.NDArray[np.float64]:
-        """R'G'B' [..., 3] in 0..1, in this picture's transfer and primaries, to its codes [..., 3], float64, not rounded."""
-        forward, offset = _codes(self)
-        return np.asarray(rgb, np.float64) @ forward.T + offset
-
-    def to_rgb(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """M [3, 3] and b [3] of R'G'B' (0..1) = M @ codes + b."""
-        return _inverse(self)
-
-
-@lru_cache(maxsize=256)
-def _codes(of: Encoding) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """M [3, 3] and b [3] of codes = M @ R'G'B' + b. H.273 equations 20 to 31, 38 to 40."""
-    top = float(2**of.depth - 1)
-    if of.family == "rgb":
-        return np.eye(3) * top, np.zeros(3)
-    kr, kb = _WEIGHTS[of.matrix]
-    luma = np.array([kr, 1 - kr - kb, kb])
-    matrix = np.stack([luma, (np.array([0, 0, 1]) - luma) / (2 - 2 * kb), (np.array([1, 0, 0]) - luma) / (2 - 2 * kr)])
-    unit = 2.0 ** (of.depth - 8)
-    gain = np.array([top, top, top]) if of.full_range else np.array([219.0, 224.0, 224.0]) * unit
-    offset = np.array([0.0 if of.full_range else 16.0, 128.0, 128.0]) * unit
-    return matrix * gain[:, None], offset
-
-
-@lru_cache(maxsize=256)
-def _inverse(of: Encoding) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    forward, offset = _codes(of)
-    inverse: npt.NDArray[np.float64] = np.linalg.inv(forward).astype(np.float64)
-    return inverse, -inverse @ offset
-
-
-def encoding(picture: av.VideoFrame) -> Encoding:
-    """The encoding of `picture`, from its tags.
-
-    Untagged matrix: BT.709 from 720 lines up, BT.601 below, as players do. Untagged range: limited for YUV, full for yuvj, grey
-    (as swscale has it) and RGB.
-    """
-    name = picture.format.name
-    known = _LAYOUTS.get(name)
-    family = known.family if known else ("rgb" if picture.format.is_rgb else "yuv")
-    depth = known.depth if known else 8
-    fallback: Matrix = "bt709" if picture.height >= _HD_HEIGHT else "bt601"
-    matrix = _MATRICES.get(int(picture.colorspace), fallback)
-    tagged = int(picture.color_range)
-    full = (
-        family == "rgb" or name.startswith("yuvj") or tagged == _FULL_RANGE or (family == "gray" and tagged != _LIMITED_RANGE)
-    )
-    transfer = _TRANSFERS.get(int(picture.color_trc), "sdr")
-    return Encoding(matrix, full, transfer, int(picture.color_primaries) == _BT2020_PRIMARIES, family, depth)
-
-
 def views(picture: av.VideoFrame) -> Planes:
     """The planes of `picture` as numpy arrays sharing its memory.
 
@@ -254,8 +160,8 @@ def supported(picture: av.VideoFrame) -> av.VideoFrame:
     if name in _LAYOUTS and picture.planes[0].line_size > 0:
         return picture
     target = name if name in _LAYOUTS else _nearest(picture.format)
-    tags = encoding(picture)
-    space = {"bt709": 1, "bt2020": 9, "smpte240m": 7, "fcc": 4}.get(tags.matrix, 5)
+    tags = color.encoding(picture)
+    space = color.SWS_COLORSPACE[tags.matrix]
     span = _FULL_RANGE if tags.full_range else _LIMITED_RANGE
     try:
         converted = picture.reformat(

@@ -1,0 +1,162 @@
+"""The model's small RGB picture, made from the decoder's planes.
+
+The planes are resized first and converted after, so that the colour conversion touches a small picture: several times cheaper
+than converting the whole frame, and the matrix, range and bit depth of the source are honoured at no extra cost.
+
+Shrinking: exact averages of 2x2 until less than a factor of two is left, then bilinear. OpenCV's INTER_AREA would average exactly
+at any factor but costs 40 times as much at a fractional one. Chroma is taken as centred on its luma block; the half luma pixel
+that left-sited 4:2:0 is off is a fraction of a pixel here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from streamseg import color, planes
+from streamseg.types import Frame, Letterbox
+
+__all__ = ["PADDING", "Prepared", "Preprocess"]
+
+Array = npt.NDArray[Any]
+
+PADDING = 114
+"""Value of all three channels around the picture: mid grey, as detectors are commonly trained with."""
+
+_KNEE = 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A frame and the picture of it that the model sees."""
+
+    frame: Frame
+    image: npt.NDArray[np.uint8]
+    """uint8 [height, width, 3], RGB, the model's size; the picture is centred, the rest is `PADDING`."""
+    letterbox: Letterbox
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """Where and how a frame of one size goes into the model's input."""
+
+    halvings: tuple[int, int]
+    """Times the luma is averaged down by two along x and y."""
+    seen: tuple[int, int]
+    """Luma columns and rows used: halving leaves out what is over."""
+    width: int
+    height: int
+    letterbox: Letterbox
+
+
+class Preprocess:
+    """Fits frames into the model's input of `height` x `width`, keeping their aspect ratio.
+
+    HDR (PQ, HLG): mid-tones are shown as an SDR display would, highlights above reference white roll off, per channel; the
+    primaries are left as they are, so saturated colours look a little pale to the model.
+    """
+
+    def __init__(self, height: int, width: int) -> None:
+        if height < 1 or width < 1:
+            raise ValueError(f"the model's input must be at least 1x1 pixels, got height {height}, width {width}")
+        self._height, self._width = height, width
+        self._blank = np.full((height, width, 3), PADDING, np.uint8)
+        self._fits: dict[tuple[int, int], _Fit] = {}
+
+    def __call__(self, frame: Frame) -> Prepared:
+        """The picture for one frame. Raises Unreadable for a pixel format that nothing here can convert."""
+        picture = planes.supported(frame.picture)
+        fit = self._fit(picture.width, picture.height)
+        encoding, source = color.encoding(picture), planes.views(picture)
+        rgb = _to_rgb(_small_channels(source, fit), encoding, source.layout.lsb)
+        if encoding.transfer != "sdr":
+            table = _tone_map(encoding.transfer)
+            rgb = [cv2.LUT(channel, table) for channel in rgb]
+        image = self._blank.copy()
+        box = fit.letterbox
+        cv2.merge(rgb, image[box.top : box.top + fit.height, box.left : box.left + fit.width])
+        return Prepared(frame, image, box)
+
+    def _fit(self, width: int, height: int) -> _Fit:
+        """The fit of one frame size, worked out once."""
+        known = self._fits.get((width, height))
+        if known is not None:
+            return known
+        scale = min(self._width / width, self._height / height)
+        fitted_w = min(self._width, max(1, round(width * scale)))
+        fitted_h = min(self._height, max(1, round(height * scale)))
+        wanted = max(0, int(np.floor(np.log2(1 / scale))))
+        halvings = (min(wanted, width.bit_length() - 1), min(wanted, height.bit_length() - 1))
+        # The scale counts only the pixels that are seen, so that boxes come back exactly.
+        seen = (width >> halvings[0] << halvings[0], height >> halvings[1] << halvings[1])
+        left, top = (self._width - fitted_w) // 2, (self._height - fitted_h) // 2
+        letterbox = Letterbox(fitted_w / seen[0], fitted_h / seen[1], left, top, width, height)
+        fit = self._fits[width, height] = _Fit(halvings, seen, fitted_w, fitted_h, letterbox)
+        return fit
+
+
+def _small_channels(source: planes.Planes, fit: _Fit) -> dict[int, Array]:
+    """Each component (0, 1, 2) resized to the fitted size, in the source's codes."""
+    channels: dict[int, Array] = {}
+    for array, spec in source.planes:
+        if spec.components == (3,):
+            continue
+        columns, rows = -(-fit.seen[0] >> spec.shift_x), -(-fit.seen[1] >> spec.shift_y)
+        small = _halve(array[:rows, :columns], fit.halvings[0] - spec.shift_x, fit.halvings[1] - spec.shift_y)
+        if small.shape[:2] != (fit.height, fit.width):
+            small = cv2.resize(small, (fit.width, fit.height), interpolation=cv2.INTER_LINEAR)
+        parts = cv2.split(small) if len(spec.components) > 1 else [small]
+        channels.update(zip(spec.components, parts, strict=True))
+    return channels
+
+
+def _halve(array: Array, times_x: int, times_y: int) -> Array:
+    """Average 2x2 (or 2x1, 1x2) blocks, `times_x` and `times_y` times."""
+    while times_x > 0 or times_y > 0:
+        h, w = array.shape[0] >> (times_y > 0), array.shape[1] >> (times_x > 0)
+        array = cv2.resize(array, (w, h), interpolation=cv2.INTER_AREA)
+        times_x, times_y = times_x - 1, times_y - 1
+    return array
+
+
+def _to_rgb(channels: dict[int, Array], encoding: color.Encoding, lsb: int) -> list[Array]:
+    """R, G, B planes, uint8, from component planes in the source's codes (shifted left by `lsb` bits)."""
+    matrix, offset = encoding.to_rgb()
+    matrix, offset = matrix * (255 / 2**lsb), offset * 255
+    if encoding.family == "rgb":
+        return [_mix(channels[i], matrix[i, i], channels[i], 0.0, 0.0) for i in range(3)]
+    neutral = float(2 ** (encoding.depth - 1 + lsb))
+    luma = channels[0]
+    if encoding.family == "gray":
+        return [_mix(luma, matrix[0, 0], luma, 0.0, offset[0] + matrix[0, 2] * neutral)] * 3
+    u, v = channels[1], channels[2]
+    # Green takes two steps. Its chroma part, centred in the type's range, fits there for every colour that RGB can hold.
+    unit, middle = (1, 128) if luma.dtype == np.uint8 else (256, 32768)
+    still = neutral * (matrix[1, 1] + matrix[1, 2])
+    green = cv2.addWeighted(u, unit * matrix[1, 1], v, unit * matrix[1, 2], middle - unit * still)
+    return [
+        _mix(luma, matrix[0, 0], v, matrix[0, 2], offset[0]),
+        _mix(luma, matrix[1, 0], green, 1 / unit, offset[1] + still - middle / unit),
+        _mix(luma, matrix[2, 0], u, matrix[2, 1], offset[2]),
+    ]
+
+
+def _mix(a: Array, weight_a: float, b: Array, weight_b: float, offset: float) -> Array:
+    """a * weight_a + b * weight_b + offset, rounded into 0..255."""
+    return cv2.addWeighted(a, weight_a, b, weight_b, offset, dtype=cv2.CV_8U)
+
+
+@lru_cache(maxsize=4)
+def _tone_map(transfer: color.Transfer) -> npt.NDArray[np.uint8]:
+    """[256] uint8: from an HDR code to the sRGB code of about the same look.
+
+    Light relative to reference white is unchanged up to a knee and approaches 1 exponentially above it.
+    """
+    light = color.linear(np.arange(256) / 255, transfer)
+    rolled = np.where(light < _KNEE, light, _KNEE + (1 - _KNEE) * (1 - np.exp(-(light - _KNEE) / (1 - _KNEE))))
+    return np.rint(255 * color.delinear(rolled, "sdr")).astype(np.uint8)

@@ -12,16 +12,18 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from streamseg import color
+from streamseg.color import SWS_COLORSPACE, Encoding, encoding
 from streamseg.errors import StreamsegError, Unreadable
 
 __all__ = [
+    "Encoding",
     "Layout",
     "Plane",
     "PlaneSpec",
     "Planes",
     "copy_frame",
     "copy_tags",
+    "encoding",
     "layout",
     "new_frame",
     "supported",
@@ -160,8 +162,8 @@ def supported(picture: av.VideoFrame) -> av.VideoFrame:
     if name in _LAYOUTS and picture.planes[0].line_size > 0:
         return picture
     target = name if name in _LAYOUTS else _nearest(picture.format)
-    tags = color.encoding(picture)
-    space = color.SWS_COLORSPACE[tags.matrix]
+    tags = encoding(picture)
+    space = SWS_COLORSPACE[tags.matrix]
     span = _FULL_RANGE if tags.full_range else _LIMITED_RANGE
     try:
         converted = picture.reformat(

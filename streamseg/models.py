@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
+from streamseg import resources
 from streamseg.engine.spec import read_spec
 from streamseg.errors import ModelError
 
@@ -38,20 +39,12 @@ class ModelInfo:
     """Taken where neither a model nor a size is asked for."""
 
 
-def _folders() -> list[tuple[Path, str]]:
-    """Where shipped models lie, with the origin each stands for: inside an installed package, or beside it in a checkout."""
-    package = Path(__file__).resolve().parent
-    return [(package / "shipped" / "engines", "wheel"), (package.parent / "engines", "checkout")]
-
-
-def _files() -> dict[str, dict[tuple[int, int], tuple[Path, str]]]:
-    found: dict[str, dict[tuple[int, int], tuple[Path, str]]] = {}
-    for folder, origin in _folders():
-        for path in sorted(folder.glob("*/*.onnx")):
-            match = _FILE.fullmatch(path.name)
-            if match and match["name"] == path.parent.name:
-                sizes = found.setdefault(match["name"], {})
-                sizes.setdefault((int(match["height"]), int(match["width"])), (path, origin))
+def _files() -> dict[str, dict[tuple[int, int], Path]]:
+    found: dict[str, dict[tuple[int, int], Path]] = {}
+    for path in resources.shipped("engines").glob("*/*.onnx"):
+        match = _FILE.fullmatch(path.name)
+        if match and match["name"] == path.parent.name:
+            found.setdefault(match["name"], {})[int(match["height"]), int(match["width"])] = path
     return found
 
 
@@ -62,7 +55,7 @@ def available() -> list[ModelInfo]:
 
 def shipped() -> list[Path]:
     """The paths of all shipped model files, by name, then by size, unread."""
-    return [path for _, sizes in sorted(_files().items()) for _, (path, _) in sorted(sizes.items())]
+    return [path for _, sizes in sorted(_files().items()) for _, path in sorted(sizes.items())]
 
 
 def describe(path: Path) -> ModelInfo:
@@ -70,7 +63,7 @@ def describe(path: Path) -> ModelInfo:
     spec = read_spec(path)
     total = sum(file.stat().st_size for file in (path, *spec.weights))
     default = path.parent.name == DEFAULT_MODEL and spec.size == DEFAULT_SIZE
-    origin = next((origin for folder, origin in _folders() if path.is_relative_to(folder)), "elsewhere")
+    origin = "wheel" if path.parents[2].name == "shipped" else "checkout"
     return ModelInfo(path.parent.name, spec.size, spec.classes, total, spec.sha256, path, origin, default)
 
 
@@ -96,7 +89,7 @@ def resolve(model: str | PathLike[str], size: tuple[int, int] | None = None) -> 
         raise ModelError(
             f"the model {text!r} is not shipped at {_show(wanted)}; there are: {known}. Others must be exported first"
         )
-    return sizes[wanted][0]
+    return sizes[wanted]
 
 
 def _explicit(path: Path, size: tuple[int, int] | None) -> Path:

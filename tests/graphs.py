@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, external_data_helper, helper, numpy_helper
 
 CLASSES = ("person", "bicycle", "car", "motorcycle", "bus", "truck", "cat", "dog")
 CATEGORY_IDS = (1, 2, 3, 4, 6, 8, 17, 18)
@@ -153,6 +153,23 @@ def rectangle_model(
         clean = f"{name}_clean"
         nodes.append(node("Where", [glare, "nan", clean], [name]) if nan_when_bright else node("Identity", [clean], [name]))
     return _save(path, nodes, constants, size, batch, count, classes, metadata)
+
+
+def move_weights(path: Path, location: str = "weights.bin", *, claim: str | None = None) -> Path:
+    """Rewrite the model at `path` so that its constants lie in the file `location` beside it; return that file's path.
+
+    With `claim` the model afterwards names that as their place instead, whatever is there: what a hostile file does.
+    """
+    model = onnx.load(path)
+    external_data_helper.convert_model_to_external_data(model, location=location, size_threshold=0)
+    onnx.save(model, path)
+    if claim is not None:
+        model = onnx.load(path, load_external_data=False)
+        for entry in (entry for tensor in model.graph.initializer for entry in tensor.external_data):
+            if entry.key == "location":
+                entry.value = claim
+        path.write_bytes(model.SerializeToString())
+    return path.parent / location
 
 
 def metadata_of(classes: Sequence[str], detections: int) -> dict[str, str]:

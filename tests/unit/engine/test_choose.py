@@ -1,0 +1,84 @@
+"""The choice of an engine is said aloud; a name means that engine or an error."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+import pytest
+
+from streamseg.engine import CANDIDATES, choose, open_engine
+from streamseg.engine.onnxruntime import open_onnxruntime, why_not_onnxruntime
+from streamseg.engine.openvino import why_not_openvino
+from streamseg.engine.spec import read_spec
+from streamseg.errors import ConfigError, EngineError, EngineUnavailable, MissingExtra, ModelError
+from tests import graphs
+
+
+@pytest.fixture
+def model(tmp_path):
+    return graphs.constant_model(tmp_path / "m.onnx")
+
+
+def test_auto_takes_the_best_that_runs_and_says_why_the_better_were_not(model):
+    said: list[str] = []
+    with open_engine(model, report=said.append) as engine:
+        assert engine.name == "openvino"
+    assert len(said) == 1
+    assert said[0].startswith("engine: openvino on ")
+    assert "not tensorrt: " in said[0]
+    assert "not tensorrt-rtx: " in said[0]
+    assert "onnxruntime" not in said[0]
+
+
+def test_auto_goes_on_when_an_engine_cannot_run_the_model(model, monkeypatch):
+    def broken(spec, **options):
+        raise EngineError("OpenVINO cannot compile it")
+
+    others = [replace(c, open=broken) if c.name == "openvino" else c for c in CANDIDATES]
+    monkeypatch.setattr(choose, "CANDIDATES", tuple(others))
+    said: list[str] = []
+    with open_engine(model, report=said.append) as engine:
+        assert engine.name == "onnxruntime"
+    assert "not openvino: OpenVINO cannot compile it" in said[0]
+    with pytest.raises(EngineError, match="cannot compile it"):
+        open_engine(model, engine="openvino")
+
+
+def test_auto_with_no_engine_at_all_gives_every_reason(model, monkeypatch):
+    monkeypatch.setattr(choose, "CANDIDATES", tuple(replace(c, why_not=lambda: "broken here") for c in CANDIDATES))
+    with pytest.raises(EngineUnavailable, match=r"no engine can run .*openvino: broken here; onnxruntime: broken here"):
+        open_engine(model)
+
+
+@pytest.mark.parametrize("name", ["tensorrt", "tensorrt-rtx"])
+def test_a_named_engine_that_cannot_run_is_an_error_not_a_fallback(model, name):
+    with pytest.raises(EngineUnavailable, match=f"{name}: .*--engine auto"):
+        open_engine(model, engine=name)
+
+
+def test_an_unknown_engine_is_answered_with_the_known(model):
+    with pytest.raises(ConfigError, match="'cuda'; known: auto, tensorrt, tensorrt-rtx, openvino, onnxruntime"):
+        open_engine(model, engine="cuda")
+
+
+@pytest.mark.parametrize("option", [{"threads": -1}, {"in_flight": 0}, {"batch": 0}])
+def test_bad_options_are_named(model, option):
+    with pytest.raises(ConfigError, match=f"{next(iter(option))} is {next(iter(option.values()))}; allowed"):
+        open_engine(model, **option)
+
+
+def test_what_is_not_installed_says_what_to_install(model, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    assert "pip install 'streamseg[onnx]'" in (why_not_onnxruntime() or "")
+    assert "pip install openvino" in (why_not_openvino() or "")
+    with pytest.raises(MissingExtra, match=r"streamseg\[onnx\]"):
+        open_onnxruntime(read_spec(model))
+    with pytest.raises(EngineUnavailable, match=r"onnxruntime: .*streamseg\[onnx\]"):
+        open_engine(model, engine="onnxruntime")
+
+
+def test_a_bad_model_is_not_an_engines_fault(tmp_path):
+    with pytest.raises(ModelError):
+        open_engine(graphs.constant_model(tmp_path / "m.onnx", metadata={"streamseg.format": None}))

@@ -1,1 +1,61 @@
-"""streamseg: instance segmentation of video, in real time."""
+"""streamseg: instance segmentation of video, in real time.
+
+    import streamseg
+
+    for result in streamseg.stream("video.mp4"):
+        print(result.time, result.names, result.track_ids)
+
+`run` does whole jobs (`streamseg.run("in.mp4", "out.mp4", pipeline="edit")`), `probe` tells what a source holds. Errors are
+`StreamsegError` and its children in `streamseg.errors`.
+"""
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from streamseg.errors import StreamsegError
+from streamseg.types import Frame, Instances
+
+if TYPE_CHECKING:
+    from streamseg.api import run, stream
+    from streamseg.config import PipelineConfig, load_pipeline
+    from streamseg.decode import probe
+    from streamseg.report import RunReport
+    from streamseg.result import Result
+
+__all__ = [
+    "Frame",
+    "Instances",
+    "PipelineConfig",
+    "Result",
+    "RunReport",
+    "StreamsegError",
+    "__version__",
+    "load_pipeline",
+    "probe",
+    "run",
+    "stream",
+]
+
+try:
+    __version__ = version("streamseg")
+except PackageNotFoundError:  # a checkout on the path, not installed
+    __version__ = "0.0.0"
+
+# Loaded when first used: `streamseg --help` must not wait for FFmpeg and the engines.
+_LAZY = {
+    "PipelineConfig": "streamseg.config",
+    "Result": "streamseg.result",
+    "RunReport": "streamseg.report",
+    "load_pipeline": "streamseg.config",
+    "probe": "streamseg.decode",
+    "run": "streamseg.api",
+    "stream": "streamseg.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'streamseg' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_LAZY[name]), name)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from os import PathLike
 
 from streamseg.composite import Alpha, Blur, Compositor, Effect, Overlay, Pixelate, Rendered
-from streamseg.config.schema import AlphaEffect, BlurEffect, EffectStep, PipelineConfig, PixelateEffect
+from streamseg.config.schema import OutputConfig, PipelineConfig
 from streamseg.decode import Decoder, SourceInfo
 from streamseg.encode import Sink, open_sink
 from streamseg.engine import Engine, open_engine
@@ -26,7 +26,7 @@ from streamseg.result import Result
 from streamseg.runtime import Branch, Channel, Closed, Runtime, Stage
 from streamseg.track import Tracker
 
-__all__ = ["Pipeline", "build", "iterate"]
+__all__ = ["Pipeline", "build", "effects", "engine_for", "iterate"]
 
 Say = Callable[[str], None]
 Source = str | int | PathLike[str]
@@ -99,7 +99,7 @@ def build(
         undo.callback(decoder.close)
         info = decoder.open()
         sinks = [(target, _sink(target, decoder, info, source, overwrite)) for target in targets]
-        engine = _engine(config, say)
+        engine = engine_for(config, say)
         undo.callback(engine.close)
         branches = []
         live = info.live or config.decode.realtime
@@ -119,7 +119,7 @@ def iterate(source: Source, config: PipelineConfig, *, say: Say | None = None) -
         decoder = _decoder(source, config)
         undo.callback(decoder.close)
         info = decoder.open()
-        engine = _engine(config, say)
+        engine = engine_for(config, say)
         undo.callback(engine.close)
         outlet = _Outlet()
         live = info.live or config.decode.realtime
@@ -173,7 +173,8 @@ def _decoder(source: Source, config: PipelineConfig) -> Decoder:
     )
 
 
-def _engine(config: PipelineConfig, say: Say | None) -> Engine:
+def engine_for(config: PipelineConfig, say: Say | None = None) -> Engine:
+    """The engine that a pipeline asks for, loaded; `say` is told which was chosen and why. Raises ModelError or EngineError."""
     i = config.infer
     return open_engine(
         i.model,
@@ -210,19 +211,16 @@ def _runtime(
 
 
 def _output_branch(target: Target, sink: Sink, live: bool) -> Branch:
-    effects = [_effect(step) for step in target.composite]
-    stages: list[tuple[str, Stage]] = [(_draw_name(target), Compositor(effects)), (_sink_name(target), sink)]
+    stages: list[tuple[str, Stage]] = [(_draw_name(target), Compositor(effects(target))), (_sink_name(target), sink)]
     if target.is_view:
-        return Branch(target.name, stages, 1, "drop_oldest", optional=live is False)
+        return Branch(target.name, stages, 1, "drop_oldest", optional=not live)
     return Branch(target.name, stages, 1 if live else 4)
 
 
-def _effect(step: EffectStep) -> Effect:
-    effect = step.effect
-    kind = {"AlphaEffect": Alpha, "BlurEffect": Blur, "PixelateEffect": Pixelate, "OverlayEffect": Overlay}[
-        type(effect).__name__
-    ]
-    return kind(**effect.model_dump())
+def effects(output: Target | OutputConfig) -> list[Effect]:
+    """The effects of an output, in the order in which they are drawn."""
+    kinds = {"overlay": Overlay, "blur": Blur, "pixelate": Pixelate, "alpha": Alpha}
+    return [kinds[name](**fields) for step in output.composite for name, fields in step.model_dump(exclude_none=True).items()]
 
 
 def _sink(target: Target, decoder: Decoder, info: SourceInfo, source: Source, overwrite: bool) -> Sink:

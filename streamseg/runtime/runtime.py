@@ -96,7 +96,8 @@ class Runtime:
     ) -> None:
         self._source, self._arrived = source, arrived
         self._lock = threading.Lock()
-        self._error: tuple[str, BaseException] | None = None
+        self.errors: list[tuple[str, BaseException]] = []
+        """What failed so far, as (stage, error), in order; the first one leaves `run`."""
         self._done = threading.Event()
         self._threads: list[threading.Thread] = []
         self._channels: list[Channel[Any]] = []
@@ -224,8 +225,7 @@ class Runtime:
 
     def _record(self, name: str, error: BaseException) -> None:
         with self._lock:
-            if self._error is None:
-                self._error = (name, error)
+            self.errors.append((name, error))
 
     def _fail(self, name: str, error: BaseException, source: Channel[Any]) -> None:
         self._record(name, error)
@@ -267,9 +267,9 @@ class Runtime:
 
     def check(self) -> None:
         """Raise the first error of the run: a StreamsegError as it is, anything else as StageError naming its stage."""
-        if self._error is None:
+        if not self.errors:
             return
-        name, error = self._error
+        name, error = self.errors[0]
         if isinstance(error, StreamsegError):
             raise error
         raise StageError(name, error) from error

@@ -1,0 +1,42 @@
+# make demo   the three pipelines on real video, with the light installation (no torch): under 3 minutes after the download
+# make test   every test, with all that they need (torch and torchvision: 5 GB)
+# make env    the environment of `make test`, for development, training and benchmarks
+# make lint   ruff and mypy
+# make bench  the figures of README.md
+PYTHON ?= python3
+VENV ?= .venv
+DEMO_VENV ?= .venv-demo
+BIN = $(VENV)/bin
+
+.PHONY: demo test env lint bench clean
+.DEFAULT_GOAL := demo
+
+demo: $(DEMO_VENV)/.installed
+	$(DEMO_VENV)/bin/python samples/demo.py demo
+
+test: env
+	$(BIN)/python -m pytest $(PYTEST)
+
+env: $(VENV)/.installed
+
+lint: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: env
+	$(BIN)/python benchmarks/pipeline.py
+
+# An editable installation: the code is this checkout's, only a change of the dependencies installs anew.
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+$(DEMO_VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(DEMO_VENV)
+	$(DEMO_VENV)/bin/python -m pip install --quiet --editable .
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(DEMO_VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,69 @@
+"""The library's front door: `stream` for results one by one, `run` for whole jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from os import PathLike
+from pathlib import Path
+
+from streamseg.config import PipelineConfig, load_pipeline, override
+from streamseg.pipeline import Source, build, iterate
+from streamseg.report import RunReport
+from streamseg.result import Result
+
+__all__ = ["run", "stream"]
+
+
+def stream(
+    source: Source,
+    *,
+    model: str | PathLike[str] = "lite",
+    engine: str = "auto",
+    size: str | tuple[int, int] | None = None,
+    conf: float = 0.5,
+    classes: Sequence[str] | None = None,
+    start: float | str = 0.0,
+    duration: float | str | None = None,
+    realtime: bool = False,
+    batch: int = 1,
+    threads: int = 0,
+) -> Iterator[Result]:
+    """Find and follow the instances of a video, lazily, one `Result` a frame.
+
+        for result in streamseg.stream("video.mp4", classes=["person"]):
+            print(result.time, result.names, result.track_ids)
+            picture = result.plot()
+
+    The pipeline runs ahead of the loop by a few frames and no further: memory does not grow with the video's length. Leaving the
+    loop ends it.
+
+    `source` is a file, a folder or glob of images, a camera's number or device, an RTSP or HTTP address. `size` is the network's
+    input as "HEIGHTxWIDTH" or (height, width); `start` and `duration` are seconds. A file gives every frame; what happens live
+    (`realtime=True`: a file played at its own speed) drops the oldest frames when the loop is too slow.
+
+    Raises StreamsegError (see `streamseg.errors`): a bad option or an unreadable source at the first `next`, a damaged source
+    after the frames that could be read.
+    """
+    changes = {
+        "decode": {"start": start, "duration": duration, "realtime": realtime},
+        "preprocess": {"size": size},
+        "infer": {"model": str(model), "engine": engine, "batch": batch, "threads": threads},
+        "postprocess": {"conf": conf, "classes": None if classes is None else tuple(classes)},
+    }
+    return iterate(source, override(PipelineConfig(), changes))
+
+
+def run(
+    source: Source,
+    output: str | PathLike[str] | Sequence[str | PathLike[str]],
+    *,
+    pipeline: str | PathLike[str] | PipelineConfig = "drive",
+    overwrite: bool = False,
+) -> RunReport:
+    """Run a whole pipeline into its outputs, as `streamseg run SOURCE -p PIPELINE -o OUTPUT` does.
+
+    `pipeline` is a shipped name ("drive", "edit", "live"), a file, or a `PipelineConfig`. Raises StreamsegError.
+    """
+    config = pipeline if isinstance(pipeline, PipelineConfig) else load_pipeline(Path(pipeline))
+    outputs = [output] if isinstance(output, (str, PathLike)) else output
+    return build(source, config, [str(path) for path in outputs], overwrite=overwrite).run()

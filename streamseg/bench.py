@@ -1,0 +1,153 @@
+"""How fast the pipeline is here: every stage alone, the whole together, and the bound that the hardware sets.
+
+The bound is the slower of two: the slowest stage running alone (no pipeline is faster than its slowest stage), and the time all
+stages spend on cores, summed and divided by the number of cores (no schedule is faster than the machine).
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import wait
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from streamseg.composite import Compositor
+from streamseg.config import PipelineConfig
+from streamseg.decode import Decoder
+from streamseg.encode import open_sink
+from streamseg.errors import ConfigError
+from streamseg.infer import Infer
+from streamseg.pipeline import Source, build, effects, engine_for
+from streamseg.postprocess import Postprocess
+from streamseg.preprocess import Preprocess
+from streamseg.track import Tracker
+
+__all__ = ["BenchReport", "StageCost", "bench"]
+
+T = TypeVar("T")
+CHUNK = 32
+"""Frames held in memory at a time: enough to time a stage, few enough for 4K."""
+
+
+@dataclass(slots=True)
+class StageCost:
+    """Milliseconds a frame: elapsed when the stage runs alone, and spent on all cores together."""
+
+    ms: float = 0.0
+    core_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class BenchReport:
+    """What was measured."""
+
+    source: str
+    size: str
+    engine: str
+    frames: int
+    cores: int
+    stages: dict[str, StageCost]
+    fps: float
+    """End to end, decoder to file."""
+    bound_fps: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+
+def bench(source: Source, config: PipelineConfig, frames: int = 200) -> BenchReport:
+    """Measure `frames` frames of a file through the first output of a pipeline. Raises StreamsegError."""
+    output = next((o for o in config.outputs.values() if "{out}" in o.path), None)
+    if output is None:
+        raise ConfigError("the pipeline has no output with the path {out} to measure")
+    with tempfile.TemporaryDirectory(prefix="streamseg-bench-") as folder:
+        costs, done, engine, info = _alone(source, config, output, frames, Path(folder))
+        only = config.model_copy(update={"outputs": {"picture": output.model_copy(update={"path": "{out}"})}})
+        pipeline = build(source, only, [str(Path(folder) / "whole.mp4")])
+        stop_at(pipeline, done)
+        report = pipeline.run()
+    cores = len(os.sched_getaffinity(0))
+    slowest = max(cost.ms for cost in costs.values())
+    everything = sum(cost.core_ms for cost in costs.values()) / cores
+    return BenchReport(
+        source=info.name,
+        size=f"{info.width}x{info.height}",
+        engine=engine,
+        frames=report.frames_done,
+        cores=cores,
+        stages=costs,
+        fps=round(report.fps, 2),
+        bound_fps=round(1000 / max(slowest, everything), 2),
+    )
+
+
+def stop_at(pipeline: Any, frames: int) -> None:
+    """Let the pipeline's source end after that many frames."""
+    original = pipeline.decoder.frames
+    pipeline.decoder.frames = lambda: itertools.islice(original(), frames)
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.costs: dict[str, StageCost] = {}
+
+    def time(self, name: str, work: Callable[[], T]) -> T:
+        """Run `work`, adding what it took to stage `name`."""
+        cost = self.costs.setdefault(name, StageCost())
+        began, cpu = time.perf_counter(), time.process_time()
+        made = work()
+        cost.ms += 1000 * (time.perf_counter() - began)
+        cost.core_ms += 1000 * (time.process_time() - cpu)
+        return made
+
+
+def _alone(
+    source: Source, config: PipelineConfig, output: Any, frames: int, folder: Path
+) -> tuple[dict[str, StageCost], int, str, Any]:
+    """Every stage by itself, a chunk of frames at a time, so that no other stage takes a core meanwhile."""
+    decoder = Decoder(source)
+    info = decoder.open()
+    engine = engine_for(config)
+    spec, clock, done = engine.spec, _Clock(), 0
+    preprocess, infer = Preprocess(spec.height, spec.width), Infer(engine, config.infer.batch)
+    postprocess = Postprocess(spec.classes, conf=config.postprocess.conf, classes=config.postprocess.classes)
+    tracker, compositor = Tracker(max_age=config.track.max_age), Compositor(effects(output))
+    sink = open_sink(str(folder / "alone.mp4"), info, codec=output.encode.codec, crf=output.encode.crf)
+    sink.open()
+    source_frames = itertools.islice(decoder.frames(), frames)
+    try:
+        while chunk := clock.time("decode", lambda: list(itertools.islice(source_frames, CHUNK))):
+            prepared = clock.time("preprocess", lambda chunk=chunk: [preprocess(f) for f in chunk])
+            pending = clock.time("infer", lambda prepared=prepared: _infer_all(infer, prepared))
+            results = clock.time("postprocess", lambda pending=pending: [postprocess(p) for p in pending])
+            results = clock.time("track", lambda results=results: [tracker(r) for r in results])
+            rendered = clock.time("composite", lambda results=results: [compositor(r) for r in results])
+            clock.time("encode", lambda rendered=rendered: _drain(map(sink, rendered)))
+            done += len(chunk)
+        clock.time("encode", sink.close)
+    finally:
+        decoder.stop()
+        decoder.close()
+        name = str(engine)
+        engine.close()
+    for cost in clock.costs.values():
+        cost.ms, cost.core_ms = round(cost.ms / max(1, done), 3), round(cost.core_ms / max(1, done), 3)
+    return clock.costs, done, name, info
+
+
+def _infer_all(infer: Infer, prepared: list[Any]) -> list[Any]:
+    pending = [infer(p) for p in prepared]
+    infer.flush()
+    wait([p.future for p in pending])
+    return pending
+
+
+def _drain(items: Iterable[Any]) -> None:
+    deque(items, maxlen=0)

@@ -1,0 +1,216 @@
+"""The command line: each verb a few lines that call the API. An error is one message and an exit code; `--debug` shows where."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from streamseg.errors import StreamsegError
+
+if TYPE_CHECKING:
+    from streamseg.config import PipelineConfig
+
+app = typer.Typer(
+    name="streamseg",
+    help="Instance segmentation of video in real time: Mask R-CNN on every frame, identities through time, masks composited.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+SourceArg = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOURCE", help="A video, a folder or glob of images, a camera (0, /dev/video0), an RTSP/HTTP URL, - for a pipe."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+
+def _version(value: bool) -> None:
+    if value:
+        from streamseg import __version__
+
+        print(f"streamseg {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _global(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+) -> None:
+    """Options that stand before the verb."""
+
+
+@app.command()
+def run(
+    source: SourceArg,
+    output: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="OUT",
+            help="A video, a folder or %06d.png pattern, a .jsonl; NAME=OUT for one of the pipeline's outputs. Repeatable.",
+        ),
+    ] = None,
+    pipeline: Annotated[str, typer.Option("-p", "--pipeline", help="drive, edit, live, or your own .yaml file.")] = "drive",
+    classes: Annotated[str | None, typer.Option(help="Classes to keep, as person,car; all for every one.")] = None,
+    conf: Annotated[float | None, typer.Option(help="Lowest score that counts, 0 to 1.")] = None,
+    engine: Annotated[str | None, typer.Option(help="auto, openvino, onnxruntime, tensorrt, tensorrt-rtx.")] = None,
+    model: Annotated[str | None, typer.Option(help="A name of `streamseg models`, or an .onnx file.")] = None,
+    size: Annotated[str | None, typer.Option(help="The network's input, HEIGHTxWIDTH.")] = None,
+    start: Annotated[str | None, typer.Option(help="Where to begin: 3s, 1m30s, 00:01:30.")] = None,
+    duration: Annotated[str | None, typer.Option(help="How much to read, as 10s.")] = None,
+    realtime: Annotated[bool, typer.Option("--realtime", help="Play a file at its own speed, as a camera would.")] = False,
+    rate: Annotated[float | None, typer.Option(help="Frames a second of an image sequence.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Frames that the network sees at once.")] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads of the engine.")] = None,
+    codec: Annotated[str | None, typer.Option(help="An FFmpeg encoder, as libx264; auto: by container.")] = None,
+    crf: Annotated[float | None, typer.Option(help="Quality: smaller is better and larger.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors.")] = False,
+    json_report: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Find, follow and draw the instances of a video."""
+    from streamseg import display
+    from streamseg.config import load_pipeline, override
+    from streamseg.pipeline import build
+
+    changes: dict[str, dict[str, Any]] = {
+        "decode": {"start": start, "duration": duration, "realtime": realtime or None, "rate": rate},
+        "preprocess": {"size": size},
+        "infer": {"model": model, "engine": engine, "batch": batch, "threads": threads},
+        "postprocess": {"conf": conf, "classes": classes},
+    }
+    config = _with_encoding(override(load_pipeline(pipeline), changes), codec, crf)
+    screen = display.Screen(quiet=quiet or json_report)
+    built = build(source, config, output or [], overwrite=overwrite, say=screen.say)
+    with screen.progress(built) as tick:
+        report = built.run(tick)
+    screen.summary(report)
+    if json_report:
+        print(json.dumps(report.to_json(), indent=2))
+    if built.runtime.interrupted is not None:
+        raise typer.Exit(128 + built.runtime.interrupted)
+
+
+def _with_encoding(config: PipelineConfig, codec: str | None, crf: float | None) -> PipelineConfig:
+    """--codec and --crf speak of what -o names, not of what the pipeline writes beside it."""
+    from streamseg.config import override
+
+    named = {name: output for name, output in config.outputs.items() if "{out}" in output.path}
+    if codec is None and crf is None:
+        return config
+    changes = {
+        name: {"encode": {"codec": codec or output.encode.codec, "crf": crf if crf is not None else output.encode.crf}}
+        for name, output in named.items()
+    }
+    merged = {name: output.model_dump() | changes.get(name, {}) for name, output in config.outputs.items()}
+    return override(config, {"outputs": merged})
+
+
+@app.command()
+def probe(source: SourceArg, as_json: JsonOption = False) -> None:
+    """Show what a source holds, and what streamseg would do with it."""
+    from streamseg import display
+    from streamseg.decode import probe as look
+
+    _show(look(source), as_json, display.probe)
+
+
+@app.command()
+def doctor(as_json: JsonOption = False) -> None:
+    """Show which engines can run here, which is chosen, why the better ones are not, what to install."""
+    from streamseg import display
+    from streamseg.doctor import doctor as examine
+
+    report = examine()
+    _show(report.as_dict(), as_json, display.doctor)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
+def models(as_json: JsonOption = False) -> None:
+    """List the models that can be run."""
+    from streamseg import display
+    from streamseg.models import available
+
+    rows = [
+        {
+            "name": m.name,
+            "size": f"{m.size[0]}x{m.size[1]}",
+            "classes": list(m.classes),
+            "bytes": m.bytes,
+            "default": m.default,
+            "path": str(m.path),
+            "sha256": m.sha256,
+        }
+        for m in available()
+    ]
+    _show(rows, as_json, display.models)
+
+
+@app.command()
+def bench(
+    source: SourceArg,
+    pipeline: Annotated[str, typer.Option("-p", "--pipeline", help="drive, edit, live, or your own .yaml file.")] = "drive",
+    frames: Annotated[int, typer.Option(min=10, help="Frames to measure.")] = 200,
+    engine: Annotated[str | None, typer.Option(help="auto, openvino, onnxruntime, …")] = None,
+    model: Annotated[str | None, typer.Option(help="A name of `streamseg models`, or an .onnx file.")] = None,
+    size: Annotated[str | None, typer.Option(help="The network's input, HEIGHTxWIDTH.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure each stage and the whole pipeline on this machine."""
+    from streamseg import display
+    from streamseg.bench import bench as measure
+    from streamseg.config import load_pipeline, override
+
+    config = override(load_pipeline(pipeline), {"preprocess": {"size": size}, "infer": {"model": model, "engine": engine}})
+    _show(measure(source, config, frames).to_json(), as_json, display.bench)
+
+
+def _show(data: Any, as_json: bool, human: Any) -> None:
+    if as_json:
+        print(json.dumps(data, indent=2, default=str))
+    else:
+        human(data)
+
+
+def main() -> None:
+    """The console script `streamseg`."""
+    arguments = sys.argv[1:]
+    debug = "--debug" in arguments
+    # --debug may stand anywhere: who adds it has just seen an error, and appends it to that command.
+    arguments = (["--debug"] if debug else []) + [a for a in arguments if a != "--debug"]
+    try:
+        app(arguments, standalone_mode=True)
+    except StreamsegError as error:
+        if debug:
+            raise
+        print(f"streamseg: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output went away (`streamseg models | head -1`).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except Exception as error:
+        if debug:
+            raise
+        name = Path(sys.argv[0]).name
+        print(f"{name}: unexpected {type(error).__name__}: {error}; run it again with --debug and report this", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""What a person sees in the terminal: progress, summaries, tables. Progress and messages go to stderr, answers to stdout."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from streamseg.errors import scrub
+
+if TYPE_CHECKING:
+    from streamseg.pipeline import Pipeline
+    from streamseg.report import RunReport
+
+__all__ = ["Screen", "bench", "doctor", "models", "probe"]
+
+Data = Mapping[str, Any]
+
+
+class Screen:
+    """The terminal during a run; silent when `quiet`, without the moving bar when nobody watches."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._console = Console(stderr=True, highlight=False, quiet=quiet)
+
+    def say(self, message: str) -> None:
+        """One line."""
+        self._console.print(escape(scrub(message)), soft_wrap=True)
+
+    @contextlib.contextmanager
+    def progress(self, pipeline: Pipeline) -> Iterator[Callable[[Pipeline], None] | None]:
+        """A callable to update the bar with; None where there is no terminal."""
+        for view in (sink.name for target, sink in pipeline.sinks if target.is_view):
+            self.say(f"watch: {view}")
+        if not self._console.is_terminal or self._console.quiet:
+            yield None
+            return
+        columns = (
+            SpinnerColumn(),
+            BarColumn(24),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[seen]}", markup=False),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=self._console, transient=True) as bar:
+            total = None if pipeline.info.live else pipeline.info.frame_count
+            task = bar.add_task("", total=total, seen="")
+            told = 0
+
+            def tick(running: Pipeline) -> None:
+                nonlocal told
+                for name, error in running.runtime.errors[told:]:
+                    bar.console.print(escape(f"{name}: {error}"), style="red")
+                    told += 1
+                bar.update(task, completed=running.tally.frames, seen=_status(running))
+
+            yield tick
+
+    def summary(self, report: RunReport) -> None:
+        """What was done, in a few lines."""
+        seen = (
+            ", ".join(f"{count} {name}" for name, count in sorted(report.objects.items(), key=lambda kv: -kv[1])) or "nothing"
+        )
+        latency = f", latency {report.latency_ms['p50']:.0f} ms" if report.latency_ms else ""
+        drops = f", {report.dropped} dropped" if report.dropped else ""
+        how = "interrupted after " if report.interrupted else ""
+        self.say(
+            f"{how}{report.frames_done} frames in {report.seconds:.1f} s ({report.fps:.1f} fps{latency}{drops}), seen: {seen}"
+        )
+        for output in report.outputs:
+            lost = f", {output.dropped} not shown" if output.dropped else ""
+            self.say(f"  {output.name}: {output.path} ({output.frames} frames{lost})")
+            for warning in output.warnings:
+                self.say(f"    warning: {warning}")
+        for warning in report.warnings:
+            self.say(f"  warning: {warning}")
+
+
+def _status(running: Pipeline) -> str:
+    counters = running.runtime.snapshot()
+    now = ", ".join(f"{count} {name}" for name, count in running.tally.current.items()) or "nothing"
+    dropped = counters["preprocess"].dropped
+    drops = f" {dropped} dropped" if dropped else ""
+    return f"{running.tally.frames / max(running.elapsed, 1e-9):5.1f} fps{drops}  {now}"
+
+
+def probe(report: Data) -> None:
+    """The answer of `streamseg probe`."""
+    console = _stdout()
+    for name, value in report.items():
+        if name == "plan":
+            continue
+        if isinstance(value, list):
+            for item in value:
+                console.print(f"[bold]{escape(name.rstrip('s'))}[/bold] {escape(_plain(item))}")
+        else:
+            console.print(f"[bold]{escape(name)}[/bold] {escape(_plain(value))}")
+    console.print("[bold]what streamseg would do[/bold]")
+    for sentence in report.get("plan", []):
+        console.print(f"  • {escape(str(sentence))}")
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_plain(inner)}" for key, inner in value.items() if inner not in (None, "", {}, []))
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_plain(inner) for inner in value)
+    return str(value)
+
+
+def doctor(report: Data) -> None:
+    """The answer of `streamseg doctor`."""
+    console = _stdout()
+    console.print(
+        f"Python {report['python']} on {escape(str(report['platform']))}, {escape(str(report['cpu']))}, {report['cores']} cores"
+    )
+    for gpu in report["gpus"]:
+        console.print(escape(_plain(gpu)))
+    if report["gpu_note"]:
+        console.print(escape(str(report["gpu_note"])))
+    table = Table("engine", "", "why not, and what to do")
+    for engine in report["engines"]:
+        state = "[green]chosen[/green]" if engine["chosen"] else ("[green]runs[/green]" if engine["runs"] else "[red]no[/red]")
+        table.add_row(engine["name"], state, escape(engine["why_not"] or ""))
+    console.print(table)
+    versions = ", ".join(f"{name} {version}" for name, version in report["versions"].items() if version)
+    console.print(escape(versions), soft_wrap=True)
+    shipped = report["models"]
+    if shipped["problem"]:
+        console.print(f"[red]models: {escape(str(shipped['problem']))}[/red]")
+    else:
+        console.print(f"models: {len(shipped['files'])} files, all sound")
+    console.print("[green]ready[/green]" if report["ok"] else "[red]not ready: see above[/red]")
+
+
+def models(rows: list[dict[str, Any]]) -> None:
+    """The answer of `streamseg models`."""
+    table = Table("model", "size (HxW)", "MB", "classes")
+    for row in rows:
+        name = row["name"] + (" (default)" if row["default"] else "")
+        table.add_row(name, row["size"], f"{row['bytes'] / 1e6:.1f}", ", ".join(row["classes"]))
+    _stdout().print(table)
+
+
+def bench(report: Data) -> None:
+    """The answer of `streamseg bench`."""
+    console = _stdout()
+    console.print(escape(f"{report['source']}, {report['size']}, {report['engine']}"), soft_wrap=True)
+    table = Table("stage", "ms a frame, alone", "ms on a core")
+    for name, stage in report["stages"].items():
+        table.add_row(name, f"{stage['ms']:.2f}", f"{stage['core_ms']:.2f}")
+    console.print(table)
+    share = report["fps"] / report["bound_fps"]
+    console.print(f"end to end {report['fps']:.1f} fps, {share:.2f} of the bound of {report['bound_fps']:.1f} fps")
+    console.print(f"(bound: the slower of the slowest stage and all core time over {report['cores']} cores)")
+
+
+def _stdout() -> Console:
+    console = Console(highlight=False)
+    if not sys.stdout.isatty():
+        console.width = 160
+    return console

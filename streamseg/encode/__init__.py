@@ -1,0 +1,16 @@
+"""Outputs: video files, image sequences, results as JSON lines, and a live view.
+
+sink = open_sink("out.mp4", info, passthrough=decoder.subscribe(("audio", "subtitle")), source="in.mp4")
+sink.open()
+for rendered in pictures:
+    sink(rendered)
+sink.close()
+"""
+
+from streamseg.encode.choose import copies_tracks, is_view, open_sink
+from streamseg.encode.images import ImageSink
+from streamseg.encode.jsonl import JsonlSink
+from streamseg.encode.sink import Picture, Sink, SinkCounters
+from streamseg.encode.video import VideoSink
+
+__all__ = ["ImageSink", "JsonlSink", "Picture", "Sink", "SinkCounters", "VideoSink", "copies_tracks", "is_view", "open_sink"]

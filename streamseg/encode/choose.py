@@ -1,0 +1,98 @@
+"""From what a user typed after -o to the sink that writes it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from streamseg.encode.codecs import CONTAINERS
+from streamseg.encode.images import IMAGE_SUFFIXES, ImageSink
+from streamseg.encode.jsonl import JsonlSink
+from streamseg.encode.muxer import Packets
+from streamseg.encode.sink import Sink
+from streamseg.encode.video import VideoSink
+from streamseg.errors import OutputError
+
+if TYPE_CHECKING:
+    from streamseg.decode import SourceInfo
+
+__all__ = ["copies_tracks", "is_view", "open_sink"]
+
+_RESULTS = (".jsonl", ".ndjson")
+
+
+def is_view(path: str | os.PathLike[str]) -> bool:
+    """Whether an output is the address of a live view, which need not see every picture."""
+    return str(path).startswith("http://")
+
+
+def copies_tracks(path: str | os.PathLike[str]) -> bool:
+    """Whether an output can hold audio and subtitles, so that a pass-through is worth subscribing."""
+    return not is_view(path) and Path(path).suffix.lower() in CONTAINERS
+
+
+def open_sink(
+    path: str | os.PathLike[str],
+    info: SourceInfo,
+    *,
+    codec: str = "auto",
+    crf: float | None = None,
+    overwrite: bool = False,
+    passthrough: Packets | None = None,
+    source: str | os.PathLike[str] | None = None,
+    alpha: bool = False,
+    token: str | None = None,
+    threads: int = 0,
+) -> Sink:
+    """The sink for `path`; call its `open()` before the first picture.
+
+    Args:
+        path: A video (.mp4 .mov .mkv .webm .avi .ts), a folder or a pattern such as `%06d.png` (.png .tif .jpg) of images, `.jsonl`
+            for results without pictures, or `http://127.0.0.1:8080` for a live view in a browser.
+        info: The source, as `Decoder.open` returned it.
+        codec: `auto`, or a name from `codecs.CODECS` or FFmpeg's name of that encoder.
+        crf: Quality, smaller is better; None is the codec's own sensible value.
+        overwrite: Replace an existing output.
+        passthrough: Audio and subtitles to copy into a video.
+        source: The source if it is a file or folder; it is never written onto.
+        alpha: The pictures will be transparent somewhere; checked before anything is decoded.
+        token: For a view that listens on other addresses than this machine's own.
+        threads: For the encoder; 0 is one a core.
+
+    Raises OutputError where the name says nothing we can write; the rest is found by `Sink.open`.
+    """
+    name = str(path)
+    if is_view(name):
+        from streamseg.live import MjpegServer
+
+        address = urlsplit(name)
+        try:
+            port = address.port or 80
+        except ValueError as error:
+            raise OutputError(f"{name}: {error}; write for example http://127.0.0.1:8080") from error
+        return MjpegServer(address.hostname or "127.0.0.1", port, token=token, title=info.name)
+    suffix = Path(name).suffix.lower()
+    if suffix in CONTAINERS:
+        return VideoSink(
+            path,
+            info,
+            codec=codec,
+            crf=crf,
+            overwrite=overwrite,
+            passthrough=passthrough,
+            source=source,
+            alpha=alpha,
+            threads=threads,
+        )
+    if suffix in _RESULTS:
+        return JsonlSink(path, info, overwrite=overwrite, source=source)
+    if suffix in IMAGE_SUFFIXES or not suffix or Path(name).is_dir() or name.endswith("/"):
+        if alpha and suffix in {".jpg", ".jpeg"}:
+            raise OutputError(f"{name}: JPEG cannot hold transparency; use .png or .tif")
+        return ImageSink(path, info, overwrite=overwrite, source=source)
+    raise OutputError(
+        f"{name}: unknown kind of output {suffix!r}; allowed: video {' '.join(CONTAINERS)}, images {' '.join(IMAGE_SUFFIXES)} "
+        f"(a folder or a %06d pattern), results {' '.join(_RESULTS)}, or a live view such as http://127.0.0.1:8080"
+    )

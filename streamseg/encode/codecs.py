@@ -1,0 +1,204 @@
+"""Which encoder, pixel format and settings a container gets.
+
+The choices are made for a pipeline in which inference wants the cores. Milliseconds of one core per 1280x720 frame, measured
+with PyAV 18.1 (benchmarks/encode.py): libx264 superfast 9, veryfast 17; libx265 10 bit ultrafast 32, superfast 75; libvpx-vp9
+realtime speed 8 12, good speed 5 55; prores_ks 90 with its rate search, 14 with a fixed quantiser; ffv1 22.
+libx264's superfast with macroblock-tree rate control switched back on gives veryfast's file size for half its time.
+
+The lookahead is short because frames inside an encoder are lost when the process is killed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import av
+from av.video.format import VideoFormat
+
+from streamseg.errors import OutputError
+
+__all__ = ["CODECS", "CONTAINERS", "Choice", "Codec", "Container", "choose", "container_of", "has_alpha"]
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """One encoder and what it can hold."""
+
+    encoder: str
+    crf: int | None
+    """Default quality; None for lossless."""
+    crf_range: tuple[int, int] = (0, 51)
+    alpha: bool = False
+    b_frames: bool = False
+    even: bool = False
+    """4:2:0 pictures need an even width and height."""
+
+
+CODECS = {
+    "h264": Codec("libx264", 20, b_frames=True, even=True),
+    "hevc": Codec("libx265", 20, b_frames=True, even=True),
+    "vp9": Codec("libvpx-vp9", 30, (0, 63), alpha=True),
+    "av1": Codec("libsvtav1", 32, (0, 63), even=True),
+    "prores": Codec("prores_ks", 2, (1, 31), alpha=True, even=True),
+    "ffv1": Codec("ffv1", None, alpha=True),
+}
+"""By the name a user gives to --codec; the encoder's own name works too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One file type: FFmpeg's muxer, its codecs and its settings."""
+
+    muxer: str
+    codecs: tuple[str, ...]
+    """Allowed; the first is the default for 8 bit."""
+    deep: str | None = None
+    """Default for more than 8 bits."""
+    alpha: str | None = None
+    """Default for pictures with alpha."""
+    options: dict[str, str] = field(default_factory=dict)
+
+
+# Fragments reach the disk twice a second while writing; a clean end rewrites them into one ordinary movie. `delay_moov` lets the
+# header wait for the first fragment, so that it has the edit list that puts the first frame at its exact time.
+_MOV = {"movflags": "+hybrid_fragmented+delay_moov", "frag_duration": "300000"}
+_MATROSKA = {"cluster_time_limit": "500"}
+
+CONTAINERS = {
+    ".mp4": Container("mp4", ("h264", "hevc", "av1", "vp9"), deep="hevc", options=_MOV),
+    ".mov": Container("mov", ("h264", "hevc", "prores"), deep="hevc", alpha="prores", options=_MOV),
+    ".mkv": Container(
+        "matroska", ("h264", "hevc", "av1", "vp9", "ffv1", "prores"), deep="hevc", alpha="ffv1", options=_MATROSKA
+    ),
+    ".webm": Container("webm", ("vp9", "av1"), alpha="vp9", options=_MATROSKA),
+    ".avi": Container("avi", ("h264", "ffv1"), alpha="ffv1"),
+    ".ts": Container("mpegts", ("h264", "hevc"), deep="hevc"),
+}
+"""By suffix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What an output is encoded with."""
+
+    name: str
+    codec: Codec
+    pix_fmt: str
+    options: dict[str, str]
+    tag: str | None = None
+    """FourCC that players of the container expect."""
+
+
+def has_alpha(format: VideoFormat) -> bool:
+    """Whether a pixel format carries transparency."""
+    return any(component.is_alpha for component in format.components)
+
+
+def container_of(suffix: str) -> Container:
+    """The container for a file suffix; OutputError lists the allowed ones."""
+    try:
+        return CONTAINERS[suffix.lower()]
+    except KeyError:
+        raise OutputError(f"unknown video type {suffix!r}; allowed: {', '.join(CONTAINERS)}") from None
+
+
+def named_codec(suffix: str, codec: str) -> str:
+    """The key in CODECS for what a user typed; OutputError lists what this container can hold."""
+    allowed = container_of(suffix).codecs
+    for name in allowed:
+        if codec.lower() in (name, CODECS[name].encoder):
+            return name
+    raise OutputError(f"codec {codec!r} cannot be used in a {suffix} file; allowed: auto, {', '.join(allowed)}")
+
+
+def choose(
+    suffix: str,
+    picture: VideoFormat,
+    *,
+    codec: str = "auto",
+    crf: float | None = None,
+    alpha: bool = False,
+    live: bool = False,
+    rate: Fraction | None = None,
+) -> Choice:
+    """Encoder, pixel format and settings for pictures of one format in one container.
+
+    Raises OutputError when the container or codec cannot hold them or `crf` is out of its range.
+    """
+    container = container_of(suffix)
+    alpha = alpha or has_alpha(picture)
+    deep = max(component.bits for component in picture.components) > 8
+    if codec != "auto":
+        name = named_codec(suffix, codec)
+    elif alpha:
+        name = container.alpha or ""
+        if not name:
+            able = [s for s, c in CONTAINERS.items() if c.alpha]
+            raise OutputError(f"a {suffix} file cannot hold transparency; use one of {', '.join(able)}, or a folder of PNG")
+    else:
+        name = (container.deep if deep else None) or container.codecs[0]
+    chosen = CODECS[name]
+    if alpha and not chosen.alpha:
+        able = [n for n in CODECS if CODECS[n].alpha and n in container.codecs]
+        hint = f"use {' or '.join(able)}" if able else "use .mov, .mkv or .webm"
+        raise OutputError(f"codec {name!r} cannot hold transparency; {hint}")
+    low, high = chosen.crf_range
+    if crf is not None and not low <= crf <= high:
+        raise OutputError(f"crf {crf:g} is out of range for {name}; allowed: {low} (best) to {high}")
+    pix_fmt = _nearest(picture, chosen.encoder, alpha)
+    quality = chosen.crf if crf is None else crf
+    options = _options(name, quality, picture, live=live, rate=rate)
+    tag = "hvc1" if name == "hevc" and container.muxer in ("mp4", "mov") else None  # hev1 does not open in QuickTime
+    return Choice(name, chosen, pix_fmt, options, tag)
+
+
+def _nearest(picture: VideoFormat, encoder: str, alpha: bool) -> str:
+    """The encoder's pixel format that loses least: the picture's own, or planar YUV with no fewer bits and no less chroma.
+
+    gray becomes 4:2:0 with neutral chroma and RGB becomes 4:2:0 where players expect nothing else, 4:4:4 in masters.
+    """
+    allowed = {format.name for format in av.codec.Codec(encoder, "w").video_formats or ()}
+    rgb = picture.is_rgb or picture.has_palette
+    gray = sum(not c.is_alpha for c in picture.components) == 1
+    if picture.name in allowed and not rgb and not gray and has_alpha(picture) == alpha:
+        return picture.name
+    if rgb:
+        chroma = "444" if encoder in ("prores_ks", "ffv1") else "420"
+    elif gray:
+        chroma = "420"
+    else:
+        chroma = {(100, 100): "444", (50, 100): "422"}.get((picture.chroma_width(100), picture.chroma_height(100)), "420")
+    bits = max(component.bits for component in picture.components)
+    depths = sorted((8, 10, 12, 16), key=lambda b: (b < bits, abs(b - bits)))
+    samplings = sorted(("420", "422", "444"), key=lambda s: (s < chroma, s)) if chroma != "444" else ["444", "422", "420"]
+    for sampling in samplings:
+        for depth in depths:
+            name = f"yuv{'a' if alpha else ''}{sampling}p{'' if depth == 8 else f'{depth}le'}"
+            if name in allowed:
+                return name
+    raise OutputError(f"{encoder} cannot take pictures in {picture.name}")  # every encoder above takes 4:2:0 or 4:4:4
+
+
+def _options(name: str, quality: float | None, picture: VideoFormat, *, live: bool, rate: Fraction | None) -> dict[str, str]:
+    # Frames held inside an encoder are lost by kill -9 and late for a viewer: at most about 0.2 s of them, none when live.
+    lookahead = max(2, min(8, round(float(rate or 25) * 0.2)))
+    if name == "h264":
+        base = {"preset": "superfast", "crf": f"{quality:g}"}
+        if live:
+            return base | {"tune": "zerolatency"}
+        return base | {"bf": "2", "rc-lookahead": str(lookahead), "x264-params": "mbtree=1"}
+    if name == "hevc":
+        params = f"log-level=none:rc-lookahead={lookahead}:bframes={0 if live else 2}:frame-threads=1"
+        return {"preset": "ultrafast", "crf": f"{quality:g}", "x265-params": params}
+    if name == "vp9":
+        # libvpx keeps alpha in a second stream that has no alternate reference frames.
+        base = {"deadline": "realtime", "cpu-used": "8", "row-mt": "1", "crf": f"{quality:g}", "b": "0"}
+        return base | {"lag-in-frames": "0", "auto-alt-ref": "0"}
+    if name == "av1":
+        return {"preset": "12", "crf": f"{quality:g}", "svtav1-params": "pred-struct=1:lookahead=0"}
+    if name == "prores":
+        profile = "4444" if picture.is_rgb or has_alpha(picture) or picture.chroma_width(100) == 100 else "hq"
+        # FF_QP2LAMBDA is 118; a fixed quantiser avoids the six-fold cost of the rate search.
+        return {"profile": profile, "global_quality": str(round(118 * (quality or 2))), "flags": "+qscale", "vendor": "apl0"}
+    return {"level": "3", "slices": "4", "slicecrc": "1"}

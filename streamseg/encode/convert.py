@@ -1,0 +1,150 @@
+"""Fit pictures into what an encoder takes, touching nothing when they already do.
+
+A conversion goes straight from the picture's format to the encoder's, once, with matrix and range stated. It changes neither:
+limited range stays limited, BT.2020 stays BT.2020.
+"""
+
+from __future__ import annotations
+
+import av
+import numpy as np
+from av.video.format import VideoFormat
+from av.video.reformatter import Interpolation
+
+from streamseg.planes import copy_tags, encoding, layout, new_frame, supported, views
+
+__all__ = ["Fitter", "even_size", "reformat"]
+
+_EXACT = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP | Interpolation.BITEXACT
+# swscale's SWS_CS_* numbers.
+_SWS_MATRIX = {"bt709": 1, "fcc": 4, "bt601": 5, "smpte240m": 7, "bt2020": 9}
+
+
+def reformat(
+    picture: av.VideoFrame,
+    pix_fmt: str,
+    *,
+    width: int | None = None,
+    height: int | None = None,
+    matrix: str | None = None,
+    full_range: bool | None = None,
+    interpolation: int = Interpolation.BICUBIC,
+) -> av.VideoFrame:
+    """Another format or size by swscale, in the picture's own matrix (bt601, bt709, ...) and range unless others are given."""
+    own = encoding(picture)
+    form = VideoFormat(pix_fmt, 16, 16)
+    to_full = form.is_rgb or (own.full_range if full_range is None else full_range)
+    made = picture.reformat(
+        width=width,
+        height=height,
+        format=pix_fmt,
+        src_colorspace=_SWS_MATRIX[own.matrix if own.family == "yuv" else matrix or own.matrix],
+        dst_colorspace=_SWS_MATRIX[matrix or own.matrix],
+        interpolation=interpolation | _EXACT,
+        src_color_range=2 if own.full_range else 1,
+        dst_color_range=2 if to_full else 1,
+        threads=1,
+    )
+    return made
+
+
+def even_size(width: int, height: int, pix_fmt: str) -> tuple[int, int]:
+    """The size that holds a picture in whole chroma samples."""
+    form = VideoFormat(pix_fmt, 2, 2)
+    across, down = 2 // form.chroma_width(2), 2 // form.chroma_height(2)
+    return -(-width // across) * across, -(-height // down) * down
+
+
+class Fitter:
+    """Turns any picture into `pix_fmt` at one size.
+
+    The size is the first picture's, padded to `padded` by repeating the last column and row. A picture of another size (the
+    source changed) is scaled to fit and centred on black.
+    """
+
+    def __init__(self, first: av.VideoFrame, padded: tuple[int, int], pix_fmt: str, *, matrix: str, full_range: bool) -> None:
+        self._size = (first.width, first.height)
+        self._padded = padded
+        self._pix_fmt, self._matrix, self._full = pix_fmt, matrix, full_range
+        self.resized = 0
+        """Pictures that did not have the first one's size."""
+
+    def __call__(self, picture: av.VideoFrame) -> av.VideoFrame:
+        """The picture as the encoder takes it; itself if nothing has to change."""
+        if (picture.width, picture.height) != self._size:
+            self.resized += 1
+            made = self._letterbox(picture)
+        else:
+            made = self._convert(picture)
+        if (made.width, made.height) != self._padded:
+            made = self._pad(made)
+        if made is not picture:
+            made.pts = picture.pts
+            if picture.time_base is not None:
+                made.time_base = picture.time_base
+        return made
+
+    def _convert(self, picture: av.VideoFrame, size: tuple[int, int] | None = None) -> av.VideoFrame:
+        name, tags = picture.format.name, encoding(picture)
+        same_code = tags.family != "yuv" or (tags.matrix == self._matrix and tags.full_range == self._full)
+        if size is None and name == self._pix_fmt and same_code:
+            return picture
+        if tags.family == "gray" and tags.full_range == self._full:
+            picture = _with_chroma(picture)
+            if size is None and picture.format.name == self._pix_fmt:
+                return picture
+        width, height = size or (None, None)
+        return reformat(picture, self._pix_fmt, width=width, height=height, matrix=self._matrix, full_range=self._full)
+
+    def _letterbox(self, picture: av.VideoFrame) -> av.VideoFrame:
+        width, height = self._size
+        scale = min(width / picture.width, height / picture.height)
+        # Even sizes and offsets, so that chroma samples fall where the canvas has them.
+        inner = (min(width, _even(picture.width * scale)), min(height, _even(picture.height * scale)))
+        small = self._convert(picture, inner)
+        canvas = self._black()
+        left, top = _even((width - inner[0]) / 2 - 0.5), _even((height - inner[1]) / 2 - 0.5)
+        for into, of in zip(views(canvas).planes, views(small).planes, strict=True):
+            x, y = left >> into.spec.shift_x, top >> into.spec.shift_y
+            rows, columns = of.array.shape[:2]
+            into.array[y : y + rows, x : x + columns] = of.array
+        return canvas
+
+    def _pad(self, picture: av.VideoFrame) -> av.VideoFrame:
+        padded = new_frame(*self._padded, picture.format.name)
+        copy_tags(picture, padded)
+        for into, of in zip(views(padded).planes, views(supported(picture)).planes, strict=True):
+            rows, columns = of.array.shape[:2]
+            into.array[:rows, :columns] = of.array
+            into.array[:rows, columns:] = of.array[:, -1:]
+            into.array[rows:] = into.array[rows - 1]
+        return padded
+
+    def _black(self) -> av.VideoFrame:
+        canvas = new_frame(*self._size, self._pix_fmt)
+        planes = views(canvas)
+        form, unit = planes.layout, 1 << (planes.layout.depth - 8)
+        for plane in planes.planes:
+            values = [0 if self._full or form.family == "rgb" else 16 * unit, 128 * unit, 128 * unit, (1 << form.depth) - 1]
+            if form.family == "rgb":
+                values[1:3] = [0, 0]
+            plane.array[...] = np.array([values[c] << form.lsb for c in plane.spec.components]).reshape(plane.array.shape[2:])
+        return canvas
+
+
+def _even(value: float) -> int:
+    return max(0, round(value / 2) * 2)
+
+
+def _with_chroma(picture: av.VideoFrame) -> av.VideoFrame:
+    """Grey as 4:2:0 of the same depth with neutral chroma: swscale takes grey as full range, whatever its tag says."""
+    known = layout(picture.format.name)
+    assert known is not None
+    depth = next(d for d in (8, 10, 12, 16) if d >= known.depth)
+    made = new_frame(picture.width, picture.height, "yuv420p" if depth == 8 else f"yuv420p{depth}le")
+    copy_tags(picture, made)
+    luma, *chroma = views(made).planes
+    np.left_shift(views(picture).planes[0].array, depth - known.depth, out=luma.array)
+    for plane in chroma:
+        plane.array[...] = 1 << (depth - 1)
+    return made

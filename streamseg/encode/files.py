@@ -1,0 +1,148 @@
+"""Where outputs go: what may be written, and a file that never half-writes.
+
+Checked before anything is opened: an output is never its own source (same path, symbolic or hard link), and what exists is
+only replaced on request.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from streamseg.errors import OutputError, OutputExists, OutputIsInput
+
+__all__ = ["OutputFile", "check_file", "make_folder", "replace_atomically", "same_place"]
+
+
+def same_place(first: Path, second: Path) -> bool:
+    """Whether two paths lead to one file or folder, through links too; neither has to exist."""
+    try:
+        return os.path.samefile(first, second)
+    except OSError:
+        return os.path.realpath(first) == os.path.realpath(second)
+
+
+def check_file(path: Path, source: Path | None, overwrite: bool) -> None:
+    """Refuse an output file that is the source, exists (unless `overwrite`) or is a folder, and make its folder.
+
+    Raises OutputIsInput, OutputExists or OutputError.
+    """
+    if source is not None and same_place(path, source):
+        raise OutputIsInput(f"{path}: this is the source itself; it is never written onto. Choose another output name.")
+    if path.is_dir():
+        raise OutputError(
+            f"{path}: this is a folder; name a file in it, or write images with a pattern such as {path}/%06d.png"
+        )
+    if not overwrite and (path.exists() or path.is_symlink()):
+        raise OutputExists(f"{path}: already exists; pass --overwrite to replace it, or choose another name")
+    make_folder(path.parent)
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise OutputError(f"{path}: no permission to write here; choose another place or change the permissions")
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and its parents; OutputError when that is impossible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot make this folder: {error.strerror or error}") from error
+
+
+def replace_atomically(path: Path, data: bytes) -> None:
+    """Write a whole file under a temporary name, then rename it: a reader sees all of it or nothing. Raises OSError."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise
+
+
+class OutputFile:
+    """The binary file that libav writes into: unbuffered, so that what was written survives SIGKILL; whole writes or an error.
+
+    Between `hold_overwrites` and `commit`, writes before the end of the file are kept in memory. A muxer's trailer appends an
+    index and then points the header to it; when the disk is full halfway, the old header still describes the fragments.
+    """
+
+    def __init__(self, path: Path, overwrite: bool) -> None:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | (os.O_TRUNC if overwrite else os.O_EXCL)
+        try:
+            self._fd = os.open(path, flags, 0o666)
+        except FileExistsError as error:
+            raise OutputExists(f"{path}: already exists; pass --overwrite to replace it, or choose another name") from error
+        except OSError as error:
+            raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+        self.path = path
+        self.closed = False
+        self.error: OSError | None = None
+        """The first write that failed."""
+        self.size = 0
+        """Bytes, as far as written."""
+        self._held: list[tuple[int, bytes]] | None = None
+        self._at = 0
+
+    def write(self, data: bytes) -> int:
+        """Write all of `data` at the current position; OSError when not all of it fits."""
+        if self._held is not None and self._at < self.size:
+            self._held.append((self._at, bytes(data)))
+        else:
+            self._put(self._at, data)
+        self._at += len(data)
+        return len(data)
+
+    def _put(self, at: int, data: bytes) -> None:
+        if self.error is not None:
+            raise self.error
+        view = memoryview(data)
+        try:
+            while view:
+                done = os.write(self._fd, view) if self._position(at) else 0
+                at, view = at + done, view[done:]
+        except OSError as error:
+            self.error = error
+            raise
+        finally:
+            self.size = max(self.size, at)
+
+    def _position(self, at: int) -> bool:
+        # A device such as a FIFO cannot seek; there, writes come in order anyway.
+        with contextlib.suppress(OSError):
+            os.lseek(self._fd, at, os.SEEK_SET)
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move to `offset`; returns the new position."""
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self.size}[whence]
+        return self._at
+
+    def tell(self) -> int:
+        """The current position."""
+        return self._at
+
+    def seekable(self) -> bool:
+        """Muxers may go back."""
+        return True
+
+    def writable(self) -> bool:
+        """For libav's question."""
+        return True
+
+    def hold_overwrites(self) -> None:
+        """From now on only appends reach the file."""
+        self._held = self._held if self._held is not None else []
+
+    def commit(self) -> None:
+        """Write what was held back. Raises OSError."""
+        held, self._held = self._held or [], None
+        for at, data in held:
+            self._put(at, data)
+
+    def close(self) -> None:
+        """Give the file back; held overwrites that were not committed are dropped. Raises OSError (network file systems)."""
+        if not self.closed:
+            self.closed = True
+            os.close(self._fd)

@@ -1,0 +1,94 @@
+"""Results without pictures: one JSON object a line.
+
+The first line describes the run: `{"schema": "streamseg.results/1", "source", "width", "height", "time_base", "rate", "classes"}`.
+Every other line is `Result.to_json()` of one frame. Lines are complete on disk as soon as they are written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from streamseg.encode.files import OutputFile, check_file
+from streamseg.encode.sink import Picture, SinkCounters
+from streamseg.errors import OutputError
+
+if TYPE_CHECKING:
+    from streamseg.decode import SourceInfo
+    from streamseg.result import Result
+
+__all__ = ["SCHEMA", "JsonlSink"]
+
+SCHEMA = "streamseg.results/1"
+
+
+class JsonlSink:
+    """Writes results as JSON lines, UTF-8."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        info: SourceInfo,
+        *,
+        overwrite: bool = False,
+        source: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self.name = str(path)
+        self.counters = SinkCounters()
+        self.warnings: list[str] = []
+        self._info, self._overwrite = info, overwrite
+        self._source = Path(source) if source is not None else None
+        self._file: OutputFile | None = None
+
+    def open(self) -> None:
+        """Check that the file can be written. Raises OutputError."""
+        check_file(self.path, self._source, self._overwrite)
+
+    def __call__(self, rendered: Picture, /) -> None:
+        """Write one line. Raises OutputError."""
+        if self._file is None:
+            self._file = OutputFile(self.path, self._overwrite)
+            self._line(self._file, self._header(rendered.result))
+        self._line(self._file, rendered.result.to_json())
+        self.counters.frames += 1
+        self.counters.bytes = self._file.size
+
+    def _header(self, first: Result) -> dict[str, Any]:
+        info, frame = self._info, first.frame
+        return {
+            "schema": SCHEMA,
+            "source": info.name,
+            "width": frame.width,
+            "height": frame.height,
+            "time_base": str(frame.time_base),
+            "rate": str(info.rate) if info.rate else None,
+            "classes": list(first.instances.class_names),
+        }
+
+    def _line(self, file: OutputFile, value: dict[str, Any]) -> None:
+        try:
+            text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+            file.write(text.encode() + b"\n")
+        except ValueError as error:
+            raise OutputError(f"{self.path}: a result cannot be written as JSON: {error}") from error
+        except OSError as error:
+            raise OutputError(
+                f"{self.path}: writing it failed: {error.strerror or error}; the lines before are kept"
+            ) from error
+
+    def close(self) -> None:
+        """Close the file. Raises OutputError."""
+        if self._file is not None:
+            try:
+                self._file.close()
+            except OSError as error:
+                raise OutputError(f"{self.path}: closing it failed: {error.strerror or error}") from error
+
+    def abort(self) -> None:
+        """Close the file; what is written stays. Does not raise."""
+        with contextlib.suppress(OutputError):
+            self.close()

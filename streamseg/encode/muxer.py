@@ -1,0 +1,223 @@
+"""A container that is being written: encoded video, and the source's audio and subtitles copied beside it in step.
+
+Written so that a process that is killed leaves a playable file: see `codecs.CONTAINERS` and `files.OutputFile`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import av
+from av.container import OutputContainer
+from av.stream import Stream
+from av.video.stream import VideoStream
+
+from streamseg.encode.codecs import Choice, container_of
+from streamseg.encode.files import OutputFile
+from streamseg.errors import OutputError
+
+if TYPE_CHECKING:
+    from streamseg.encode.codecs import Container
+
+__all__ = ["AV_ERRORS", "Muxer", "Packets", "Tracks"]
+
+AV_ERRORS = (av.FFmpegError, OSError, ValueError)
+"""What PyAV raises when it cannot encode or write."""
+_BUFFER = 1 << 18
+_MAX_TIMESCALE = 2**31 - 1
+# Written by the muxer itself, or untrue of the new file.
+_OWN_METADATA = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder", "software"})
+
+
+class Packets(Protocol):
+    """The source's packets for one output (`streamseg.decode.PassThrough`)."""
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """Templates of what is passed through."""
+
+    def take(self, until: float | None = None) -> list[Any]:
+        """Packets due until a time in seconds on the source's clock; None: the rest."""
+
+    def discard(self, stream: Any) -> None:
+        """Stop passing a stream."""
+
+    def close(self) -> None:
+        """Nothing more is wanted."""
+
+
+class Tracks:
+    """Audio and subtitle streams to copy: their parameters, taken from the source while it is still open."""
+
+    def __init__(self, packets: Packets | None, suffix: str) -> None:
+        self.packets = packets
+        self.warnings: list[str] = []
+        self.kept: list[tuple[int, Stream]] = []
+        """Index in the source, and a stream of the right codec parameters to copy from."""
+        # A container that is never written. It owns copies of the parameters, the source may close.
+        self._holder = av.open(io.BytesIO(), "w", format=container_of(suffix).muxer)
+        for template in packets.streams if packets is not None else ():
+            try:
+                stream = self._holder.add_stream_from_template(template)
+            except AV_ERRORS:
+                self._refuse(template, suffix)
+                continue
+            stream.metadata.update(template.metadata)
+            stream.disposition = template.disposition
+            self.kept.append((template.index, stream))
+
+    def _refuse(self, template: Stream, suffix: str) -> None:
+        assert self.packets is not None
+        codec = template.codec_context.name if template.codec_context else "unknown"
+        self.warnings.append(
+            f"{template.type} stream {template.index} ({codec}) is left out: a {suffix} file cannot hold it; .mkv holds nearly all"
+        )
+        self.packets.discard(template)
+
+
+@dataclass(slots=True)
+class _Track:
+    stream: Stream
+    last_dts: int | None = None
+    muxed: int = 0
+
+
+class Muxer:
+    """One output file with one video stream and copied tracks. All times given are the source's; `origin` becomes zero."""
+
+    def __init__(
+        self,
+        path: Path,
+        tracks: Tracks,
+        *,
+        overwrite: bool,
+        time_base: Fraction,
+        origin: int,
+        metadata: dict[str, str],
+        chapters: Sequence[Any] = (),
+    ) -> None:
+        self.path = path
+        self._kind: Container = container_of(path.suffix)
+        self._time_base, self._origin = time_base, origin
+        self._source = tracks.packets
+        self._tracks: dict[int, _Track] = {}
+        self._templates = tracks
+        self.copied = 0
+        """Audio and subtitle packets written."""
+        self.skipped = 0
+        """Packets that did not fit behind the one before."""
+        self.file = OutputFile(path, overwrite)
+        with self._failing("opening"):
+            self.container: OutputContainer = av.open(
+                self.file, "w", format=self._kind.muxer, container_options=self._options(), buffer_size=_BUFFER
+            )
+            self.container.metadata.update({k: v for k, v in metadata.items() if k.lower() not in _OWN_METADATA})
+        self._chapters = chapters
+        self._video: VideoStream | None = None
+        self._done = False
+
+    def _options(self) -> dict[str, str]:
+        # Half a second of waiting for a silent or sparse track is lost when the process is killed; the default waits ten.
+        options = {"flush_packets": "1", "max_interleave_delta": "200000", **self._kind.options}
+        if self._kind.muxer in ("mp4", "mov"):
+            # The source's ticks exactly; edit lists too, which is what the movie's own scale is for.
+            scale = str(self._time_base.denominator if self._time_base.denominator <= _MAX_TIMESCALE else 1_000_000)
+            options |= {"video_track_timescale": scale, "movie_timescale": scale}
+        return options
+
+    def add_video(self, choice: Choice, rate: Fraction, time_base: Fraction) -> VideoStream:
+        """The video stream, to be configured before `begin`."""
+        with self._failing("opening the encoder for"):
+            stream: VideoStream = self.container.add_stream(choice.codec.encoder, rate=rate, options=dict(choice.options))  # type: ignore[assignment]
+            stream.codec_context.time_base = time_base
+            stream.time_base = time_base
+            if choice.tag:
+                stream.codec_context.codec_tag = choice.tag
+        self._video = stream
+        return stream
+
+    def begin(self) -> None:
+        """Open the encoder and write the header."""
+        with self._failing("opening the encoder for"):
+            for index, template in self._templates.kept:
+                stream = self.container.add_stream_from_template(template)
+                stream.metadata.update(template.metadata)
+                stream.disposition = template.disposition
+                self._tracks[index] = _Track(stream)
+            if self._chapters:
+                self.container.set_chapters(list(self._chapters))
+            self.container.start_encoding()
+
+    def video(self, packet: av.Packet[Any]) -> None:
+        """Write an encoded picture, and before it what the source says belongs before it."""
+        ticks = packet.dts if packet.dts is not None else packet.pts
+        if self._source is not None and ticks is not None:
+            self._copy(self._source.take(float(ticks * packet.time_base)))
+        with self._failing("writing"):
+            for name in ("pts", "dts"):
+                if getattr(packet, name) is not None:
+                    setattr(packet, name, getattr(packet, name) - self._origin)
+            self.container.mux_one(packet)
+
+    def _copy(self, packets: list[Any]) -> None:
+        for packet in packets:
+            track = self._tracks.get(packet.stream_index)
+            if track is None:
+                continue
+            shift = round(self._origin * self._time_base / packet.time_base)
+            packet.pts = None if packet.pts is None else packet.pts - shift
+            packet.dts = packet.pts if packet.dts is None else packet.dts - shift
+            if packet.dts is not None and track.last_dts is not None and packet.dts <= track.last_dts:
+                self.skipped += 1
+                continue
+            track.last_dts = packet.dts if packet.dts is not None else track.last_dts
+            packet.stream = track.stream
+            with self._failing("writing"):
+                self.container.mux_one(packet)
+            self.copied += 1
+
+    def finish(self, *, rest: bool = True) -> None:
+        """Write the remaining packets (unless `rest` is False) and the trailer; OutputError when that fails."""
+        if self._done:
+            return
+        self._done = True
+        try:
+            if rest and self._source is not None:
+                self._copy(self._source.take(None))
+            with self._failing("finalising"):
+                self.file.hold_overwrites()
+                self.container.close()
+                self.file.commit()
+        finally:
+            self._give_back()
+
+    def leave(self) -> None:
+        """Stop without a trailer: the fragments written so far stay as they are."""
+        if not self._done:
+            self._done = True
+            self._give_back()
+
+    def _give_back(self) -> None:
+        if self._source is not None:
+            self._source.close()
+        with self._failing("closing"):
+            self.file.close()
+        # libav writes no trailer into a closed file: after an error it could spoil what is readable.
+        with contextlib.suppress(*AV_ERRORS):
+            self.container.close()
+
+    @contextlib.contextmanager
+    def _failing(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except AV_ERRORS as error:
+            cause = self.file.error or error
+            reason = getattr(cause, "strerror", None) or str(cause)
+            written = f"; the {self.file.size / 1e6:.1f} MB written so far are kept" if self.file.size else ""
+            raise OutputError(f"{self.path}: {doing} it failed: {reason}{written}") from cause

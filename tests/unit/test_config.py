@@ -1,0 +1,128 @@
+"""Pipeline files: every bad value is answered with file, line, what was wrong and what is allowed."""
+
+import pytest
+
+from streamseg.config import load_pipeline, override, parse_pipeline, parse_seconds, pipeline_names
+from streamseg.errors import ConfigError
+
+
+@pytest.mark.parametrize("name", ["drive", "edit", "live"])
+def test_shipped_pipelines_load(name):
+    config = load_pipeline(name)
+    assert config.outputs
+    assert name in pipeline_names()
+
+
+def test_an_empty_file_is_the_usual_pipeline():
+    assert parse_pipeline("", "x.yaml").infer.model == "lite"
+    assert parse_pipeline("infer:\ndecode:\n", "x.yaml").infer.engine == "auto"
+
+
+BAD = {
+    "unknown section": ("decod: {}\n", r"x\.yaml:1: decod: unknown key; did you mean 'decode'\?"),
+    "unknown key": (
+        "decode:\n  policy: block\n  polcy: block\n",
+        r"x\.yaml:3: decode\.polcy: unknown key; did you mean 'policy'\?.*reconnect",
+    ),
+    "unknown effect key": (
+        "outputs:\n  a:\n    composite:\n      - overlay: {fil: 3}\n",
+        r"x\.yaml:4: .*overlay\.fil: .*'fill'\? \(allowed: box",
+    ),
+    "bad choice": ("infer:\n  engine: cuda\n", r"x\.yaml:2: infer\.engine: 'cuda' is not allowed; allowed: 'auto', 'tensorrt'"),
+    "out of range": (
+        "# a\n\npostprocess:\n  conf: 2\n",
+        r"x\.yaml:4: postprocess\.conf: 2 is not allowed; expected less than or equal to 1",
+    ),
+    "second effect": (
+        "outputs:\n  a:\n    composite:\n      - overlay\n      - blur: {where: sky}\n",
+        r"x\.yaml:5: .*blur\.where: 'sky' .*'background' or 'instances'",
+    ),
+    "two effects in a step": (
+        "outputs: {a: {composite: [{blur: {}, alpha: {}}]}}",
+        "exactly one of overlay, blur, pixelate, alpha",
+    ),
+    "bad time": ("decode: {start: soon}", r"'soon' is not a time; write seconds"),
+    "negative time": ("decode: {start: -3}", "greater than or equal to 0"),
+    "no duration": ("decode: {duration: 0s}", "greater than 0"),
+    "infinite": ("decode: {timeout: .inf}", "finite"),
+    "bad size": ("preprocess: {size: 320}", "is not a size; write HEIGHTxWIDTH"),
+    "bad label": ('outputs: {a: {composite: [overlay: {label: "{nme}"}]}}', r"its fields are \{name\}, \{id\} and \{score\}"),
+    "key twice": ("infer: {}\ninfer: {}\n", r"x\.yaml:2: the key 'infer' is given twice"),
+    "alias": ("decode: &a {}\ninfer: *a\n", "aliases"),
+    "not YAML": ("a: [\n", r"x\.yaml:2: not valid YAML"),
+    "a list": ("- a\n", r"expected sections \(decode, preprocess"),
+    "python tag": ("decode: !!python/object/apply:os.system [ls]\n", r"x\.yaml:1: not valid YAML"),
+    "output name": ("outputs: {Big Name: {}}", "not an output's name"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_files_are_answered(case):
+    text, message = BAD[case]
+    with pytest.raises(ConfigError, match=message):
+        parse_pipeline(text, "x.yaml")
+
+
+def test_every_problem_is_named_at_once():
+    with pytest.raises(ConfigError) as caught:
+        parse_pipeline("infer: {batch: 0}\npostprocess: {conf: -1}\n", "x.yaml")
+    assert "x.yaml:1: infer.batch" in str(caught.value)
+    assert "x.yaml:2: postprocess.conf" in str(caught.value)
+
+
+def test_missing_binary_and_unknown_files(tmp_path):
+    with pytest.raises(ConfigError, match="no pipeline 'drvie'; known: drive, edit, live"):
+        load_pipeline("drvie")
+    with pytest.raises(ConfigError, match="cannot read the pipeline file"):
+        load_pipeline(tmp_path / "none.yaml")
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="not a text file"):
+        load_pipeline(tmp_path / "binary.yaml")
+    (tmp_path / "big.yaml").write_bytes(b"#" * (2 << 20))
+    with pytest.raises(ConfigError, match="larger than 1 MiB"):
+        load_pipeline(tmp_path / "big.yaml")
+
+
+def test_a_copied_and_changed_pipeline_loads(tmp_path):
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(
+        "postprocess: {classes: 'cat, dog', conf: 0.3}\noutputs:\n  picture:\n    composite: [overlay, {pixelate: {block: 8}}]\n"
+    )
+    config = load_pipeline(mine)
+    assert config.postprocess.classes == ("cat", "dog")
+    assert [step.overlay is not None for step in config.outputs["picture"].composite] == [True, False]
+
+
+def test_flags_override_the_file_and_leave_the_rest():
+    config = override(load_pipeline("edit"), {"postprocess": {"conf": 0.7, "classes": None}, "preprocess": {"size": "256x448"}})
+    assert config.postprocess.conf == 0.7
+    assert config.postprocess.classes == ("person",)
+    assert config.preprocess.size == (256, 448)
+    assert config.outputs == load_pipeline("edit").outputs
+    assert override(config, {"postprocess": {"classes": "all"}}).postprocess.classes is None
+    with pytest.raises(ConfigError, match=r"command line: postprocess\.conf: 7"):
+        override(config, {"postprocess": {"conf": 7}})
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("3s", 3),
+        ("250ms", 0.25),
+        ("1m30s", 90),
+        ("1h", 3600),
+        ("1:30", 90),
+        ("00:01:30.5", 90.5),
+        ("2.5", 2.5),
+        (4, 4),
+        ("1m", 60),
+    ],
+)
+def test_times(text, seconds):
+    assert parse_seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "s", "3x", "1:2:3:4", "three"])
+def test_not_times(text):
+    with pytest.raises(ValueError, match="not a time"):
+        parse_seconds(text)

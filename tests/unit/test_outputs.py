@@ -1,0 +1,70 @@
+"""What -o means, put together with a pipeline's outputs."""
+
+import pytest
+
+from streamseg.config import load_pipeline
+from streamseg.errors import ConfigError
+from streamseg.outputs import plan
+
+
+def paths(pipeline, *given):
+    return {target.name: target.path for target in plan(load_pipeline(pipeline).outputs, given)}
+
+
+def test_the_first_path_fills_the_pipeline():
+    assert paths("drive", "a.mp4") == {"picture": "a.mp4"}
+    assert paths("edit", "x/a.mp4") == {"picture": "x/a.mp4", "alpha": "x/a.alpha.mov"}
+    assert paths("live", "a.mp4") == {"record": "a.mp4", "view": "http://127.0.0.1:8080"}
+
+
+def test_a_pattern_has_its_folder_as_stem():
+    assert paths("edit", "x/%06d.png") == {"picture": "x/%06d.png", "alpha": "x.alpha.mov"}
+
+
+def test_live_can_be_watched_without_being_recorded():
+    assert paths("live") == {"view": "http://127.0.0.1:8080"}
+
+
+def test_named_outputs():
+    assert paths("edit", "a.mp4", "alpha=m/%06d.png") == {"picture": "a.mp4", "alpha": "m/%06d.png"}
+    assert paths("edit", "a.mp4", "alpha=none") == {"picture": "a.mp4"}
+    assert paths("edit", "alpha=only.mov") == {"alpha": "only.mov"}
+    assert paths("live", "view=http://127.0.0.1:9000") == {"view": "http://127.0.0.1:9000"}
+
+
+def test_more_paths_get_the_same_picture_and_jsonl_the_results():
+    targets = plan(load_pipeline("drive").outputs, ["a.mp4", "b.mkv", "c.jsonl"])
+    assert [t.path for t in targets] == ["a.mp4", "b.mkv", "c.jsonl"]
+    assert targets[0].composite == targets[1].composite != ()
+    assert targets[2].composite == ()
+    assert targets[2].is_data
+
+
+def test_results_only_draw_nothing():
+    assert [t.path for t in plan(load_pipeline("drive").outputs, ["r.jsonl"])] == ["r.jsonl"]
+    assert [t.path for t in plan(load_pipeline("edit").outputs, ["r.jsonl"])] == ["r.jsonl"]
+
+
+def test_an_equals_sign_in_a_folder_is_not_a_name():
+    assert paths("drive", "run=1/a.mp4") == {"picture": "run=1/a.mp4"}
+
+
+def test_without_any_output_it_says_what_to_do():
+    with pytest.raises(ConfigError, match="say where with -o"):
+        paths("drive")
+
+
+def test_unknown_names_are_answered():
+    with pytest.raises(ConfigError, match="no output 'matte'; its outputs are: picture, alpha"):
+        paths("edit", "a.mp4", "matte=m.mov")
+
+
+def test_two_outputs_never_share_a_file():
+    with pytest.raises(ConfigError, match="would both write"):
+        paths("edit", "a.mp4", "alpha=./a.mp4")
+
+
+@pytest.mark.parametrize("empty", ["", "alpha="])
+def test_empty_paths_are_refused(empty):
+    with pytest.raises(ConfigError, match="names no file"):
+        paths("edit", "a.mp4", empty)

@@ -1,0 +1,149 @@
+"""What a SOURCE is (file, images, camera, network, pipe), and which protocols and formats libav may use for it.
+
+libav accepts far more than addresses: `concat:a|b`, `subfile,,...:x` and playlists make one "path" read other files or other
+hosts. So a path is only ever given to libav as `file:/absolute/path`, each scheme has its own whitelist of protocols, and only
+the containers listed here may be opened; playlists (HLS, DASH, concat scripts) only when the user asks for them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+from urllib.parse import unquote, urlsplit
+
+from streamseg.decode.images import SUFFIXES, find_images
+from streamseg.errors import SourceError, SourceNotFound, scrub
+
+__all__ = ["Address", "Kind", "parse_source"]
+
+Kind = Literal["file", "images", "camera", "network", "pipe"]
+
+PROTOCOLS: dict[str, str] = {
+    "rtsp": "rtsp,rtp,rtcp,srtp,udp,tcp",
+    "rtsps": "rtsps,rtsp,rtp,rtcp,srtp,udp,tcp,tls",
+    "rtmp": "rtmp,tcp",
+    "http": "http,https,httpproxy,tcp,tls",
+    "https": "https,httpproxy,tcp,tls",
+    "udp": "udp",
+    "rtp": "rtp,udp",
+    "tcp": "tcp",
+    "srt": "srt,udp",
+}
+"""Scheme of an address -> what libav may use for it and for whatever it refers to (a redirect, an RTP transport)."""
+
+FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,live_flv,mxf,nut,ogg,asf,gif,apng,ivf,dv,rm,wtv,gxf,y4m,yuv4mpegpipe,"
+    "h264,hevc,vvc,av1,obu,m4v,mpegvideo,mjpeg,mpjpeg,vc1,rawvideo,rtsp,rtp,sdp,video4linux2,v4l2,aac,mp3,wav,flac"
+)
+"""Containers that hold their own pictures (the audio ones so that the answer is "no video" and not "unknown")."""
+
+PLAYLIST_FORMATS = "hls,dash,concat"
+PLAYLIST_PROTOCOLS = "file,http,https,httpproxy,tcp,tls,crypto,data"
+
+_SCHEME = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*)(?P<mark>://|:|,)")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A source that libav, or our reader of stills, can open."""
+
+    kind: Kind
+    url: str
+    """What libav opens, credentials included: never to be shown."""
+    name: str
+    """What a user may see."""
+    scheme: str = "file"
+    format: str | None = None
+    """The demuxer to use; None: libav looks at the bytes."""
+    options: dict[str, str] = field(default_factory=dict)
+    images: tuple[Path, ...] = ()
+
+    @property
+    def threaded(self) -> bool:
+        """Reading may block for as long as the other side likes."""
+        return self.kind in ("camera", "network", "pipe")
+
+
+def parse_source(source: str | int | os.PathLike[str], *, timeout: float = 5.0, playlists: bool = False) -> Address:
+    """Tell what `source` is.
+
+    Raises SourceNotFound if there is no such file, image or device, SourceError if it is an address we do not open.
+    """
+    text = os.fspath(source) if not isinstance(source, int) else str(source)
+    if isinstance(source, int) or (text.isdecimal() and not Path(text).exists()):
+        return _camera(f"/dev/video{int(text)}", text)
+    if text == "-":
+        return Address("pipe", "-", "standard input", "pipe", options=_limits("pipe", playlists))
+    if isinstance(source, str) and not Path(text).exists():
+        match = _SCHEME.match(text)
+        if match:
+            return _address(text, match["scheme"].lower(), match["mark"], timeout, playlists)
+    return _path(text, playlists)
+
+
+def _limits(protocols: str, playlists: bool) -> dict[str, str]:
+    return {
+        "protocol_whitelist": f"{protocols},{PLAYLIST_PROTOCOLS}" if playlists and protocols == "file" else protocols,
+        "format_whitelist": f"{FORMATS},{PLAYLIST_FORMATS}" if playlists else FORMATS,
+    }
+
+
+def _camera(device: str, name: str) -> Address:
+    if not Path(device).exists():
+        found = sorted(str(p) for p in Path("/dev").glob("video*"))
+        there = f"there are {', '.join(found)}" if found else "this machine has no video device"
+        raise SourceNotFound(f"camera {name}: {device} does not exist; {there} (a file of that name is given as ./{name})")
+    options = _limits("file", playlists=False)
+    return Address("camera", device, device, "v4l2", format="v4l2", options=options)
+
+
+def _address(text: str, scheme: str, mark: str, timeout: float, playlists: bool) -> Address:
+    """A URL, with libav's own timeouts set: no read may block for ever."""
+    if scheme == "file" and mark != ",":
+        parts = urlsplit(text)
+        if parts.netloc in ("", "localhost"):
+            return _path(unquote(parts.path), playlists)
+    if mark != "://" or scheme not in PROTOCOLS:
+        allowed = ", ".join(f"{s}://" for s in PROTOCOLS)
+        shown = scrub(text)
+        raise SourceError(
+            f"{shown!r} is neither a file nor an address that may be opened; allowed: a path, {allowed}, - for a pipe"
+        )
+    microseconds = str(int(timeout * 1e6))
+    options = _limits(PROTOCOLS[scheme], playlists)
+    if scheme in ("rtsp", "rtsps"):
+        options |= {"timeout": microseconds, "rtsp_flags": "prefer_tcp"}
+    elif scheme in ("http", "https"):
+        options |= {"rw_timeout": microseconds, "reconnect": "0"}
+    else:
+        options |= {"rw_timeout": microseconds, "timeout": microseconds}
+    if playlists and scheme in ("http", "https"):
+        options["protocol_whitelist"] += ",crypto,data"
+    return Address("network", text, scrub(text), scheme, options=options)
+
+
+def _path(text: str, playlists: bool) -> Address:
+    path = Path(text).expanduser()
+    images = find_images(path)
+    if images is not None:
+        if images[0].suffix.lower() not in SUFFIXES:  # a glob or pattern that means one video
+            return _path(str(images[0]), playlists)
+        return Address("images", text, text, "file", images=tuple(images))
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise SourceNotFound(f"{text}: no such file") from None
+    except OSError as error:
+        raise SourceError(f"{text}: {error.strerror}") from None
+    if stat.S_ISCHR(mode):
+        if path.name.startswith("video"):
+            return _camera(str(path), text)
+        raise SourceError(f"{text}: a device, but not a camera (/dev/videoN)")
+    if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+        raise SourceError(f"{text}: neither a file, a folder of images, a camera nor a named pipe")
+    kind: Kind = "pipe" if stat.S_ISFIFO(mode) else "file"
+    return Address(kind, f"file:{path.resolve()}", text, "file", options=_limits("file", playlists))

@@ -1,0 +1,273 @@
+"""From a SOURCE to frames: upright, in the decoder's own planes, with exact times that only go forward."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from fractions import Fraction
+from itertools import chain
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from streamseg.decode.address import Address, parse_source
+from streamseg.decode.faults import AV_ERRORS, fault, no_video
+from streamseg.decode.framer import Framer
+from streamseg.decode.images import read_images
+from streamseg.decode.info import Header, SourceInfo, header_of, images_header, source_info
+from streamseg.decode.live import LiveReader
+from streamseg.decode.passthrough import PassThrough, PassThroughHub
+from streamseg.decode.reader import Guarded, PacketReader, Picture, Shared, open_container
+from streamseg.decode.timeline import DecodeCounters, Splicer
+from streamseg.errors import ConfigError, SourceError, StreamsegError, Unreadable
+from streamseg.types import Frame
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
+__all__ = ["Decoder", "open_source"]
+
+SEEK_BACK = (Fraction(0), Fraction(2), Fraction(10))
+"""Seconds before `start` to seek to, in turn, until a picture not later than `start` comes; then from the beginning."""
+
+
+class Decoder:
+    """Reads one source::
+
+        with Decoder("clip.mp4", start=3.0, duration=10.0) as decoder:
+            for frame in decoder.frames():
+                ...
+
+    source: a file; a folder, glob or printf pattern of images; a camera's number or /dev/videoN; an rtsp, rtsps, rtmp, http,
+        https, udp, tcp, srt address; "-" for standard input.
+    start, duration: seconds from the source's first picture; exact to the frame. The first frame is the first whose time is not
+        before `start`. pts keep the source's values.
+    rate: frames a second of images (25 if None); elsewhere it is used where pts are missing.
+    realtime: give frames no faster than their pts.
+    max_pixels: larger pictures are refused before they are decoded.
+    threads: of the codec; 0 lets libav choose.
+    timeout: seconds without data after which a camera or network is taken for lost.
+    reconnect: seconds to try to get it back.
+    playlists: allow HLS, DASH and concat scripts, which make libav read other files and hosts.
+    """
+
+    def __init__(
+        self,
+        source: str | int | os.PathLike[str],
+        *,
+        start: float = 0.0,
+        duration: float | None = None,
+        rate: float | Fraction | None = None,
+        realtime: bool = False,
+        max_pixels: int = 8192 * 8192,
+        threads: int = 0,
+        timeout: float = 5.0,
+        reconnect: float = 30.0,
+        playlists: bool = False,
+    ) -> None:
+        for label, value in (("start", start), ("rate", rate or 1), ("timeout", timeout), ("reconnect", reconnect)):
+            if not 0 <= value < 1e9 or (value == 0 and label in ("rate", "timeout")):
+                raise ConfigError(f"{label}: {value} is not allowed; give a positive number")
+        if duration is not None and not 0 < duration < 1e9:
+            raise ConfigError(f"duration: {duration} is not allowed; give a positive number of seconds")
+        self._source = source
+        self._start = Fraction(start).limit_denominator(1_000_000)
+        self._duration = None if duration is None else Fraction(duration).limit_denominator(1_000_000)
+        self._rate = None if rate is None else Fraction(rate).limit_denominator(100_000)
+        self._realtime = realtime
+        self._max_pixels, self._threads = max_pixels, threads
+        self._timeout, self._reconnect, self._playlists = timeout, reconnect, playlists
+        self._stop = threading.Event()
+        self._container: InputContainer | None = None
+        self._live: LiveReader | None = None
+        self._hub = PassThroughHub()
+        self._frames: Iterator[Frame] = iter(())
+        self._first: Frame | None = None
+        self._info: SourceInfo | None = None
+        self.counters = DecodeCounters()
+        self.warnings: list[str] = []
+        """Sentences for the user: what was unusual, and what was done about it."""
+
+    @property
+    def info(self) -> SourceInfo:
+        """What `open` learned."""
+        if self._info is None:
+            raise RuntimeError("Decoder.info is there after open()")
+        return self._info
+
+    def __enter__(self) -> Decoder:
+        self.open()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    # -- opening -----------------------------------------------------------------------------------------------------------
+
+    def open(self) -> SourceInfo:
+        """Open the source and decode its first picture.
+
+        Raises SourceNotFound, Unreadable, NoVideo, TooLarge, SourceLost or SourceError.
+        """
+        address = parse_source(self._source, timeout=self._timeout, playlists=self._playlists)
+        try:
+            if address.kind == "images":
+                self._open_images(address)
+            elif address.threaded:
+                self._open_live(address)
+            else:
+                self._open_file(address)
+        except StreamsegError:
+            self.close()
+            raise
+        return self.info
+
+    def _share(self, address: Address) -> Shared:
+        """Fresh state of a run: nothing met in an attempt to open counts."""
+        self._hub.restart()
+        self.counters = DecodeCounters()
+        limits = (self._max_pixels, self._threads)
+        return Shared(address, self._hub, Splicer(), self.counters, self.warnings, *limits, self._stop.is_set)
+
+    def _open_images(self, address: Address) -> None:
+        self._share(address)
+        rate = self._rate or Fraction(25)
+        first = -(-self._start * rate // 1)
+        stills = read_images(address.images, rate, int(first), self._max_pixels)
+        self._begin((Picture(image, image.pts, 1 / rate, 1) for image in stills), images_header(address, rate))
+
+    def _open_live(self, address: Address) -> None:
+        self._live = LiveReader(self._share(address), self._timeout, self._reconnect)
+        reader = self._live.open()
+        if reader is None:
+            raise SourceError(f"{address.name}: stopped while it was being opened")
+        # a web server that tells the length serves a file: its end is an end
+        finite = address.kind == "pipe" or (address.scheme in ("http", "https") and reader.container.size > 0)
+        header = header_of(address, reader.container, reader.stream, live=not finite, rate=self._rate)
+        self._begin(self._live.pictures(endless=not finite), header)
+
+    def _open_file(self, address: Address) -> None:
+        """Seek to a keyframe before `start` if that leads there for sure; else decode from the beginning."""
+        for back in SEEK_BACK if self._start else ():
+            reader = self._reopen(address)
+            header = header_of(address, reader.container, reader.stream, live=False, rate=self._rate)
+            if header.origin is None or not self._seek(reader, header.origin, back):
+                break
+            if self._begin(self._file_pictures(reader), header, sought=True):
+                return
+        reader = self._reopen(address)
+        header = header_of(address, reader.container, reader.stream, live=False, rate=self._rate)
+        self._begin(self._file_pictures(reader), header)
+
+    def _reopen(self, address: Address) -> PacketReader:
+        if self._container is not None:
+            self._container.close()
+        problem: StreamsegError | None = None
+        try:
+            self._container = open_container(address, self._timeout)
+        except AV_ERRORS as error:
+            problem = fault(error, address.name)
+        if problem:
+            raise problem
+        assert self._container is not None
+        return PacketReader(self._container, self._share(address))
+
+    def _seek(self, reader: PacketReader, origin: int, back: Fraction) -> bool:
+        target = max(Fraction(0), self._start - back) / (reader.stream.time_base or Fraction(1, 90000))
+        try:
+            reader.container.seek(origin + int(target), stream=reader.stream)
+        except AV_ERRORS:
+            return False  # this format cannot seek
+        return True
+
+    def _file_pictures(self, reader: PacketReader) -> Iterator[Picture]:
+        packets = Guarded(reader.container.demux())
+        yield from reader.pictures(packets)
+        if not self._stop.is_set():
+            reader.judge_end(packets.problem)
+
+    def _begin(self, pictures: Iterator[Picture], header: Header, sought: bool = False) -> bool:
+        """Decode up to the first frame that is wanted. False if `sought` led behind `start`, or to pictures without pts."""
+        ahead = next(pictures, None)
+        if ahead is None:
+            return self._nothing(header, sought)
+        origin = header.origin
+        if origin is None:
+            origin = 0 if ahead.pts is None else round(ahead.pts * ahead.time_base / header.time_base)
+        framer = Framer(header, origin, self._start, self._duration, self.counters, self.warnings)
+        if sought and (ahead.pts is None or ahead.pts > framer.first):
+            return False
+        begin = float(framer.first * header.time_base) if self._start else None
+        self._hub.window(begin, None if framer.end is None else float(framer.end * header.time_base))
+        self._frames = framer.frames(chain([ahead], pictures))
+        self._first = next(self._frames, None)
+        if self._first is None:
+            return self._nothing(header, sought)
+        self._info = source_info(header, self._first, framer.orientation, self._start, self._duration)
+        return True
+
+    def _nothing(self, header: Header, sought: bool) -> bool:
+        """There is no first frame: raise the error that says why, or, after a seek, return False to try another way."""
+        if self._stop.is_set():
+            raise SourceError(f"{header.name}: stopped while it was being opened")
+        if sought:
+            return False
+        if self.counters.decode_errors:
+            raise Unreadable(
+                f"{header.name}: none of its pictures can be decoded: damaged, or a kind of {header.codec} we do not know"
+            )
+        if self._start:
+            length = f"; it lasts {header.duration:.2f} s" if header.duration else ""
+            raise no_video(header.name, f"nothing from {float(self._start):g} s on{length}")
+        raise no_video(header.name, "there is a stream for pictures, but none in it")
+
+    # -- reading -----------------------------------------------------------------------------------------------------------
+
+    def subscribe(self, wanted: Iterable[str] = ("audio", "subtitle")) -> PassThrough:
+        """The packets of the other streams, for one output; between `open` and `frames`. `wanted`: audio, subtitle, data."""
+        container = self._live.reader.container if self._live and self._live.reader else self._container
+        return self._hub.subscribe(container.streams if container else (), wanted)
+
+    def frames(self) -> Iterator[Frame]:
+        """Frames in the order of their pts, once.
+
+        Raises, after the frames that are good: Unreadable if the source breaks off, SourceLost if a live one does not come back,
+        TooLarge if its pictures grow beyond the limit.
+        """
+        self._hub.begin()
+        first, self._first = self._first, None
+        if first is None:
+            return
+        origin = time.monotonic() - first.time
+        for frame in chain([first], self._frames):
+            if self._realtime and not self.info.live:
+                self._stop.wait(max(0.0, origin + frame.time - time.monotonic()))
+            if self._stop.is_set():
+                return
+            self.counters.frames += 1
+            yield replace(frame, arrived=time.monotonic()) if self._realtime else frame
+
+    # -- ending --------------------------------------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """From any thread: `open` and `frames` end within a second, even inside a read that stalls."""
+        self._stop.set()
+
+    def close(self) -> None:
+        """Close the source; idempotent."""
+        self._stop.set()
+        if self._live is not None:
+            self._live.close()
+            self._live = None
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+
+
+def open_source(source: str | int | os.PathLike[str], **options: Any) -> Decoder:
+    """A `Decoder`, opened; the options are its."""
+    decoder = Decoder(source, **options)
+    decoder.open()
+    return decoder

@@ -1,0 +1,90 @@
+"""libav's and the system's errors, said in ours: which error, and why, in words a user can act on.
+
+libav's exceptions hold the whole address in their arguments, credentials included. So what leaves here is a new exception that is
+raised outside of the `except` block (see `fault`), with neither `__cause__` nor `__context__`.
+
+libav logs to a callback that PyAV leaves switched off, and we leave it so: PyAV's Python callback takes the GIL from inside
+libav's worker threads, which deadlocks when a codec is freed with the GIL held. What libav would warn of is counted instead from
+what it returns: damaged packets and pictures.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+import av
+from av import error as av_error
+
+from streamseg.errors import NoVideo, SourceError, SourceLost, SourceNotFound, StreamsegError, TooLarge, Unreadable
+
+__all__ = ["AV_ERRORS", "fault"]
+
+AV_ERRORS = (av.FFmpegError, OSError, MemoryError)
+"""What PyAV raises out of libav."""
+
+_REASONS: tuple[tuple[type[BaseException], type[SourceError], str], ...] = (
+    (av_error.HTTPUnauthorizedError, SourceError, "the server refuses the user name or password (401)"),
+    (av_error.HTTPForbiddenError, SourceError, "the server forbids access (403)"),
+    (av_error.HTTPNotFoundError, SourceNotFound, "the server knows no such address (404)"),
+    (av_error.HTTPClientError, SourceError, "the server refuses the request"),
+    (av_error.HTTPError, SourceLost, "the server failed (5xx)"),
+    (av_error.ExitError, SourceLost, "no data came within the timeout"),
+    (av_error.TimeoutError, SourceLost, "no data came within the timeout"),
+    (av_error.ConnectionRefusedError, SourceNotFound, "nothing listens there (connection refused)"),
+    (av_error.ConnectionResetError, SourceLost, "the other side closed the connection"),
+    (av_error.BrokenPipeError, SourceLost, "the other side closed the connection"),
+    (av_error.FileNotFoundError, SourceNotFound, "no such file"),
+    (av_error.PermissionError, SourceError, "no permission to read it"),
+    (av_error.EOFError, Unreadable, "it ends before a video begins: empty or cut off"),
+    (av_error.InvalidDataError, Unreadable, "not a video, or damaged beyond reading"),
+    (av_error.DecoderNotFoundError, Unreadable, "no decoder for its codec in this build of FFmpeg"),
+    (av_error.DemuxerNotFoundError, Unreadable, "no demuxer for its format in this build of FFmpeg"),
+    (av_error.ProtocolNotFoundError, SourceError, "this protocol is not allowed, or not in this build of FFmpeg"),
+    (av_error.PatchWelcomeError, Unreadable, "FFmpeg does not support this kind of video"),
+    (MemoryError, TooLarge, "not enough memory for its pictures"),
+    (
+        av_error.ArgumentError,
+        Unreadable,
+        "not a format that is opened (playlists, which name other files and hosts, only with playlists=True)",
+    ),
+)
+"""First match wins: special before general."""
+
+_HOST_ERRORS = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EIO}
+
+
+def fault(error: BaseException, name: str, *, doing: str = "") -> StreamsegError:
+    """Our error for one of libav's or the system's; `name` is the source as a user may see it.
+
+    Use::
+
+        problem = None
+        try: ...
+        except AV_ERRORS as error:
+            problem = fault(error, name)
+        if problem: raise problem
+    """
+    where = f"{name}: {doing}: " if doing else f"{name}: "
+    if isinstance(error, StreamsegError):
+        return error
+    for kind, ours, reason in _REASONS:
+        if isinstance(error, kind):
+            return ours(f"{where}{reason}")
+    code = getattr(error, "errno", None)
+    if code in _HOST_ERRORS:
+        return SourceNotFound(f"{where}the host cannot be reached ({_words(error, code)})")
+    return Unreadable(f"{where}{_words(error, code)}")
+
+
+def no_video(name: str, why: str) -> NoVideo:
+    """The error for a source without pictures."""
+    return NoVideo(f"{name}: holds no video: {why}")
+
+
+def _words(error: BaseException, code: int | None) -> str:
+    """libav's or the system's words, without the address that its exception carries."""
+    strerror = getattr(error, "strerror", None)
+    if strerror:
+        return str(strerror)
+    return os.strerror(code) if code else type(error).__name__

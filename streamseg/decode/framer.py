@@ -1,0 +1,102 @@
+"""Decoded pictures made into frames: given their time, turned upright, tagged with colour, counted, cut to the span wanted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+
+import av
+
+from streamseg.decode.info import Header
+from streamseg.decode.orient import UPRIGHT, Orientation, display_orientation, turn
+from streamseg.decode.reader import Picture
+from streamseg.decode.timeline import DecodeCounters, Timeline
+from streamseg.types import Frame
+
+__all__ = ["Framer"]
+
+
+class Framer:
+    """Makes the frames of one run.
+
+    header, origin: of the source; origin is the pts of its first picture. start, duration: seconds from there; None: to the end.
+    """
+
+    def __init__(
+        self,
+        header: Header,
+        origin: int,
+        start: Fraction,
+        duration: Fraction | None,
+        counters: DecodeCounters,
+        warnings: list[str],
+    ) -> None:
+        self._header = header
+        self._origin = origin
+        self._counters = counters
+        self._warnings = warnings
+        self._timeline = Timeline(header.time_base, header.rate, counters)
+        self.first = origin + -(-start // header.time_base)
+        """The lowest pts that is wanted."""
+        self.end = None if duration is None else origin + (start + duration) / header.time_base
+        """The pts from which on nothing is wanted, None if there is no end."""
+        self.orientation: Orientation = UPRIGHT
+        """How the last picture was turned."""
+        self._epoch = self._index = 0
+        self._shape: tuple[int, int, str] | None = None
+        self._last = 0
+
+    def frames(self, pictures: Iterable[Picture]) -> Iterator[Frame]:
+        """The frames within the span; ends at the first picture beyond it."""
+        time_base = self._header.time_base
+        for picture in pictures:
+            pts, synthetic, jumped = self._timeline.stamp(picture.pts, picture.time_base, first=self._origin)
+            if self.end is not None and pts >= self.end:
+                return
+            if pts < self.first:
+                continue
+            corrupt = bool(picture.image.is_corrupt)
+            image = self._upright(picture.image)
+            self._count(image, pts, picture.broken or jumped)
+            self._counters.corrupt += corrupt
+            duration = round(picture.duration * picture.time_base / time_base)
+            yield Frame(image, self._index, pts, time_base, duration, self._epoch, time.monotonic(), synthetic, corrupt)
+            self._index += 1
+
+    def _count(self, image: av.VideoFrame, pts: int, broken: bool) -> None:
+        """Begin a new epoch where continuity is lost; count gaps of a live source."""
+        time_base, shape = self._header.time_base, (image.width, image.height, image.format.name)
+        if self._shape is not None:
+            if shape != self._shape:
+                self._counters.format_changes += 1
+                at = float(pts * time_base)
+                self._warnings.append(
+                    f"{self._header.name}: changes to {shape[0]}x{shape[1]} {shape[2]} at {at:.2f} s: a new epoch"
+                )
+                broken = True
+            rate = self._header.rate
+            self._counters.gaps += bool(
+                self._header.live and rate and not broken and (pts - self._last) * time_base > 1.5 / rate
+            )
+            self._epoch += broken
+        self._shape, self._last = shape, pts
+
+    def _upright(self, picture: av.VideoFrame) -> av.VideoFrame:
+        """Fill in the stream's colour tags where the picture has none, and turn it."""
+        tags = self._header.tags
+        if picture.colorspace == 2:
+            picture.colorspace = tags.space
+        if picture.color_range == 0:
+            picture.color_range = tags.range
+        if picture.color_primaries == 2:
+            picture.color_primaries = tags.primaries
+        if picture.color_trc == 2:
+            picture.color_trc = tags.transfer
+        orientation = display_orientation(picture)
+        if orientation is None:
+            if self._index == 0:
+                self._warnings.append(f"{self._header.name}: tagged to be turned by other than quarter turns; shown as it is")
+            orientation = UPRIGHT
+        self.orientation = orientation
+        return turn(picture, orientation)

@@ -1,0 +1,125 @@
+"""Folders, globs and printf patterns of stills, in natural order, decoded one by one without any demuxer.
+
+A still is recognised by its first bytes and handed to that codec: libav's image demuxers would interpret `%` in its name, and
+guess by the name's ending.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import av
+
+from streamseg.decode.faults import AV_ERRORS, fault
+from streamseg.errors import NoVideo, SourceNotFound, StreamsegError, Unreadable
+
+if TYPE_CHECKING:
+    from av.video.codeccontext import VideoCodecContext
+
+__all__ = ["SUFFIXES", "decode_image", "find_images", "natural_key", "read_images"]
+
+SUFFIXES = frozenset(
+    (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".exr", ".dpx", ".ppm", ".pgm", ".tga", ".jp2", ".qoi")
+)
+"""Endings of the stills that a folder is searched for."""
+
+_MAGIC: tuple[tuple[bytes, str], ...] = (
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"\xff\xd8\xff", "mjpeg"),
+    (b"BM", "bmp"),
+    (b"II*\0", "tiff"),
+    (b"MM\0*", "tiff"),
+    (b"RIFF", "webp"),
+    (b"v/1\x01", "exr"),
+    (b"SDPX", "dpx"),
+    (b"XPDS", "dpx"),
+    (b"P5", "pgm"),
+    (b"P6", "ppm"),
+    (b"qoif", "qoi"),
+    (b"\0\0\0\x0cjP  ", "jpeg2000"),
+)
+
+_PATTERN = re.compile(r"%(?:0?(?P<width>\d+))?d")
+_GLOB = re.compile(r"[*?\[]")
+
+
+def natural_key(path: Path) -> list[tuple[int, str]]:
+    """Sort key: numbers within names by their value, so that frame2 comes before frame10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part.casefold()) for part in re.split(r"(\d+)", path.name) if part]
+
+
+def find_images(path: Path) -> list[Path] | None:
+    """The stills that a folder, a glob, a printf pattern or a single file means, in natural order; None if it means none of these.
+
+    Raises SourceNotFound if a pattern matches nothing, NoVideo if a folder holds no still.
+    """
+    if path.is_dir():
+        found = [p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and p.is_file()]
+        if not found:
+            raise NoVideo(f"{path}: this folder holds no images ({', '.join(sorted(SUFFIXES))})")
+        return sorted(found, key=natural_key)
+    if path.exists():
+        return [path] if path.suffix.lower() in SUFFIXES else None
+    if _PATTERN.search(path.name):
+        found = [p for p in _listing(path) if _pattern(path.name).fullmatch(p.name)]
+    elif _GLOB.search(path.name):
+        found = [p for p in _listing(path) if p.match(path.name) and not p.name.startswith(".")]
+    else:
+        return None
+    if not found:
+        raise SourceNotFound(f"{path}: no file matches")
+    videos = [p.name for p in found if p.suffix.lower() not in SUFFIXES]
+    if videos and len(found) > 1:
+        raise SourceNotFound(f"{path}: matches {len(found)} files, some not images ({videos[0]}); give one video at a time")
+    return sorted(found, key=natural_key)
+
+
+def _listing(path: Path) -> list[Path]:
+    return [p for p in path.parent.iterdir() if p.is_file()] if path.parent.is_dir() else []
+
+
+def _pattern(name: str) -> re.Pattern[str]:
+    """`frame%04d.png` as a regular expression: at least that many digits."""
+    parts, end = [], 0
+    for match in _PATTERN.finditer(name):
+        parts += [re.escape(name[end : match.start()]), rf"\d{{{int(match['width'] or 1)},}}"]
+        end = match.end()
+    return re.compile("".join(parts) + re.escape(name[end:]))
+
+
+def decode_image(path: Path, max_pixels: int) -> av.VideoFrame:
+    """One still as a picture in its own format (rgb24, rgb48be, yuvj420p, ...), without time.
+
+    Raises Unreadable, TooLarge, SourceNotFound or SourceError.
+    """
+    problem: StreamsegError | None = None
+    try:
+        data = path.read_bytes()
+        codec = next((codec for magic, codec in _MAGIC if data.startswith(magic)), None)
+        if codec is None and path.suffix.lower() == ".tga":
+            codec = "targa"
+        if codec is None:
+            raise Unreadable(f"{path}: not an image of a known kind ({', '.join(sorted({c for _, c in _MAGIC}))})")
+        context = cast("VideoCodecContext", av.CodecContext.create(codec, "r"))
+        context.options = {"max_pixels": str(max_pixels)}
+        context.thread_count = 1
+        pictures = [*context.decode(av.Packet(data)), *context.decode(None)]
+    except AV_ERRORS as error:
+        problem = fault(error, str(path), doing="this image cannot be decoded")
+    if problem:
+        raise problem
+    if not pictures:
+        raise Unreadable(f"{path}: this image is cut off")
+    return pictures[0]
+
+
+def read_images(paths: Sequence[Path], rate: Fraction, first: int, max_pixels: int) -> Iterator[av.VideoFrame]:
+    """The stills from number `first` on; pts is the number, in units of 1 / rate."""
+    for number in range(first, len(paths)):
+        picture = decode_image(paths[number], max_pixels)
+        picture.pts, picture.time_base = number, 1 / rate
+        yield picture

@@ -1,0 +1,290 @@
+"""What a source is: its picture, colour, timing and streams, as its header and its first picture tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import av
+from av.stream import Disposition
+
+from streamseg.decode.address import Address, Kind
+from streamseg.decode.orient import Orientation
+from streamseg.types import Frame
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+__all__ = [
+    "ColorTags",
+    "Header",
+    "SourceInfo",
+    "StreamInfo",
+    "bit_depth",
+    "duration_of",
+    "find_video",
+    "header_of",
+    "images_header",
+    "nominal_rate",
+    "source_info",
+]
+
+SPACES = {
+    0: "gbr", 1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "ycgco", 9: "bt2020nc", 10: "bt2020c",
+    14: "ictcp"
+}  # fmt: skip
+RANGES = {1: "limited", 2: "full"}
+PRIMARIES = {
+    1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "film", 9: "bt2020", 10: "smpte428", 11: "smpte431",
+    12: "smpte432", 22: "ebu3213"
+}  # fmt: skip
+TRANSFERS = {
+    1: "bt709", 4: "gamma22", 5: "gamma28", 6: "smpte170m", 7: "smpte240m", 8: "linear", 13: "srgb", 14: "bt2020-10",
+    15: "bt2020-12", 16: "pq", 17: "smpte428", 18: "hlg"
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ColorTags:
+    """FFmpeg's numbers (those of ITU-T H.273, but range: 0 unknown, 1 limited, 2 full); 2 means unspecified elsewhere."""
+
+    space: int = 2
+    """The matrix between RGB and YUV."""
+    range: int = 0
+    primaries: int = 2
+    transfer: int = 2
+
+    @classmethod
+    def of(cls, picture: av.VideoFrame) -> ColorTags:
+        """The tags of a picture."""
+        return cls(int(picture.colorspace), int(picture.color_range), int(picture.color_primaries), int(picture.color_trc))
+
+    @property
+    def is_hdr(self) -> bool:
+        """PQ (SMPTE ST 2084) or HLG (ARIB STD-B67)."""
+        return self.transfer in (16, 18)
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The tags in words; 'unspecified' where unknown."""
+        unknown = "unspecified"
+        return {
+            "space": SPACES.get(self.space, unknown),
+            "range": RANGES.get(self.range, unknown),
+            "primaries": PRIMARIES.get(self.primaries, unknown),
+            "transfer": TRANSFERS.get(self.transfer, unknown),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """One stream of the source."""
+
+    index: int
+    type: str
+    """video, audio, subtitle, data or attachment."""
+    codec: str
+    language: str | None = None
+    title: str | None = None
+    duration: float | None = None
+    """Seconds."""
+    detail: str = ""
+    """For people: size or sample rate and channels."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """What `Decoder.open` learned. Sizes are those of the upright picture."""
+
+    name: str
+    """The source as the user named it, without credentials."""
+    kind: Kind
+    live: bool
+    """Its end is a loss, and reading on cannot wait."""
+    width: int
+    height: int
+    pix_fmt: str
+    """As given by `Frame.picture.format.name`."""
+    bit_depth: int
+    time_base: Fraction
+    """Seconds per unit of every `Frame.pts` of the run."""
+    rate: Fraction | None
+    """Nominal frames a second; never compute time from it."""
+    duration: float | None
+    """Seconds the whole source says it lasts."""
+    frame_count: int | None
+    """How many frames this run will give, estimated from the header."""
+    color: ColorTags
+    rotation: int
+    """Counter-clockwise degrees (0, 90, 180, 270) that the source is tagged with, and that were applied."""
+    sample_aspect_ratio: Fraction | None
+    """Of the upright picture; None if unknown or square by omission."""
+    metadata: dict[str, str]
+    streams: tuple[StreamInfo, ...]
+    container: str
+    """libav's name of the format; 'images' for stills."""
+    start_pts: int = 0
+    """`Frame.pts` of the first frame of this run."""
+    start: float = 0.0
+    """Seconds that were asked to be left out at the start."""
+    codec: str = ""
+    mirrored: bool = False
+    """The source's tag also asked to mirror the picture left to right (before the turn), which was done."""
+    video_index: int = 0
+    """Which of `streams` is decoded."""
+
+    @property
+    def start_time(self) -> float:
+        """Seconds, on the source's clock, of the first frame of this run."""
+        return float(self.start_pts * self.time_base)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What is known of a source before its first picture is decoded."""
+
+    name: str
+    kind: Kind
+    live: bool
+    time_base: Fraction
+    rate: Fraction | None
+    duration: float | None
+    frame_count: int | None
+    """Of the whole source."""
+    tags: ColorTags
+    sample_aspect_ratio: Fraction | None
+    metadata: dict[str, str]
+    streams: tuple[StreamInfo, ...]
+    container: str
+    codec: str
+    video_index: int = 0
+    origin: int | None = 0
+    """pts of the source's first picture, in `time_base`; None until it is decoded."""
+
+
+def header_of(address: Address, container: InputContainer, stream: VideoStream, *, live: bool, rate: Fraction | None) -> Header:
+    """What the container tells. rate: the user's word, used where the container has none."""
+    context = stream.codec_context
+    tags = ColorTags(int(context.colorspace), int(context.color_range), int(context.color_primaries), int(context.color_trc))
+    return Header(
+        address.name,
+        address.kind,
+        live,
+        stream.time_base or Fraction(1, 90000),
+        rate or nominal_rate(stream),
+        None if live else duration_of(container),
+        stream.frames or None,
+        tags,
+        stream.sample_aspect_ratio or None,
+        dict(container.metadata),
+        streams_of(container),
+        container.format.name,
+        context.name,
+        stream.index,
+        stream.start_time,
+    )
+
+
+def images_header(address: Address, rate: Fraction) -> Header:
+    """For stills: one every 1 / `rate` seconds."""
+    count = len(address.images)
+    stream = StreamInfo(0, "video", address.images[0].suffix.lower().lstrip("."), detail=f"{count} images")
+    aspect, length = None, float(count / rate)
+    return Header(
+        address.name, "images", False, 1 / rate, rate, length, count, ColorTags(), aspect, {}, (stream,), "images", stream.codec
+    )
+
+
+def source_info(
+    header: Header, first: Frame, orientation: Orientation, start: Fraction, duration: Fraction | None
+) -> SourceInfo:
+    """The header and the first frame of a run, put together."""
+    aspect = header.sample_aspect_ratio
+    return SourceInfo(
+        name=header.name,
+        kind=header.kind,
+        live=header.live,
+        width=first.width,
+        height=first.height,
+        pix_fmt=first.picture.format.name,
+        bit_depth=bit_depth(first.picture.format),
+        time_base=header.time_base,
+        rate=header.rate,
+        duration=header.duration,
+        frame_count=_run_length(header, start, duration),
+        color=ColorTags.of(first.picture),
+        rotation=orientation.degrees,
+        mirrored=orientation.mirrored,
+        sample_aspect_ratio=1 / aspect if aspect and orientation.transpose else aspect,
+        metadata=header.metadata,
+        streams=header.streams,
+        container=header.container,
+        codec=header.codec,
+        video_index=header.video_index,
+        start_pts=first.pts,
+        start=float(start),
+    )
+
+
+def _run_length(header: Header, start: Fraction, duration: Fraction | None) -> int | None:
+    """Frames between `start` and its end, by the header's count or duration; None if neither is known."""
+    rate = header.rate
+    total = header.frame_count
+    if total is None and header.duration and rate:
+        total = round(header.duration * rate)
+    if rate is None or (total is None and duration is None):
+        return total
+    wanted = None if duration is None else round(duration * rate)
+    left = None if total is None else total - int(start * rate)
+    return max(1, min(n for n in (wanted, left) if n is not None))
+
+
+def find_video(container: InputContainer) -> VideoStream | None:
+    """The stream to decode: the one flagged default, else the first; cover art is not video."""
+    pictures = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic and s.codec_context]
+    default = [s for s in pictures if s.disposition & Disposition.default]
+    return next(iter(default or pictures), None)
+
+
+def nominal_rate(stream: VideoStream) -> Fraction | None:
+    """Frames a second as libav guesses them, None where that is absurd (RTSP often says 90000)."""
+    for rate in (stream.guessed_rate, stream.average_rate, stream.base_rate):
+        if rate and 0 < rate <= 1000:
+            return Fraction(rate)
+    return None
+
+
+def duration_of(container: InputContainer) -> float | None:
+    """Seconds of the longest stream, None if the container does not tell (streams that never end)."""
+    return container.duration / av.time_base if container.duration and container.duration > 0 else None
+
+
+def bit_depth(pixel_format: av.VideoFormat) -> int:
+    """Bits of a luma (or colour) sample."""
+    return int(pixel_format.components[0].bits)
+
+
+def streams_of(container: InputContainer) -> tuple[StreamInfo, ...]:
+    """A line on every stream."""
+    return tuple(_describe(s) for s in container.streams)
+
+
+def _describe(stream: Any) -> StreamInfo:
+    context = stream.codec_context
+    duration = float(stream.duration * stream.time_base) if stream.duration and stream.duration > 0 else None
+    detail = ""
+    if context is not None and stream.type == "video":
+        detail = f"{context.width}x{context.height} {context.pix_fmt or 'unknown format'}"
+    elif context is not None and stream.type == "audio":
+        detail = f"{context.sample_rate} Hz, {context.layout.name}"
+    return StreamInfo(
+        stream.index,
+        stream.type,
+        context.name if context is not None else stream.type,
+        stream.language,
+        stream.metadata.get("title"),
+        duration,
+        detail,
+    )

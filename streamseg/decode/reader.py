@@ -1,0 +1,205 @@
+"""One opened container: demuxing and decoding its packets, what to do about damage, and whether its end was its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, cast
+
+import av
+from av.container import InputContainer
+from av.format import Flags
+
+from streamseg.decode.address import Address
+from streamseg.decode.faults import AV_ERRORS, fault, no_video
+from streamseg.decode.info import duration_of, find_video, nominal_rate
+from streamseg.decode.passthrough import PassThroughHub
+from streamseg.decode.timeline import DecodeCounters, Splicer
+from streamseg.errors import TooLarge, Unreadable
+
+if TYPE_CHECKING:
+    from av.video.stream import VideoStream
+
+    Packet = av.Packet[Any]
+
+__all__ = ["Guarded", "PacketReader", "Picture", "Shared", "open_container"]
+
+
+@dataclass(slots=True)
+class Picture:
+    """A decoded picture, as it came, with the time that the source (shifted by the splicer) gives it."""
+
+    image: av.VideoFrame
+    pts: int | None
+    time_base: Fraction
+    duration: int = 0
+    broken: bool = False
+    """Continuity is lost before this picture: a new epoch."""
+
+
+@dataclass(slots=True)
+class Shared:
+    """What outlives a connection: readers of one run have it in common."""
+
+    address: Address
+    hub: PassThroughHub
+    splicer: Splicer
+    counters: DecodeCounters
+    warnings: list[str]
+    max_pixels: int
+    threads: int
+    stopped: Callable[[], bool]
+
+
+def open_container(address: Address, timeout: float, file: Any = None) -> InputContainer:
+    """Open what `address` names; libav's exceptions pass through (callers map them with `fault`)."""
+    limits = (2 * timeout, timeout) if address.threaded else None
+    target = file if file is not None else address.url
+    return cast(
+        InputContainer,
+        av.open(target, "r", format=address.format, options=address.options, timeout=limits, metadata_errors="replace"),
+    )
+
+
+class PacketReader:
+    """Decodes the video packets of one container and passes the others on."""
+
+    def __init__(self, container: InputContainer, shared: Shared) -> None:
+        """Choose the stream to decode. Raises NoVideo or TooLarge."""
+        self.container = container
+        self._shared = shared
+        self._name = shared.address.name
+        self.stream = self._choose(container)
+        context = self.stream.codec_context
+        context.thread_type = "AUTO"
+        context.thread_count = shared.threads
+        context.options = {"max_pixels": str(shared.max_pixels)}
+        self._joinable = self._shared.address.threaded or bool(container.format.flags & Flags.ts_discont)
+        """Made to be joined anywhere (a transport stream), or live: any stream may be the first to meet the seam."""
+        self._errors_at_end = 0
+        self._tail_corrupt = False
+        self._video_packets = 0
+        self._end = 0.0
+
+    def _choose(self, container: InputContainer) -> VideoStream:
+        stream = find_video(container)
+        if stream is None:
+            kinds = ", ".join(sorted({s.type for s in container.streams})) or "no stream at all"
+            raise no_video(self._name, f"only {kinds}")
+        width, height = stream.codec_context.width, stream.codec_context.height
+        if width * height > self._shared.max_pixels:
+            limit = self._shared.max_pixels
+            raise TooLarge(f"{self._name}: pictures of {width}x{height} exceed the limit of {limit} pixels (max_pixels)")
+        return stream
+
+    def pictures(self, packets: Iterable[Packet]) -> Iterator[Picture]:
+        """Decode until the packets end; then whatever the decoder still holds."""
+        broken = broken_elsewhere = False
+        for packet in packets:
+            if self._shared.stopped():
+                return
+            if not packet.size:
+                continue  # PyAV's sign that a stream is at its end
+            jumped = self._shared.splicer.place(packet, leads=packet.stream_index == self.stream.index or self._joinable)
+            self._note(packet)
+            if packet.stream_index != self.stream.index:
+                self._shared.hub.offer(packet)
+                broken_elsewhere |= jumped
+                continue
+            if jumped or broken_elsewhere:
+                broken, broken_elsewhere = True, False
+                yield from self._drain()
+                self.stream.codec_context.flush_buffers()
+                self._shared.counters.jumps += 1
+            for picture in self._decode(packet):
+                picture.broken, broken = broken, False
+                yield picture
+        yield from self._drain()
+
+    def _note(self, packet: Packet) -> None:
+        self._tail_corrupt = packet.is_corrupt
+        self._video_packets += packet.stream_index == self.stream.index
+        ticks = packet.dts if packet.dts is not None else packet.pts
+        if ticks is not None:
+            self._end = max(self._end, float((ticks + (packet.duration or 0)) * packet.time_base))
+
+    def _drain(self) -> Iterator[Picture]:
+        return self._decode(None)
+
+    def _decode(self, packet: Packet | None) -> Iterator[Picture]:
+        try:
+            images = self.stream.codec_context.decode(packet)
+        except EOFError:
+            return
+        except AV_ERRORS:
+            self._refuse_growth()
+            self._shared.counters.decode_errors += 1
+            self._errors_at_end += 1
+            return
+        if images:
+            self._errors_at_end = 0
+        time_base = self.stream.time_base or Fraction(1, 90000)
+        for image in images:
+            pts = image.pts
+            if pts is None and not self.stream.codec_context.has_b_frames:
+                pts = image.dts
+            yield Picture(image, pts, image.time_base or time_base, image.duration or 0)
+
+    def _refuse_growth(self) -> None:
+        """A picture beyond the limit in mid-stream is refused by the decoder; say so instead of skipping it."""
+        context = self.stream.codec_context
+        if context.width * context.height > self._shared.max_pixels:
+            raise TooLarge(
+                f"{self._name}: pictures grow to {context.width}x{context.height}, beyond the limit of "
+                f"{self._shared.max_pixels} pixels (max_pixels)"
+            )
+
+    def judge_end(self, problem: BaseException | None = None) -> None:
+        """After the last packet of a source that should end: was that its end?
+
+        Raises Unreadable if it breaks off: within a packet, with an error, or short of what an index counts. A mere early end is
+        a warning, since headers may be wrong.
+        """
+        duration = duration_of(self.container)
+        lost = self._missing(duration) if duration else None
+        damaged = self._tail_corrupt or self._errors_at_end
+        indexed = "mp4" in self.container.format.name
+        reason = "breaks off"
+        if problem is not None:
+            reason = str(fault(problem, self._name)).removeprefix(f"{self._name}: ")
+        if problem is not None or (lost and (damaged or indexed)):
+            missing = f"; {lost:.2f} s of {duration:.2f} s are missing" if lost and duration else ""
+            at = f"{self._end:.2f} s"
+            raise Unreadable(f"{self._name}: {reason} at {at}{missing}; what came before is good")
+        if lost:
+            self._shared.counters.ended_early = 1
+            self._shared.warnings.append(
+                f"{self._name}: ended early: at {self._end:.2f} s, but its header says {duration:.2f} s"
+            )
+        elif damaged:
+            self._shared.warnings.append(f"{self._name}: its last packet is damaged")
+
+    def _missing(self, duration: float) -> float | None:
+        """Seconds between the last packet and the end that the header tells, None if it is there up to rounding."""
+        start = (self.container.start_time or 0) / av.time_base
+        lost = start + duration - self._end
+        counted = self.stream.frames and self._video_packets < self.stream.frames
+        rate = nominal_rate(self.stream) or Fraction(25)
+        if lost > max(float(3 / rate), 0.2, 0.01 * duration) or (counted and lost > 1.5 / rate):
+            return max(0.0, float(lost))
+        return None
+
+
+class Guarded:
+    """An iterator of packets that ends, instead of raising, at an error of libav, and keeps it: first what came before counts."""
+
+    def __init__(self, packets: Iterable[Packet]) -> None:
+        self._packets = packets
+        self.problem: BaseException | None = None
+
+    def __iter__(self) -> Iterator[Packet]:
+        try:
+            yield from self._packets
+        except AV_ERRORS as error:
+            self.problem = error

@@ -36,7 +36,7 @@ _NOTHING: FloatArray = np.zeros((0, 0), np.float32)
 def region_of(box: npt.ArrayLike, width: int, height: int, align: int = 1) -> Region:
     """The whole pixels that `box` (xyxy, frame pixels) touches inside a frame; empty (x0 == x1 or y0 == y1) when there are none.
 
-    With `align` > 1, a power of two, the corners move outwards to multiples of it, but not past the frame.
+    With `align` > 1 the corners move outwards to multiples of it, but not past the frame.
     """
     x0, y0, x1, y1 = (float(v) for v in np.asarray(box))
     left, top = max(0, int(np.floor(x0))), max(0, int(np.floor(y0)))

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 import av
 import numpy as np
 import numpy.typing as npt
+from av.video.reformatter import Interpolation
 
 from streamseg.color import SWS_COLORSPACE, Encoding, encoding
 from streamseg.errors import StreamsegError, Unreadable
@@ -21,6 +22,7 @@ __all__ = [
     "Plane",
     "PlaneSpec",
     "Planes",
+    "convert",
     "copy_frame",
     "copy_tags",
     "encoding",
@@ -32,6 +34,7 @@ __all__ = [
 
 Array = npt.NDArray[Any]
 
+_EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
 _FULL_RANGE = 2
 _LIMITED_RANGE = 1
 
@@ -162,16 +165,32 @@ def supported(picture: av.VideoFrame) -> av.VideoFrame:
     if name in _LAYOUTS and picture.planes[0].line_size > 0:
         return picture
     target = name if name in _LAYOUTS else _nearest(picture.format)
+    return convert(picture, target)
+
+
+def convert(picture: av.VideoFrame, name: str) -> av.VideoFrame:
+    """`picture` in another pixel format by swscale, in its own matrix and range (full where the format is RGB), tags kept.
+
+    The picture itself when it has that format already. Raises Unreadable when swscale cannot.
+    """
     tags = encoding(picture)
     space = SWS_COLORSPACE[tags.matrix]
-    span = _FULL_RANGE if tags.full_range else _LIMITED_RANGE
+    full = tags.full_range or av.VideoFormat(name).is_rgb
     try:
         converted = picture.reformat(
-            format=target, src_colorspace=space, dst_colorspace=space, src_color_range=span, dst_color_range=span
+            format=name,
+            src_colorspace=space,
+            dst_colorspace=space,
+            src_color_range=_FULL_RANGE if tags.full_range else _LIMITED_RANGE,
+            dst_color_range=_FULL_RANGE if full else _LIMITED_RANGE,
+            interpolation=_EXACT,
+            threads=1,
         )
     except (av.FFmpegError, ValueError) as error:
-        raise Unreadable(f"pixel format {name!r} cannot be converted to {target!r}: {error}") from error
-    copy_tags(picture, converted)
+        raise Unreadable(f"pixel format {picture.format.name!r} cannot be converted to {name!r}: {error}") from error
+    if converted is not picture:
+        copy_tags(picture, converted)
+        converted.color_range = _FULL_RANGE if full else _LIMITED_RANGE
     return converted
 
 

@@ -1,0 +1,8 @@
+"""Effects on the picture, drawn in the decoder's own planes: a decoded frame is never turned into RGB and back."""
+
+from streamseg.composite.alpha import Alpha, Matte, to_image
+from streamseg.composite.compositor import Compositor, Effect, Rendered
+from streamseg.composite.overlay import Overlay
+from streamseg.composite.soften import Blur, Pixelate
+
+__all__ = ["Alpha", "Blur", "Compositor", "Effect", "Matte", "Overlay", "Pixelate", "Rendered", "to_image"]

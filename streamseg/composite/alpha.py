@@ -1,0 +1,97 @@
+"""Alpha and Matte: the instances cut out, for an editor to lay over something else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from streamseg import planes
+from streamseg.composite.canvas import Canvas
+from streamseg.composite.choose import chosen, matte
+from streamseg.errors import ConfigError
+from streamseg.types import Instances
+
+__all__ = ["Alpha", "Matte", "to_image"]
+
+
+def _set_alpha(picture: av.VideoFrame, alpha: npt.NDArray[np.uint8]) -> None:
+    """Write `alpha` (0..255) as the picture's alpha, at its depth: 255 becomes the highest code, 0 stays 0."""
+    views = planes.views(picture)
+    top = 2**views.layout.depth - 1
+    table = np.rint(np.arange(256) * (top / 255)).astype(views.layout.dtype)
+    for array, spec in views.planes:
+        if 3 in spec.components:
+            channel = array if array.ndim == 2 else array[:, :, spec.components.index(3)]
+            channel[...] = table[alpha]
+
+
+@dataclass(frozen=True)
+class Alpha:
+    """The picture with an alpha channel: opaque where the instances are, transparent elsewhere.
+
+    Straight (not premultiplied): the colours under transparent pixels are the picture's own. Raises ConfigError for a pixel
+    format without alpha.
+    """
+
+    classes: Sequence[str] | None = None
+    """Names to keep; None: all."""
+    format: str = "auto"
+    """A pixel format with alpha, or auto: `yuva444p10le` (what ProRes 4444 takes), `rgba` or `rgba64le` for an RGB source."""
+    feather: float = 0.0
+    """Width of the soft edge in pixels of a 1080p picture; 0: antialiased."""
+
+    def __post_init__(self) -> None:
+        known = planes.layout(self.format)
+        if self.format != "auto" and (known is None or not known.alpha):
+            raise ConfigError(f"alpha: {self.format!r} has no alpha channel; use auto, yuva444p10le, rgba or rgba64le")
+        if not 0 <= self.feather <= 200:
+            raise ConfigError(f"alpha: feather must be from 0 to 200 pixels, got {self.feather}")
+
+    def __call__(self, canvas: Canvas, instances: Instances) -> None:
+        """Replace the picture of `canvas` by one with alpha."""
+        form = self.format
+        if form == "auto":
+            form = "yuva444p10le" if canvas.encoding.family != "rgb" else "rgba" if canvas.encoding.depth <= 8 else "rgba64le"
+        picture = planes.convert(canvas.picture, form)
+        if picture is canvas.picture:
+            picture = planes.copy_frame(picture)
+        shown = chosen(instances, self.classes)
+        _set_alpha(picture, matte(shown, canvas.width, canvas.height, self.feather * canvas.unit))
+        canvas.replace(picture)
+
+
+@dataclass(frozen=True)
+class Matte:
+    """A grey picture: white where the instances are, black elsewhere, full range."""
+
+    classes: Sequence[str] | None = None
+    """Names to keep; None: all."""
+    feather: float = 0.0
+    """Width of the soft edge in pixels of a 1080p picture; 0: antialiased."""
+
+    def __call__(self, canvas: Canvas, instances: Instances) -> None:
+        """Replace the picture of `canvas` by the matte."""
+        picture = planes.new_frame(canvas.width, canvas.height, "gray")
+        planes.copy_tags(canvas.picture, picture)
+        picture.color_range = 2
+        shown = chosen(instances, self.classes)
+        planes.views(picture).planes[0].array[...] = matte(shown, canvas.width, canvas.height, self.feather * canvas.unit)
+        canvas.replace(picture)
+
+
+def to_image(picture: av.VideoFrame, format: str = "rgb24") -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
+    """`picture` as an array [height, width, channels] in a packed RGB format (rgb24, bgr24, rgba, rgb48le, ...).
+
+    Uses the picture's own matrix and range. Raises ConfigError for a format that is not packed RGB.
+    """
+    known = planes.layout(format)
+    if known is None or known.family != "rgb" or len(known.planes) != 1:
+        raise ConfigError(f"{format!r} is not a packed RGB format; use rgb24, bgr24, rgba, bgra or rgb48le")
+    converted = planes.convert(picture, format)
+    array: npt.NDArray[np.uint8] = planes.views(converted).planes[0].array
+    # A copy: the view does not keep the picture's memory alive.
+    return array.copy()

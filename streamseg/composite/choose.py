@@ -1,0 +1,58 @@
+"""Which instances an effect is about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from streamseg import masks
+from streamseg.errors import ConfigError
+from streamseg.masks import Region
+from streamseg.types import Instances
+
+__all__ = ["bounds", "chosen", "matte"]
+
+ByteArray = npt.NDArray[np.uint8]
+
+
+def chosen(instances: Instances, classes: Sequence[str] | None) -> Instances:
+    """The instances whose class is in `classes` (None: all). Raises ConfigError for a name that the model does not know."""
+    if classes is None:
+        return instances
+    known = instances.class_names
+    unknown = [name for name in classes if name not in known]
+    if unknown:
+        raise ConfigError(f"unknown class {unknown[0]!r} in an effect's classes; this model knows {', '.join(known)}")
+    if len(instances) == 0:
+        return instances
+    return instances[np.isin(instances.labels, [known.index(name) for name in classes])]
+
+
+def matte(instances: Instances, width: int, height: int, feather: float = 0.0) -> ByteArray:
+    """How much of each pixel any of the instances covers: uint8 [height, width], 255 inside, 0 outside.
+
+    `feather` is the width in pixels of the ramp along the outline, half of it on either side; 0 gives an antialiased edge.
+    """
+    union = np.zeros((height, width), np.uint8)
+    for mask, box in zip(instances.masks, instances.boxes, strict=True):
+        x0, y0, x1, y1 = region = masks.region_of(box, width, height)
+        if x1 > x0:
+            target = union[y0:y1, x0:x1]
+            cv2.max(target, masks.coverage(mask, box, region, width, height), target)
+    radius = round(feather / 2)
+    if radius > 0 and len(instances):
+        x0, y0, x1, y1 = bounds(instances, width, height, margin=2 * radius + 1)
+        target = union[y0:y1, x0:x1]
+        # Two boxes make a ramp without kinks that ends after `radius` on either side, which a Gaussian's never does.
+        side = max(1, radius // 2) * 2 + 1
+        target[...] = cv2.blur(cv2.blur(target, (side, side)), (side, side))
+    return union
+
+
+def bounds(instances: Instances, width: int, height: int, *, margin: int = 0, align: int = 1) -> Region:
+    """The smallest region around all boxes, `margin` pixels wider on each side, inside the frame."""
+    low, high = instances.boxes[:, :2].min(axis=0) - margin, instances.boxes[:, 2:].max(axis=0) + margin
+    return masks.region_of(np.concatenate([low, high]), width, height, align)

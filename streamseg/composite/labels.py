@@ -1,0 +1,110 @@
+"""Labels: text on a plate in the instance's colour, placed so that they can be read."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from streamseg.color import Encoding, drawing_codes
+from streamseg.composite.canvas import Canvas, crop, shrink
+from streamseg.composite.palette import text_color
+from streamseg.composite.text import render
+from streamseg.masks import Region
+from streamseg.types import Instances
+
+__all__ = ["draw_plate", "font_size", "label_text", "place"]
+
+ByteArray = npt.NDArray[np.uint8]
+RGB = tuple[int, int, int]
+
+_SMALLEST = 11  # pixels; below this the letters run together
+
+
+class _Absent:
+    """The id of an instance that has none: empty, whatever the format asks for."""
+
+    def __format__(self, spec: str) -> str:
+        return ""
+
+
+def label_text(template: str, instances: Instances, index: int) -> str:
+    """What `template` ({name}, {id}, {score}) says of one instance."""
+    track = int(instances.track_ids[index])
+    name = instances.class_names[instances.labels[index]]
+    text = template.format(name=name, id=track or _Absent(), score=float(instances.scores[index]))
+    return " ".join(text.split())
+
+
+def font_size(unit: float) -> int:
+    """Pixels: 20 on a 1080p picture."""
+    return max(_SMALLEST, round(20 * unit))
+
+
+@lru_cache(maxsize=1024)
+def plate(text: str, size: int, align: int) -> ByteArray:
+    """The text's coverage with a margin around it; the sides are multiples of `align`, so that chroma does not bleed."""
+    glyphs = render(text, size)
+    pad_x, pad_y = max(2, round(size * 0.3)), max(1, round(size * 0.1))
+    h, w = glyphs.shape[0] + 2 * pad_y, glyphs.shape[1] + 2 * pad_x
+    whole = np.zeros((h + -h % align, w + -w % align), np.uint8)
+    whole[pad_y : pad_y + glyphs.shape[0], pad_x : pad_x + glyphs.shape[1]] = glyphs
+    return whole
+
+
+def place(box: npt.ArrayLike, size: tuple[int, int], frame: tuple[int, int], taken: list[Region], align: int) -> Region | None:
+    """Where a plate of `size` (w, h) goes for an instance: inside the frame, if possible on no other plate.
+
+    Tried in turn: on top of the box, inside its top, under it, inside its foot, then upwards and downwards from its top. None when
+    the frame is smaller than the plate.
+    """
+    w, h = size
+    if w > frame[0] or h > frame[1]:
+        return None
+    left, top, right, bottom = (float(v) for v in np.asarray(box))
+    xs = (left, right - w)
+    ys = (top - h, top, bottom, bottom - h, top - 2 * h, top + h, top - 3 * h, top + 2 * h)
+    best: Region | None = None
+    for y in ys:
+        y0 = int(y) // align * align
+        if y0 < 0 or y0 + h > frame[1]:
+            continue
+        for x in xs:
+            x0 = int(min(max(0.0, x), frame[0] - w)) // align * align
+            spot = (x0, y0, x0 + w, y0 + h)
+            if not any(_overlap(spot, other) for other in taken):
+                return spot
+            best = best or spot
+    # Everywhere is taken, or the box is higher than the frame: as near to the box's top as the frame allows.
+    x0 = int(min(max(0.0, left), frame[0] - w)) // align * align
+    y0 = int(min(max(0.0, top), frame[1] - h)) // align * align
+    return best or (x0, y0, x0 + w, y0 + h)
+
+
+def _overlap(a: Region, b: Region) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def draw_plate(canvas: Canvas, spot: Region, coverage: ByteArray, rgb: RGB) -> None:
+    """Draw text in black or white on a plate of colour `rgb`; opaque, so that the contrast is what was computed."""
+    planes = canvas.writable()
+    shrunk: dict[tuple[int, int], ByteArray] = {}
+    for array, spec in planes.planes:
+        shift = (spec.shift_x, spec.shift_y)
+        if shift not in shrunk:
+            shrunk[shift] = shrink(coverage, *shift)
+        table = _ramp(rgb, canvas.encoding, spec.components, planes.layout.lsb)
+        crop(array, spot, *shift)[...] = table[shrunk[shift]]
+
+
+@lru_cache(maxsize=1024)
+def _ramp(rgb: RGB, encoding: Encoding, components: tuple[int, ...], lsb: int) -> npt.NDArray[Any]:
+    """[256] or [256, components]: the codes from the plate's colour (0) to the text's (255)."""
+    opaque = float(2**encoding.depth - 1)
+    ends = [np.array([*drawing_codes(c, encoding), opaque])[list(components)] for c in (rgb, text_color(rgb))]
+    share = np.arange(256)[:, None] / 255
+    codes = np.rint(ends[0] + (ends[1] - ends[0]) * share).astype(np.uint16) << lsb
+    table: npt.NDArray[Any] = codes.astype(np.uint8 if encoding.depth <= 8 else np.uint16)
+    return np.ascontiguousarray(table[:, 0]) if len(components) == 1 else table

@@ -1,0 +1,153 @@
+"""Blur and Pixelate: the background or the instances made unrecognisable, by mask."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from streamseg import masks
+from streamseg.composite.canvas import Canvas, crop, shrink
+from streamseg.composite.choose import bounds, chosen, matte
+from streamseg.errors import ConfigError
+from streamseg.masks import Region
+from streamseg.types import Instances
+
+__all__ = ["Blur", "Pixelate", "Where"]
+
+Array = npt.NDArray[Any]
+ByteArray = npt.NDArray[np.uint8]
+Where = Literal["background", "instances"]
+
+
+def _check_where(effect: str, where: str) -> None:
+    if where not in get_args(Where):
+        raise ConfigError(f"{effect}: where must be one of {', '.join(get_args(Where))}, got {where!r}")
+
+
+def _area(canvas: Canvas, instances: Instances, where: Where, feather: float, reach: int) -> tuple[Region, ByteArray] | None:
+    """The region to change and the alpha over it; None when nothing is to be changed."""
+    width, height = canvas.width, canvas.height
+    if len(instances) == 0:
+        return None if where == "instances" else ((0, 0, width, height), np.full((height, width), 255, np.uint8))
+    alpha = matte(instances, width, height, feather)
+    if where == "background":
+        return (0, 0, width, height), cv2.bitwise_not(alpha)  # type: ignore[return-value]
+    region = bounds(instances, width, height, margin=reach, align=canvas.align)
+    if region[2] <= region[0]:
+        return None
+    return region, np.ascontiguousarray(alpha[region[1] : region[3], region[0] : region[2]])
+
+
+@dataclass(frozen=True)
+class Blur:
+    """Throw the background, or the instances, out of focus.
+
+    What is blurred is averaged with itself only, so that the sharp part leaves no halo of its colours. Raises ConfigError for a
+    value out of range.
+    """
+
+    where: Where = "background"
+    strength: float = 0.5
+    """0..1; 1 is a Gaussian of 32 pixels on a 1080p picture."""
+    feather: float = 6.0
+    """Width of the soft edge in pixels of a 1080p picture."""
+    classes: Sequence[str] | None = None
+    """Names that count as instances; None: all."""
+
+    def __post_init__(self) -> None:
+        _check_where("blur", self.where)
+        if not 0 < self.strength <= 1:
+            raise ConfigError(f"blur: strength must be above 0 and at most 1, got {self.strength}")
+        if not 0 <= self.feather <= 200:
+            raise ConfigError(f"blur: feather must be from 0 to 200 pixels, got {self.feather}")
+
+    def __call__(self, canvas: Canvas, instances: Instances) -> None:
+        """Blur `canvas`."""
+        sigma = max(1.0, 32 * self.strength * canvas.unit)
+        feather = self.feather * canvas.unit
+        area = _area(canvas, chosen(instances, self.classes), self.where, feather, round(feather) + 1)
+        if area is None:
+            return
+        region, alpha = area
+        blurred = []
+        for array, spec in canvas.views().planes:
+            weight = shrink(alpha, spec.shift_x, spec.shift_y)
+            part = crop(array, region, spec.shift_x, spec.shift_y)
+            blurred.append(_blur(part, weight, sigma / (1 << spec.shift_x), sigma / (1 << spec.shift_y)))
+        canvas.mix(region, alpha, blurred)
+
+
+def _blur(array: Array, weight: ByteArray, sigma_x: float, sigma_y: float) -> Array:
+    """Gaussian blur of the samples by their weight, worked out on a picture so small that sigma is a few pixels."""
+    step = 1
+    while step < 16 and min(sigma_x, sigma_y) / (2 * step) >= 2:
+        step *= 2
+    h, w = array.shape[:2]
+    small: Array = _reduce(array, step).astype(np.float32)
+    # Far inside the sharp part there is no weight, and nobody sees the result: any small number avoids 0 / 0.
+    mass: Array = _reduce(weight, step).astype(np.float32) / 255 + np.float32(1e-4)
+    if small.ndim == 3:
+        mass = cv2.merge([mass] * small.shape[2])
+    mean = _gauss(small * mass, sigma_x / step, sigma_y / step) / _gauss(mass, sigma_x / step, sigma_y / step)
+    wide = cv2.resize(mean, (mean.shape[1] * step, mean.shape[0] * step), interpolation=cv2.INTER_LINEAR)[:h, :w]
+    blurred: Array = np.rint(wide).astype(array.dtype)
+    return blurred
+
+
+def _gauss(array: Array, sigma_x: float, sigma_y: float) -> Array:
+    return cv2.GaussianBlur(array, (0, 0), sigmaX=sigma_x, sigmaY=sigma_y)
+
+
+def _reduce(array: Array, step: int) -> Array:
+    """Means of step x step blocks; the last ones are filled up by repeating the edge."""
+    h, w = array.shape[:2]
+    if h % step or w % step:
+        array = cv2.copyMakeBorder(array, 0, -h % step, 0, -w % step, cv2.BORDER_REPLICATE)
+    return cv2.resize(array, (-(-w // step), -(-h // step)), interpolation=cv2.INTER_AREA)
+
+
+@dataclass(frozen=True)
+class Pixelate:
+    """Show the instances, or the background, in coarse blocks that stand still. Raises ConfigError for a value out of range."""
+
+    where: Where = "instances"
+    block: int = 16
+    """Side of a block in pixels of a 1080p picture, scaled with the frame; at least 2 pixels."""
+    classes: Sequence[str] | None = None
+    """Names that count as instances; None: all."""
+
+    def __post_init__(self) -> None:
+        _check_where("pixelate", self.where)
+        if not 2 <= self.block <= 512:
+            raise ConfigError(f"pixelate: block must be from 2 to 512 pixels, got {self.block}")
+
+    def __call__(self, canvas: Canvas, instances: Instances) -> None:
+        """Pixelate `canvas`."""
+        align = max(2, canvas.align)
+        block = max(align, round(self.block * canvas.unit / align) * align)
+        area = _area(canvas, chosen(instances, self.classes), self.where, 0.0, 1)
+        if area is None:
+            return
+        (x0, y0, x1, y1), alpha = area
+        # From block to block, so that the blocks do not move with the instance.
+        outer = masks.region_of((x0, y0, x1, y1), canvas.width, canvas.height, block)
+        whole = np.zeros((outer[3] - outer[1], outer[2] - outer[0]), np.uint8)
+        whole[y0 - outer[1] : y1 - outer[1], x0 - outer[0] : x1 - outer[0]] = alpha
+        blocks = []
+        for array, spec in canvas.views().planes:
+            part = crop(array, outer, spec.shift_x, spec.shift_y)
+            blocks.append(_blocks(part, block >> spec.shift_x, block >> spec.shift_y))
+        canvas.mix(outer, whole, blocks)
+
+
+def _blocks(array: Array, width: int, height: int) -> Array:
+    """Each width x height block replaced by its mean."""
+    h, w = array.shape[:2]
+    padded = cv2.copyMakeBorder(array, 0, -h % height, 0, -w % width, cv2.BORDER_REPLICATE)
+    small = cv2.resize(padded, (padded.shape[1] // width, padded.shape[0] // height), interpolation=cv2.INTER_AREA)
+    return cv2.resize(small, (padded.shape[1], padded.shape[0]), interpolation=cv2.INTER_NEAREST)[:h, :w]

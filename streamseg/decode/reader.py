@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 import av
 from av.container import InputContainer
-from av.format import Flags
 
 from streamseg.decode.address import Address
 from streamseg.decode.faults import AV_ERRORS, fault, no_video
@@ -24,6 +23,10 @@ if TYPE_CHECKING:
     Packet = av.Packet[Any]
 
 __all__ = ["Guarded", "PacketReader", "Picture", "Shared", "open_container"]
+
+
+TS_DISCONT = 0x200
+"""AVFMT_TS_DISCONT (libavformat/avformat.h)."""
 
 
 @dataclass(slots=True)
@@ -75,7 +78,7 @@ class PacketReader:
         context.thread_type = "AUTO"
         context.thread_count = shared.threads
         context.options = {"max_pixels": str(shared.max_pixels)}
-        self._joinable = self._shared.address.threaded or bool(container.format.flags & Flags.ts_discont)
+        self._joinable = self._shared.address.threaded or bool(container.format.flags & TS_DISCONT)
         """Made to be joined anywhere (a transport stream), or live: any stream may be the first to meet the seam."""
         self._errors_at_end = 0
         self._tail_corrupt = False

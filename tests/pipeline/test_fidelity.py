@@ -1,0 +1,144 @@
+"""Nothing is lost on the way: frames, times, sound, colour, and every pixel that nothing is drawn on."""
+
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+
+from streamseg.decode import Decoder
+from streamseg.pipeline import build
+from tests import clips
+from tests.pipeline.conftest import BOX
+
+CLIPS = {
+    "25 fps with sound": lambda p: clips.cfr(p / "a.mp4", 40, audio=True),
+    "29.97 fps": lambda p: clips.ntsc(p / "a.mp4", 40),
+    "variable rate, B-frames": lambda p: clips.vfr(p / "a.mp4", audio=True),
+    "10 bit PQ": lambda p: clips.hdr10(p / "a.mp4", 12, codec="libx264"),
+    "rotated": lambda p: clips.rotated(p / "a.mp4", 90, 12, audio=True),
+    "odd size": lambda p: clips.odd(p / "a.mp4", 12),
+    "10 bit HEVC": lambda p: clips.hdr10(p / "a.mp4", 12),
+    "Matroska with sound and subtitles": lambda p: clips.with_subtitles(p / "a.mkv"),
+}
+
+
+def seconds(path):
+    frames = clips.decoded(path)
+    return [frame.pts * frame.time_base for frame in frames]
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_frames_times_sound_and_tags_survive(name, tmp_path, make_config):
+    source = CLIPS[name](tmp_path)
+    target = tmp_path / f"out{source.suffix}"
+    report = build(source, make_config(), [str(target)]).run()
+
+    before, after = clips.decoded(source), clips.decoded(target)
+    assert report.frames_in == report.frames_done == len(before) == len(after)
+    assert seconds(target) == seconds(source)
+    turned = name == "rotated"
+    peak = 1023 if "10 bit" in name else 255
+    for number, frame in enumerate(after):
+        luma = clips.plane_array(frame)
+        if turned:
+            luma = np.rot90(luma, -1) if clips.read_index(np.rot90(luma, -1), peak) == number else np.rot90(luma, 1)
+        assert clips.read_index(luma, peak) == number
+        assert frame.rotation == 0
+    first, last = before[0], after[0]
+    assert (last.width, last.height) == ((first.height, first.width) if turned else (first.width, first.height))
+    for tag in ("colorspace", "color_range", "color_primaries", "color_trc"):
+        assert getattr(last, tag) == getattr(first, tag), tag
+    for kind in ("audio", "subtitles"):
+        with av.open(str(source)) as container:
+            has = bool(getattr(container.streams, kind))
+        if has:
+            assert [p[2] for p in clips.packets(target, kind)] == [p[2] for p in clips.packets(source, kind)]
+
+
+def test_sound_stays_in_sync(tmp_path, make_config):
+    source = clips.cfr(tmp_path / "a.mp4", 50, audio=True)
+    target = tmp_path / "out.mp4"
+    build(source, make_config(), [str(target)]).run()
+
+    def times(path):
+        with av.open(str(path)) as container:
+            stream = container.streams.audio[0]
+            return [p.pts * stream.time_base for p in container.demux(stream) if p.size]
+
+    assert times(target) == times(source)
+
+
+@pytest.mark.parametrize(("pix_fmt", "peak"), [("yuv420p", 255), ("yuv420p10le", 1023), ("yuv422p", 255), ("yuv444p", 255)])
+def test_only_the_mask_is_painted(pix_fmt, peak, tmp_path, make_config):
+    """Fill alone, at full opacity, through a lossless codec: the pixels of the mask have one colour, all others are the source's."""
+    source = clips.lossless(tmp_path / "a.mkv", 6, pix_fmt)
+    target = tmp_path / "out.mkv"
+    text = "outputs: {picture: {composite: [overlay: {fill: 1, contour: 0, label: ''}], encode: {codec: ffv1}}}"
+    build(source, make_config(text), [str(target)]).run()
+
+    x0, y0, x1, y1 = (int(v) for v in BOX)
+    for before, after in zip(clips.decoded(source), clips.decoded(target), strict=True):
+        assert after.format.name == pix_fmt
+        for plane in range(3):
+            old, new = clips.plane_array(before, plane), clips.plane_array(after, plane)
+            sx, sy = clips.WIDTH // new.shape[1], clips.HEIGHT // new.shape[0]
+            inside = np.zeros(new.shape, bool)
+            inside[y0 // sy : y1 // sy, x0 // sx : x1 // sx] = True
+            assert np.array_equal(new[~inside], old[~inside])
+            core = new[y0 // sy + 3 : y1 // sy - 3, x0 // sx + 3 : x1 // sx - 3]
+            assert len(np.unique(core)) == 1, "one colour"
+            assert core.max() <= peak
+        assert not np.array_equal(clips.plane_array(before), clips.plane_array(after))
+
+
+def test_several_outputs_share_one_decode(tmp_path, make_config, monkeypatch):
+    source = clips.cfr(tmp_path / "a.mp4", 20)
+    given = []
+    original = Decoder.frames
+
+    def counted(self):
+        for frame in original(self):
+            given.append(frame.index)
+            yield frame
+
+    monkeypatch.setattr(Decoder, "frames", counted)
+    outs = [tmp_path / "a.out.mp4", tmp_path / "b.mkv", tmp_path / "c.jsonl", tmp_path / "d" / "%06d.png"]
+    build(source, make_config(), [str(path) for path in outs]).run()
+    assert given == list(range(20))
+    assert len(clips.decoded(outs[0])) == len(clips.decoded(outs[1])) == 20
+    assert len(outs[2].read_text().splitlines()) == 21
+    assert len(list((tmp_path / "d").glob("*.png"))) == 20
+
+
+def test_an_alpha_master_is_opaque_where_the_person_is(tmp_path, make_config):
+    source = clips.cfr(tmp_path / "a.mp4", 6)
+    text = "outputs: {picture: {composite: [{blur: {}}]}, alpha: {path: '{stem}.alpha.mov', composite: [alpha]}}"
+    build(source, make_config(text), [str(tmp_path / "out.mp4")]).run()
+    frames = clips.decoded(tmp_path / "out.alpha.mov")
+    assert len(frames) == 6
+    alpha = clips.plane_array(frames[0], 3)
+    assert frames[0].format.name.startswith("yuva444p1")
+    peak = 2 ** frames[0].format.components[0].bits - 1
+    x0, y0, x1, y1 = (int(v) for v in BOX)
+    assert (alpha[y0 + 4 : y1 - 4, x0 + 4 : x1 - 4] > 0.99 * peak).all()
+    assert (alpha[:, : x0 - 3] == 0).all()
+    assert (alpha[y1 + 3 :] == 0).all()
+
+
+def test_start_and_duration_are_frame_exact(tmp_path, make_config):
+    source = clips.cfr(tmp_path / "a.mp4", 50, audio=True)
+    text = "decode: {start: 0.48, duration: 0.8}\noutputs: {picture: {composite: [overlay]}}"
+    build(source, make_config(text), [str(tmp_path / "out.mp4")]).run()
+    frames = clips.decoded(tmp_path / "out.mp4")
+    assert [clips.read_index(clips.plane_array(frame)) for frame in frames] == list(range(12, 32))
+    assert [frame.pts * frame.time_base for frame in frames] == [Fraction(i, 25) for i in range(20)]
+
+
+@pytest.mark.parametrize("batch", [2, 5])
+def test_batches_change_nothing(batch, tmp_path, make_config):
+    source = clips.cfr(tmp_path / "a.mp4", 23)
+    one, many = tmp_path / "one.jsonl", tmp_path / "many.jsonl"
+    build(source, make_config(), [str(one)]).run()
+    build(source, make_config(batch=batch), [str(many)]).run()
+    assert many.read_text() == one.read_text()

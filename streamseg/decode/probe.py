@@ -1,0 +1,162 @@
+"""What a source holds, and in sentences what we would do with it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from fractions import Fraction
+from itertools import islice, pairwise
+from statistics import median
+from typing import Any
+
+from streamseg.decode.address import parse_source
+from streamseg.decode.decoder import Decoder
+from streamseg.decode.faults import AV_ERRORS, fault
+from streamseg.decode.info import SourceInfo
+from streamseg.decode.reader import open_container
+from streamseg.errors import StreamsegError
+from streamseg.types import Frame
+
+__all__ = ["probe"]
+
+PACKETS = 200
+"""How many pictures' times are looked at."""
+LIVE_SECONDS = 2.0
+
+
+def probe(source: str | int | os.PathLike[str], *, timeout: float = 5.0, playlists: bool = False) -> dict[str, Any]:
+    """Open `source`, decode one picture, look at the times of the first `PACKETS`; plain data, ready for JSON.
+
+    Raises what `Decoder.open` raises.
+    """
+    with Decoder(source, timeout=timeout, playlists=playlists, reconnect=0.0) as decoder:
+        info = decoder.info
+        if info.kind == "file":
+            ticks, missing = _file_times(source, info)
+        else:
+            ticks, missing = _frame_times(decoder.frames(), LIVE_SECONDS if info.kind != "images" else 0.0)
+        warnings = list(decoder.warnings)
+    timing = _timing(ticks, missing, info)
+    return {
+        "source": info.name,
+        "kind": info.kind,
+        "live": info.live,
+        "container": info.container,
+        "duration": info.duration,
+        "video": {
+            "stream": info.video_index,
+            "codec": info.codec,
+            "width": info.width,
+            "height": info.height,
+            "pix_fmt": info.pix_fmt,
+            "bit_depth": info.bit_depth,
+            "rotation": info.rotation,
+            "mirrored": info.mirrored,
+            "sample_aspect_ratio": None if info.sample_aspect_ratio is None else str(info.sample_aspect_ratio),
+            "color": info.color.names,
+            "hdr": info.color.is_hdr,
+        },
+        "timing": timing,
+        "streams": [asdict(stream) for stream in info.streams],
+        "metadata": info.metadata,
+        "plan": list(_plan(info, timing)),
+        "warnings": warnings,
+    }
+
+
+def _file_times(source: str | int | os.PathLike[str], info: SourceInfo) -> tuple[list[int], int]:
+    """Sorted pts of the first packets, without decoding them, and how many have none."""
+    problem: StreamsegError | None = None
+    try:
+        with open_container(parse_source(source), timeout=5.0) as container:
+            packets = container.demux(container.streams[info.video_index])
+            times = [packet.pts for packet in islice((p for p in packets if p.size), PACKETS)]
+    except AV_ERRORS as error:
+        problem = fault(error, info.name)
+    if problem:
+        raise problem
+    return sorted(pts for pts in times if pts is not None), sum(pts is None for pts in times)
+
+
+def _frame_times(frames: Iterable[Frame], seconds: float) -> tuple[list[int], int]:
+    """The same from decoded frames, for sources that cannot be read twice; looks for `seconds` at most."""
+    deadline = time.monotonic() + seconds
+    seen: list[Frame] = []
+    for frame in frames:
+        seen.append(frame)
+        if len(seen) >= PACKETS or time.monotonic() >= deadline:
+            break
+    return [f.pts for f in seen if not f.synthetic_pts], sum(f.synthetic_pts for f in seen)
+
+
+def _timing(ticks: list[int], missing: int, info: SourceInfo) -> dict[str, Any]:
+    steps = [float((b - a) * info.time_base) for a, b in pairwise(ticks) if b > a]
+    return {
+        "time_base": str(info.time_base),
+        "rate": None if info.rate is None else str(info.rate),
+        "frames": info.frame_count,
+        "start": info.start_time,
+        "variable": _is_variable(steps, info.time_base),
+        "shortest_step": min(steps, default=None),
+        "longest_step": max(steps, default=None),
+        "looked_at": len(ticks) + missing,
+        "without_pts": missing,
+        "repeated_pts": sum(a == b for a, b in pairwise(ticks)),
+    }
+
+
+def _is_variable(steps: list[float], time_base: Fraction) -> bool | None:
+    """Whether steps between pictures differ by more than the rounding to the time base; None if too few are known."""
+    if len(steps) < 2:
+        return None
+    return max(steps) - min(steps) > max(2.5 * float(time_base), 0.05 * median(steps))
+
+
+def _plan(info: SourceInfo, timing: dict[str, Any]) -> Iterator[str]:
+    yield from _picture_plan(info)
+    yield from _time_plan(info, timing)
+    others = [s for s in info.streams if s.index != info.video_index]
+    for stream in others:
+        language = f" ({stream.language})" if stream.language and stream.language != "und" else ""
+        if stream.type in ("audio", "subtitle"):
+            yield f"{stream.type} {stream.codec}{language} copied unchanged, if the output's container can hold it"
+        elif stream.type == "video":
+            yield f"video stream {stream.index} ({stream.codec}, {stream.detail}) left out: one video is processed"
+        else:
+            yield f"{stream.type} stream {stream.index} left out"
+    if info.metadata:
+        yield f"metadata kept: {', '.join(sorted(info.metadata))}"
+
+
+def _picture_plan(info: SourceInfo) -> Iterator[str]:
+    if info.rotation or info.mirrored:
+        mirrored = "mirrored and " if info.mirrored else ""
+        yield f"{mirrored}turned upright by {info.rotation} degrees counter-clockwise; the output carries no rotation tag"
+    if info.bit_depth > 8:
+        yield f"{info.bit_depth} bit planes kept ({info.pix_fmt})"
+    else:
+        yield f"planes kept as they are ({info.pix_fmt})"
+    if info.color.is_hdr:
+        yield f"HDR ({info.color.names['transfer'].upper()}): the output keeps it; the model sees a picture that is not tone-mapped"
+    untagged = [name for name, value in info.color.names.items() if value == "unspecified"]
+    if untagged and info.color.space != 0:
+        yield f"colour {', '.join(untagged)} untagged: left so; the model's picture assumes BT.709 from 720 lines up, BT.601 below"
+    if info.width % 2 or info.height % 2:
+        yield f"odd size {info.width}x{info.height}: an output in 4:2:0 needs an even one"
+    if info.sample_aspect_ratio not in (None, 1):
+        yield f"pixels are not square ({info.sample_aspect_ratio}): the tag is kept"
+
+
+def _time_plan(info: SourceInfo, timing: dict[str, Any]) -> Iterator[str]:
+    if info.live:
+        yield "live: the oldest frames are dropped rather than falling behind; reconnects when it is lost"
+    if timing["variable"]:
+        yield f"variable frame rate kept: steps of {timing['shortest_step']:.4f} to {timing['longest_step']:.4f} s"
+    elif info.rate is not None:
+        yield f"constant frame rate: {float(info.rate):.3f} frames a second, times taken from the pts"
+    if timing["without_pts"]:
+        yield f"no pts: made from {float(info.rate or 25):g} frames a second"
+    if timing["repeated_pts"]:
+        yield f"{timing['repeated_pts']} of {timing['looked_at']} pts repeat: every frame kept, moved by one tick"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from streamseg.encode.codecs import CONTAINERS
 from streamseg.encode.images import IMAGE_SUFFIXES, ImageSink
@@ -58,22 +58,17 @@ def open_sink(
         passthrough: Audio and subtitles to copy into a video.
         source: The source if it is a file or folder; it is never written onto.
         alpha: The pictures will be transparent somewhere; checked before anything is decoded.
-        token: For a view that listens on other addresses than this machine's own.
+        token: For a view that listens on other addresses than this machine's own; `?token=` in its address does the same.
         threads: For the encoder; 0 is one a core.
 
     Raises OutputError where the name says nothing we can write; the rest is found by `Sink.open`.
     """
     name = str(path)
-    if is_view(name):
-        from streamseg.live import MjpegServer
-
-        address = urlsplit(name)
-        try:
-            port = address.port or 80
-        except ValueError as error:
-            raise OutputError(f"{name}: {error}; write for example http://127.0.0.1:8080") from error
-        return MjpegServer(address.hostname or "127.0.0.1", port, token=token, title=info.name)
     suffix = Path(name).suffix.lower()
+    if passthrough is not None and not copies_tracks(name):
+        passthrough.close()
+    if is_view(name):
+        return _view(name, info, token)
     if suffix in CONTAINERS:
         return VideoSink(
             path,
@@ -96,3 +91,15 @@ def open_sink(
         f"{name}: unknown kind of output {suffix!r}; allowed: video {' '.join(CONTAINERS)}, images {' '.join(IMAGE_SUFFIXES)} "
         f"(a folder or a %06d pattern), results {' '.join(_RESULTS)}, or a live view such as http://127.0.0.1:8080"
     )
+
+
+def _view(name: str, info: SourceInfo, token: str | None) -> Sink:
+    from streamseg.live import MjpegServer
+
+    address = urlsplit(name)
+    try:
+        port = 80 if address.port is None else address.port
+    except ValueError as error:
+        raise OutputError(f"{name}: {error}; write for example http://127.0.0.1:8080") from error
+    token = token or parse_qs(address.query).get("token", [None])[0]
+    return MjpegServer(address.hostname or "127.0.0.1", port, token=token, title=info.name)

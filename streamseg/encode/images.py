@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 import av
 import cv2
 
-from streamseg.encode.convert import reformat
+from streamseg.encode.convert import reformat, tags_of
 from streamseg.encode.files import make_folder, replace_atomically, same_place
 from streamseg.encode.sink import Picture, SinkCounters
 from streamseg.errors import OutputError, OutputExists, OutputIsInput
-from streamseg.planes import encoding, layout, supported
+from streamseg.planes import layout, supported
 
 if TYPE_CHECKING:
     from streamseg.decode import SourceInfo
@@ -143,7 +143,7 @@ def _still_format(picture: av.VideoFrame, order: str) -> str:
     form = layout(picture.format.name)
     assert form is not None
     deep = form.depth > 8
-    if encoding(picture).family == "gray":
+    if tags_of(picture).family == "gray":
         return f"gray16{order}" if deep else "gray"
     if form.alpha:
         return f"rgba64{order}" if deep else "rgba"

@@ -46,11 +46,13 @@ class SinkCounters:
 class Sink(Protocol):
     """One output. Called from one thread; raises only errors of streamseg."""
 
-    name: str
-    """What the user called it: a path or an address."""
     counters: SinkCounters
     warnings: list[str]
     """What the user should know, such as an audio track that the container cannot hold."""
+
+    @property
+    def name(self) -> str:
+        """What the user called it: a path or an address (without its token)."""
 
     def open(self) -> None:
         """Check that the output can be written. Nothing is created until the first picture."""

@@ -18,7 +18,7 @@ from streamseg.types import Frame, Instances
 if TYPE_CHECKING:
     from streamseg.api import run, stream
     from streamseg.config import PipelineConfig, load_pipeline
-    from streamseg.decode import probe
+    from streamseg.decode.probe import probe
     from streamseg.report import RunReport
     from streamseg.result import Result
 
@@ -47,7 +47,7 @@ _LAZY = {
     "Result": "streamseg.result",
     "RunReport": "streamseg.report",
     "load_pipeline": "streamseg.config",
-    "probe": "streamseg.decode",
+    "probe": "streamseg.decode.probe",
     "run": "streamseg.api",
     "stream": "streamseg.api",
 }

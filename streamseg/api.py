@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from streamseg.config import PipelineConfig, load_pipeline, override
 from streamseg.pipeline import Source, build, iterate
@@ -44,7 +45,7 @@ def stream(
     Raises StreamsegError (see `streamseg.errors`): a bad option or an unreadable source at the first `next`, a damaged source
     after the frames that could be read.
     """
-    changes = {
+    changes: dict[str, dict[str, Any]] = {
         "decode": {"start": start, "duration": duration, "realtime": realtime},
         "preprocess": {"size": size},
         "infer": {"model": str(model), "engine": engine, "batch": batch, "threads": threads},

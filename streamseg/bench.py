@@ -10,8 +10,7 @@ import itertools
 import os
 import tempfile
 import time
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import wait
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -98,11 +97,11 @@ class _Clock:
     def __init__(self) -> None:
         self.costs: dict[str, StageCost] = {}
 
-    def time(self, name: str, work: Callable[[], T]) -> T:
-        """Run `work`, adding what it took to stage `name`."""
+    def time(self, name: str, work: Callable[..., T], *arguments: Any) -> T:
+        """`work(*arguments)`, adding what it took to stage `name`."""
         cost = self.costs.setdefault(name, StageCost())
         began, cpu = time.perf_counter(), time.process_time()
-        made = work()
+        made = work(*arguments)
         cost.ms += 1000 * (time.perf_counter() - began)
         cost.core_ms += 1000 * (time.process_time() - cpu)
         return made
@@ -123,13 +122,14 @@ def _alone(
     sink.open()
     source_frames = itertools.islice(decoder.frames(), frames)
     try:
-        while chunk := clock.time("decode", lambda: list(itertools.islice(source_frames, CHUNK))):
-            prepared = clock.time("preprocess", lambda chunk=chunk: [preprocess(f) for f in chunk])
-            pending = clock.time("infer", lambda prepared=prepared: _infer_all(infer, prepared))
-            results = clock.time("postprocess", lambda pending=pending: [postprocess(p) for p in pending])
-            results = clock.time("track", lambda results=results: [tracker(r) for r in results])
-            rendered = clock.time("composite", lambda results=results: [compositor(r) for r in results])
-            clock.time("encode", lambda rendered=rendered: _drain(map(sink, rendered)))
+        chunk: list[Any]
+        while chunk := clock.time("decode", list, itertools.islice(source_frames, CHUNK)):
+            prepared = clock.time("preprocess", _each, preprocess, chunk)
+            pending = clock.time("infer", _infer_all, infer, prepared)
+            found = clock.time("postprocess", _each, postprocess, pending)
+            tracked = clock.time("track", _each, tracker, found)
+            rendered = clock.time("composite", _each, compositor, tracked)
+            clock.time("encode", _each, sink, rendered)
             done += len(chunk)
         clock.time("encode", sink.close)
     finally:
@@ -149,5 +149,5 @@ def _infer_all(infer: Infer, prepared: list[Any]) -> list[Any]:
     return pending
 
 
-def _drain(items: Iterable[Any]) -> None:
-    deque(items, maxlen=0)
+def _each(stage: Callable[[Any], T], items: list[Any]) -> list[T]:
+    return [stage(item) for item in items]

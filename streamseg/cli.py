@@ -121,7 +121,7 @@ def _with_encoding(config: PipelineConfig, codec: str | None, crf: float | None)
 def probe(source: SourceArg, as_json: JsonOption = False) -> None:
     """Show what a source holds, and what streamseg would do with it."""
     from streamseg import display
-    from streamseg.decode import probe as look
+    from streamseg.decode.probe import probe as look
 
     _show(look(source), as_json, display.probe)
 

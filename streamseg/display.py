@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from streamseg.encode import is_view
 from streamseg.errors import scrub
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Screen:
     @contextlib.contextmanager
     def progress(self, pipeline: Pipeline) -> Iterator[Callable[[Pipeline], None] | None]:
         """A callable to update the bar with; None where there is no terminal."""
-        for view in (sink.name for target, sink in pipeline.sinks if target.is_view):
+        for view in (sink.name for target, sink in pipeline.sinks if is_view(target.path)):
             self.say(f"watch: {view}")
         if not self._console.is_terminal or self._console.quiet:
             yield None

@@ -63,7 +63,7 @@ class StreamsegError(Exception):
         super().__init__(scrub(message))
 
 
-class ConfigError(StreamsegError):
+class ConfigError(StreamsegError, ValueError):
     """A pipeline file, a recipe or an option holds a bad value."""
 
     exit_code = 3

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streamseg.config.schema import EffectStep, EncodeConfig, OutputConfig
+from streamseg.encode import is_results, is_view
 from streamseg.errors import ConfigError
 
 __all__ = ["Target", "plan"]
@@ -24,16 +25,6 @@ class Target:
     composite: tuple[EffectStep, ...]
     encode: EncodeConfig
 
-    @property
-    def is_view(self) -> bool:
-        """Something to watch, not to keep: it must not slow the rest down."""
-        return self.path.startswith("http://")
-
-    @property
-    def is_data(self) -> bool:
-        """Results only: nothing is drawn."""
-        return self.path.endswith(".jsonl")
-
 
 def plan(configured: Mapping[str, OutputConfig], given: Sequence[str]) -> list[Target]:
     """The outputs of a run.
@@ -43,7 +34,7 @@ def plan(configured: Mapping[str, OutputConfig], given: Sequence[str]) -> list[T
     gets the same picture again; `.jsonl` gets the results. Raises ConfigError when nothing is left, or two share a path.
     """
     named, plain = _sort(configured, given)
-    pictures = [path for path in plain if not path.endswith(".jsonl")]
+    pictures = [path for path in plain if not is_results(path)]
     out = pictures[0] if pictures else None
     targets: list[Target] = []
     for name, output in configured.items():
@@ -55,7 +46,7 @@ def plan(configured: Mapping[str, OutputConfig], given: Sequence[str]) -> list[T
     main = next((output for output in configured.values() if "{out}" in output.path), OutputConfig())
     used = {target.path for target in targets}
     for number, path in enumerate(p for p in plain if p not in used):
-        effects = () if path.endswith(".jsonl") else main.composite
+        effects = () if is_results(path) else main.composite
         targets.append(Target(f"output{number + 1}" if effects else f"results{number + 1}", path, effects, main.encode))
     if not targets:
         raise ConfigError("nothing to write: say where with -o (a video, a folder, a %06d.png pattern or a .jsonl file)")
@@ -90,7 +81,7 @@ def _stem(path: str) -> str:
 def _refuse_twins(targets: Sequence[Target]) -> None:
     seen: dict[str, str] = {}
     for target in targets:
-        key = target.path if target.is_view else str(Path(target.path).absolute())
+        key = target.path if is_view(target.path) else str(Path(target.path).absolute())
         if key in seen:
             raise ConfigError(f"the outputs {seen[key]!r} and {target.name!r} would both write {target.path}")
         seen[key] = target.name

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 
-from streamseg.composite import Alpha, Blur, Compositor, Effect, Overlay, Pixelate, Rendered
+from streamseg.composite import Alpha, Compositor, Effect, Rendered
 from streamseg.config.schema import OutputConfig, PipelineConfig
 from streamseg.decode import Decoder, SourceInfo
-from streamseg.encode import Sink, open_sink
+from streamseg.encode import Sink, copies_tracks, is_view, open_sink
 from streamseg.engine import Engine, open_engine
 from streamseg.infer import Infer
 from streamseg.outputs import Target, plan
@@ -212,15 +212,14 @@ def _runtime(
 
 def _output_branch(target: Target, sink: Sink, live: bool) -> Branch:
     stages: list[tuple[str, Stage]] = [(_draw_name(target), Compositor(effects(target))), (_sink_name(target), sink)]
-    if target.is_view:
+    if is_view(target.path):
         return Branch(target.name, stages, 1, "drop_oldest", optional=not live)
     return Branch(target.name, stages, 1 if live else 4)
 
 
 def effects(output: Target | OutputConfig) -> list[Effect]:
     """The effects of an output, in the order in which they are drawn."""
-    kinds = {"overlay": Overlay, "blur": Blur, "pixelate": Pixelate, "alpha": Alpha}
-    return [kinds[name](**fields) for step in output.composite for name, fields in step.model_dump(exclude_none=True).items()]
+    return [step.effect for step in output.composite]
 
 
 def _sink(target: Target, decoder: Decoder, info: SourceInfo, source: Source, overwrite: bool) -> Sink:
@@ -230,8 +229,9 @@ def _sink(target: Target, decoder: Decoder, info: SourceInfo, source: Source, ov
         codec=target.encode.codec,
         crf=target.encode.crf,
         overwrite=overwrite,
-        source=source,
-        passthrough=None if target.is_view or target.is_data else decoder.subscribe(),
+        source=str(source) if info.kind in ("file", "images") else None,
+        passthrough=decoder.subscribe() if copies_tracks(target.path) else None,
+        alpha=any(isinstance(effect, Alpha) for effect in effects(target)),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
@@ -98,6 +99,8 @@ def _explain(problem: Any) -> str:
         return f"unknown key{hint} (allowed: {', '.join(allowed)})"
     if kind == "literal_error":
         return f"{value!r} is not allowed; allowed: {context['expected']}"
+    if kind == "unexpected_keyword_argument":
+        return _explain(problem | {"type": "extra_forbidden"})
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     if kind == "value_error":
         return str(message)
@@ -106,19 +109,24 @@ def _explain(problem: Any) -> str:
 
 def _allowed_keys(location: Location) -> list[str]:
     """The keys that may stand beside the last part of `location`, found by walking the schema."""
-    model: Any = PipelineConfig
+    section: Any = PipelineConfig
     for part in location[:-1]:
-        if isinstance(part, int) or not (isinstance(model, type) and issubclass(model, BaseModel)):
-            continue
-        annotation = model.model_fields[part].annotation if part in model.model_fields else model
-        model = next(iter(_models_in(annotation)), annotation)
-    return sorted(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+        annotation = _fields(section).get(str(part), section)
+        section = next(iter(_sections_in(annotation)), section)
+    return sorted(_fields(section))
 
 
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+def _fields(section: Any) -> dict[str, Any]:
+    """Name → type of what a section or an effect holds."""
+    if dataclasses.is_dataclass(section):
+        return {field.name: field.type for field in dataclasses.fields(section)}
+    return {name: field.annotation for name, field in section.model_fields.items()}
+
+
+def _sections_in(annotation: Any) -> list[Any]:
+    if isinstance(annotation, type) and (issubclass(annotation, BaseModel) or dataclasses.is_dataclass(annotation)):
         return [annotation]
-    return [model for argument in getattr(annotation, "__args__", ()) for model in _models_in(argument)]
+    return [section for argument in getattr(annotation, "__args__", ()) for section in _sections_in(argument)]
 
 
 def _line(node: yaml.Node | None, location: Location) -> int:

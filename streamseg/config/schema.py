@@ -11,17 +11,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from streamseg.composite import Alpha, Blur, Effect, Matte, Overlay, Pixelate
+
 __all__ = [
-    "AlphaEffect",
-    "BlurEffect",
     "DecodeConfig",
     "EffectStep",
     "EncodeConfig",
     "InferConfig",
     "OutputConfig",
-    "OverlayEffect",
     "PipelineConfig",
-    "PixelateEffect",
     "PostprocessConfig",
     "PreprocessConfig",
     "TrackConfig",
@@ -74,7 +72,6 @@ Positive = Annotated[float, BeforeValidator(parse_seconds), Field(gt=0, allow_in
 Size = Annotated[tuple[int, int], BeforeValidator(parse_size)]
 Names = Annotated[tuple[str, ...] | None, BeforeValidator(_parse_names)]
 Fraction01 = Annotated[float, Field(ge=0, le=1)]
-Where = Literal["background", "instances"]
 
 
 class Section(BaseModel):
@@ -138,55 +135,14 @@ class TrackConfig(Section):
     """Seconds for which an unseen object keeps its identity."""
 
 
-class OverlayEffect(Section):
-    """overlay: masks, contours and labels drawn onto the picture."""
-
-    fill: Fraction01 = 0.45
-    contour: Annotated[float, Field(ge=0, le=20)] = 2.0
-    """Width in pixels of a 1080p picture; scaled with the height."""
-    box: bool = False
-    label: str = "{name} {id} {score:.0%}"
-    classes: Names = None
-
-    @field_validator("label")
-    @classmethod
-    def _known_fields(cls, label: str) -> str:
-        try:
-            label.format(name="car", id=1, score=0.5)
-        except (KeyError, IndexError, ValueError, AttributeError) as error:
-            raise ValueError(f"{label!r} is not a label; its fields are {{name}}, {{id}} and {{score}}") from error
-        return label
-
-
-class BlurEffect(Section):
-    """blur: the background or the instances out of focus."""
-
-    where: Where = "background"
-    strength: Annotated[float, Field(gt=0, le=1)] = 0.5
-    classes: Names = None
-
-
-class PixelateEffect(Section):
-    """pixelate: the background or the instances in coarse blocks."""
-
-    where: Where = "instances"
-    block: Annotated[int, Field(ge=2, le=256)] = 16
-    classes: Names = None
-
-
-class AlphaEffect(Section):
-    """alpha: the picture with a straight alpha channel that is opaque where the chosen classes are."""
-
-    classes: Names = None
-
-
 class EffectStep(Section):
-    """One step of composite: exactly one of the effects."""
+    """One step of composite: exactly one effect, with the fields of its class in `streamseg.composite`."""
 
-    overlay: OverlayEffect | None = None
-    blur: BlurEffect | None = None
-    pixelate: PixelateEffect | None = None
-    alpha: AlphaEffect | None = None
+    overlay: Overlay | None = None
+    blur: Blur | None = None
+    pixelate: Pixelate | None = None
+    alpha: Alpha | None = None
+    matte: Matte | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -195,21 +151,28 @@ class EffectStep(Section):
         if isinstance(value, str):
             return {value: {}}
         if isinstance(value, dict):
-            return {key: {} if inner is None else inner for key, inner in value.items()}
+            return {key: {} if inner is None else _with_names(inner) for key, inner in value.items()}
         return value
 
     @model_validator(mode="after")
     def _exactly_one(self) -> EffectStep:
-        if sum(effect is not None for effect in (self.overlay, self.blur, self.pixelate, self.alpha)) != 1:
-            raise ValueError("a step is exactly one of overlay, blur, pixelate, alpha")
+        if sum(getattr(self, name) is not None for name in EFFECTS) != 1:
+            raise ValueError(f"a step is exactly one of {', '.join(EFFECTS)}")
         return self
 
     @property
-    def effect(self) -> OverlayEffect | BlurEffect | PixelateEffect | AlphaEffect:
+    def effect(self) -> Effect:
         """The effect that is set."""
-        chosen = self.overlay or self.blur or self.pixelate or self.alpha
-        assert chosen is not None
+        chosen = self.overlay or self.blur or self.pixelate or self.alpha or self.matte
+        assert chosen is not None  # _exactly_one
         return chosen
+
+
+EFFECTS = tuple(EffectStep.model_fields)
+
+
+def _with_names(effect: Any) -> Any:
+    return effect | {"classes": _parse_names(effect["classes"])} if isinstance(effect, dict) and "classes" in effect else effect
 
 
 class EncodeConfig(Section):
@@ -225,7 +188,9 @@ class OutputConfig(Section):
     """One output: what is composited and where it goes."""
 
     path: str = "{out}"
-    """A video, a folder, a %06d pattern, .jsonl, or the address of a view. `{out}` is what -o says, `{stem}` the same without suffix."""
+    """A video, a folder, a %06d pattern, .jsonl, or the address of a view.
+
+    `{out}` is what -o says, `{stem}` the same without its suffix."""
     composite: tuple[EffectStep, ...] = ()
     encode: EncodeConfig = EncodeConfig()
 

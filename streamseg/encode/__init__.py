@@ -7,10 +7,10 @@ for rendered in pictures:
 sink.close()
 """
 
-from streamseg.encode.choose import copies_tracks, is_view, open_sink
+from streamseg.encode.choose import copies_tracks, is_results, is_view, open_sink
 from streamseg.encode.images import ImageSink
 from streamseg.encode.jsonl import JsonlSink
 from streamseg.encode.sink import Picture, Sink, SinkCounters
 from streamseg.encode.video import VideoSink
 
-__all__ = ["ImageSink", "JsonlSink", "Picture", "Sink", "SinkCounters", "VideoSink", "copies_tracks", "is_view", "open_sink"]
+__all__ = ["ImageSink", "JsonlSink", "Picture", "Sink", "SinkCounters", "VideoSink", "copies_tracks", "is_results", "is_view", "open_sink"]

@@ -18,7 +18,7 @@ from streamseg.errors import OutputError
 if TYPE_CHECKING:
     from streamseg.decode import SourceInfo
 
-__all__ = ["copies_tracks", "is_view", "open_sink"]
+__all__ = ["copies_tracks", "is_results", "is_view", "open_sink"]
 
 _RESULTS = (".jsonl", ".ndjson")
 
@@ -26,6 +26,11 @@ _RESULTS = (".jsonl", ".ndjson")
 def is_view(path: str | os.PathLike[str]) -> bool:
     """Whether an output is the address of a live view, which need not see every picture."""
     return str(path).startswith("http://")
+
+
+def is_results(path: str | os.PathLike[str]) -> bool:
+    """Whether an output takes the results alone, so that nothing has to be drawn for it."""
+    return Path(path).suffix.lower() in _RESULTS
 
 
 def copies_tracks(path: str | os.PathLike[str]) -> bool:
@@ -41,7 +46,7 @@ def open_sink(
     crf: float | None = None,
     overwrite: bool = False,
     passthrough: Packets | None = None,
-    source: str | os.PathLike[str] | None = None,
+    source: str | int | os.PathLike[str] | None = None,
     alpha: bool = False,
     token: str | None = None,
     threads: int = 0,
@@ -56,7 +61,7 @@ def open_sink(
         crf: Quality, smaller is better; None is the codec's own sensible value.
         overwrite: Replace an existing output.
         passthrough: Audio and subtitles to copy into a video.
-        source: The source if it is a file or folder; it is never written onto.
+        source: As given to the decoder; a file or folder is never written onto.
         alpha: The pictures will be transparent somewhere; checked before anything is decoded.
         token: For a view that listens on other addresses than this machine's own; `?token=` in its address does the same.
         threads: For the encoder; 0 is one a core.
@@ -81,7 +86,7 @@ def open_sink(
             alpha=alpha,
             threads=threads,
         )
-    if suffix in _RESULTS:
+    if is_results(name):
         return JsonlSink(path, info, overwrite=overwrite, source=source)
     if suffix in IMAGE_SUFFIXES or not suffix or Path(name).is_dir() or name.endswith("/"):
         if alpha and suffix in {".jpg", ".jpeg"}:

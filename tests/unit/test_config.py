@@ -46,7 +46,7 @@ BAD = {
     "no duration": ("decode: {duration: 0s}", "greater than 0"),
     "infinite": ("decode: {timeout: .inf}", "finite"),
     "bad size": ("preprocess: {size: 320}", "is not a size; write HEIGHTxWIDTH"),
-    "bad label": ('outputs: {a: {composite: [overlay: {label: "{nme}"}]}}', r"its fields are \{name\}, \{id\} and \{score\}"),
+    "bad label": ('outputs: {a: {composite: [overlay: {label: "{nme}"}]}}', r"its fields are \{name\}, \{id\}, \{score\}"),
     "key twice": ("infer: {}\ninfer: {}\n", r"x\.yaml:2: the key 'infer' is given twice"),
     "alias": ("decode: &a {}\ninfer: *a\n", "aliases"),
     "not YAML": ("a: [\n", r"x\.yaml:2: not valid YAML"),

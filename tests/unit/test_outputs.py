@@ -37,7 +37,6 @@ def test_more_paths_get_the_same_picture_and_jsonl_the_results():
     assert [t.path for t in targets] == ["a.mp4", "b.mkv", "c.jsonl"]
     assert targets[0].composite == targets[1].composite != ()
     assert targets[2].composite == ()
-    assert targets[2].is_data
 
 
 def test_results_only_draw_nothing():

@@ -100,6 +100,27 @@ def test_two_that_cross_while_one_hides_the_other_keep_their_ids():
     assert one_id_each(play(Tracker(), [near, far], steady(4), noise=1.0))
 
 
+def test_a_lost_track_does_not_take_the_id_of_one_in_view():
+    """One stands and is lost from sight; within the second another comes to stand on the same spot."""
+
+    class Comes(Thing):
+        def at(self, t: float) -> np.ndarray:
+            return super().at(min(t, 0.8))
+
+    stands, comes = Thing((200, 100, 260, 220), seen=lambda t: t < 0.6), Comes((0, 100, 60, 220), (250, 0))
+    for seed in range(5):
+        assert one_id_each(play(Tracker(), [stands, comes], steady(2), noise=2.0, seed=seed))
+
+
+def test_the_best_pair_is_not_given_up_for_more_pairs():
+    """The first track fits the first instance. That the second instance fits it a little too must not push it aside."""
+    tracker = Tracker()
+    left, middle, right = (0, 100, 100, 200), (50, 100, 150, 200), (100, 100, 200, 200)
+    before = tracker(result(0, [(left, 0, FULL, 0.9), (middle, 0, FULL, 0.9)])).track_ids
+    after = tracker(result(0.04, [((48, 100, 148, 200), 0, FULL, 0.9), (right, 0, FULL, 0.9)])).track_ids
+    assert after[0] == before[1]
+
+
 def test_masks_tell_apart_what_boxes_do_not():
     """Two triangles share nearly one box, and drift so that their boxes swap places: overlap of boxes alone would follow them."""
     times = [0.0, 0.04]
@@ -138,9 +159,18 @@ def test_a_gap_shorter_than_max_age_is_bridged_along_the_way(gap, same):
     assert (len(set(ids)) == 1) is same
 
 
-def test_a_newcomer_does_not_inherit_an_id_from_elsewhere():
+@pytest.mark.parametrize(
+    ("box", "label"),
+    [
+        ((500, 100, 560, 220), 0),  # elsewhere
+        ((80, 100, 140, 220), 0),  # 1.3 widths aside
+        ((60, 100, 120, 220), 2),  # right beside it, of another class
+        ((20, 100, 80, 220), 2),  # over half of its place, of another class
+    ],
+)
+def test_a_newcomer_does_not_inherit_the_id_of_one_that_left(box, label):
     leaves = Thing((0, 100, 60, 220), seen=lambda t: t < 1)
-    comes = Thing((500, 100, 560, 220), seen=lambda t: t >= 1)
+    comes = Thing(box, label=label, seen=lambda t: t >= 1)
     ids = play(Tracker(), [leaves, comes], steady(2))
     assert set(ids[0]) == {1}
     assert set(ids[1]) == {2}
@@ -166,14 +196,15 @@ def test_a_class_that_wavers_keeps_its_id_and_settles():
     assert set(labels[3:]) == {2}
 
 
-def test_a_class_that_really_was_wrong_is_corrected():
-    tracker = Tracker()
-    row = ((100, 100, 300, 200), FULL, 0.8)
-    labels = []
-    for i, t in enumerate(steady(6)):
-        labels.append(int(tracker(result(t, [(row[0], 3 if i < 10 else 2, row[1], row[2])])).labels[0]))
-    assert labels[5] == 3
-    assert labels[-1] == 2
+def test_a_class_that_changes_for_good_is_believed_in_the_end():
+    """Eight seconds a truck in the distance, then, seen from near, a car: three seconds later it is one."""
+    tracker, labels = Tracker(), {}
+    for t in steady(11):
+        tracked = tracker(result(t, [((100, 100, 300, 200), 3 if t < 8 else 2, FULL, 0.8)]))
+        assert tracked.track_ids.tolist() == [1]
+        labels[t] = int(tracked.labels[0])
+    assert {label for t, label in labels.items() if t < 9} == {3}
+    assert labels[10.96] == 2
 
 
 def test_a_new_epoch_ends_all_tracks_but_ids_go_on():

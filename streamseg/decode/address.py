@@ -37,7 +37,8 @@ PROTOCOLS: dict[str, str] = {
 
 FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,live_flv,mxf,nut,ogg,asf,gif,apng,ivf,dv,rm,wtv,gxf,y4m,yuv4mpegpipe,"
-    "h264,hevc,vvc,av1,obu,m4v,mpegvideo,mjpeg,mpjpeg,vc1,rawvideo,rtsp,rtp,sdp,video4linux2,v4l2,aac,mp3,wav,flac"
+    "h264,hevc,vvc,av1,obu,m4v,mpegvideo,mjpeg,mpjpeg,vc1,rawvideo,rtsp,rtp,sdp,video4linux2,v4l2,aac,mp3,wav,flac,"
+    "image2pipe,jpeg_pipe,png_pipe,bmp_pipe,webp_pipe,tiff_pipe,ppm_pipe,pgm_pipe,exr_pipe,dpx_pipe"
 )
 """Containers that hold their own pictures (the audio ones so that the answer is "no video" and not "unknown")."""
 

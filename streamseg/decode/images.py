@@ -7,6 +7,7 @@ guess by the name's ending.
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 import av
 
 from streamseg.decode.faults import AV_ERRORS, fault
-from streamseg.errors import NoVideo, SourceNotFound, StreamsegError, Unreadable
+from streamseg.errors import NoVideo, SourceNotFound, StreamsegError, TooLarge, Unreadable
 
 if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext
@@ -104,10 +105,16 @@ def decode_image(path: Path, max_pixels: int) -> av.VideoFrame:
             codec = "targa"
         if codec is None:
             raise Unreadable(f"{path}: not an image of a known kind ({', '.join(sorted({c for _, c in _MAGIC}))})")
+        if codec == "png" and len(data) >= 24:
+            width, height = struct.unpack(">II", data[16:24])
+            if width * height > max_pixels:
+                raise TooLarge(f"{path}: an image of {width}x{height} exceeds the limit of {max_pixels} pixels (max_pixels)")
         context = cast("VideoCodecContext", av.CodecContext.create(codec, "r"))
         context.options = {"max_pixels": str(max_pixels)}
         context.thread_count = 1
         pictures = [*context.decode(av.Packet(data)), *context.decode(None)]
+    except av.error.ArgumentError:
+        problem = TooLarge(f"{path}: this image exceeds the limit of {max_pixels} pixels (max_pixels)")
     except AV_ERRORS as error:
         problem = fault(error, str(path), doing="this image cannot be decoded")
     if problem:

@@ -12,7 +12,14 @@ from pathlib import Path
 
 from streamseg.errors import OutputError, OutputExists, OutputIsInput
 
-__all__ = ["OutputFile", "check_file", "make_folder", "replace_atomically", "same_place"]
+__all__ = ["OutputFile", "check_file", "local_path", "make_folder", "replace_atomically", "same_place"]
+
+
+def local_path(source: str | int | os.PathLike[str] | None) -> Path | None:
+    """The file, folder or pattern that a source names; None for a camera, an address or a pipe."""
+    if source is None or isinstance(source, int) or str(source) == "-" or "://" in str(source):
+        return None
+    return Path(source)
 
 
 def same_place(first: Path, second: Path) -> bool:
@@ -99,8 +106,9 @@ class OutputFile:
             raise self.error
         view = memoryview(data)
         try:
+            self._position(at)
             while view:
-                done = os.write(self._fd, view) if self._position(at) else 0
+                done = os.write(self._fd, view)
                 at, view = at + done, view[done:]
         except OSError as error:
             self.error = error
@@ -108,11 +116,10 @@ class OutputFile:
         finally:
             self.size = max(self.size, at)
 
-    def _position(self, at: int) -> bool:
-        # A device such as a FIFO cannot seek; there, writes come in order anyway.
+    def _position(self, at: int) -> None:
+        # A FIFO cannot seek; there, writes come in order anyway.
         with contextlib.suppress(OSError):
             os.lseek(self._fd, at, os.SEEK_SET)
-        return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Move to `offset`; returns the new position."""

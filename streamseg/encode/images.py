@@ -16,7 +16,7 @@ import av
 import cv2
 
 from streamseg.encode.convert import reformat, tags_of
-from streamseg.encode.files import make_folder, replace_atomically, same_place
+from streamseg.encode.files import local_path, make_folder, replace_atomically, same_place
 from streamseg.encode.sink import Picture, SinkCounters
 from streamseg.errors import OutputError, OutputExists, OutputIsInput
 from streamseg.planes import layout, supported
@@ -41,14 +41,14 @@ class ImageSink:
         info: SourceInfo,
         *,
         overwrite: bool = False,
-        source: str | os.PathLike[str] | None = None,
+        source: str | int | os.PathLike[str] | None = None,
     ) -> None:
         self.name = str(path)
         self.counters = SinkCounters()
         self.warnings: list[str] = []
         self._folder, self._pattern = _split(self.name)
         self._overwrite, self._info = overwrite, info
-        self._source = Path(source) if source is not None else None
+        self._source = local_path(source)
         self._encoders: dict[tuple[int, int, str], av.VideoCodecContext] = {}
 
     def open(self) -> None:

@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from streamseg.encode.files import OutputFile, check_file
+from streamseg.encode.files import OutputFile, check_file, local_path
 from streamseg.encode.sink import Picture, SinkCounters
 from streamseg.errors import OutputError
 
@@ -34,14 +34,14 @@ class JsonlSink:
         info: SourceInfo,
         *,
         overwrite: bool = False,
-        source: str | os.PathLike[str] | None = None,
+        source: str | int | os.PathLike[str] | None = None,
     ) -> None:
         self.path = Path(path)
         self.name = str(path)
         self.counters = SinkCounters()
         self.warnings: list[str] = []
         self._info, self._overwrite = info, overwrite
-        self._source = Path(source) if source is not None else None
+        self._source = local_path(source)
         self._file: OutputFile | None = None
 
     def open(self) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import av
 from av.container import OutputContainer
@@ -25,10 +25,16 @@ from streamseg.errors import OutputError
 if TYPE_CHECKING:
     from streamseg.encode.codecs import Container
 
-__all__ = ["AV_ERRORS", "Muxer", "Packets", "Tracks"]
+__all__ = ["AV_ERRORS", "Muxer", "Origin", "Packets", "Tracks"]
 
 AV_ERRORS = (av.FFmpegError, OSError, ValueError)
 """What PyAV raises when it cannot encode or write."""
+Origin = Literal["source", "picture", "earliest"]
+"""Which time of the source becomes zero in the output.
+
+`source`: none is moved. `picture`: the first picture's, what sounds before it is left out (a part of a source, a live one).
+`earliest`: that of the first picture or packet (a clock with an arbitrary start, as in MPEG-TS).
+"""
 _BUFFER = 1 << 18
 _MAX_TIMESCALE = 2**31 - 1
 # Written by the muxer itself, or untrue of the new file.
@@ -85,11 +91,10 @@ class Tracks:
 class _Track:
     stream: Stream
     last_dts: int | None = None
-    muxed: int = 0
 
 
 class Muxer:
-    """One output file with one video stream and copied tracks. All times given are the source's; `origin` becomes zero."""
+    """One output file with one video stream and copied tracks. All times given are the source's."""
 
     def __init__(
         self,
@@ -98,13 +103,16 @@ class Muxer:
         *,
         overwrite: bool,
         time_base: Fraction,
-        origin: int,
         metadata: dict[str, str],
         chapters: Sequence[Any] = (),
     ) -> None:
         self.path = path
         self._kind: Container = container_of(path.suffix)
-        self._time_base, self._origin = time_base, origin
+        self._time_base = time_base
+        self._origin = Fraction(0)
+        self._early: list[Any] = []
+        self._waiting: av.Packet[Any] | None = None
+        self._end = 0
         self._source = tracks.packets
         self._tracks: dict[int, _Track] = {}
         self._templates = tracks
@@ -136,14 +144,23 @@ class Muxer:
         with self._failing("opening the encoder for"):
             stream: VideoStream = self.container.add_stream(choice.codec.encoder, rate=rate, options=dict(choice.options))  # type: ignore[assignment]
             stream.codec_context.time_base = time_base
-            stream.time_base = time_base
+            # AVI has frames instead of times.
+            stream.time_base = 1 / rate if self._kind.muxer == "avi" else time_base
             if choice.tag:
                 stream.codec_context.codec_tag = choice.tag
         self._video = stream
         return stream
 
-    def begin(self) -> None:
-        """Open the encoder and write the header."""
+    def begin(self, first: int, origin: Origin) -> None:
+        """Open the encoder and write the header. `first` is the first picture's pts; `origin` says which time becomes zero."""
+        start = first * self._time_base
+        if self._source is not None and origin != "source":
+            self._early = self._source.take(float(start))
+        if origin == "picture":
+            self._early = [p for p in self._early if p.pts is None or p.pts * p.time_base >= start]
+        times = [start, *(p.pts * p.time_base for p in self._early if p.pts is not None)]
+        # A muxer cannot place what is before zero.
+        self._origin = min(times) if origin != "source" else min(Fraction(0), start)
         with self._failing("opening the encoder for"):
             for index, template in self._templates.kept:
                 stream = self.container.add_stream_from_template(template)
@@ -156,23 +173,47 @@ class Muxer:
 
     def video(self, packet: av.Packet[Any]) -> None:
         """Write an encoded picture, and before it what the source says belongs before it."""
+        if packet.pts is not None:
+            self._end = max(self._end, packet.pts + (packet.duration or 0))
+        if self._kind.muxer in ("mp4", "mov"):
+            # One is kept back, see `_write_last`.
+            waiting, self._waiting = self._waiting, packet
+            if waiting is None:
+                return
+            packet = waiting
+        self._write(packet)
+
+    def _write_last(self) -> None:
+        # FFmpeg 8.1 ends the edit list of a hybrid file with the last fragment's last time in decoding order. Where B-frames put
+        # the picture that is shown last into an earlier fragment, players would leave that one out.
+        packet, self._waiting = self._waiting, None
+        if packet is not None:
+            if packet.pts is not None:
+                packet.duration = max(packet.duration or 0, self._end - packet.pts)
+            self._write(packet)
+
+    def _write(self, packet: av.Packet[Any]) -> None:
         ticks = packet.dts if packet.dts is not None else packet.pts
         if self._source is not None and ticks is not None:
             self._copy(self._source.take(float(ticks * packet.time_base)))
+        self._shift(packet)
         with self._failing("writing"):
-            for name in ("pts", "dts"):
-                if getattr(packet, name) is not None:
-                    setattr(packet, name, getattr(packet, name) - self._origin)
             self.container.mux_one(packet)
 
+    def _shift(self, packet: av.Packet[Any]) -> None:
+        shift = round(self._origin / packet.time_base)
+        if shift:
+            packet.pts = None if packet.pts is None else packet.pts - shift
+            packet.dts = None if packet.dts is None else packet.dts - shift
+
     def _copy(self, packets: list[Any]) -> None:
-        for packet in packets:
+        early, self._early = self._early, []
+        for packet in early + packets:
             track = self._tracks.get(packet.stream_index)
             if track is None:
                 continue
-            shift = round(self._origin * self._time_base / packet.time_base)
-            packet.pts = None if packet.pts is None else packet.pts - shift
-            packet.dts = packet.pts if packet.dts is None else packet.dts - shift
+            self._shift(packet)
+            packet.dts = packet.pts if packet.dts is None else packet.dts
             if packet.dts is not None and track.last_dts is not None and packet.dts <= track.last_dts:
                 self.skipped += 1
                 continue
@@ -188,6 +229,7 @@ class Muxer:
             return
         self._done = True
         try:
+            self._write_last()
             if rest and self._source is not None:
                 self._copy(self._source.take(None))
             with self._failing("finalising"):

@@ -23,8 +23,8 @@ from av.video.stream import VideoStream
 
 from streamseg.encode.codecs import Choice, choose, container_of, named_codec
 from streamseg.encode.convert import Fitter, even_size, tags_of
-from streamseg.encode.files import check_file
-from streamseg.encode.muxer import AV_ERRORS, Muxer, Packets, Tracks
+from streamseg.encode.files import check_file, local_path
+from streamseg.encode.muxer import AV_ERRORS, Muxer, Origin, Packets, Tracks
 from streamseg.encode.sink import Picture, SinkCounters
 from streamseg.errors import OutputError
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["VideoSink"]
 
 _KEYFRAME_SECONDS = 2
+_ARBITRARY_CLOCK = frozenset({"mpegts", "mpeg"})
 _AVCOL = {"bt709": 1, "fcc": 4, "bt601": 6, "smpte240m": 7, "bt2020": 9}
 
 
@@ -50,7 +51,7 @@ class VideoSink:
         crf: float | None = None,
         overwrite: bool = False,
         passthrough: Packets | None = None,
-        source: str | os.PathLike[str] | None = None,
+        source: str | int | os.PathLike[str] | None = None,
         alpha: bool = False,
         threads: int = 0,
     ) -> None:
@@ -61,7 +62,7 @@ class VideoSink:
         self._info, self._codec, self._crf, self._alpha = info, codec, crf, alpha
         self._overwrite, self._threads = overwrite, threads or os.cpu_count() or 1
         self._packets = passthrough
-        self._source = Path(source) if source is not None else None
+        self._source = local_path(source)
         self._tracks: Tracks | None = None
         self._muxer: Muxer | None = None
         self._encoder: _Encoder | None = None
@@ -105,20 +106,24 @@ class VideoSink:
             self._tracks,
             overwrite=self._overwrite,
             time_base=frame.time_base,
-            origin=frame.pts if info.live or info.start > 0 else 0,
             metadata=dict(info.metadata),
             chapters=getattr(info, "chapters", ()),
         )
         try:
             stream = muxer.add_video(choice, info.rate or Fraction(25), frame.time_base)
             encoder = _Encoder(stream, choice, picture, info, self._threads)
-            muxer.begin()
+            muxer.begin(frame.pts, self._origin())
         except BaseException:
             self._discard(muxer)
             raise
         if encoder.padding:
             self.warnings.append(f"{self.path}: {encoder.padding}")
         return muxer, encoder
+
+    def _origin(self) -> Origin:
+        if self._info.live or self._info.start > 0:
+            return "picture"
+        return "earliest" if self._info.container in _ARBITRARY_CLOCK else "source"
 
     def _discard(self, muxer: Muxer) -> None:
         """Nothing was encoded: leave no empty file."""

@@ -180,6 +180,7 @@ class Decoder:
             reader.container.seek(origin + int(target), stream=reader.stream)
         except AV_ERRORS:
             return False  # this format cannot seek
+        reader.from_start = False
         return True
 
     def _file_pictures(self, reader: PacketReader) -> Iterator[Picture]:

@@ -80,6 +80,8 @@ class PacketReader:
         context.options = {"max_pixels": str(shared.max_pixels)}
         self._joinable = self._shared.address.threaded or bool(container.format.flags & TS_DISCONT)
         """Made to be joined anywhere (a transport stream), or live: any stream may be the first to meet the seam."""
+        self.from_start = True
+        """Reading began at the first packet (False after a seek): the number of packets tells whether any is missing."""
         self._errors_at_end = 0
         self._tail_corrupt = False
         self._video_packets = 0
@@ -123,7 +125,7 @@ class PacketReader:
     def _note(self, packet: Packet) -> None:
         self._tail_corrupt = packet.is_corrupt
         self._video_packets += packet.stream_index == self.stream.index
-        ticks = packet.dts if packet.dts is not None else packet.pts
+        ticks = packet.pts if packet.pts is not None else packet.dts
         if ticks is not None:
             self._end = max(self._end, float((ticks + (packet.duration or 0)) * packet.time_base))
 
@@ -187,7 +189,7 @@ class PacketReader:
         """Seconds between the last packet and the end that the header tells, None if it is there up to rounding."""
         start = (self.container.start_time or 0) / av.time_base
         lost = start + duration - self._end
-        counted = self.stream.frames and self._video_packets < self.stream.frames
+        counted = self.from_start and self.stream.frames and self._video_packets < self.stream.frames
         rate = nominal_rate(self.stream) or Fraction(25)
         if lost > max(float(3 / rate), 0.2, 0.01 * duration) or (counted and lost > 1.5 / rate):
             return max(0.0, float(lost))

@@ -122,15 +122,13 @@ class Timeline:
                 self._offset += shift
                 value += shift
                 jumped = True
-        if self._last is not None and value <= self._last:
+        repeated = self._last is not None and value <= self._last
+        if self._last is not None and repeated:
             value = self._last + 1
             self._counters.non_monotonic += 1
-        if pts is None:
-            self._counters.synthetic_pts += 1
-            if value > self._exact:
-                self._exact = Fraction(value)
-        else:
+        if pts is not None or repeated:
             self._exact = Fraction(value)
+        self._counters.synthetic_pts += pts is None
         self._counters.jumps += jumped
         self._last = value
         return value, pts is None, jumped

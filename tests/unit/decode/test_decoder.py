@@ -1,0 +1,194 @@
+"""Files in, frames out: every picture, its exact time, its own planes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from streamseg.decode import Decoder, open_source
+from streamseg.errors import ConfigError, NoVideo
+from streamseg.types import Frame
+from tests import clips
+from tests.clips import Video, plane_array, read_index
+
+
+def planes(picture: av.VideoFrame) -> list[bytes]:
+    return [plane_array(picture, i).tobytes() for i in range(len(picture.planes))]
+
+
+def run(source: object, **options: object) -> tuple[Decoder, list[Frame]]:
+    with Decoder(source, **options) as decoder:  # type: ignore[arg-type]
+        return decoder, list(decoder.frames())
+
+
+MAKERS = {
+    "cfr.mp4": clips.cfr,
+    "ntsc.mkv": clips.ntsc,
+    "vfr.mp4": clips.vfr,
+    "hevc10.mkv": clips.hdr10,
+    "h264-10.mp4": lambda p: clips.hdr10(p, codec="libx264"),
+    "nv12.nut": clips.nv12,
+    "odd.mp4": clips.odd,
+    "ts.ts": clips.ts,
+    "ffv1.mkv": lambda p: clips.lossless(p, pix_fmt="yuv422p10le"),
+    "mpeg4.avi": lambda p: clips.cfr(p, video=Video(codec="mpeg4", colour=clips.Colour())),
+}
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize("name", MAKERS)
+def test_every_frame_comes_as_libav_decodes_it(tmp_path: Path, name: str, threads: int) -> None:
+    path = MAKERS[name](tmp_path / name)
+    with av.open(str(path)) as container:
+        container.streams.video[0].thread_type = "NONE"
+        expected = list(container.decode(video=0))
+    decoder, frames = run(path, threads=threads)
+    assert [f.pts for f in frames] == [e.pts for e in expected]
+    assert {f.time_base for f in frames} == {expected[0].time_base}
+    assert [planes(f.picture) for f in frames] == [planes(e) for e in expected]
+    assert [f.picture.format.name for f in frames] == [e.format.name for e in expected]
+    assert [f.index for f in frames] == list(range(len(frames)))
+    assert {f.epoch for f in frames} == {0}
+    assert decoder.counters.frames == len(frames)
+    assert decoder.warnings == []
+
+
+def test_uneven_times_and_b_frames_are_kept_to_the_tick(tmp_path: Path) -> None:
+    path = clips.vfr(tmp_path / "vfr.mkv")
+    kinds = {f.pict_type for f in clips.decoded(path)}
+    assert 3 in kinds, "the clip has no B-frames: it tests nothing"
+    _, frames = run(path)
+    assert [f.pts * f.time_base for f in frames] == [Fraction(t, 50) for t in clips.UNEVEN]
+
+
+def test_ntsc_times_do_not_drift(tmp_path: Path) -> None:
+    decoder, frames = run(clips.ntsc(tmp_path / "ntsc.mp4", 60))
+    assert frames[-1].pts * frames[-1].time_base == Fraction(59 * 1001, 30000)
+    assert decoder.info.rate == Fraction(30000, 1001)
+
+
+@pytest.mark.parametrize("colour", [clips.BT709, clips.BT601_FULL, clips.BT2020_PQ, clips.BT2020_HLG])
+def test_colour_tags_are_on_the_picture_and_in_the_info(tmp_path: Path, colour: clips.Colour) -> None:
+    decoder, frames = run(clips.cfr(tmp_path / "c.mp4", 3, video=Video(colour=colour)))
+    picture = frames[-1].picture
+    tags = (int(picture.colorspace), int(picture.color_range), int(picture.color_primaries), int(picture.color_trc))
+    assert tags == (colour.space, colour.range, colour.primaries, colour.transfer)
+    info = decoder.info.color
+    assert (info.space, info.range, info.primaries, info.transfer) == tags
+    assert info.is_hdr == (colour.transfer in (16, 18))
+
+
+def test_the_container_s_colour_tags_fill_in_for_the_codec_s(tmp_path: Path) -> None:
+    """FFV1 writes no tags into its pictures, Matroska does beside them."""
+    _, frames = run(clips.lossless(tmp_path / "t.mkv"))
+    assert (int(frames[0].picture.colorspace), int(frames[0].picture.color_trc)) == (1, 1)
+
+
+def test_info_tells_what_the_file_is(tmp_path: Path) -> None:
+    path = clips.cfr(tmp_path / "clip.mp4", 30, video=Video(pix_fmt="yuv420p10le"), audio=True, metadata={"title": "a day"})
+    info = open_source(path).info
+    assert (info.name, info.kind, info.live, info.width, info.height) == (str(path), "file", False, 96, 64)
+    assert (info.pix_fmt, info.bit_depth, info.rate, info.frame_count) == ("yuv420p10le", 10, 25, 30)
+    assert info.duration == pytest.approx(1.2, abs=0.03)
+    assert info.metadata["title"] == "a day"
+    assert [(s.type, s.codec) for s in info.streams] == [("video", "h264"), ("audio", "aac")]
+    assert "mp4" in info.container
+
+
+def test_cover_art_is_not_taken_for_the_video(tmp_path: Path) -> None:
+    song = clips.audio_only(tmp_path / "song.m4a")
+    art = clips.save_image(tmp_path / "art.jpg", 1)
+    with av.open(str(song)) as source, av.open(str(tmp_path / "tagged.m4a"), "w", format="mp4") as out:
+        with av.open(str(art), format="jpeg_pipe") as picture:
+            sound = out.add_stream_from_template(source.streams.audio[0])
+            cover = out.add_stream_from_template(picture.streams.video[0])
+            cover.disposition = av.stream.Disposition.attached_pic
+            for container, target in ((picture, cover), (source, sound)):
+                for packet in container.demux():
+                    if packet.size:
+                        packet.stream = target
+                        out.mux(packet)
+    with pytest.raises(NoVideo, match=r"tagged\.m4a"):
+        Decoder(tmp_path / "tagged.m4a").open()
+
+
+STARTS = (0.04, 0.3, 0.5, 0.96, 1.16)
+
+
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("name", ["s.mp4", "s.mkv", "s.ts", "s.h264", "open-gop.mkv"])
+def test_start_is_exact_to_the_frame(tmp_path: Path, name: str, start: float) -> None:
+    """Also where libav seeks behind the start (transport streams, open GOPs) or cannot seek (.h264)."""
+    hevc = {"x265-params": "log-level=none:pools=1:open-gop=1:bframes=3:keyint=10:min-keyint=10"}
+    video = Video(codec="libx265", options=hevc) if "open" in name else Video(b_frames=2, gop=10)
+    path = clips.cfr(tmp_path / name, 30, video=video, container_format="h264" if name.endswith("h264") else None)
+    _, everything = run(path)
+    first = everything[0].time
+    wanted = [f for f in everything if f.time - first >= start - 1e-9]
+    decoder, frames = run(path, start=start)
+    assert [f.pts for f in frames] == [f.pts for f in wanted]
+    assert [planes(f.picture) for f in frames] == [planes(f.picture) for f in wanted]
+    assert frames[0].index == 0
+    assert decoder.info.start_pts == frames[0].pts
+
+
+def test_duration_ends_by_time_not_by_count(tmp_path: Path) -> None:
+    decoder, frames = run(clips.vfr(tmp_path / "v.mp4"), start=0.1, duration=0.16)
+    assert [round(f.time * 50) for f in frames] == [t for t in clips.UNEVEN if 5 <= t < 13]
+    assert decoder.warnings == [], "stopping on purpose is no early end"
+
+
+def test_the_count_of_a_cut_is_estimated(tmp_path: Path) -> None:
+    decoder, frames = run(clips.cfr(tmp_path / "c.mp4", 50), start=0.4, duration=0.8)
+    assert decoder.info.frame_count == len(frames) == 20
+
+
+def test_a_start_behind_the_end_is_said(tmp_path: Path) -> None:
+    with pytest.raises(NoVideo, match=r"5 s.*1\.20 s"):
+        Decoder(clips.cfr(tmp_path / "c.mp4"), start=5.0).open()
+
+
+@pytest.mark.parametrize("option", [{"start": -1}, {"duration": 0}, {"rate": -25}, {"timeout": 0}, {"start": float("nan")}])
+def test_impossible_options_are_refused(option: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(option))):
+        Decoder("x.mp4", **option)  # type: ignore[arg-type]
+
+
+def test_realtime_keeps_to_the_clock(tmp_path: Path) -> None:
+    path = clips.vfr(tmp_path / "v.mp4")
+    with Decoder(path, realtime=True, duration=0.5) as decoder:
+        seen = [(time.monotonic(), f) for f in decoder.frames()]
+    start = seen[0][0]
+    for at, frame in seen:
+        assert at - start >= frame.time - 0.01, "early"
+        assert at - start <= frame.time + 0.15, "late"
+        assert abs(at - frame.arrived) < 0.05
+
+
+def test_stop_ends_a_paced_source_at_once(tmp_path: Path) -> None:
+    path = clips.write(tmp_path / "slow.mp4", [0, 50], Fraction(1, 1))
+    with Decoder(path, realtime=True) as decoder:
+        threading.Timer(0.2, decoder.stop).start()
+        begin = time.monotonic()
+        frames = list(decoder.frames())
+    assert len(frames) == 1
+    assert time.monotonic() - begin < 1.0
+
+
+def test_pictures_stay_valid_after_the_source_is_closed(tmp_path: Path) -> None:
+    with Decoder(clips.cfr(tmp_path / "c.mp4", 20)) as decoder:
+        frames = list(decoder.frames())
+    assert [read_index(plane_array(f.picture)) for f in frames] == list(range(20))
+
+
+def test_the_first_frame_is_not_lost_nor_given_twice(tmp_path: Path) -> None:
+    """open() decodes it to complete the info."""
+    with Decoder(clips.cfr(tmp_path / "c.mp4", 5)) as decoder:
+        assert np.array_equal([read_index(plane_array(f.picture)) for f in decoder.frames()], range(5))
+        assert list(decoder.frames()) == []

@@ -1,0 +1,110 @@
+"""Times made to go forward."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import av
+import pytest
+
+from streamseg.decode.timeline import DecodeCounters, Splicer, Timeline
+
+MS = Fraction(1, 1000)
+
+
+def stamps(pts: list[int | None], rate: int = 25) -> tuple[list[int], DecodeCounters, list[bool]]:
+    counters = DecodeCounters()
+    line = Timeline(MS, Fraction(rate), counters)
+    results = [line.stamp(p, MS) for p in pts]
+    return [r[0] for r in results], counters, [r[2] for r in results]
+
+
+def test_good_times_are_untouched() -> None:
+    times = [0, 1, 40, 41, 5000]
+    got, counters, _ = stamps(times)  # type: ignore[arg-type]
+    assert got == times
+    assert counters == DecodeCounters()
+
+
+def test_missing_times_follow_the_rate_without_drift() -> None:
+    got, counters, _ = stamps([None] * 31, rate=30)
+    assert got == [round(i * 1000 / 30) for i in range(31)]
+    assert counters.synthetic_pts == 31
+
+
+def test_a_hole_is_filled_from_the_time_before_it() -> None:
+    got, counters, _ = stamps([100, None, None, 220])
+    assert got == [100, 140, 180, 220]
+    assert counters.synthetic_pts == 2
+
+
+def test_repeated_and_disordered_times_move_by_the_least() -> None:
+    got, counters, jumps = stamps([0, 40, 40, 39, 120])
+    assert got == [0, 40, 41, 42, 120]
+    assert counters.non_monotonic == 2
+    assert not any(jumps)
+
+
+def test_a_jump_back_goes_on_one_step_later() -> None:
+    got, counters, jumps = stamps([1000, 1040, 0, 40, 80])
+    assert got == [1000, 1040, 1080, 1120, 1160]
+    assert jumps == [False, False, True, False, False]
+    assert counters.jumps == 1
+
+
+def test_another_time_base_is_converted() -> None:
+    line = Timeline(Fraction(1, 90000), Fraction(25), DecodeCounters())
+    assert line.stamp(40, MS)[0] == 3600
+
+
+def packet(index: int, dts: int | None, pts: int | None = None, duration: int = 40) -> av.Packet:
+    class Fake:
+        """Only the attributes that a splicer reads and writes."""
+
+    fake = Fake()
+    fake.stream_index, fake.dts, fake.pts, fake.duration, fake.time_base = index, dts, pts, duration, MS  # type: ignore[attr-defined]
+    return fake  # type: ignore[return-value]
+
+
+def test_the_splicer_leaves_a_steady_clock_alone() -> None:
+    splicer = Splicer()
+    for dts in (-80, -40, 0, 40, 5000):
+        p = packet(0, dts, dts + 80)
+        assert not splicer.place(p)
+        assert (p.dts, p.pts) == (dts, dts + 80)
+
+
+def test_sound_and_picture_share_the_shift_of_a_seam() -> None:
+    splicer = Splicer()
+    for i in range(10):
+        splicer.place(packet(0, 40 * i))
+        splicer.place(packet(1, 20 * i, 20 * i, 20))
+    seam = packet(0, 0, 0)
+    assert splicer.place(seam)
+    assert seam.dts == 400
+    sound = packet(1, 0, 0, 20)
+    splicer.place(sound)
+    assert sound.dts == 400
+
+
+def test_a_fault_of_one_stream_does_not_move_the_others() -> None:
+    splicer = Splicer()
+    splicer.place(packet(0, 1000))
+    splicer.place(packet(1, 1000))
+    assert not splicer.place(packet(1, 0), leads=False)
+    steady = packet(0, 1040)
+    splicer.place(steady)
+    assert steady.dts == 1040
+
+
+def test_a_new_connection_begins_where_it_is_told_but_never_before_the_end() -> None:
+    splicer = Splicer()
+    splicer.place(packet(0, 1000))
+    splicer.restart(5.0)
+    p = packet(0, 77, 117)
+    assert not splicer.place(p)
+    assert (p.dts, p.pts) == (5000, 5040)
+    splicer.restart(0.0)
+    p = packet(0, 3)
+    splicer.place(p)
+    assert p.dts == pytest.approx(5040)

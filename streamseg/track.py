@@ -24,14 +24,17 @@ MIN_OVERLAP = 0.2
 """Least mean of box and mask IoU of a match."""
 OTHER_CLASS_PENALTY = 0.35
 """Taken off the overlap where the class is not one that the track has been seen as: only a near-certain match survives it."""
-LOST_PENALTY = 0.1
-"""Taken off at `max_age`, so that of two tracks at one place the one seen last wins."""
+LOST_FACTOR = 0.65
+"""Times the overlap of a track that was not seen when others last were: of two at one place the one in view wins, unless it fits
+much worse. It decides between tracks only; alone, a lost one matches as well as any."""
 FAMILIAR = 0.2
 """Share of a track's votes from which a class counts as one that it has been seen as."""
 BUFFER = 0.5
 """For what is still unmatched boxes grow by this share of their size on every side: small and fast things move clear of themselves
 between two frames (buffered IoU: Yang et al., WACV 2023)."""
-MIN_BUFFERED = 0.1
+MIN_BUFFERED = 0.3
+MIN_BUFFERED_NEW = 0.1
+"""For tracks seen once or twice, whose velocity is not known: up to 1.6 of their size away, otherwise 1.1."""
 VELOCITY_TIME = 0.15
 """Seconds over which velocity is averaged (exponentially)."""
 VOTE_TIME = 3.0
@@ -140,21 +143,21 @@ class Tracker:
         boxes = tracks.predicted(time)
         share = tracks.votes / np.maximum(tracks.votes.sum(1, keepdims=True), 1e-9)
         stranger = share[:, found.labels] < FAMILIAR
-        lost = LOST_PENALTY * ((time - tracks.last) / self._max_age)[:, None]
-        overlap = _overlap(boxes, tracks.masks, found.boxes, masks)
-        rows, columns = _assign(overlap - OTHER_CLASS_PENALTY * stranger - lost, MIN_OVERLAP - lost)
+        weight = np.where(tracks.last < tracks.last.max(), LOST_FACTOR, 1.0)[:, None]
+        overlap = _overlap(boxes, tracks.masks, found.boxes, masks) - OTHER_CLASS_PENALTY * stranger
+        rows, columns = _assign(overlap * weight, overlap >= MIN_OVERLAP)
         free_rows, free_columns = np.setdiff1d(np.arange(len(boxes)), rows), np.setdiff1d(np.arange(len(found)), columns)
         if not len(free_rows) or not len(free_columns):
             return rows, columns
         near = box_iou(_grown(boxes[free_rows]), _grown(found.boxes[free_columns]))
         near[stranger[np.ix_(free_rows, free_columns)]] = 0
-        more_rows, more_columns = _assign(near - lost[free_rows], MIN_BUFFERED - lost[free_rows])
+        least = np.where(tracks.hits[free_rows] < 3, MIN_BUFFERED_NEW, MIN_BUFFERED)[:, None]
+        more_rows, more_columns = _assign(near * weight[free_rows], near >= least)
         return np.concatenate([rows, free_rows[more_rows]]), np.concatenate([columns, free_columns[more_columns]])
 
 
-def _assign(score: npt.NDArray[np.floating], least: npt.NDArray[np.floating] | float) -> tuple[IntArray, IntArray]:
-    """Pairs (row, column) that maximise the sum of `score`, of those with at least `least`."""
-    allowed = score >= least
+def _assign(score: npt.NDArray[np.floating], allowed: BoolArray) -> tuple[IntArray, IntArray]:
+    """Those pairs (row, column) among the allowed that maximise the sum of `score`, which is positive there."""
     rows, columns = linear_sum_assignment(np.where(allowed, score, 0.0), maximize=True)
     keep = allowed[rows, columns]
     return rows[keep].astype(np.int64), columns[keep].astype(np.int64)

@@ -112,6 +112,12 @@ def test_a_lost_track_does_not_take_the_id_of_one_in_view():
         assert one_id_each(play(Tracker(), [stands, comes], steady(2), noise=2.0, seed=seed))
 
 
+def test_a_lost_track_gets_its_id_back_though_one_in_view_overlaps_a_little():
+    hides = Thing((0, 100, 60, 220), seen=lambda t: not 0.5 < t < 0.9)
+    near = Thing((30, 100, 90, 220), seen=lambda t: t < 0.9)  # gone in the very frame in which the other comes back
+    assert one_id_each(play(Tracker(), [hides, near], steady(1.5)))
+
+
 def test_the_best_pair_is_not_given_up_for_more_pairs():
     """The first track fits the first instance. That the second instance fits it a little too must not push it aside."""
     tracker = Tracker()

@@ -86,7 +86,7 @@ def run(
 
     changes: dict[str, dict[str, Any]] = {
         "decode": {"start": start, "duration": duration, "realtime": realtime or None, "rate": rate},
-        "preprocess": {"size": size},
+        "preprocess": {"size": _size(size, model)},
         "infer": {"model": model, "engine": engine, "batch": batch, "threads": threads},
         "postprocess": {"conf": conf, "classes": classes},
     }
@@ -100,6 +100,11 @@ def run(
         print(json.dumps(report.to_json(), indent=2))
     if built.runtime.interrupted is not None:
         raise typer.Exit(128 + built.runtime.interrupted)
+
+
+def _size(size: str | None, model: str | None) -> str | None:
+    """Another model has its own size; the pipeline file's was meant for the model that stands there."""
+    return "auto" if size is None and model is not None else size
 
 
 def _with_encoding(config: PipelineConfig, codec: str | None, crf: float | None) -> PipelineConfig:
@@ -174,7 +179,9 @@ def bench(
     from streamseg.bench import bench as measure
     from streamseg.config import load_pipeline, override
 
-    config = override(load_pipeline(pipeline), {"preprocess": {"size": size}, "infer": {"model": model, "engine": engine}})
+    config = override(
+        load_pipeline(pipeline), {"preprocess": {"size": _size(size, model)}, "infer": {"model": model, "engine": engine}}
+    )
     _show(measure(source, config, frames).to_json(), as_json, display.bench)
 
 

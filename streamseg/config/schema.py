@@ -50,12 +50,14 @@ def parse_seconds(value: Any) -> Any:
 
 
 def parse_size(value: Any) -> Any:
-    """`320x576` (HEIGHTxWIDTH) as (320, 576); ValueError for anything else."""
+    """`320x576` (HEIGHTxWIDTH) as (320, 576), `auto` as None; ValueError for anything else."""
     if value is None or isinstance(value, (tuple, list)):
         return value
+    if value == "auto":
+        return None
     match = re.fullmatch(r"(\d+)\s*[x×]\s*(\d+)", str(value).strip())
     if match is None:
-        raise ValueError(f"{value!r} is not a size; write HEIGHTxWIDTH, as 320x576")
+        raise ValueError(f"{value!r} is not a size; write HEIGHTxWIDTH, as 320x576, or auto")
     return int(match[1]), int(match[2])
 
 
@@ -69,7 +71,7 @@ def _parse_names(value: Any) -> Any:
 
 Seconds = Annotated[float, BeforeValidator(parse_seconds), Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, BeforeValidator(parse_seconds), Field(gt=0, allow_inf_nan=False)]
-Size = Annotated[tuple[int, int], BeforeValidator(parse_size)]
+Size = Annotated[tuple[int, int] | None, BeforeValidator(parse_size)]
 Names = Annotated[tuple[str, ...] | None, BeforeValidator(_parse_names)]
 Fraction01 = Annotated[float, Field(ge=0, le=1)]
 
@@ -104,8 +106,8 @@ class DecodeConfig(Section):
 class PreprocessConfig(Section):
     """preprocess: the small RGB picture that the network sees."""
 
-    size: Size | None = None
-    """HEIGHTxWIDTH of the network's input; none: the model's own."""
+    size: Size = None
+    """HEIGHTxWIDTH of the network's input; `auto`: the model's own."""
 
 
 class InferConfig(Section):

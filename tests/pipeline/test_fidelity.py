@@ -71,7 +71,7 @@ def test_sound_stays_in_sync(tmp_path, make_config):
 
 @pytest.mark.parametrize(("pix_fmt", "peak"), [("yuv420p", 255), ("yuv420p10le", 1023), ("yuv422p", 255), ("yuv444p", 255)])
 def test_only_the_mask_is_painted(pix_fmt, peak, tmp_path, make_config):
-    """Fill alone, at full opacity, through a lossless codec: the pixels of the mask have one colour, all others are the source's."""
+    """Fill alone, opaque, through a lossless codec: the pixels of the mask have one colour, all others are the source's."""
     source = clips.lossless(tmp_path / "a.mkv", 6, pix_fmt)
     target = tmp_path / "out.mkv"
     text = "outputs: {picture: {composite: [overlay: {fill: 1, contour: 0, label: ''}], encode: {codec: ffv1}}}"

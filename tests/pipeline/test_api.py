@@ -1,0 +1,134 @@
+"""The library as a user writes it: `stream`, `run`, and what a Result offers."""
+
+import json
+import subprocess
+import sys
+import threading
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import streamseg
+from streamseg.errors import ConfigError, SourceNotFound
+from tests import clips
+from tests.pipeline.conftest import BOX
+
+
+def test_results_come_lazily_with_everything_in_them(tmp_path, known):
+    source = clips.vfr(tmp_path / "a.mp4")
+    results = list(streamseg.stream(source, model=known))
+    assert [r.frame.index for r in results] == list(range(len(clips.UNEVEN)))
+    assert [r.time for r in results] == pytest.approx([t / 50 for t in clips.UNEVEN])
+    first = results[0]
+    assert first.names == ["person"]
+    assert first.scores == pytest.approx([0.9])
+    assert first.boxes[0] == pytest.approx(BOX)
+    assert {int(r.track_ids[0]) for r in results} == {1}
+
+
+def test_masks_are_the_frames_size(tmp_path, known):
+    result = next(streamseg.stream(clips.cfr(tmp_path / "a.mp4", 3), model=known))
+    x0, y0, x1, y1 = (int(v) for v in BOX)
+    mask = result.masks[0]
+    assert (mask.shape, mask.dtype) == ((clips.HEIGHT, clips.WIDTH), bool)
+    assert mask[y0 + 1 : y1 - 1, x0 + 1 : x1 - 1].all()
+    assert mask.sum() == pytest.approx((x1 - x0) * (y1 - y0), rel=0.1)
+    assert len(result.masks) == len(list(result.masks)) == len(result.masks[:1]) == 1
+    with pytest.raises(IndexError):
+        result.masks[1]
+
+
+def test_plot_is_the_picture_with_something_drawn(tmp_path, known):
+    result = next(streamseg.stream(clips.cfr(tmp_path / "a.mp4", 3), model=known))
+    plain, drawn = result.image(), result.plot()
+    assert plain.shape == drawn.shape == (clips.HEIGHT, clips.WIDTH, 3)
+    assert not np.array_equal(plain, drawn)
+    assert np.array_equal(result.plot("bgr24"), drawn[..., ::-1])
+    assert np.array_equal(result.image(), plain), "drawing leaves the frame alone"
+
+
+def test_json_is_plain_and_the_mask_is_coco_rle(tmp_path, known):
+    mask_utils = pytest.importorskip("pycocotools.mask", reason="needs the extra 'train'")
+    result = next(streamseg.stream(clips.cfr(tmp_path / "a.mp4", 3), model=known))
+    data = json.loads(json.dumps(result.to_json()))
+    (instance,) = data["instances"]
+    assert (instance["class"], instance["track_id"], data["frame"], data["time"]) == ("person", 1, 0, 0.0)
+    assert np.array_equal(mask_utils.decode(instance["mask"]).astype(bool), result.masks[0])
+
+
+def test_supervision_takes_it(tmp_path, known):
+    pytest.importorskip("supervision")
+    result = next(streamseg.stream(clips.cfr(tmp_path / "a.mp4", 3), model=known))
+    detections = result.to_supervision()
+    assert len(detections) == 1
+    assert detections.mask.shape == (1, clips.HEIGHT, clips.WIDTH)
+    assert detections.tracker_id.tolist() == [1]
+    assert list(detections.data["class_name"]) == ["person"]
+
+
+def test_leaving_the_loop_ends_the_threads(tmp_path, known):
+    source = clips.cfr(tmp_path / "a.mp4", 60)
+    before = threading.active_count()
+    for result in streamseg.stream(source, model=known):
+        if result.frame.index == 5:
+            break
+    del result
+    assert threading.active_count() <= before
+
+
+def test_memory_does_not_grow_with_the_length(tmp_path, known):
+    source = clips.cfr(tmp_path / "a.mp4", 400)
+    sizes = {}
+    tracemalloc.start()
+    for result in streamseg.stream(source, model=known):
+        if result.frame.index in (100, 390):
+            sizes[result.frame.index] = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert sizes[390] - sizes[100] < 100_000
+
+
+def test_filters_and_errors(tmp_path, known):
+    source = clips.cfr(tmp_path / "a.mp4", 3)
+    assert [len(r) for r in streamseg.stream(source, model=known, classes=["car"])] == [0, 0, 0]
+    assert [len(r) for r in streamseg.stream(source, model=known, conf=0.95)] == [0, 0, 0]
+    with pytest.raises(ConfigError, match="'cra'"):
+        list(streamseg.stream(source, model=known, classes=["cra"]))
+    with pytest.raises(ConfigError, match="conf"):
+        streamseg.stream(source, model=known, conf=2)
+    with pytest.raises(SourceNotFound, match=r"none\.mp4"):
+        list(streamseg.stream(tmp_path / "none.mp4", model=known))
+
+
+def test_run_writes_the_output_and_reports(tmp_path, make_config):
+    source = clips.cfr(tmp_path / "a.mp4", 10)
+    report = streamseg.run(source, tmp_path / "b.mp4", pipeline=make_config())
+    assert report.frames_done == len(clips.decoded(tmp_path / "b.mp4")) == 10
+    assert report.objects == {"person": 1}
+    assert report.fps > 0
+    assert json.loads(json.dumps(report.to_json()))["stages"]["infer"]["items"] == 10
+
+
+def test_the_public_names_are_these():
+    assert sorted(streamseg.__all__) == [
+        "Frame",
+        "Instances",
+        "PipelineConfig",
+        "Result",
+        "RunReport",
+        "StreamsegError",
+        "__version__",
+        "load_pipeline",
+        "probe",
+        "run",
+        "stream",
+    ]
+    for name in streamseg.__all__:
+        assert getattr(streamseg, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = streamseg.nothing
+
+
+def test_the_light_base_imports_no_torch():
+    code = "import sys, streamseg.cli, streamseg.pipeline, streamseg.api; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,140 @@
+"""The command line: what it prints, where it writes, and its exit codes. No traceback reaches a user without --debug."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import pytest
+
+from streamseg.cli import main
+from tests import clips
+
+
+@dataclass
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def streamseg(monkeypatch, capfd):
+    """Call the console script's function as the shell would, without the second that a new interpreter takes."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["streamseg", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capfd.readouterr()
+        return Done(ended.value.code or 0, out, err)
+
+    return call
+
+
+def in_a_shell(*arguments, **more):
+    command = [sys.executable, "-m", "streamseg", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, **more)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    return clips.cfr(tmp_path_factory.mktemp("clip") / "a.mp4", 12, audio=True)
+
+
+def test_run_writes_and_says_what_it_saw(streamseg, clip, known, tmp_path):
+    done = streamseg("run", clip, "--model", known, "-o", tmp_path / "o.mp4", "-o", tmp_path / "o.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert "12 frames" in done.stderr
+    assert "seen: 1 person" in done.stderr
+    assert done.stdout == ""
+    assert len(clips.decoded(tmp_path / "o.mp4")) == 12
+    lines = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
+    assert lines[0]["schema"].startswith("streamseg.results/")
+    assert [line["frame"] for line in lines[1:]] == list(range(12))
+
+
+def test_quiet_and_json(streamseg, clip, known, tmp_path):
+    done = streamseg("run", clip, "--model", known, "-o", tmp_path / "o.mp4", "-q")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    done = streamseg("run", clip, "--model", known, "-o", tmp_path / "o.mp4", "--json", "--overwrite")
+    assert json.loads(done.stdout)["frames_done"] == 12
+
+
+def test_a_pipe_is_a_source(clip, known, tmp_path):
+    with clip.open("rb") as stdin:
+        done = in_a_shell("run", "-", "--model", known, "-o", tmp_path / "o.mkv", stdin=stdin)
+    assert done.returncode == 0, done.stderr
+    assert len(clips.decoded(tmp_path / "o.mkv")) == 12
+
+
+def test_images_are_a_source(streamseg, known, tmp_path):
+    folder = clips.image_folder(tmp_path / "in", 11)
+    done = streamseg("run", folder, "--model", known, "-o", tmp_path / "o.mp4", "--rate", 10)
+    assert done.returncode == 0, done.stderr
+    frames = clips.decoded(tmp_path / "o.mp4")
+    assert [clips.read_index(clips.plane_array(frame)) for frame in frames] == list(range(11))
+    assert frames[10].time == pytest.approx(1.0)
+
+
+def test_codec_and_crf_speak_of_what_o_names(streamseg, clip, known, tmp_path):
+    done = streamseg(
+        "run", clip, "--model", known, "-p", "edit", "-o", tmp_path / "o.mkv", "--codec", "ffv1", "--classes", "person"
+    )
+    assert done.returncode == 0, done.stderr
+    done = streamseg("probe", tmp_path / "o.mkv", "--json")
+    assert json.loads(done.stdout)["streams"][0]["codec"] == "ffv1"
+    assert "prores" in streamseg("probe", tmp_path / "o.alpha.mov", "--json").stdout
+
+
+@pytest.mark.parametrize(
+    "verb", [["--help"], ["run", "--help"], ["probe", "--help"], ["--version"], ["models"], ["doctor", "--json"]]
+)
+def test_it_explains_itself(streamseg, verb):
+    done = streamseg(*verb)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+WRONG = {
+    "no such file": (["run", "{tmp}/none.mp4", "-o", "{tmp}/o.mp4"], 5, "none.mp4"),
+    "not a video": (["run", "{tmp}/text.mp4", "-o", "{tmp}/o.mp4"], 6, "text.mp4"),
+    "no output": (["run", "{clip}"], 3, "say where with -o"),
+    "unknown suffix": (["run", "{clip}", "-o", "{tmp}/o.xyz"], 10, "allowed: video"),
+    "output exists": (["run", "{clip}", "-o", "{tmp}/text.mp4"], 11, "--overwrite"),
+    "output is input": (["run", "{clip}", "-o", "{clip}", "--overwrite"], 12, "source"),
+    "unknown pipeline": (["run", "{clip}", "-o", "{tmp}/o.mp4", "-p", "drvie"], 3, "known: drive, edit, live"),
+    "unknown class": (["run", "{clip}", "-o", "{tmp}/o.mp4", "--classes", "persn"], 3, "person"),
+    "bad conf": (["run", "{clip}", "-o", "{tmp}/o.mp4", "--conf", "5"], 3, "less than or equal to 1"),
+    "unknown engine": (["run", "{clip}", "-o", "{tmp}/o.mp4", "--engine", "cuda"], 3, "openvino"),
+    "absent engine": (["run", "{clip}", "-o", "{tmp}/o.mp4", "--engine", "tensorrt"], 15, "tensorrt"),
+    "no model": (["run", "{clip}", "-o", "{tmp}/o.mp4", "--model", "{tmp}/no.onnx"], 13, "no.onnx"),
+    "foreign model": (["run", "{clip}", "-o", "{tmp}/o.mp4", "--model", "{tmp}/text.onnx"], 13, "text.onnx"),
+    "bad time": (["run", "{clip}", "-o", "{tmp}/o.mp4", "--start", "soon"], 3, "not a time"),
+    "unknown option": (["run", "{clip}", "--colour", "red"], 2, "colour"),
+    "unknown codec": (["run", "{clip}", "-o", "{tmp}/o.mp4", "--codec", "h999"], 10, "h999"),
+    "unknown verb": (["ruin"], 2, "ruin"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_arguments_get_a_clear_answer(streamseg, case, clip, known, tmp_path):
+    arguments, code, message = WRONG[case]
+    (tmp_path / "text.mp4").write_text("not a video")
+    (tmp_path / "text.onnx").write_text("not a model")
+    arguments = [a.format(tmp=tmp_path, clip=clip) for a in arguments]
+    if arguments[0] == "run" and "--model" not in arguments:
+        arguments += ["--model", str(known)]
+    done = streamseg(*arguments)
+    assert done.returncode == code, done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "o.mp4").exists()
+    assert (tmp_path / "text.mp4").read_text() == "not a video"
+
+
+def test_debug_shows_the_traceback_wherever_it_stands(tmp_path):
+    for arguments in (["--debug", "run"], ["run", "--debug"]):
+        done = in_a_shell(*arguments, tmp_path / "none.mp4", "-o", tmp_path / "o.mp4")
+        assert "Traceback" in done.stderr
+        assert done.returncode != 0

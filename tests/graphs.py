@@ -6,6 +6,7 @@ depends on the picture. Both run in a fraction of a millisecond in every engine.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -158,17 +159,20 @@ def rectangle_model(
 def move_weights(path: Path, location: str = "weights.bin", *, claim: str | None = None) -> Path:
     """Rewrite the model at `path` so that its constants lie in the file `location` beside it; return that file's path.
 
-    With `claim` the model afterwards names that as their place instead, whatever is there: what a hostile file does.
+    The model states their sha256, as an export does. With `claim` it afterwards names that as their place instead, whatever is
+    there: what a hostile file does.
     """
     model = onnx.load(path)
     external_data_helper.convert_model_to_external_data(model, location=location, size_threshold=0)
     onnx.save(model, path)
+    model = onnx.load(path, load_external_data=False)
+    digest = hashlib.sha256((path.parent / location).read_bytes()).hexdigest()
+    helper.set_model_props(model, {p.key: p.value for p in model.metadata_props} | {"streamseg.weights_sha256": digest})
     if claim is not None:
-        model = onnx.load(path, load_external_data=False)
         for entry in (entry for tensor in model.graph.initializer for entry in tensor.external_data):
             if entry.key == "location":
                 entry.value = claim
-        path.write_bytes(model.SerializeToString())
+    path.write_bytes(model.SerializeToString())
     return path.parent / location
 
 

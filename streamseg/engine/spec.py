@@ -58,7 +58,7 @@ def read_spec(path: Path) -> GraphSpec:
     """Read and check a model file without running it.
 
     Raises ModelError, saying what was found and what is expected, if it is missing, damaged, not a streamseg graph, or refers to
-    weights outside of its folder.
+    weights outside of its folder or to other weights than it was exported with.
     """
     data = _read(path)
     graph = parse_graph(data, str(path))
@@ -86,7 +86,7 @@ def read_spec(path: Path) -> GraphSpec:
         precision=meta.get("streamseg.precision", "unknown"),
         score_threshold=_threshold(meta, path),
         path=path,
-        sha256=_digest(data, weights),
+        sha256=_digest(data, weights, meta.get("streamseg.weights_sha256", ""), path),
         weights=weights,
     )
 
@@ -163,10 +163,18 @@ def _threshold(meta: dict[str, str], path: Path) -> float:
     return value
 
 
-def _digest(data: bytes, weights: tuple[Path, ...]) -> str:
-    digest = hashlib.sha256(data)
-    for path in weights:
-        with path.open("rb") as file:
+def _digest(data: bytes, weights: tuple[Path, ...], stated: str, path: Path) -> str:
+    """Of all files together. The graph points at bytes of its weights file by offset: those of another would compute nonsense."""
+    whole, alone = hashlib.sha256(data), hashlib.sha256()
+    for file_path in weights:
+        with file_path.open("rb") as file:
             while chunk := file.read(1 << 20):
-                digest.update(chunk)
-    return digest.hexdigest()
+                whole.update(chunk)
+                alone.update(chunk)
+    if weights and alone.hexdigest() != stated:
+        names = ", ".join(file.name for file in weights)
+        raise ModelError(
+            f"the weights in {names} are not those that {path} was exported with (sha256 {alone.hexdigest()[:12]}…, expected "
+            f"{stated[:12] or 'none stated'}…): they are damaged or of another version; fetch or export both again"
+        )
+    return whole.hexdigest()

@@ -13,4 +13,15 @@ from streamseg.encode.jsonl import JsonlSink
 from streamseg.encode.sink import Picture, Sink, SinkCounters
 from streamseg.encode.video import VideoSink
 
-__all__ = ["ImageSink", "JsonlSink", "Picture", "Sink", "SinkCounters", "VideoSink", "copies_tracks", "is_results", "is_view", "open_sink"]
+__all__ = [
+    "ImageSink",
+    "JsonlSink",
+    "Picture",
+    "Sink",
+    "SinkCounters",
+    "VideoSink",
+    "copies_tracks",
+    "is_results",
+    "is_view",
+    "open_sink",
+]

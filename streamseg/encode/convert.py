@@ -7,9 +7,11 @@ limited range stays limited, BT.2020 stays BT.2020.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import av
 import numpy as np
+import numpy.typing as npt
 from av.video.format import VideoFormat
 from av.video.reformatter import Interpolation
 
@@ -110,7 +112,10 @@ class Fitter:
             if size is None and picture.format.name == self._pix_fmt:
                 return picture
         width, height = size or (None, None)
-        return reformat(picture, self._pix_fmt, width=width, height=height, matrix=self._matrix, full_range=self._full)
+        made = reformat(picture, self._pix_fmt, width=width, height=height, matrix=self._matrix, full_range=self._full)
+        if size is None:
+            _widen_alpha(picture, made)
+        return made
 
     def _letterbox(self, picture: av.VideoFrame) -> av.VideoFrame:
         width, height = self._size
@@ -146,6 +151,20 @@ class Fitter:
                 values[1:3] = [0, 0]
             plane.array[...] = np.array([values[c] << form.lsb for c in plane.spec.components]).reshape(plane.array.shape[2:])
         return canvas
+
+
+def _widen_alpha(narrow: av.VideoFrame, wide: av.VideoFrame) -> None:
+    """swscale shifts 8 bit alpha up, which leaves opaque at 1020 of 1023; make it the whole scale."""
+    a, b = layout(narrow.format.name), layout(wide.format.name)
+    if a is None or b is None or not (a.alpha and b.alpha and a.depth < b.depth):
+        return
+    table = np.rint(np.arange(1 << a.depth) * (((1 << b.depth) - 1) / ((1 << a.depth) - 1))).astype(b.dtype) << b.lsb
+    _alpha(wide)[...] = table[_alpha(narrow)]
+
+
+def _alpha(picture: av.VideoFrame) -> npt.NDArray[Any]:
+    plane = next(p for p in views(picture).planes if 3 in p.spec.components)
+    return plane.array if len(plane.spec.components) == 1 else plane.array[..., plane.spec.components.index(3)]
 
 
 def _even(value: float) -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import av
+from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
 from av.stream import Stream
 from av.video.stream import VideoStream
@@ -90,6 +91,7 @@ class Tracks:
 @dataclass(slots=True)
 class _Track:
     stream: Stream
+    unpack: BitStreamFilterContext | None
     last_dts: int | None = None
 
 
@@ -166,10 +168,16 @@ class Muxer:
                 stream = self.container.add_stream_from_template(template)
                 stream.metadata.update(template.metadata)
                 stream.disposition = template.disposition
-                self._tracks[index] = _Track(stream)
+                self._tracks[index] = _Track(stream, self._unpacker(template))
             if self._chapters:
                 self.container.set_chapters(list(self._chapters))
             self.container.start_encoding()
+
+    def _unpacker(self, template: Stream) -> BitStreamFilterContext | None:
+        # AAC from MPEG-TS has a header on every packet. libav strips them for mp4 by itself, but not with delay_moov.
+        if self._kind.muxer in ("mp4", "mov") and template.codec_context.name == "aac":
+            return BitStreamFilterContext("aac_adtstoasc", in_stream=template)
+        return None
 
     def video(self, packet: av.Packet[Any]) -> None:
         """Write an encoded picture, and before it what the source says belongs before it."""
@@ -218,9 +226,10 @@ class Muxer:
                 self.skipped += 1
                 continue
             track.last_dts = packet.dts if packet.dts is not None else track.last_dts
-            packet.stream = track.stream
             with self._failing("writing"):
-                self.container.mux_one(packet)
+                for unpacked in track.unpack.filter(packet) if track.unpack is not None else [packet]:
+                    unpacked.stream = track.stream
+                    self.container.mux_one(unpacked)
             self.copied += 1
 
     def finish(self, *, rest: bool = True) -> None:

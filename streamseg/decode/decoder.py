@@ -262,9 +262,10 @@ class Decoder:
         if self._live is not None:
             self._live.close()
             self._live = None
-        if self._container is not None:
+        if self._container is not None and not self._hub.in_use:
             self._container.close()
-            self._container = None
+        self._container = None
+        self._frames = iter(())
 
 
 def open_source(source: str | int | os.PathLike[str], **options: Any) -> Decoder:

@@ -60,6 +60,7 @@ class Connection:
         self._timeout = timeout
         self._items: queue.Queue[InputContainer | Packet | BaseException | None] = queue.Queue(QUEUE_PACKETS)
         self._released = threading.Event()
+        self._keep = False
         self._thread = threading.Thread(target=self._pump, name="streamseg-source", daemon=True)
         self._thread.start()
 
@@ -78,8 +79,8 @@ class Connection:
         except ValueError as error:  # sys.stdin is closed or has no descriptor
             end = OSError(0, str(error))
         self._put(end)
-        self._released.wait()  # templates of the streams point into the container until then
-        if container is not None:
+        self._released.wait()  # the caller's decoder and templates point into the container until then
+        if container is not None and not self._keep:
             container.close()
 
     def _put(self, item: InputContainer | Packet | BaseException | None) -> bool:
@@ -123,8 +124,12 @@ class Connection:
             assert not isinstance(item, InputContainer)
             yield item
 
-    def release(self) -> None:
-        """Let the thread close the container and end; waits for it a moment, not longer (it may hang in a read)."""
+    def release(self, keep: bool) -> None:
+        """Let the thread end; waits for it a moment, not longer (it may hang in a read).
+
+        keep: leave the container to whoever still refers to it, instead of closing it.
+        """
+        self._keep = keep
         self._released.set()
         self._thread.join(0.5)
 
@@ -234,5 +239,5 @@ class LiveReader:
     def close(self) -> None:
         """End the connection."""
         if self._connection is not None:
-            self._connection.release()
+            self._connection.release(keep=self._shared.hub.in_use)
         self._connection = self._reader = None

@@ -70,11 +70,7 @@ def turn(picture: av.VideoFrame, orientation: Orientation) -> av.VideoFrame:
     result = av.VideoFrame(width, height, name)
     for number in range(len(source.planes)):
         target = _samples(result, number)
-        turned = _turned(_samples(source, number), orientation)
-        repeat = -(-target.shape[0] // turned.shape[0])
-        if repeat > 1:
-            turned = np.repeat(turned, repeat, axis=0)
-        target[:] = turned[: target.shape[0]]
+        target[:] = _turned(_samples(source, number), orientation, target.shape[0])
     copy_tags(picture, result)
     return result
 
@@ -88,10 +84,15 @@ def copy_tags(source: av.VideoFrame, target: av.VideoFrame) -> None:
     target.color_primaries, target.color_trc = source.color_primaries, source.color_trc
 
 
-def _turned(samples: npt.NDArray[Any], orientation: Orientation) -> npt.NDArray[Any]:
-    """[h, w, n] -> [h', w', n]; OpenCV does it in blocks, several times faster than numpy's strided copy."""
+def _turned(samples: npt.NDArray[Any], orientation: Orientation, height: int) -> npt.NDArray[Any]:
+    """[h, w, n] -> [height, w', n], rows repeated where `height` asks for more than there are.
+
+    OpenCV does it in blocks, several times faster than numpy's strided copy.
+    """
     n = samples.shape[2]
     result: npt.NDArray[Any] = cv2.transpose(samples) if orientation.transpose else samples
+    if height > result.shape[0]:  # before mirroring: the sample that is cut short is the last one of the source
+        result = np.repeat(result, -(-height // result.shape[0]), axis=0)[:height]
     if orientation.flip_x or orientation.flip_y:
         code = -1 if orientation.flip_x and orientation.flip_y else 1 if orientation.flip_x else 0
         result = cv2.flip(result, code)

@@ -16,7 +16,8 @@ Use by a sink::
 Times are on the same clock as `Frame.pts`: what the source said, plus what was added to go on over a reconnect or a jump of the
 source's clock. Within a stream dts strictly increases, as muxers demand.
 
-Templates must be used before the source is closed or reconnects: they point into its container.
+Templates and packets point into the source's container, so a decoder that has subscribers does not close it: it is freed with the
+last of them.
 """
 
 from __future__ import annotations
@@ -164,8 +165,14 @@ class PassThroughHub:
         output = PassThrough([s for s in streams if s.type in kinds])
         self._outputs.append(output)
         for packet in self._backlog:
-            output.offer(packet)
+            if self._trim(packet):  # the window may not have been known when it came
+                output.offer(packet)
         return output
+
+    @property
+    def in_use(self) -> bool:
+        """Whether there are subscriptions, whose templates and packets point into the container."""
+        return bool(self._outputs)
 
     def begin(self) -> None:
         """Pictures start to flow: no new subscription is expected, so nothing is kept for one."""

@@ -104,16 +104,18 @@ def test_info_tells_what_the_file_is(tmp_path: Path) -> None:
 def test_cover_art_is_not_taken_for_the_video(tmp_path: Path) -> None:
     song = clips.audio_only(tmp_path / "song.m4a")
     art = clips.save_image(tmp_path / "art.jpg", 1)
-    with av.open(str(song)) as source, av.open(str(tmp_path / "tagged.m4a"), "w", format="mp4") as out:
-        with av.open(str(art), format="jpeg_pipe") as picture:
-            sound = out.add_stream_from_template(source.streams.audio[0])
-            cover = out.add_stream_from_template(picture.streams.video[0])
-            cover.disposition = av.stream.Disposition.attached_pic
-            for container, target in ((picture, cover), (source, sound)):
-                for packet in container.demux():
-                    if packet.size:
-                        packet.stream = target
-                        out.mux(packet)
+    with (
+        av.open(str(song)) as source,
+        av.open(str(art), format="jpeg_pipe") as picture,
+        av.open(str(tmp_path / "tagged.m4a"), "w", format="mp4") as out,
+    ):
+        sound = out.add_stream_from_template(source.streams.audio[0])
+        cover = out.add_stream_from_template(picture.streams.video[0])
+        cover.disposition = av.stream.Disposition.attached_pic
+        for container, target in ((picture, cover), (source, sound)):
+            for packet in (p for p in container.demux() if p.size):
+                packet.stream = target
+                out.mux(packet)
     with pytest.raises(NoVideo, match=r"tagged\.m4a"):
         Decoder(tmp_path / "tagged.m4a").open()
 

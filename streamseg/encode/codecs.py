@@ -1,7 +1,7 @@
 """Which encoder, pixel format and settings a container gets.
 
 The choices are made for a pipeline in which inference wants the cores. Milliseconds of one core per 1280x720 frame, measured
-with PyAV 18.1 (benchmarks/encode.py): libx264 superfast 9, veryfast 17; libx265 10 bit ultrafast 32, superfast 75; libvpx-vp9
+with PyAV 18.1: libx264 superfast 9, veryfast 17; libx265 10 bit ultrafast 32, superfast 75; libvpx-vp9
 realtime speed 8 12, good speed 5 55; prores_ks 90 with its rate search, 14 with a fixed quantiser; ffv1 22.
 libx264's superfast with macroblock-tree rate control switched back on gives veryfast's file size for half its time.
 
@@ -30,18 +30,19 @@ class Codec:
     """Default quality; None for lossless."""
     crf_range: tuple[int, int] = (0, 51)
     alpha: bool = False
-    b_frames: bool = False
+    intra: bool = False
+    """Every picture is coded alone."""
     even: bool = False
     """4:2:0 pictures need an even width and height."""
 
 
 CODECS = {
-    "h264": Codec("libx264", 20, b_frames=True, even=True),
-    "hevc": Codec("libx265", 20, b_frames=True, even=True),
+    "h264": Codec("libx264", 20, even=True),
+    "hevc": Codec("libx265", 20, even=True),
     "vp9": Codec("libvpx-vp9", 30, (0, 63), alpha=True),
     "av1": Codec("libsvtav1", 32, (0, 63), even=True),
-    "prores": Codec("prores_ks", 2, (1, 31), alpha=True, even=True),
-    "ffv1": Codec("ffv1", None, alpha=True),
+    "prores": Codec("prores_ks", 2, (1, 31), alpha=True, intra=True),
+    "ffv1": Codec("ffv1", None, alpha=True, intra=True),
 }
 """By the name a user gives to --codec; the encoder's own name works too."""
 
@@ -58,6 +59,8 @@ class Container:
     alpha: str | None = None
     """Default for pictures with alpha."""
     options: dict[str, str] = field(default_factory=dict)
+    reorders: bool = True
+    """Has a presentation time beside the decoding time, as B-frames need."""
 
 
 # Fragments reach the disk twice a second while writing; a clean end rewrites them into one ordinary movie. `delay_moov` lets the
@@ -72,7 +75,7 @@ CONTAINERS = {
         "matroska", ("h264", "hevc", "av1", "vp9", "ffv1", "prores"), deep="hevc", alpha="ffv1", options=_MATROSKA
     ),
     ".webm": Container("webm", ("vp9", "av1"), alpha="vp9", options=_MATROSKA),
-    ".avi": Container("avi", ("h264", "ffv1"), alpha="ffv1"),
+    ".avi": Container("avi", ("h264", "ffv1"), alpha="ffv1", reorders=False),
     ".ts": Container("mpegts", ("h264", "hevc"), deep="hevc"),
 }
 """By suffix."""
@@ -148,7 +151,7 @@ def choose(
         raise OutputError(f"crf {crf:g} is out of range for {name}; allowed: {low} (best) to {high}")
     pix_fmt = _nearest(picture, chosen.encoder, alpha)
     quality = chosen.crf if crf is None else crf
-    options = _options(name, quality, picture, live=live, rate=rate)
+    options = _options(name, quality, pix_fmt, live=live, reorders=container.reorders, rate=rate)
     tag = "hvc1" if name == "hevc" and container.muxer in ("mp4", "mov") else None  # hev1 does not open in QuickTime
     return Choice(name, chosen, pix_fmt, options, tag)
 
@@ -180,25 +183,27 @@ def _nearest(picture: VideoFormat, encoder: str, alpha: bool) -> str:
     raise OutputError(f"{encoder} cannot take pictures in {picture.name}")  # every encoder above takes 4:2:0 or 4:4:4
 
 
-def _options(name: str, quality: float | None, picture: VideoFormat, *, live: bool, rate: Fraction | None) -> dict[str, str]:
+def _options(
+    name: str, quality: float | None, pix_fmt: str, *, live: bool, reorders: bool, rate: Fraction | None
+) -> dict[str, str]:
     # Frames held inside an encoder are lost by kill -9 and late for a viewer: at most about 0.2 s of them, none when live.
-    lookahead = max(2, min(8, round(float(rate or 25) * 0.2)))
+    lookahead, crf = max(2, min(8, round(float(rate or 25) * 0.2))), f"{quality:g}" if quality is not None else ""
+    b_frames = 0 if live or not reorders else 2
     if name == "h264":
-        base = {"preset": "superfast", "crf": f"{quality:g}"}
-        if live:
-            return base | {"tune": "zerolatency"}
-        return base | {"bf": "2", "rc-lookahead": str(lookahead), "x264-params": "mbtree=1"}
+        base = {"preset": "superfast", "crf": crf, "bf": str(b_frames)}
+        return base | ({"tune": "zerolatency"} if live else {"rc-lookahead": str(lookahead), "x264-params": "mbtree=1"})
     if name == "hevc":
-        params = f"log-level=none:rc-lookahead={lookahead}:bframes={0 if live else 2}:frame-threads=1"
-        return {"preset": "ultrafast", "crf": f"{quality:g}", "x265-params": params}
+        params = f"log-level=none:frame-threads=1:bframes={b_frames}"
+        base = {"preset": "ultrafast", "crf": crf}
+        return base | ({"tune": "zerolatency"} if live else {}) | {"x265-params": f"{params}:rc-lookahead={lookahead}"}
     if name == "vp9":
-        # libvpx keeps alpha in a second stream that has no alternate reference frames.
-        base = {"deadline": "realtime", "cpu-used": "8", "row-mt": "1", "crf": f"{quality:g}", "b": "0"}
+        # libvpx codes alpha as a second stream, which cannot have alternate reference frames.
+        base = {"deadline": "realtime", "cpu-used": "8", "row-mt": "1", "crf": crf, "b": "0"}
         return base | {"lag-in-frames": "0", "auto-alt-ref": "0"}
     if name == "av1":
-        return {"preset": "12", "crf": f"{quality:g}", "svtav1-params": "pred-struct=1:lookahead=0"}
+        return {"preset": "12", "crf": crf, "svtav1-params": "pred-struct=1:lookahead=0"}
     if name == "prores":
-        profile = "4444" if picture.is_rgb or has_alpha(picture) or picture.chroma_width(100) == 100 else "hq"
+        profile = "4444" if "444" in pix_fmt else "hq"
         # FF_QP2LAMBDA is 118; a fixed quantiser avoids the six-fold cost of the rate search.
         return {"profile": profile, "global_quality": str(round(118 * (quality or 2))), "flags": "+qscale", "vendor": "apl0"}
     return {"level": "3", "slices": "4", "slicecrc": "1"}

@@ -190,9 +190,7 @@ class _Encoder:
         context.width, context.height = padded
         context.pix_fmt = choice.pix_fmt
         context.thread_count = threads
-        context.gop_size = round(float(info.rate or 25) * _KEYFRAME_SECONDS)
-        if not choice.codec.b_frames or info.live:
-            context.max_b_frames = 0
+        context.gop_size = 1 if choice.codec.intra else round(float(info.rate or 25) * _KEYFRAME_SECONDS)
         self._tag_colour(first, tags.family == "rgb", matrix, full)
         if info.sample_aspect_ratio:
             stream.sample_aspect_ratio = info.sample_aspect_ratio

@@ -1,0 +1,128 @@
+"""Image sequences, read back by OpenCV and PyAV: levels, depth, alpha, numbers."""
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from streamseg.encode import open_sink
+from streamseg.planes import views
+from tests import clips
+from tests.unit.encode.helpers import INFO, frames, rendered, write
+
+
+def read(path) -> np.ndarray:
+    """As stored: [h, w] or [h, w, channels], RGB order."""
+    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    assert image is not None
+    return image if image.ndim == 2 else image[..., [2, 1, 0, *range(3, image.shape[2])]]
+
+
+def flat(pix_fmt: str, values: tuple[int, ...], space: int = 1, span: int = 1) -> av.VideoFrame:
+    """One colour: the code of each component."""
+    made = av.VideoFrame(64, 48, pix_fmt)
+    for plane in views(made).planes:
+        plane.array[...] = np.array([values[c] for c in plane.spec.components]).reshape(plane.array.shape[2:])
+    made.colorspace, made.color_range = space, span
+    return made
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+@pytest.mark.parametrize("pix_fmt", ["rgb24", "gray"])
+def test_what_a_still_can_hold_is_not_changed(pix_fmt, suffix, tmp_path):
+    made = clips.picture(3, pix_fmt=pix_fmt)
+    write(tmp_path / f"%04d.{suffix}", [made])
+    assert np.array_equal(read(tmp_path / f"0000.{suffix}"), clips.plane_array(made))
+
+
+def test_alpha_is_kept(tmp_path):
+    made = av.VideoFrame(64, 48, "rgba")
+    pixels = np.random.default_rng(1).integers(0, 256, (48, 64, 4), np.uint8)
+    views(made).planes[0].array[...] = pixels
+    write(tmp_path / "rgba", [made], alpha=True)
+    assert np.array_equal(read(tmp_path / "rgba" / "000000.png"), pixels)
+    yuva = flat("yuva420p", (126, 128, 128, 77))
+    write(tmp_path / "yuva", [yuva], alpha=True)
+    assert np.all(read(tmp_path / "yuva" / "000000.png")[..., 3] == 77)
+
+
+# Codes of R'G'B' (0.75, 0.25, 0.5) by ITU-T H.273 (8.3), worked out by hand for each matrix and range.
+COLOURS = {
+    "bt709 limited": (1, 1, (97, 139, 167)),
+    "bt601 limited": (6, 1, (112, 133, 171)),
+    "bt601 full": (6, 2, (109, 134, 187)),
+    "bt2020 limited": (9, 1, (103, 138, 174)),
+}
+
+
+def codes(space: int, span: int, depth: int = 8) -> tuple[int, int, int]:
+    """Y'CbCr codes of (0.75, 0.25, 0.5). ITU-T H.273, equations 31 to 40."""
+    kr, kb = {1: (0.2126, 0.0722), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}[space]
+    r, g, b = 0.75, 0.25, 0.5
+    y = kr * r + (1 - kr - kb) * g + kb * b
+    cb, cr = (b - y) / (2 * (1 - kb)), (r - y) / (2 * (1 - kr))
+    unit = 1 << (depth - 8)
+    if span == 2:
+        top = (1 << depth) - 1
+        return round(top * y), round(top * cb + 128 * unit), round(top * cr + 128 * unit)
+    return round((219 * y + 16) * unit), round((224 * cb + 128) * unit), round((224 * cr + 128) * unit)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "jpg"])
+@pytest.mark.parametrize(("space", "span"), [(1, 1), (6, 1), (6, 2), (9, 1)])
+def test_matrix_and_range_are_honoured(space, span, suffix, tmp_path):
+    write(tmp_path / f"%d.{suffix}", [flat("yuv420p", codes(space, span), space, span)])
+    rgb = read(tmp_path / f"0.{suffix}")[24, 32].astype(int)
+    assert np.abs(rgb - (191, 64, 128)).max() <= (3 if suffix == "jpg" else 2)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_ten_bits_give_sixteen(suffix, tmp_path):
+    write(tmp_path / f"%d.{suffix}", [flat("yuv420p10le", codes(9, 1, 10), 9, 1)])
+    image = read(tmp_path / f"0.{suffix}")
+    assert image.dtype == np.uint16
+    assert np.abs(image[24, 32] / 65535 - (0.75, 0.25, 0.5)).max() < 1.5 / 1023
+
+
+def test_black_and_white_of_limited_range_are_black_and_white(tmp_path):
+    write(tmp_path / "%d.png", [flat("yuv420p", (y, 128, 128)) for y in (16, 235)])
+    assert np.all(read(tmp_path / "0.png") == 0)
+    assert np.all(read(tmp_path / "1.png") == 255)
+
+
+def test_files_are_numbered_by_the_frame_in_the_source(tmp_path):
+    sink = open_sink(tmp_path / "take-%03d-graded.png", INFO)
+    sink.open()
+    for frame in frames([clips.picture(i) for i in range(6)])[2::3]:
+        sink(rendered(frame))
+    sink.close()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["take-002-graded.png", "take-005-graded.png"]
+    assert clips.read_index(read(tmp_path / "take-005-graded.png")[..., 1]) == 5
+    assert sink.counters.frames == 2
+    assert sink.counters.bytes == sum(p.stat().st_size for p in tmp_path.iterdir())
+
+
+def test_folder_gets_six_digits(tmp_path):
+    write(f"{tmp_path}/new/", [clips.picture(0)])
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["000000.png"]
+
+
+def test_size_may_change_from_picture_to_picture(tmp_path):
+    write(tmp_path, [clips.picture(0), clips.picture(1, 48, 32), clips.picture(2)])
+    assert [read(tmp_path / f"00000{i}.png").shape for i in range(3)] == [(64, 96, 3), (32, 48, 3), (64, 96, 3)]
+
+
+def test_no_reader_sees_half_a_file(tmp_path, monkeypatch):
+    """A file appears under its name by renaming, when it is complete."""
+    from pathlib import Path
+
+    seen = []
+    rename = Path.replace
+
+    def spy(self, target):
+        seen.append((self.stat().st_size, Path(target).exists()))
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", spy)
+    write(tmp_path, [clips.picture(0)])
+    assert seen == [((tmp_path / "000000.png").stat().st_size, False)]

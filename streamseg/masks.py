@@ -7,7 +7,7 @@ reference implementations, except where the box ends at the frame's own border: 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -29,8 +29,8 @@ Region = tuple[int, int, int, int]
 _AT_BORDER = 0.5
 # Above 127.5 of 255 a point belongs to the instance: the probability is above one half.
 _HALF = 127.5
-_CELLS = np.arange(MASK_SIZE + 2, dtype=np.float32)
-_NOTHING: FloatArray = np.zeros((0, 0), np.float32)
+# Pixels worked on at a time.
+_BAND = 16384
 
 
 def region_of(box: npt.ArrayLike, width: int, height: int, align: int = 1) -> Region:
@@ -48,20 +48,18 @@ def region_of(box: npt.ArrayLike, width: int, height: int, align: int = 1) -> Re
     return left, top, right, bottom
 
 
-def _axis_weights(low: float, high: float, start: int, stop: int, scale: int) -> FloatArray:
-    """[stop - start, 30] weights of the padded grid's columns (or rows) for the pixel centres start..stop, `scale` pixels each.
+def _taps(low: float, high: float, start: int, stop: int, scale: int) -> tuple[npt.NDArray[np.intp], FloatArray]:
+    """For the pixel centres start..stop, `scale` frame pixels each: the cell of the padded grid before it, and how far past it.
 
-    Column 0 and 29 are the padding. A pixel centre at frame coordinate p lies at (p - low) / (high - low) * 28 - 0.5 cells.
+    A centre at frame coordinate p lies at (p - low) / (high - low) * 28 - 0.5 cells of the grid, one more of the padded grid.
     """
-    cells_per_pixel = MASK_SIZE * scale / (high - low)
-    position = np.arange(start + 0.5, stop) * cells_per_pixel + (
-        0.5 - low * MASK_SIZE / (high - low)
-    )  # - 0.5 + 1 cell of padding
-    weights: FloatArray = position.astype(np.float32)[:, None] - _CELLS
-    np.abs(weights, out=weights)
-    np.subtract(1, weights, out=weights)
-    np.maximum(weights, 0, out=weights)
-    return weights
+    cells = MASK_SIZE / (high - low)
+    position = np.arange(start + 0.5, stop) * (cells * scale) + (0.5 - low * cells)
+    np.maximum(position, 0, out=position)
+    np.minimum(position, MASK_SIZE + 1, out=position)
+    cell = position.astype(np.intp)
+    np.minimum(cell, MASK_SIZE, out=cell)
+    return cell, (position - cell).astype(np.float32)
 
 
 def _padded(mask: ByteArray, box: tuple[float, float, float, float], width: int, height: int) -> FloatArray:
@@ -82,25 +80,45 @@ def _padded(mask: ByteArray, box: tuple[float, float, float, float], width: int,
 def _sample(
     mask: ByteArray, box: npt.ArrayLike, region: Region, width: int, height: int, scale: int, gain: float = 1.0
 ) -> ByteArray:
-    """The field over `region`, (value - 127.5) * gain + 127.5 rounded into 0..255.
-
-    The field is separable, so it is two thin matrix products. cv2.gemm: numpy's would start threads of its own.
-    """
+    """The field over `region`, (value - 127.5) * gain + 127.5 rounded into 0..255."""
     x0, y0, x1, y1 = (float(v) for v in np.asarray(box))
     if x1 <= x0 or y1 <= y0:
         return np.zeros((region[3] - region[1], region[2] - region[0]), np.uint8)
     grid = _padded(mask, (x0, y0, x1, y1), width, height)
     if gain != 1.0:
         grid = (grid - _HALF) * np.float32(gain) + np.float32(_HALF)
-    rows = _axis_weights(y0, y1, region[1], region[3], scale)
-    columns = _axis_weights(x0, x1, region[0], region[2], scale)
-    field = cv2.gemm(cv2.gemm(rows, grid, 1.0, _NOTHING, 0.0), columns, 1.0, _NOTHING, 0.0, flags=cv2.GEMM_2_T)
-    return _bytes(cv2.addWeighted(field, 1.0, field, 0.0, 0.0, dtype=cv2.CV_8U))
+    return _interpolate(grid, _taps(x0, x1, region[0], region[2], scale), _taps(y0, y1, region[1], region[3], scale))
 
 
-def _bytes(array: Any) -> ByteArray:
-    """cv2 returns arrays of any type to the type checker."""
-    return array  # type: ignore[no-any-return]
+def _interpolate(
+    grid: FloatArray, columns: tuple[npt.NDArray[np.intp], FloatArray], rows: tuple[npt.NDArray[np.intp], FloatArray]
+) -> ByteArray:
+    """The bilinear field of a padded grid at columns x rows, rounded into 0..255.
+
+    Along x on the 30 rows of the grid, then along y by whole rows, in bands that stay in the cache: 0.8 ns a pixel, half of what
+    cv2.warpAffine takes; and, unlike the matrix product that this is, it starts no threads of a BLAS library.
+    """
+    across = _between(grid.take(columns[0], axis=1), grid.take(columns[0] + 1, axis=1), columns[1])
+    steps = across[1:] - across[:-1]
+    field = np.empty((len(rows[0]), len(columns[0])), np.uint8)
+    height, width = field.shape
+    band = max(1, _BAND // max(1, width))
+    value, step = np.empty((2, band, width), np.float32)
+    for top in range(0, height, band):
+        cells, fractions = rows[0][top : top + band], rows[1][top : top + band, None]
+        n = len(cells)
+        across.take(cells, axis=0, out=value[:n], mode="clip")
+        steps.take(cells, axis=0, out=step[:n], mode="clip")
+        step[:n] *= fractions
+        cv2.add(value[:n], step[:n], field[top : top + n], dtype=cv2.CV_8U)
+    return field
+
+
+def _between(low: FloatArray, high: FloatArray, share: FloatArray) -> FloatArray:
+    high -= low
+    high *= share
+    high += low
+    return high
 
 
 def paste(mask: ByteArray, box: npt.ArrayLike, width: int, height: int) -> tuple[Region, ByteArray]:
@@ -174,15 +192,15 @@ def _resample(mask: ByteArray, old: FloatArray, new: FloatArray) -> ByteArray:
     """The field of `mask` over the box `old`, at the centres of a 28x28 grid over the box `new` inside it."""
     if new[2] <= new[0] or new[3] <= new[1] or old[2] <= old[0] or old[3] <= old[1]:
         return np.zeros((MASK_SIZE, MASK_SIZE), np.uint8)
-    weights = []
-    for axis in (1, 0):
+    taps = []
+    for axis in (0, 1):
         # In units of the new grid's cells the old box runs from low to high, and the new cells' centres are 0.5, 1.5, ...
         cell = float(new[axis + 2] - new[axis]) / MASK_SIZE
         low, high = (float(old[axis] - new[axis]) / cell, float(old[axis + 2] - new[axis]) / cell)
-        weights.append(_axis_weights(low, high, 0, MASK_SIZE, 1))
+        taps.append(_taps(low, high, 0, MASK_SIZE, 1))
     grid = np.zeros((MASK_SIZE + 2, MASK_SIZE + 2), np.float32)
     grid[1:-1, 1:-1] = mask
-    return np.rint(weights[0] @ grid @ weights[1].T).astype(np.uint8)
+    return _interpolate(grid, taps[0], taps[1])
 
 
 def label_map(instances: Instances, width: int, height: int, scale: int = 1) -> npt.NDArray[np.uint8] | npt.NDArray[np.int16]:

@@ -67,7 +67,7 @@ class Overlay:
 
     def _areas(self, canvas: Canvas, shown: Instances) -> None:
         width, height = canvas.width, canvas.height
-        line = max(1, round(self.contour * canvas.unit)) if self.contour else 0
+        line = max(1, round(self.contour * canvas.unit + 0.25)) if self.contour else 0
         regions = [_around(box, line + 1, width, height, max(2, canvas.align)) for box in shown.boxes]
         pixels = sum((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in regions)
         scale = 1 if pixels <= _FULL_SIZE_PIXELS else 2

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 import av
 import cv2
 
-from streamseg.encode.convert import reformat, tags_of
+from streamseg.encode.convert import reformat
 from streamseg.encode.files import local_path, make_folder, replace_atomically, same_place
 from streamseg.encode.sink import Picture, SinkCounters
+from streamseg.encode.stills import to_still
 from streamseg.errors import OutputError, OutputExists, OutputIsInput
-from streamseg.planes import layout, supported
+from streamseg.planes import supported
 
 if TYPE_CHECKING:
     from streamseg.decode import SourceInfo
@@ -94,14 +95,11 @@ class ImageSink:
         self.counters.bytes += len(data)
 
     def _encode(self, picture: av.VideoFrame, suffix: str) -> bytes:
-        picture = supported(picture)
         if suffix in {".jpg", ".jpeg"}:
-            bgr = reformat(picture, "bgr24").to_ndarray()
+            bgr = reformat(supported(picture), "bgr24").to_ndarray()
             return bytes(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1])
-        pix_fmt = _still_format(picture, "le" if suffix.startswith(".tif") else "be")
-        if picture.format.name != pix_fmt:
-            picture = reformat(picture, pix_fmt)
-        return b"".join(bytes(packet) for packet in self._encoder(picture, suffix).encode(picture))
+        still = to_still(picture, big_endian=suffix == ".png")
+        return b"".join(bytes(packet) for packet in self._encoder(still, suffix).encode(still))
 
     def _encoder(self, picture: av.VideoFrame, suffix: str) -> av.VideoCodecContext:
         key = (picture.width, picture.height, picture.format.name)
@@ -136,15 +134,3 @@ def _split(name: str) -> tuple[Path, str]:
     if len(_NUMBER.findall(path.name)) != 1 or "%" in _NUMBER.sub("", path.name):
         raise OutputError(f"{name}: one file cannot hold a video; name a folder, or a pattern with one number such as %06d.png")
     return path.parent, path.name
-
-
-def _still_format(picture: av.VideoFrame, order: str) -> str:
-    """The format a still keeps everything of `picture` in."""
-    form = layout(picture.format.name)
-    assert form is not None
-    deep = form.depth > 8
-    if tags_of(picture).family == "gray":
-        return f"gray16{order}" if deep else "gray"
-    if form.alpha:
-        return f"rgba64{order}" if deep else "rgba"
-    return f"rgb48{order}" if deep else "rgb24"

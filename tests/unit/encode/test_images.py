@@ -46,15 +46,6 @@ def test_alpha_is_kept(tmp_path):
     assert np.all(read(tmp_path / "yuva" / "000000.png")[..., 3] == 77)
 
 
-# Codes of R'G'B' (0.75, 0.25, 0.5) by ITU-T H.273 (8.3), worked out by hand for each matrix and range.
-COLOURS = {
-    "bt709 limited": (1, 1, (97, 139, 167)),
-    "bt601 limited": (6, 1, (112, 133, 171)),
-    "bt601 full": (6, 2, (109, 134, 187)),
-    "bt2020 limited": (9, 1, (103, 138, 174)),
-}
-
-
 def codes(space: int, span: int, depth: int = 8) -> tuple[int, int, int]:
     """Y'CbCr codes of (0.75, 0.25, 0.5). ITU-T H.273, equations 31 to 40."""
     kr, kb = {1: (0.2126, 0.0722), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}[space]
@@ -77,11 +68,38 @@ def test_matrix_and_range_are_honoured(space, span, suffix, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
-def test_ten_bits_give_sixteen(suffix, tmp_path):
-    write(tmp_path / f"%d.{suffix}", [flat("yuv420p10le", codes(9, 1, 10), 9, 1)])
+@pytest.mark.parametrize(("space", "span"), [(9, 1), (1, 2)])
+def test_ten_bits_give_sixteen(space, span, suffix, tmp_path):
+    white = (940 if span == 1 else 1023, 512, 512)
+    write(tmp_path / f"%d.{suffix}", [flat("yuv420p10le", c, space, span) for c in (codes(space, span, 10), white)])
     image = read(tmp_path / f"0.{suffix}")
     assert image.dtype == np.uint16
     assert np.abs(image[24, 32] / 65535 - (0.75, 0.25, 0.5)).max() < 1.5 / 1023
+    assert np.all(read(tmp_path / f"1.{suffix}") == 65535)
+
+
+def test_alpha_of_ten_bits_spans_all_of_sixteen(tmp_path):
+    """What the alpha effect makes of any source; opaque must be wholly opaque."""
+    write(tmp_path, [flat("yuva444p10le", (940, 512, 512, alpha)) for alpha in (0, 512, 1023)], alpha=True)
+    values = [read(tmp_path / f"00000{i}.png")[0, 0] for i in range(3)]
+    assert [v[3] for v in values] == [0, 32800, 65535]
+    assert all(np.all(v[:3] == 65535) for v in values)
+
+
+@pytest.mark.parametrize(
+    ("pix_fmt", "code", "span", "expected"),
+    [
+        ("gray", 200, 2, 200),
+        ("gray", 235, 1, 255),
+        ("gray10le", 1023, 2, 65535),
+        ("gray10le", 64, 1, 0),
+    ],
+)
+def test_grey_stays_grey(pix_fmt, code, span, expected, tmp_path):
+    write(tmp_path, [flat(pix_fmt, (code,), 2, span)])
+    image = read(tmp_path / "000000.png")
+    assert image.ndim == 2
+    assert np.all(image == expected)
 
 
 def test_black_and_white_of_limited_range_are_black_and_white(tmp_path):

@@ -48,4 +48,5 @@ def open_onnxruntime(spec: GraphSpec, *, threads: int = 0, in_flight: int = 2, b
         answer: list[npt.NDArray[Any]] = session.run(OUTPUTS, {"images": images})
         return answer
 
-    return PooledEngine("onnxruntime", "CPU", spec, [run] * in_flight, spec.batch or batch)
+    device = f"CPU (float32, requests: {in_flight}, threads: {options.intra_op_num_threads * in_flight})"
+    return PooledEngine("onnxruntime", device, spec, [run] * in_flight, spec.batch or batch)

@@ -77,7 +77,8 @@ class PacketReader:
         context = self.stream.codec_context
         context.thread_type = "AUTO"
         context.thread_count = shared.threads
-        context.options = {"max_pixels": str(shared.max_pixels)}
+        # libav compares the size it allocates, lines padded; the exact limit is checked on each picture
+        context.options = {"max_pixels": str(shared.max_pixels + shared.max_pixels // 4 + 2**20)}
         self._joinable = self._shared.address.threaded or bool(container.format.flags & TS_DISCONT)
         """Made to be joined anywhere (a transport stream), or live: any stream may be the first to meet the seam."""
         self.from_start = True
@@ -100,20 +101,20 @@ class PacketReader:
 
     def pictures(self, packets: Iterable[Packet]) -> Iterator[Picture]:
         """Decode until the packets end; then whatever the decoder still holds."""
-        broken = broken_elsewhere = False
+        broken = False
         for packet in packets:
             if self._shared.stopped():
                 return
             if not packet.size:
                 continue  # PyAV's sign that a stream is at its end
-            jumped = self._shared.splicer.place(packet, leads=packet.stream_index == self.stream.index or self._joinable)
+            video = packet.stream_index == self.stream.index
+            jumped = self._shared.splicer.place(packet, leads=video or self._joinable)
             self._note(packet)
-            if packet.stream_index != self.stream.index:
+            if not video:
                 self._shared.hub.offer(packet)
-                broken_elsewhere |= jumped
                 continue
-            if jumped or broken_elsewhere:
-                broken, broken_elsewhere = True, False
+            if jumped:
+                broken = True
                 yield from self._drain()
                 self.stream.codec_context.flush_buffers()
                 self._shared.counters.jumps += 1
@@ -138,7 +139,7 @@ class PacketReader:
         except EOFError:
             return
         except AV_ERRORS:
-            self._refuse_growth()
+            self._refuse_growth(self.stream.codec_context.width, self.stream.codec_context.height)
             self._shared.counters.decode_errors += 1
             self._errors_at_end += 1
             return
@@ -146,19 +147,17 @@ class PacketReader:
             self._errors_at_end = 0
         time_base = self.stream.time_base or Fraction(1, 90000)
         for image in images:
+            self._refuse_growth(image.width, image.height)
             pts = image.pts
             if pts is None and not self.stream.codec_context.has_b_frames:
                 pts = image.dts
             yield Picture(image, pts, image.time_base or time_base, image.duration or 0)
 
-    def _refuse_growth(self) -> None:
-        """A picture beyond the limit in mid-stream is refused by the decoder; say so instead of skipping it."""
-        context = self.stream.codec_context
-        if context.width * context.height > self._shared.max_pixels:
-            raise TooLarge(
-                f"{self._name}: pictures grow to {context.width}x{context.height}, beyond the limit of "
-                f"{self._shared.max_pixels} pixels (max_pixels)"
-            )
+    def _refuse_growth(self, width: int, height: int) -> None:
+        """The picture may grow in mid-stream: say so instead of skipping or showing it."""
+        if width * height > self._shared.max_pixels:
+            limit = self._shared.max_pixels
+            raise TooLarge(f"{self._name}: pictures grow to {width}x{height}, beyond the limit of {limit} pixels (max_pixels)")
 
     def judge_end(self, problem: BaseException | None = None) -> None:
         """After the last packet of a source that should end: was that its end?
@@ -173,7 +172,7 @@ class PacketReader:
         reason = "breaks off"
         if problem is not None:
             reason = str(fault(problem, self._name)).removeprefix(f"{self._name}: ")
-        if problem is not None or (lost and (damaged or indexed)):
+        if problem is not None or (lost and (damaged or indexed)) or (indexed and self._tail_corrupt):
             missing = f"; {lost:.2f} s of {duration:.2f} s are missing" if lost and duration else ""
             at = f"{self._end:.2f} s"
             raise Unreadable(f"{self._name}: {reason} at {at}{missing}; what came before is good")

@@ -45,11 +45,13 @@ class DecodeCounters:
 class Splicer:
     """Shifts packets so that a clock that jumps back, or starts anew after a reconnect, goes on where the old one was.
 
-    All streams share one offset, so sound stays with its picture.
+    Between two jumps lies a segment, with one offset for all streams, so sound stays with its picture. At a seam the streams are
+    interleaved: some packets of the old segment come behind the first of the new one. So each stream changes over by itself.
     """
 
     def __init__(self) -> None:
-        self._offset = Fraction(0)
+        self._offsets = [Fraction(0)]
+        self._segments: dict[int, int] = {}
         self._ends: dict[int, Fraction] = {}
         self._restart_at: Fraction | None = None
 
@@ -61,10 +63,9 @@ class Splicer:
     def restart(self, at: float) -> None:
         """The next packet is the first of a new connection; put it at `at` seconds, or behind all before it."""
         self._restart_at = max(Fraction(at).limit_denominator(1_000_000), self.end)
-        self._ends.clear()
 
     def place(self, packet: Packet, leads: bool = True) -> bool:
-        """Shift `packet` in place; True if the source's clock jumped back just before it.
+        """Shift `packet` in place; True if its stream enters another segment with it.
 
         leads: a jump of this packet's stream is one of the whole source; else it is taken for a fault of this stream alone.
         """
@@ -72,23 +73,33 @@ class Splicer:
         if ticks is None:
             return False
         time_base: Fraction = packet.time_base
-        time = ticks * time_base
-        jumped = False
+        index, time = packet.stream_index, ticks * time_base
         if self._restart_at is not None:
-            self._offset = self._restart_at - time
+            self._offsets = [self._restart_at - time]
+            self._segments.clear()
+            self._ends.clear()
             self._restart_at = None
-        else:
-            last = self._ends.get(packet.stream_index)
-            if leads and last is not None and time + self._offset < last - Fraction(JUMP):
-                self._offset = self.end - time
-                jumped = True
-        if self._offset:
-            shift = round(self._offset / time_base)
+        before = self._segments.get(index)
+        segment = self._nearest(time, before or 0)
+        last = self._ends.get(index)
+        if leads and last is not None and time + self._offsets[segment] < last - Fraction(JUMP):
+            self._offsets.append(self.end - time)
+            segment = len(self._offsets) - 1
+        self._segments[index] = segment
+        if self._offsets[segment]:
+            shift = round(self._offsets[segment] / time_base)
             packet.pts = None if packet.pts is None else packet.pts + shift
             packet.dts = None if packet.dts is None else packet.dts + shift
             time = (ticks + shift) * time_base
-        self._ends[packet.stream_index] = time + (packet.duration or 0) * time_base
-        return jumped
+        self._ends[index] = time + (packet.duration or 0) * time_base
+        return before is not None and segment != before
+
+    def _nearest(self, time: Fraction, first: int) -> int:
+        """The segment, from `first` on, in which `time` lies nearest to where the source has come to."""
+        if first == len(self._offsets) - 1:
+            return first
+        end = self.end
+        return min(range(first, len(self._offsets)), key=lambda s: abs(time + self._offsets[s] - end))
 
 
 class Timeline:

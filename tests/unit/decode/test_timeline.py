@@ -87,6 +87,34 @@ def test_sound_and_picture_share_the_shift_of_a_seam() -> None:
     assert sound.dts == 400
 
 
+def test_stragglers_at_a_seam_stay_in_their_segment() -> None:
+    """A transport stream gives its last picture only when the next one begins: after the sound of the new part."""
+    splicer = Splicer()
+    for i in range(50):
+        splicer.place(packet(0, 40 * i))
+        splicer.place(packet(1, 40 * i))
+    sound = packet(1, 0)
+    assert splicer.place(sound)
+    last_picture = packet(0, 2000)
+    assert not splicer.place(last_picture)
+    assert last_picture.dts == 2000
+    picture = packet(0, 40)
+    assert splicer.place(picture)
+    assert picture.dts - sound.dts == 40
+
+
+def test_a_sparse_stream_follows_the_others_over_a_seam() -> None:
+    splicer = Splicer()
+    splicer.place(packet(2, 500))
+    for i in range(50):
+        splicer.place(packet(0, 40 * i))
+    for i in range(30):
+        splicer.place(packet(0, 40 * i))
+    words = packet(2, 1200)
+    splicer.place(words, leads=False)
+    assert words.dts == 3200
+
+
 def test_a_fault_of_one_stream_does_not_move_the_others() -> None:
     splicer = Splicer()
     splicer.place(packet(0, 1000))

@@ -120,6 +120,8 @@ def _address(text: str, scheme: str, mark: str, timeout: float, playlists: bool)
         options |= {"timeout": microseconds, "rtsp_flags": "prefer_tcp"}
     elif scheme in ("http", "https"):
         options |= {"rw_timeout": microseconds, "reconnect": "0"}
+    elif scheme == "rtmp":
+        options |= {"rw_timeout": microseconds}  # its "timeout" would make it listen for a caller
     else:
         options |= {"rw_timeout": microseconds, "timeout": microseconds}
     if playlists and scheme in ("http", "https"):

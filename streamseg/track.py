@@ -24,7 +24,7 @@ MIN_OVERLAP = 0.2
 """Least mean of box and mask IoU of a match."""
 OTHER_CLASS_PENALTY = 0.35
 """Taken off the overlap where the class is not one that the track has been seen as: only a near-certain match survives it."""
-LOST_FACTOR = 0.65
+LOST_FACTOR = 0.75
 """Times the overlap of a track that was not seen when others last were: of two at one place the one in view wins, unless it fits
 much worse. It decides between tracks only; alone, a lost one matches as well as any."""
 FAMILIAR = 0.2

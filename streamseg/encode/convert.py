@@ -6,6 +6,7 @@ limited range stays limited, BT.2020 stays BT.2020.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -13,14 +14,28 @@ import av
 import numpy as np
 import numpy.typing as npt
 from av.video.format import VideoFormat
-from av.video.reformatter import Interpolation
+from av.video.reformatter import Interpolation, VideoReformatter
 
-from streamseg.planes import Encoding, copy_tags, encoding, layout, new_frame, supported, views
+from streamseg.planes import Encoding, copy_frame, copy_tags, encoding, layout, new_frame, supported, views
 
 __all__ = ["Fitter", "even_size", "reformat", "tags_of"]
 
-_EXACT = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP | Interpolation.BITEXACT
+_EXACT = (
+    Interpolation.BICUBIC
+    | Interpolation.ACCURATE_RND
+    | Interpolation.FULL_CHR_H_INT
+    | Interpolation.FULL_CHR_H_INP
+    | Interpolation.BITEXACT
+)
+    Interpolation.BICUBIC
+    | Interpolation.ACCURATE_RND
+    | Interpolation.FULL_CHR_H_INT
+    | Interpolation.FULL_CHR_H_INP
+    | Interpolation.BITEXACT
+)
 _FULL_RANGE = 2
+_UNSPECIFIED = 2
+_thread = threading.local()
 # swscale's SWS_CS_* numbers.
 _SWS_MATRIX = {"bt709": 1, "fcc": 4, "bt601": 5, "smpte240m": 7, "bt2020": 9}
 
@@ -35,6 +50,14 @@ def tags_of(picture: av.VideoFrame) -> Encoding:
     return replace(tags, family=known.family, full_range=full)
 
 
+def _scaler() -> VideoReformatter:
+    # Not `VideoFrame.reformat`: it keeps one swscale context in the picture, and two outputs using it at a time crash.
+    if not hasattr(_thread, "scaler"):
+        _thread.scaler = VideoReformatter()
+    scaler: VideoReformatter = _thread.scaler
+    return scaler
+
+
 def reformat(
     picture: av.VideoFrame,
     pix_fmt: str,
@@ -43,22 +66,23 @@ def reformat(
     height: int | None = None,
     matrix: str | None = None,
     full_range: bool | None = None,
-    exact: bool = True,
 ) -> av.VideoFrame:
-    """Another format or size by swscale, in the picture's own matrix (bt601, bt709, ...) and range unless others are given.
-
-    `exact` interpolates chroma and rounds as well as swscale can; without, it is eight times faster and a code or two off.
-    """
+    """Another format or size by swscale, in the picture's own matrix (bt601, bt709, ...) and range unless others are given."""
     own = tags_of(picture)
+    source = picture
+    if int(picture.color_trc) != _UNSPECIFIED or int(picture.color_primaries) != _UNSPECIFIED:
+        # PyAV takes these tags off the picture while swscale runs, and other outputs may be reading them.
+        source = copy_frame(picture)
     form = VideoFormat(pix_fmt, 16, 16)
     to_full = form.is_rgb or (own.full_range if full_range is None else full_range)
-    made = picture.reformat(
+    made = _scaler().reformat(
+        source,
         width=width,
         height=height,
         format=pix_fmt,
         src_colorspace=_SWS_MATRIX[own.matrix if own.family == "yuv" else matrix or own.matrix],
         dst_colorspace=_SWS_MATRIX[matrix or own.matrix],
-        interpolation=Interpolation.BICUBIC | _EXACT if exact else Interpolation.BILINEAR,
+        interpolation=_EXACT,
         src_color_range=2 if own.full_range else 1,
         dst_color_range=2 if to_full else 1,
         threads=1,

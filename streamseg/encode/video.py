@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["VideoSink"]
 
 _KEYFRAME_SECONDS = 2
+_UNSPECIFIED = 2
 _ARBITRARY_CLOCK = frozenset({"mpegts", "mpeg"})
 _AVCOL = {"bt709": 1, "fcc": 4, "bt601": 6, "smpte240m": 7, "bt2020": 9}
 
@@ -184,7 +185,7 @@ class _Encoder:
         matrix = tags.matrix if tags.family == "yuv" else "bt709"
         full = tags.full_range and tags.family != "rgb"
         self.fit = Fitter(first, padded, choice.pix_fmt, matrix=matrix, full_range=full)
-        self._stream = stream
+        self._stream, self._info = stream, info
         self._durations: dict[int, int] = {}
         context = stream.codec_context
         context.width, context.height = padded
@@ -200,7 +201,12 @@ class _Encoder:
         known = int(first.color_range) in {1, 2} or full or rgb
         context.color_range = (2 if full else 1) if known else 0
         context.colorspace = _AVCOL[matrix] if rgb else int(first.colorspace)
-        context.color_primaries, context.color_trc = int(first.color_primaries), int(first.color_trc)
+        # An output that converts this very picture may just have taken its tags off; the source's do not change.
+        tags = self._info.color
+        context.color_primaries = next(
+            (t for t in (int(first.color_primaries), tags.primaries) if t != _UNSPECIFIED), _UNSPECIFIED
+        )
+        context.color_trc = next((t for t in (int(first.color_trc), tags.transfer) if t != _UNSPECIFIED), _UNSPECIFIED)
 
     def encode(self, picture: av.VideoFrame, frame: Frame) -> list[av.Packet[Any]]:
         """Packets that are ready; times in the source's ticks."""

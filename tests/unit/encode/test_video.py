@@ -1,5 +1,8 @@
 """Video files, decoded again by PyAV alone: times, colour, sound and pixels as they went in."""
 
+import subprocess
+import sys
+import textwrap
 from dataclasses import replace
 from fractions import Fraction
 
@@ -349,6 +352,38 @@ def test_live_output_holds_no_picture_back(tmp_path):
         # mpegts itself ends a picture where the next one begins; the first ones announce the stream.
         assert count < 3 or len(clips.decoded(tmp_path / "out.ts")) >= count - 1
     sink.close()
+
+
+def test_outputs_that_convert_one_picture_at_a_time_do_not_meet(tmp_path):
+    """`VideoFrame.reformat` keeps its swscale context in the picture: two threads crash the process. It runs in a child."""
+    code = """
+        import threading
+        from fractions import Fraction
+        from streamseg.encode.convert import reformat
+        from tests import clips
+        made = [clips.picture(i, 640, 480) for i in range(60)]
+        for picture in made:
+            picture.colorspace, picture.color_primaries, picture.color_trc = 9, 9, 16
+        seen, together = set(), threading.Barrier(3)
+        def convert(name):
+            for picture in made:
+                together.wait()
+                reformat(picture, name)
+        threads = [threading.Thread(target=convert, args=(name,)) for name in ("rgb24", "yuv444p10le")]
+        for thread in threads:
+            thread.start()
+        for picture in made:
+            together.wait()
+            for _ in range(200):
+                seen.add((picture.colorspace, picture.color_primaries, picture.color_trc))
+        for thread in threads:
+            thread.join()
+        assert seen == {(9, 9, 16)}, seen
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("source", [3, "rtsp://camera/1", "-", None])

@@ -27,12 +27,6 @@ _EXACT = (
     | Interpolation.FULL_CHR_H_INP
     | Interpolation.BITEXACT
 )
-    Interpolation.BICUBIC
-    | Interpolation.ACCURATE_RND
-    | Interpolation.FULL_CHR_H_INT
-    | Interpolation.FULL_CHR_H_INP
-    | Interpolation.BITEXACT
-)
 _FULL_RANGE = 2
 _UNSPECIFIED = 2
 _thread = threading.local()

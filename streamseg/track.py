@@ -24,9 +24,10 @@ MIN_OVERLAP = 0.2
 """Least mean of box and mask IoU of a match."""
 OTHER_CLASS_PENALTY = 0.35
 """Taken off the overlap where the class is not one that the track has been seen as: only a near-certain match survives it."""
-LOST_FACTOR = 0.75
-"""Times the overlap of a track that was not seen when others last were: of two at one place the one in view wins, unless it fits
-much worse. It decides between tracks only; alone, a lost one matches as well as any."""
+LOST_PENALTY = 0.35
+LOST_TIME = 0.25
+"""This share is taken off the overlap of a track that was lost from view LOST_TIME seconds ago or more, and less of one that was
+only just lost: of two at one place the one in view wins, unless it fits much worse. Alone, a lost one matches as well as any."""
 FAMILIAR = 0.2
 """Share of a track's votes from which a class counts as one that it has been seen as."""
 BUFFER = 0.5
@@ -143,7 +144,8 @@ class Tracker:
         boxes = tracks.predicted(time)
         share = tracks.votes / np.maximum(tracks.votes.sum(1, keepdims=True), 1e-9)
         stranger = share[:, found.labels] < FAMILIAR
-        weight = np.where(tracks.last < tracks.last.max(), LOST_FACTOR, 1.0)[:, None]
+        lost = np.minimum((tracks.last.max() - tracks.last) / LOST_TIME, 1.0)
+        weight = (1 - LOST_PENALTY * lost)[:, None]
         overlap = _overlap(boxes, tracks.masks, found.boxes, masks) - OTHER_CLASS_PENALTY * stranger
         rows, columns = _assign(overlap * weight, overlap >= MIN_OVERLAP)
         free_rows, free_columns = np.setdiff1d(np.arange(len(boxes)), rows), np.setdiff1d(np.arange(len(found)), columns)

@@ -51,7 +51,7 @@ _REASONS: tuple[tuple[type[BaseException], type[SourceError], str], ...] = (
 )
 """First match wins: special before general."""
 
-_HOST_ERRORS = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EIO}
+_HOST_ERRORS = {errno.EHOSTUNREACH, errno.ENETUNREACH}
 
 
 def fault(error: BaseException, name: str, *, doing: str = "") -> StreamsegError:

@@ -46,12 +46,13 @@ class Framer:
         self._epoch = self._index = 0
         self._shape: tuple[int, int, str] | None = None
         self._last = 0
+        self._began: float | None = None
 
     def frames(self, pictures: Iterable[Picture]) -> Iterator[Frame]:
         """The frames within the span; ends at the first picture beyond it."""
         time_base = self._header.time_base
         for picture in pictures:
-            pts, synthetic, jumped = self._timeline.stamp(picture.pts, picture.time_base, first=self._origin)
+            pts, synthetic, jumped = self._stamp(picture)
             if self.end is not None and pts >= self.end:
                 return
             if pts < self.first:
@@ -63,6 +64,16 @@ class Framer:
             duration = round(picture.duration * picture.time_base / time_base)
             yield Frame(image, self._index, pts, time_base, duration, self._epoch, time.monotonic(), synthetic, corrupt)
             self._index += 1
+
+    def _stamp(self, picture: Picture) -> tuple[int, bool, bool]:
+        """(pts, whether it was made up, whether time jumped back)."""
+        if not self._header.by_arrival:
+            return self._timeline.stamp(picture.pts, picture.time_base, first=self._origin)
+        now = time.monotonic()
+        self._began = now if self._began is None else self._began
+        self._counters.synthetic_pts += 1
+        pts, _, _ = self._timeline.stamp(round((now - self._began) / self._header.time_base), self._header.time_base)
+        return pts, True, False
 
     def _count(self, image: av.VideoFrame, pts: int, broken: bool) -> None:
         """Begin a new epoch where continuity is lost; count gaps of a live source."""

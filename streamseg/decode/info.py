@@ -31,6 +31,9 @@ __all__ = [
     "source_info",
 ]
 
+NO_TIMESTAMPS = 0x80
+"""AVFMT_NOTIMESTAMPS (libavformat/avformat.h): libav makes times up, at 25 a second."""
+
 SPACES = {
     0: "gbr", 1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "ycgco", 9: "bt2020nc", 10: "bt2020c",
     14: "ictcp"
@@ -162,18 +165,21 @@ class Header:
     video_index: int = 0
     origin: int | None = 0
     """pts of the source's first picture, in `time_base`; None until it is decoded."""
+    by_arrival: bool = False
+    """A live source without a clock of its own: a picture's time is when it arrived."""
 
 
 def header_of(address: Address, container: InputContainer, stream: VideoStream, *, live: bool, rate: Fraction | None) -> Header:
     """What the container tells. rate: the user's word, used where the container has none."""
     context = stream.codec_context
+    by_arrival = live and (bool(container.format.flags & NO_TIMESTAMPS) or container.format.name.endswith("_pipe"))
     tags = ColorTags(int(context.colorspace), int(context.color_range), int(context.color_primaries), int(context.color_trc))
     return Header(
         address.name,
         address.kind,
         live,
-        stream.time_base or Fraction(1, 90000),
-        rate or nominal_rate(stream),
+        Fraction(1, 90000) if by_arrival or not stream.time_base else stream.time_base,
+        rate or (None if by_arrival else nominal_rate(stream)),
         None if live else duration_of(container),
         stream.frames or None,
         tags,
@@ -183,7 +189,8 @@ def header_of(address: Address, container: InputContainer, stream: VideoStream, 
         container.format.name,
         context.name,
         stream.index,
-        stream.start_time,
+        0 if by_arrival else stream.start_time,
+        by_arrival,
     )
 
 

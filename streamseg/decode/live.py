@@ -106,7 +106,7 @@ class Connection:
 
     def opened(self, stopped: Callable[[], bool]) -> InputContainer | None:
         """The container once it is open; None if `stopped` first. Raises libav's errors, or Stalled."""
-        item = self._get(3 * self._timeout, stopped)
+        item = self._get(4 * self._timeout + 1, stopped)  # libav has 2 to open it, 2 to look into its streams
         if item is None or isinstance(item, InputContainer):
             return item
         assert isinstance(item, BaseException)
@@ -214,7 +214,7 @@ class LiveReader:
         while True:
             left = lost_at + self._reconnect - time.monotonic()
             if left <= 0:
-                raise SourceLost(f"{reason}; it did not come back within {self._reconnect:.0f} s")
+                raise SourceLost(f"{reason}; it did not come back within {self._reconnect:g} s")
             if not self._pause(min(left, delay * random.uniform(0.5, 1.0))):
                 return False
             delay = min(2 * delay, LAST_DELAY)

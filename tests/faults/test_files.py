@@ -211,8 +211,8 @@ def test_odd_sizes_are_kept(tmp_path: Path, size: tuple[int, int]) -> None:
     assert np.array_equal(plane_array(frames[1].picture, 1), plane_array(expected, 1))
 
 
-def write_bomb(path: Path, width: int = 16384, height: int = 8192) -> Path:
-    """Two gray pictures of 128 megapixels that compress to a few megabytes."""
+def write_bomb(path: Path, width: int = 8200, height: int = 8200) -> Path:
+    """A gray picture of 67 megapixels, just over the limit, that compresses to two megabytes."""
     with av.open(str(path), "w", format="mjpeg" if path.suffix == ".mjpeg" else None) as container:
         stream = container.add_stream("mjpeg", rate=25)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuvj420p"
@@ -231,7 +231,7 @@ import resource, sys
 from streamseg.decode import Decoder
 from streamseg.errors import TooLarge
 pages = int(open("/proc/self/statm").read().split()[0])
-limit = pages * resource.getpagesize() + 100 * 2**20
+limit = pages * resource.getpagesize() + 60 * 2**20
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 try:
     Decoder(sys.argv[1], threads=1).open()
@@ -242,11 +242,11 @@ except TooLarge as error:
 
 @pytest.mark.parametrize("name", ["bomb.mp4", "bomb.mjpeg"])
 def test_a_bomb_is_refused_by_its_header_before_memory_is_taken(tmp_path: Path, name: str) -> None:
-    """A frame takes 192 MiB; the child may take 100 more than it has."""
+    """A frame takes 96 MiB; the child may take 60 more than it has."""
     path = write_bomb(tmp_path / name)
     child = subprocess.run([sys.executable, "-c", BOMB_CHILD, path], capture_output=True, text=True, timeout=60, check=False)
     assert child.stdout.startswith("too large:"), child.stderr
-    assert "16384x8192" in child.stdout
+    assert "8200x8200" in child.stdout
     assert name in child.stdout
 
 

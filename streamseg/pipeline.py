@@ -81,7 +81,7 @@ class Pipeline:
             dropped=counters["preprocess"].dropped,
             instances=self.tally.instances,
             objects=dict(self.tally.objects),
-            latency_ms=latency_table(counters),
+            latency_ms=latency_table(counters) if self.live else {},
             stages=stage_table(counters),
             outputs=tuple(outputs),
             warnings=tuple(self.decoder.warnings),

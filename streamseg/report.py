@@ -70,7 +70,7 @@ class RunReport:
     objects: dict[str, int]
     """Different identities of each class."""
     latency_ms: dict[str, float]
-    """Decoder to sink, of the last thousand frames of the slowest output: median and 95th percentile."""
+    """Live only: decoder to sink, of the last thousand frames of the slowest output, median and 95th percentile."""
     stages: dict[str, dict[str, float]]
     """For each stage: items, milliseconds an item (busy) and on a core (cpu), items dropped before it."""
     outputs: tuple[OutputReport, ...]

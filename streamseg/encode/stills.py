@@ -35,7 +35,8 @@ def to_still(picture: av.VideoFrame, *, big_endian: bool) -> av.VideoFrame:
     if not deep:
         return reformat(picture, "rgba" if known.alpha else "rgb24")
     name = "rgba64" if known.alpha else "rgb48"
-    array = views(reformat(picture, f"{name}le")).planes[0].array
+    made = reformat(picture, f"{name}le")
+    array = views(made).planes[0].array
     if tags.family == "yuv":
         top = ((1 << known.depth) - 1) << (16 - known.depth) if tags.full_range else _WHITE_OF_LIMITED
         array = (

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 
+from streamseg.encode.convert import reformat, tags_of
+from streamseg.planes import supported, views
 from streamseg.preprocess import Preprocess
 
 if TYPE_CHECKING:
@@ -25,15 +27,17 @@ _RATE_WINDOW = 2.0
 def to_jpeg(frame: Frame, max_width: int, quality: int) -> bytes:
     """The picture of `frame` as JPEG (BT.601, full range), no wider than `max_width` pixels; HDR is tone-mapped.
 
-    By way of RGB, because JFIF knows one matrix and one range only, and in the way the model gets it, which is the fastest.
+    By way of RGB, because JFIF knows one matrix and one range only.
     """
     width = min(frame.width, max_width)
     height = max(1, round(frame.height * width / frame.width))
-    rgb = _fitting(height, width)(frame).image
-    done, data = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
-    if not done:
-        raise ValueError(f"OpenCV cannot encode a {width}x{height} JPEG")
-    return bytes(data)
+    picture = supported(frame.picture)
+    if tags_of(picture).transfer == "sdr":
+        small = reformat(picture, "bgr24", width=width, height=height, exact=False)
+        bgr = views(small).planes[0].array
+    else:
+        bgr = cv2.cvtColor(_fitting(height, width)(frame).image, cv2.COLOR_RGB2BGR)
+    return bytes(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1])
 
 
 @lru_cache(maxsize=4)

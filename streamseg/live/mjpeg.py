@@ -25,8 +25,10 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
+import cv2
+
 from streamseg.encode.sink import SinkCounters
-from streamseg.errors import OutputError
+from streamseg.errors import OutputError, StreamsegError
 from streamseg.live.board import Board
 
 if TYPE_CHECKING:
@@ -201,6 +203,8 @@ class _Server(HTTPServer):
             self.finish_request(request, client_address)
         except OSError:  # the viewer went away, or was too slow
             pass
+        except (StreamsegError, cv2.error, ValueError) as error:
+            self.view.warnings.append(f"{self.view.name}: a picture could not be shown: {error}")
         finally:
             with self._lock:
                 self._open.pop(request, None)

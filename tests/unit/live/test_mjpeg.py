@@ -121,6 +121,17 @@ def test_colours_are_right_for_the_matrix_and_range():
         assert np.abs(rgb - (191, 64, 128)).max() <= 4
 
 
+def test_hdr_is_tone_mapped():
+    """Reference white of PQ (203 cd/m2 is code 0.58) would be a mid grey on an SDR screen."""
+    from streamseg.live.board import to_jpeg
+    from tests.unit.encode.test_images import flat
+
+    white = flat("yuv420p10le", (64 + round(876 * 0.58), 512, 512), 9, 1)
+    white.color_primaries, white.color_trc = 9, 16
+    image = cv2.imdecode(np.frombuffer(to_jpeg(frames([white])[0], 1280, 90), np.uint8), cv2.IMREAD_COLOR_RGB)
+    assert image.mean() > 210
+
+
 def test_wide_pictures_are_made_smaller():
     server = MjpegServer("127.0.0.1", 0, max_width=160)
     server.open()

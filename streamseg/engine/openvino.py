@@ -50,7 +50,7 @@ class _Request:
 def open_openvino(spec: GraphSpec, *, threads: int = 0, in_flight: int = 2, batch: int = 1) -> PooledEngine:
     """Compile for the CPU: `in_flight` requests share `threads` threads (0: one a core).
 
-    Measured with the lite model on 2 cores: two requests of one thread each need a quarter less processor time for a picture than
+    Measured with the lite model on 2 cores: two requests of one thread each need 9 to 25 % less processor time a picture than
     one request of two threads, whose threads wait for each other; one alone is about as fast on one thread as on two.
 
     Computes in float32 whatever the CPU offers, so that accuracy is what we state: bfloat16, OpenVINO's default where the CPU has

@@ -7,6 +7,7 @@ reference implementations, except where the box ends at the frame's own border: 
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import cv2
@@ -29,8 +30,16 @@ Region = tuple[int, int, int, int]
 _AT_BORDER = 0.5
 # Above 127.5 of 255 a point belongs to the instance: the probability is above one half.
 _HALF = 127.5
+# Cells within which masks go from 0 to 1.
+_STEEPNESS = 3.0
+# Just before the last cell of the padded grid, so that there is always one more.
+_LAST = float(np.nextafter(MASK_SIZE + 1, 0))
 # Pixels worked on at a time.
 _BAND = 16384
+
+
+def _floats(box: npt.ArrayLike) -> list[float]:
+    return box if isinstance(box, list) else np.asarray(box, np.float64).tolist()
 
 
 def region_of(box: npt.ArrayLike, width: int, height: int, align: int = 1) -> Region:
@@ -38,9 +47,9 @@ def region_of(box: npt.ArrayLike, width: int, height: int, align: int = 1) -> Re
 
     With `align` > 1 the corners move outwards to multiples of it, but not past the frame.
     """
-    x0, y0, x1, y1 = (float(v) for v in np.asarray(box))
-    left, top = max(0, int(np.floor(x0))), max(0, int(np.floor(y0)))
-    right, bottom = min(width, int(np.ceil(x1))), min(height, int(np.ceil(y1)))
+    x0, y0, x1, y1 = _floats(box)
+    left, top = max(0, math.floor(x0)), max(0, math.floor(y0))
+    right, bottom = min(width, math.ceil(x1)), min(height, math.ceil(y1))
     if right <= left or bottom <= top:
         return 0, 0, 0, 0
     left, top = left - left % align, top - top % align
@@ -56,9 +65,8 @@ def _taps(low: float, high: float, start: int, stop: int, scale: int) -> tuple[n
     cells = MASK_SIZE / (high - low)
     position = np.arange(start + 0.5, stop) * (cells * scale) + (0.5 - low * cells)
     np.maximum(position, 0, out=position)
-    np.minimum(position, MASK_SIZE + 1, out=position)
+    np.minimum(position, _LAST, out=position)
     cell = position.astype(np.intp)
-    np.minimum(cell, MASK_SIZE, out=cell)
     return cell, (position - cell).astype(np.float32)
 
 
@@ -81,7 +89,7 @@ def _sample(
     mask: ByteArray, box: npt.ArrayLike, region: Region, width: int, height: int, scale: int, gain: float = 1.0
 ) -> ByteArray:
     """The field over `region`, (value - 127.5) * gain + 127.5 rounded into 0..255."""
-    x0, y0, x1, y1 = (float(v) for v in np.asarray(box))
+    x0, y0, x1, y1 = _floats(box)
     if x1 <= x0 or y1 <= y0:
         return np.zeros((region[3] - region[1], region[2] - region[0]), np.uint8)
     grid = _padded(mask, (x0, y0, x1, y1), width, height)
@@ -149,7 +157,8 @@ def full(mask: ByteArray, box: npt.ArrayLike, width: int, height: int, threshold
 def coverage(mask: ByteArray, box: npt.ArrayLike, region: Region, width: int, height: int, *, scale: int = 1) -> ByteArray:
     """How much of each pixel the instance covers: 255 inside, 0 outside, a ramp of about a pixel along its outline.
 
-    The outline is where the field is one half; one cell is box/28 wide, so the field's slope there is raised by the cell's size.
+    The outline is where the field is one half. A network's masks cross it within about three cells (a cell is box/28 wide), so
+    the slope is raised by the size of that in pixels.
 
     Args:
         mask: uint8 [28, 28].
@@ -161,9 +170,9 @@ def coverage(mask: ByteArray, box: npt.ArrayLike, region: Region, width: int, he
 
     Returns: uint8 [region height, region width].
     """
-    x0, y0, x1, y1 = (float(v) for v in np.asarray(box))
-    cell = np.sqrt(max(0.0, x1 - x0) * max(0.0, y1 - y0)) / MASK_SIZE / scale
-    return _sample(mask, box, region, width, height, scale, gain=max(1.0, 1.5 * float(cell)))
+    x0, y0, x1, y1 = _floats(box)
+    cell = math.sqrt(max(0.0, x1 - x0) * max(0.0, y1 - y0)) / MASK_SIZE / scale
+    return _sample(mask, box, region, width, height, scale, gain=max(1.0, _STEEPNESS * cell))
 
 
 def crop_to(boxes: FloatArray, masks: ByteArray, width: int, height: int) -> tuple[FloatArray, ByteArray]:

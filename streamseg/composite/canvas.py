@@ -27,36 +27,26 @@ class Canvas:
     """One frame's picture on its way through the effects of one output."""
 
     def __init__(self, picture: av.VideoFrame) -> None:
-        self._picture = planes.supported(picture)
-        self._views: planes.Planes | None = None
+        supported = planes.supported(picture)
         # A picture that was converted is nobody else's.
-        self._own = self._picture is not picture
-        self.encoding = color.encoding(self._picture)
+        self._own = supported is not picture
+        self._take(supported)
+
+    def _take(self, picture: av.VideoFrame) -> None:
+        self._picture = picture
+        self._views: planes.Planes | None = None
+        self._codes: dict[RGB, tuple[float, ...]] = {}
+        self.encoding = color.encoding(picture)
+        self.width, self.height = int(picture.width), int(picture.height)
+        self.unit = min(self.width, self.height) / 1080
+        """Pixels of this picture to one of a 1080p picture: what sizes of drawings are multiplied by."""
+        self.align = max(1 << max(spec.shift_x, spec.shift_y) for spec in self.views().layout.planes)
+        """Regions whose corners are multiples of this cover whole chroma samples."""
 
     @property
     def picture(self) -> av.VideoFrame:
         """The picture as it stands; not to be written into."""
         return self._picture
-
-    @property
-    def width(self) -> int:
-        """Pixels."""
-        return int(self._picture.width)
-
-    @property
-    def height(self) -> int:
-        """Pixels."""
-        return int(self._picture.height)
-
-    @property
-    def unit(self) -> float:
-        """Pixels of this picture to one of a 1080p picture: what sizes of drawings are multiplied by."""
-        return min(self.width, self.height) / 1080
-
-    @property
-    def align(self) -> int:
-        """Regions whose corners are multiples of this cover whole chroma samples."""
-        return 1 << max(max(spec.shift_x, spec.shift_y) for spec in self.views().layout.planes)
 
     def views(self) -> planes.Planes:
         """The planes as they stand, for reading."""
@@ -73,39 +63,65 @@ class Canvas:
 
     def replace(self, picture: av.VideoFrame) -> None:
         """Go on with `picture`, which must be nobody else's."""
-        self._picture, self._own, self._views = picture, True, None
-        self.encoding = color.encoding(picture)
+        self._own = True
+        self._take(picture)
 
-    def codes(self, rgb: RGB) -> tuple[float, float, float, float]:
+    def codes(self, rgb: RGB) -> tuple[float, ...]:
         """The codes of an sRGB colour in this picture's encoding, and of an opaque alpha."""
-        return (*color.drawing_codes(rgb, self.encoding), float(2**self.encoding.depth - 1))
+        found = self._codes.get(rgb)
+        if found is None:
+            found = self._codes[rgb] = (*color.drawing_codes(rgb, self.encoding), float(2**self.encoding.depth - 1))
+        return found
 
-    def paint(self, region: Region, alpha: ByteArray, rgb: RGB) -> None:
-        """Lay a colour over `region` (corners at multiples of `align`, or at the frame's border), uint8 `alpha` at full size."""
+    def paint(self, region: Region, alpha: ByteArray, rgb: RGB, halved: ByteArray | None = None) -> None:
+        """Lay a colour over `region` (corners at multiples of `align`, or at the frame's border).
+
+        `alpha` is uint8 at full size; `halved`, if it is at hand, the same at half size, for 4:2:0 chroma.
+        """
         codes = self.codes(rgb)
         lsb = self.writable().layout.lsb
-        shrunk: dict[tuple[int, int], ByteArray] = {}
+        weights = _Weights(alpha, halved)
         for array, spec in self.writable().planes:
-            shift = (spec.shift_x, spec.shift_y)
-            if shift not in shrunk:
-                shrunk[shift] = shrink(alpha, *shift)
-            target = crop(array, region, *shift)
+            target = crop(array, region, spec.shift_x, spec.shift_y)
+            weight, rest = weights.like(target, spec)
             paint = [round(codes[c]) for c in spec.components]
             if lsb:
-                target[...] = _over_color(target >> lsb, shrunk[shift], paint) << lsb
+                target[...] = _over_color(target >> lsb, weight, rest, paint) << lsb
             else:
-                _over_color(target, shrunk[shift], paint, target)
+                _over_color(target, weight, rest, paint)
 
     def mix(self, region: Region, alpha: ByteArray, others: list[Array]) -> None:
         """Lay other planes, one crop of the region for each of this picture's planes, over `region`."""
         lsb = self.writable().layout.lsb
+        weights = _Weights(alpha, None)
         for (array, spec), other in zip(self.writable().planes, others, strict=True):
             target = crop(array, region, spec.shift_x, spec.shift_y)
-            weight = shrink(alpha, spec.shift_x, spec.shift_y)
+            weight, rest = weights.like(target, spec)
             if lsb:
-                target[...] = _over(target >> lsb, weight, other >> lsb) << lsb
+                target[...] = _over(target >> lsb, weight, rest, other >> lsb) << lsb
             else:
-                _over(target, weight, other, target)
+                _over(target, weight, rest, other)
+
+
+class _Weights:
+    """Alpha and 255 - alpha in the shapes and types that the planes need, each made once."""
+
+    def __init__(self, alpha: ByteArray, halved: ByteArray | None) -> None:
+        self._alphas: dict[tuple[int, int], ByteArray] = {(0, 0): alpha}
+        if halved is not None:
+            self._alphas[1, 1] = halved
+        self._made: dict[tuple[int, int, int], tuple[Array, Array]] = {}
+
+    def like(self, array: Array, spec: planes.PlaneSpec) -> tuple[Array, Array]:
+        """Alpha and its rest for a crop of the plane `spec`."""
+        key = (spec.shift_x, spec.shift_y, len(spec.components))
+        found = self._made.get(key)
+        if found is None:
+            alpha = self._alphas.get(key[:2])
+            if alpha is None:
+                alpha = self._alphas[key[:2]] = shrink(self._alphas[0, 0], *key[:2])
+            found = self._made[key] = _weights(alpha, array)
+        return found
 
 
 def crop(array: Array, region: Region, shift_x: int, shift_y: int) -> Array:
@@ -137,20 +153,19 @@ def _weights(alpha: ByteArray, like: Array) -> tuple[Array, Array]:
     return weight, rest
 
 
-def _over_color(source: Array, alpha: ByteArray, paint: list[int], into: Array | None = None) -> Array:
-    """`paint`, one code a channel, over `source`."""
-    weight, rest = _weights(alpha, source)
-    kept = cv2.multiply(source, rest, scale=1 / 255)
+def _over_color(target: Array, weight: Array, rest: Array, paint: list[int]) -> Array:
+    """`paint`, one code a channel, over `target`, in place."""
+    cv2.multiply(target, rest, target, 1 / 255)
     if len(paint) > 1:
         added: Array = cv2.multiply(weight, np.array([*paint, 0, 0, 0][:4], np.float64), scale=1 / 255)
-    elif source.dtype == np.uint8:
+    elif target.dtype == np.uint8:
         added = cv2.convertScaleAbs(weight, alpha=paint[0] / 255)
     else:
         added = cv2.addWeighted(weight, paint[0] / 255, weight, 0, 0)
-    return cv2.add(kept, added, into)
+    return cv2.add(target, added, target)
 
 
-def _over(source: Array, alpha: ByteArray, other: Array, into: Array | None = None) -> Array:
-    """`other` over `source`."""
-    weight, rest = _weights(alpha, source)
-    return cv2.add(cv2.multiply(source, rest, scale=1 / 255), cv2.multiply(other, weight, scale=1 / 255), into)
+def _over(target: Array, weight: Array, rest: Array, other: Array) -> Array:
+    """`other` over `target`, in place."""
+    cv2.multiply(target, rest, target, 1 / 255)
+    return cv2.add(target, cv2.multiply(other, weight, scale=1 / 255), target)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,10 +21,13 @@ from streamseg.types import Instances
 
 __all__ = ["Overlay"]
 
+Array = npt.NDArray[Any]
 ByteArray = npt.NDArray[np.uint8]
 
-# Boxes of this many pixels together are sampled at full size; more at half, which bounds the time that crowds and 4K take.
-_FULL_SIZE_PIXELS = 3_000_000
+# Of a 1080p picture's size.
+_HALF_SIZE_UNIT = 1.5
+# Boxes that together cover the frame so many times are a crowd.
+_CROWD = 4.0
 
 
 @dataclass(frozen=True)
@@ -68,35 +72,39 @@ class Overlay:
     def _areas(self, canvas: Canvas, shown: Instances) -> None:
         width, height = canvas.width, canvas.height
         line = max(1, round(self.contour * canvas.unit + 0.25)) if self.contour else 0
-        regions = [_around(box, line + 1, width, height, max(2, canvas.align)) for box in shown.boxes]
-        pixels = sum((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in regions)
-        scale = 1 if pixels <= _FULL_SIZE_PIXELS else 2
+        boxes: list[list[float]] = shown.boxes.tolist()
+        regions = [_around(box, line + 1, width, height, max(4, canvas.align)) for box in boxes]
+        scale = _scale(regions, canvas)
         taken = np.zeros((-(-height // scale), -(-width // scale)), np.uint8)
+        reach = 2 * max(1, round(line / scale)) + 1
+        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)) if line else None
         for i, region in enumerate(regions):
             if region[2] <= region[0]:
                 continue
-            alpha = self._alpha(shown, i, region, canvas, scale, line, taken)
+            x0, y0, x1, y1 = small = _scaled(region, scale)
+            cover = masks.coverage(shown.masks[i], boxes[i], small, width, height, scale=scale)
+            under = taken[y0:y1, x0:x1]
+            visible = cv2.min(cover, cv2.bitwise_not(under))
+            cv2.max(under, cover, under)
+            rgb = color_of(int(shown.track_ids[i]), int(shown.labels[i]))
             if self.box:
-                cv2.max(alpha, _frame(shown.boxes[i], region, max(1, round(2 * canvas.unit))), alpha)
-            canvas.paint(region, alpha, color_of(int(shown.track_ids[i]), int(shown.labels[i])))
+                alpha = _enlarge(self._alpha(cover, visible, kernel), region, scale)
+                canvas.paint(region, cv2.max(alpha, _ring(boxes[i], region, max(1, round(2 * canvas.unit)))), rgb)  # type: ignore[arg-type]
+                continue
+            part, (rows, columns) = _trim(region, visible, scale, reach)
+            if part[2] > part[0]:
+                alpha = self._alpha(cover[rows, columns], visible[rows, columns], kernel)
+                canvas.paint(part, _enlarge(alpha, part, scale), rgb, alpha if scale == 2 else None)
 
-    def _alpha(
-        self, shown: Instances, i: int, region: Region, canvas: Canvas, scale: int, line: int, taken: ByteArray
-    ) -> ByteArray:
-        """The opacity of one instance over its region, where none above it lies; marks its place in `taken`."""
-        x0, y0, x1, y1 = small = _scaled(region, scale)
-        cover = masks.coverage(shown.masks[i], shown.boxes[i], small, canvas.width, canvas.height, scale=scale)
-        under = taken[y0:y1, x0:x1]
-        visible = cv2.min(cover, cv2.bitwise_not(under))
-        cv2.max(under, cover, under)
+    def _alpha(self, cover: ByteArray, visible: Array, kernel: Array | None) -> ByteArray:
+        """The opacity of one instance from all that it covers and what of it is not under another."""
         alpha = cv2.convertScaleAbs(visible, alpha=self.fill)
-        if line:
-            reach = 2 * max(1, round(line / scale)) + 1
-            inner = cv2.erode(cover, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
-            alpha = cv2.max(alpha, cv2.min(cv2.subtract(cover, inner), visible))
-        if scale > 1:
-            wide = cv2.resize(alpha, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
-            alpha = np.ascontiguousarray(wide[: region[3] - region[1], : region[2] - region[0]])
+        if kernel is not None:
+            edge = cv2.erode(cover, kernel)
+            # Twice the difference: the ramps on both sides of a thin line would leave little of its colour.
+            cv2.subtract(cover, edge, edge)
+            cv2.add(edge, edge, edge)
+            cv2.max(alpha, cv2.min(edge, visible, edge), alpha)
         return alpha  # type: ignore[return-value]
 
     def _labels(self, canvas: Canvas, shown: Instances) -> None:
@@ -116,11 +124,22 @@ class Overlay:
                 draw_plate(canvas, spot, coverage, color_of(int(ids[i]), int(shown.labels[i])))
 
 
-def _around(box: npt.NDArray[np.float32], margin: int, width: int, height: int, align: int) -> Region:
+def _around(box: list[float], margin: int, width: int, height: int, align: int) -> Region:
     """The region of a box with `margin` pixels around it: erosion needs to see the outside."""
     if box[2] <= box[0] or box[3] <= box[1]:
         return 0, 0, 0, 0
-    return masks.region_of(box + np.array([-margin, -margin, margin, margin]), width, height, align)
+    return masks.region_of([box[0] - margin, box[1] - margin, box[2] + margin, box[3] + margin], width, height, align)
+
+
+def _scale(regions: list[Region], canvas: Canvas) -> int:
+    """Pixels along x and y to one sample of the masks: 1, 2 or 4.
+
+    The grid of a mask is coarse, so well above 1080p every second pixel is enough. A crowd of boxes that cover the frame many times
+    over is sampled more coarsely still, so that the time it takes is bounded.
+    """
+    scale = 1 if canvas.unit < _HALF_SIZE_UNIT else 2
+    covered = sum((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in regions) / (canvas.width * canvas.height)
+    return scale if covered <= _CROWD else 4 if covered > 2 * _CROWD else 2
 
 
 def _scaled(region: Region, scale: int) -> Region:
@@ -128,11 +147,32 @@ def _scaled(region: Region, scale: int) -> Region:
     return x0 // scale, y0 // scale, -(-x1 // scale), -(-y1 // scale)
 
 
-def _frame(box: npt.NDArray[np.float32], region: Region, line: int) -> ByteArray:
+def _trim(region: Region, visible: Array, scale: int, margin: int) -> tuple[Region, tuple[slice, slice]]:
+    """The region without the columns and rows, but for `margin` samples, in which nothing is visible; its rows and columns."""
+    left, top, w, h = cv2.boundingRect(visible)
+    if w == 0:
+        return (0, 0, 0, 0), (slice(0), slice(0))
+    step = 4 // scale  # regions stay at multiples of 4 pixels: whole chroma samples
+    left, right = max(0, left - margin) // step * step, min(visible.shape[1], -(-(left + w + margin) // step) * step)
+    top, bottom = max(0, top - margin) // step * step, min(visible.shape[0], -(-(top + h + margin) // step) * step)
+    x0, y0 = region[0] + left * scale, region[1] + top * scale
+    x1, y1 = min(region[2], region[0] + right * scale), min(region[3], region[1] + bottom * scale)
+    return (x0, y0, x1, y1), (slice(top, bottom), slice(left, right))
+
+
+def _enlarge(alpha: ByteArray, region: Region, scale: int) -> ByteArray:
+    """Alpha at full size: what it was sampled at, times `scale`, cut to the region where the frame's size is no multiple."""
+    if scale == 1:
+        return alpha
+    wide = cv2.resize(alpha, (alpha.shape[1] * scale, alpha.shape[0] * scale), interpolation=cv2.INTER_LINEAR)
+    return wide[: region[3] - region[1], : region[2] - region[0]]  # type: ignore[return-value]
+
+
+def _ring(box: list[float], region: Region, line: int) -> ByteArray:
     """255 on a line of `line` pixels inside the box's edges."""
     ring = np.zeros((region[3] - region[1], region[2] - region[0]), np.uint8)
-    x0, y0 = round(float(box[0])) - region[0], round(float(box[1])) - region[1]
-    x1, y1 = round(float(box[2])) - region[0], round(float(box[3])) - region[1]
-    ring[max(0, y0) : y1, max(0, x0) : x1] = 255
-    ring[max(0, y0) + line : max(0, y1 - line), max(0, x0) + line : max(0, x1 - line)] = 0
+    x0, y0 = round(box[0]) - region[0], round(box[1]) - region[1]
+    x1, y1 = round(box[2]) - region[0], round(box[3]) - region[1]
+    ring[y0:y1, x0:x1] = 255
+    ring[y0 + line : max(0, y1 - line), x0 + line : max(0, x1 - line)] = 0
     return ring

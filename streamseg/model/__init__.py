@@ -1,0 +1,16 @@
+"""The Mask R-CNN network: its parts, weights, training, export and accuracy. Needs extra `train`.
+
+    backbones  EfficientNet-Lite0 and the feature pyramid
+    networks   build(name, num_classes): the networks by name
+    partial    losses for images that are labelled only in part
+    coco       read COCO-format annotations, bad ones named and counted
+    augment    training samples: scale jitter, colour, copy-paste
+    teacher    pseudo-labels from a box detector
+    train      the training loop and its checkpoints
+    weights    the safetensors file
+    nms, atlas, graph   the inference graph and its two parts that replace missing ops
+    export     ONNX files that share one weights file
+    coco_ap    COCO AP of an exported graph
+
+Nothing here is imported by the light base; importing any of the modules needs torch and torchvision.
+"""

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from streamseg.decode.address import Address, parse_source
 from streamseg.decode.faults import AV_ERRORS, fault, no_video
 from streamseg.decode.framer import Framer
-from streamseg.decode.images import read_images
-from streamseg.decode.info import Header, SourceInfo, header_of, images_header, source_info
+from streamseg.decode.images import missing_numbers, read_images
+from streamseg.decode.info import Header, SourceInfo, header_of, images_header, is_finite, source_info
 from streamseg.decode.live import LiveReader
 from streamseg.decode.passthrough import PassThrough, PassThroughHub
 from streamseg.decode.reader import Guarded, PacketReader, Picture, Shared, open_container
@@ -134,6 +134,8 @@ class Decoder:
     def _open_images(self, address: Address) -> None:
         self._share(address)
         rate = self._rate or Fraction(25)
+        gaps = missing_numbers(address.images)
+        self.warnings += [gaps] if gaps else []
         first = -(-self._start * rate // 1)
         stills = read_images(address.images, rate, int(first), self._max_pixels)
         self._begin((Picture(image, image.pts, 1 / rate, 1) for image in stills), images_header(address, rate))
@@ -143,8 +145,7 @@ class Decoder:
         reader = self._live.open()
         if reader is None:
             raise SourceError(f"{address.name}: stopped while it was being opened")
-        # a web server that tells the length serves a file: its end is an end
-        finite = address.kind == "pipe" or (address.scheme in ("http", "https") and reader.container.size > 0)
+        finite = address.kind == "pipe" or (address.scheme in ("http", "https") and is_finite(reader.container))
         header = header_of(address, reader.container, reader.stream, live=not finite, rate=self._rate)
         self._begin(self._live.pictures(endless=not finite), header)
 

@@ -6,10 +6,12 @@ guess by the name's ending.
 
 from __future__ import annotations
 
+import glob
 import re
 import struct
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -21,7 +23,7 @@ from streamseg.errors import NoVideo, SourceNotFound, StreamsegError, TooLarge, 
 if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext
 
-__all__ = ["SUFFIXES", "decode_image", "find_images", "natural_key", "read_images"]
+__all__ = ["SUFFIXES", "decode_image", "find_images", "missing_numbers", "natural_key", "read_images"]
 
 SUFFIXES = frozenset(
     (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".exr", ".dpx", ".ppm", ".pgm", ".tga", ".jp2", ".qoi")
@@ -45,7 +47,6 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
 )
 
 _PATTERN = re.compile(r"%(?:0?(?P<width>\d+))?d")
-_GLOB = re.compile(r"[*?\[]")
 
 
 def natural_key(path: Path) -> list[tuple[int, str]]:
@@ -66,9 +67,11 @@ def find_images(path: Path) -> list[Path] | None:
     if path.exists():
         return [path] if path.suffix.lower() in SUFFIXES else None
     if _PATTERN.search(path.name):
-        found = [p for p in _listing(path) if _pattern(path.name).fullmatch(p.name)]
-    elif _GLOB.search(path.name):
-        found = [p for p in _listing(path) if p.match(path.name) and not p.name.startswith(".")]
+        listing = path.parent.iterdir() if path.parent.is_dir() else ()
+        found = [p for p in listing if _pattern(path.name).fullmatch(p.name) and p.is_file()]
+    elif glob.has_magic(str(path)):
+        pattern = str(Path(glob.escape(str(path.parent))) / path.name) if path.parent.is_dir() else str(path)
+        found = [Path(p) for p in glob.glob(pattern) if Path(p).is_file()]
     else:
         return None
     if not found:
@@ -79,8 +82,15 @@ def find_images(path: Path) -> list[Path] | None:
     return sorted(found, key=natural_key)
 
 
-def _listing(path: Path) -> list[Path]:
-    return [p for p in path.parent.iterdir() if p.is_file()] if path.parent.is_dir() else []
+def missing_numbers(images: Sequence[Path]) -> str | None:
+    """A sentence if the last number in the names skips some: a render that failed, or files not copied."""
+    numbers = [int(found[-1]) for found in (re.findall(r"\d+", p.stem) for p in images) if found]
+    gaps = [(a + 1, b - 1) for a, b in pairwise(numbers) if b > a + 1]
+    if len(numbers) != len(images) or not gaps:
+        return None
+    first = str(gaps[0][0]) if gaps[0][0] == gaps[0][1] else f"{gaps[0][0]} to {gaps[0][1]}"
+    total = sum(b - a + 1 for a, b in gaps)
+    return f"{images[0].parent}: {total} numbers are missing (first: {first}); the images are played without a pause"
 
 
 def _pattern(name: str) -> re.Pattern[str]:

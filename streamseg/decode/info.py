@@ -27,6 +27,7 @@ __all__ = [
     "find_video",
     "header_of",
     "images_header",
+    "is_finite",
     "nominal_rate",
     "source_info",
 ]
@@ -132,6 +133,8 @@ class SourceInfo:
     """`Frame.pts` of the first frame of this run."""
     start: float = 0.0
     """Seconds that were asked to be left out at the start."""
+    chapters: tuple[dict[str, Any], ...] = ()
+    """As PyAV's `OutputContainer.set_chapters` takes them: id, start, end, time_base, metadata."""
     codec: str = ""
     mirrored: bool = False
     """The source's tag also asked to mirror the picture left to right (before the turn), which was done."""
@@ -165,8 +168,16 @@ class Header:
     video_index: int = 0
     origin: int | None = 0
     """pts of the source's first picture, in `time_base`; None until it is decoded."""
+    chapters: tuple[dict[str, Any], ...] = ()
     by_arrival: bool = False
     """A live source without a clock of its own: a picture's time is when it arrived."""
+
+
+def is_finite(container: InputContainer) -> bool:
+    """Whether what a web server gives has an end: it tells the length of a file, or of a playlist in seconds."""
+    if container.format.name in ("hls", "dash"):
+        return duration_of(container) is not None
+    return bool(container.size > 0)
 
 
 def header_of(address: Address, container: InputContainer, stream: VideoStream, *, live: bool, rate: Fraction | None) -> Header:
@@ -190,6 +201,7 @@ def header_of(address: Address, container: InputContainer, stream: VideoStream, 
         context.name,
         stream.index,
         0 if by_arrival else stream.start_time,
+        tuple(dict(chapter) for chapter in container.chapters()),
         by_arrival,
     )
 
@@ -228,6 +240,7 @@ def source_info(
         metadata=header.metadata,
         streams=header.streams,
         container=header.container,
+        chapters=header.chapters,
         codec=header.codec,
         video_index=header.video_index,
         start_pts=first.pts,

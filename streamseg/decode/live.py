@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["Connection", "LiveReader"]
 
 QUEUE_PACKETS = 256
+LATE_PACKETS = 100
+"""So many waiting mean seconds of delay, of decoding that is too slow: go on from a key frame that is not late."""
 FIRST_DELAY, LAST_DELAY = 0.5, 8.0
 """Seconds before the first attempt to reconnect, doubled up to the second; each shortened by up to a half at random."""
 
@@ -124,6 +126,11 @@ class Connection:
             assert not isinstance(item, InputContainer)
             yield item
 
+    @property
+    def waiting(self) -> int:
+        """Packets that have come and were not taken."""
+        return self._items.qsize()
+
     def release(self, keep: bool) -> None:
         """Let the thread end; waits for it a moment, not longer (it may hang in a read).
 
@@ -144,6 +151,7 @@ class LiveReader:
         self._connection: Connection | None = None
         self._reader: PacketReader | None = None
         self._last_picture = 0.0
+        self._skipping = False
 
     def open(self) -> PacketReader | None:
         """Connect once; None if stopped meanwhile. Raises our errors at once: a wrong address does not mend itself."""
@@ -174,7 +182,7 @@ class LiveReader:
         """
         broken = False
         while self._reader is not None and self._connection is not None:
-            packets = Guarded(self._watched(self._connection))
+            packets = Guarded(self._watched(self._connection, endless))
             for picture in self._reader.pictures(packets):
                 picture.broken |= broken
                 broken = False
@@ -195,13 +203,23 @@ class LiveReader:
         """The reader of the connection that is open."""
         return self._reader
 
-    def _watched(self, connection: Connection) -> Iterator[Packet]:
+    def _falls_behind(self, packet: Packet, waiting: int) -> bool:
+        """Whether to leave out a packet of the video, so as not to be late for good."""
+        if self._reader is None or packet.stream_index != self._reader.stream.index:
+            return False
+        late = waiting > (LATE_PACKETS // 4 if self._skipping else LATE_PACKETS)
+        self._skipping = late or (self._skipping and not packet.is_keyframe)
+        self._shared.counters.skipped += self._skipping
+        return self._skipping
+
+    def _watched(self, connection: Connection, endless: bool) -> Iterator[Packet]:
         """Packets, as long as they make pictures: a source that sends only rubbish is as lost as a silent one."""
         patience = max(10.0, 3 * self._timeout)
         for packet in connection.packets(self._shared.stopped):
             if self._shared.address.kind != "pipe" and time.monotonic() - self._last_picture > patience:
                 raise Stalled(0, f"data, but no picture for {patience:.0f} s")
-            yield packet
+            if not (endless and self._falls_behind(packet, connection.waiting)):
+                yield packet
 
     def _come_back(self, problem: BaseException | None) -> bool:
         """Reconnect with exponential back-off and jitter; False if stopped. Raises SourceLost when the time is up."""

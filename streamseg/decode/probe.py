@@ -34,7 +34,7 @@ def probe(source: str | int | os.PathLike[str], *, timeout: float = 5.0, playlis
     with Decoder(source, timeout=timeout, playlists=playlists, reconnect=0.0) as decoder:
         info = decoder.info
         if info.kind == "file":
-            ticks, missing = _file_times(source, info)
+            ticks, missing = _file_times(source, info, playlists)
         else:
             ticks, missing = _frame_times(decoder.frames(), LIVE_SECONDS if info.kind != "images" else 0.0)
         warnings = list(decoder.warnings)
@@ -66,11 +66,11 @@ def probe(source: str | int | os.PathLike[str], *, timeout: float = 5.0, playlis
     }
 
 
-def _file_times(source: str | int | os.PathLike[str], info: SourceInfo) -> tuple[list[int], int]:
+def _file_times(source: str | int | os.PathLike[str], info: SourceInfo, playlists: bool) -> tuple[list[int], int]:
     """Sorted pts of the first packets, without decoding them, and how many have none."""
     problem: StreamsegError | None = None
     try:
-        with open_container(parse_source(source), timeout=5.0) as container:
+        with open_container(parse_source(source, playlists=playlists), timeout=5.0) as container:
             packets = container.demux(container.streams[info.video_index])
             times = [packet.pts for packet in islice((p for p in packets if p.size), PACKETS)]
     except AV_ERRORS as error:

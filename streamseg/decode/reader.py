@@ -75,7 +75,8 @@ class PacketReader:
         self._name = shared.address.name
         self.stream = self._choose(container)
         context = self.stream.codec_context
-        context.thread_type = "AUTO"
+        # frame threads decode ahead: as many frames of latency as there are threads
+        context.thread_type = "SLICE" if shared.address.kind in ("camera", "network") else "AUTO"
         context.thread_count = shared.threads
         # libav compares the size it allocates, lines padded; the exact limit is checked on each picture
         context.options = {"max_pixels": str(shared.max_pixels + shared.max_pixels // 4 + 2**20)}
@@ -134,15 +135,20 @@ class PacketReader:
         return self._decode(None)
 
     def _decode(self, packet: Packet | None) -> Iterator[Picture]:
+        images: list[av.VideoFrame] | None = None
         try:
             images = self.stream.codec_context.decode(packet)
         except EOFError:
             return
+        except MemoryError:
+            pass
         except AV_ERRORS:
             self._refuse_growth(self.stream.codec_context.width, self.stream.codec_context.height)
             self._shared.counters.decode_errors += 1
             self._errors_at_end += 1
             return
+        if images is None:
+            raise TooLarge(f"{self._name}: not enough memory for its pictures")
         if images:
             self._errors_at_end = 0
         time_base = self.stream.time_base or Fraction(1, 90000)

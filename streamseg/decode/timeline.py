@@ -38,6 +38,8 @@ class DecodeCounters:
     reconnects: int = 0
     gaps: int = 0
     """Live: places where pictures are missing by the nominal rate."""
+    skipped: int = 0
+    """Live: pictures not even decoded, since decoding alone could not keep up."""
     ended_early: int = 0
     """1 if the source ended before the time its header tells."""
 

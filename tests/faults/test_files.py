@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import resource
 import subprocess
@@ -279,6 +280,7 @@ def test_libav_writes_nothing_to_the_terminal(tmp_path: Path) -> None:
 def test_files_are_closed(tmp_path: Path) -> None:
     """No descriptor is left behind by runs that end, fail or are abandoned."""
     good, bad = clips.cfr(tmp_path / "good.mp4", 10), clips.audio_only(tmp_path / "bad.m4a")
+    sound = clips.cfr(tmp_path / "sound.mp4", 10, audio=True)
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     assert limit > 0
     before = len(list(Path("/proc/self/fd").iterdir()))
@@ -288,4 +290,10 @@ def test_files_are_closed(tmp_path: Path) -> None:
             next(decoder.frames())
         with pytest.raises(NoVideo):
             Decoder(bad).open()
+        with Decoder(sound) as decoder:
+            through = decoder.subscribe()
+            list(decoder.frames())
+    assert len(through.take()) > 0
+    del through
+    gc.collect()
     assert len(list(Path("/proc/self/fd").iterdir())) <= before + 1

@@ -233,6 +233,28 @@ def test_gaps_of_a_live_stream_are_counted(tmp_path: Path) -> None:
     assert decoder.counters.gaps == 2
 
 
+def test_decoding_that_is_too_slow_skips_instead_of_falling_behind(tmp_path: Path) -> None:
+    data = transport_stream(tmp_path / "a.ts", 600)
+    frames: list[Frame] = []
+
+    def read_slowly(decoder: Decoder) -> None:
+        for frame in decoder.frames():
+            frames.append(frame)
+            time.sleep(0.05 if len(frames) < 30 else 0.0)
+
+    with (
+        Server({"/cam": http_source.stream(lambda: pieces(data, 600), pause=0.001)}) as server,
+        Decoder(f"{server.url}/cam", timeout=1.0, reconnect=0.0) as decoder,
+        pytest.raises(SourceLost),
+    ):
+        read_slowly(decoder)
+    assert decoder.counters.skipped > 50
+    assert len(frames) + decoder.counters.skipped > 580
+    assert decoder.counters.decode_errors == decoder.counters.corrupt == 0, "it goes on from a key frame"
+    seen = [read_index(plane_array(f.picture)) for f in frames]
+    assert all(round(f.time * 25 - frames[0].time * 25) % 256 == (n - seen[0]) % 256 for f, n in zip(frames, seen, strict=True))
+
+
 def test_a_file_on_a_web_server_ends_where_it_ends(tmp_path: Path) -> None:
     clip = clips.cfr(tmp_path / "a.mp4", 30, container_options={"movflags": "faststart"})
     with (

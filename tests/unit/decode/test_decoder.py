@@ -194,3 +194,19 @@ def test_the_first_frame_is_not_lost_nor_given_twice(tmp_path: Path) -> None:
     with Decoder(clips.cfr(tmp_path / "c.mp4", 5)) as decoder:
         assert np.array_equal([read_index(plane_array(f.picture)) for f in decoder.frames()], range(5))
         assert list(decoder.frames()) == []
+
+
+def test_chapters_are_carried(tmp_path: Path) -> None:
+    path = tmp_path / "c.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height = 96, 64
+        chapter = {"id": 1, "start": 0, "end": 400, "time_base": Fraction(1, 1000), "metadata": {"title": "dawn"}}
+        container.set_chapters([chapter])
+        for number in range(10):
+            frame = clips.picture(number)
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    chapters = open_source(path).info.chapters
+    assert [(c["metadata"]["title"], c["end"] * c["time_base"]) for c in chapters] == [("dawn", Fraction(2, 5))]

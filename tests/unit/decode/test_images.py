@@ -122,3 +122,18 @@ def test_an_enormous_still_is_refused_by_its_header(tmp_path: Path) -> None:
         path = clips.save_image(tmp_path / name, 1, size=(640, 480))
         with pytest.raises(TooLarge, match=r"max_pixels"):
             Decoder(path, max_pixels=100_000).open()
+
+
+def test_missing_numbers_are_said(tmp_path: Path) -> None:
+    for number in (1, 2, 5, 6, 8):
+        clips.save_image(tmp_path / f"r{number:03d}.png", number)
+    with Decoder(tmp_path) as decoder:
+        assert len(list(decoder.frames())) == 5
+    assert [w for w in decoder.warnings if "3 numbers are missing (first: 3 to 4)" in w]
+
+
+def test_globs_may_cross_folders_and_brackets(tmp_path: Path) -> None:
+    for number in range(2):
+        clips.image_folder(tmp_path / f"[shot]{number}", 2)
+    assert indices(f"{tmp_path}/[[]shot]*/frame1.png") == [0, 0]
+    assert indices(f"{tmp_path}/[shot]1/frame*.png") == [0, 1]

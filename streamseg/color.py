@@ -116,10 +116,11 @@ def encoding(picture: av.VideoFrame) -> Encoding:
 def _family(name: str) -> tuple[Family, int]:
     """Family and depth of a pixel format."""
     form = av.VideoFormat(name)
-    if form.is_rgb or form.is_bayer:
+    if form.is_rgb or form.is_bayer or form.has_palette:
         family: Family = "rgb"
     else:
-        family = "yuv" if any(part.is_chroma for part in form.components) else "gray"
+        # PyAV's is_chroma is only true of subsampled chroma: in 4:4:4 there is none.
+        family = "yuv" if sum(not part.is_alpha for part in form.components) >= 3 else "gray"
     return family, max(8, *(part.bits for part in form.components))
 
 

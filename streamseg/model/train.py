@@ -206,18 +206,20 @@ class Trainer:
             if header:
                 log.writerow(["step", "minutes", "lr", *TERMS, "skipped"])
             sums: dict[str, float] = {}
+            summed = 0
             for images, targets in self.batches():
                 if self.progress >= 1:
                     break
                 for name, value in self.update(images, targets).items():
-                    sums[name] = sums.get(name, 0.0) + value / 20
+                    sums[name] = sums.get(name, 0.0) + value
+                summed += 1
                 now = time.monotonic()
                 self.elapsed, last = self.elapsed + now - last, now
                 if self.step % 20 == 0:
-                    row = [f"{v:.4f}" for v in sums.values()]
+                    row = [f"{v / summed:.4f}" for v in sums.values()]
                     log.writerow([self.step, f"{self.elapsed / 60:.2f}", f"{self.learning_rate():.2e}", *row])
                     file.flush()
-                    sums = {}
+                    sums, summed = {}, 0
                 if now - saved > self.settings.save_every:
                     self.save()
                     saved = now

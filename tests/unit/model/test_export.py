@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-onnx = pytest.importorskip("onnx", reason="needs extra `train`")
+pytest.importorskip("onnx", reason="needs extra `train`")
 pytest.importorskip("onnxscript", reason="needs extra `train`")
-ort = pytest.importorskip("onnxruntime", reason="needs extra `onnx`")
-ov = pytest.importorskip("openvino")
+pytest.importorskip("onnxruntime", reason="needs extra `onnx`")
+
+import onnx
+import onnxruntime as ort
+import openvino as ov
 
 from streamseg.errors import ModelError
 from streamseg.model.export import FORBIDDEN, check_ops, export_model

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-onnx = pytest.importorskip("onnx", reason="needs extra `train`")
+pytest.importorskip("onnx", reason="needs extra `train`")
 pytest.importorskip("onnxruntime", reason="needs extra `onnx`")
 
+import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from streamseg.model.teacher import SIDE, add_boxes, decode

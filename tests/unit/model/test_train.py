@@ -106,10 +106,8 @@ def test_either_minutes_or_steps(make_coco: MakeCoco, tmp_path: Path) -> None:
 def test_fine_tuning_starts_from_a_weights_file(make_coco: MakeCoco, tmp_path: Path, lively_weights: Path) -> None:
     path = make_coco(ROWS)
     run = trainer(path, tmp_path / "run", start=lively_weights)
-    stored = load_weights(lively_weights)[0].state_dict()
-    assert torch.equal(
-        run.model.state_dict()["roi_heads.box_predictor.cls_score.weight"], stored["roi_heads.box_predictor.cls_score.weight"]
-    )
+    name = "roi_heads.box_predictor.cls_score.weight"
+    assert torch.equal(run.model.state_dict()[name], load_weights(lively_weights)[0].state_dict()[name])
     run.settings.start = tmp_path / "nowhere.safetensors"
     with pytest.raises(ModelError, match="not a weights file"):
         run._model()

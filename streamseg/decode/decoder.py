@@ -199,9 +199,9 @@ class Decoder:
         if origin is None:
             origin = 0 if ahead.pts is None else round(ahead.pts * ahead.time_base / header.time_base)
         framer = Framer(header, origin, self._start, self._duration, self.counters, self.warnings)
-        if sought and (ahead.pts is None or ahead.pts > framer.first):
+        if sought and (ahead.pts is None or (framer.first is not None and ahead.pts > framer.first)):
             return False
-        begin = float(framer.first * header.time_base) if self._start else None
+        begin = None if framer.first is None else float(framer.first * header.time_base)
         self._hub.window(begin, None if framer.end is None else float(framer.end * header.time_base))
         self._frames = framer.frames(chain([ahead], pictures))
         self._first = next(self._frames, None)

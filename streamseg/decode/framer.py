@@ -37,8 +37,8 @@ class Framer:
         self._counters = counters
         self._warnings = warnings
         self._timeline = Timeline(header.time_base, header.rate, counters)
-        self.first = origin + -(-start // header.time_base)
-        """The lowest pts that is wanted."""
+        self.first = origin + -(-start // header.time_base) if start else None
+        """The lowest pts that is wanted, None if all are."""
         self.end = None if duration is None else origin + (start + duration) / header.time_base
         """The pts from which on nothing is wanted, None if there is no end."""
         self.orientation: Orientation = UPRIGHT
@@ -51,11 +51,11 @@ class Framer:
     def frames(self, pictures: Iterable[Picture]) -> Iterator[Frame]:
         """The frames within the span; ends at the first picture beyond it."""
         time_base = self._header.time_base
-        for picture in pictures:
+        for picture in self._with_first_pts(pictures):
             pts, synthetic, jumped = self._stamp(picture)
             if self.end is not None and pts >= self.end:
                 return
-            if pts < self.first:
+            if self.first is not None and pts < self.first:
                 continue
             corrupt = bool(picture.image.is_corrupt)
             image = self._upright(picture.image)
@@ -65,10 +65,35 @@ class Framer:
             yield Frame(image, self._index, pts, time_base, duration, self._epoch, time.monotonic(), synthetic, corrupt)
             self._index += 1
 
+    def _with_first_pts(self, pictures: Iterable[Picture]) -> Iterator[Picture]:
+        """A first picture without pts gets one from the next: RTSP does not give it before the first sender report."""
+        held: Picture | None = None
+        fresh = True
+        for picture in pictures:
+            if held is not None:
+                if picture.pts is not None and not picture.broken:
+                    step = picture.duration * picture.time_base or 1 / (self._header.rate or Fraction(25))
+                    held.pts, held.time_base, held.guessed = (
+                        picture.pts - round(step / picture.time_base),
+                        picture.time_base,
+                        True,
+                    )
+                yield held
+                held = None
+            if (fresh or picture.broken) and picture.pts is None and not self._header.by_arrival:
+                held = picture
+            else:
+                yield picture
+            fresh = False
+        if held is not None:
+            yield held
+
     def _stamp(self, picture: Picture) -> tuple[int, bool, bool]:
         """(pts, whether it was made up, whether time jumped back)."""
         if not self._header.by_arrival:
-            return self._timeline.stamp(picture.pts, picture.time_base, first=self._origin)
+            pts, synthetic, jumped = self._timeline.stamp(picture.pts, picture.time_base, first=self._origin)
+            self._counters.synthetic_pts += picture.guessed
+            return pts, synthetic or picture.guessed, jumped
         now = time.monotonic()
         self._began = now if self._began is None else self._began
         self._counters.synthetic_pts += 1

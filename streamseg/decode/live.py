@@ -22,7 +22,7 @@ from av.container import InputContainer
 from streamseg.decode.address import Address
 from streamseg.decode.faults import AV_ERRORS, fault
 from streamseg.decode.reader import Guarded, PacketReader, Picture, Shared, open_container
-from streamseg.errors import SourceLost, StreamsegError
+from streamseg.errors import SourceLost, StreamsegError, Unreadable
 
 if TYPE_CHECKING:
     import av
@@ -156,10 +156,13 @@ class LiveReader:
     def open(self) -> PacketReader | None:
         """Connect once; None if stopped meanwhile. Raises our errors at once: a wrong address does not mend itself."""
         problem: StreamsegError | None = None
+        name, begin = self._shared.address.name, time.monotonic()
         try:
             self._connect()
         except AV_ERRORS as error:
-            problem = fault(error, self._shared.address.name, doing="cannot be opened")
+            problem = fault(error, name, doing="cannot be opened")
+            if isinstance(problem, Unreadable) and time.monotonic() - begin > 0.9 * self._timeout:
+                problem = SourceLost(f"{name}: cannot be opened: no answer within {self._timeout:g} s")  # RTSP: "invalid data"
         if problem:
             self.close()
             raise problem

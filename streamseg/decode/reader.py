@@ -39,6 +39,8 @@ class Picture:
     duration: int = 0
     broken: bool = False
     """Continuity is lost before this picture: a new epoch."""
+    guessed: bool = False
+    """`pts` was made from the next picture's."""
 
 
 @dataclass(slots=True)

@@ -1,0 +1,64 @@
+"""Pictures become frames: times that a source gives late, colour tags that only the stream has."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from streamseg.decode.framer import Framer
+from streamseg.decode.info import ColorTags, Header
+from streamseg.decode.reader import Picture
+from streamseg.decode.timeline import DecodeCounters
+from streamseg.types import Frame
+from tests import clips
+
+TB = Fraction(1, 90000)
+
+
+def header(**changes: object) -> Header:
+    known: dict[str, object] = {
+        "name": "cam", "kind": "network", "live": True, "time_base": TB, "rate": Fraction(25), "duration": None, "frame_count": None,
+        "tags": ColorTags(9, 1, 9, 16), "sample_aspect_ratio": None, "metadata": {}, "streams": (), "container": "rtsp", "codec": "h264",
+    }  # fmt: skip
+    return Header(**(known | changes))  # type: ignore[arg-type]
+
+
+def frames(times: list[int | None], broken: tuple[int, ...] = (), **changes: object) -> tuple[list[Frame], DecodeCounters]:
+    counters = DecodeCounters()
+    framer = Framer(header(**changes), 0, Fraction(0), None, counters, [])
+    pictures = [Picture(clips.picture(i), t, TB, 3600, i in broken) for i, t in enumerate(times)]
+    return list(framer.frames(pictures)), counters
+
+
+def test_a_first_picture_without_pts_stands_one_step_before_the_next() -> None:
+    """RTSP gives the first none; 0 may lie hours before the second."""
+    got, counters = frames([None, 7200, 10800])
+    assert [f.pts for f in got] == [3600, 7200, 10800]
+    assert [f.synthetic_pts for f in got] == [True, False, False]
+    assert counters.synthetic_pts == 1
+    assert counters.non_monotonic == 0
+
+
+def test_so_does_the_first_picture_after_a_reconnect() -> None:
+    got, counters = frames([0, 3600, None, 900000, 903600], broken=(2,))
+    assert [f.pts for f in got] == [0, 3600, 896400, 900000, 903600]
+    assert [f.epoch for f in got] == [0, 0, 1, 1, 1]
+    assert counters.gaps == 0
+
+
+def test_without_any_pts_the_rate_must_do() -> None:
+    got, counters = frames([None] * 4)
+    assert [f.pts for f in got] == [0, 3600, 7200, 10800]
+    assert counters.synthetic_pts == 4
+
+
+def test_the_last_picture_is_not_lost_while_it_waits_for_a_next() -> None:
+    assert len(frames([None])[0]) == 1
+    assert len(frames([0, None], broken=(1,))[0]) == 2
+
+
+def test_the_stream_s_tags_fill_in_only_what_is_unknown() -> None:
+    picture = clips.picture(0)
+    picture.colorspace = 1
+    framer = Framer(header(), 0, Fraction(0), None, DecodeCounters(), [])
+    frame = next(framer.frames([Picture(picture, 0, TB)]))
+    assert ColorTags.of(frame.picture) == ColorTags(1, 1, 9, 16)

@@ -16,9 +16,20 @@ TB = Fraction(1, 90000)
 
 def header(**changes: object) -> Header:
     known: dict[str, object] = {
-        "name": "cam", "kind": "network", "live": True, "time_base": TB, "rate": Fraction(25), "duration": None, "frame_count": None,
-        "tags": ColorTags(9, 1, 9, 16), "sample_aspect_ratio": None, "metadata": {}, "streams": (), "container": "rtsp", "codec": "h264",
-    }  # fmt: skip
+        "name": "cam",
+        "kind": "network",
+        "live": True,
+        "time_base": TB,
+        "rate": Fraction(25),
+        "duration": None,
+        "frame_count": None,
+        "tags": ColorTags(9, 1, 9, 16),
+        "sample_aspect_ratio": None,
+        "metadata": {},
+        "streams": (),
+        "container": "rtsp",
+        "codec": "h264",
+    }
     return Header(**(known | changes))  # type: ignore[arg-type]
 
 

@@ -160,7 +160,7 @@ def delinear(light: npt.ArrayLike, transfer: Transfer) -> Floats:
 
 @lru_cache(maxsize=4096)
 def drawing_codes(rgb: tuple[int, int, int], into: Encoding) -> tuple[float, float, float]:
-    """Codes that show the sRGB colour `rgb` (0..255) in a picture encoded as `into`, float, not rounded.
+    """Codes that show the sRGB colour `rgb` (0..255) in a picture encoded as `into`, float, not rounded, within its range.
 
     In HDR pictures its white is the reference white, not the peak, so that drawings do not glare.
     """
@@ -168,5 +168,6 @@ def drawing_codes(rgb: tuple[int, int, int], into: Encoding) -> tuple[float, flo
     if into.wide or into.transfer != "sdr":
         light = linear(signal, "sdr")
         signal = delinear(_TO_BT2020 @ light if into.wide else light, into.transfer)
-    c0, c1, c2 = into.from_rgb(signal)
+    # Full-range chroma of a pure colour would be half a code above the highest (H.273 clips it).
+    c0, c1, c2 = np.clip(into.from_rgb(signal), 0, 2**into.depth - 1)
     return float(c0), float(c1), float(c2)

@@ -1,0 +1,111 @@
+import av
+import numpy as np
+import pytest
+
+from streamseg import planes
+from streamseg.errors import StreamsegError, Unreadable
+from tests.unit.pictures import codes, noise
+
+FORMATS = [
+    "yuv420p", "yuvj420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p12le", "yuv420p16le", "yuva444p10le",
+    "nv12", "nv21", "p010le", "gray", "gray10le", "gray16le", "rgb24", "bgr24", "rgba", "bgra", "argb", "rgb48le", "gbrp",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "fmt", [f for f in FORMATS if f not in ("yuv420p16le", "nv21", "p010le", "yuv422p10le", "yuv444p12le")]
+)
+def test_views_see_what_pyav_sees(fmt):
+    picture = noise(fmt, 64, 48)
+    try:
+        theirs = picture.to_ndarray()
+    except ValueError:
+        pytest.skip(f"PyAV has no array for {fmt}")
+    view = planes.views(picture)
+    components = {
+        c: array if array.ndim == 2 else array[..., k] for array, spec in view.planes for k, c in enumerate(spec.components)
+    }
+    if view.layout.family == "yuv" and fmt != "nv12" and "444" not in fmt:
+        ours = np.concatenate([components[c].reshape(-1, 64) for c in range(3)])
+    elif fmt == "nv12":
+        ours = np.concatenate([view.planes[0].array, view.planes[1].array.reshape(-1, 64)])
+    elif fmt.startswith("gray"):
+        ours = components[0]
+    else:
+        order = {
+            "yuv444p": (0, 1, 2),
+            "yuva444p10le": (0, 1, 2, 3),
+            "rgb24": (0, 1, 2),
+            "bgr24": (2, 1, 0),
+            "rgba": (0, 1, 2, 3),
+        }
+        order |= {"bgra": (2, 1, 0, 3), "argb": (3, 0, 1, 2), "rgb48le": (0, 1, 2), "gbrp": (0, 1, 2)}
+        ours = np.stack([components[c] for c in order[fmt]], -1)
+        if theirs.shape != ours.shape:
+            ours = ours.transpose(2, 0, 1)
+    np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(("width", "height"), [(64, 48), (321, 239), (1, 1)])
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_copy_is_equal_and_separate(fmt, width, height):
+    picture = noise(fmt, width, height)
+    before = codes(picture)
+    copy = planes.copy_frame(picture)
+    for a, b in zip(before, codes(copy), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert (copy.pts, copy.time_base, copy.format.name) == (picture.pts, picture.time_base, fmt)
+    for tag in ("colorspace", "color_range", "color_primaries", "color_trc"):
+        assert getattr(copy, tag) == getattr(picture, tag)
+    for array, _ in planes.views(copy).planes:
+        array[...] = 0
+    for a, b in zip(before, codes(picture), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_view_outlives_its_picture():
+    luma = planes.views(noise("yuv420p", 1280, 720)).planes[0].array
+    kept = luma.copy()
+    for seed in range(3):
+        noise("yuv420p", 1280, 720, seed + 1)
+    np.testing.assert_array_equal(luma, kept)
+
+
+@pytest.mark.parametrize(
+    ("fmt", "nearest"),
+    [
+        ("yuyv422", "yuv422p"),
+        ("uyvy422", "yuv422p"),
+        ("yuv420p10be", "yuv420p10le"),
+        ("y210le", "yuv422p10le"),
+        ("gray10be", "gray10le"),
+        ("rgb565le", "rgb24"),
+        ("x2rgb10le", "rgb48le"),
+        ("pal8", "rgba"),
+    ],
+)
+def test_other_formats_become_the_nearest(fmt, nearest):
+    assert planes.supported(av.VideoFrame(64, 48, fmt)).format.name == nearest
+
+
+def test_conversion_loses_nothing_and_keeps_time_and_tags():
+    source = noise("yuv422p", 64, 48)
+    source.pts = 7
+    packed = source.reformat(format="yuyv422")
+    back = planes.supported(packed)
+    for a, b in zip(codes(source), codes(back), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert (back.pts, back.colorspace, back.color_range) == (7, 1, 1)
+
+
+def test_a_supported_picture_is_not_copied():
+    picture = noise("yuv420p", 64, 48)
+    assert planes.supported(picture) is picture
+    assert planes.convert(picture, "yuv420p") is picture
+
+
+def test_unknown_formats_are_refused_by_name():
+    with pytest.raises(Unreadable, match="yuyv422"):
+        planes.views(av.VideoFrame(64, 48, "yuyv422"))
+    with pytest.raises(StreamsegError, match="no-such-format"):
+        planes.new_frame(64, 48, "no-such-format")

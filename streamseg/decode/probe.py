@@ -11,6 +11,8 @@ from itertools import islice, pairwise
 from statistics import median
 from typing import Any
 
+import av
+
 from streamseg.decode.address import parse_source
 from streamseg.decode.decoder import Decoder
 from streamseg.decode.faults import AV_ERRORS, fault
@@ -141,7 +143,7 @@ def _picture_plan(info: SourceInfo) -> Iterator[str]:
     if info.color.is_hdr:
         yield f"HDR ({info.color.names['transfer'].upper()}): the output keeps it; the model sees a picture that is not tone-mapped"
     untagged = [name for name, value in info.color.names.items() if value == "unspecified"]
-    if untagged and info.color.space != 0:
+    if untagged and not av.VideoFormat(info.pix_fmt).is_rgb:
         yield f"colour {', '.join(untagged)} untagged: left so; the model's picture assumes BT.709 from 720 lines up, BT.601 below"
     if info.width % 2 or info.height % 2:
         yield f"odd size {info.width}x{info.height}: an output in 4:2:0 needs an even one"

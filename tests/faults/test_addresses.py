@@ -6,14 +6,16 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 import traceback
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
 from streamseg.decode import Decoder
 from streamseg.decode.address import parse_source
-from streamseg.errors import SourceError, SourceNotFound, StreamsegError
+from streamseg.errors import SourceError, SourceLost, SourceNotFound, StreamsegError
 from tests import clips, http_source
 from tests.http_source import Server
 
@@ -151,6 +153,19 @@ def test_a_right_password_opens_and_is_not_in_the_info(tmp_path: Path) -> None:
             assert len(list(decoder.frames())) == 12
         assert PASSWORD not in repr(decoder.info)
         assert PASSWORD not in repr(decoder.warnings)
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "words"),
+    [(403, SourceError, "forbids"), (404, SourceNotFound, "404"), (410, SourceError, "refuses"), (500, SourceLost, "5xx")],
+)
+def test_what_a_server_answers_is_told(status: int, error: type[Exception], words: str) -> None:
+    def answer(handler: BaseHTTPRequestHandler, _: threading.Event) -> None:
+        handler.send_error(status)
+
+    with Server({"/cam": answer}) as server, pytest.raises(error, match=words) as caught:
+        Decoder(f"{server.url}/cam", timeout=2.0).open()
+    assert type(caught.value) is error
 
 
 def test_a_process_leaks_no_password_either() -> None:

@@ -174,10 +174,13 @@ def convert(picture: av.VideoFrame, name: str) -> av.VideoFrame:
     The picture itself when it has that format already. Raises Unreadable when swscale cannot.
     """
     tags = encoding(picture)
+    source = picture
+    if tags.family == "gray" and not tags.full_range and picture.format.name != name:
+        source = _with_chroma(supported(picture))
     space = SWS_COLORSPACE[tags.matrix]
     full = tags.full_range or av.VideoFormat(name).is_rgb
     try:
-        converted = picture.reformat(
+        converted = source.reformat(
             format=name,
             src_colorspace=space,
             dst_colorspace=space,
@@ -192,6 +195,19 @@ def convert(picture: av.VideoFrame, name: str) -> av.VideoFrame:
         copy_tags(picture, converted)
         converted.color_range = _FULL_RANGE if full else _LIMITED_RANGE
     return converted
+
+
+def _with_chroma(picture: av.VideoFrame) -> av.VideoFrame:
+    """Grey as 4:2:0 with neutral chroma: swscale takes grey for full range, whatever its tag says."""
+    grey = views(picture)
+    depth = next(d for d in (8, 10, 12, 16) if d >= grey.layout.depth)
+    made = new_frame(picture.width, picture.height, "yuv420p" if depth == 8 else f"yuv420p{depth}le")
+    copy_tags(picture, made)
+    luma, *chroma = views(made).planes
+    np.left_shift(grey.planes[0].array, depth - grey.layout.depth, out=luma.array)
+    for plane in chroma:
+        plane.array[...] = 1 << (depth - 1)
+    return made
 
 
 def _nearest(form: av.VideoFormat) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamseg import planes
+from streamseg.color import encoding
 from streamseg.composite.canvas import Canvas
 from streamseg.composite.choose import chosen, matte
 from streamseg.errors import ConfigError
@@ -27,6 +28,17 @@ def _set_alpha(picture: av.VideoFrame, alpha: npt.NDArray[np.uint8]) -> None:
         if 3 in spec.components:
             channel = array if array.ndim == 2 else array[:, :, spec.components.index(3)]
             channel[...] = table[alpha]
+
+
+def _set_luma(source: av.VideoFrame, target: av.VideoFrame) -> None:
+    """Write the source's luma into a picture of the same range, exact to the code: swscale makes 1020 of full-range white."""
+    tags = encoding(source)
+    old, new = planes.views(source), planes.views(target)
+    if tags.family == "rgb" or new.layout.family != "yuv":
+        return
+    luma = old.planes[0].array >> old.layout.lsb
+    gain = (2**new.layout.depth - 1) / (2**tags.depth - 1) if tags.full_range else 2.0 ** (new.layout.depth - tags.depth)
+    new.planes[0].array[...] = np.rint(luma * np.float32(gain))
 
 
 @dataclass(frozen=True)
@@ -59,6 +71,7 @@ class Alpha:
         picture = planes.convert(canvas.picture, form)
         if picture is canvas.picture:
             picture = planes.copy_frame(picture)
+        _set_luma(canvas.picture, picture)
         shown = chosen(instances, self.classes)
         _set_alpha(picture, matte(shown, canvas.width, canvas.height, self.feather * canvas.unit))
         canvas.replace(picture)

@@ -40,7 +40,7 @@ def instances(boxes: list[list[float]], *, masks: np.ndarray | None = None, trac
         np.array(boxes, np.float32).reshape(n, 4),
         np.linspace(0.9, 0.6, n).astype(np.float32),
         np.arange(n, dtype=np.int64) % len(NAMES),
-        np.stack([ellipse()] * n) if masks is None else masks,
+        np.repeat(ellipse()[None], n, 0) if masks is None else masks,
         NAMES,
         np.arange(1, n + 1, dtype=np.int64) if tracked else np.zeros(n, np.int64),
     )

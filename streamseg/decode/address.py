@@ -53,7 +53,7 @@ class Address:
     """A source that libav, or our reader of stills, can open."""
 
     kind: Kind
-    url: str
+    url: str = field(repr=False)
     """What libav opens, credentials included: never to be shown."""
     name: str
     """What a user may see."""

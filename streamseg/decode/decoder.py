@@ -67,7 +67,12 @@ class Decoder:
         reconnect: float = 30.0,
         playlists: bool = False,
     ) -> None:
-        for label, value in (("start", start), ("rate", rate or 1), ("timeout", timeout), ("reconnect", reconnect)):
+        for label, value in (
+            ("start", start),
+            ("rate", 25 if rate is None else rate),
+            ("timeout", timeout),
+            ("reconnect", reconnect),
+        ):
             if not 0 <= value < 1e9 or (value == 0 and label in ("rate", "timeout")):
                 raise ConfigError(f"{label}: {value} is not allowed; give a positive number")
         if duration is not None and not 0 < duration < 1e9:

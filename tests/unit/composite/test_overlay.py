@@ -163,7 +163,7 @@ def test_only_the_chosen_classes_are_drawn():
     before, after = codes(picture)[0], codes(draw(picture, found, classes=["car"]))[0]
     np.testing.assert_array_equal(after[:, :150], before[:, :150])
     assert (after[100:150, 230:270] != before[100:150, 230:270]).mean() > 0.9
-    with pytest.raises(ConfigError, match="'cow'.*person, car, dog"):
+    with pytest.raises(ConfigError, match=r"'cow'.*person, car, dog"):
         draw(picture, found, classes=["cow"])
 
 

@@ -156,7 +156,10 @@ def test_a_start_behind_the_end_is_said(tmp_path: Path) -> None:
         Decoder(clips.cfr(tmp_path / "c.mp4"), start=5.0).open()
 
 
-@pytest.mark.parametrize("option", [{"start": -1}, {"duration": 0}, {"rate": -25}, {"rate": 0}, {"timeout": 0}, {"start": float("nan")}])
+IMPOSSIBLE = ({"start": -1}, {"duration": 0}, {"rate": -25}, {"rate": 0}, {"timeout": 0}, {"start": float("nan")})
+
+
+@pytest.mark.parametrize("option", IMPOSSIBLE)
 def test_impossible_options_are_refused(option: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=next(iter(option))):
         Decoder("x.mp4", **option)  # type: ignore[arg-type]

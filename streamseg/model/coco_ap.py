@@ -62,7 +62,9 @@ def _openvino(path: Path, dims: list[int], threads: int) -> Runner:
     core = ov.Core()
     model = core.read_model(str(path))
     model.reshape({"images": [1, *dims[1:]]})
-    compiled = core.compile_model(model, "CPU", {"INFERENCE_NUM_THREADS": threads} if threads else {})
+    # f32 as the pipeline's engine asks for; left alone, OpenVINO computes in bf16 where the CPU can.
+    options = {"INFERENCE_PRECISION_HINT": "f32", **({"INFERENCE_NUM_THREADS": threads} if threads else {})}
+    compiled = core.compile_model(model, "CPU", options)
 
     def run(images: NDArray[np.uint8]) -> Outputs:
         answer = compiled(images)

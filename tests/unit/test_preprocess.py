@@ -77,7 +77,9 @@ def test_a_picture_is_resized_as_a_whole(width, height):
     assert inside.any()
 
 
-@pytest.mark.parametrize(("width", "height"), [(1280, 720), (1920, 1080), (321, 239), (200, 400), (64, 36), (719, 405)])
+@pytest.mark.parametrize(
+    ("width", "height"), [(1280, 720), (1920, 1080), (321, 239), (200, 400), (64, 36), (719, 405), (4615, 2597)]
+)
 def test_a_box_goes_there_and_back(width, height):
     """The edges of a white rectangle, found in the model's picture, lie where the transform says."""
     picture = av.VideoFrame(width, height, "yuv420p")

@@ -68,6 +68,15 @@ def test_everything_drawn_leaves_the_rest_alone(fmt):
         np.testing.assert_array_equal(after[where], before[where])
 
 
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_odd_frames_are_painted_up_to_their_last_sample(fmt):
+    """The last chroma column and row of an odd frame lie under one luma column and row."""
+    picture = noise(fmt, 321, 239)
+    whole = instances([[0.0, 0.0, 321.0, 239.0]], masks=np.full((1, 28, 28), 255, np.uint8))
+    for plane in codes(draw(picture, whole, fill=1.0, contour=0, label="")):
+        assert (plane == plane[0, 0]).all()
+
+
 @pytest.mark.parametrize(("width", "height"), [(321, 239), (1922, 1081), (3840, 2160)])
 def test_large_frames_are_drawn_alike(width, height):
     """Above 1080p masks are sampled at every second pixel; the picture must not show it."""

@@ -61,22 +61,41 @@ class Container:
     options: dict[str, str] = field(default_factory=dict)
     reorders: bool = True
     """Has a presentation time beside the decoding time, as B-frames need."""
+    refused: tuple[str, ...] = ()
+    """Audio and subtitle codecs (or how their names begin) that FFmpeg writes into it, but cannot finish or read back."""
+    only: tuple[str, ...] = ()
+    """If not empty: the only audio and subtitle codecs that can be read back."""
 
 
 # Fragments reach the disk twice a second while writing; a clean end rewrites them into one ordinary movie. `delay_moov` lets the
 # header wait for the first fragment, so that it has the edit list that puts the first frame at its exact time.
 _MOV = {"movflags": "+hybrid_fragmented+delay_moov", "frag_duration": "300000"}
 _MATROSKA = {"cluster_time_limit": "500"}
+_TS = (
+    "aac",
+    "aac_latm",
+    "mp2",
+    "mp3",
+    "mp3float",
+    "ac3",
+    "eac3",
+    "dts",
+    "truehd",
+    "opus",
+    "libopus",
+    "dvb_subtitle",
+    "dvb_teletext",
+)
 
 CONTAINERS = {
-    ".mp4": Container("mp4", ("h264", "hevc", "av1", "vp9"), deep="hevc", options=_MOV),
+    ".mp4": Container("mp4", ("h264", "hevc", "av1", "vp9"), deep="hevc", options=_MOV, refused=("pcm_",)),
     ".mov": Container("mov", ("h264", "hevc", "prores"), deep="hevc", alpha="prores", options=_MOV),
     ".mkv": Container(
         "matroska", ("h264", "hevc", "av1", "vp9", "ffv1", "prores"), deep="hevc", alpha="ffv1", options=_MATROSKA
     ),
     ".webm": Container("webm", ("vp9", "av1"), alpha="vp9", options=_MATROSKA),
     ".avi": Container("avi", ("h264", "ffv1"), alpha="ffv1", reorders=False),
-    ".ts": Container("mpegts", ("h264", "hevc"), deep="hevc"),
+    ".ts": Container("mpegts", ("h264", "hevc"), deep="hevc", only=_TS),
 }
 """By suffix."""
 

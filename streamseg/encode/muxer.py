@@ -24,6 +24,8 @@ from streamseg.encode.files import OutputFile
 from streamseg.errors import OutputError
 
 if TYPE_CHECKING:
+    from av.container.core import Chapter
+
     from streamseg.encode.codecs import Container
 
 __all__ = ["AV_ERRORS", "Muxer", "Origin", "Packets", "Tracks"]
@@ -37,7 +39,8 @@ Origin = Literal["source", "picture", "earliest"]
 `earliest`: that of the first picture or packet (a clock with an arbitrary start, as in MPEG-TS).
 """
 _BUFFER = 1 << 18
-_MAX_TIMESCALE = 2**31 - 1
+# mp4 counts a picture's duration in 32 bit: finer than this, a pause of some minutes would not fit.
+_MAX_TIMESCALE = 10_000_000
 # Written by the muxer itself, or untrue of the new file.
 _OWN_METADATA = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder", "software"})
 
@@ -66,26 +69,47 @@ class Tracks:
         self.packets = packets
         self.warnings: list[str] = []
         self.kept: list[tuple[int, Stream]] = []
-        """Index in the source, and a stream of the right codec parameters to copy from."""
-        # A container that is never written. It owns copies of the parameters, the source may close.
-        self._holder = av.open(io.BytesIO(), "w", format=container_of(suffix).muxer)
+        """Index in the source, and a stream of the same codec parameters that stays when the source is closed."""
+        self._trials: list[OutputContainer] = []
         for template in packets.streams if packets is not None else ():
-            try:
-                stream = self._holder.add_stream_from_template(template)
-            except AV_ERRORS:
+            stream = self._try(template, container_of(suffix))
+            if stream is None:
                 self._refuse(template, suffix)
-                continue
-            stream.metadata.update(template.metadata)
-            stream.disposition = template.disposition
-            self.kept.append((template.index, stream))
+            else:
+                self.kept.append((template.index, stream))
+
+    def _try(self, template: Stream, kind: Container) -> Stream | None:
+        """A copy of the stream in a file in memory with a header: not all muxers know before that what they cannot hold."""
+        codec = _codec_of(template)
+        if codec.startswith(kind.refused) or (kind.only and codec not in kind.only):
+            return None
+        trial = av.open(io.BytesIO(), "w", format=kind.muxer)
+        try:
+            stream = _add(trial, template)
+            trial.start_encoding()
+        except AV_ERRORS:
+            return None
+        self._trials.append(trial)
+        return stream
 
     def _refuse(self, template: Stream, suffix: str) -> None:
         assert self.packets is not None
-        codec = template.codec_context.name if template.codec_context else "unknown"
         self.warnings.append(
-            f"{template.type} stream {template.index} ({codec}) is left out: a {suffix} file cannot hold it; .mkv holds nearly all"
+            f"{template.type} stream {template.index} ({_codec_of(template)}) is left out: a {suffix} file cannot hold it; "
+            f".mkv holds nearly all"
         )
         self.packets.discard(template)
+
+
+def _codec_of(stream: Stream) -> str:
+    return stream.codec_context.name if stream.codec_context is not None else "unknown"
+
+
+def _add(container: OutputContainer, template: Stream) -> Stream:
+    stream = container.add_stream_from_template(template)
+    stream.metadata.update(template.metadata)
+    stream.disposition = template.disposition
+    return stream
 
 
 @dataclass(slots=True)
@@ -93,6 +117,8 @@ class _Track:
     stream: Stream
     unpack: BitStreamFilterContext | None
     last_dts: int | None = None
+    duration: int = 0
+    """Of the packet before."""
 
 
 class Muxer:
@@ -106,7 +132,7 @@ class Muxer:
         overwrite: bool,
         time_base: Fraction,
         metadata: dict[str, str],
-        chapters: Sequence[Any] = (),
+        chapters: Sequence[Chapter] = (),
     ) -> None:
         self.path = path
         self._kind: Container = container_of(path.suffix)
@@ -165,17 +191,19 @@ class Muxer:
         self._origin = min(times) if origin != "source" else min(Fraction(0), start)
         with self._failing("opening the encoder for"):
             for index, template in self._templates.kept:
-                stream = self.container.add_stream_from_template(template)
-                stream.metadata.update(template.metadata)
-                stream.disposition = template.disposition
-                self._tracks[index] = _Track(stream, self._unpacker(template))
+                self._tracks[index] = _Track(_add(self.container, template), self._unpacker(template))
             if self._chapters:
-                self.container.set_chapters(list(self._chapters))
+                self.container.set_chapters([c for c in map(self._moved, self._chapters) if c["end"] > 0])
             self.container.start_encoding()
+
+    def _moved(self, chapter: Chapter) -> Chapter:
+        """A chapter on the output's clock."""
+        shift = round(self._origin / (chapter["time_base"] or Fraction(1, 1_000_000)))
+        return {**chapter, "start": max(0, chapter["start"] - shift), "end": chapter["end"] - shift}
 
     def _unpacker(self, template: Stream) -> BitStreamFilterContext | None:
         # AAC from MPEG-TS has a header on every packet. libav strips them for mp4 by itself, but not with delay_moov.
-        if self._kind.muxer in ("mp4", "mov") and template.codec_context.name == "aac":
+        if self._kind.muxer in ("mp4", "mov") and _codec_of(template) == "aac":
             return BitStreamFilterContext("aac_adtstoasc", in_stream=template)
         return None
 
@@ -222,10 +250,12 @@ class Muxer:
                 continue
             self._shift(packet)
             packet.dts = packet.pts if packet.dts is None else packet.dts
-            if packet.dts is not None and track.last_dts is not None and packet.dts <= track.last_dts:
+            if packet.dts is None or (track.last_dts is not None and packet.dts <= track.last_dts):
                 self.skipped += 1
                 continue
-            track.last_dts = packet.dts if packet.dts is not None else track.last_dts
+            # Without a duration mp4 would end before the last packet, and players would leave it out.
+            packet.duration = track.duration = packet.duration or track.duration
+            track.last_dts = packet.dts
             with self._failing("writing"):
                 for unpacked in track.unpack.filter(packet) if track.unpack is not None else [packet]:
                     unpacked.stream = track.stream

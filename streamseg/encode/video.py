@@ -15,7 +15,7 @@ import contextlib
 import os
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import av
 from av.video.format import VideoFormat
@@ -29,6 +29,10 @@ from streamseg.encode.sink import Picture, SinkCounters
 from streamseg.errors import OutputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from av.container.core import Chapter
+
     from streamseg.decode import SourceInfo
     from streamseg.types import Frame
 
@@ -108,7 +112,7 @@ class VideoSink:
             overwrite=self._overwrite,
             time_base=frame.time_base,
             metadata=dict(info.metadata),
-            chapters=getattr(info, "chapters", ()),
+            chapters=cast("Sequence[Chapter]", info.chapters),
         )
         try:
             stream = muxer.add_video(choice, info.rate or Fraction(25), frame.time_base)
@@ -191,7 +195,9 @@ class _Encoder:
         context.width, context.height = padded
         context.pix_fmt = choice.pix_fmt
         context.thread_count = threads
-        context.gop_size = 1 if choice.codec.intra else round(float(info.rate or 25) * _KEYFRAME_SECONDS)
+        # Odd rates are often wrong (90000) or of time lapses (1/60).
+        rate = min(max(float(info.rate or 25), 5.0), 240.0)
+        context.gop_size = 1 if choice.codec.intra else round(rate * _KEYFRAME_SECONDS)
         self._tag_colour(first, tags.family == "rgb", matrix, full)
         if info.sample_aspect_ratio:
             stream.sample_aspect_ratio = info.sample_aspect_ratio

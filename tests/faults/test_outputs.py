@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -60,11 +61,13 @@ def test_killed_writer_leaves_all_but_the_last_second(suffix, tmp_path):
         assert len(clips.packets(target)) > 80  # of 140 packets of sound
 
 
-@pytest.mark.parametrize("kind", ["subtitles", "10 bit", "alpha"])
+@pytest.mark.parametrize("kind", ["subtitles", "chapters", "10 bit", "alpha"])
 def test_killed_writer_of_the_less_common(kind, tmp_path):
     """Sparse tracks make muxers wait, and other encoders hold back more pictures."""
     if kind == "subtitles":
         source, target = clips.with_subtitles(tmp_path / "in.mp4", 100), tmp_path / "out.mp4"
+    elif kind == "chapters":
+        source, target = with_chapters(clips.cfr(tmp_path / "in.mp4", 100, audio=True)), tmp_path / "out.mp4"
     elif kind == "10 bit":
         source, target = clips.hdr10(tmp_path / "in.mp4", 100, codec="libx264"), tmp_path / "out.mp4"
     else:
@@ -72,6 +75,18 @@ def test_killed_writer_of_the_less_common(kind, tmp_path):
     done = in_child(KILLED, source, target, 75)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert len(readable(target)) >= 50
+
+
+def with_chapters(path: Path) -> Path:
+    chaptered = path.with_suffix(".mkv")
+    with av.open(str(path)) as source, av.open(str(chaptered), "w") as container:
+        streams = [container.add_stream_from_template(stream) for stream in source.streams]
+        container.set_chapters([{"id": 1, "start": 0, "end": 3, "time_base": Fraction(1), "metadata": {"title": "one"}}])
+        for packet in source.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream_index]
+                container.mux(packet)
+    return chaptered
 
 
 def readable(path: Path) -> list[av.VideoFrame]:

@@ -142,6 +142,59 @@ def test_title_and_creation_time_survive(tmp_path):
         assert {k: container.metadata.get(k) for k in told} == told
 
 
+SOUND = ["aac", "libopus", "flac", "pcm_s16le", "libmp3lame", "ac3", "alac"]
+
+
+@pytest.mark.parametrize("codec", SOUND)
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm", ".avi", ".ts"])
+def test_every_sound_is_copied_or_refused_by_name(codec, suffix, tmp_path):
+    source, target = with_sound(tmp_path / "in.mkv", codec), tmp_path / f"out{suffix}"
+    sink = copy(source, target)
+    assert len(clips.decoded(target)) == 10
+    if sink.warnings:
+        assert codec != "aac" or suffix == ".webm"
+        assert f"audio stream 1 ({codec.removeprefix('lib').replace('mp3lame', 'mp3')}" in sink.warnings[0]
+        with av.open(str(target)) as container:
+            assert not container.streams.audio
+    elif (codec, suffix) == ("aac", ".ts"):  # a header is put before each packet
+        assert [p[2][7:] for p in clips.packets(target)] == [p[2] for p in clips.packets(source)]
+    else:
+        assert [p[2] for p in clips.packets(target)] == [p[2] for p in clips.packets(source)]
+
+
+CHAPTERS = tuple(
+    {"id": i, "start": i * 400, "end": i * 400 + 400, "time_base": Fraction(1, 1000), "metadata": {"title": f"part {i}"}}
+    for i in range(3)
+)
+
+
+@pytest.mark.parametrize("start", [0, 0.48])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_chapters_survive_and_move_with_the_pictures(suffix, start, tmp_path):
+    sink = open_sink(tmp_path / f"out{suffix}", replace(INFO, chapters=CHAPTERS, start=start))
+    sink.open()
+    first = round(start * 25)
+    for frame in frames([clips.picture(i) for i in range(first, 30)], range(first, 30)):
+        sink(rendered(frame))
+    sink.close()
+    with av.open(str(tmp_path / f"out{suffix}")) as container:
+        found = [(float(c["start"] * c["time_base"]), c["metadata"]["title"]) for c in container.chapters()]
+    assert found == ([(0, "part 0"), (0.4, "part 1"), (0.8, "part 2")] if not start else [(0, "part 1"), (0.32, "part 2")])
+
+
+@pytest.mark.parametrize("ticks", [1, 90_000, 1_000_000, 1_000_000_000])
+def test_any_clock(ticks, tmp_path):
+    """A still every second, MPEG, a camera's microseconds, nanoseconds."""
+    sink = open_sink(tmp_path / "out.mp4", INFO)
+    sink.open()
+    at = [round(t * ticks) for t in ((0, 1, 2, 7) if ticks == 1 else (0, 0.04, 0.0811, 3.000001))]
+    for frame in frames([clips.picture(i) for i in range(4)], at, Fraction(1, ticks)):
+        sink(rendered(frame))
+    sink.close()
+    error = max(abs(a - Fraction(t, ticks)) for a, t in zip(times(tmp_path / "out.mp4"), at, strict=True))
+    assert error <= (Fraction(1, 10_000_000) if ticks == 1_000_000_000 else 0)  # mp4 cannot hold a pause in nanoseconds
+
+
 @pytest.mark.parametrize("colour", [clips.BT709, clips.BT601_FULL], ids=["bt709", "bt601 full"])
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm"])
 def test_colour_tags_survive(colour, suffix, tmp_path):
@@ -392,6 +445,27 @@ def test_sources_that_are_no_files_are_no_matter(source, tmp_path):
 
 
 # --- helpers --------------------------------------------------------------------------------------------------------------
+
+
+def with_sound(path, codec: str):
+    """Ten pictures and 0.4 s of a tone in `codec`."""
+    with av.open(str(path), "w") as container:
+        video, sound = container.add_stream("libx264", rate=25), container.add_stream(codec, rate=48000)
+        video.width, video.height = 96, 64
+        sound.codec_context.layout = "stereo"
+        sound.codec_context.open()
+        size = sound.codec_context.frame_size or 1024
+        convert = av.AudioResampler(sound.codec_context.format, "stereo", 48000)
+        coded = [p for frame in frames([clips.picture(i) for i in range(10)]) for p in video.encode(frame.picture)]
+        for start in range(0, 19200, size):
+            tone = np.sin(np.arange(start, start + size) / 20).astype(np.float32)
+            block = av.AudioFrame.from_ndarray(np.stack([tone, tone]), format="fltp", layout="stereo")
+            block.sample_rate, block.pts, block.time_base = 48000, start, Fraction(1, 48000)
+            coded += [p for part in convert.resample(block) for p in sound.encode(part)]
+        coded += video.encode(None) + sound.encode(None)
+        for packet in sorted(coded, key=lambda p: p.dts * p.time_base):
+            container.mux(packet)
+    return path
 
 
 def picture(pix_fmt: str, index: int) -> av.VideoFrame:

@@ -47,6 +47,7 @@ class Framer:
         self._shape: tuple[int, int, str] | None = None
         self._last = 0
         self._began: float | None = None
+        self._rotation: int | None = None
 
     def frames(self, pictures: Iterable[Picture]) -> Iterator[Frame]:
         """The frames within the span; ends at the first picture beyond it."""
@@ -58,7 +59,7 @@ class Framer:
             if self.first is not None and pts < self.first:
                 continue
             corrupt = bool(picture.image.is_corrupt)
-            image = self._upright(picture.image)
+            image = self._upright(picture.image, anew=picture.broken or jumped)
             self._count(image, pts, picture.broken or jumped)
             self._counters.corrupt += corrupt
             duration = round(picture.duration * picture.time_base / time_base)
@@ -118,8 +119,12 @@ class Framer:
             self._epoch += broken
         self._shape, self._last = shape, pts
 
-    def _upright(self, picture: av.VideoFrame) -> av.VideoFrame:
-        """Fill in the stream's colour tags where the picture has none, and turn it."""
+    def _upright(self, picture: av.VideoFrame, anew: bool) -> av.VideoFrame:
+        """Fill in the stream's colour tags where the picture has none, and turn it.
+
+        anew: look at its side data. PyAV's access to them makes a cycle of references that keeps the picture in memory until the
+        next garbage collection, so it is done once an epoch, and where the angle changes.
+        """
         tags = self._header.tags
         if picture.colorspace == 2:
             picture.colorspace = tags.space
@@ -129,10 +134,10 @@ class Framer:
             picture.color_primaries = tags.primaries
         if picture.color_trc == 2:
             picture.color_trc = tags.transfer
-        orientation = display_orientation(picture)
-        if orientation is None:
-            if self._index == 0:
+        if picture.rotation != self._rotation or anew:
+            self._rotation = picture.rotation
+            orientation = display_orientation(picture)
+            if orientation is None:
                 self._warnings.append(f"{self._header.name}: tagged to be turned by other than quarter turns; shown as it is")
-            orientation = UPRIGHT
-        self.orientation = orientation
-        return turn(picture, orientation)
+            self.orientation = orientation or UPRIGHT
+        return turn(picture, self.orientation)

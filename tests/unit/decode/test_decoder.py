@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import resource
 import threading
 import time
 from fractions import Fraction
@@ -213,3 +215,25 @@ def test_chapters_are_carried(tmp_path: Path) -> None:
         container.mux(stream.encode(None))
     chapters = open_source(path).info.chapters
     assert [(c["metadata"]["title"], c["end"] * c["time_base"]) for c in chapters] == [("dawn", Fraction(2, 5))]
+
+
+def test_memory_needs_no_garbage_collection(tmp_path: Path) -> None:
+    """PyAV's side data hold their picture in a cycle: 60 pictures of 1 MB stayed until a collection."""
+    path = clips.cfr(tmp_path / "big.mp4", 60, video=Video(size=(1280, 720), options={"preset": "ultrafast"}))
+
+    def resident() -> float:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
+
+    with Decoder(path, threads=1) as decoder:
+        frames = decoder.frames()
+        for _ in range(20):
+            next(frames)
+        gc.collect()
+        gc.disable()
+        try:
+            before = resident()
+            for _ in frames:
+                pass
+            assert resident() - before < 15
+        finally:
+            gc.enable()

@@ -185,6 +185,50 @@ def bench(
     _show(measure(source, config, frames).to_json(), as_json, display.bench)
 
 
+@app.command(name="eval")
+def evaluate(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="COCO-format annotations, or a folder with instances.json.")],
+    images: Annotated[str | None, typer.Option(help="Folder of the pictures; default: images/ beside the annotations.")] = None,
+    engine: Annotated[str, typer.Option(help="auto, openvino, onnxruntime, …")] = "auto",
+    model: Annotated[str, typer.Option(help="A name of `streamseg models`, or an .onnx file.")] = "lite",
+    size: Annotated[str | None, typer.Option(help="The network's input, HEIGHTxWIDTH.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Photos to look at; default: all.")] = None,
+    conf: Annotated[float, typer.Option(help="Lowest score that counts where a measure needs one; AP needs none.")] = 0.5,
+    pool: Annotated[list[str] | None, typer.Option(help="Classes also taken as one, as vehicles=car,bus. Repeatable.")] = None,
+    threads: Annotated[int, typer.Option(help="CPU threads of the engine; 0: one a core.")] = 0,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the results as JSON to this file.")] = None,
+    page: Annotated[Path | None, typer.Option(help="Write a web page of the worst photos to this file.")] = None,
+    worst: Annotated[int, typer.Option(min=1, help="Photos on that page.")] = 20,
+) -> None:
+    """Measure a model's quality in the engine that runs it: COCO AP, AP^r, IoU, Dice, PQ, boundary F."""
+    from streamseg import display
+    from streamseg import evaluate as ev
+    from streamseg.models import resolve
+
+    pools = ev.parse_pools(pool or [])
+    read: list[str | Path] = [resolve(model), *([images] if images is not None else [])]
+    ev.check_outputs([path for path in (json_file, page) if path is not None], data, read)
+    with ev.progress() as tick:
+        done = ev.evaluate(
+            data,
+            images=images,
+            model=model,
+            engine=engine,
+            size=size,
+            limit=limit,
+            conf=conf,
+            pools=pools,
+            threads=threads,
+            say=display.Screen().say,
+            tick=tick,
+        )
+    ev.show(done.to_json())
+    if json_file is not None:
+        ev.write_json(done, json_file)
+    if page is not None:
+        ev.write_page(done, page, worst)
+
+
 def _show(data: Any, as_json: bool, human: Any) -> None:
     if as_json:
         print(json.dumps(data, indent=2, default=str))

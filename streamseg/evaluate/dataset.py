@@ -1,0 +1,258 @@
+"""Read the annotated photos of a COCO-format file for scoring, and detections that others wrote.
+
+COCO's format (https://cocodataset.org/#format-data): polygons, run lengths as numbers or text, `iscrowd`. Beside its keys an image
+may hold `labelled_category_ids`, the categories that were looked for in it (default: all). What is wrong in a file is named,
+counted and left out; a file that is something else altogether is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from pycocotools import mask as rle_tools
+
+from streamseg.errors import ConfigError, SourceNotFound
+from streamseg.evaluate.segments import Box, Case, Detection, Photo, Rle, Truth
+
+__all__ = ["Dataset", "Skipped", "cases_of", "locate", "read_dataset", "read_json", "read_rle"]
+
+_EXAMPLES = 3
+
+
+@dataclass(slots=True)
+class Skipped:
+    """What was left out, counted by kind, with the first few of each by name."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, kind: str, where: str, count: int = 1) -> None:
+        """Count one, or so many."""
+        self.counts[kind] += count
+        names = self.examples.setdefault(kind, [])
+        if len(names) < _EXAMPLES:
+            names.append(where)
+
+    def sentences(self) -> list[str]:
+        """One for each kind."""
+        return [f"{n} left out: {kind} (as {'; '.join(self.examples[kind])})" for kind, n in self.counts.items()]
+
+
+@dataclass(slots=True)
+class Dataset:
+    """The photos of an annotation file."""
+
+    path: Path
+    photos: list[Photo]
+    categories: dict[int, str]
+    """Names by id, in the file's order."""
+    skipped: Skipped
+    partial: int = 0
+    """Photos with `exhaustive: false`: objects in them may be unlabelled, and count as false if found."""
+
+
+def locate(data: Path) -> Path:
+    """The annotation file that DATA means: itself, or instances.json in a folder. Raises SourceNotFound."""
+    if data.is_file():
+        return data
+    if not data.is_dir():
+        raise SourceNotFound(f"{data}: no such file or folder; give a COCO-format .json, or the folder of an instances.json")
+    file = data / "instances.json"
+    if not file.is_file():
+        raise SourceNotFound(f"{data}: there is no instances.json in this folder; give the annotation file itself")
+    return file
+
+
+def read_json(path: Path) -> Any:
+    """Raises SourceNotFound, or ConfigError with the line for a file that is not JSON."""
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise SourceNotFound(f"{path}: no such file") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{path}, line {error.lineno}: not JSON: {error.msg}") from error
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError(f"{path}: not JSON: {error}") from error
+
+
+def read_dataset(path: Path, images: Path | None = None, limit: int | None = None) -> Dataset:
+    """The photos of an annotation file whose picture is there, the first `limit` of them.
+
+    `images` is the folder of the pictures, by default images/ beside the file. Raises SourceNotFound (no file, no pictures) or
+    ConfigError (not a COCO annotation file).
+    """
+    document = read_json(path)
+    categories, entries, rows = _tables(document, path)
+    folder = images if images is not None else path.parent / "images"
+    dataset = Dataset(path, [], categories, Skipped())
+    by_image: dict[Any, list[Mapping[str, Any]]] = {entry["id"]: [] for entry in entries}
+    for row in rows:
+        if row.get("image_id") in by_image:
+            by_image[row["image_id"]].append(row)
+        else:
+            dataset.skipped.add("annotation of an image that the file does not list", f"annotation {row.get('id')}")
+    for entry in entries:
+        if limit is not None and len(dataset.photos) >= limit:
+            break
+        photo = _photo(entry, by_image[entry["id"]], folder, dataset)
+        if photo is not None:
+            dataset.photos.append(photo)
+            dataset.partial += entry.get("exhaustive", True) is False
+    if not dataset.photos:
+        why = "; ".join(dataset.skipped.sentences()) or "the file lists no images"
+        raise SourceNotFound(f"{path}: nothing to evaluate in {folder}: {why}. Name the folder of the pictures with --images")
+    return dataset
+
+
+def _tables(document: Any, path: Path) -> tuple[dict[int, str], list[dict[str, Any]], list[dict[str, Any]]]:
+    try:
+        categories = {_integer(c["id"]): str(c["name"]) for c in document["categories"]}
+        entries, rows = list(document["images"]), list(document["annotations"])
+        sizes = [(_integer(e["id"]), _integer(e["width"]), _integer(e["height"]), e["file_name"] + "") for e in entries]
+        if not all(isinstance(row, dict) for row in rows):
+            raise TypeError("an annotation is not an object")
+    except (KeyError, TypeError, ValueError) as error:
+        what = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
+        raise ConfigError(
+            f"{path}: not a COCO annotation file ({what}); it needs images (id, file_name, width, height), annotations "
+            "and categories (id, name)"
+        ) from error
+    if len({identity for identity, *_ in sizes}) != len(sizes) or any(w < 1 or h < 1 for _, w, h, _ in sizes):
+        raise ConfigError(f"{path}: image ids must differ, and widths and heights be at least 1")
+    return categories, entries, rows
+
+
+def _integer(value: Any) -> int:
+    if isinstance(value, bool) or int(value) != value:
+        raise ValueError(f"{value!r} is not a whole number")
+    return int(value)
+
+
+def _photo(entry: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], folder: Path, dataset: Dataset) -> Photo | None:
+    name = str(entry["file_name"])
+    if _leads_out(name):
+        dataset.skipped.add("image whose name leads out of the folder", name)
+        return None
+    if not (folder / name).is_file():
+        dataset.skipped.add("image file is missing", name)
+        return None
+    listed = entry.get("labelled_category_ids")
+    labelled = None if listed is None else frozenset(int(i) for i in listed)
+    truths = []
+    for row in rows:
+        where = f"{name}, annotation {row.get('id')}"
+        category = row.get("category_id")
+        if category not in dataset.categories:
+            dataset.skipped.add("annotation of an unknown category", where)
+        elif labelled is None or category in labelled:
+            truth = _truth(row, int(entry["height"]), int(entry["width"]))
+            if isinstance(truth, Truth):
+                truths.append(truth)
+            else:
+                dataset.skipped.add(truth, where)
+    return Photo(int(entry["id"]), folder / name, int(entry["width"]), int(entry["height"]), tuple(truths), labelled)
+
+
+def _leads_out(name: str) -> bool:
+    forms = (PurePosixPath(name), PureWindowsPath(name))
+    return any(form.is_absolute() or ".." in form.parts for form in forms)
+
+
+def _truth(row: Mapping[str, Any], height: int, width: int) -> Truth | str:
+    """One annotation, or what is wrong with it."""
+    crowd, segmentation = bool(row.get("iscrowd")), row.get("segmentation")
+    box = _box(row.get("bbox"))
+    if not segmentation:
+        if box is None:
+            return "annotation with neither a mask nor a box of positive size"
+        rle = read_rle([_corners(box)], height, width)
+        return (
+            "annotation outside its image"
+            if rle is None
+            else Truth(int(row["category_id"]), box, rle, _area(row, rle), crowd, False)
+        )
+    rle = read_rle(segmentation, height, width)
+    if rle is None:
+        return "annotation whose mask is malformed, empty or of another size than its image"
+    if box is None:
+        x, y, w, h = (float(v) for v in rle_tools.toBbox(rle))
+        box = x, y, w, h
+    return Truth(int(row["category_id"]), box, rle, _area(row, rle), crowd)
+
+
+def _area(row: Mapping[str, Any], rle: Rle) -> float:
+    stated = row.get("area")
+    usable = isinstance(stated, (int, float)) and math.isfinite(stated) and stated > 0
+    return float(stated) if usable and stated is not None else float(rle_tools.area(rle))
+
+
+def _box(value: Any) -> Box | None:
+    try:
+        x, y, w, h = (float(v) for v in value)
+    except (TypeError, ValueError):
+        return None
+    return (x, y, w, h) if math.isfinite(x + y + w + h) and w > 0 and h > 0 else None
+
+
+def _corners(box: Box) -> list[float]:
+    x, y, w, h = box
+    return [x, y, x + w, y, x + w, y + h, x, y + h]
+
+
+def read_rle(segmentation: Any, height: int, width: int) -> Rle | None:
+    """The compressed run lengths of polygons or of either form of run lengths; None if malformed, empty or of another size."""
+    try:
+        if isinstance(segmentation, Mapping):
+            if [int(v) for v in segmentation["size"]] != [height, width]:
+                return None
+            rle: Rle = {"size": [height, width], "counts": segmentation["counts"]}
+            if isinstance(rle["counts"], list):
+                if sum(rle["counts"]) != height * width or min(rle["counts"]) < 0:
+                    return None
+                rle = rle_tools.frPyObjects(rle, height, width)
+            elif isinstance(rle["counts"], str):
+                rle["counts"] = rle["counts"].encode("ascii")
+            return rle if rle_tools.decode(rle).any() else None
+        polygons = [[float(v) for v in p] for p in segmentation if len(p) >= 6 and len(p) % 2 == 0]
+        if not polygons or not all(math.isfinite(v) for p in polygons for v in p):
+            return None
+        rle = rle_tools.merge(rle_tools.frPyObjects(polygons, height, width))
+        return rle if int(rle_tools.area(rle)) > 0 else None
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def cases_of(dataset: Dataset, rows: Sequence[Mapping[str, Any]]) -> list[Case]:
+    """The photos of a data set with the detections of a COCO results list, whoever wrote it.
+
+    A row holds image_id, category_id, score and segmentation (bbox beside it, or else the mask's). Raises ConfigError for a list
+    of something else; rows of unknown images or categories and malformed masks are left out and counted in `dataset.skipped`.
+    """
+    photos = {photo.image_id: photo for photo in dataset.photos}
+    found: dict[int, list[Detection]] = {identity: [] for identity in photos}
+    for number, row in enumerate(rows):
+        try:
+            image_id, category, score = int(row["image_id"]), int(row["category_id"]), float(row["score"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigError(f"row {number} of the detections is not a COCO result ({error!r})") from error
+        photo = photos.get(image_id)
+        if photo is None or category not in dataset.categories:
+            dataset.skipped.add("detection of an unknown image or category", f"row {number}")
+            continue
+        if photo.labelled is not None and category not in photo.labelled:
+            continue
+        rle = read_rle(row.get("segmentation"), photo.height, photo.width)
+        if rle is None or not math.isfinite(score):
+            dataset.skipped.add("detection whose mask is malformed, empty or of another size than its image", f"row {number}")
+            continue
+        x, y, w, h = (float(v) for v in rle_tools.toBbox(rle))
+        found[image_id].append(Detection(category, _box(row.get("bbox")) or (x, y, w, h), rle, score))
+    return [Case(photo, tuple(sorted(found[identity], key=lambda d: -d.score))) for identity, photo in photos.items()]

@@ -1,0 +1,85 @@
+"""What a model finds in still photos, by the pipeline's own stages: preprocess, infer, postprocess, masks."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from fractions import Fraction
+
+from streamseg import masks, rle
+from streamseg.decode.images import decode_image
+from streamseg.decode.orient import UPRIGHT, display_orientation, turn
+from streamseg.engine import Engine
+from streamseg.errors import SourceError, Unreadable
+from streamseg.evaluate.dataset import Skipped
+from streamseg.evaluate.segments import Case, Detection, Photo
+from streamseg.infer import Infer, Pending
+from streamseg.postprocess import Postprocess
+from streamseg.preprocess import Preprocess
+from streamseg.result import Result
+from streamseg.types import Frame
+
+__all__ = ["detect", "read_photo"]
+
+MAX_PIXELS = 8192 * 8192
+
+
+def read_photo(photo: Photo, index: int = 0) -> Frame:
+    """The photo as the decoder would give it: in its own planes, turned as its annotations are. Raises SourceError.
+
+    An upright photo whose size is not the annotations' is taken as it is stored if that has theirs: some tools heed the
+    orientation that a camera notes, some do not.
+    """
+    stored = decode_image(photo.path, MAX_PIXELS)
+    upright = turn(stored, display_orientation(stored) or UPRIGHT)
+    for picture in (upright, stored):
+        if (picture.width, picture.height) == (photo.width, photo.height):
+            return Frame(picture, index, index, Fraction(1, 25))
+    raise Unreadable(
+        f"{photo.path}: is {upright.width}x{upright.height} pixels, but its annotations say {photo.width}x{photo.height}"
+    )
+
+
+def detect(
+    engine: Engine, photos: Iterable[Photo], category_of: Mapping[int, int], skipped: Skipped, *, in_flight: int = 2
+) -> Iterator[Case]:
+    """Run an engine on photos, in their order, with every detection that the graph lets through.
+
+    `category_of` gives the data set's category for each of the model's labels; other labels are dropped, as are categories that
+    are not labelled in a photo. Photos that cannot be read are counted in `skipped`. Raises EngineError or BadOutput.
+    """
+    preprocess = Preprocess(*engine.spec.size)
+    infer = Infer(engine)
+    postprocess = Postprocess(engine.spec.classes, conf=0.0)
+    under_way: deque[tuple[Photo, Pending]] = deque()
+    for index, photo in enumerate(photos):
+        try:
+            frame = read_photo(photo, index)
+            under_way.append((photo, infer(preprocess(frame))))
+        except SourceError as error:
+            skipped.add("photo that cannot be read", str(error))
+        if len(under_way) > in_flight:
+            done, pending = under_way.popleft()
+            yield _case(done, postprocess(pending), category_of)
+    for done, pending in under_way:
+        yield _case(done, postprocess(pending), category_of)
+    nonsense = postprocess.counters.not_finite + postprocess.counters.absurd
+    if nonsense:
+        skipped.add("detection that is not finite or impossible", f"{nonsense} of them, by {engine}", nonsense)
+
+
+def _case(photo: Photo, result: Result, category_of: Mapping[int, int]) -> Case:
+    """Masks are pasted at the photo's size. One without a pixel above one half is kept: to COCO it is a detection like others."""
+    found = result.instances
+    detections = []
+    for i, label in enumerate(found.labels.tolist()):
+        category = category_of.get(label)
+        if category is None or (photo.labelled is not None and category not in photo.labelled):
+            continue
+        x0, y0, x1, y1 = (float(v) for v in found.boxes[i])
+        (left, top, _, _), crop = masks.paste(found.masks[i], found.boxes[i], photo.width, photo.height)
+        mask = rle.encode(crop >= 128, left, top, photo.width, photo.height)
+        counts = str(mask["counts"]).encode("ascii")
+        encoded = {"size": [photo.height, photo.width], "counts": counts}
+        detections.append(Detection(category, (x0, y0, x1 - x0, y1 - y0), encoded, float(found.scores[i])))
+    return Case(photo, tuple(detections))

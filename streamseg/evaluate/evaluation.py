@@ -1,0 +1,175 @@
+"""`evaluate`: how well a model does, in the engine and the precision in which it will run."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from streamseg.config.schema import parse_size
+from streamseg.engine import Engine, open_engine
+from streamseg.errors import ConfigError
+from streamseg.evaluate.average_precision import Pools, coco_documents
+from streamseg.evaluate.categories import match_categories
+from streamseg.evaluate.dataset import Dataset, cases_of, locate, read_dataset, read_json
+from streamseg.evaluate.detect import detect
+from streamseg.evaluate.score import Scores, Tick, only, score
+from streamseg.evaluate.segments import Case
+from streamseg.pipeline import Say
+
+__all__ = ["Evaluation", "evaluate", "evaluate_detections"]
+
+PathLike = str | os.PathLike[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What was measured, and on what."""
+
+    scores: Scores
+    cases: tuple[Case, ...] = field(repr=False)
+    """Every photo with its truth and its detections."""
+    categories: Mapping[int, str]
+    """Those that counted, names by id."""
+    conf: float
+    """Least score of what the semantic and panoptic measures and boundary F look at."""
+    seconds: float
+    warnings: tuple[str, ...] = ()
+    """What was left out, and what else a reader of the figures must know."""
+    run: Mapping[str, Any] = field(default_factory=dict)
+    """engine, device, model, size, sha256, precision; empty for detections from a file."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, in percent; null where there was nothing to be found."""
+        s = self.scores
+        measures = {"box": s.box, "mask": s.mask, "apr": s.apr, "semantic": s.semantic, "pq": s.pq, "boundary": s.boundary}
+        run = {key: self.run.get(key) for key in ("engine", "device", "model", "size", "sha256", "precision")}
+        return {
+            **{name: _rounded(measure) for name, measure in measures.items()},
+            "images": len(self.cases),
+            "objects": sum(not t.crowd for case in self.cases for t in case.photo.truths),
+            "detections": sum(len(case.detections) for case in self.cases),
+            "classes": list(self.categories.values()),
+            "conf": self.conf,
+            **run,
+            "seconds": round(self.seconds, 2),
+            "warnings": list(self.warnings),
+        }
+
+    def worst(self, count: int) -> list[tuple[Case, float]]:
+        """The photos with the lowest panoptic quality of their own, in percent, worst first."""
+        scored = [(case, value) for case, value in zip(self.cases, self.scores.photos, strict=True) if value is not None]
+        return sorted(scored, key=lambda row: row[1])[:count]
+
+    def coco_results(self) -> list[dict[str, Any]]:
+        """The detections as a COCO results list, for other tools; can be written as JSON."""
+        _, rows = coco_documents(self.cases, self.categories, "mask")
+        for row in rows:
+            rle = row["segmentation"]
+            row["segmentation"] = {"size": rle["size"], "counts": rle["counts"].decode("ascii")}
+        return rows
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _rounded(inner) for key, inner in value.items()}
+    return round(value, 3) if isinstance(value, float) else value
+
+
+def evaluate(
+    data: PathLike,
+    *,
+    images: PathLike | None = None,
+    model: PathLike = "lite",
+    engine: str = "auto",
+    size: str | tuple[int, int] | None = None,
+    limit: int | None = None,
+    conf: float = 0.5,
+    pools: Pools | None = None,
+    threads: int = 0,
+    say: Say | None = None,
+    tick: Tick | None = None,
+) -> Evaluation:
+    """Run a model on the photos of a data set, as the pipeline would, and score what it finds.
+
+    `data` is a COCO-format annotation file, or a folder with instances.json; `images` the folder of the pictures, by default
+    images/ beside the file; `limit` the number of photos (default: all). Classes go to the data set's categories by name; those
+    that the model or the data lack are left out, said in `warnings`. `model`, `engine`, `size` and `threads` as for
+    `streamseg.stream`; `conf` and `pools` as for `score`; `say` is told which engine was chosen, `tick` how far it is.
+
+    Raises ConfigError, SourceNotFound, ModelError, EngineError or BadOutput.
+    """
+    began = time.monotonic()
+    _check(limit, conf)
+    dataset = read_dataset(locate(Path(data)), None if images is None else Path(images), limit)
+    with closing(_open(model, engine, size, threads, say)) as opened:
+        spec = opened.spec
+        category_of = match_categories(spec.classes, spec.category_ids, dataset.categories)
+        categories = {i: name for i, name in dataset.categories.items() if i in category_of.values()}
+        cases = []
+        for case in detect(opened, dataset.photos, category_of, dataset.skipped):
+            cases.append(only(case, categories))
+            if tick is not None:
+                tick(len(cases), len(dataset.photos))
+        run = {
+            "engine": opened.name,
+            "device": opened.device,
+            "model": spec.name,
+            "size": f"{spec.height}x{spec.width}",
+            "sha256": spec.sha256,
+            "precision": spec.precision,
+        }
+    lacking = [name for label, name in enumerate(spec.classes) if label not in category_of]
+    warnings = _warnings(dataset, categories)
+    if lacking:
+        warnings.append(f"the data have no {', '.join(lacking)}: what the model finds of these is left out")
+    scores = score(cases, categories, conf=conf, pools=pools)
+    return Evaluation(scores, tuple(cases), categories, conf, time.monotonic() - began, tuple(warnings), run)
+
+
+def evaluate_detections(
+    data: PathLike, detections: PathLike, *, images: PathLike | None = None, conf: float = 0.5, pools: Pools | None = None
+) -> Evaluation:
+    """Score a COCO results file (masks as `segmentation`) that any program wrote, by every measure; see `evaluate`."""
+    began = time.monotonic()
+    _check(None, conf)
+    dataset = read_dataset(locate(Path(data)), None if images is None else Path(images))
+    rows = read_json(Path(detections))
+    if not isinstance(rows, list):
+        raise ConfigError(f"{detections}: not a COCO results file: a list is expected")
+    cases = cases_of(dataset, rows)
+    scores = score(cases, dataset.categories, conf=conf, pools=pools)
+    warnings = tuple(_warnings(dataset, dataset.categories))
+    return Evaluation(scores, tuple(cases), dataset.categories, conf, time.monotonic() - began, warnings)
+
+
+def _open(model: PathLike, engine: str, size: str | tuple[int, int] | None, threads: int, say: Say | None) -> Engine:
+    try:
+        wanted = parse_size(size)
+    except ValueError as error:
+        raise ConfigError(f"size: {error}") from error
+    return open_engine(model, engine=engine, size=wanted, threads=threads, report=say)
+
+
+def _check(limit: int | None, conf: float) -> None:
+    if not 0 <= conf <= 1:
+        raise ConfigError(f"conf is {conf}; allowed: 0 to 1")
+    if limit is not None and limit < 1:
+        raise ConfigError(f"limit is {limit}; allowed: 1 or more photos")
+
+
+def _warnings(dataset: Dataset, categories: Mapping[int, str]) -> list[str]:
+    warnings = dataset.skipped.sentences()
+    unknown = [name for i, name in dataset.categories.items() if i not in categories]
+    if unknown:
+        shown = ", ".join(unknown[:8]) + (f" and {len(unknown) - 8} more" if len(unknown) > 8 else "")
+        warnings.append(f"the model does not know {shown}: these are left out")
+    if dataset.partial:
+        warnings.append(
+            f"{dataset.partial} photos are not labelled exhaustively: what is found there without a label counts as false"
+        )
+    return warnings

@@ -1,0 +1,83 @@
+"""Every measure of a set of cases, in one pass over the masks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from streamseg.evaluate.average_precision import Pools, average_precision, coco_documents
+from streamseg.evaluate.boundary import Boundary
+from streamseg.evaluate.flat import Flat
+from streamseg.evaluate.panoptic import PanopticQuality
+from streamseg.evaluate.region_ap import RegionAP
+from streamseg.evaluate.segments import Case
+from streamseg.evaluate.semantic import Semantic
+
+__all__ = ["Scores", "only", "score"]
+
+Tick = Callable[[int, int], None]
+"""Told how many photos of how many are done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """All in percent; None where there was nothing to be found."""
+
+    box: dict[str, Any]
+    mask: dict[str, Any]
+    apr: dict[str, Any]
+    semantic: dict[str, Any]
+    pq: dict[str, Any]
+    boundary: dict[str, Any]
+    photos: tuple[float | None, ...]
+    """The panoptic quality of each photo alone, its classes counted together; None for one that is rightly empty."""
+
+
+def score(
+    cases: Sequence[Case],
+    categories: Mapping[int, str],
+    *,
+    conf: float = 0.5,
+    pools: Pools | None = None,
+    tick: Tick | None = None,
+) -> Scores:
+    """Score detections against truth.
+
+    AP and AP^r judge every detection by its rank; the semantic and panoptic measures and boundary F, those with a score of at least
+    `conf`. `categories` are those that count, names by id; truths and detections of others are left out. Raises ConfigError for a
+    pool of unknown classes.
+    """
+    cases = [only(case, categories) for case in cases]
+    region, semantic, panoptic, boundary = (
+        RegionAP(categories),
+        Semantic(categories),
+        PanopticQuality(categories),
+        Boundary(categories),
+    )
+    photos = []
+    for done, case in enumerate(cases, 1):
+        flat = Flat(case, conf)
+        region.add(case)
+        semantic.add(flat)
+        photos.append(panoptic.add(flat))
+        boundary.add(flat)
+        if tick is not None:
+            tick(done, len(cases))
+    return Scores(
+        box=average_precision(*coco_documents(cases, categories, "box"), "box", pools),
+        mask=average_precision(*coco_documents(cases, categories, "mask"), "mask", pools),
+        apr=region.result(),
+        semantic=semantic.result(),
+        pq=panoptic.result(),
+        boundary=boundary.result(),
+        photos=tuple(photos),
+    )
+
+
+def only(case: Case, categories: Mapping[int, str]) -> Case:
+    """The case without truths and detections of other categories."""
+    truths = tuple(t for t in case.photo.truths if t.category_id in categories)
+    if len(truths) == len(case.photo.truths) and all(d.category_id in categories for d in case.detections):
+        return case
+    return Case(replace(case.photo, truths=truths), tuple(d for d in case.detections if d.category_id in categories))

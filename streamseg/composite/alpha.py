@@ -30,15 +30,14 @@ def _set_alpha(picture: av.VideoFrame, alpha: npt.NDArray[np.uint8]) -> None:
             channel[...] = table[alpha]
 
 
-def _set_luma(source: av.VideoFrame, target: av.VideoFrame) -> None:
-    """Write the source's luma into a picture of the same range, exact to the code: swscale makes 1020 of full-range white."""
+def _stretch_luma(source: av.VideoFrame, target: av.VideoFrame) -> None:
+    """Write full-range luma into a picture of more bits, highest code to highest: swscale makes 1020 of 255."""
     tags = encoding(source)
     old, new = planes.views(source), planes.views(target)
-    if tags.family == "rgb" or new.layout.family != "yuv":
+    if tags.family == "rgb" or not tags.full_range or new.layout.family != "yuv":
         return
-    luma = old.planes[0].array >> old.layout.lsb
-    gain = (2**new.layout.depth - 1) / (2**tags.depth - 1) if tags.full_range else 2.0 ** (new.layout.depth - tags.depth)
-    new.planes[0].array[...] = np.rint(luma * np.float32(gain))
+    table = np.rint(np.arange(2**tags.depth) * ((2**new.layout.depth - 1) / (2**tags.depth - 1))).astype(new.layout.dtype)
+    new.planes[0].array[...] = table[old.planes[0].array >> old.layout.lsb]
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class Alpha:
         picture = planes.convert(canvas.picture, form)
         if picture is canvas.picture:
             picture = planes.copy_frame(picture)
-        _set_luma(canvas.picture, picture)
+        _stretch_luma(canvas.picture, picture)
         shown = chosen(instances, self.classes)
         _set_alpha(picture, matte(shown, canvas.width, canvas.height, self.feather * canvas.unit))
         canvas.replace(picture)

@@ -159,18 +159,7 @@ class _Outlet:
 
 
 def _decoder(source: Source, config: PipelineConfig) -> Decoder:
-    d = config.decode
-    return Decoder(
-        source,
-        start=d.start,
-        duration=d.duration,
-        realtime=d.realtime,
-        rate=d.rate,
-        max_pixels=d.max_pixels,
-        threads=d.threads,
-        timeout=d.timeout,
-        reconnect=d.reconnect,
-    )
+    return Decoder(source, **config.decode.model_dump(exclude={"policy"}))
 
 
 def engine_for(config: PipelineConfig, say: Say | None = None) -> Engine:

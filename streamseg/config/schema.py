@@ -99,6 +99,8 @@ class DecodeConfig(Section):
     """Seconds for which a lost live source is tried again."""
     max_pixels: Annotated[int, Field(gt=0)] = 8192 * 8192
     """Larger pictures are refused before they are decoded."""
+    playlists: bool = False
+    """Follow playlists (.m3u8), which may name other files and hosts."""
     threads: Annotated[int, Field(ge=0, le=64)] = 0
     """Decoder threads; 0 lets FFmpeg choose."""
 

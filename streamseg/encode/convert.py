@@ -7,7 +7,6 @@ limited range stays limited, BT.2020 stays BT.2020.
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from typing import Any
 
 import av
@@ -16,9 +15,9 @@ import numpy.typing as npt
 from av.video.format import VideoFormat
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from streamseg.planes import Encoding, copy_frame, copy_tags, encoding, layout, new_frame, supported, views
+from streamseg.planes import copy_frame, copy_tags, encoding, layout, new_frame, supported, views
 
-__all__ = ["Fitter", "even_size", "reformat", "tags_of"]
+__all__ = ["Fitter", "even_size", "reformat"]
 
 _EXACT = (
     Interpolation.BICUBIC
@@ -27,21 +26,10 @@ _EXACT = (
     | Interpolation.FULL_CHR_H_INP
     | Interpolation.BITEXACT
 )
-_FULL_RANGE = 2
 _UNSPECIFIED = 2
 _thread = threading.local()
 # swscale's SWS_CS_* numbers.
 _SWS_MATRIX = {"bt709": 1, "fcc": 4, "bt601": 5, "smpte240m": 7, "bt2020": 9}
-
-
-def tags_of(picture: av.VideoFrame) -> Encoding:
-    """`planes.encoding`, with 4:4:4 told from grey: PyAV's `is_chroma` is only true of subsampled components."""
-    tags = encoding(picture)
-    known = layout(picture.format.name)
-    if known is None or known.family == tags.family:
-        return tags
-    full = picture.format.name.startswith("yuvj") or int(picture.color_range) == _FULL_RANGE
-    return replace(tags, family=known.family, full_range=full)
 
 
 def _scaler() -> VideoReformatter:
@@ -66,7 +54,7 @@ def reformat(
 
     `exact` interpolates chroma and rounds as well as swscale can; without, it is several times faster and a code or two off.
     """
-    own = tags_of(picture)
+    own = encoding(picture)
     source = picture
     if int(picture.color_trc) != _UNSPECIFIED or int(picture.color_primaries) != _UNSPECIFIED:
         # PyAV takes these tags off the picture while swscale runs, and other outputs may be reading them.
@@ -125,7 +113,7 @@ class Fitter:
         return made
 
     def _convert(self, picture: av.VideoFrame, size: tuple[int, int] | None = None) -> av.VideoFrame:
-        name, tags = picture.format.name, tags_of(picture)
+        name, tags = picture.format.name, encoding(picture)
         same_code = tags.family != "yuv" or (tags.matrix == self._matrix and tags.full_range == self._full)
         if size is None and name == self._pix_fmt and same_code:
             return picture

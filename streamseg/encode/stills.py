@@ -12,8 +12,8 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from streamseg.encode.convert import reformat, tags_of
-from streamseg.planes import copy_tags, layout, new_frame, supported, views
+from streamseg.encode.convert import reformat
+from streamseg.planes import copy_tags, encoding, layout, new_frame, supported, views
 
 __all__ = ["to_still"]
 
@@ -26,7 +26,7 @@ Array = npt.NDArray[Any]
 def to_still(picture: av.VideoFrame, *, big_endian: bool) -> av.VideoFrame:
     """`picture` in gray, gray16, rgb24, rgb48, rgba or rgba64; itself if it is that already."""
     picture = supported(picture)
-    known, tags = layout(picture.format.name), tags_of(picture)
+    known, tags = layout(picture.format.name), encoding(picture)
     assert known is not None
     deep = known.depth > 8
     if tags.family == "gray":

@@ -22,11 +22,12 @@ from av.video.format import VideoFormat
 from av.video.stream import VideoStream
 
 from streamseg.encode.codecs import Choice, choose, container_of, named_codec
-from streamseg.encode.convert import Fitter, even_size, tags_of
+from streamseg.encode.convert import Fitter, even_size
 from streamseg.encode.files import check_file, local_path
 from streamseg.encode.muxer import AV_ERRORS, Muxer, Origin, Packets, Tracks
 from streamseg.encode.sink import Picture, SinkCounters
 from streamseg.errors import OutputError
+from streamseg.planes import encoding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -180,7 +181,7 @@ class _Encoder:
     """A configured encoder. Works in the source's ticks, so that no picture's pts is ever rewritten."""
 
     def __init__(self, stream: VideoStream, choice: Choice, first: av.VideoFrame, info: SourceInfo, threads: int) -> None:
-        tags = tags_of(first)
+        tags = encoding(first)
         size = (first.width, first.height)
         padded = even_size(*size, choice.pix_fmt) if choice.codec.even else size
         self.padding = ""

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 
-from streamseg.encode.convert import reformat, tags_of
-from streamseg.planes import supported, views
+from streamseg.encode.convert import reformat
+from streamseg.planes import encoding, supported, views
 from streamseg.preprocess import Preprocess
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def to_jpeg(frame: Frame, max_width: int, quality: int) -> bytes:
     width = min(frame.width, max_width)
     height = max(1, round(frame.height * width / frame.width))
     picture = supported(frame.picture)
-    if tags_of(picture).transfer == "sdr":
+    if encoding(picture).transfer == "sdr":
         small = reformat(picture, "bgr24", width=width, height=height, exact=False)
         bgr = views(small).planes[0].array
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -94,17 +95,35 @@ def _status(running: Pipeline) -> str:
 def probe(report: Data) -> None:
     """The answer of `streamseg probe`."""
     console = _stdout()
-    for name, value in report.items():
-        if name == "plan":
-            continue
-        if isinstance(value, list):
-            for item in value:
-                console.print(f"[bold]{escape(name.rstrip('s'))}[/bold] {escape(_plain(item))}")
-        else:
-            console.print(f"[bold]{escape(name)}[/bold] {escape(_plain(value))}")
-    console.print("[bold]what streamseg would do[/bold]")
-    for sentence in report.get("plan", []):
-        console.print(f"  • {escape(str(sentence))}")
+    video, timing = report["video"], report["timing"]
+    length = "live" if report["live"] else f"{report['duration']:.2f} s" if report["duration"] else "of unknown length"
+    console.print(
+        f"[bold]{escape(str(report['source']))}[/bold]: {report['kind']}, {report['container']}, {length}", soft_wrap=True
+    )
+    rate = f"{float(Fraction(timing['rate'])):.3f} fps" if timing["rate"] else "no nominal rate"
+    pace = {True: "variable", False: "constant", None: "unknown pace"}[timing["variable"]]
+    colour = {tag: name for tag, name in video["color"].items() if tag != "hdr" and name != "unspecified"}
+    table = Table(show_header=False)
+    table.add_row(
+        "video", f"{video['codec']}, {video['width']}x{video['height']} upright, {video['pix_fmt']}, {video['bit_depth']} bit"
+    )
+    table.add_row(
+        "time", f"{rate}, {pace}, {timing['frames'] or 'unknown number of'} frames, time base {timing['time_base']} s"
+    )
+    table.add_row("colour", ", ".join(f"{tag} {name}" for tag, name in colour.items()) or "untagged")
+    for stream in report["streams"]:
+        if stream["index"] != video["stream"]:
+            table.add_row(
+                stream["type"], escape(f"{stream['codec']}, {stream['detail']}, {stream['language'] or 'no language'}")
+            )
+    for key, value in report["metadata"].items():
+        table.add_row("metadata", escape(f"{key}: {value}"))
+    console.print(table)
+    console.print("streamseg would do this:")
+    for sentence in report["plan"]:
+        console.print(f"  • {escape(str(sentence))}", soft_wrap=True)
+    for warning in report["warnings"]:
+        console.print(f"  [yellow]warning: {escape(str(warning))}[/yellow]", soft_wrap=True)
 
 
 def _plain(value: Any) -> str:

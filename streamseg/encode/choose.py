@@ -10,10 +10,11 @@ from urllib.parse import parse_qs, urlsplit
 from streamseg.encode.codecs import CONTAINERS
 from streamseg.encode.images import IMAGE_SUFFIXES, ImageSink
 from streamseg.encode.jsonl import JsonlSink
-from streamseg.encode.muxer import Packets
 from streamseg.encode.sink import Sink
+from streamseg.encode.tracks import Packets
 from streamseg.encode.video import VideoSink
 from streamseg.errors import OutputError
+from streamseg.formats import FORMATS, format_of, open_format
 
 if TYPE_CHECKING:
     from streamseg.decode import SourceInfo
@@ -30,7 +31,7 @@ def is_view(path: str | os.PathLike[str]) -> bool:
 
 def is_results(path: str | os.PathLike[str]) -> bool:
     """Whether an output takes the results alone, so that nothing has to be drawn for it."""
-    return Path(path).suffix.lower() in _RESULTS
+    return Path(path).suffix.lower() in _RESULTS or format_of(path) is not None
 
 
 def copies_tracks(path: str | os.PathLike[str]) -> bool:
@@ -55,7 +56,7 @@ def open_sink(
 
     Args:
         path: A video (.mp4 .mov .mkv .webm .avi .ts), a folder or a pattern such as `%06d.png` (.png .tif .jpg) of images, `.jsonl`
-            for results without pictures, or `http://127.0.0.1:8080` for a live view in a browser.
+            or a name of `formats.FORMATS` for results without pictures, or `http://127.0.0.1:8080` for a live view in a browser.
         info: The source, as `Decoder.open` returned it.
         codec: `auto`, or a name from `codecs.CODECS` or FFmpeg's name of that encoder.
         crf: Quality, smaller is better; None is the codec's own sensible value.
@@ -86,6 +87,8 @@ def open_sink(
             alpha=alpha,
             threads=threads,
         )
+    if format_of(name) is not None:
+        return open_format(path, info, overwrite=overwrite, source=source)
     if is_results(name):
         return JsonlSink(path, info, overwrite=overwrite, source=source)
     if suffix in IMAGE_SUFFIXES or not suffix or Path(name).is_dir() or name.endswith("/"):
@@ -94,7 +97,7 @@ def open_sink(
         return ImageSink(path, info, overwrite=overwrite, source=source)
     raise OutputError(
         f"{name}: unknown kind of output {suffix!r}; allowed: video {' '.join(CONTAINERS)}, images {' '.join(IMAGE_SUFFIXES)} "
-        f"(a folder or a %06d pattern), results {' '.join(_RESULTS)}, or a live view such as http://127.0.0.1:8080"
+        f"(a folder or a %06d pattern), results {' '.join([*_RESULTS, *FORMATS])}, or a live view such as http://127.0.0.1:8080"
     )
 
 

@@ -6,12 +6,11 @@ Written so that a process that is killed leaves a playable file: see `codecs.CON
 from __future__ import annotations
 
 import contextlib
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 import av
 from av.bitstream import BitStreamFilterContext
@@ -21,6 +20,7 @@ from av.video.stream import VideoStream
 
 from streamseg.encode.codecs import Choice, container_of
 from streamseg.encode.files import OutputFile
+from streamseg.encode.tracks import AV_ERRORS, Tracks, add_copy, codec_of
 from streamseg.errors import OutputError
 
 if TYPE_CHECKING:
@@ -28,10 +28,8 @@ if TYPE_CHECKING:
 
     from streamseg.encode.codecs import Container
 
-__all__ = ["AV_ERRORS", "Muxer", "Origin", "Packets", "Tracks"]
+__all__ = ["Muxer", "Origin"]
 
-AV_ERRORS = (av.FFmpegError, OSError, ValueError)
-"""What PyAV raises when it cannot encode or write."""
 Origin = Literal["source", "picture", "earliest"]
 """Which time of the source becomes zero in the output.
 
@@ -43,73 +41,6 @@ _BUFFER = 1 << 18
 _MAX_TIMESCALE = 10_000_000
 # Written by the muxer itself, or untrue of the new file.
 _OWN_METADATA = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder", "software"})
-
-
-class Packets(Protocol):
-    """The source's packets for one output (`streamseg.decode.PassThrough`)."""
-
-    @property
-    def streams(self) -> tuple[Stream, ...]:
-        """Templates of what is passed through."""
-
-    def take(self, until: float | None = None) -> list[Any]:
-        """Packets due until a time in seconds on the source's clock; None: the rest."""
-
-    def discard(self, stream: Any) -> None:
-        """Stop passing a stream."""
-
-    def close(self) -> None:
-        """Nothing more is wanted."""
-
-
-class Tracks:
-    """Audio and subtitle streams to copy: their parameters, taken from the source while it is still open."""
-
-    def __init__(self, packets: Packets | None, suffix: str) -> None:
-        self.packets = packets
-        self.warnings: list[str] = []
-        self.kept: list[tuple[int, Stream]] = []
-        """Index in the source, and a stream of the same codec parameters that stays when the source is closed."""
-        self._trials: list[OutputContainer] = []
-        for template in packets.streams if packets is not None else ():
-            stream = self._try(template, container_of(suffix))
-            if stream is None:
-                self._refuse(template, suffix)
-            else:
-                self.kept.append((template.index, stream))
-
-    def _try(self, template: Stream, kind: Container) -> Stream | None:
-        """A copy of the stream in a file in memory with a header: not all muxers know before that what they cannot hold."""
-        codec = _codec_of(template)
-        if codec.startswith(kind.refused) or (kind.only and codec not in kind.only):
-            return None
-        trial = av.open(io.BytesIO(), "w", format=kind.muxer)
-        try:
-            stream = _add(trial, template)
-            trial.start_encoding()
-        except AV_ERRORS:
-            return None
-        self._trials.append(trial)
-        return stream
-
-    def _refuse(self, template: Stream, suffix: str) -> None:
-        assert self.packets is not None
-        self.warnings.append(
-            f"{template.type} stream {template.index} ({_codec_of(template)}) is left out: a {suffix} file cannot hold it; "
-            f".mkv holds nearly all"
-        )
-        self.packets.discard(template)
-
-
-def _codec_of(stream: Stream) -> str:
-    return stream.codec_context.name if stream.codec_context is not None else "unknown"
-
-
-def _add(container: OutputContainer, template: Stream) -> Stream:
-    stream = container.add_stream_from_template(template)
-    stream.metadata.update(template.metadata)
-    stream.disposition = template.disposition
-    return stream
 
 
 @dataclass(slots=True)
@@ -191,7 +122,7 @@ class Muxer:
         self._origin = min(times) if origin != "source" else min(Fraction(0), start)
         with self._failing("opening the encoder for"):
             for index, template in self._templates.kept:
-                self._tracks[index] = _Track(_add(self.container, template), self._unpacker(template))
+                self._tracks[index] = _Track(add_copy(self.container, template), self._unpacker(template))
             if self._chapters:
                 self.container.set_chapters([c for c in map(self._moved, self._chapters) if c["end"] > 0])
             self.container.start_encoding()
@@ -203,7 +134,7 @@ class Muxer:
 
     def _unpacker(self, template: Stream) -> BitStreamFilterContext | None:
         # AAC from MPEG-TS has a header on every packet. libav strips them for mp4 by itself, but not with delay_moov.
-        if self._kind.muxer in ("mp4", "mov") and _codec_of(template) == "aac":
+        if self._kind.muxer in ("mp4", "mov") and codec_of(template) == "aac":
             return BitStreamFilterContext("aac_adtstoasc", in_stream=template)
         return None
 

@@ -24,8 +24,10 @@ from av.video.stream import VideoStream
 from streamseg.encode.codecs import Choice, choose, container_of, named_codec
 from streamseg.encode.convert import Fitter, even_size
 from streamseg.encode.files import check_file, local_path
-from streamseg.encode.muxer import AV_ERRORS, Muxer, Origin, Packets, Tracks
+from streamseg.encode.hdr import x265_params
+from streamseg.encode.muxer import Muxer, Origin
 from streamseg.encode.sink import Picture, SinkCounters
+from streamseg.encode.tracks import AV_ERRORS, Packets, Tracks
 from streamseg.errors import OutputError
 from streamseg.planes import encoding
 
@@ -116,6 +118,9 @@ class VideoSink:
             chapters=cast("Sequence[Chapter]", info.chapters),
         )
         try:
+            if choice.name == "hevc":
+                # From the decoder's own picture: what is drawn has the same colours, but not its side data.
+                choice.options["x265-params"] += x265_params(frame.picture)
             stream = muxer.add_video(choice, info.rate or Fraction(25), frame.time_base)
             encoder = _Encoder(stream, choice, picture, info, self._threads)
             muxer.begin(frame.pts, self._origin())

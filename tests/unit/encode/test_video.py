@@ -224,6 +224,24 @@ def test_hdr_stays_ten_bit_and_tagged(tmp_path):
     assert np.abs(difference).mean() < 8  # of 1023
 
 
+MASTERING = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
+
+
+def test_hdr10_metadata_survives(tmp_path):
+    """Mastering display and light levels, which a television maps its brightness by."""
+    video = clips.Video(codec="libx265", pix_fmt="yuv420p10le", colour=clips.BT2020_PQ)
+    video.options = {"x265-params": f"log-level=none:pools=1:master-display={MASTERING}:max-cll=1000,400"}
+    source = clips.cfr(tmp_path / "in.mp4", 4, video=video)
+    copy(source, tmp_path / "out.mp4")
+
+    def of(path):
+        wanted = ("MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL")
+        return {d.type.name: bytes(d) for d in clips.decoded(path)[0].side_data if d.type.name in wanted}
+
+    assert len(of(source)) == 2
+    assert of(tmp_path / "out.mp4") == of(source)
+
+
 def test_sample_aspect_ratio_survives(tmp_path):
     write(tmp_path / "out.mp4", [clips.picture(i) for i in range(3)], replace(INFO, sample_aspect_ratio=Fraction(16, 15)))
     with av.open(str(tmp_path / "out.mp4")) as container:

@@ -6,10 +6,12 @@ A television maps its brightness by them. Libav keeps them with the picture, and
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from fractions import Fraction
+from typing import cast
 
 import av
-from av.sidedata.sidedata import Type
+from av.sidedata.sidedata import SideData, Type
 
 __all__ = ["x265_params"]
 
@@ -17,8 +19,7 @@ __all__ = ["x265_params"]
 def x265_params(picture: av.VideoFrame) -> str:
     """Parameters for `x265-params`, each with a colon before it; empty for a picture without such metadata."""
     text = ""
-    for index in range(len(picture.side_data)):
-        data = picture.side_data[index]
+    for data in cast("Sequence[SideData]", picture.side_data):
         if data.type == Type.MASTERING_DISPLAY_METADATA:
             text += _mastering(bytes(data))
         elif data.type == Type.CONTENT_LIGHT_LEVEL:

@@ -83,8 +83,8 @@ def read_json(path: Path) -> Any:
         raise ConfigError(f"{path}: not JSON: {error}") from error
 
 
-def read_dataset(path: Path, images: Path | None = None, limit: int | None = None) -> Dataset:
-    """The photos of an annotation file whose picture is there, the first `limit` of them.
+def read_dataset(path: Path, images: Path | None = None, limit: int | None = None, *, pictures: bool = True) -> Dataset:
+    """The photos of an annotation file whose picture is there (unless not `pictures`), the first `limit` of them.
 
     `images` is the folder of the pictures, by default images/ beside the file. Raises SourceNotFound (no file, no pictures) or
     ConfigError (not a COCO annotation file).
@@ -102,7 +102,7 @@ def read_dataset(path: Path, images: Path | None = None, limit: int | None = Non
     for entry in entries:
         if limit is not None and len(dataset.photos) >= limit:
             break
-        photo = _photo(entry, by_image[entry["id"]], folder, dataset)
+        photo = _photo(entry, by_image[entry["id"]], folder, dataset, pictures)
         if photo is not None:
             dataset.photos.append(photo)
             dataset.partial += entry.get("exhaustive", True) is False
@@ -136,12 +136,14 @@ def _integer(value: Any) -> int:
     return int(value)
 
 
-def _photo(entry: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], folder: Path, dataset: Dataset) -> Photo | None:
+def _photo(
+    entry: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], folder: Path, dataset: Dataset, pictures: bool
+) -> Photo | None:
     name = str(entry["file_name"])
     if _leads_out(name):
         dataset.skipped.add("image whose name leads out of the folder", name)
         return None
-    if not (folder / name).is_file():
+    if pictures and not (folder / name).is_file():
         dataset.skipped.add("image file is missing", name)
         return None
     listed = entry.get("labelled_category_ids")

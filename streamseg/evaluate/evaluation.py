@@ -134,10 +134,13 @@ def evaluate(
 def evaluate_detections(
     data: PathLike, detections: PathLike, *, images: PathLike | None = None, conf: float = 0.5, pools: Pools | None = None
 ) -> Evaluation:
-    """Score a COCO results file (masks as `segmentation`) that any program wrote, by every measure; see `evaluate`."""
+    """Score a COCO results file (masks as `segmentation`) that any program wrote, by every measure; see `evaluate`.
+
+    The pictures need not be there: only `write_page` looks at them.
+    """
     began = time.monotonic()
     _check(None, conf)
-    dataset = read_dataset(locate(Path(data)), None if images is None else Path(images))
+    dataset = read_dataset(locate(Path(data)), None if images is None else Path(images), pictures=False)
     rows = read_json(Path(detections))
     if not isinstance(rows, list):
         raise ConfigError(f"{detections}: not a COCO results file: a list is expected")

@@ -1,0 +1,178 @@
+"""Every measure on rectangles whose overlaps are worked out by hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from streamseg.evaluate import score
+from streamseg.evaluate.boundary import boundary_f, outline
+from streamseg.evaluate.region_ap import area_under_curve
+from tests.unit.evaluate.scenes import CATEGORIES, blob, case, found, rectangle, truth
+
+BOX = (30, 30, 20, 20)
+
+
+def measured(*cases, conf=0.5):
+    return score(cases, CATEGORIES, conf=conf)
+
+
+def one(truths, detections, **more):
+    return measured(case(truths, detections), **more)
+
+
+def test_perfect_answers_score_one_hundred_everywhere():
+    crowd = truth((60, 0, 40, 20), crowd=True)
+    first = case([truth(BOX), truth((5, 40, 20, 30), 3), crowd], [found(BOX), found((5, 40, 20, 30), 3), found((65, 5, 9, 9))])
+    second = case([truth((10, 10, 60, 60))], [found((10, 10, 60, 60), score=0.7)], 2)
+    scores = measured(first, second)
+    for name in CATEGORIES.values():
+        assert scores.box["per_class"][name] == {"AP": pytest.approx(100), "AP50": pytest.approx(100)}
+        assert scores.mask["per_class"][name] == {"AP": pytest.approx(100), "AP50": pytest.approx(100)}
+        assert scores.apr["per_class"][name] == {"50": 100, "70": 100}
+        assert scores.semantic["per_class"][name] == {"iou": 100, "dice": 100}
+        assert scores.boundary["per_class"][name]["f"] == 100
+    assert scores.pq["per_class"]["person"] == {"PQ": 100, "SQ": 100, "RQ": 100, "TP": 2, "FP": 0, "FN": 0}
+    assert (scores.pq["PQ"], scores.semantic["pixel_accuracy"], scores.semantic["mean_iou"]) == (100, 100, 100)
+    assert scores.boundary["matched"] == 3
+    assert scores.photos == (100, 100)
+
+
+def test_a_mask_shifted_by_a_fifth():
+    # 20x20 pixels, 4 to the right: 16x20 of 24x20 are shared.
+    scores = one([truth(BOX)], [found((34, 30, 20, 20))])
+    iou = 100 * 320 / 480
+    assert scores.semantic["per_class"]["person"] == pytest.approx({"iou": iou, "dice": 100 * 640 / 800})
+    assert scores.semantic["per_class"]["car"] == {"iou": None, "dice": None}
+    assert scores.semantic["pixel_accuracy"] == pytest.approx(100 * (7500 - 160) / 7500)
+    background = 100 * (7500 - 480) / (7500 - 320)
+    assert scores.semantic["mean_iou_with_background"] == pytest.approx((iou + background) / 2)
+    assert scores.pq["per_class"]["person"] == pytest.approx({"PQ": iou, "SQ": iou, "RQ": 100, "TP": 1, "FP": 0, "FN": 0})
+    # Right at 0.50, 0.55, 0.60 and 0.65 of the ten overlaps.
+    assert scores.mask["AP"] == pytest.approx(40)
+    assert (scores.mask["AP50"], scores.mask["AP75"]) == (pytest.approx(100), 0)
+    assert scores.mask["APl"] is None
+    assert (scores.apr["50"], scores.apr["70"]) == (100, 0)
+    assert scores.boundary["iou"] == pytest.approx(iou)
+    # Each outline is a ring of 4 x 20 pixels. Within a pixel of the other: 18 of each horizontal side, 2 of one vertical one.
+    assert scores.boundary["f"] == pytest.approx(100 * 38 / 80)
+
+
+def test_nothing_found_and_nothing_there():
+    missed = one([truth(BOX)], [])
+    assert (missed.box["AP"], missed.mask["AP"], missed.apr["50"], missed.pq["PQ"], missed.semantic["mean_iou"]) == (0,) * 5
+    assert missed.boundary["f"] is None
+    assert missed.photos == (0,)
+    imagined = one([], [found(BOX)])
+    assert (imagined.box["AP"], imagined.mask["AP"], imagined.apr["50"], imagined.semantic["mean_iou"]) == (None,) * 4
+    assert imagined.photos == (0,)
+    empty = one([], [])
+    assert empty.photos == (None,)
+    assert (empty.pq["PQ"], empty.semantic["pixel_accuracy"]) == (None, 100)
+
+
+def test_scores_below_conf_count_for_rank_only():
+    scores = one([truth(BOX)], [found(BOX, score=0.4)])
+    assert (scores.mask["AP"], scores.apr["70"], scores.pq["PQ"], scores.semantic["mean_iou"]) == (
+        pytest.approx(100),
+        100,
+        0,
+        0,
+    )
+    assert one([truth(BOX)], [found(BOX, score=0.4)], conf=0.3).pq["PQ"] == 100
+
+
+def test_another_class_is_wrong_for_both():
+    scores = one([truth(BOX)], [found(BOX, 3)])
+    assert scores.pq["per_class"]["person"]["FN"] == scores.pq["per_class"]["car"]["FP"] == 1
+    assert scores.apr["50"] == scores.semantic["per_class"]["person"]["iou"] == 0
+
+
+def test_region_ap_is_the_area_under_the_monotone_curve():
+    # Right, wrong, right of two objects: recall 1/2 at precision 1, recall 1 at 2/3.
+    other = (60, 40, 20, 20)
+    detections = [found(BOX, score=0.9), found((0, 0, 9, 9), score=0.8), found(other, score=0.7)]
+    assert one([truth(BOX), truth(other)], detections).apr["per_class"]["person"]["50"] == pytest.approx(100 * (1 + 2 / 3) / 2)
+    assert area_under_curve(np.array([False, True, True]), 4) == pytest.approx(2 / 4 * 2 / 3)
+    assert area_under_curve(np.array([], bool), 3) == 0
+
+
+def test_region_ap_pools_photos_by_score_and_counts_an_object_once():
+    twice = case([truth(BOX)], [found(BOX, score=0.9), found(BOX, score=0.6)])
+    once = case([truth(BOX)], [found(BOX, score=0.5)], 2)
+    # Right, wrong (taken), right.
+    assert measured(twice, once).apr["per_class"]["person"]["50"] == pytest.approx(100 * (1 + 2 / 3) / 2)
+
+
+def test_a_crowd_is_neither_right_nor_wrong():
+    crowd = truth((0, 0, 50, 40), crowd=True)
+    inside, half_out = (5, 5, 20, 20), (40, 5, 30, 20)
+    scores = one([truth((60, 50, 20, 20)), crowd], [found((60, 50, 20, 20), score=0.9), found(inside, score=0.95)])
+    assert (scores.mask["AP"], scores.box["AP"], scores.apr["70"], scores.pq["PQ"]) == (
+        pytest.approx(100),
+        pytest.approx(100),
+        100,
+        100,
+    )
+    assert scores.semantic["mean_iou"] == 100
+    # A third of it lies in the crowd: a false one.
+    assert one([crowd], [found(half_out)]).pq["per_class"]["person"]["FP"] == 1
+    # A crowd of people does not excuse a car, but its pixels count for no class.
+    assert one([crowd], [found(inside, 3)]).pq["per_class"]["car"]["FP"] == 1
+    assert one([crowd], [found(inside, 3)]).semantic["pixel_accuracy"] == 100
+
+
+def test_an_object_of_unknown_mask_counts_for_boxes_only():
+    boxed = truth(BOX, has_mask=False)
+    missed = one([boxed], [])
+    assert (missed.box["AP"], missed.mask["AP"], missed.apr["50"], missed.pq["PQ"]) == (0, None, None, None)
+    assert one([boxed], [found(BOX)]).box["AP"] == pytest.approx(100)
+    assert one([boxed], [found(BOX)]).photos == (None,)
+
+
+def test_panoptic_masks_do_not_overlap():
+    # The lower score keeps 12 of its 20 columns: 240 of 400 pixels of the object, IoU 0.6.
+    right = (38, 30, 20, 20)
+    scores = one([truth(BOX), truth((42, 0, 20, 20))], [found(BOX, score=0.9), found((42, 30, 20, 20), 3, score=0.8)])
+    assert scores.pq["per_class"]["person"] == pytest.approx(
+        {"PQ": 100 / 1.5, "SQ": 100, "RQ": 100 / 1.5, "TP": 1, "FP": 0, "FN": 1}
+    )
+    assert scores.pq["per_class"]["car"]["FP"] == 1
+    kept = one([truth((50, 30, 8, 20))], [found(BOX, score=0.9, category=3), found(right, score=0.8)])
+    assert kept.pq["per_class"]["person"]["FN"] == 1  # 8 of 20 columns left: dropped, not cut
+    assert kept.pq["per_class"]["person"]["FP"] == 0
+    cut = one([truth((50, 30, 12, 20))], [found(BOX, score=0.9, category=3), found((42, 30, 20, 20), score=0.8)])
+    assert cut.pq["per_class"]["person"]["SQ"] == 100
+
+
+def test_overlapping_truth_gives_the_smaller_object_the_pixels():
+    big, small = truth((20, 20, 40, 40)), truth(BOX, 3)
+    scores = one([big, small], [found((20, 20, 40, 40), score=0.6), found(BOX, 3, 0.9)])
+    assert (scores.pq["PQ"], scores.semantic["mean_iou"]) == (100, 100)
+
+
+def test_outlines_against_distances_of_all_pairs():
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        a, b, reach = blob(rng, 50, 40), blob(rng, 50, 40), float(rng.integers(1, 6))
+        edges = [np.argwhere(outline(mask)) for mask in (a, b)]
+        if not all(map(len, edges)):
+            continue
+        away = np.linalg.norm(edges[0][:, None] - edges[1][None], axis=2)
+        precision, recall = (away.min(1) <= reach).mean(), (away.min(0) <= reach).mean()
+        f = 2 * precision * recall / (precision + recall) if precision + recall else 0
+        assert boundary_f(a, b, reach) == pytest.approx((f, precision, recall))
+
+
+def test_the_border_of_the_picture_is_no_outline():
+    left, all_of_it = rectangle(0, 0, 50, 75), rectangle(0, 0, 100, 75)
+    assert outline(left).sum() == 75
+    assert not outline(all_of_it).any()
+    assert boundary_f(all_of_it, all_of_it, 1) == (1, 1, 1)
+    assert boundary_f(all_of_it, left, 1)[0] == 0
+
+
+def test_an_outline_within_the_tolerance_is_right():
+    side = math.ceil(0.008 * 125)
+    assert one([truth(BOX)], [found((30 + side, 30, 20, 20))]).boundary["f"] == 100
+    assert one([truth(BOX)], [found((30 + side + 1, 30, 20, 20))]).boundary["f"] < 100

@@ -141,7 +141,7 @@ def _picture_plan(info: SourceInfo) -> Iterator[str]:
     else:
         yield f"planes kept as they are ({info.pix_fmt})"
     if info.color.is_hdr:
-        yield f"HDR ({info.color.names['transfer'].upper()}): the output keeps it; the model sees a picture that is not tone-mapped"
+        yield f"HDR ({info.color.names['transfer'].upper()}): the output keeps it; the model sees it tone-mapped"
     untagged = [name for name, value in info.color.names.items() if value == "unspecified"]
     if untagged and not av.VideoFormat(info.pix_fmt).is_rgb:
         yield f"colour {', '.join(untagged)} untagged: left so; the model's picture assumes BT.709 from 720 lines up, BT.601 below"

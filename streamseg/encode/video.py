@@ -7,6 +7,8 @@
 - 4:2:0 needs an even size: an odd picture is padded by repeating its last column or row, with a warning.
 - A picture of another size than the first (the source changed) is scaled to fit, centred on black and counted.
 - If the process is killed, all but about the last second is playable; see `muxer`.
+- mp4 and mov keep their index in memory until the end, about 100 bytes a picture or packet: some 600 MB for a day with sound.
+  For recordings without end use .mkv or .ts.
 """
 
 from __future__ import annotations

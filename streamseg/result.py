@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from streamseg import masks as mask_ops
 from streamseg import rle
-from streamseg.types import Frame, Instances
+from streamseg.types import Activity, Frame, Instances, Occlusion
 
 if TYPE_CHECKING:
     import supervision
@@ -51,6 +51,10 @@ class Result:
 
     frame: Frame
     instances: Instances
+    occlusion: Occlusion | None = None
+    """What hides what, once that has been estimated."""
+    activity: Activity | None = None
+    """Counts and events, once they have been taken."""
 
     def __len__(self) -> int:
         return len(self.instances)
@@ -107,10 +111,24 @@ class Result:
 
         return to_image(Compositor([Overlay()])(self).picture, format)
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain data: frame, pts, time, epoch and one object an instance, the mask as COCO RLE at frame size."""
+    def segments(self, *, disjoint: bool = False) -> Iterator[tuple[mask_ops.Region, npt.NDArray[np.bool_]]]:
+        """For each instance its region (x0, y0, x1, y1) in whole pixels, and its mask there, bool [y1 - y0, x1 - x0].
+
+        With `disjoint` a pixel belongs to one instance at most: to the nearest, or, where no depth is known, the highest score.
+        """
         frame, found = self.frame, self.instances
-        return {
+        if disjoint:
+            order = None if self.occlusion is None else self.occlusion.order
+            yield from mask_ops.disjoint(found, frame.width, frame.height, order)
+            return
+        for mask, box in zip(found.masks, found.boxes, strict=True):
+            region, crop = mask_ops.paste(mask, box, frame.width, frame.height)
+            yield region, crop >= 128
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, as `streamseg/formats/results.schema.json` says: one object an instance, the mask as COCO RLE."""
+        frame, found = self.frame, self.instances
+        data: dict[str, Any] = {
             "frame": frame.index,
             "pts": frame.pts,
             "time": round(frame.time, 6),
@@ -124,16 +142,17 @@ class Result:
                     "label": int(found.labels[i]),
                     "score": round(float(found.scores[i]), 4),
                     "box": [round(float(v), 2) for v in found.boxes[i]],
-                    "mask": self._rle(i),
+                    "mask": rle.encode(crop, x0, y0, frame.width, frame.height),
                 }
-                for i in range(len(found))
+                for i, ((x0, y0, _, _), crop) in enumerate(self.segments())
             ],
         }
-
-    def _rle(self, index: int) -> dict[str, object]:
-        frame, found = self.frame, self.instances
-        (x0, y0, _, _), crop = mask_ops.paste(found.masks[index], found.boxes[index], frame.width, frame.height)
-        return rle.encode(crop >= 128, x0, y0, frame.width, frame.height)
+        if self.occlusion is not None:
+            for i, instance in enumerate(data["instances"]):
+                instance.update(_occlusion_json(self.occlusion, i))
+        if self.activity is not None:
+            data["now"], data["total"] = self.activity.now, self.activity.total
+        return data
 
     def to_supervision(self) -> supervision.Detections:
         """The same as `supervision.Detections` (masks at frame size); needs the package `supervision`."""
@@ -153,3 +172,13 @@ class Result:
             tracker_id=self.track_ids,
             data={"class_name": np.array(self.names)},
         )
+
+
+def _occlusion_json(occlusion: Occlusion, i: int) -> dict[str, Any]:
+    return {
+        "visible": round(float(occlusion.visible[i]), 3),
+        "occluded_by": int(occlusion.occluded_by[i]) or None,
+        "order": int(occlusion.order[i]),
+        "at_border": bool(occlusion.at_border[i]),
+        "extent": [round(float(v), 2) for v in occlusion.extents[i]],
+    }

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["encode"]
+__all__ = ["encode", "runs_of"]
 
 
 def encode(crop: npt.NDArray[np.bool_], x0: int, y0: int, width: int, height: int) -> dict[str, object]:
@@ -56,3 +56,19 @@ def _compress(runs: npt.NDArray[np.int64]) -> str:
             if not more:
                 break
     return text.decode("ascii")
+
+
+def runs_of(counts: str) -> list[int]:
+    """The lengths of the runs that `counts` of a COCO RLE object spells, zeros first: the uncompressed form."""
+    runs: list[int] = []
+    value = shift = 0
+    for character in counts.encode("ascii"):
+        group = character - 48
+        value |= (group & 0x1F) << shift
+        shift += 5
+        if not group & 0x20:
+            if group & 0x10:
+                value -= 1 << shift
+            runs.append(value + runs[-2] if len(runs) > 2 else value)
+            value = shift = 0
+    return runs

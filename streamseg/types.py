@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     import av
 
-__all__ = ["MASK_SIZE", "Frame", "Instances", "Letterbox", "Track"]
+__all__ = ["MASK_SIZE", "Activity", "Event", "Frame", "Instances", "Letterbox", "Occlusion", "Track"]
 
 MASK_SIZE = 28
 
@@ -175,3 +175,60 @@ class Track:
     last_time: float
     hits: int
     """Frames in which it was detected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Occlusion:
+    """What hides what in one frame, as a structure of arrays aligned with the frame's instances, of length N."""
+
+    visible: FloatArray
+    """[N] float32 in [0, 1]: the share of the instance's extent inside the frame that no instance in front of it hides."""
+    occluded_by: IntArray
+    """[N] int64, the track id of the instance that hides most of it; 0: none."""
+    order: IntArray
+    """[N] int64, each of 0..N-1 once: 0 is nearest. It says something of instances that overlap, nothing of others."""
+    at_border: npt.NDArray[np.bool_]
+    """[N] bool: it touches the frame's border, so that there may be more of it outside."""
+    extents: FloatArray
+    """[N, 4] float32 xyxy, frame pixels: the box of the whole instance, hidden parts included."""
+
+    def __post_init__(self) -> None:
+        n = len(self.visible)
+        shapes = {"visible": (n,), "occluded_by": (n,), "order": (n,), "at_border": (n,), "extents": (n, 4)}
+        for name, shape in shapes.items():
+            if getattr(self, name).shape != shape:
+                raise ValueError(f"Occlusion.{name}: expected {list(shape)}, got {list(getattr(self, name).shape)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that a track did."""
+
+    kind: Literal["count", "cross", "enter", "leave", "dwell"]
+    """`count`: it is certain enough to be counted; `cross` a line; `enter`, `leave` a zone; `dwell`: it has stayed long."""
+    time: float
+    """Seconds, presentation time at which it happened; it is reported when it is certain, a moment later."""
+    track_id: int
+    name: str
+    """The track's class."""
+    place: str = ""
+    """Name of the line or zone."""
+    direction: str = ""
+    """`cross` only: `left_to_right` or `right_to_left`, for one who looks from the line's first point to its second."""
+    seconds: float | None = None
+    """`leave` and `dwell` only: how long it has been inside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """Counts as they stand after a frame, and the events that became certain with it."""
+
+    now: dict[str, int]
+    """Instances in this frame of each class whose tracks are counted."""
+    total: dict[str, int]
+    """Tracks counted so far, of each class."""
+    lines: dict[str, dict[str, int]]
+    """For each line: crossings so far, by direction."""
+    zones: dict[str, dict[str, int]]
+    """For each zone: tracks `inside` now, and how often one `entered` and `left` so far."""
+    events: tuple[Event, ...] = ()

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from streamseg import masks
+from streamseg.types import Instances
 from tests.unit.pictures import ellipse, field, instances
 
 
@@ -113,3 +114,21 @@ def test_label_map_shows_the_higher_score_on_top(scale):
 def test_label_map_of_a_crowd_does_not_wrap():
     found = instances([[i % 20 * 5, i // 20 * 5, i % 20 * 5 + 5, i // 20 * 5 + 5] for i in range(300)])
     assert masks.label_map(found, 100, 80).max() == 300
+
+
+def test_disjoint_gives_each_pixel_to_the_nearest():
+    boxes = np.array([[2, 2, 30, 30], [10, 10, 40, 40], [20, 5, 60, 25]], np.float32)
+    found = Instances(
+        boxes, np.array([0.9, 0.8, 0.7], np.float32), np.zeros(3, np.int64), np.full((3, 28, 28), 255, np.uint8), ("thing",)
+    )
+    whole = [masks.full(m, b, 64, 48) for m, b in zip(found.masks, boxes, strict=True)]
+    for order in (None, np.array([2, 0, 1])):
+        nearest_first = [0, 1, 2] if order is None else [1, 2, 0]
+        taken = np.zeros((48, 64), bool)
+        made = masks.disjoint(found, 64, 48, order)
+        for i in nearest_first:
+            (x0, y0, x1, y1), crop = made[i]
+            mask = np.zeros((48, 64), bool)
+            mask[y0:y1, x0:x1] = crop
+            assert np.array_equal(mask, whole[i] & ~taken)
+            taken |= whole[i]

@@ -46,3 +46,13 @@ def test_a_1080p_ellipse():
 def test_a_crop_outside_the_frame_is_refused(x0, y0):
     with pytest.raises(ValueError, match="does not lie inside"):
         rle.encode(np.ones((3, 3), bool), x0, y0, 10, 10)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_runs_of_what_was_compressed(seed):
+    rng = np.random.default_rng(seed)
+    crop = rng.random((40, 30)) < rng.choice([0.0, 0.05, 0.5, 1.0])
+    made = rle.encode(crop, 3, 2, 50, 60)
+    runs = rle.runs_of(made["counts"])
+    assert sum(runs) == 50 * 60
+    assert mask_utils.frPyObjects({"size": [60, 50], "counts": runs}, 60, 50)["counts"].decode() == made["counts"]

@@ -6,14 +6,15 @@ sample. `views` gives the planes as numpy arrays that share the picture's memory
 
 from __future__ import annotations
 
+import threading
 from typing import Any, Literal, NamedTuple
 
 import av
 import numpy as np
 import numpy.typing as npt
-from av.video.reformatter import Interpolation
+from av.video.reformatter import Interpolation, VideoReformatter
 
-from streamseg.color import SWS_COLORSPACE, Encoding, encoding
+from streamseg.color import SWS_COLORSPACE, Encoding, Matrix, encoding
 from streamseg.errors import StreamsegError, Unreadable
 
 __all__ = [
@@ -28,15 +29,25 @@ __all__ = [
     "encoding",
     "layout",
     "new_frame",
+    "reformat",
     "supported",
     "views",
+    "with_chroma",
 ]
 
 Array = npt.NDArray[Any]
 
-_EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
+_EXACT = (
+    Interpolation.BICUBIC
+    | Interpolation.ACCURATE_RND
+    | Interpolation.FULL_CHR_H_INT
+    | Interpolation.FULL_CHR_H_INP
+    | Interpolation.BITEXACT
+)
 _FULL_RANGE = 2
 _LIMITED_RANGE = 1
+_UNSPECIFIED = 2
+_thread = threading.local()
 
 
 class PlaneSpec(NamedTuple):
@@ -173,31 +184,66 @@ def convert(picture: av.VideoFrame, name: str) -> av.VideoFrame:
 
     The picture itself when it has that format already. Raises Unreadable when swscale cannot.
     """
+    if picture.format.name == name and picture.planes[0].line_size > 0:
+        return picture
     tags = encoding(picture)
+    full = tags.full_range or av.VideoFormat(name, 16, 16).is_rgb
     source = picture
     if tags.family == "gray" and not tags.full_range and picture.format.name != name:
-        source = _with_chroma(supported(picture))
-    space = SWS_COLORSPACE[tags.matrix]
-    full = tags.full_range or av.VideoFormat(name).is_rgb
+        source = with_chroma(supported(picture))
     try:
-        converted = source.reformat(
-            format=name,
-            src_colorspace=space,
-            dst_colorspace=space,
-            src_color_range=_FULL_RANGE if tags.full_range else _LIMITED_RANGE,
-            dst_color_range=_FULL_RANGE if full else _LIMITED_RANGE,
-            interpolation=_EXACT,
-            threads=1,
-        )
+        converted = reformat(source, name)
     except (av.FFmpegError, ValueError) as error:
         raise Unreadable(f"pixel format {picture.format.name!r} cannot be converted to {name!r}: {error}") from error
-    if converted is not picture:
-        copy_tags(picture, converted)
-        converted.color_range = _FULL_RANGE if full else _LIMITED_RANGE
+    copy_tags(picture, converted)
+    converted.color_range = _FULL_RANGE if full else _LIMITED_RANGE
     return converted
 
 
-def _with_chroma(picture: av.VideoFrame) -> av.VideoFrame:
+def reformat(
+    picture: av.VideoFrame,
+    name: str,
+    *,
+    width: int | None = None,
+    height: int | None = None,
+    matrix: Matrix | None = None,
+    full_range: bool | None = None,
+    exact: bool = True,
+) -> av.VideoFrame:
+    """Another pixel format or size by swscale, in the picture's own matrix and range unless others are given.
+
+    Safe while other threads read the picture, which `VideoFrame.reformat` is not: that keeps one swscale context inside the picture
+    (two outputs using it at a time crash), and takes its transfer and primaries off meanwhile.
+    `exact` interpolates chroma and rounds as well as swscale can; without, it is several times faster and a code or two off.
+    """
+    own = encoding(picture)
+    source = picture
+    tagged = (int(picture.color_trc), int(picture.color_primaries)) != (_UNSPECIFIED, _UNSPECIFIED)
+    if tagged and picture.format.name in _LAYOUTS and picture.planes[0].line_size > 0:
+        source = copy_frame(picture)
+    full = av.VideoFormat(name, 16, 16).is_rgb or (own.full_range if full_range is None else full_range)
+    return _scaler().reformat(
+        source,
+        width=width,
+        height=height,
+        format=name,
+        src_colorspace=SWS_COLORSPACE[own.matrix if own.family == "yuv" else matrix or own.matrix],
+        dst_colorspace=SWS_COLORSPACE[matrix or own.matrix],
+        src_color_range=_FULL_RANGE if own.full_range else _LIMITED_RANGE,
+        dst_color_range=_FULL_RANGE if full else _LIMITED_RANGE,
+        interpolation=_EXACT if exact else Interpolation.BILINEAR,
+        threads=1,
+    )
+
+
+def _scaler() -> VideoReformatter:
+    if not hasattr(_thread, "scaler"):
+        _thread.scaler = VideoReformatter()
+    scaler: VideoReformatter = _thread.scaler
+    return scaler
+
+
+def with_chroma(picture: av.VideoFrame) -> av.VideoFrame:
     """Grey as 4:2:0 with neutral chroma: swscale takes grey for full range, whatever its tag says."""
     grey = views(picture)
     depth = next(d for d in (8, 10, 12, 16) if d >= grey.layout.depth)
@@ -220,7 +266,7 @@ def _nearest(form: av.VideoFormat) -> str:
     if form.is_rgb or form.is_bayer:
         return ("rgba" if alpha else "rgb24") if bits == 8 else ("rgba64le" if alpha else "rgb48le")
     suffix = "" if bits == 8 else f"{bits}le"
-    chroma = [part for part in parts if part.is_chroma]
+    chroma = sum(not part.is_alpha for part in parts) >= 3
     if not chroma and not alpha:
         return "gray" + suffix
     # chroma_width/height of a probe size tell the subsampling without a shift field.

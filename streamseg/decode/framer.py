@@ -12,6 +12,7 @@ from streamseg.decode.info import Header
 from streamseg.decode.orient import UPRIGHT, Orientation, display_orientation, turn
 from streamseg.decode.reader import Picture
 from streamseg.decode.timeline import DecodeCounters, Timeline
+from streamseg.planes import supported
 from streamseg.types import Frame
 
 __all__ = ["Framer"]
@@ -120,7 +121,9 @@ class Framer:
         self._shape, self._last = shape, pts
 
     def _upright(self, picture: av.VideoFrame, anew: bool) -> av.VideoFrame:
-        """Fill in the stream's colour tags where the picture has none, and turn it.
+        """Fill in the stream's colour tags where the picture has none, make its planes plain, and turn it.
+
+        Formats whose planes numpy cannot view are converted here, once, and not by every branch that reads the picture.
 
         anew: look at its side data. PyAV's access to them makes a cycle of references that keeps the picture in memory until the
         next garbage collection, so it is done once an epoch, and where the angle changes.
@@ -140,4 +143,4 @@ class Framer:
             if orientation is None:
                 self._warnings.append(f"{self._header.name}: tagged to be turned by other than quarter turns; shown as it is")
             self.orientation = orientation or UPRIGHT
-        return turn(picture, self.orientation)
+        return turn(supported(picture), self.orientation)

@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from av.sidedata.sidedata import Type as SideDataType
 
-__all__ = ["UPRIGHT", "Orientation", "copy_tags", "display_orientation", "turn"]
+from streamseg.planes import copy_tags
+
+__all__ = ["UPRIGHT", "Orientation", "display_orientation", "turn"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,28 +62,18 @@ def turn(picture: av.VideoFrame, orientation: Orientation) -> av.VideoFrame:
     """A copy of `picture`, turned; time and colour tags are kept.
 
     Every sample keeps its value. A quarter turn makes 4:2:2 (chroma halved across) a picture with chroma halved downwards, which
-    few programs know, so it becomes 4:4:4, each chroma sample written twice. Packed and palette formats are made planar first.
+    few programs know, so it becomes 4:4:4, each chroma sample written twice. The format must be one that `planes.views` can read.
     """
     if orientation == UPRIGHT:
         return picture
-    source = _simple(picture)
-    width, height = (source.height, source.width) if orientation.transpose else (source.width, source.height)
-    name = _transposed_format(source.format) if orientation.transpose else source.format.name
+    width, height = (picture.height, picture.width) if orientation.transpose else (picture.width, picture.height)
+    name = _transposed_format(picture.format) if orientation.transpose else picture.format.name
     result = av.VideoFrame(width, height, name)
-    for number in range(len(source.planes)):
+    for number in range(len(picture.planes)):
         target = _samples(result, number)
-        target[:] = _turned(_samples(source, number), orientation, target.shape[0])
+        target[:] = _turned(_samples(picture, number), orientation, target.shape[0])
     copy_tags(picture, result)
     return result
-
-
-def copy_tags(source: av.VideoFrame, target: av.VideoFrame) -> None:
-    """Give `target` the time and the colour tags of `source`."""
-    target.pts = source.pts
-    if source.time_base is not None:
-        target.time_base = source.time_base
-    target.colorspace, target.color_range = source.colorspace, source.color_range
-    target.color_primaries, target.color_trc = source.color_primaries, source.color_trc
 
 
 def _turned(samples: npt.NDArray[Any], orientation: Orientation, height: int) -> npt.NDArray[Any]:
@@ -110,19 +102,6 @@ def _samples(picture: av.VideoFrame, number: int) -> npt.NDArray[Any]:
     # uint32 samples are seen as pairs of uint16: they are only moved, and OpenCV takes 8 and 16 bit of any count
     grid: npt.NDArray[Any] = rows.view(np.uint8 if size == 1 else np.uint16)
     return grid.reshape(plane.height, plane.width, pixel // min(size, 2))
-
-
-def _simple(picture: av.VideoFrame) -> av.VideoFrame:
-    """The picture in a format whose planes are plain grids of pixels."""
-    pixel_format = picture.format
-    packed_chroma = len(picture.planes) == 1 and pixel_format.chroma_width(16) != 16
-    if packed_chroma:
-        return picture.reformat(format="yuv422p10le" if pixel_format.components[0].bits > 8 else "yuv422p")
-    if pixel_format.has_palette:
-        return picture.reformat(format="rgba")
-    if pixel_format.is_bit_stream:
-        return picture.reformat(format="gray")
-    return picture
 
 
 def _transposed_format(pixel_format: av.VideoFormat) -> str:

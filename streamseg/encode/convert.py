@@ -6,74 +6,17 @@ limited range stays limited, BT.2020 stays BT.2020.
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import av
 import numpy as np
 import numpy.typing as npt
 from av.video.format import VideoFormat
-from av.video.reformatter import Interpolation, VideoReformatter
 
-from streamseg.planes import copy_frame, copy_tags, encoding, layout, new_frame, supported, views
+from streamseg.color import Matrix
+from streamseg.planes import copy_tags, encoding, layout, new_frame, reformat, supported, views, with_chroma
 
-__all__ = ["Fitter", "even_size", "reformat"]
-
-_EXACT = (
-    Interpolation.BICUBIC
-    | Interpolation.ACCURATE_RND
-    | Interpolation.FULL_CHR_H_INT
-    | Interpolation.FULL_CHR_H_INP
-    | Interpolation.BITEXACT
-)
-_UNSPECIFIED = 2
-_thread = threading.local()
-# swscale's SWS_CS_* numbers.
-_SWS_MATRIX = {"bt709": 1, "fcc": 4, "bt601": 5, "smpte240m": 7, "bt2020": 9}
-
-
-def _scaler() -> VideoReformatter:
-    # Not `VideoFrame.reformat`: it keeps one swscale context in the picture, and two outputs using it at a time crash.
-    if not hasattr(_thread, "scaler"):
-        _thread.scaler = VideoReformatter()
-    scaler: VideoReformatter = _thread.scaler
-    return scaler
-
-
-def reformat(
-    picture: av.VideoFrame,
-    pix_fmt: str,
-    *,
-    width: int | None = None,
-    height: int | None = None,
-    matrix: str | None = None,
-    full_range: bool | None = None,
-    exact: bool = True,
-) -> av.VideoFrame:
-    """Another format or size by swscale, in the picture's own matrix (bt601, bt709, ...) and range unless others are given.
-
-    `exact` interpolates chroma and rounds as well as swscale can; without, it is several times faster and a code or two off.
-    """
-    own = encoding(picture)
-    source = picture
-    if int(picture.color_trc) != _UNSPECIFIED or int(picture.color_primaries) != _UNSPECIFIED:
-        # PyAV takes these tags off the picture while swscale runs, and other outputs may be reading them.
-        source = copy_frame(picture)
-    form = VideoFormat(pix_fmt, 16, 16)
-    to_full = form.is_rgb or (own.full_range if full_range is None else full_range)
-    made = _scaler().reformat(
-        source,
-        width=width,
-        height=height,
-        format=pix_fmt,
-        src_colorspace=_SWS_MATRIX[own.matrix if own.family == "yuv" else matrix or own.matrix],
-        dst_colorspace=_SWS_MATRIX[matrix or own.matrix],
-        interpolation=_EXACT if exact else Interpolation.BILINEAR,
-        src_color_range=2 if own.full_range else 1,
-        dst_color_range=2 if to_full else 1,
-        threads=1,
-    )
-    return made
+__all__ = ["Fitter", "even_size"]
 
 
 def even_size(width: int, height: int, pix_fmt: str) -> tuple[int, int]:
@@ -90,7 +33,9 @@ class Fitter:
     source changed) is scaled to fit and centred on black.
     """
 
-    def __init__(self, first: av.VideoFrame, padded: tuple[int, int], pix_fmt: str, *, matrix: str, full_range: bool) -> None:
+    def __init__(
+        self, first: av.VideoFrame, padded: tuple[int, int], pix_fmt: str, *, matrix: Matrix, full_range: bool
+    ) -> None:
         self._size = (first.width, first.height)
         self._padded = padded
         self._pix_fmt, self._matrix, self._full = pix_fmt, matrix, full_range
@@ -118,7 +63,7 @@ class Fitter:
         if size is None and name == self._pix_fmt and same_code:
             return picture
         if tags.family == "gray" and tags.full_range == self._full:
-            picture = _with_chroma(picture)
+            picture = with_chroma(picture)
             if size is None and picture.format.name == self._pix_fmt:
                 return picture
         width, height = size or (None, None)
@@ -179,17 +124,3 @@ def _alpha(picture: av.VideoFrame) -> npt.NDArray[Any]:
 
 def _even(value: float) -> int:
     return max(0, round(value / 2) * 2)
-
-
-def _with_chroma(picture: av.VideoFrame) -> av.VideoFrame:
-    """Grey as 4:2:0 of the same depth with neutral chroma: swscale takes grey as full range, whatever its tag says."""
-    known = layout(picture.format.name)
-    assert known is not None
-    depth = next(d for d in (8, 10, 12, 16) if d >= known.depth)
-    made = new_frame(picture.width, picture.height, "yuv420p" if depth == 8 else f"yuv420p{depth}le")
-    copy_tags(picture, made)
-    luma, *chroma = views(made).planes
-    np.left_shift(views(picture).planes[0].array, depth - known.depth, out=luma.array)
-    for plane in chroma:
-        plane.array[...] = 1 << (depth - 1)
-    return made

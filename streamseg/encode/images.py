@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING
 import av
 import cv2
 
-from streamseg.encode.convert import reformat
 from streamseg.encode.files import local_path, make_folder, replace_atomically, same_place
 from streamseg.encode.sink import Picture, SinkCounters
 from streamseg.encode.stills import to_still
 from streamseg.errors import OutputError, OutputExists, OutputIsInput
-from streamseg.planes import supported
+from streamseg.planes import reformat, supported
 
 if TYPE_CHECKING:
     from streamseg.decode import SourceInfo

@@ -12,8 +12,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from streamseg.encode.convert import reformat
-from streamseg.planes import copy_tags, encoding, layout, new_frame, supported, views
+from streamseg.planes import copy_tags, encoding, layout, new_frame, reformat, supported, views
 
 __all__ = ["to_still"]
 

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 
-from streamseg.encode.convert import reformat
-from streamseg.planes import encoding, supported, views
+from streamseg.planes import encoding, reformat, supported, views
 from streamseg.preprocess import Preprocess
 
 if TYPE_CHECKING:

@@ -1,3 +1,5 @@
+import threading
+
 import av
 import numpy as np
 import pytest
@@ -109,3 +111,25 @@ def test_unknown_formats_are_refused_by_name():
         planes.views(av.VideoFrame(64, 48, "yuyv422"))
     with pytest.raises(StreamsegError, match="no-such-format"):
         planes.new_frame(64, 48, "no-such-format")
+
+
+def test_threads_convert_one_shared_picture_without_harm():
+    """`VideoFrame.reformat` keeps one swscale context in the picture: two threads on it crash, and its tags come and go."""
+    picture = noise("yuv420p10le", 320, 180)
+    picture.color_trc, picture.color_primaries = 16, 9
+    tags, failed = set(), []
+
+    def convert(name: str) -> None:
+        for _ in range(40):
+            tags.add((int(picture.color_trc), int(picture.color_primaries)))
+            made = planes.convert(picture, name)
+            if (int(made.color_trc), int(made.color_primaries)) != (16, 9):
+                failed.append(name)
+
+    threads = [threading.Thread(target=convert, args=(name,)) for name in ("rgb24", "yuva444p10le", "yuv444p10le", "rgb48le")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert tags == {(16, 9)}

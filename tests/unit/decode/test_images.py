@@ -60,7 +60,8 @@ def test_sixteen_bits_stay_sixteen(tmp_path: Path) -> None:
         frame = next(decoder.frames())
     truth = clips.gray(5, peak=65535)
     assert decoder.info.bit_depth == 16
-    assert np.array_equal(plane_array(frame.picture)[..., 0].byteswap(), truth)
+    assert frame.picture.format.name == "rgb48le"  # the file holds rgb48be
+    assert np.array_equal(plane_array(frame.picture)[..., 0], truth)
 
 
 def test_jpeg_stays_in_its_planes(tmp_path: Path) -> None:

@@ -430,7 +430,7 @@ def test_outputs_that_convert_one_picture_at_a_time_do_not_meet(tmp_path):
     code = """
         import threading
         from fractions import Fraction
-        from streamseg.encode.convert import reformat
+        from streamseg.planes import reformat
         from tests import clips
         made = [clips.picture(i, 640, 480) for i in range(60)]
         for picture in made:

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import struct
 import sys
 
 import cv2
@@ -109,6 +110,29 @@ def test_photos_that_cannot_be_read_are_counted(data, model):
     sentences = " ".join(done.warnings)
     for message in ("2 left out: photo that cannot be read", "1.png", "9x9", "192x128", "1 left out: image file is missing"):
         assert message in sentences
+
+
+@pytest.mark.parametrize(
+    ("tag", "size", "box"),
+    [
+        (3, (96, 64), (56, 16, 32, 40)),
+        (6, (64, 96), (16, 8, 40, 32)),
+        (8, (64, 96), (8, 56, 40, 32)),
+        (6, (96, 64), (8, 8, 32, 40)),
+    ],
+    ids=["upside down", "clockwise", "counter-clockwise", "annotated as stored"],
+)
+def test_the_orientation_that_a_camera_notes_is_heeded_if_the_annotations_do(data, model, tag, size, box):
+    """EXIF orientation, CIPA DC-008. Stored: 96x64 with a rectangle of 32x40 at (8, 8)."""
+    folder = data([(size, {})])
+    stored = np.full((64, 96, 3), 60, np.uint8)
+    stored[8:48, 8:40] = (0, 0, 255)
+    jpeg = cv2.imencode(".jpg", stored, [cv2.IMWRITE_JPEG_QUALITY, 100])[1].tobytes()
+    exif = b"Exif\0\0II*\0" + struct.pack("<IHHHIHHI", 8, 1, 0x0112, 3, 1, tag, 0, 0)
+    tagged = jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:]
+    (folder / "images" / "1.png").write_bytes(tagged)
+    [case] = ev.evaluate(folder, model=model).cases
+    assert case.detections[0].box == pytest.approx(box, abs=2)
 
 
 def test_nonsense_from_the_network_is_said(data, tmp_path):

@@ -8,6 +8,7 @@ import pytest
 from streamseg.evaluate import score
 from streamseg.evaluate.boundary import boundary_f, outline
 from streamseg.evaluate.region_ap import area_under_curve
+from streamseg.evaluate.segments import Crop
 from tests.unit.evaluate.scenes import CATEGORIES, blob, case, found, rectangle, truth
 
 BOX = (30, 30, 20, 20)
@@ -104,6 +105,12 @@ def test_region_ap_pools_photos_by_score_and_counts_an_object_once():
     assert measured(twice, once).apr["per_class"]["person"]["50"] == pytest.approx(100 * (1 + 2 / 3) / 2)
 
 
+def test_region_ap_ranks_the_detections_of_all_photos_together():
+    wrong = case([], [found(BOX, score=0.3)])
+    right = case([truth(BOX)], [found(BOX, score=0.8)], 2)
+    assert measured(wrong, right).apr["50"] == measured(right, wrong).apr["50"] == 100
+
+
 def test_a_crowd_is_neither_right_nor_wrong():
     crowd = truth((0, 0, 50, 40), crowd=True)
     inside, half_out = (5, 5, 20, 20), (40, 5, 30, 20)
@@ -145,6 +152,23 @@ def test_panoptic_masks_do_not_overlap():
     assert cut.pq["per_class"]["person"]["SQ"] == 100
 
 
+def test_panoptic_matches_overlap_by_more_than_half():
+    # 10 of 30 columns shared, then 14 of 26.
+    assert one([truth(BOX)], [found((40, 30, 20, 20))]).pq["PQ"] == 0
+    assert one([truth(BOX)], [found((36, 30, 20, 20))]).pq["PQ"] == pytest.approx(100 * 14 / 26)
+
+
+def test_an_object_wholly_behind_others_need_not_be_found():
+    twice = one([truth(BOX), truth(BOX)], [found(BOX)])
+    assert (twice.pq["PQ"], twice.pq["per_class"]["person"]["FN"]) == (100, 0)
+
+
+def test_an_object_within_a_crowd_counts():
+    crowd = truth((0, 0, 100, 75), crowd=True)
+    assert one([truth(BOX), crowd], []).semantic["per_class"]["person"]["iou"] == 0
+    assert one([truth(BOX), crowd], [found(BOX)]).semantic["per_class"]["person"]["iou"] == 100
+
+
 def test_overlapping_truth_gives_the_smaller_object_the_pixels():
     big, small = truth((20, 20, 40, 40)), truth(BOX, 3)
     scores = one([big, small], [found((20, 20, 40, 40), score=0.6), found(BOX, 3, 0.9)])
@@ -170,6 +194,13 @@ def test_the_border_of_the_picture_is_no_outline():
     assert not outline(all_of_it).any()
     assert boundary_f(all_of_it, all_of_it, 1) == (1, 1, 1)
     assert boundary_f(all_of_it, left, 1)[0] == 0
+
+
+def test_a_crop_gives_any_window_of_its_mask():
+    crop = Crop.of(truth(BOX).rle)
+    whole = rectangle(*BOX)
+    for x0, y0, x1, y1 in ((0, 0, 100, 75), (25, 35, 40, 45), (40, 20, 60, 60), (0, 0, 20, 20), (35, 35, 36, 36)):
+        assert (crop.window(x0, y0, x1, y1) == whole[y0:y1, x0:x1]).all()
 
 
 def test_an_outline_within_the_tolerance_is_right():

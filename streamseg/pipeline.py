@@ -18,6 +18,7 @@ from streamseg.decode import Decoder, SourceInfo
 from streamseg.encode import Sink, copies_tracks, is_view, open_sink
 from streamseg.engine import Engine, open_engine
 from streamseg.infer import Infer
+from streamseg.live import MjpegServer
 from streamseg.outputs import Target, plan
 from streamseg.postprocess import Postprocess
 from streamseg.preprocess import Preprocess
@@ -109,6 +110,8 @@ def build(
             branches.append(_output_branch(target, sink, live))
         tally = Tally()
         runtime = _runtime(decoder, engine, config, branches, tally, live)
+        for view in (sink for _, sink in sinks if isinstance(sink, MjpegServer)):
+            view.more_stats = lambda: {"dropped": runtime.snapshot()["preprocess"].dropped}
         undo.pop_all()
     return Pipeline(info, decoder, engine, runtime, tally, sinks, live)
 

@@ -1,0 +1,57 @@
+"""The live pipeline: watched while it runs, recorded with the times at which things happened."""
+
+import json
+import threading
+import time
+import urllib.request
+
+from streamseg.pipeline import build
+from tests import clips
+
+LIVE = """
+decode: {policy: drop_oldest, realtime: true}
+outputs:
+  record: {path: "{out}", composite: [overlay]}
+  view: {path: "http://127.0.0.1:%d", composite: [overlay]}
+"""
+
+
+def free_port():
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_it_is_watched_while_it_records(tmp_path, make_config, monkeypatch):
+    from streamseg.preprocess import Preprocess
+
+    original = Preprocess.__call__
+
+    def slow(self, frame):
+        time.sleep(0.1)  # slower than the 40 ms between frames: some must go
+        return original(self, frame)
+
+    monkeypatch.setattr(Preprocess, "__call__", slow)
+    port = free_port()
+    source = clips.cfr(tmp_path / "a.mp4", 75)
+    pipeline = build(source, make_config(LIVE % port), [str(tmp_path / "o.mp4")])
+    running = threading.Thread(target=pipeline.run)
+    running.start()
+    time.sleep(1.5)
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/stats", timeout=5) as answer:
+        stats = json.load(answer)
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/snapshot.jpg", timeout=5) as answer:
+        assert answer.read(2) == b"\xff\xd8"
+    running.join(20)
+    assert not running.is_alive()
+    report = pipeline.report()
+    assert stats["instances"] == {"person": 1}
+    assert 0 < stats["dropped"] <= report.dropped
+    assert report.frames_in == 75 == report.frames_done + report.dropped
+    assert report.latency_ms["p50"] < 1500
+    frames = clips.decoded(tmp_path / "o.mp4")
+    assert len(frames) == report.frames_done
+    shown = [clips.read_index(clips.plane_array(frame)) for frame in frames]
+    assert [round(frame.time * 25) for frame in frames] == [index - shown[0] for index in shown]

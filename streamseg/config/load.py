@@ -1,4 +1,4 @@
-"""Read a pipeline file; answer every bad value with file, line, what was wrong and what is allowed."""
+"""Read a pipeline file or a recipe; answer every bad value with file, line, what was wrong and what is allowed."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ import dataclasses
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from streamseg.config.schema import PipelineConfig
+from streamseg.config.schema import PipelineConfig, Section
 from streamseg.errors import ConfigError
 from streamseg.resources import shipped
 
-__all__ = ["load_pipeline", "override", "parse_pipeline", "pipeline_names"]
+__all__ = ["load_pipeline", "override", "parse_pipeline", "parse_yaml", "pipeline_names", "read_yaml", "validate"]
 
 _MAX_BYTES = 1 << 20
 Location = tuple[int | str, ...]
+S = TypeVar("S", bound=Section)
 
 
 def pipeline_names() -> list[str]:
@@ -34,19 +35,30 @@ def load_pipeline(name_or_path: str | Path) -> PipelineConfig:
             known = ", ".join(pipeline_names())
             raise ConfigError(f"there is no pipeline {str(name_or_path)!r}; known: {known}, or the path of a .yaml file")
         path = shipped("pipelines") / f"{name_or_path}.yaml"
+    return parse_pipeline(read_yaml(path, "pipeline file"), str(path))
+
+
+def read_yaml(path: Path, what: str) -> str:
+    """The text of a small YAML file; `what` it is meant to be stands in the messages. Raises ConfigError."""
     try:
         if path.stat().st_size > _MAX_BYTES:
-            raise ConfigError(f"{path} is larger than 1 MiB: not a pipeline file")
-        text = path.read_text("utf-8")
+            raise ConfigError(f"{path} is larger than 1 MiB: not a {what}")
+        return path.read_text("utf-8")
     except OSError as error:
-        raise ConfigError(f"cannot read the pipeline file {path}: {error.strerror}") from error
+        raise ConfigError(f"cannot read the {what} {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not a text file in UTF-8") from error
-    return parse_pipeline(text, str(path))
 
 
 def parse_pipeline(text: str, name: str) -> PipelineConfig:
     """The pipeline that `text` describes; `name` stands in the messages. Raises ConfigError."""
+    data, tree = parse_yaml(text, name, PipelineConfig)
+    data = {key: {} if value is None else value for key, value in data.items()}
+    return validate(PipelineConfig, data, name, tree)
+
+
+def parse_yaml(text: str, name: str, schema: type[Section]) -> tuple[dict[str, Any], yaml.Node | None]:
+    """A file's keys, and its tree, which knows the lines; what they may be is for `validate` to say. Raises ConfigError."""
     try:
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
         if tree is not None:
@@ -60,11 +72,8 @@ def parse_pipeline(text: str, name: str) -> PipelineConfig:
     if data is None:
         data = {}
     if not isinstance(data, dict):
-        raise ConfigError(
-            f"{name}:1: expected sections ({', '.join(PipelineConfig.model_fields)}), found {type(data).__name__}"
-        )
-    data = {key: {} if value is None else value for key, value in data.items()}
-    return _validate(data, name, tree)
+        raise ConfigError(f"{name}:1: expected sections ({', '.join(_fields(schema))}), found {type(data).__name__}")
+    return data, tree
 
 
 def override(config: PipelineConfig, changes: Mapping[str, Mapping[str, Any]]) -> PipelineConfig:
@@ -75,41 +84,42 @@ def override(config: PipelineConfig, changes: Mapping[str, Mapping[str, Any]]) -
     # A dumped step lists all effects, unset ones as None; a file lists only the one it means.
     for output in data["outputs"].values():
         output["composite"] = [{k: v for k, v in step.items() if v is not None} for step in output["composite"]]
-    return _validate(data, "command line", None)
+    return validate(PipelineConfig, data, "command line", None)
 
 
-def _validate(data: dict[str, Any], name: str, tree: yaml.Node | None) -> PipelineConfig:
+def validate(schema: type[S], data: dict[str, Any], name: str, tree: yaml.Node | None) -> S:
+    """`data` as an object of that schema. Raises ConfigError, which names every problem at once."""
     try:
-        return PipelineConfig.model_validate(data)
+        return schema.model_validate(data)
     except ValidationError as error:
         lines = []
         for problem in error.errors(include_url=False):
             where = ".".join(str(part) for part in problem["loc"])
             line = f":{_line(tree, problem['loc'])}" if tree is not None else ""
-            lines.append(f"{name}{line}: {where}: {_explain(problem)}")
+            lines.append(f"{name}{line}: {where}: {_explain(schema, problem)}")
         raise ConfigError("\n".join(lines)) from error
 
 
-def _explain(problem: Any) -> str:
+def _explain(schema: type[Section], problem: Any) -> str:
     kind, value, context = problem["type"], problem.get("input"), problem.get("ctx", {})
     if kind == "extra_forbidden":
-        allowed = _allowed_keys(problem["loc"])
+        allowed = _allowed_keys(schema, problem["loc"])
         close = difflib.get_close_matches(str(problem["loc"][-1]), allowed, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         return f"unknown key{hint} (allowed: {', '.join(allowed)})"
     if kind == "literal_error":
         return f"{value!r} is not allowed; allowed: {context['expected']}"
     if kind == "unexpected_keyword_argument":
-        return _explain(problem | {"type": "extra_forbidden"})
+        return _explain(schema, problem | {"type": "extra_forbidden"})
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     if kind == "value_error":
         return str(message)
     return f"{value!r} is not allowed; expected {message}"
 
 
-def _allowed_keys(location: Location) -> list[str]:
+def _allowed_keys(schema: type[Section], location: Location) -> list[str]:
     """The keys that may stand beside the last part of `location`, found by walking the schema."""
-    section: Any = PipelineConfig
+    section: Any = schema
     for part in location[:-1]:
         annotation = _fields(section).get(str(part), section)
         section = next(iter(_sections_in(annotation)), section)
@@ -120,7 +130,7 @@ def _fields(section: Any) -> dict[str, Any]:
     """Name → type of what a section or an effect holds."""
     if dataclasses.is_dataclass(section):
         return {field.name: field.type for field in dataclasses.fields(section)}
-    return {name: field.annotation for name, field in section.model_fields.items()}
+    return {field.alias or name: field.annotation for name, field in section.model_fields.items()}
 
 
 def _sections_in(annotation: Any) -> list[Any]:

@@ -18,6 +18,8 @@ from streamseg.display import Screen
 from streamseg.pipeline import build
 
 console = Console(stderr=True, highlight=False)
+if not console.is_terminal:
+    console.width = 130
 
 
 def jobs(clips: dict[str, Path], folder: Path) -> list[tuple[str, Path, list[str], list[str]]]:
@@ -34,7 +36,7 @@ def jobs(clips: dict[str, Path], folder: Path) -> list[tuple[str, Path, list[str
 def run(pipeline: str, source: Path, outputs: list[str], flags: list[str]) -> RunReport:
     """One run, shown as the command that does the same."""
     shown = " ".join(["streamseg run", _short(source), "-p", pipeline, *(f"-o {o}" for o in outputs), *flags, "--overwrite"])
-    console.print(f"\n[bold]$ {shown}[/bold]")
+    console.print(f"\n[bold]$ {shown}[/bold]", soft_wrap=True)
     changes = {"decode": {flags[i].removeprefix("--"): flags[i + 1] for i in range(0, len(flags), 2)}}
     screen = Screen()
     built = build(source, override(load_pipeline(pipeline), changes), outputs, overwrite=True, say=screen.say)

@@ -22,10 +22,8 @@ from streamseg.decode import Decoder
 from streamseg.encode import open_sink
 from streamseg.errors import ConfigError
 from streamseg.infer import Infer
-from streamseg.pipeline import Source, build, effects, engine_for
-from streamseg.postprocess import Postprocess
+from streamseg.pipeline import Source, build, effects, engine_for, postprocess_for, tracker_for
 from streamseg.preprocess import Preprocess
-from streamseg.track import Tracker
 
 __all__ = ["BenchReport", "StageCost", "bench"]
 
@@ -116,8 +114,8 @@ def _alone(
     engine = engine_for(config)
     spec, clock, done = engine.spec, _Clock(), 0
     preprocess, infer = Preprocess(spec.height, spec.width), Infer(engine, config.infer.batch)
-    postprocess = Postprocess(spec.classes, conf=config.postprocess.conf, classes=config.postprocess.classes)
-    tracker, compositor = Tracker(max_age=config.track.max_age), Compositor(effects(output))
+    postprocess = postprocess_for(config, spec.classes)
+    tracker, compositor = tracker_for(config), Compositor(effects(output))
     sink = open_sink(str(folder / "alone.mp4"), info, codec=output.encode.codec, crf=output.encode.crf)
     sink.open()
     source_frames = itertools.islice(decoder.frames(), frames)

@@ -27,7 +27,7 @@ from streamseg.result import Result
 from streamseg.runtime import Branch, Channel, Closed, Runtime, Stage
 from streamseg.track import Tracker
 
-__all__ = ["Pipeline", "build", "effects", "engine_for", "iterate"]
+__all__ = ["Pipeline", "build", "effects", "engine_for", "iterate", "postprocess_for", "tracker_for"]
 
 Say = Callable[[str], None]
 Source = str | int | PathLike[str]
@@ -179,11 +179,23 @@ def engine_for(config: PipelineConfig, say: Say | None = None) -> Engine:
     )
 
 
+def postprocess_for(config: PipelineConfig, class_names: Sequence[str]) -> Postprocess:
+    """The postprocess stage: it lets through what the tracker may use, not only what is sure enough to be shown."""
+    p = config.postprocess
+    return Postprocess(class_names, conf=min(config.track.low, p.conf), classes=p.classes)
+
+
+def tracker_for(config: PipelineConfig) -> Tracker:
+    """The track stage: it passes on what is sure enough or carries on what is known."""
+    t = config.track
+    return Tracker(config.postprocess.conf, max_age=t.max_age, confirm=t.confirm, reidentify=t.reidentify)
+
+
 def _runtime(
     decoder: Decoder, engine: Engine, config: PipelineConfig, branches: Sequence[Branch], tally: Tally, live: bool
 ) -> Runtime:
     spec, batch = engine.spec, config.infer.batch
-    tracker = Tracker(max_age=config.track.max_age)
+    tracker = tracker_for(config)
 
     def track(result: Result) -> Result:
         tracked = tracker(result)
@@ -193,7 +205,7 @@ def _runtime(
     trunk: list[tuple[str, Stage]] = [
         ("preprocess", Preprocess(spec.height, spec.width)),
         ("infer", Infer(engine, batch)),
-        ("postprocess", Postprocess(spec.classes, conf=config.postprocess.conf, classes=config.postprocess.classes)),
+        ("postprocess", postprocess_for(config, spec.classes)),
         ("track", track),
     ]
     drop = config.decode.policy == "drop_oldest" or (config.decode.policy == "auto" and live)

@@ -135,8 +135,14 @@ class PostprocessConfig(Section):
 class TrackConfig(Section):
     """track: identity through time."""
 
+    low: Fraction01 = 0.1
+    """Detections with a score from here up to `conf` may carry on an object that is known, but begin none."""
+    confirm: Seconds = 0.1
+    """Seconds for which an object must have been seen before it may be carried on by low scores, or be recognised."""
     max_age: Positive = 1.0
-    """Seconds for which an unseen object keeps its identity."""
+    """Seconds for which an object that is not seen, though nothing is in front of it, is looked for along its way."""
+    reidentify: Seconds = 3.0
+    """Seconds for which an unseen object may still be recognised by its colours; 0: never after `max_age`."""
 
 
 class EffectStep(Section):

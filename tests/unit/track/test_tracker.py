@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from streamseg.result import Result
-from streamseg.track import Tracker, box_iou
+from streamseg.track import Tracker
+from streamseg.track.overlap import box_iou
 from streamseg.types import Frame, Instances
 
 CLASSES = ("person", "bicycle", "car", "truck")
@@ -236,12 +237,14 @@ def test_masks_without_a_single_point_do_no_harm():
     assert one_id_each(ids)
 
 
-def test_a_duplicate_detection_does_not_steal_the_id():
-    """The same thing twice in one frame: the better fit keeps the id, the other gets a new one."""
+def test_a_duplicate_detection_does_not_steal_the_id_and_is_dropped():
+    """The same thing twice in one frame: the better fit keeps the id; the other is not shown, and no track begins with it."""
     tracker = Tracker()
     tracker(result(0, [((100, 100, 200, 200), 0, FULL, 0.9)]))
-    tracked = tracker(result(0.04, [((110, 110, 215, 215), 0, FULL, 0.6), ((100, 100, 200, 200), 0, FULL, 0.9)]))
-    assert tracked.track_ids.tolist() == [2, 1]
+    tracked = tracker(result(0.04, [((100, 100, 200, 200), 0, FULL, 0.9), ((110, 110, 215, 215), 0, FULL, 0.6)]))
+    assert tracked.track_ids.tolist() == [1]
+    assert tracked.boxes.tolist() == [[100, 100, 200, 200]]
+    assert len(tracker.tracks) == 1
 
 
 def test_what_it_tells_of_its_tracks():

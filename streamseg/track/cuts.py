@@ -1,0 +1,56 @@
+"""Whether two pictures in a row belong to different shots.
+
+A cut is where no common motion of the ground is found, fine structure is somewhere else and brightness is spread differently.
+Each of these alone happens without a cut: a fast pan moves the structure but keeps the brightness, a flash changes the
+brightness but leaves the structure where it was, and something large that passes hides the ground.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Self
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Thumbnail", "is_cut"]
+
+SIZE = (48, 27)
+SUPPORT = 0.35
+"""Where at least this share of the ground's points agrees on one motion, the shot goes on."""
+STRUCTURE = 0.3
+LAYOUT = 0.75
+SPREAD = 0.8
+
+
+class Thumbnail(NamedTuple):
+    """What is kept of a picture to compare it with the next."""
+
+    layout: npt.NDArray[np.float32]
+    """[27 x 48] brightness, mean 0 and length 1."""
+    structure: npt.NDArray[np.float32]
+    """[27 x 48] what a blur takes away, mean 0 and length 1."""
+    spread: npt.NDArray[np.float32]
+    """[32] histogram of the brightness, sum 1."""
+
+    @classmethod
+    def of(cls, grey: npt.NDArray[np.uint8]) -> Self:
+        """From a grey picture [h, w]."""
+        small = cv2.resize(grey, SIZE, interpolation=cv2.INTER_AREA).astype(np.float32)
+        fine = small - cv2.blur(small, (9, 9))
+        counts = np.bincount(grey[::2, ::2].ravel() >> 3, minlength=32).astype(np.float32)
+        return cls(_unit(small), _unit(fine), counts / max(1.0, float(counts.sum())))
+
+
+def _unit(picture: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    centred = (picture - picture.mean()).ravel()
+    return np.asarray(centred / max(1e-6, float(np.linalg.norm(centred))), np.float32)
+
+
+def is_cut(before: Thumbnail, now: Thumbnail, support: float) -> bool:
+    """`support`: the share of the ground's points that agree on one motion of the camera."""
+    if support >= SUPPORT or float(before.structure @ now.structure) >= STRUCTURE:
+        return False
+    same_layout = float(before.layout @ now.layout) >= LAYOUT
+    same_spread = float(np.sqrt(before.spread * now.spread).sum()) >= SPREAD
+    return not (same_layout and same_spread)

@@ -1,0 +1,186 @@
+"""The track stage: gives each instance an identity that lasts through time.
+
+Tracking by detection, in the order in which `Tracker.__call__` reads: see how the picture moved (`camera`), predict where each
+track is now (`motion`), match tracks and detections (`match`), update, and decide what becomes of those that were not seen.
+
+A track is *tentative* until it has been seen for `confirm` seconds, then *confirmed*. Not seen, it is *occluded* if something
+known is in front of where it should be, else *lost*. Time in which it is occluded does not count towards `max_age`; for
+`reidentify` seconds after it was last seen it may still be recognised by its colours near where it should be. All times are
+seconds of presentation time, all lengths shares of the object's own size, so that frame rates and dropped frames change
+nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from streamseg.result import Result
+from streamseg.track.appearance import BINS, histograms
+from streamseg.track.camera import Camera
+from streamseg.track.match import associate
+from streamseg.track.motion import to_boxes
+from streamseg.track.overlap import box_cover
+from streamseg.track.state import Found, Tracks
+from streamseg.types import Instances, Track
+
+__all__ = ["Tracker"]
+
+HIDDEN = 0.5
+"""A track is occluded where boxes seen now cover this share of its own."""
+DOUBLED_TIME = 0.5
+"""Seconds for which two tracks may show one thing before the younger ends: as long as two people take to pass each other."""
+COVER_DOUBT = 3.0
+"""A box that another covers entirely is measured with a deviation larger by this factor plus one."""
+LOW_DOUBT = 2.0
+"""The same for a detection of low score."""
+
+BoolArray = npt.NDArray[np.bool_]
+IntArray = npt.NDArray[np.int64]
+
+
+class Tracker:
+    """Sets `track_ids`, and the class that a track has been seen as most.
+
+    Ids are positive, rise from 1 and are never used again, not even over a cut or a change of epoch, which end all tracks. Of
+    what it is given it passes on the instances with a score of at least `conf` and those that continue a confirmed track,
+    without second detections of the same thing. A frame without a picture (results played again) is tracked by motion and masks
+    alone.
+    """
+
+    def __init__(self, conf: float = 0.5, *, max_age: float = 1.0, confirm: float = 0.1, reidentify: float = 3.0) -> None:
+        """All but `conf` in seconds. Raises ValueError for a value out of range."""
+        for name, value in (("max_age", max_age), ("confirm", confirm), ("reidentify", reidentify)):
+            if not value >= 0 or (name == "max_age" and value == 0):
+                raise ValueError(f"{name} is {value}; allowed: {'more than 0' if name == 'max_age' else '0 or more'} seconds")
+        if not 0 <= conf <= 1:
+            raise ValueError(f"conf is {conf}; allowed: 0 to 1")
+        self._conf, self._max_age, self._confirm, self._reidentify = conf, max_age, confirm, reidentify
+        self._camera = Camera()
+        self._next_id = 1
+        self._epoch: int | None = None
+        self._time = 0.0
+        self._tracks: Tracks | None = None
+
+    @property
+    def tracks(self) -> list[Track]:
+        """Those alive: seen, or not in view for less than `max_age` seconds of video."""
+        if self._tracks is None:
+            return []
+        t = self._tracks.select(self._tracks.unseen <= self._max_age)
+        rows = zip(t.ids, t.votes.argmax(1), t.first, t.last, t.hits, strict=True)
+        return [Track(int(i), int(label), float(first), float(last), int(hits)) for i, label, first, last, hits in rows]
+
+    def __call__(self, result: Result) -> Result:
+        """Identify the instances of one frame; frames must come in the order of their pts."""
+        frame, time = result.frame, result.frame.time
+        has_picture = frame.picture is not None
+        looks = histograms(frame, result.instances) if has_picture else np.zeros((len(result), BINS), np.float32)
+        found = Found.of(result.instances, looks, self._conf)
+        if self._epoch != frame.epoch or self._tracks is None:
+            self._epoch, self._time = frame.epoch, time
+            self._camera.forget()
+            self._tracks = Tracks.born(found, np.zeros(0, np.int64), np.zeros(0, np.int64), time)
+        tracks, elapsed = self._tracks, max(0.0, time - self._time)
+        if has_picture:
+            tracks = self._look(result, tracks, elapsed)
+        _advance(tracks, elapsed)
+        rows, columns = associate(tracks, found, time, max_age=self._max_age, confirm=self._confirm)
+        tracks.update(rows, found, columns, _doubt(found, columns), time)
+        born = self._born(found, columns)
+        ids = np.zeros(len(found), np.int64)
+        ids[columns] = tracks.ids[rows]
+        ids[born] = np.arange(self._next_id, self._next_id + len(born))
+        self._next_id += len(born)
+        tracks = self._age(tracks, rows, found, columns, elapsed)
+        tracks = tracks.join(Tracks.born(found, born, ids[born], time))
+        self._tracks, ended = _merge(tracks, found, ids, elapsed)
+        self._time = time
+        ids[np.isin(ids, ended)] = 0
+        return replace(result, instances=self._chosen(found, ids))
+
+    def _look(self, result: Result, tracks: Tracks, elapsed: float) -> Tracks:
+        """Let the tracks follow what the picture shows of the camera's motion and of their own; none is left after a cut."""
+        seen = np.flatnonzero(tracks.last == self._time)
+        change = self._camera(result.frame, tracks.seen[seen], tracks.masks[seen])
+        if change.cut:
+            return tracks.select(np.zeros(len(tracks), bool))
+        known = np.isfinite(change.deviation)
+        if known.any() and elapsed > 0:
+            rows = seen[known]
+            centres = tracks.motion.place[rows, :2]
+            by_camera = centres @ change.matrix[:, :2].T + change.matrix[:, 2] - centres
+            tracks.motion.observe_speed(rows, (change.shift[known] - by_camera) / elapsed, change.deviation[known] / elapsed)
+        if len(tracks) and not np.array_equal(change.matrix, np.eye(2, 3)):
+            before = to_boxes(tracks.motion.place)
+            tracks.motion.warp(change.matrix)
+            moved = to_boxes(tracks.motion.place) - before
+            tracks.boxes += moved
+            tracks.seen += moved
+        return tracks
+
+    def _born(self, found: Found, columns: IntArray) -> IntArray:
+        """The detections that begin a track: sure enough, and not of a thing that has one."""
+        taken = np.zeros(len(found), bool)
+        taken[columns] = True
+        born = []
+        for i in np.flatnonzero(found.high & ~taken):
+            if not (found.same[i] & taken).any():
+                taken[i] = True
+                born.append(i)
+        return np.array(born, np.int64)
+
+    def _age(self, tracks: Tracks, rows: IntArray, found: Found, columns: IntArray, elapsed: float) -> Tracks:
+        """Tell the occluded from the lost among those not seen; those that have not been seen for too long end."""
+        missed = np.ones(len(tracks), bool)
+        missed[rows] = False
+        if not missed.any():
+            return tracks
+        cover = box_cover(to_boxes(tracks.motion.place), found.instances.boxes[columns])
+        tracks.hidden[:] = missed & (cover.max(1, initial=0) >= HIDDEN)
+        tracks.unseen[missed & ~tracks.hidden] += elapsed
+        sure, gone = tracks.confirmed(self._confirm), self._time + elapsed - tracks.last
+        longest = max(self._max_age, self._reidentify)
+        keep = tracks.unseen <= np.where(sure, self._max_age, min(2 * self._confirm, self._max_age))
+        keep |= sure & tracks.looks.any(1)
+        return tracks.select(~missed | (keep & (gone <= longest)))
+
+    def _chosen(self, found: Found, ids: IntArray) -> Instances:
+        """The instances that are passed on, with their ids and the classes of their tracks."""
+        assert self._tracks is not None
+        instances = replace(found.instances, track_ids=ids)
+        row = {int(i): k for k, i in enumerate(self._tracks.ids)}
+        confirmed = self._tracks.confirmed(self._confirm)
+        labels, keep = instances.labels.copy(), ids > 0
+        for k in np.flatnonzero(keep):
+            own = row[int(ids[k])]
+            labels[k] = self._tracks.votes[own].argmax()
+            keep[k] = found.high[k] or confirmed[own]
+        return replace(instances, labels=labels)[keep]
+
+
+def _advance(tracks: Tracks, elapsed: float) -> None:
+    before = to_boxes(tracks.motion.place)
+    tracks.motion.predict(elapsed)
+    tracks.boxes += to_boxes(tracks.motion.place) - before
+
+
+def _doubt(found: Found, columns: IntArray) -> npt.NDArray[np.float64]:
+    """For each detection `columns` by how much its box is to be doubted: covered by others, or of low score."""
+    boxes = found.instances.boxes
+    cover = box_cover(boxes[columns], boxes[found.high])
+    own = columns[:, None] == np.flatnonzero(found.high)[None]
+    same = found.same[columns][:, found.high]
+    cover = np.where(own | same, 0, cover).max(1, initial=0)
+    return np.asarray((1 + COVER_DOUBT * cover) * np.where(found.high[columns], 1.0, LOW_DOUBT), np.float64)
+
+
+def _merge(tracks: Tracks, found: Found, ids: IntArray, elapsed: float) -> tuple[Tracks, IntArray]:
+    """End the younger of two tracks that have shown one thing for long; gives those that go on, and the ids of the ended."""
+    young = [max(int(ids[i]), int(ids[j])) for i, j in zip(*np.nonzero(np.triu(found.same)), strict=True) if ids[i] and ids[j]]
+    doubled = np.isin(tracks.ids, young)
+    tracks.doubled[:] = np.where(doubled, tracks.doubled + elapsed, 0.0)
+    over = tracks.doubled > DOUBLED_TIME
+    return tracks.select(~over), tracks.ids[over]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -31,6 +32,8 @@ HEAD = (
     "boundary F",
     "matched",
 )
+RANKED = 7
+"""So many of them, the class included, stand with measures that look at every detection."""
 
 
 def summary_rows(report: Data) -> list[tuple[str, ...]]:
@@ -83,28 +86,33 @@ def show(report: Data) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 160
-    head, *rows = summary_rows(report)
-    table = Table(*head)
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for row in rows[:-1]:
-        table.add_row(*map(escape, row))
-    table.add_section()
-    table.add_row(*map(escape, rows[-1]))
     how = f"{report['model']} {report['size']} {report['precision']} in {report['engine']}: " if report["engine"] else ""
     counts = (
         f"{report['images']} photos, {report['objects']} objects, {report['detections']} detections, {report['seconds']:.0f} s"
     )
-    console.print(escape(how + counts), soft_wrap=True)
-    console.print(table)
-    box, mask, semantic = report["box"], report["mask"], report["semantic"]
-    for name, measure in (("box", box), ("mask", mask)):
-        parts = [f"{key} {_number(measure[key])}" for key in ("AP", "AP50", "AP75", "APs", "APm", "APl")]
-        console.print(escape(f"{name:5s}{', '.join(parts)}"))
-    console.print(
-        f"pixels: accuracy {_number(semantic['pixel_accuracy'])}, mean IoU with background "
-        f"{_number(semantic['mean_iou_with_background'])}"
-    )
-    console.print(f"All in percent. IoU, Dice, PQ and boundary F: detections with a score of at least {report['conf']:g}.")
+    console.print(escape(f"{how}{counts}. All in percent."), soft_wrap=True)
+    rows = summary_rows(report)
+    console.print(_table([row[:RANKED] for row in rows]))
+    for name in ("box", "mask"):
+        parts = [f"{key} {_number(report[name][key])}" for key in ("AP", "AP50", "AP75", "APs", "APm", "APl")]
+        console.print(escape(f"{name:5s}{', '.join(parts)}"), soft_wrap=True)
+    pools = len(report["box"].get("pools", {}))
+    console.print(f"\nOf detections with a score of at least {report['conf']:g}:")
+    console.print(_table([(row[0], *row[RANKED:]) for row in (*rows[: -1 - pools], rows[-1])]))
+    semantic = report["semantic"]
+    accuracy, iou = _number(semantic["pixel_accuracy"]), _number(semantic["mean_iou_with_background"])
+    console.print(f"pixels: accuracy {accuracy}, mean IoU with background {iou}", soft_wrap=True)
     for sentence in report["warnings"]:
         console.print(f"[yellow]{escape(sentence)}[/yellow]", soft_wrap=True)
+
+
+def _table(rows: Sequence[Sequence[str]]) -> Table:
+    """The first row is the head, the last the mean."""
+    table = Table(rows[0][0], box=SIMPLE_HEAD, pad_edge=False)
+    for head in rows[0][1:]:
+        table.add_column(head, justify="right", no_wrap=True)
+    for row in rows[1:-1]:
+        table.add_row(*map(escape, row))
+    table.add_section()
+    table.add_row(*map(escape, rows[-1]), style="bold")
+    return table

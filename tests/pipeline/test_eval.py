@@ -223,7 +223,10 @@ def test_the_command(command, data, model, tmp_path):
     )
     assert code == 0, err
     assert "engine: " in err
-    assert "wheels (pooled)" in out
+    assert out.count("wheels (pooled)") == 1  # in the table of AP only
+    [ranked, confident] = [line.split() for line in out.splitlines() if line.strip().startswith("person")]
+    assert ranked == ["person", *["100.0"] * 6]
+    assert (len(confident), confident[-1]) == (8, "2")
     assert "3 photos, 5 objects, 5 detections" in out
     report = json.loads(written.read_text())
     assert report["box"]["pools"]["wheels"]["AP"] == report["mask"]["AP"] == 100

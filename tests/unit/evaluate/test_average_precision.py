@@ -10,7 +10,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from streamseg.errors import ConfigError, SourceNotFound
-from streamseg.evaluate import coco_ap, evaluate_detections
+from streamseg.evaluate import coco_ap, evaluate_detections, write_page
 from tests.unit.evaluate.scenes import random_files, rectangle, text_rle
 
 KEYS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
@@ -55,6 +55,11 @@ def test_the_whole_evaluation_gives_the_same_mask_ap(tmp_path):
     written = tmp_path / "again.json"
     written.write_text(json.dumps(whole.coco_results()))
     assert coco_ap(truths, written)["mask"] == whole.scores.mask
+    # The pictures are not there: the page says so in their place.
+    write_page(whole, tmp_path / "page.html", 4)
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("<figure>") == 4
+    assert page.count("No such file") == 4
 
 
 def test_a_pool_is_one_class(tmp_path):

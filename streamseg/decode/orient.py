@@ -39,6 +39,13 @@ class Orientation:
 
 
 UPRIGHT = Orientation()
+_TURNS = {
+    0: UPRIGHT,
+    90: Orientation(transpose=True, flip_y=True),
+    180: Orientation(flip_x=True, flip_y=True),
+    270: Orientation(transpose=True, flip_x=True),
+}
+"""By degrees counter-clockwise."""
 
 
 def display_orientation(picture: av.VideoFrame) -> Orientation | None:
@@ -46,7 +53,11 @@ def display_orientation(picture: av.VideoFrame) -> Orientation | None:
 
     The matrix (libavutil/display.h) maps source (p, q) to (a p + c q, b p + d q), all 16.16 fixed point, p to the right, q down.
     """
-    side_data: Any = picture.side_data  # PyAV's stub calls it a dict, but it iterates over buffers
+    try:
+        side_data: Any = picture.side_data  # PyAV's stub calls it a dict, but it iterates over buffers
+    except ValueError:
+        # PyAV 18 cannot list the side data of a photo with EXIF, a kind unknown to it; it can tell a turn, but no mirroring.
+        return _TURNS.get(round(picture.rotation) % 360)
     matrix = next((bytes(s) for s in side_data if s.type is SideDataType.DISPLAYMATRIX), None)
     if matrix is None:
         return UPRIGHT

@@ -6,11 +6,9 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 
-import av
-
 from streamseg import masks, rle
 from streamseg.decode.images import decode_image
-from streamseg.decode.orient import UPRIGHT, Orientation, display_orientation, turn
+from streamseg.decode.orient import UPRIGHT, display_orientation, turn
 from streamseg.engine import Engine
 from streamseg.errors import SourceError, Unreadable
 from streamseg.evaluate.dataset import Skipped
@@ -26,13 +24,6 @@ __all__ = ["detect", "read_photo"]
 
 MAX_PIXELS = 8192 * 8192
 
-# By degrees counter-clockwise.
-_TURNS = {
-    90: Orientation(transpose=True, flip_y=True),
-    180: Orientation(flip_x=True, flip_y=True),
-    270: Orientation(transpose=True, flip_x=True),
-}
-
 
 def read_photo(photo: Photo, index: int = 0) -> Frame:
     """The photo as the decoder would give it: in its own planes, turned as its annotations are. Raises SourceError.
@@ -41,7 +32,7 @@ def read_photo(photo: Photo, index: int = 0) -> Frame:
     orientation that a camera notes, some do not.
     """
     decoded = decode_image(photo.path, MAX_PIXELS)
-    orientation, stored = _orientation(decoded), supported(decoded)
+    orientation, stored = display_orientation(decoded) or UPRIGHT, supported(decoded)
     upright = turn(stored, orientation)
     for picture in (upright, stored):
         if (picture.width, picture.height) == (photo.width, photo.height):
@@ -49,14 +40,6 @@ def read_photo(photo: Photo, index: int = 0) -> Frame:
     raise Unreadable(
         f"{photo.path}: is {upright.width}x{upright.height} pixels, but its annotations say {photo.width}x{photo.height}"
     )
-
-
-def _orientation(picture: av.VideoFrame) -> Orientation:
-    try:
-        return display_orientation(picture) or UPRIGHT
-    except ValueError:
-        # PyAV 18 cannot list the side data of a photo with EXIF, a kind that it does not know; it can tell the turn by itself.
-        return _TURNS.get(round(picture.rotation) % 360, UPRIGHT)
 
 
 def detect(

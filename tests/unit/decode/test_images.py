@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -138,3 +139,17 @@ def test_globs_may_cross_folders_and_brackets(tmp_path: Path) -> None:
         clips.image_folder(tmp_path / f"[shot]{number}", 2)
     assert indices(f"{tmp_path}/[[]shot]*/frame1.png") == [0, 0]
     assert indices(f"{tmp_path}/[shot]1/frame*.png") == [0, 1]
+
+
+@pytest.mark.parametrize(("tag", "turns"), [(1, 0), (6, -1), (3, 2), (8, 1)])
+def test_a_photo_s_exif_orientation_is_heeded(tmp_path: Path, tag: int, turns: int) -> None:
+    """EXIF orientation, CIPA DC-008. PyAV 18 raises where it lists the side data of such a picture."""
+    path = clips.save_image(tmp_path / "a.jpg", 5)
+    plain = path.read_bytes()
+    with Decoder(path) as decoder:
+        upright = plane_array(next(decoder.frames()).picture)
+    exif = b"Exif\0\0II*\0" + struct.pack("<IHHHIHHI", 8, 1, 0x0112, 3, 1, tag, 0, 0)
+    path.write_bytes(plain[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + plain[2:])
+    with Decoder(path) as decoder:
+        turned = plane_array(next(decoder.frames()).picture)
+    assert np.array_equal(turned, np.rot90(upright, turns))

@@ -3,6 +3,8 @@
 A mask grid spans its box exactly: cell (i, j) of 28x28 covers 1/28 of the box's width and height, and holds the probability at
 its centre. Between the centres the field is bilinear; outside the grid it falls to zero over one cell, as in Mask R-CNN's
 reference implementations, except where the box ends at the frame's own border: there the object goes on, and so does its mask.
+
+Where a mask has been refined (`Instances.fine`) its grid has more cells; all of this holds for any number of cells a side.
 """
 
 from __future__ import annotations
@@ -32,8 +34,6 @@ _AT_BORDER = 0.5
 _HALF = 127.5
 # Cells within which masks go from 0 to 1.
 _STEEPNESS = 3.0
-# Just before the last cell of the padded grid, so that there is always one more.
-_LAST = float(np.nextafter(MASK_SIZE + 1, 0))
 # Pixels worked on at a time.
 _BAND = 16384
 
@@ -57,22 +57,25 @@ def region_of(box: npt.ArrayLike, width: int, height: int, align: int = 1) -> Re
     return left, top, right, bottom
 
 
-def _taps(low: float, high: float, start: int, stop: int, scale: int) -> tuple[npt.NDArray[np.intp], FloatArray]:
+def _taps(
+    low: float, high: float, start: int, stop: int, scale: int, cells: int = MASK_SIZE
+) -> tuple[npt.NDArray[np.intp], FloatArray]:
     """For the pixel centres start..stop, `scale` frame pixels each: the cell of the padded grid before it, and how far past it.
 
-    A centre at frame coordinate p lies at (p - low) / (high - low) * 28 - 0.5 cells of the grid, one more of the padded grid.
+    A centre at frame coordinate p lies at (p - low) / (high - low) * cells - 0.5 cells of the grid, one more of the padded grid.
     """
-    cells = MASK_SIZE / (high - low)
-    position = np.arange(start + 0.5, stop) * (cells * scale) + (0.5 - low * cells)
+    rate = cells / (high - low)
+    position = np.arange(start + 0.5, stop) * (rate * scale) + (0.5 - low * rate)
     np.maximum(position, 0, out=position)
-    np.minimum(position, _LAST, out=position)
+    # Just before the last cell of the padded grid, so that there is always one more.
+    np.minimum(position, np.nextafter(cells + 1.0, 0.0), out=position)
     cell = position.astype(np.intp)
     return cell, (position - cell).astype(np.float32)
 
 
 def _padded(mask: ByteArray, box: tuple[float, float, float, float], width: int, height: int) -> FloatArray:
     """The grid with one cell around it: zero, or the nearest cell on the sides where the frame cuts the object off."""
-    grid = np.zeros((MASK_SIZE + 2, MASK_SIZE + 2), np.float32)
+    grid = np.zeros((len(mask) + 2, len(mask) + 2), np.float32)
     grid[1:-1, 1:-1] = mask
     if box[0] < _AT_BORDER:
         grid[:, 0] = grid[:, 1]
@@ -95,7 +98,8 @@ def _sample(
     grid = _padded(mask, (x0, y0, x1, y1), width, height)
     if gain != 1.0:
         grid = (grid - _HALF) * np.float32(gain) + np.float32(_HALF)
-    return _interpolate(grid, _taps(x0, x1, region[0], region[2], scale), _taps(y0, y1, region[1], region[3], scale))
+    columns = _taps(x0, x1, region[0], region[2], scale, len(mask))
+    return _interpolate(grid, columns, _taps(y0, y1, region[1], region[3], scale, len(mask)))
 
 
 def _interpolate(
@@ -103,7 +107,7 @@ def _interpolate(
 ) -> ByteArray:
     """The bilinear field of a padded grid at columns x rows, rounded into 0..255.
 
-    Along x on the 30 rows of the grid, then along y by whole rows, in bands that stay in the cache: 0.8 ns a pixel, half of what
+    Along x on the rows of the grid, then along y by whole rows, in bands that stay in the cache: 0.8 ns a pixel, half of what
     cv2.warpAffine takes; and, unlike the matrix product that this is, it starts no threads of a BLAS library.
     """
     across = _between(grid.take(columns[0], axis=1), grid.take(columns[0] + 1, axis=1), columns[1])
@@ -133,7 +137,7 @@ def paste(mask: ByteArray, box: npt.ArrayLike, width: int, height: int) -> tuple
     """Sample one soft mask at the pixels of its box.
 
     Args:
-        mask: uint8 [28, 28], 255 x probability.
+        mask: uint8 [28, 28] or finer, 255 x probability.
         box: [4] xyxy, frame pixels; may reach outside the frame.
         width: the frame's, pixels.
         height: the frame's, pixels.
@@ -157,11 +161,11 @@ def full(mask: ByteArray, box: npt.ArrayLike, width: int, height: int, threshold
 def coverage(mask: ByteArray, box: npt.ArrayLike, region: Region, width: int, height: int, *, scale: int = 1) -> ByteArray:
     """How much of each pixel the instance covers: 255 inside, 0 outside, a ramp of about a pixel along its outline.
 
-    The outline is where the field is one half. A network's masks cross it within about three cells (a cell is box/28 wide), so
-    the slope is raised by the size of that in pixels.
+    The outline is where the field is one half. Masks cross it within about three cells of their grid (one of 28 has cells of box/28),
+    so the slope is raised by the size of that in pixels.
 
     Args:
-        mask: uint8 [28, 28].
+        mask: uint8 [28, 28] or finer.
         box: [4] xyxy, frame pixels.
         region: in pixels of `scale` frame pixels each.
         width: the frame's, frame pixels.
@@ -171,7 +175,7 @@ def coverage(mask: ByteArray, box: npt.ArrayLike, region: Region, width: int, he
     Returns: uint8 [region height, region width].
     """
     x0, y0, x1, y1 = _floats(box)
-    cell = math.sqrt(max(0.0, x1 - x0) * max(0.0, y1 - y0)) / MASK_SIZE / scale
+    cell = math.sqrt(max(0.0, x1 - x0) * max(0.0, y1 - y0)) / len(mask) / scale
     return _sample(mask, box, region, width, height, scale, gain=max(1.0, _STEEPNESS * cell))
 
 
@@ -226,13 +230,13 @@ def label_map(
 
     Returns: [ceil(height / scale), ceil(width / scale)] uint8, or int16 when there are more than 254 instances.
     """
-    shape = (-(-height // scale), -(-width // scale))
+    shape, grids = (-(-height // scale), -(-width // scale)), instances.grids
     picture = np.zeros(shape, np.uint8 if len(instances) < 255 else np.int16)
     for i in range(len(instances) - 1, -1, -1) if order is None else np.argsort(-order, kind="stable").tolist():
         box = instances.boxes[i]
         x0, y0, x1, y1 = region = region_of(box / scale, shape[1], shape[0])
         if x1 > x0:
-            crop = _sample(instances.masks[i], box, region, width, height, scale)
+            crop = _sample(grids[i], box, region, width, height, scale)
             picture[y0:y1, x0:x1][crop > _HALF] = i + 1
     return picture
 

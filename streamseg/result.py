@@ -39,7 +39,7 @@ class FullMasks(Sequence[npt.NDArray[np.bool_]]):
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         instances, frame = self._result.instances, self._result.frame
-        return mask_ops.full(instances.masks[index], instances.boxes[index], frame.width, frame.height)
+        return mask_ops.full(instances.grids[index], instances.boxes[index], frame.width, frame.height)
 
     def __iter__(self) -> Iterator[npt.NDArray[np.bool_]]:
         return (self[i] for i in range(len(self)))
@@ -121,7 +121,7 @@ class Result:
             order = None if self.occlusion is None else self.occlusion.order
             yield from mask_ops.disjoint(found, frame.width, frame.height, order)
             return
-        for mask, box in zip(found.masks, found.boxes, strict=True):
+        for mask, box in zip(found.grids, found.boxes, strict=True):
             region, crop = mask_ops.paste(mask, box, frame.width, frame.height)
             yield region, crop >= 128
 

@@ -6,6 +6,7 @@ that pixel (column c, row r) covers [c, c+1) x [r, r+1) and its centre is (c + 0
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
@@ -108,6 +109,8 @@ class Instances:
     class_names: tuple[str, ...]
     track_ids: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
     """[N] int64, positive and never reused within a run; 0 where not (yet) tracked."""
+    fine: tuple[ByteArray | None, ...] = ()
+    """Empty, or for each instance a finer grid [g, g] uint8 over its box, refined to the picture's edges; None: there is none."""
 
     def __post_init__(self) -> None:
         n = len(self.boxes)
@@ -126,6 +129,14 @@ class Instances:
                 raise ValueError(
                     f"Instances.{name}: expected {np.dtype(dtype).name} {list(shape)}, got {array.dtype.name} {list(array.shape)}"
                 )
+
+        if len(self.fine) not in (0, n) or any(g is not None and (g.ndim != 2 or g.shape[0] != g.shape[1]) for g in self.fine):
+            raise ValueError(f"Instances.fine: expected nothing, or {n} grids as wide as high, got {len(self.fine)}")
+
+    @property
+    def grids(self) -> Sequence[ByteArray]:
+        """[N] the mask of each instance as it is to be pasted: uint8 [g, g] spanning its box, the finest there is."""
+        return [m if g is None else g for m, g in zip(self.masks, self.fine or [None] * len(self), strict=True)]
 
     @classmethod
     def empty(cls, class_names: tuple[str, ...]) -> Instances:
@@ -150,6 +161,7 @@ class Instances:
             labels=self.labels[keep],
             masks=self.masks[keep],
             track_ids=self.track_ids[keep],
+            fine=tuple(self.fine[i] for i in np.arange(len(self))[keep]) if self.fine else (),
         )
 
     @property

@@ -37,7 +37,7 @@ def matte(instances: Instances, width: int, height: int, feather: float = 0.0) -
     `feather` is the width in pixels of the ramp along the outline, half of it on either side; 0 gives an antialiased edge.
     """
     union = np.zeros((height, width), np.uint8)
-    for mask, box in zip(instances.masks, instances.boxes, strict=True):
+    for mask, box in zip(instances.grids, instances.boxes, strict=True):
         x0, y0, x1, y1 = region = masks.region_of(box, width, height)
         if x1 > x0:
             target = union[y0:y1, x0:x1]

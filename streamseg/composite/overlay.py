@@ -73,6 +73,7 @@ class Overlay:
         width, height = canvas.width, canvas.height
         line = max(1, round(self.contour * canvas.unit + 0.25)) if self.contour else 0
         boxes: list[list[float]] = shown.boxes.tolist()
+        grids = shown.grids
         regions = [_around(box, line + 1, width, height, max(4, canvas.align)) for box in boxes]
         scale = _scale(regions, canvas)
         taken = np.zeros((-(-height // scale), -(-width // scale)), np.uint8)
@@ -82,7 +83,7 @@ class Overlay:
             if region[2] <= region[0]:
                 continue
             x0, y0, x1, y1 = small = _scaled(region, scale)
-            cover = masks.coverage(shown.masks[i], boxes[i], small, width, height, scale=scale)
+            cover = masks.coverage(grids[i], boxes[i], small, width, height, scale=scale)
             under = taken[y0:y1, x0:x1]
             visible = cv2.min(cover, cv2.bitwise_not(under))
             cv2.max(under, cover, under)

@@ -17,7 +17,7 @@ import numpy as np
 from streamseg import rle
 from streamseg.formats.base import Draft, FormatSink, info_of, measure
 from streamseg.formats.categories import coco_ids
-from streamseg.masks import crop_to, paste
+from streamseg.masks import paste
 
 if TYPE_CHECKING:
     from streamseg.result import Result
@@ -54,7 +54,7 @@ class YoutubeVisSink(FormatSink):
         self._indexes.append(result.frame.index)
         width, height = self._size
         scale = np.array([width / result.frame.width, height / result.frame.height] * 2, np.float32)
-        boxes, grids = crop_to((found.boxes * scale).astype(np.float32), found.masks, width, height)
+        boxes, grids = (found.boxes * scale).astype(np.float32), found.grids
         for i, track_id in enumerate(found.track_ids.tolist()):
             if not track_id:
                 self._untracked += 1

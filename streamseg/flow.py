@@ -1,0 +1,149 @@
+"""Dense optical flow between two frames, on a small grey picture: where what a pixel shows was in another frame.
+
+DIS flow (Kroeger et al., ECCV 2016) from the later frame back to the earlier one: with it anything known about the earlier frame, a
+mask for example, is looked up from each pixel of the later one ("backward warping"), so that no pixel is left without an answer.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from streamseg import planes
+from streamseg.types import Frame
+
+__all__ = ["Flow", "Motion", "flow", "small_luma"]
+
+WIDTH = 320
+"""The longer side of the small picture is at most this; it is not made larger than the frame."""
+LEAST_SIDE = 32
+"""Smaller pictures are enlarged to this: the coarsest patches must fit in."""
+NOISE = 12.0
+"""Codes of 255 by which the same surface may differ between frames: confidence is 1 / e there."""
+
+FloatArray = npt.NDArray[np.float32]
+ByteArray = npt.NDArray[np.uint8]
+
+_NO_MAP = np.empty(0, np.float32)  # of y alone: x and y are in one map
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """From the pixels of one frame, the target, back to those of an earlier one, the source."""
+
+    field: FloatArray
+    """[h, w, 2] float32 (x, y): source position - target position, in small pixels."""
+    target: ByteArray
+    """[h, w] the target's small grey picture."""
+    source: ByteArray
+    scale: tuple[float, float]
+    """Frame pixels to a small pixel, along x and y."""
+
+    def at(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Where points of the target frame were in the source frame.
+
+        Args:
+            points: float32 [N, r, c, 2] (x, y) in frame pixels; points outside of the frame take the nearest pixel's motion.
+
+        Returns: the points there, same shape and unit; and float32 [N, r, c] in 0..1, how alike the pictures are at the two points
+            (photometric consistency; 0 where the point came from outside of the frame).
+        """
+        scale, shape = np.array(self.scale, np.float32), points.shape[:3]
+        flat = points.reshape(shape[0] * shape[1], shape[2], 2)
+        small = flat / scale - np.float32(0.5)  # OpenCV counts from the centre of the first pixel
+        moved = small + _pick(self.field, small)
+        now, then = _pick(self.target, small), _pick(self.source, moved)
+        difference = cv2.absdiff(now, then).astype(np.float32) / np.float32(NOISE)
+        likeness = np.exp(-difference * difference)
+        h, w = self.target.shape
+        likeness[((moved < -0.5) | (moved > (w - 0.5, h - 0.5))).any(-1)] = 0
+        return ((moved + np.float32(0.5)) * scale).reshape(points.shape), likeness.reshape(shape)
+
+
+def _pick(picture: npt.NDArray[Any], points: FloatArray) -> npt.NDArray[Any]:
+    """Bilinear; outside of the picture its nearest pixel."""
+    return cv2.remap(picture, points, _NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def flow(source: ByteArray, target: ByteArray, scale: tuple[float, float] = (1.0, 1.0)) -> Flow:
+    """Flow between two grey pictures [h, w] uint8 of one size."""
+    return Flow(_estimator().calc(target, source, None), target, source, scale)
+
+
+def _estimator() -> Any:
+    # Without variational refinement, but one scale finer: more exact on real clips than the preset that refines, at half the time.
+    made = cv2.DISOpticalFlow.create(cv2.DISOpticalFlow_PRESET_ULTRAFAST)
+    made.setFinestScale(1)
+    return made
+
+
+class Motion:
+    """The flow between frames of one run, computed once for whoever asks first; stages in different threads share one.
+
+    Keeps the small pictures and fields of the last few frames only.
+    """
+
+    def __init__(self, keep: int = 16) -> None:
+        self._keep = keep
+        self._lock = threading.Lock()
+        self._lumas: OrderedDict[int, ByteArray] = OrderedDict()
+        self._flows: OrderedDict[tuple[int, int], Flow] = OrderedDict()
+
+    def between(self, source: Frame, target: Frame) -> Flow | None:
+        """The flow from `target` back to `source`; None over a change of epoch, where the two have nothing in common."""
+        if source.epoch != target.epoch or (source.width, source.height) != (target.width, target.height):
+            return None
+        key = (source.index, target.index)
+        with self._lock:
+            if key not in self._flows:
+                before, now = self._luma(source), self._luma(target)
+                scale = (target.width / now.shape[1], target.height / now.shape[0])
+                self._flows[key] = flow(before, now, scale)
+                while len(self._flows) > self._keep:
+                    self._flows.popitem(last=False)
+            return self._flows[key]
+
+    def _luma(self, frame: Frame) -> ByteArray:
+        if frame.index not in self._lumas:
+            self._lumas[frame.index] = small_luma(frame)
+            while len(self._lumas) > self._keep:
+                self._lumas.popitem(last=False)
+        return self._lumas[frame.index]
+
+
+def small_luma(frame: Frame) -> ByteArray:
+    """The frame's luma (green of RGB) as 8 bits, [h, w], its longer side at most WIDTH.
+
+    Shrunk by exact averages of 2x2 as long as that is enough, then bilinear: the whole takes 0.1 ms at 720p.
+    """
+    grey, depth = luma(frame)
+    height, width = frame.height, frame.width
+    ratio = min(1.0, WIDTH / max(width, height))
+    size = tuple(max(LEAST_SIDE, round(side * ratio)) for side in (width, height))
+    while grey.shape[1] >= 2 * size[0] and grey.shape[0] >= 2 * size[1]:
+        grey = cv2.resize(grey, (grey.shape[1] // 2, grey.shape[0] // 2), interpolation=cv2.INTER_AREA)
+    if grey.shape[::-1] != size:
+        grey = cv2.resize(grey, size, interpolation=cv2.INTER_LINEAR)
+    return as_bytes(grey, depth)
+
+
+def luma(frame: Frame) -> tuple[npt.NDArray[Any], int]:
+    """The plane of luma (green of RGB) at full size, [H, W], and how many bits a sample takes; shares the picture's memory."""
+    picture = planes.views(planes.supported(frame.picture))
+    wanted = 1 if picture.layout.family == "rgb" else 0
+    plane = next(p for p in picture.planes if wanted in p.spec.components)
+    grey = plane.array if plane.array.ndim == 2 else plane.array[:, :, plane.spec.components.index(wanted)]
+    return grey, picture.layout.depth + picture.layout.lsb
+
+
+def as_bytes(grey: npt.NDArray[Any], depth: int) -> ByteArray:
+    """Samples of `depth` bits as 8."""
+    if grey.dtype == np.uint8:
+        return np.ascontiguousarray(grey)
+    return (grey >> (depth - 8)).astype(np.uint8)

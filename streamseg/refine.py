@@ -1,0 +1,185 @@
+"""Edge refinement: a 28x28 mask becomes an outline that follows the picture's own edges, top-down as in SharpMask (Pinheiro et al.,
+ECCV 2016), without a network.
+
+The guided filter with a colour guide (He, Sun and Tang, TPAMI 2013): in each small window the mask is fitted as a linear function
+of the picture's three channels, and the function is applied to the picture; computed on a small grid and applied on a fine one (He
+and Sun 2015, "Fast guided filter"). Where colours say little about the mask (the share of its variance that the fit explains is
+low) the filter would only blur, so there the mask stays as it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from streamseg import planes
+from streamseg.result import Result
+from streamseg.types import MASK_SIZE, Frame
+
+__all__ = ["Refiner"]
+
+INNER, MARGIN = 34, 7
+"""Cells a side of the small grid within the box, and around it: the filter needs to see what is outside."""
+TILE = INNER + 2 * MARGIN
+RADIUS = 4
+"""Cells from the middle of a window to its edge: 1/8 of the box."""
+EPSILON = 1e-5
+"""Regularisation, in squares of the range of codes: contrasts well above its root (0.3 %) count as edges."""
+LEAST_VARIANCE = 1e-3
+FINEST, COARSEST = 160, 56
+"""Cells a side of the fine grid: half as many as the box has pixels, within these limits."""
+SMALLEST = 40.0
+"""Frame pixels; in a box smaller than this (root of its area) the 28 cells a side are fine enough."""
+
+Array = npt.NDArray[Any]
+FloatArray = npt.NDArray[np.float32]
+ByteArray = npt.NDArray[np.uint8]
+
+
+class Refiner:
+    """Sets `Instances.fine`. Keeps nothing between frames."""
+
+    def __call__(self, result: Result) -> Result:
+        """The result with a finer mask for each instance that is large enough to need one."""
+        found = result.instances
+        size = np.clip(found.boxes[:, 2:] - found.boxes[:, :2], 0, None)
+        side = np.sqrt(size.prod(1))
+        large = np.flatnonzero((side >= SMALLEST) & (size.min(1, initial=np.inf) >= 4))
+        if not len(large):
+            return result
+        pictures = _Pyramid(result.frame)
+        fine: list[ByteArray | None] = [None] * len(found)
+        tiles = np.stack([pictures.crop(found.boxes[i], INNER, MARGIN) for i in large])
+        masks = np.stack([_spread(found.masks[i]) for i in large])
+        fits = _fit(tiles, masks)
+        for fit, middle, i in zip(*fits, large, strict=True):
+            cells = int(min(FINEST, max(COARSEST, side[i] / 2)))
+            fine[i] = _apply(fit, pictures.crop(found.boxes[i], cells, 0) - middle, found.masks[i])
+        return replace(result, instances=replace(found, fine=tuple(fine)))
+
+
+def _spread(mask: ByteArray) -> FloatArray:
+    """The mask over the small grid, 0..1, zero around the box."""
+    step = MASK_SIZE / INNER
+    shift = (0.5 - MARGIN) * step - 0.5
+    place = np.array([[step, 0, shift], [0, step, shift]], np.float32)
+    tile = cv2.warpAffine(mask, place, (TILE, TILE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    return tile.astype(np.float32) / np.float32(255)
+
+
+def _fit(tiles: FloatArray, masks: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The linear functions of all instances, one below the other in one picture: windows reach no further than the margins.
+
+    Args:
+        tiles: [N, TILE, TILE, 3] the pictures, 0..1.
+        masks: [N, TILE, TILE], 0..1.
+
+    Returns: [N, INNER, INNER, 5]: three slopes, the intercept (of the picture less its middle) and the confidence 0..1, each the
+        mean over the windows that hold the cell; and [N, 3] the middles.
+    """
+    n = len(tiles)
+    middles = tiles.mean((1, 2))
+    guide = (tiles - middles[:, None, None]).reshape(n * TILE, TILE, 3)
+    mask = masks.reshape(n * TILE, TILE)
+    channels = [np.ascontiguousarray(guide[..., c]) for c in range(3)]
+    means = [_mean(c) for c in channels]
+    mean = _mean(mask)
+    covariance = [_mean(c * mask) - m * mean for c, m in zip(channels, means, strict=True)]
+    matrix = {
+        (i, j): _mean(channels[i] * channels[j]) - means[i] * means[j] + (EPSILON if i == j else 0.0)
+        for i in range(3)
+        for j in range(i, 3)
+    }
+    slopes = _solve(matrix, covariance)
+    intercept = mean - sum(a * m for a, m in zip(slopes, means, strict=True))
+    variance = _mean(mask * mask) - mean * mean
+    explained = sum(a * c for a, c in zip(slopes, covariance, strict=True)) / (variance + LEAST_VARIANCE)
+    # The root: half of the variance explained is a clear edge already.
+    confidence = np.sqrt(np.clip(explained, 0, 1))
+    maps = cv2.merge([_mean(m) for m in (*slopes, intercept, confidence)])
+    inner = slice(MARGIN, MARGIN + INNER)
+    return np.ascontiguousarray(maps.reshape(n, TILE, TILE, 5)[:, inner, inner]), middles
+
+
+def _mean(values: Array) -> Array:
+    """Over the window around each cell."""
+    side = 2 * RADIUS + 1
+    return cv2.blur(values, (side, side))
+
+
+def _solve(m: dict[tuple[int, int], Array], v: list[Array]) -> list[Array]:
+    """x of the symmetric 3x3 systems m x = v, cell by cell, by cofactors."""
+    xx, xy, xz, yy, yz, zz = m[0, 0], m[0, 1], m[0, 2], m[1, 1], m[1, 2], m[2, 2]
+    a, b, c = yy * zz - yz * yz, xz * yz - xy * zz, xy * yz - xz * yy
+    d, e, f = xx * zz - xz * xz, xy * xz - xx * yz, xx * yy - xy * xy
+    scale = 1 / (xx * a + xy * b + xz * c)
+    return [
+        (a * v[0] + b * v[1] + c * v[2]) * scale,
+        (b * v[0] + d * v[1] + e * v[2]) * scale,
+        (c * v[0] + e * v[1] + f * v[2]) * scale,
+    ]
+
+
+def _apply(fit: FloatArray, picture: FloatArray, mask: ByteArray) -> ByteArray:
+    """The mask on the grid of `picture` [G, G, 3] (less its middle), uint8 [G, G]."""
+    size = picture.shape[1::-1]
+    wide = cv2.resize(fit, size, interpolation=cv2.INTER_LINEAR)
+    plain = cv2.resize(mask, size, interpolation=cv2.INTER_LINEAR).astype(np.float32) / 255
+    guided = np.einsum("ijk,ijk->ij", wide[..., :3], picture) + wide[..., 3]
+    blend = plain + wide[..., 4] * (guided - plain)
+    # An outline is as sharp, in cells, as on the grid of 28.
+    sharp = (blend - 0.5) * (255 * size[0] / MASK_SIZE) + 127.5
+    levels: ByteArray = np.rint(np.clip(sharp, 0, 255)).astype(np.uint8)
+    return levels
+
+
+class _Pyramid:
+    """The planes of one frame at full, half, quarter ... size, each made when it is needed."""
+
+    def __init__(self, frame: Frame) -> None:
+        picture = planes.views(planes.supported(frame.picture))
+        self._picture = frame.picture  # the views do not keep its memory alive
+        self._unit = 1 / (2 ** (picture.layout.depth + picture.layout.lsb) - 1)
+        self._planes = [([plane.array], plane.spec) for plane in picture.planes if any(c < 3 for c in plane.spec.components)]
+
+    def crop(self, box: FloatArray, cells: int, margin: int) -> FloatArray:
+        """[G, G, 3] float32 0..1, G = cells + 2 margin: the picture at the centres of a grid of `cells` a side over the box.
+
+        A frame without colour gives zeros for the two channels that it lacks.
+        """
+        size = cells + 2 * margin
+        out = np.zeros((size, size, 3), np.float32)
+        for levels, spec in self._planes:
+            x0, y0 = float(box[0]) / (1 << spec.shift_x), float(box[1]) / (1 << spec.shift_y)
+            step_x = (float(box[2]) / (1 << spec.shift_x) - x0) / cells
+            step_y = (float(box[3]) / (1 << spec.shift_y) - y0) / cells
+            level = 0
+            while min(step_x, step_y) >= 2 and min(levels[level].shape[:2]) >= 4:
+                level += 1
+                x0, y0, step_x, step_y = x0 / 2, y0 / 2, step_x / 2, step_y / 2
+                if level == len(levels):
+                    levels.append(_half(levels[-1]))
+            place = np.array(
+                [[step_x, 0, x0 + (0.5 - margin) * step_x - 0.5], [0, step_y, y0 + (0.5 - margin) * step_y - 0.5]], np.float32
+            )
+            part = cv2.warpAffine(
+                levels[level],
+                place,
+                (size, size),
+                flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                borderMode=cv2.BORDER_REPLICATE,
+            )
+            for k, component in enumerate(spec.components):
+                if component < 3:
+                    out[..., component] = part if part.ndim == 2 else part[..., k]
+        out *= self._unit
+        return out
+
+
+def _half(array: Array) -> Array:
+    h, w = array.shape[:2]
+    return cv2.resize(array, (w // 2, h // 2), interpolation=cv2.INTER_AREA)

@@ -1,0 +1,106 @@
+"""Masks and boxes carried from one frame to the next along optical flow, all instances of a frame at once."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from streamseg.types import MASK_SIZE
+
+__all__ = ["box_iou", "cells", "look_up", "moved_boxes"]
+
+FloatArray = npt.NDArray[np.float32]
+
+_PAD = MASK_SIZE + 2
+# Frame pixels; a box that ends so close to the frame's border is cut off by it (as in streamseg.masks).
+_AT_BORDER = 0.5
+# Sum of weights, in cells, below which too little of an object can be followed.
+_LEAST_SEEN = 8.0
+# Change of size a frame that is believed.
+_MOST_GROWTH = 1.25
+_STEPS = (np.arange(MASK_SIZE, dtype=np.float32) + 0.5) / MASK_SIZE
+
+
+def cells(boxes: FloatArray) -> FloatArray:
+    """float32 [N, 28, 28, 2]: (x, y) of the centres of the cells of the mask grids over `boxes` [N, 4], frame pixels."""
+    points = np.empty((len(boxes), MASK_SIZE, MASK_SIZE, 2), np.float32)
+    size = boxes[:, 2:] - boxes[:, :2]
+    points[..., 0] = (boxes[:, 0, None] + _STEPS * size[:, 0, None])[:, None, :]
+    points[..., 1] = (boxes[:, 1, None] + _STEPS * size[:, 1, None])[:, :, None]
+    return points
+
+
+def look_up(masks: npt.NDArray[np.float32], boxes: FloatArray, points: FloatArray, width: int, height: int) -> FloatArray:
+    """The values of soft masks at points, bilinear; 0 beyond the box, except where the frame's border cuts the object off.
+
+    Args:
+        masks: float32 [N, 28, 28], any range.
+        boxes: float32 [N, 4] xyxy, frame pixels: what the grids span.
+        points: float32 [N, r, c, 2] (x, y), frame pixels.
+        width: the frame's, pixels.
+        height: the frame's, pixels.
+
+    Returns: float32 [N, r, c].
+    """
+    n, rows, columns = points.shape[:3]
+    if n == 0:
+        return np.zeros((0, rows, columns), np.float32)
+    atlas = np.zeros((n, _PAD, _PAD), np.float32)
+    atlas[:, 1:-1, 1:-1] = masks
+    atlas[:, :, 0] = atlas[:, :, 1] * (boxes[:, 0, None] < _AT_BORDER)
+    atlas[:, :, -1] = atlas[:, :, -2] * (boxes[:, 2, None] > width - _AT_BORDER)
+    atlas[:, 0] = atlas[:, 1] * (boxes[:, 1, None] < _AT_BORDER)
+    atlas[:, -1] = atlas[:, -2] * (boxes[:, 3, None] > height - _AT_BORDER)
+    size = np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-3)
+    place = (points - boxes[:, None, None, :2]) * (MASK_SIZE / size)[:, None, None] + np.float32(0.5)
+    # All grids lie below each other in one picture; nothing may reach into the next one.
+    np.clip(place, 0, _PAD - 1, out=place)
+    place[..., 1] += (np.arange(n, dtype=np.float32) * _PAD)[:, None, None]
+    flat = place.reshape(n * rows, columns, 2)
+    values = cv2.remap(atlas.reshape(n * _PAD, _PAD), flat, np.empty(0, np.float32), cv2.INTER_LINEAR)
+    return values.reshape(n, rows, columns).astype(np.float32, copy=False)
+
+
+def moved_boxes(boxes: FloatArray, points: FloatArray, sources: FloatArray, weights: FloatArray) -> FloatArray:
+    """Where boxes of the source frame are now: moved and scaled as the objects' points are, without turning or shearing.
+
+    The median displacement, then the least-squares scale about it of the points that agree; one object's few wrong points do not
+    count. A box of which too little can be followed stays where it was.
+
+    Args:
+        boxes: float32 [N, 4] xyxy in the source frame.
+        points: float32 [N, r, c, 2] of the target frame.
+        sources: the same points in the source frame (`Flow.at`).
+        weights: float32 [N, r, c], 0 where a point is not the object's.
+
+    Returns: float32 [N, 4] in the target frame, not clipped.
+    """
+    out = boxes.copy()
+    for i in range(len(boxes)):
+        used = weights[i] > 0.25
+        if float(weights[i][used].sum()) < _LEAST_SEEN:
+            continue
+        now, then, weight = points[i][used], sources[i][used], weights[i][used]
+        step = now - then
+        middle = np.median(step, axis=0)
+        off = np.abs(step - middle).max(1)
+        weight = weight * (off <= 2 * np.median(off) + 1.0)
+        total = float(weight.sum())
+        centre_then, centre_now = weight @ then / total, weight @ now / total
+        dt, dn = then - centre_then, now - centre_now
+        # One scale for both axes: a few cells say too little for two.
+        spread = float(weight @ (dt * dt).sum(1))
+        scale = float(weight @ (dt * dn).sum(1)) / spread if spread > 0 else 1.0
+        scale = min(max(scale, 1 / _MOST_GROWTH), _MOST_GROWTH)
+        out[i, :2] = (boxes[i, :2] - centre_then) * scale + centre_now
+        out[i, 2:] = (boxes[i, 2:] - centre_then) * scale + centre_now
+    return out
+
+
+def box_iou(a: FloatArray, b: FloatArray) -> FloatArray:
+    """[N] overlap of boxes [N, 4], pair by pair."""
+    size = np.clip(np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]), 0, None)
+    both = size.prod(1)
+    union = (a[:, 2:] - a[:, :2]).prod(1) + (b[:, 2:] - b[:, :2]).prod(1) - both
+    return np.asarray(both / np.maximum(union, 1e-6), np.float32)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from streamseg import cli_engines
 from streamseg.errors import StreamsegError
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def run(
     conf: Annotated[float | None, typer.Option(help="Lowest score that counts, 0 to 1.")] = None,
     engine: Annotated[str | None, typer.Option(help="auto, openvino, onnxruntime, tensorrt, tensorrt-rtx.")] = None,
     model: Annotated[str | None, typer.Option(help="A name of `streamseg models`, or an .onnx file.")] = None,
+    require_gpu: Annotated[bool, typer.Option("--require-gpu", help="Fail rather than run the network on the CPU.")] = False,
     size: Annotated[str | None, typer.Option(help="The network's input, HEIGHTxWIDTH.")] = None,
     start: Annotated[str | None, typer.Option(help="Where to begin: 3s, 1m30s, 00:01:30.")] = None,
     duration: Annotated[str | None, typer.Option(help="How much to read, as 10s.")] = None,
@@ -87,7 +89,7 @@ def run(
     changes: dict[str, dict[str, Any]] = {
         "decode": {"start": start, "duration": duration, "realtime": realtime or None, "rate": rate},
         "preprocess": {"size": _size(size, model)},
-        "infer": {"model": model, "engine": engine, "batch": batch, "threads": threads},
+        "infer": {"model": model, "engine": engine, "batch": batch, "threads": threads, "require_gpu": require_gpu or None},
         "postprocess": {"conf": conf, "classes": classes},
     }
     config = _with_encoding(override(load_pipeline(pipeline), changes), codec, crf)
@@ -227,6 +229,10 @@ def evaluate(
         ev.write_json(done, json_file)
     if page is not None:
         ev.write_page(done, page, worst)
+
+
+app.command()(cli_engines.build)
+app.add_typer(cli_engines.app, name="engines")
 
 
 def _show(data: Any, as_json: bool, human: Any) -> None:

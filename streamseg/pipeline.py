@@ -175,6 +175,7 @@ def engine_for(config: PipelineConfig, say: Say | None = None) -> Engine:
         threads=i.threads,
         in_flight=i.in_flight,
         batch=i.batch,
+        require_gpu=i.require_gpu,
         report=say,
     )
 

@@ -117,6 +117,8 @@ class InferConfig(Section):
 
     model: str = "lite"
     engine: Literal["auto", "tensorrt", "tensorrt-rtx", "openvino", "onnxruntime"] = "auto"
+    require_gpu: bool = False
+    """Do not fall back to an engine that computes on the CPU."""
     batch: Annotated[int, Field(ge=1, le=64)] = 1
     in_flight: Annotated[int, Field(ge=1, le=16)] = 2
     """Batches that are computed at the same time."""

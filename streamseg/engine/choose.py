@@ -11,6 +11,7 @@ from streamseg.engine.base import Engine, PooledEngine
 from streamseg.engine.onnxruntime import open_onnxruntime, why_not_onnxruntime
 from streamseg.engine.openvino import open_openvino, why_not_openvino
 from streamseg.engine.spec import GraphSpec, read_spec
+from streamseg.engine.tensorrt.opener import open_tensorrt, open_tensorrt_rtx, why_not_tensorrt, why_not_tensorrt_rtx
 from streamseg.errors import ConfigError, EngineError, EngineUnavailable
 
 __all__ = ["CANDIDATES", "ENGINE_NAMES", "Candidate", "open_engine"]
@@ -19,8 +20,10 @@ __all__ = ["CANDIDATES", "ENGINE_NAMES", "Candidate", "open_engine"]
 class Opener(Protocol):
     """Compiles a model."""
 
-    def __call__(self, spec: GraphSpec, *, threads: int, in_flight: int, batch: int) -> PooledEngine:
-        """Raises EngineError."""
+    def __call__(
+        self, spec: GraphSpec, *, threads: int, in_flight: int, batch: int, report: Callable[[str], None] | None
+    ) -> PooledEngine:
+        """`report` is told what takes long. Raises EngineError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +33,14 @@ class Candidate:
     name: str
     why_not: Callable[[], str | None]
     """Why it cannot run on this machine, and what to install; None if it can."""
-    open: Opener | None
-    """None where `why_not` never gives None."""
-
-
-def _not_written() -> str:
-    return "not part of this version of streamseg"
+    open: Opener
+    gpu: bool = False
+    """It computes on an NVIDIA GPU."""
 
 
 CANDIDATES: tuple[Candidate, ...] = (
-    Candidate("tensorrt", _not_written, None),
-    Candidate("tensorrt-rtx", _not_written, None),
+    Candidate("tensorrt", why_not_tensorrt, open_tensorrt, gpu=True),
+    Candidate("tensorrt-rtx", why_not_tensorrt_rtx, open_tensorrt_rtx, gpu=True),
     Candidate("openvino", why_not_openvino, open_openvino),
     Candidate("onnxruntime", why_not_onnxruntime, open_onnxruntime),
 )
@@ -57,6 +57,7 @@ def open_engine(
     threads: int = 0,
     in_flight: int = 2,
     batch: int = 1,
+    require_gpu: bool = False,
     report: Callable[[str], None] | None = None,
 ) -> Engine:
     """Compile a model and run it once.
@@ -64,7 +65,8 @@ def open_engine(
     `model` is a name of `streamseg models` or a path of an .onnx file; `size` its input (H, W) where several are shipped. `threads`
     are the CPU threads of all requests together (0: one a core), `in_flight` the batches computed at once, `batch` the images that
     will be submitted together. "auto" takes the first candidate that runs here and tells `report` why the better ones were not
-    taken; a name means that engine or an error.
+    taken; a name means that engine or an error. With `require_gpu` "auto" takes none that computes elsewhere. A TensorRT engine is
+    built when it is first needed, which can take minutes; `report` is told.
 
     Raises ModelError (the file), ConfigError (a bad option), EngineUnavailable (the engine cannot run here) or EngineError (it does
     not run this model).
@@ -76,15 +78,17 @@ def open_engine(
     for name, value, least in (("threads", threads, 0), ("in_flight", in_flight, 1), ("batch", batch, 1)):
         if value < least:
             raise ConfigError(f"{name} is {value}; allowed: {least} or more")
+    if require_gpu and engine != "auto" and not any(c.gpu for c in CANDIDATES if c.name == engine):
+        raise ConfigError(f"a GPU is required, but the engine {engine} runs on the CPU; leave one of the two out")
     spec = read_spec(resolve(model, size))
     refused: list[str] = []
     for candidate in CANDIDATES:
-        if engine not in ("auto", candidate.name):
+        if engine not in ("auto", candidate.name) or (require_gpu and not candidate.gpu):
             continue
         reason = candidate.why_not()
-        if reason is None and candidate.open is not None:
+        if reason is None:
             try:
-                opened = candidate.open(spec, threads=threads, in_flight=in_flight, batch=batch)
+                opened = candidate.open(spec, threads=threads, in_flight=in_flight, batch=batch, report=report)
                 opened.warm_up()
             except EngineError as error:
                 if engine != "auto":
@@ -94,6 +98,8 @@ def open_engine(
                 _tell(report, opened, refused)
                 return opened
         refused.append(f"{candidate.name}: {reason}")
+    if require_gpu and engine == "auto":
+        raise EngineUnavailable(f"a GPU is required, but no engine can use one here: {'; '.join(refused)}")
     if engine == "auto":
         raise EngineUnavailable(f"no engine can run {spec.path} here: {'; '.join(refused)}")
     raise EngineUnavailable(f"the engine {refused[0]}. Use --engine auto for one that runs here")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,12 @@ def why_not_onnxruntime() -> str | None:
     return None
 
 
-def open_onnxruntime(spec: GraphSpec, *, threads: int = 0, in_flight: int = 2, batch: int = 1) -> PooledEngine:
+def open_onnxruntime(
+    spec: GraphSpec, *, threads: int = 0, in_flight: int = 2, batch: int = 1, report: Callable[[str], None] | None = None
+) -> PooledEngine:
     """Load for the CPU: one session, which is safe to run from `in_flight` threads at once, with `threads` threads (0: one a core).
+
+    `report` is not needed: it takes a moment.
 
     Raises EngineError if ONNX Runtime cannot load the graph, MissingExtra if it is not installed.
     """

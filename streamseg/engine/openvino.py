@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -47,14 +48,18 @@ class _Request:
         return [self._request.get_tensor(name).data for name in OUTPUTS]
 
 
-def open_openvino(spec: GraphSpec, *, threads: int = 0, in_flight: int = 2, batch: int = 1) -> PooledEngine:
+def open_openvino(
+    spec: GraphSpec, *, threads: int = 0, in_flight: int = 2, batch: int = 1, report: Callable[[str], None] | None = None
+) -> PooledEngine:
     """Compile for the CPU: `in_flight` requests share `threads` threads (0: one a core).
 
     Measured with the lite model on 2 cores: two requests of one thread each need 9 to 25 % less processor time a picture than
     one request of two threads, whose threads wait for each other; one alone is about as fast on one thread as on two.
 
     Computes in float32 whatever the CPU offers, so that accuracy is what we state: bfloat16, OpenVINO's default where the CPU has
-    it, changes boxes and masks. Raises EngineError if OpenVINO cannot compile the graph, EngineUnavailable if it is not installed.
+    it, changes boxes and masks. `report` is not needed: it takes a moment.
+
+    Raises EngineError if OpenVINO cannot compile the graph, EngineUnavailable if it is not installed.
     """
     try:
         import openvino

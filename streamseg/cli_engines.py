@@ -1,0 +1,173 @@
+"""The verbs about compiled engines: `streamseg build` and `streamseg engines`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from streamseg.engine.store import Entry, Store
+    from streamseg.engine.tensorrt.builder import Progress as Steps
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+NameArg = Annotated[str, typer.Argument(metavar="ENGINE", help="A name of `streamseg engines list`, or the beginning of one.")]
+
+app = typer.Typer(help="List, show, check and remove the compiled engines that are kept.", no_args_is_help=True)
+
+
+def build(
+    what: Annotated[
+        str, typer.Argument(metavar="RECIPE|MODEL", help="A recipe (lite, mine.yaml), a model's name or an .onnx file.")
+    ],
+    engine: Annotated[str | None, typer.Option(help="tensorrt or tensorrt-rtx, which needs no GPU to build.")] = None,
+    precision: Annotated[str | None, typer.Option(help="fp32, fp16 or int8: takes the graph of these types.")] = None,
+    size: Annotated[str | None, typer.Option(help="The network's input, HEIGHTxWIDTH.")] = None,
+    batch: Annotated[str | None, typer.Option(help="Batch sizes to compile for, as 1,4,8.")] = None,
+    targets: Annotated[str | None, typer.Option("--for", help="GPUs to build for, as sm_86,sm_89 (tensorrt-rtx).")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compile a model with TensorRT, for the GPU here or for others, and keep the engine."""
+    from streamseg.build import build as make
+    from streamseg.config.recipe import load_recipe
+    from streamseg.display import Screen
+
+    changes = {"engine": engine, "precisions": precision, "sizes": size, "batches": batch, "for": targets}
+    recipe = load_recipe(what, changes)
+    with _steps() as steps:
+        entries = make(recipe, report=Screen(quiet=as_json).say, progress=steps)
+    if as_json:
+        print(json.dumps([_facts(entry) for entry in entries], indent=2))
+    else:
+        _table(entries)
+
+
+@app.command("list")
+def list_(as_json: JsonOption = False) -> None:
+    """List the engines that are kept."""
+    store = _store()
+    entries = store.entries()
+    if as_json:
+        print(json.dumps([_facts(entry) for entry in entries], indent=2))
+    elif entries:
+        _table(entries)
+    else:
+        print(f"no engines in {store.root}; build one: streamseg build lite")
+
+
+@app.command()
+def show(name: NameArg, log: Annotated[bool, typer.Option("--log", help="Show what the compiler said.")] = False) -> None:
+    """Show what an engine was made from, and in which types its layers compute."""
+    entry = _find(_store(), name)
+    if log:
+        print((entry.path / "build.log").read_text("utf-8", "replace"), end="")
+    else:
+        print(json.dumps(_facts(entry) | {"layers": entry.manifest.layers if entry.manifest else {}}, indent=2))
+
+
+@app.command()
+def verify(name: Annotated[str | None, typer.Argument(metavar="[ENGINE]", help="One engine; default: all.")] = None) -> None:
+    """Check that the engines are whole and unchanged."""
+    store = _store()
+    bad = 0
+    for entry in [_find(store, name)] if name else store.entries():
+        problem = store.problem(entry)
+        bad += problem is not None
+        print(f"{entry.path.name}: {problem or 'sound'}")
+    if bad:
+        raise typer.Exit(13)
+
+
+@app.command()
+def prune(
+    everything: Annotated[bool, typer.Option("--all", help="Remove the usable ones too.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+) -> None:
+    """Remove engines that are damaged, or were built by another version of the library than is installed."""
+    store = _store()
+    for entry in store.entries():
+        reason = "all" if everything else _useless(store, entry)
+        if reason is None:
+            continue
+        if not dry_run:
+            store.remove(entry)
+        print(f"{'would remove' if dry_run else 'removed'} {entry.path.name}: {reason}")
+
+
+def _store() -> Store:
+    from streamseg.engine.store import Store
+
+    return Store()
+
+
+def _find(store: Store, name: str) -> Entry:
+    from streamseg.errors import ConfigError
+
+    found = [entry for entry in store.entries() if entry.path.name.startswith(name)]
+    exact = [entry for entry in found if entry.path.name == name] or found
+    if len(exact) != 1:
+        known = ", ".join(entry.path.name for entry in (found or store.entries())) or "none"
+        raise ConfigError(f"{'several engines begin' if found else 'no engine begins'} with {name!r}; there are: {known}")
+    return exact[0]
+
+
+def _useless(store: Store, entry: Entry) -> str | None:
+    from streamseg.engine.tensorrt.library import LIBRARIES
+    from streamseg.errors import EngineError, MissingExtra
+
+    problem = store.problem(entry)
+    if problem is not None or entry.manifest is None:
+        return problem
+    key = entry.manifest.key
+    try:
+        installed = LIBRARIES[key.library].version() if key.library in LIBRARIES else ""
+    except (MissingExtra, EngineError):
+        return None  # it may come back
+    return None if installed == key.version else f"built by {key.library} {key.version}, installed is {installed or 'none'}"
+
+
+def _facts(entry: Entry) -> dict[str, Any]:
+    known = entry.manifest.model_dump(exclude={"layers"}) if entry.manifest else {}
+    return {"name": entry.path.name, "path": str(entry.path), "problem": entry.problem, **known}
+
+
+def _table(entries: list[Entry]) -> None:
+    table = Table("model", "for", "batches", "MB", "built by", "engine")
+    for entry in entries:
+        if entry.manifest is None:
+            table.add_row("?", "", "", "", f"[red]{entry.problem}[/red]", entry.path.name)
+            continue
+        key = entry.manifest.key
+        target = key.gpu or ", ".join(key.capabilities) or "sm_80 and later"
+        size, batches = f"{key.height}x{key.width}", ", ".join(map(str, key.batches))
+        built = f"{key.library} {key.version}, {entry.manifest.built[:10]}, {entry.manifest.seconds:.0f} s"
+        table.add_row(
+            f"{key.model} {size} {key.precision}",
+            target,
+            batches,
+            f"{entry.manifest.plan_bytes / 1e6:.1f}",
+            built,
+            entry.path.name,
+        )
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 220
+    console.print(table)
+
+
+@contextlib.contextmanager
+def _steps() -> Iterator[Steps | None]:
+    """A bar of the compiler's current phase; None where nobody watches."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    with Progress(BarColumn(24), TextColumn("{task.description}"), TimeElapsedColumn(), console=console, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda phase, done, total: bar.update(task, description=phase, completed=done, total=total or None)

@@ -1,0 +1,247 @@
+"""Run a plan: batches flow through three streams (upload, compute, download), several in flight, on memory allocated once.
+
+    lane 0   upload ─▶ compute ─▶ download
+    lane 1            upload ─▶ compute ─▶ download          each arrow an event; the host waits only for a lane's last one
+
+A lane is what one batch in flight needs: page-locked and device buffers, and for each batch size an execution context and, where it
+can be captured, a CUDA graph of it. A graph fixes addresses and shapes, and a context must not change under its graph: hence one
+context for each. All computing is in one stream, one after the other, so that all contexts share one scratch memory.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from streamseg.engine.base import PooledEngine
+from streamseg.engine.spec import GraphSpec
+from streamseg.engine.tensorrt.driver import Driver, OutOfMemory
+from streamseg.engine.tensorrt.library import Library, capability_name
+from streamseg.errors import EngineError
+from streamseg.types import MASK_SIZE
+
+__all__ = ["Loaded", "TensorRTEngine", "load_plan"]
+
+ByteArray = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A plan in the GPU's memory."""
+
+    library: Library
+    trt: Any
+    engine: Any
+    """ICudaEngine."""
+    log: Any
+    runtime: Any
+    """IRuntime: must outlive the engine."""
+    jit_cache: Any
+    """IRuntimeCache of TensorRT-RTX: the kernels that it compiles for this GPU when they are first used; None for TensorRT."""
+    config: Any
+    """IRuntimeConfig of TensorRT-RTX, None for TensorRT."""
+
+
+def load_plan(library: Library, plan: bytes, spec: GraphSpec, batches: Sequence[int], jit_cache: bytes = b"") -> Loaded:
+    """Deserialise a plan that the store has checked. Raises EngineError if it is not of this graph and these batch sizes."""
+    trt, log = library.load(), library.logger()
+    runtime = trt.Runtime(log)
+    engine = runtime.deserialize_cuda_engine(plan)
+    if engine is None:
+        _fail(log, f"{library.name} {trt.__version__} cannot load the engine of {spec.path}")
+    _check(engine, spec, batches)
+    config = cache = None
+    if library.ahead_of_time:
+        config = engine.create_runtime_config()
+        config.set_execution_context_allocation_strategy(trt.ExecutionContextAllocationStrategy.USER_MANAGED)
+        # It captures graphs by itself, at the right moment: a captured stream would keep its provisional kernels for good.
+        config.cuda_graph_strategy = trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
+        config.dynamic_shapes_kernel_specialization_strategy = trt.DynamicShapesKernelSpecializationStrategy.EAGER
+        cache = config.create_runtime_cache()
+        if jit_cache:
+            cache.deserialize(jit_cache)
+        config.set_runtime_cache(cache)
+    return Loaded(library, trt, engine, log, runtime, cache, config)
+
+
+def _outputs(spec: GraphSpec) -> dict[str, tuple[tuple[int, ...], type[np.generic]]]:
+    """Name → (shape of one image's row, type), in the order of Detections."""
+    d = spec.detections
+    return {
+        "boxes": ((d, 4), np.float32),
+        "scores": ((d,), np.float32),
+        "labels": ((d,), np.int32),
+        "masks": ((d, MASK_SIZE, MASK_SIZE), np.float32),
+    }
+
+
+def _check(engine: Any, spec: GraphSpec, batches: Sequence[int]) -> None:
+    names = {engine.get_tensor_name(index) for index in range(engine.num_io_tensors)}
+    if names != {"images", *_outputs(spec)}:
+        raise EngineError(f"the engine of {spec.path} has the tensors {', '.join(sorted(names))}: not one of streamseg's")
+    for index, batch in enumerate(batches):
+        shapes = [tuple(shape) for shape in engine.get_tensor_profile_shape("images", index)]
+        if shapes != [(batch, *spec.size, 3)] * 3:
+            raise EngineError(
+                f"the engine of {spec.path} takes images of {shapes[0]} to {shapes[-1]}, expected {batch} of {spec.size}"
+            )
+
+
+def _fail(log: Any, what: str) -> None:
+    said = "; ".join(log.errors[-3:]) or "it gave no reason"
+    if "out of memory" in said.lower() or "outofmemory" in said.lower():
+        raise OutOfMemory(f"{what}: the GPU is out of memory ({said})")
+    raise EngineError(f"{what}: {said}")
+
+
+@dataclass(slots=True)
+class _Shape:
+    """What runs one batch size in one lane."""
+
+    context: Any
+    graph: int | None = None
+    """A captured CUDA graph; None where the context is enqueued every time."""
+
+
+@dataclass(slots=True)
+class _Streams:
+    upload: int
+    compute: int
+    download: int
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    """Held while one batch is put into the streams, so that each stream sees the batches in one order."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Scratch:
+    """Memory for what lies between a network's layers."""
+
+    address: int
+    size: int
+    """Bytes, enough for every profile in use."""
+
+
+class _Lane:
+    """A Runner: what one batch in flight needs. Used by one thread at a time."""
+
+    def __init__(
+        self, loaded: Loaded, driver: Driver, spec: GraphSpec, batches: Sequence[int], streams: _Streams, scratch: _Scratch
+    ) -> None:
+        self._driver, self._streams, self._loaded = driver, streams, loaded
+        largest = max(batches)
+        self._row = math.prod(spec.size) * 3
+        self._input = driver.host_memory(largest * self._row)
+        self._device_input = driver.device_memory(largest * self._row)
+        self._outputs: list[tuple[ByteArray, int, tuple[int, ...], type[np.generic], int]] = []
+        addresses = {"images": self._device_input}
+        for name, (shape, kind) in _outputs(spec).items():
+            row = math.prod(shape) * np.dtype(kind).itemsize
+            host, device = driver.host_memory(largest * row), driver.device_memory(largest * row)
+            self._outputs.append((host, device, shape, kind, row))
+            addresses[name] = device
+        self._uploaded, self._computed, self._done = driver.event(), driver.event(), driver.event()
+        self._shapes = {
+            batch: _Shape(self._context(index, (batch, *spec.size, 3), addresses, scratch))
+            for index, batch in enumerate(batches)
+        }
+        driver.record(self._done, streams.download)
+
+    def __call__(self, images: ByteArray) -> list[npt.NDArray[Any]]:
+        """Run [n, H, W, 3], n up to the largest batch size; the answers lie in page-locked memory until the next call."""
+        driver, streams, count = self._driver, self._streams, len(images)
+        driver.attach()
+        batch = min(size for size in self._shapes if size >= count)
+        shape = self._shapes[batch]
+        self._input[: count * self._row] = images.reshape(-1)
+        with streams.lock:
+            driver.upload(self._device_input, self._input[: count * self._row], streams.upload)
+            driver.record(self._uploaded, streams.upload)
+            driver.wait(streams.compute, self._uploaded)
+            self._compute(shape)
+            driver.record(self._computed, streams.compute)
+            driver.wait(streams.download, self._computed)
+            for host, device, _, _, row in self._outputs:
+                driver.download(host[: count * row], device, streams.download)
+            driver.record(self._done, streams.download)
+        driver.synchronize(self._done)
+        return [host[: count * row].view(kind).reshape(count, *one) for host, _, one, kind, row in self._outputs]
+
+    def capture(self) -> int:
+        """Capture a graph of every batch size, each of which must have run once; gives how many could be."""
+        for shape in self._shapes.values():
+            with self._driver.capture(self._streams.compute) as graphs:
+                shape.context.execute_async_v3(self._streams.compute)
+            shape.graph = graphs[0] if graphs else None
+        return sum(shape.graph is not None for shape in self._shapes.values())
+
+    def _compute(self, shape: _Shape) -> None:
+        if shape.graph is not None:
+            self._driver.launch(shape.graph, self._streams.compute)
+        elif not shape.context.execute_async_v3(self._streams.compute):
+            _fail(self._loaded.log, f"{self._loaded.library.name} cannot run a batch")
+
+    def _context(self, profile: int, images: tuple[int, ...], addresses: dict[str, int], scratch: _Scratch) -> Any:
+        trt, engine, log = self._loaded.trt, self._loaded.engine, self._loaded.log
+        chosen = self._loaded.config or trt.ExecutionContextAllocationStrategy.USER_MANAGED
+        context = engine.create_execution_context(chosen)
+        if context is None:
+            _fail(log, f"{self._loaded.library.name} gives no execution context")
+        ok = context.set_optimization_profile_async(profile, self._streams.compute) and context.set_input_shape(
+            "images", images
+        )
+        for name, address in addresses.items():
+            ok = ok and context.set_tensor_address(name, address)
+        if not ok:
+            _fail(log, f"{self._loaded.library.name} refuses images of {images}")
+        context.set_device_memory(scratch.address, scratch.size)
+        return context
+
+
+class TensorRTEngine(PooledEngine):
+    """A plan, run by `in_flight` lanes. See Engine for what it promises."""
+
+    def __init__(self, loaded: Loaded, driver: Driver, spec: GraphSpec, batches: Sequence[int], in_flight: int) -> None:
+        """Allocate everything; `batches` are the plan's profiles to use, in its order. Raises OutOfMemory or EngineError."""
+        self._driver, self._loaded = driver, loaded
+        self.batches = tuple(batches)
+        streams = _Streams(driver.stream(), driver.stream(), driver.stream())
+        size = max(int(loaded.engine.get_device_memory_size_for_profile_v2(index)) for index in range(len(self.batches)))
+        scratch = _Scratch(driver.device_memory(size), size)
+        self._lanes = [_Lane(loaded, driver, spec, batches, streams, scratch) for _ in range(in_flight)]
+        gpu = driver.gpu
+        sizes = ", ".join(map(str, batches))
+        device = f"{gpu.name} ({capability_name(gpu.capability)}, {spec.precision}, batches of {sizes}, in flight: {in_flight})"
+        super().__init__(loaded.library.name, device, spec, self._lanes, max(batches))
+
+    def prepare(self) -> None:
+        """Run every batch size in every lane, then capture them as CUDA graphs where the library does not do so by itself.
+
+        Raises OutOfMemory or EngineError. Comes before anything is submitted.
+        """
+        for lane in self._lanes:
+            for batch in self.batches:
+                lane(np.zeros((batch, *self.spec.size, 3), np.uint8))
+        if self._loaded.config is None:
+            captured = sum(lane.capture() for lane in self._lanes)
+            if captured < len(self._lanes) * len(self.batches):
+                self.device = f"{self.device[:-1]}, without CUDA graphs)"
+
+    def jit_cache(self) -> bytes:
+        """The kernels that TensorRT-RTX has compiled for this GPU, to give to `load_plan` next time; empty for TensorRT."""
+        return b"" if self._loaded.jit_cache is None else bytes(self._loaded.jit_cache.serialize())
+
+    def close(self) -> None:
+        """See Engine.close."""
+        super().close()
+        self._lanes.clear()  # contexts go before the memory they use
+        self._driver.close()
+
+    def _run_part(self, runner: Any, images: ByteArray) -> list[npt.NDArray[Any]]:
+        # Not padded to the largest batch size: the lane takes the smallest that holds them.
+        return [np.array(array) for array in runner(np.ascontiguousarray(images))]

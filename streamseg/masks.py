@@ -161,7 +161,7 @@ def full(mask: ByteArray, box: npt.ArrayLike, width: int, height: int, threshold
 def coverage(mask: ByteArray, box: npt.ArrayLike, region: Region, width: int, height: int, *, scale: int = 1) -> ByteArray:
     """How much of each pixel the instance covers: 255 inside, 0 outside, a ramp of about a pixel along its outline.
 
-    The outline is where the field is one half. Masks cross it within about three cells of their grid (one of 28 has cells of box/28),
+    The outline is where the field is one half. Masks cross it within about three cells of their grid (28 a side: box/28 wide each),
     so the slope is raised by the size of that in pixels.
 
     Args:

@@ -12,5 +12,13 @@
     export     ONNX files that share one weights file
     coco_ap    COCO AP of an exported graph
 
-Nothing here is imported by the light base; importing any of the modules needs torch and torchvision.
+Nothing here is imported by the light base. Importing it without the extra raises MissingExtra.
 """
+
+from importlib.util import find_spec
+
+from streamseg.errors import MissingExtra
+
+for _name in ("torch", "torchvision", "pycocotools", "safetensors", "onnx", "onnxscript"):
+    if find_spec(_name) is None:
+        raise MissingExtra(_name, "train")

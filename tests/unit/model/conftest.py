@@ -1,4 +1,4 @@
-"""A tiny COCO folder with known masks, and one exported graph, for the model's tests."""
+"""A tiny COCO folder with known masks and random weights for the model's tests; imports torch only when used."""
 
 from __future__ import annotations
 
@@ -7,18 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-pytest.importorskip("torch", reason="needs extra `train`")
-pytest.importorskip("torchvision", reason="needs extra `train`")
-pytest.importorskip("pycocotools", reason="needs extra `train`")
-
 import cv2
 import numpy as np
-import torch
-
-from streamseg.model.networks import build
-from streamseg.model.weights import ModelInfo, save_weights
+import pytest
 
 CATEGORIES = [{"id": 1, "name": "person"}, {"id": 3, "name": "car"}]
 
@@ -26,6 +17,8 @@ CATEGORIES = [{"id": 1, "name": "person"}, {"id": 3, "name": "car"}]
 @pytest.fixture(autouse=True)
 def _one_thread() -> Any:
     """These networks are tiny: threads only disturb the other tests."""
+    import torch
+
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -69,6 +62,11 @@ def make_coco(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def lively_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights of a random `lite` whose scores are spread, so that every stage of the graph has work."""
+    import torch
+
+    from streamseg.model.networks import build
+    from streamseg.model.weights import ModelInfo, save_weights
+
     torch.manual_seed(0)
     model = build("lite", 2)
     for module in model.modules():

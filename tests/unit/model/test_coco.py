@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import pytest
+
+pytest.importorskip("torch", reason="needs extra `train`")
+
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from pycocotools import mask as rle_tools
 
 from streamseg.errors import ConfigError

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import pytest
+
+pytest.importorskip("torch", reason="needs extra `train`")
+
 import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pytest
 from pycocotools.coco import COCO
 
 from streamseg.errors import ModelError

@@ -1,15 +1,16 @@
 from __future__ import annotations
 
+import pytest
+
+pytest.importorskip("torch", reason="needs extra `train`")
+
 import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 
-pytest.importorskip("onnx", reason="needs extra `train`")
-pytest.importorskip("onnxscript", reason="needs extra `train`")
 pytest.importorskip("onnxruntime", reason="needs extra `onnx`")
 
 import onnx

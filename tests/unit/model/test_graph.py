@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import pytest
+
+pytest.importorskip("torch", reason="needs extra `train`")
+
 from pathlib import Path
 
-import pytest
 import torch
 from torchvision.models.detection import MaskRCNN, maskrcnn_resnet50_fpn, maskrcnn_resnet50_fpn_v2
 

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import pytest
+
+pytest.importorskip("torch", reason="needs extra `train`")
+
 import torch
 from torchvision.ops import batched_nms, nms
 

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import pytest
+
+pytest.importorskip("torch", reason="needs extra `train`")
+
 import math
 
 import torch

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import pytest
+
+pytest.importorskip("torch", reason="needs extra `train`")
+
 import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pytest
 
-pytest.importorskip("onnx", reason="needs extra `train`")
 pytest.importorskip("onnxruntime", reason="needs extra `onnx`")
 
 import onnx

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import pytest
+
+pytest.importorskip("torch", reason="needs extra `train`")
+
 import csv
 import itertools
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 import torch
 
 from streamseg.errors import ConfigError, ModelError

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("torch", reason="needs extra `train`")
+
+import importlib
+import importlib.util
+import subprocess
+import sys
+
+import streamseg.model
+from streamseg.errors import MissingExtra
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match=r"torch is not installed.*streamseg\[train\]"):
+        importlib.reload(streamseg.model)
+
+
+def test_the_light_base_imports_no_torch() -> None:
+    code = "import sys, streamseg, streamseg.cli; sys.exit('torch' in sys.modules or 'torchvision' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

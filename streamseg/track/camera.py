@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from streamseg import planes
 from streamseg.track.cuts import Thumbnail, is_cut
-from streamseg.types import Frame
+from streamseg.types import MASK_SIZE, Frame
 
 __all__ = ["Camera", "Change", "small_grey"]
 
@@ -25,10 +25,12 @@ Grey = npt.NDArray[np.uint8]
 
 WIDTH = 320
 """The small picture is the frame halved until it is no wider than 1.5 times this."""
-COLUMNS, ROWS = 14, 8
+COLUMNS, ROWS = 12, 7
 """Points on the ground."""
 OBJECT_POINTS = 4
-"""Points a side inside each object's box; those on its mask count."""
+FEW = 8
+"""Points a side inside each object's box, one less when there are more than FEW objects; those on its mask count."""
+LEAST_POINTS = 4
 MAX_OBJECTS = 24
 """Objects whose own flow is followed; of more, the first ones."""
 WINDOW = 11
@@ -72,14 +74,23 @@ class Camera:
         change = Change(np.eye(2, 3), np.zeros((len(boxes), 2)), np.full(len(boxes), np.inf), cut=False)
         if before is None or before[0].shape != grey.shape:
             return change
-        points, owner = _points(grey.shape, (boxes / np.tile(scale, 2)).astype(np.float32), masks)
+        ground = _ground_points(grey.shape, (boxes / np.tile(scale, 2)).astype(np.float32))
+        chosen, places, valid = _object_points(grey.shape, (boxes / np.tile(scale, 2)).astype(np.float32), masks)
+        points = np.concatenate([ground, places[valid]])
         moved, good = _follow(before[0], grey, points)
-        matrix, share = _similarity(points[owner < 0], moved[owner < 0], good[owner < 0])
+        count = len(ground)
+        matrix, share = _similarity(ground, moved[:count], good[:count])
         if is_cut(before[1], now[1], share):
             return change._replace(cut=True)
-        shift, deviation = _object_shifts(len(boxes), owner, points, moved, good)
-        matrix = _scaled(matrix, scale)
-        return Change(matrix, shift * scale, deviation * float(scale.max()), cut=False)
+        steps = np.full(places.shape, np.inf)
+        steps[valid] = np.where(good[count:, None], moved[count:] - points[count:], np.inf)
+        shift, deviation = _medians(steps)
+        change.shift[chosen], change.deviation[chosen] = shift * scale, deviation * float(scale.max())
+        # From small pixels to the frame's, whose scale may differ a little along x and y.
+        matrix[0, 1] *= scale[0] / scale[1]
+        matrix[1, 0] *= scale[1] / scale[0]
+        matrix[:, 2] *= scale
+        return change._replace(matrix=matrix)
 
 
 def small_grey(frame: Frame) -> tuple[Grey, FloatArray]:
@@ -99,29 +110,32 @@ def small_grey(frame: Frame) -> tuple[Grey, FloatArray]:
     return np.ascontiguousarray(grey), scale
 
 
-def _points(
-    shape: tuple[int, ...], boxes: FloatArray, masks: npt.NDArray[np.bool_]
-) -> tuple[FloatArray, npt.NDArray[np.int64]]:
-    """Points [P, 2] in pixels of the small picture and whose they are [P]: an object's number, -1 for the ground."""
+def _ground_points(shape: tuple[int, ...], boxes: FloatArray) -> FloatArray:
+    """[P, 2] the points of a fixed grid over the small picture that lie in no box, or all if these are too few."""
     height, width = shape
     x, y = np.meshgrid((np.arange(COLUMNS) + 0.5) * (width / COLUMNS), (np.arange(ROWS) + 0.5) * (height / ROWS))
     ground = np.stack([x.ravel(), y.ravel()], 1).astype(np.float32)
-    if not len(boxes):
-        return ground, np.full(len(ground), -1)
     within = (ground[:, None] >= boxes[None, :, :2]) & (ground[:, None] <= boxes[None, :, 2:])
-    covered = np.any(within.all(2), axis=1)
-    ground = ground[~covered] if (~covered).sum() >= 2 * LEAST_INLIERS else ground
-    chosen = np.flatnonzero((boxes[:, 2:] - boxes[:, :2]).min(1) >= SMALLEST)[:MAX_OBJECTS]
-    steps = (np.arange(OBJECT_POINTS) + 0.5) / OBJECT_POINTS
-    cells = (steps * 28).astype(np.int64) + 1
-    on = masks[chosen][:, cells[:, None], cells]
+    free = ~np.any(within.all(2), axis=1)
+    return np.asarray(ground[free] if free.sum() >= 2 * LEAST_INLIERS else ground)
+
+
+def _object_points(
+    shape: tuple[int, ...], boxes: FloatArray, masks: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.int64], FloatArray, npt.NDArray[np.bool_]]:
+    """Which objects are followed [C], points inside of their boxes [C, K, 2], small pixels, and which of these are on the mask."""
+    height, width = shape
+    chosen = np.flatnonzero((boxes[:, 2:] - boxes[:, :2]).min(1, initial=np.inf) >= SMALLEST)[:MAX_OBJECTS]
+    side = OBJECT_POINTS if len(chosen) <= FEW else OBJECT_POINTS - 1
+    steps = ((np.arange(side) + 0.5) / side).astype(np.float32)
+    cells = (steps * MASK_SIZE).astype(np.int64) + 1
+    valid = masks[chosen][:, cells[:, None], cells]
     sizes = boxes[chosen, 2:] - boxes[chosen, :2]
-    px = boxes[chosen, 0, None, None] + steps[None, None, :] * sizes[:, 0, None, None]
-    py = boxes[chosen, 1, None, None] + steps[None, :, None] * sizes[:, 1, None, None]
-    own = np.stack(np.broadcast_arrays(px, py), -1)[on].astype(np.float32)
-    owner = np.broadcast_to(chosen[:, None, None], on.shape)[on]
-    inside = ((own >= 0) & (own < (width, height))).all(1)
-    return np.concatenate([ground, own[inside]]), np.concatenate([np.full(len(ground), -1), owner[inside]])
+    points = np.empty((*valid.shape, 2), np.float32)
+    points[..., 0] = boxes[chosen, 0, None, None] + steps[None, None, :] * sizes[:, 0, None, None]
+    points[..., 1] = boxes[chosen, 1, None, None] + steps[None, :, None] * sizes[:, 1, None, None]
+    valid = valid & ((points >= 0) & (points < (width, height))).all(3)
+    return chosen, points.reshape(len(chosen), side**2, 2), valid.reshape(len(chosen), side**2)
 
 
 def _follow(before: Grey, now: Grey, points: FloatArray) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
@@ -162,23 +176,16 @@ def _similarity(points: FloatArray, moved: FloatArray, good: npt.NDArray[np.bool
     return matrix.astype(np.float64), share
 
 
-def _object_shifts(
-    count: int, owner: npt.NDArray[np.int64], points: FloatArray, moved: FloatArray, good: npt.NDArray[np.bool_]
-) -> tuple[Doubles, Doubles]:
-    """[T, 2] the median shift of each object's points and [T] how uncertain it is, small pixels."""
-    shift, deviation = np.zeros((count, 2)), np.full(count, np.inf)
-    step = moved - points
-    for i in np.unique(owner[good & (owner >= 0)]):
-        own = step[good & (owner == i)]
-        if len(own) >= 4:
-            shift[i] = np.median(own, axis=0)
-            # Half the points may be wrong: the median absolute deviation, not the mean, tells how well they agree.
-            deviation[i] = 0.3 + 1.5 * float(np.median(np.abs(own - shift[i]).max(1)))
+def _medians(steps: Doubles) -> tuple[Doubles, Doubles]:
+    """Of points' shifts [C, K, 2], infinite where not known: each object's median [C, 2] and how uncertain it is [C].
+
+    Half the points may be wrong: the median absolute deviation, not the mean, tells how well they agree.
+    """
+    count = np.isfinite(steps[..., 0]).sum(1)
+    known = count >= LEAST_POINTS
+    rows, middle = np.flatnonzero(known), (count[known] - 1) // 2
+    shift, deviation = np.zeros((len(steps), 2)), np.full(len(steps), np.inf)
+    shift[rows] = np.sort(steps[rows], axis=1)[np.arange(len(rows)), middle]
+    away = np.abs(steps[rows] - shift[rows, None]).max(2)
+    deviation[rows] = 0.3 + 1.5 * np.sort(away, axis=1)[np.arange(len(rows)), middle]
     return shift, deviation
-
-
-def _scaled(matrix: Doubles, scale: FloatArray) -> Doubles:
-    """The same motion in frame pixels."""
-    up = np.diag([*scale.astype(np.float64)])
-    linear = up @ matrix[:, :2] @ np.linalg.inv(up)
-    return np.hstack([linear, up @ matrix[:, 2:]])

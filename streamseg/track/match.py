@@ -34,6 +34,8 @@ FAMILIAR = 0.2
 ALIKE_WEIGHT = 0.4
 USUAL = 0.85
 """Similarity of colours that speaks neither for nor against a match; also assumed where colours are not known."""
+TWIN = 0.93
+"""From this similarity another class is taken to be a slip of the network."""
 UNLIKE = 0.55
 """Below this similarity nearness alone does not make a match."""
 COPY_PENALTY = 0.2
@@ -53,6 +55,7 @@ REACH_SPEED = 0.8
 """Round 4 looks as far as REACH sizes from the place, and by REACH_SPEED sizes farther a second since it was seen."""
 SIZE_RATIO = 1.4
 """Round 4: width or height must agree within this factor; the other may be cut by what it comes out from behind."""
+CUT_RATIO = 6.0
 
 FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
@@ -72,6 +75,7 @@ def associate(tracks: Tracks, found: Found, time: float, *, max_age: float, conf
         return rows, columns
     stranger = ~tracks.familiar(found.instances.labels, FAMILIAR)
     alike, known = _alike(tracks, found)
+    stranger &= ~known | (alike < TWIN)
     fit = overlap(tracks.boxes, tracks.masks, found.instances.boxes, found.masks) - OTHER_CLASS_PENALTY * stranger
     age = time - tracks.last
     lost = np.minimum((age - age.min()) / LOST_TIME, 1.0)
@@ -115,7 +119,7 @@ def _closeness(tracks: Tracks, found: Found, age: npt.NDArray[np.float64]) -> np
     )
     reach = (REACH + REACH_SPEED * age) * size
     ratio = np.abs(np.log(now[None, :, 2:] / should[:, None, 2:]))
-    fits = (ratio.min(2) <= np.log(SIZE_RATIO)) & (ratio.max(2) <= 3 * np.log(SIZE_RATIO))
+    fits = (ratio.min(2) <= np.log(SIZE_RATIO)) & (ratio.max(2) <= np.log(CUT_RATIO))
     return np.where(fits, np.maximum(0.0, 1 - distance / reach[:, None]), 0.0)
 
 

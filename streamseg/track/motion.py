@@ -26,8 +26,14 @@ AGILITY = np.array([3.0, 3.0, 0.6, 0.6])
 """By how much of its size a second a velocity may change within a second (standard deviation)."""
 FIRST_SPEED = np.array([10.0, 10.0, 1.0, 1.0])
 """What is known of a new object's velocity: no more than this, sizes a second (standard deviation)."""
+GROWTH_TIME = 0.3
+"""Seconds in which a change of size fades to 1/e of its speed: growth is seldom lasting, and a wrong one soon absurd."""
 SHRUNK = 0.12
 """A box that shrank by more than this share is taken to be partly hidden, not smaller."""
+PART_DOUBT = 3.0
+"""Factor, less one, on the deviation of a box of which next to nothing is left."""
+BORDER = 1.0
+"""Pixels; a box that ends so near to the frame's border is taken to be cut by it."""
 SHRINK_NOISE = 8.0
 """Factor on the deviation of a size that shrank so: a smaller one is believed after about a second."""
 
@@ -78,10 +84,14 @@ class Motion:
         """Go on by `dt` seconds."""
         noise = (_scale(self.place) * AGILITY) ** 2
         self.place += dt * self.speed
+        fade = np.array([1.0, 1.0, *[np.exp(-dt / GROWTH_TIME)] * 2])
+        self.speed *= fade
         self.place[:, 2:] = np.maximum(self.place[:, 2:], 1.0)
         self.p00 += 2 * dt * self.p01 + dt**2 * self.p11 + noise * dt**3 / 3
         self.p01 += dt * self.p11 + noise * dt**2 / 2
         self.p11 += noise * dt
+        self.p01 *= fade
+        self.p11 *= fade**2
 
     def warp(self, matrix: Doubles) -> None:
         """Follow the camera: `matrix` [2, 3] maps the picture's points of before to those of now (a similarity)."""
@@ -105,8 +115,10 @@ class Motion:
         self.p01[rows, :2] -= p01 * p11 / total
         self.p11[rows, :2] -= p11**2 / total
 
-    def update(self, rows: IntArray, boxes: FloatArray, doubt: Doubles) -> None:
+    def update(self, rows: IntArray, boxes: FloatArray, doubt: Doubles, frame: tuple[int, int]) -> None:
         """Take in the boxes [R, 4] xyxy in which tracks `rows` were seen; `doubt` [R] >= 1 multiplies the deviation.
+
+        Of what comes in over the border of the `frame` (width, height) only the edge inside of it tells the speed.
 
         A box that has shrunk is most likely cut by something in front of it or by the frame's border, one edge of it held back
         while the other goes on: the centre then follows the edge that moved as predicted, and the size is hardly changed.
@@ -117,12 +129,18 @@ class Motion:
         low, high = error[:, :2] - error[:, 2:] / 2, error[:, :2] + error[:, 2:] / 2
         common = np.where(low * high > 0, np.where(np.abs(low) < np.abs(high), low, high), 0.0)
         error[:, :2] = np.where(shrunk, common, error[:, :2])
-        deviation = _scale(before) * MEASURED * doubt[:, None]
+        hasty = error.copy()
+        cut_low, cut_high = boxes[:, :2] <= BORDER, boxes[:, 2:] >= np.array(frame) - BORDER
+        hasty[:, :2] = np.where(cut_low & ~cut_high & ~shrunk, high, np.where(cut_high & ~cut_low & ~shrunk, low, error[:, :2]))
+        hasty[:, 2:] = np.where((cut_low | cut_high) & ~shrunk, 0.0, error[:, 2:])
+        # Of what shows only a part it is not known which part.
+        part = np.minimum(seen[:, 2:] / before[:, 2:], 1.0).prod(1)
+        deviation = _scale(before) * MEASURED * (doubt * (1 + PART_DOUBT * (1 - part)))[:, None]
         deviation[:, 2:] *= np.where(shrunk, SHRINK_NOISE, 1.0)
         p00, p01 = self.p00[rows], self.p01[rows]
         total = p00 + deviation**2
         self.place[rows] += p00 / total * error
-        self.speed[rows] += p01 / total * error
+        self.speed[rows] += p01 / total * hasty
         self.p11[rows] -= p01**2 / total
         self.p01[rows] -= p00 * p01 / total
         self.p00[rows] -= p00**2 / total

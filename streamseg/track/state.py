@@ -138,12 +138,14 @@ class Tracks:
         """[T, N]: whether the track has been seen as that class in at least this share of its votes."""
         return np.asarray(self.votes[:, labels] >= share * np.maximum(self.votes.sum(1, keepdims=True), 1e-9))
 
-    def update(self, rows: IntArray, found: Found, columns: IntArray, doubt: Doubles, time: float) -> None:
-        """Take over what was seen of the tracks `rows`: the detections `columns`, doubted so (see Motion.update)."""
+    def update(
+        self, rows: IntArray, found: Found, columns: IntArray, doubt: Doubles, time: float, frame: tuple[int, int]
+    ) -> None:
+        """Take over what was seen of the tracks `rows`: the detections `columns`; `doubt`, `frame`: see Motion.update."""
         instances = found.instances
         elapsed = (time - self.last[rows]).astype(np.float32)
         boxes = instances.boxes[columns]
-        self.motion.update(rows, boxes, doubt)
+        self.motion.update(rows, boxes, doubt, frame)
         self.votes[rows] *= np.exp(-elapsed / VOTE_TIME)[:, None]
         self.votes[rows, instances.labels[columns]] += instances.scores[columns]
         # What is partly hidden shows in its box and mask some of what hides it: its look is better left as it was.

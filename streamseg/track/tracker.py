@@ -36,6 +36,8 @@ COVER_DOUBT = 3.0
 """A box that another covers entirely is measured with a deviation larger by this factor plus one."""
 LOW_DOUBT = 2.0
 """The same for a detection of low score."""
+UNBOUNDED = (1 << 30, 1 << 30)
+"""Width and height where there is no picture whose border could cut anything."""
 
 BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int64]
@@ -88,7 +90,8 @@ class Tracker:
             tracks = self._look(result, tracks, elapsed)
         _advance(tracks, elapsed)
         rows, columns = associate(tracks, found, time, max_age=self._max_age, confirm=self._confirm)
-        tracks.update(rows, found, columns, _doubt(found, columns), time)
+        size = (frame.width, frame.height) if has_picture else UNBOUNDED
+        tracks.update(rows, found, columns, _doubt(found, columns), time, size)
         born = self._born(found, columns)
         ids = np.zeros(len(found), np.int64)
         ids[columns] = tracks.ids[rows]

@@ -30,8 +30,6 @@ NOISE = 12.0
 FloatArray = npt.NDArray[np.float32]
 ByteArray = npt.NDArray[np.uint8]
 
-_NO_MAP = np.empty(0, np.float32)  # of y alone: x and y are in one map
-
 
 @dataclass(frozen=True, slots=True)
 class Flow:
@@ -57,8 +55,8 @@ class Flow:
         scale, shape = np.array(self.scale, np.float32), points.shape[:3]
         flat = points.reshape(shape[0] * shape[1], shape[2], 2)
         small = flat / scale - np.float32(0.5)  # OpenCV counts from the centre of the first pixel
-        moved = small + _pick(self.field, small)
-        now, then = _pick(self.target, small), _pick(self.source, moved)
+        moved = small + pick(self.field, small)
+        now, then = pick(self.target, small), pick(self.source, moved)
         difference = cv2.absdiff(now, then).astype(np.float32) / np.float32(NOISE)
         likeness = np.exp(-difference * difference)
         h, w = self.target.shape
@@ -66,9 +64,10 @@ class Flow:
         return ((moved + np.float32(0.5)) * scale).reshape(points.shape), likeness.reshape(shape)
 
 
-def _pick(picture: npt.NDArray[Any], points: FloatArray) -> npt.NDArray[Any]:
-    """Bilinear; outside of the picture its nearest pixel."""
-    return cv2.remap(picture, points, _NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+def pick(picture: npt.NDArray[Any], points: FloatArray, border: int = cv2.BORDER_REPLICATE) -> npt.NDArray[Any]:
+    """The values of `picture` at `points` [r, c, 2] (x, y), counted from the centre of the first pixel; bilinear."""
+    # x and y are in one map; the type stubs want two.
+    return cv2.remap(picture, points, None, cv2.INTER_LINEAR, borderMode=border)  # type: ignore[call-overload,no-any-return]
 
 
 def flow(source: ByteArray, target: ByteArray, scale: tuple[float, float] = (1.0, 1.0)) -> Flow:

@@ -72,7 +72,12 @@ class Postprocess:
         return np.isin(self.class_names, list(classes))
 
     def __call__(self, pending: Pending) -> Result:
-        """Wait for the engine. Raises EngineError if it failed, BadOutput when the network has been broken for too long."""
+        """Wait for the engine. Raises EngineError if it failed, BadOutput when the network has been broken for too long.
+
+        A frame that the network does not look at gives a result without instances, `detected` False.
+        """
+        if pending.future is None:
+            return Result(pending.frame, Instances.empty(self.class_names), detected=False)
         answer, slot = pending.future.result(), pending.slot
         self.counters.frames += 1
         rows = (answer.labels[slot] != -1) | (answer.scores[slot] != 0)  # the others are padding

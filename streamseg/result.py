@@ -55,6 +55,8 @@ class Result:
     """What hides what, once that has been estimated."""
     activity: Activity | None = None
     """Counts and events, once they have been taken."""
+    detected: bool = True
+    """The network looked at this frame; False: its instances were carried along from the frame before."""
 
     def __len__(self) -> int:
         return len(self.instances)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
+from streamseg.flow import pick
 from streamseg.types import MASK_SIZE
 
 __all__ = ["box_iou", "cells", "look_up", "moved_boxes"]
@@ -58,8 +58,7 @@ def look_up(masks: npt.NDArray[np.float32], boxes: FloatArray, points: FloatArra
     np.clip(place, 0, _PAD - 1, out=place)
     place[..., 1] += (np.arange(n, dtype=np.float32) * _PAD)[:, None, None]
     flat = place.reshape(n * rows, columns, 2)
-    values = cv2.remap(atlas.reshape(n * _PAD, _PAD), flat, np.empty(0, np.float32), cv2.INTER_LINEAR)
-    return values.reshape(n, rows, columns).astype(np.float32, copy=False)
+    return pick(atlas.reshape(n * _PAD, _PAD), flat).reshape(n, rows, columns)
 
 
 def moved_boxes(boxes: FloatArray, points: FloatArray, sources: FloatArray, weights: FloatArray) -> FloatArray:

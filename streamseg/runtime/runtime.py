@@ -48,7 +48,10 @@ class Source(Protocol):
 
 
 class Stage(Protocol):
-    """One step: item in, item out. A stage may also have `flush()`, called when the input ends, `close()`, and `abort()`."""
+    """One step: item in, item out. A stage may also have `flush()`, called when the input ends, `close()`, and `abort()`.
+
+    A stage whose items wait for each other says in `ahead` for how many of them there must be room behind it.
+    """
 
     def __call__(self, item: Any, /) -> Any:
         """Do the work on one item."""
@@ -114,7 +117,7 @@ class Runtime:
         self._tees: list[Channel[Any]] = []
         for position, (name, stage) in enumerate(trunk):
             last = position == len(trunk) - 1
-            following = None if last else self._channel(capacity, "block")
+            following = None if last else self._channel(max(capacity, getattr(stage, "ahead", 1)), "block")
             self._add(name, stage, channel, self._tees if last else [following])
             channel = following or channel
         for branch in branches:

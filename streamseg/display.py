@@ -75,6 +75,8 @@ class Screen:
         self.say(
             f"{how}{report.frames_done} frames in {report.seconds:.1f} s ({report.fps:.1f} fps{latency}{drops}), seen: {seen}"
         )
+        for line in _event_lines(report.events):
+            self.say(f"  {line}")
         for output in report.outputs:
             lost = f", {output.dropped} not shown" if output.dropped else ""
             self.say(f"  {output.name}: {output.path} ({output.frames} frames{lost})")
@@ -82,6 +84,15 @@ class Screen:
                 self.say(f"    warning: {warning}")
         for warning in report.warnings:
             self.say(f"  warning: {warning}")
+
+
+def _event_lines(events: dict[str, Any]) -> Iterator[str]:
+    for name, counts in events["lines"].items():
+        crossed = [f"{count} {direction.replace('_', ' ')}" for direction, count in counts.items()]
+        yield f"line {name}: {', '.join(crossed)}"
+    for name, counts in events["zones"].items():
+        stay = f", stayed {counts['mean_seconds']:.1f} s on average, {counts['longest_seconds']:.1f} s at most"
+        yield f"zone {name}: {counts['entered']} entered, {counts['left']} left, {counts['inside']} inside{stay}"
 
 
 def _status(running: Pipeline) -> str:

@@ -1,7 +1,8 @@
 """The whole pipeline, from source to sinks: the one place where the stages meet.
 
-decode → preprocess → infer → postprocess → track ─┬→ composite → encode      (one such branch for each output)
-                                                   └→ composite → encode
+decode → preprocess → infer → postprocess → propagate → track → smooth → occlusion → events ─┬→ composite → encode
+                                                                                             └→ composite → encode
+One such branch for each output.
 """
 
 from __future__ import annotations
@@ -12,22 +13,39 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 
+from streamseg.cadence import Cadence
 from streamseg.composite import Alpha, Compositor, Effect, Rendered
 from streamseg.config.schema import OutputConfig, PipelineConfig
 from streamseg.decode import Decoder, SourceInfo
 from streamseg.encode import Sink, copies_tracks, is_view, open_sink
 from streamseg.engine import Engine, open_engine
+from streamseg.events import EventDetector
+from streamseg.flow import Motion
 from streamseg.infer import Infer
 from streamseg.live import MjpegServer
+from streamseg.occlusion import OcclusionEstimator
 from streamseg.outputs import Target, plan
 from streamseg.postprocess import Postprocess
 from streamseg.preprocess import Preprocess
+from streamseg.propagate import Propagate
+from streamseg.refine import Refiner
 from streamseg.report import OutputReport, RunReport, Tally, latency_table, stage_table
 from streamseg.result import Result
 from streamseg.runtime import Branch, Channel, Closed, Runtime, Stage
+from streamseg.smooth import Smooth, Smoother
 from streamseg.track import Tracker
 
-__all__ = ["Pipeline", "build", "effects", "engine_for", "iterate", "postprocess_for", "tracker_for"]
+__all__ = [
+    "Pipeline",
+    "build",
+    "effects",
+    "engine_for",
+    "events_for",
+    "iterate",
+    "occlusion_for",
+    "postprocess_for",
+    "tracker_for",
+]
 
 Say = Callable[[str], None]
 Source = str | int | PathLike[str]
@@ -42,6 +60,7 @@ class Pipeline:
     engine: Engine
     runtime: Runtime
     tally: Tally
+    events: EventDetector
     sinks: list[tuple[Target, Sink]]
     live: bool
     _began: float = field(default=0.0)
@@ -81,7 +100,8 @@ class Pipeline:
             frames_done=self.tally.frames,
             dropped=counters["preprocess"].dropped,
             instances=self.tally.instances,
-            objects=dict(self.tally.objects),
+            objects=dict(self.events.total),
+            events={key: value for key, value in self.events.summary().items() if key != "total"},
             latency_ms=latency_table(counters) if self.live else {},
             stages=stage_table(counters),
             outputs=tuple(outputs),
@@ -108,12 +128,12 @@ def build(
             sink.open()
             undo.callback(sink.close)
             branches.append(_output_branch(target, sink, live))
-        tally = Tally()
-        runtime = _runtime(decoder, engine, config, branches, tally, live)
+        tally, events = Tally(), events_for(config)
+        runtime = _runtime(decoder, engine, config, branches, tally, events, live)
         for view in (sink for _, sink in sinks if isinstance(sink, MjpegServer)):
             view.more_stats = lambda: {"dropped": runtime.snapshot()["preprocess"].dropped}
         undo.pop_all()
-    return Pipeline(info, decoder, engine, runtime, tally, sinks, live)
+    return Pipeline(info, decoder, engine, runtime, tally, events, sinks, live)
 
 
 def iterate(source: Source, config: PipelineConfig, *, say: Say | None = None) -> Iterator[Result]:
@@ -126,7 +146,8 @@ def iterate(source: Source, config: PipelineConfig, *, say: Say | None = None) -
         undo.callback(engine.close)
         outlet = _Outlet()
         live = info.live or config.decode.realtime
-        runtime = _runtime(decoder, engine, config, [Branch("results", [("results", outlet)], 1)], Tally(), live)
+        branches = [Branch("results", [("results", outlet)], 1)]
+        runtime = _runtime(decoder, engine, config, branches, Tally(), events_for(config), live)
         runtime.start()
         undo.pop_all()
     try:
@@ -192,10 +213,28 @@ def tracker_for(config: PipelineConfig) -> Tracker:
     return Tracker(config.postprocess.conf, max_age=t.max_age, confirm=t.confirm, reidentify=t.reidentify)
 
 
+def occlusion_for(config: PipelineConfig) -> OcclusionEstimator:
+    """The occlusion stage: it remembers an object as long as the tracker does."""
+    return OcclusionEstimator(max(config.track.max_age, config.track.reidentify))
+
+
+def events_for(config: PipelineConfig) -> EventDetector:
+    """The events stage: by default it waits for an object a little longer than the tracker, so that none counts twice."""
+    e, remembered = config.events, max(config.track.max_age, config.track.reidentify)
+    patience = remembered + 0.5 if e.patience is None else e.patience
+    return EventDetector(e.lines, e.zones, confirm=e.confirm, hold=e.hold, margin=e.margin, patience=patience)
+
+
 def _runtime(
-    decoder: Decoder, engine: Engine, config: PipelineConfig, branches: Sequence[Branch], tally: Tally, live: bool
+    decoder: Decoder,
+    engine: Engine,
+    config: PipelineConfig,
+    branches: Sequence[Branch],
+    tally: Tally,
+    events: EventDetector,
+    live: bool,
 ) -> Runtime:
-    spec, batch = engine.spec, config.infer.batch
+    spec, batch, motion = engine.spec, config.infer.batch, Motion()
     tracker = tracker_for(config)
 
     def track(result: Result) -> Result:
@@ -205,14 +244,24 @@ def _runtime(
 
     trunk: list[tuple[str, Stage]] = [
         ("preprocess", Preprocess(spec.height, spec.width)),
-        ("infer", Infer(engine, batch)),
+        ("infer", Infer(engine, batch, Cadence(config.infer.every))),
         ("postprocess", postprocess_for(config, spec.classes)),
+        ("propagate", Propagate(motion)),
         ("track", track),
+        ("smooth", smooth_for(config, motion)),
+        ("occlusion", occlusion_for(config)),
+        ("events", events),
     ]
     drop = config.decode.policy == "drop_oldest" or (config.decode.policy == "auto" and live)
     # A partly filled batch waits inside the channels for the rest of it: they must have room for one.
     capacity = max(batch, 1 if live else 4)
     return Runtime(decoder, trunk, branches, capacity=capacity, policy="drop_oldest" if drop else "block", arrived=_arrived)
+
+
+def smooth_for(config: PipelineConfig, motion: Motion) -> Smooth:
+    """The smooth stage: what the file asks for, in its order."""
+    seconds = config.smooth.masks
+    return Smooth(Smoother(seconds, motion) if seconds else None, Refiner() if config.smooth.edges else None)
 
 
 def _output_branch(target: Target, sink: Sink, live: bool) -> Branch:

@@ -15,7 +15,7 @@ __all__ = ["OutputReport", "RunReport", "Tally"]
 
 @dataclass(slots=True)
 class Tally:
-    """Counts what passes by; memory grows with the number of objects by a bit each, not with frames."""
+    """Counts what passes by."""
 
     frames: int = 0
     instances: int = 0
@@ -23,23 +23,17 @@ class Tally:
     last_time: float = 0.0
     current: dict[str, int] = field(default_factory=dict)
     """Instances of each class in the newest frame."""
-    objects: dict[str, int] = field(default_factory=dict)
-    """Different identities of each class so far."""
-    _highest: int = 0
 
     def __call__(self, result: Result) -> None:
-        """Count one frame. Identities are given out in rising order, so a new one is larger than all before."""
+        """Count one frame."""
         found = result.instances
         self.frames += 1
         self.instances += len(found)
         self.first_time = result.time if self.first_time is None else self.first_time
         self.last_time = result.time
         self.current = {}
-        for name, track_id in zip(found.names, found.track_ids.tolist(), strict=True):
+        for name in found.names:
             self.current[name] = self.current.get(name, 0) + 1
-            if track_id > self._highest:
-                self.objects[name] = self.objects.get(name, 0) + 1
-        self._highest = max([self._highest, *found.track_ids.tolist()])
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +62,11 @@ class RunReport:
     """Frames that a live run left out to keep up."""
     instances: int
     objects: dict[str, int]
-    """Different identities of each class."""
+    """Different identities of each class, each counted once it was certain."""
     latency_ms: dict[str, float]
     """Live only: decoder to sink, of the last thousand frames of the slowest output, median and 95th percentile."""
+    events: dict[str, Any]
+    """`lines`: crossings of each by direction; `zones`: of each `inside`, `entered`, `left`, `mean_seconds`, `longest_seconds`."""
     stages: dict[str, dict[str, float]]
     """For each stage: items, milliseconds an item (busy) and on a core (cpu), items dropped before it."""
     outputs: tuple[OutputReport, ...]

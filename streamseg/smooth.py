@@ -17,10 +17,11 @@ import numpy.typing as npt
 
 from streamseg import warp
 from streamseg.flow import Flow, Motion
+from streamseg.refine import Refiner
 from streamseg.result import Result
 from streamseg.types import Frame, Instances
 
-__all__ = ["Smoother"]
+__all__ = ["Smooth", "Smoother"]
 
 UNLIKE, ALIKE = 0.4, 0.75
 """Soft IoU of the carried and the new mask up to which the past is not believed, and from which it is believed wholly."""
@@ -42,6 +43,19 @@ class _Past:
     """[T, 28, 28], 0..255."""
     ages: IntArray
     """[T] frames in a row that went into the mean."""
+
+
+class Smooth:
+    """The stage: masks averaged over time, then their edges refined; either may be left out."""
+
+    def __init__(self, masks: Smoother | None, edges: Refiner | None) -> None:
+        self._steps = [step for step in (masks, edges) if step is not None]
+
+    def __call__(self, result: Result) -> Result:
+        """The result with better masks."""
+        for step in self._steps:
+            result = step(result)
+        return result
 
 
 class Smoother:

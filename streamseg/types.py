@@ -6,7 +6,7 @@ that pixel (column c, row r) covers [c, c+1) x [r, r+1) and its centre is (c + 0
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
@@ -244,3 +244,5 @@ class Activity:
     zones: dict[str, dict[str, int]]
     """For each zone: tracks `inside` now, and how often one `entered` and `left` so far."""
     events: tuple[Event, ...] = ()
+    places: Mapping[str, FloatArray] = field(default_factory=dict)
+    """The points [P, 2] of each line and zone, frame pixels."""

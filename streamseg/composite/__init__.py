@@ -3,6 +3,7 @@
 from streamseg.composite.alpha import Alpha, Matte, to_image
 from streamseg.composite.compositor import Compositor, Effect, Rendered
 from streamseg.composite.overlay import Overlay
+from streamseg.composite.places import Counts, Zones
 from streamseg.composite.soften import Blur, Pixelate
 
-__all__ = ["Alpha", "Blur", "Compositor", "Effect", "Matte", "Overlay", "Pixelate", "Rendered", "to_image"]
+__all__ = ["Alpha", "Blur", "Compositor", "Counts", "Effect", "Matte", "Overlay", "Pixelate", "Rendered", "Zones", "to_image"]

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from streamseg import color, planes
 from streamseg.masks import Region
+from streamseg.types import Activity
 
 __all__ = ["Canvas"]
 
@@ -26,7 +27,9 @@ RGB = tuple[int, int, int]
 class Canvas:
     """One frame's picture on its way through the effects of one output."""
 
-    def __init__(self, picture: av.VideoFrame) -> None:
+    def __init__(self, picture: av.VideoFrame, activity: Activity | None = None) -> None:
+        self.activity = activity
+        """Counts and events of the frame, for effects that show them."""
         supported = planes.supported(picture)
         # A picture that was converted is nobody else's.
         self._own = supported is not picture

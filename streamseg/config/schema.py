@@ -9,19 +9,22 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, field_validator, model_validator
 
-from streamseg.composite import Alpha, Blur, Effect, Matte, Overlay, Pixelate
+from streamseg.composite import Alpha, Blur, Counts, Effect, Matte, Overlay, Pixelate, Zones
+from streamseg.events import Line, Zone
 
 __all__ = [
     "DecodeConfig",
     "EffectStep",
     "EncodeConfig",
+    "EventsConfig",
     "InferConfig",
     "OutputConfig",
     "PipelineConfig",
     "PostprocessConfig",
     "PreprocessConfig",
+    "SmoothConfig",
     "TrackConfig",
     "parse_seconds",
     "parse_size",
@@ -67,6 +70,19 @@ def _parse_names(value: Any) -> Any:
     if isinstance(value, str):
         return tuple(name.strip() for name in value.split(",") if name.strip())
     return value
+
+
+def _parse_every(value: Any) -> int | Literal["auto"]:
+    if value == "auto":
+        return "auto"
+    if not isinstance(value, bool) and re.fullmatch(r"[1-9]\d?|100", str(value)):
+        return int(value)
+    raise ValueError(f"{value!r} is not a number of frames from 1 to 100, nor auto")
+
+
+def _parse_off(value: Any) -> Any:
+    """`off`, which YAML reads as false, is no time at all."""
+    return 0.0 if value is False or value == "off" else value
 
 
 Seconds = Annotated[float, BeforeValidator(parse_seconds), Field(ge=0, allow_inf_nan=False)]
@@ -124,6 +140,8 @@ class InferConfig(Section):
     """Batches that are computed at the same time."""
     threads: Annotated[int, Field(ge=0, le=256)] = 0
     """CPU threads of the engine; 0: one a core."""
+    every: Annotated[int | Literal["auto"], PlainValidator(_parse_every)] = 1
+    """The network looks at every Nth frame, masks are carried along optical flow to the others; `auto`: keep up with the source."""
 
 
 class PostprocessConfig(Section):
@@ -147,6 +165,48 @@ class TrackConfig(Section):
     """Seconds for which an unseen object may still be recognised by its colours; 0: never after `max_age`."""
 
 
+def _parse_place(value: Any) -> Any:
+    """A list of points alone is a line or zone; times and names may be written as elsewhere."""
+    if isinstance(value, list):
+        return {"points": value}
+    if isinstance(value, dict):
+        known = {"classes": _parse_names, "dwell": parse_seconds}
+        return {key: known.get(key, lambda same: same)(inner) for key, inner in value.items()}
+    return value
+
+
+class EventsConfig(Section):
+    """events: what is counted and watched."""
+
+    confirm: Seconds = 0.3
+    """Seconds for which an object must have been seen to count."""
+    hold: Seconds = 0.2
+    """Seconds for which it must stay on the other side of a line or an edge to have crossed it."""
+    margin: Fraction01 = 0.005
+    """How far beyond counts as beyond, share of the frame's height."""
+    patience: Positive | None = None
+    """Seconds after which an object that is not seen is given up; none: as long as the tracker looks for it."""
+    lines: dict[str, Annotated[Line, BeforeValidator(_parse_place)]] = Field(default_factory=dict)
+    """Two points each, as [[0.1, 0.5], [0.9, 0.5]]: fractions of the frame, or pixels."""
+    zones: dict[str, Annotated[Zone, BeforeValidator(_parse_place)]] = Field(default_factory=dict)
+    """Three or more points each."""
+
+    @model_validator(mode="after")
+    def _own_names(self) -> EventsConfig:
+        if twice := self.lines.keys() & self.zones.keys():
+            raise ValueError(f"{min(twice)!r} is the name of a line and of a zone; give each its own")
+        return self
+
+
+class SmoothConfig(Section):
+    """smooth: masks that do not flicker, outlines that follow the picture."""
+
+    masks: Annotated[Seconds, BeforeValidator(_parse_off)] = 0.07
+    """Seconds over which masks are averaged along each track and the optical flow; `off`: not at all."""
+    edges: bool = True
+    """Refine outlines to the picture's edges."""
+
+
 class EffectStep(Section):
     """One step of composite: exactly one effect, with the fields of its class in `streamseg.composite`."""
 
@@ -155,6 +215,8 @@ class EffectStep(Section):
     pixelate: Pixelate | None = None
     alpha: Alpha | None = None
     matte: Matte | None = None
+    zones: Zones | None = None
+    counts: Counts | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -175,7 +237,7 @@ class EffectStep(Section):
     @property
     def effect(self) -> Effect:
         """The effect that is set."""
-        chosen = self.overlay or self.blur or self.pixelate or self.alpha or self.matte
+        chosen: Effect | None = next((value for name in EFFECTS if (value := getattr(self, name)) is not None), None)
         assert chosen is not None  # _exactly_one
         return chosen
 
@@ -215,6 +277,8 @@ class PipelineConfig(Section):
     infer: InferConfig = InferConfig()
     postprocess: PostprocessConfig = PostprocessConfig()
     track: TrackConfig = TrackConfig()
+    smooth: SmoothConfig = SmoothConfig()
+    events: EventsConfig = EventsConfig()
     outputs: dict[str, OutputConfig] = Field(default_factory=dict)
 
     @field_validator("outputs")

@@ -1,7 +1,8 @@
 """Results without pictures: one JSON object a line.
 
 The first line describes the run: `{"schema": "streamseg.results/1", "source", "width", "height", "time_base", "rate", "classes"}`.
-Every other line is `Result.to_json()` of one frame. Lines are complete on disk as soon as they are written.
+Every other line is `Result.to_json()` of one frame, or, after the frame with which it became certain, an event: it has the key
+`event`. All lines are described by `streamseg/formats/results.schema.json`. Lines are complete on disk as soon as they are written.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from streamseg.errors import OutputError
 if TYPE_CHECKING:
     from streamseg.decode import SourceInfo
     from streamseg.result import Result
+    from streamseg.types import Event
 
 __all__ = ["SCHEMA", "JsonlSink"]
 
@@ -53,7 +55,10 @@ class JsonlSink:
         if self._file is None:
             self._file = OutputFile(self.path, self._overwrite)
             self._line(self._file, self._header(rendered.result))
-        self._line(self._file, rendered.result.to_json())
+        result = rendered.result
+        self._line(self._file, result.to_json())
+        for event in result.activity.events if result.activity else ():
+            self._line(self._file, _event_json(event, result.frame.index))
         self.counters.frames += 1
         self.counters.bytes = self._file.size
 
@@ -92,3 +97,16 @@ class JsonlSink:
         """Close the file; what is written stays. Does not raise."""
         with contextlib.suppress(OutputError):
             self.close()
+
+
+def _event_json(event: Event, frame: int) -> dict[str, Any]:
+    """An event as plain data; `frame` is the one with which it became certain."""
+    data: dict[str, Any] = {"event": event.kind, "time": round(event.time, 6), "frame": frame, "track_id": event.track_id}
+    data["class"] = event.name
+    if event.place:
+        data["place"] = event.place
+    if event.direction:
+        data["direction"] = event.direction
+    if event.seconds is not None:
+        data["seconds"] = round(event.seconds, 6)
+    return data

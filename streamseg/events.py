@@ -1,0 +1,389 @@
+"""The events stage: counts objects, and tells when one crosses a line, enters or leaves a zone, or stays in it for long.
+
+An object is where its ground point is: the foot of its mask, or, where that is hidden, of its estimated extent. Nothing is said
+twice: a track counts once, when it has been seen for `confirm` seconds; a change of side counts when it has lasted for `hold`
+seconds and goes beyond `margin`, so that masks that flicker on a line cross it once; and a track that is not seen is waited for as
+long as the tracker may still recognise it. All times are presentation times in seconds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from streamseg.errors import ConfigError
+from streamseg.result import Result
+from streamseg.types import MASK_SIZE, Activity, Event, Instances, Occlusion
+
+__all__ = ["EventDetector", "Line", "Zone", "ground_points"]
+
+Point = tuple[float, float]
+Points = npt.NDArray[np.float32]
+
+LEFT_TO_RIGHT, RIGHT_TO_LEFT = "left_to_right", "right_to_left"
+GAP = 0.2
+"""Seconds: of a longer time between two sightings this much counts as seen."""
+FOOT = MASK_SIZE // 3
+"""Rows of a mask, from its lowest, whose centre is the ground point's: both legs of who walks."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line to be crossed. Raises ConfigError for points that make none."""
+
+    points: tuple[Point, ...]
+    """Two points, x and y, in fractions of the frame when all lie in 0..1, otherwise in pixels."""
+    classes: Sequence[str] | None = None
+    """Names to watch; None: all."""
+
+    def __post_init__(self) -> None:
+        if len(self.points) != 2 or self.points[0] == self.points[1]:
+            raise ConfigError(f"a line has two different points, as [[0.1, 0.5], [0.9, 0.5]]; got {_shown(self.points)}")
+        _check_unit(self.points)
+
+
+@dataclass(frozen=True)
+class Zone:
+    """A polygon to be entered and left. Raises ConfigError for points that make none."""
+
+    points: tuple[Point, ...]
+    """Three or more points, x and y, in fractions of the frame when all lie in 0..1, otherwise in pixels."""
+    classes: Sequence[str] | None = None
+    """Names to watch; None: all."""
+    dwell: float | None = None
+    """Seconds inside after which a `dwell` event tells of it; None: never."""
+
+    def __post_init__(self) -> None:
+        if len(self.points) < 3 or abs(cv2.contourArea(np.array(self.points, np.float32))) == 0:
+            raise ConfigError(f"a zone has three or more points that enclose an area; got {_shown(self.points)}")
+        if self.dwell is not None and not self.dwell > 0:
+            raise ConfigError(f"a zone's dwell is a time above 0 seconds; got {self.dwell}")
+        _check_unit(self.points)
+
+
+def _shown(points: Sequence[Point]) -> str:
+    return str([list(point) for point in points])
+
+
+def _check_unit(points: Sequence[Point]) -> None:
+    values = [value for point in points for value in point]
+    if not all(math.isfinite(value) for value in values):
+        raise ConfigError(f"points must be finite numbers; got {_shown(points)}")
+    if any(value > 1 or value < 0 for value in values) and max(abs(value) for value in values) <= 2:
+        raise ConfigError(f"fractions of the frame lie in 0..1, pixels are larger; got {_shown(points)}")
+
+
+def in_pixels(points: Sequence[Point], width: int, height: int) -> Points:
+    """float32 [P, 2] in frame pixels."""
+    array = np.array(points, np.float32)
+    return array * np.array([width, height], np.float32) if array.max() <= 1 else array
+
+
+@dataclass(slots=True)
+class _Crossing:
+    """One track and one line."""
+
+    side: int = 0
+    """1 right of it, -1 left, 0 not known."""
+    anchor: Point = (0.0, 0.0)
+    """Where it was when last seen there."""
+    since: float | None = None
+    """When it was first seen on the other side."""
+    through: bool = False
+    """It came there through the line, not around its end."""
+    times: int = 0
+
+
+@dataclass(slots=True)
+class _Visit:
+    """One track and one zone."""
+
+    inside: bool = False
+    entered: float = 0.0
+    since: float | None = None
+    """When it was first seen to have changed."""
+    told: bool = False
+    """Its dwelling was told."""
+
+
+@dataclass(slots=True)
+class _Subject:
+    """One track."""
+
+    name: str
+    first: float
+    last: float
+    seen: float = 0.0
+    """Seconds."""
+    counted: bool = False
+    crossings: dict[str, _Crossing] = field(default_factory=dict)
+    visits: dict[str, _Visit] = field(default_factory=dict)
+    waiting: list[Event] = field(default_factory=list)
+    """Events from before it counted."""
+
+
+class EventDetector:
+    """Adds `activity` to each result: counts and events. Frames must come in the order of their pts.
+
+    Args:
+        lines: By name.
+        zones: By name; no name may be both a line's and a zone's.
+        confirm: Seconds for which a track must have been seen to count.
+        hold: Seconds for which a change of side must last.
+        margin: How far beyond a line or an edge counts as beyond, share of the frame's height.
+        patience: Seconds after which an unseen track is given up: no less than the tracker's own memory.
+    """
+
+    def __init__(
+        self,
+        lines: Mapping[str, Line] | None = None,
+        zones: Mapping[str, Zone] | None = None,
+        *,
+        confirm: float = 0.3,
+        hold: float = 0.2,
+        margin: float = 0.005,
+        patience: float = 4.0,
+    ) -> None:
+        self._lines, self._zones = dict(lines or {}), dict(zones or {})
+        if twice := self._lines.keys() & self._zones.keys():
+            raise ConfigError(f"{min(twice)!r} is the name of a line and of a zone; give each its own")
+        self._confirm, self._hold, self._margin, self._patience = confirm, hold, margin, patience
+        self._subjects: dict[int, _Subject] = {}
+        self._epoch: int | None = None
+        self._size: tuple[int, int] | None = None
+        self._places: dict[str, Points] = {}
+        self._time = self._begin = 0.0
+        self._told: list[Event] = []
+        self.total: dict[str, int] = {}
+        """Tracks counted so far, of each class."""
+        self.crossed = {name: {LEFT_TO_RIGHT: 0, RIGHT_TO_LEFT: 0} for name in self._lines}
+        """Crossings so far, of each line, by direction."""
+        self.stays: dict[str, dict[str, float]] = {
+            name: {"inside": 0, "entered": 0, "left": 0, "seconds": 0.0, "longest": 0.0} for name in self._zones
+        }
+        """Of each zone: tracks inside, entries, exits; seconds of all stays that ended, and of the longest."""
+
+    def __call__(self, result: Result) -> Result:
+        """Watch one frame. Raises ConfigError when a line or zone names a class that the model does not know."""
+        frame, found = result.frame, result.instances
+        if self._epoch is None:
+            self._begin = frame.time
+            self._check_classes(found.class_names)
+        elif self._epoch != frame.epoch:
+            self._give_up(list(self._subjects))
+        self._epoch = frame.epoch
+        if self._size != (frame.width, frame.height):
+            self._size = (frame.width, frame.height)
+            both: dict[str, Line | Zone] = {**self._lines, **self._zones}
+            self._places = {name: in_pixels(place.points, *self._size) for name, place in both.items()}
+        self._time = frame.time
+        for track, name, point in zip(
+            found.track_ids.tolist(), found.names, ground_points(found, result.occlusion), strict=True
+        ):
+            if track:
+                self._see(track, name, (float(point[0]), float(point[1])))
+        self._give_up([t for t, subject in self._subjects.items() if frame.time - subject.last > self._patience])
+        return replace(result, activity=self._activity(found))
+
+    def _check_classes(self, known: Sequence[str]) -> None:
+        watched: dict[str, Line | Zone] = {**self._lines, **self._zones}
+        for name, place in watched.items():
+            for wanted in place.classes or ():
+                if wanted not in known:
+                    raise ConfigError(f"events: {name}: unknown class {wanted!r}; this model knows {', '.join(known)}")
+
+    def _activity(self, found: Instances) -> Activity:
+        now: dict[str, int] = {}
+        for track, name in zip(found.track_ids.tolist(), found.names, strict=True):
+            if track and self._subjects[track].counted:
+                now[name] = now.get(name, 0) + 1
+        events, self._told = tuple(self._told), []
+        lines = {name: dict(counts) for name, counts in self.crossed.items()}
+        zones = {name: {key: int(counts[key]) for key in ("inside", "entered", "left")} for name, counts in self.stays.items()}
+        return Activity(now, dict(self.total), lines, zones, events, self._places)
+
+    # --- one track ------------------------------------------------------------------------------------------------------
+
+    def _see(self, track: int, name: str, point: Point) -> None:
+        time, subject = self._time, self._subjects.get(track)
+        if subject is None:
+            subject = self._subjects[track] = _Subject(name, time, time)
+        subject.seen += min(time - subject.last, GAP)
+        subject.last, subject.name = time, name
+        if not subject.counted and subject.seen >= self._confirm:
+            self._count(track, subject)
+        margin = self._margin * (self._size or (0, 0))[1]
+        for place in self._lines:
+            self._watch_line(track, subject, place, point, margin)
+        for place in self._zones:
+            self._watch_zone(track, subject, place, point, margin)
+
+    def _count(self, track: int, subject: _Subject) -> None:
+        subject.counted = True
+        self.total[subject.name] = self.total.get(subject.name, 0) + 1
+        self._tell(track, subject, Event("count", self._time, track, subject.name))
+        waiting, subject.waiting = subject.waiting, []
+        for event in waiting:
+            self._tell(track, subject, event)
+
+    def _tell(self, track: int, subject: _Subject, event: Event) -> None:
+        """Report an event, once the track counts, and take it into the sums."""
+        if not subject.counted:
+            subject.waiting.append(event)
+            return
+        event = replace(event, name=subject.name, track_id=track)
+        if event.kind == "cross":
+            self.crossed[event.place][event.direction] += 1
+        elif event.kind == "enter":
+            self.stays[event.place]["inside"] += 1
+            self.stays[event.place]["entered"] += 1
+        elif event.kind == "leave":
+            stays, seconds = self.stays[event.place], event.seconds or 0.0
+            stays["inside"] -= 1
+            stays["left"] += 1
+            stays["seconds"] += seconds
+            stays["longest"] = max(stays["longest"], seconds)
+        self._told.append(event)
+
+    def _watch_line(self, track: int, subject: _Subject, place: str, point: Point, margin: float) -> None:
+        classes = self._lines[place].classes
+        if classes is not None and subject.name not in classes:
+            return
+        start, end = self._places[place].tolist()
+        away = _distance(start, end, point)
+        side = 0 if abs(away) <= margin else (1 if away > 0 else -1)
+        state = subject.crossings.setdefault(place, _Crossing(side, point))
+        if side == 0:
+            return
+        if state.side in (0, side):
+            state.side, state.anchor, state.since = side, point, None
+            return
+        if state.since is None:
+            state.since, state.through, state.times = self._time, _meet(state.anchor, point, start, end), 0
+        state.times += 1
+        if self._time - state.since >= self._hold:
+            self._cross(track, subject, place, state)
+            state.side, state.anchor, state.since = side, point, None
+
+    def _cross(self, track: int, subject: _Subject, place: str, state: _Crossing) -> None:
+        if state.through and state.since is not None:
+            direction = LEFT_TO_RIGHT if state.side < 0 else RIGHT_TO_LEFT
+            self._tell(track, subject, Event("cross", state.since, track, subject.name, place, direction))
+
+    def _watch_zone(self, track: int, subject: _Subject, place: str, point: Point, margin: float) -> None:
+        zone = self._zones[place]
+        if zone.classes is not None and subject.name not in zone.classes and place not in subject.visits:
+            return
+        state = subject.visits.setdefault(place, _Visit())
+        depth = cv2.pointPolygonTest(self._places[place].reshape(-1, 1, 2), point, True)
+        inside = state.inside if abs(depth) <= margin else depth > 0
+        if inside == state.inside:
+            state.since = None
+            if inside and zone.dwell is not None and not state.told and self._time - state.entered >= zone.dwell:
+                state.told = True
+                stay = self._time - state.entered
+                self._tell(track, subject, Event("dwell", self._time, track, subject.name, place, seconds=stay))
+            return
+        state.since = self._time if state.since is None else state.since
+        if self._time - state.since < self._hold:
+            return
+        if inside:
+            state.inside, state.entered, state.told = True, state.since, False
+            self._tell(track, subject, Event("enter", state.since, track, subject.name, place))
+        else:
+            self._leave(track, subject, place, state, state.since)
+        state.since = None
+
+    def _leave(self, track: int, subject: _Subject, place: str, state: _Visit, time: float) -> None:
+        state.inside = False
+        self._tell(track, subject, Event("leave", time, track, subject.name, place, seconds=time - state.entered))
+
+    # --- ends -----------------------------------------------------------------------------------------------------------
+
+    def _give_up(self, tracks: Sequence[int]) -> None:
+        """These do not come back: what was about to be told is told, as of when they were last seen."""
+        for track in tracks:
+            subject = self._subjects.pop(track)
+            self._settle(track, subject)
+            for place, visit in subject.visits.items():
+                if visit.inside:
+                    self._leave(track, subject, place, visit, subject.last if visit.since is None else visit.since)
+
+    def _settle(self, track: int, subject: _Subject) -> None:
+        """Who vanished beyond a line has crossed it, though it was not seen there for long."""
+        for place, crossing in subject.crossings.items():
+            if crossing.since is not None and crossing.times > 1:
+                self._cross(track, subject, place, crossing)
+                crossing.since = None
+
+    def flush(self) -> None:
+        """The input has ended: who was in view to the last, and had been for half the time asked for, or from the start, counts."""
+        for track, subject in self._subjects.items():
+            unbroken = subject.last == self._time and subject.seen >= subject.last - subject.first - 1e-6
+            long = subject.seen >= self._confirm / 2 or subject.first == self._begin
+            if not subject.counted and unbroken and long:
+                self._count(track, subject)
+            self._settle(track, subject)
+
+    def summary(self) -> dict[str, Any]:
+        """All counts as plain data; stays that go on at the end count up to it."""
+        zones: dict[str, dict[str, float]] = {}
+        for name, stays in self.stays.items():
+            lasting = list(self._lasting(name))
+            all_seconds, number = stays["seconds"] + sum(lasting), int(stays["left"]) + len(lasting)
+            zones[name] = {
+                "inside": int(stays["inside"]),
+                "entered": int(stays["entered"]),
+                "left": int(stays["left"]),
+                "mean_seconds": round(all_seconds / number, 3) if number else 0.0,
+                "longest_seconds": round(max([stays["longest"], *lasting]), 3),
+            }
+        return {"total": dict(self.total), "lines": {k: dict(v) for k, v in self.crossed.items()}, "zones": zones}
+
+    def _lasting(self, place: str) -> Iterator[float]:
+        for subject in self._subjects.values():
+            visit = subject.visits.get(place)
+            if subject.counted and visit is not None and visit.inside:
+                yield subject.last - visit.entered
+
+
+def ground_points(found: Instances, occlusion: Occlusion | None = None) -> npt.NDArray[np.float64]:
+    """[N, 2] x, y in frame pixels where each instance stands.
+
+    The lowest row of its mask, at the centre of its lower third; with `occlusion`, the foot of the estimated extent where that
+    reaches deeper than the mask.
+    """
+    points = np.zeros((len(found), 2))
+    for i, (box, mask) in enumerate(zip(found.boxes.tolist(), found.masks > 127, strict=True)):
+        width, height = (box[2] - box[0]) / MASK_SIZE, (box[3] - box[1]) / MASK_SIZE
+        rows = np.flatnonzero(mask.any(axis=1))
+        if not len(rows):
+            points[i] = (box[0] + box[2]) / 2, box[3]
+            continue
+        last = int(rows[-1]) + 1
+        columns = mask[max(0, last - FOOT) : last].sum(axis=0)
+        points[i] = box[0] + width * (columns @ (np.arange(MASK_SIZE) + 0.5)) / columns.sum(), box[1] + height * last
+    if occlusion is not None and len(found):
+        extents = occlusion.extents
+        deeper = extents[:, 3] > found.boxes[:, 3] + 0.02 * (extents[:, 3] - extents[:, 1])
+        points[deeper] = np.stack([(extents[:, 0] + extents[:, 2]) / 2, extents[:, 3]], axis=1)[deeper]
+    return points
+
+
+def _distance(start: Sequence[float], end: Sequence[float], point: Point) -> float:
+    """Pixels from the line through both points, positive to the right of who looks from the first to the second (y goes down)."""
+    dx, dy = end[0] - start[0], end[1] - start[1]
+    return (dx * (point[1] - start[1]) - dy * (point[0] - start[0])) / math.hypot(dx, dy)
+
+
+def _meet(a: Point, b: Point, start: Sequence[float], end: Sequence[float]) -> bool:
+    """Whether the way from a to b, which are on different sides of the line, passes between its ends."""
+    if a == b:
+        return False
+    return (_distance(a, b, (start[0], start[1])) >= 0) != (_distance(a, b, (end[0], end[1])) > 0)

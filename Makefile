@@ -31,6 +31,8 @@ bench: env
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	# These ask for opencv-python, which needs libGL and overwrites the headless one; what else they need is in `dev`.
+	$(BIN)/python -m pip install --quiet --no-deps 'trackeval>=1.3' 'trackers>=2.6'
 	touch $@
 
 $(DEMO_VENV)/.installed: pyproject.toml

@@ -83,15 +83,14 @@ class Motion:
     def predict(self, dt: float) -> None:
         """Go on by `dt` seconds."""
         noise = (_scale(self.place) * AGILITY) ** 2
-        self.place += dt * self.speed
         fade = np.array([1.0, 1.0, *[np.exp(-dt / GROWTH_TIME)] * 2])
-        self.speed *= fade
+        step = np.array([dt, dt, *[GROWTH_TIME * (1 - fade[2])] * 2])
+        self.place += step * self.speed
         self.place[:, 2:] = np.maximum(self.place[:, 2:], 1.0)
-        self.p00 += 2 * dt * self.p01 + dt**2 * self.p11 + noise * dt**3 / 3
-        self.p01 += dt * self.p11 + noise * dt**2 / 2
-        self.p11 += noise * dt
-        self.p01 *= fade
-        self.p11 *= fade**2
+        self.speed *= fade
+        self.p00 += 2 * step * self.p01 + step**2 * self.p11 + noise * dt**3 / 3
+        self.p01 = fade * (self.p01 + step * self.p11) + noise * dt**2 / 2
+        self.p11 = fade**2 * self.p11 + noise * dt
 
     def warp(self, matrix: Doubles) -> None:
         """Follow the camera: `matrix` [2, 3] maps the picture's points of before to those of now (a similarity)."""

@@ -75,6 +75,10 @@ def run(
     rate: Annotated[float | None, typer.Option(help="Frames a second of an image sequence.")] = None,
     batch: Annotated[int | None, typer.Option(help="Frames that the network sees at once.")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads of the engine.")] = None,
+    detect_every: Annotated[
+        str | None,
+        typer.Option(metavar="N", help="The network looks at every Nth frame, optical flow carries masks on; auto: keep up."),
+    ] = None,
     codec: Annotated[str | None, typer.Option(help="An FFmpeg encoder, as libx264; auto: by container.")] = None,
     crf: Annotated[float | None, typer.Option(help="Quality: smaller is better and larger.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
@@ -89,7 +93,14 @@ def run(
     changes: dict[str, dict[str, Any]] = {
         "decode": {"start": start, "duration": duration, "realtime": realtime or None, "rate": rate},
         "preprocess": {"size": _size(size, model)},
-        "infer": {"model": model, "engine": engine, "batch": batch, "threads": threads, "require_gpu": require_gpu or None},
+        "infer": {
+            "model": model,
+            "engine": engine,
+            "batch": batch,
+            "threads": threads,
+            "require_gpu": require_gpu or None,
+            "every": detect_every,
+        },
         "postprocess": {"conf": conf, "classes": classes},
     }
     config = _with_encoding(override(load_pipeline(pipeline), changes), codec, crf)

@@ -27,7 +27,7 @@ class Propagate:
     """Call it with each Result, in order. Holds the instances of one frame."""
 
     def __init__(self, motion: Motion | None = None) -> None:
-        self._motion = motion or Motion()
+        self._motion = motion or Motion(fine=True)
         self._last: tuple[Frame, Instances] | None = None
 
     def __call__(self, result: Result) -> Result:

@@ -73,6 +73,9 @@ def compile_plan(
     check_layers(layers, spec.precision, str(spec.path))
     config = builder.create_builder_config()
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # so that the plan can say its layers' types
+    config.clear_flag(
+        trt.BuilderFlag.TF32
+    )  # fp32 that keeps 10 bits of a product is not what we state; who wants speed takes fp16
     for batch in batches:
         profile = builder.create_optimization_profile()
         profile.set_shape("images", *[(batch, *spec.size, 3)] * 3)
@@ -118,7 +121,8 @@ def _parse(trt: Any, builder: Any, spec: GraphSpec, log: Any) -> Any:
     network = builder.create_network(0 if flag is None else 1 << int(flag))
     parser = trt.OnnxParser(network, log)
     if not parser.parse_from_file(str(spec.path)):  # from its path, beside which external weights lie
-        problems = "; ".join(parser.get_error(index).desc() for index in range(parser.num_errors))
+        errors = [parser.get_error(index) for index in range(parser.num_errors)]
+        problems = "; ".join(f"{e.node_operator()} {e.node_name()}: {e.desc()}".strip() for e in errors)
         raise EngineError(f"{trt.__name__} {trt.__version__} cannot read {spec.path}: {problems or _said(log)}")
     return network
 

@@ -162,9 +162,10 @@ class Driver:
 
     def close(self) -> None:
         """Free everything, once the GPU has finished. Twice is harmless; errors of work that failed are not reported again."""
+        undo = self._undo.pop_all()  # a second call finds nothing
         self._cuda.cuCtxSetCurrent(self._context)
         self._cuda.cuCtxSynchronize()
-        self._undo.close()
+        undo.close()
 
     def __enter__(self) -> Self:
         return self

@@ -188,9 +188,11 @@ def _build_now(
     """(plan, its batch sizes, its entry): a plan that cannot be stored is used from memory, and built again next time."""
     tell = report or (lambda _: None)
     batches = (spec.batch,) if spec.batch else tuple(sorted({1, batch}))
-    tell(f"building the {library.name} engine of {spec.name} for the {gpu.name}, once; this can take minutes")
     made: list[Built] = []
     key = _key(library, spec, batches, (), gpu)
+    if (there := store.get(key)) is not None:  # find_entry would have given it if it were sound
+        store.read_plan(there)
+    tell(f"building the {library.name} engine of {spec.name} for the {gpu.name}, once; this can take minutes")
 
     def make() -> Built:
         made.append(_compile(library, spec, key, store, None))

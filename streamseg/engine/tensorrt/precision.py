@@ -34,8 +34,6 @@ class Layer(NamedTuple):
     """TensorRT's name, as CONVOLUTION."""
     type: str
     """Of its first output: fp32, fp16, ..."""
-    input: str
-    """Of its first input; "" if it has none."""
 
 
 def layers_of(network: Any) -> list[Layer]:
@@ -43,8 +41,7 @@ def layers_of(network: Any) -> list[Layer]:
     layers = []
     for index in range(network.num_layers):
         layer = network.get_layer(index)
-        given = _type(layer.get_input(0)) if layer.num_inputs else ""
-        layers.append(Layer(layer.name, layer.type.name, _type(layer.get_output(0)) if layer.num_outputs else "", given))
+        layers.append(Layer(layer.name, layer.type.name, _type(layer.get_output(0)) if layer.num_outputs else ""))
     return layers
 
 
@@ -71,14 +68,18 @@ def check_layers(layers: Iterable[Layer], asked: str, name: str) -> None:
         if not any(layer.kind == "DEQUANTIZE" for layer in layers):
             raise EngineError(f"{name} was asked for in int8, but its graph quantises nothing; export an int8 graph")
         return
-    wrong = [layer for layer in convolutions if asked not in (layer.type, layer.input)]
+    wrong = [layer for layer in convolutions if layer.type != asked]
     quantised = sum(layer.kind == "QUANTIZE" for layer in layers)
-    if wrong or quantised:
+    if quantised:
+        what = f"{quantised} layers quantise to int8"
+    elif wrong:
         what = f"{len(wrong)} of {len(convolutions)} convolutions are not (the first: {wrong[0].name}, {wrong[0].type})"
-        raise EngineError(
-            f"{name} was asked for in {asked}, but {what if wrong else f'{quantised} layers quantise to int8'}; "
-            "precision is that of the graph's types: export it again, or ask for what it is"
-        )
+    else:
+        return
+    raise EngineError(
+        f"{name} was asked for in {asked}, but {what}; precision is that of the graph's types: export it again, "
+        "or ask for what it is"
+    )
 
 
 def plan_types(information: str) -> dict[str, int]:

@@ -208,7 +208,8 @@ class TensorRTEngine(PooledEngine):
 
     def __init__(self, loaded: Loaded, driver: Driver, spec: GraphSpec, batches: Sequence[int], in_flight: int) -> None:
         """Allocate everything; `batches` are the plan's profiles to use, in its order. Raises OutOfMemory or EngineError."""
-        self._driver, self._loaded = driver, loaded
+        self._driver = driver
+        self._loaded: Loaded | None = loaded
         self.batches = tuple(batches)
         streams = _Streams(driver.stream(), driver.stream(), driver.stream())
         size = max(int(loaded.engine.get_device_memory_size_for_profile_v2(index)) for index in range(len(self.batches)))
@@ -227,19 +228,21 @@ class TensorRTEngine(PooledEngine):
         for lane in self._lanes:
             for batch in self.batches:
                 lane(np.zeros((batch, *self.spec.size, 3), np.uint8))
-        if self._loaded.config is None:
+        if self._loaded is not None and self._loaded.config is None:
             captured = sum(lane.capture() for lane in self._lanes)
             if captured < len(self._lanes) * len(self.batches):
                 self.device = f"{self.device[:-1]}, without CUDA graphs)"
 
     def jit_cache(self) -> bytes:
         """The kernels that TensorRT-RTX has compiled for this GPU, to give to `load_plan` next time; empty for TensorRT."""
-        return b"" if self._loaded.jit_cache is None else bytes(self._loaded.jit_cache.serialize())
+        cache = None if self._loaded is None else self._loaded.jit_cache
+        return b"" if cache is None else bytes(cache.serialize())
 
     def close(self) -> None:
         """See Engine.close."""
         super().close()
-        self._lanes.clear()  # contexts go before the memory they use
+        self._lanes.clear()  # the contexts, then the engine, go before the memory they use
+        self._loaded = None
         self._driver.close()
 
     def _run_part(self, runner: Any, images: ByteArray) -> list[npt.NDArray[Any]]:

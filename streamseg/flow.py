@@ -20,11 +20,13 @@ from streamseg.types import Frame
 
 __all__ = ["Flow", "Motion", "flow", "small_luma"]
 
-WIDTH = 320
+WIDTH, FINE_WIDTH = 256, 320
 """The longer side of the small picture is at most this; it is not made larger than the frame."""
+STRIDE, FINE_STRIDE = 5, 4
+"""Small pixels from one patch of 8 x 8 to the next."""
 LEAST_SIDE = 32
 """Smaller pictures are enlarged to this: the coarsest patches must fit in."""
-NOISE = 12.0
+NOISE = 8.0
 """Codes of 255 by which the same surface may differ between frames: confidence is 1 / e there."""
 
 FloatArray = npt.NDArray[np.float32]
@@ -64,32 +66,33 @@ class Flow:
         return ((moved + np.float32(0.5)) * scale).reshape(points.shape), likeness.reshape(shape)
 
 
-def pick(picture: npt.NDArray[Any], points: FloatArray, border: int = cv2.BORDER_REPLICATE) -> npt.NDArray[Any]:
-    """The values of `picture` at `points` [r, c, 2] (x, y), counted from the centre of the first pixel; bilinear."""
+def pick(picture: npt.NDArray[Any], points: FloatArray, method: int = cv2.INTER_LINEAR) -> npt.NDArray[Any]:
+    """The values of `picture` at `points` [r, c, 2] (x, y), counted from the centre of its first pixel; outside the nearest."""
     # x and y are in one map; the type stubs want two.
-    return cv2.remap(picture, points, None, cv2.INTER_LINEAR, borderMode=border)  # type: ignore[call-overload,no-any-return]
+    return cv2.remap(picture, points, None, method, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload,no-any-return]
 
 
-def flow(source: ByteArray, target: ByteArray, scale: tuple[float, float] = (1.0, 1.0)) -> Flow:
+def flow(source: ByteArray, target: ByteArray, scale: tuple[float, float] = (1.0, 1.0), stride: int = STRIDE) -> Flow:
     """Flow between two grey pictures [h, w] uint8 of one size."""
-    return Flow(_estimator().calc(target, source, None), target, source, scale)
-
-
-def _estimator() -> Any:
-    # Without variational refinement, but one scale finer: more exact on real clips than the preset that refines, at half the time.
-    made = cv2.DISOpticalFlow.create(cv2.DISOpticalFlow_PRESET_ULTRAFAST)
-    made.setFinestScale(1)
-    return made
+    # At the pictures' own resolution and without variational refinement: on real clips more exact than the presets that refine a
+    # coarser field, at half their time.
+    estimator = cv2.DISOpticalFlow.create(cv2.DISOpticalFlow_PRESET_ULTRAFAST)
+    estimator.setFinestScale(0)
+    estimator.setPatchStride(stride)
+    field = np.zeros((*target.shape, 2), np.float32)
+    return Flow(estimator.calc(target, source, field), target, source, scale)  # type: ignore[arg-type]
 
 
 class Motion:
     """The flow between frames of one run, computed once for whoever asks first; stages in different threads share one.
 
-    Keeps the small pictures and fields of the last few frames only.
+    Keeps the small pictures and fields of the last few frames only. `fine` is for masks that are carried without being detected
+    again: more exact for what is small or fast, at twice the time.
     """
 
-    def __init__(self, keep: int = 16) -> None:
+    def __init__(self, *, fine: bool = False, keep: int = 16) -> None:
         self._keep = keep
+        self._width, self._stride = (FINE_WIDTH, FINE_STRIDE) if fine else (WIDTH, STRIDE)
         self._lock = threading.Lock()
         self._lumas: OrderedDict[int, ByteArray] = OrderedDict()
         self._flows: OrderedDict[tuple[int, int], Flow] = OrderedDict()
@@ -103,27 +106,27 @@ class Motion:
             if key not in self._flows:
                 before, now = self._luma(source), self._luma(target)
                 scale = (target.width / now.shape[1], target.height / now.shape[0])
-                self._flows[key] = flow(before, now, scale)
+                self._flows[key] = flow(before, now, scale, self._stride)
                 while len(self._flows) > self._keep:
                     self._flows.popitem(last=False)
             return self._flows[key]
 
     def _luma(self, frame: Frame) -> ByteArray:
         if frame.index not in self._lumas:
-            self._lumas[frame.index] = small_luma(frame)
+            self._lumas[frame.index] = small_luma(frame, self._width)
             while len(self._lumas) > self._keep:
                 self._lumas.popitem(last=False)
         return self._lumas[frame.index]
 
 
-def small_luma(frame: Frame) -> ByteArray:
-    """The frame's luma (green of RGB) as 8 bits, [h, w], its longer side at most WIDTH.
+def small_luma(frame: Frame, longest: int = WIDTH) -> ByteArray:
+    """The frame's luma (green of RGB) as 8 bits, [h, w], its longer side at most `longest`.
 
     Shrunk by exact averages of 2x2 as long as that is enough, then bilinear: the whole takes 0.1 ms at 720p.
     """
     grey, depth = luma(frame)
     height, width = frame.height, frame.width
-    ratio = min(1.0, WIDTH / max(width, height))
+    ratio = min(1.0, longest / max(width, height))
     size = tuple(max(LEAST_SIDE, round(side * ratio)) for side in (width, height))
     while grey.shape[1] >= 2 * size[0] and grey.shape[0] >= 2 * size[1]:
         grey = cv2.resize(grey, (grey.shape[1] // 2, grey.shape[0] // 2), interpolation=cv2.INTER_AREA)

@@ -234,7 +234,7 @@ def _runtime(
     events: EventDetector,
     live: bool,
 ) -> Runtime:
-    spec, batch, motion = engine.spec, config.infer.batch, Motion()
+    spec, batch, motion = engine.spec, config.infer.batch, Motion(fine=config.infer.every != 1)
     tracker = tracker_for(config)
 
     def track(result: Result) -> Result:

@@ -27,7 +27,6 @@ UNLIKE, ALIKE = 0.4, 0.75
 """Soft IoU of the carried and the new mask up to which the past is not believed, and from which it is believed wholly."""
 BOX_NOISE = 0.04
 """Share of a box's size by which its sides tremble; moves of this size are averaged, larger ones are followed."""
-
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
@@ -64,7 +63,7 @@ class Smoother:
     `seconds` is the time constant of the mean: after it the past weighs 1 / e. Untracked instances (id 0) pass unchanged.
     """
 
-    def __init__(self, seconds: float = 0.1, motion: Motion | None = None) -> None:
+    def __init__(self, seconds: float = 0.08, motion: Motion | None = None) -> None:
         if not 0 < seconds < math.inf:
             raise ValueError(f"seconds is {seconds}; allowed: more than 0")
         self._seconds = seconds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -12,7 +13,9 @@ __all__ = ["box_iou", "cells", "look_up", "moved_boxes"]
 
 FloatArray = npt.NDArray[np.float32]
 
-_PAD = MASK_SIZE + 2
+# Cells around a grid: a cubic needs two.
+_PAD = 2
+_TILE = MASK_SIZE + 2 * _PAD
 # Frame pixels; a box that ends so close to the frame's border is cut off by it (as in streamseg.masks).
 _AT_BORDER = 0.5
 # Sum of weights, in cells, below which too little of an object can be followed.
@@ -32,10 +35,10 @@ def cells(boxes: FloatArray) -> FloatArray:
 
 
 def look_up(masks: npt.NDArray[np.float32], boxes: FloatArray, points: FloatArray, width: int, height: int) -> FloatArray:
-    """The values of soft masks at points, bilinear; 0 beyond the box, except where the frame's border cuts the object off.
+    """The values of soft masks at points; 0 beyond the box, except where the frame's border cuts the object off.
 
     Args:
-        masks: float32 [N, 28, 28], any range.
+        masks: float32 [N, 28, 28], 0..255.
         boxes: float32 [N, 4] xyxy, frame pixels: what the grids span.
         points: float32 [N, r, c, 2] (x, y), frame pixels.
         width: the frame's, pixels.
@@ -46,19 +49,21 @@ def look_up(masks: npt.NDArray[np.float32], boxes: FloatArray, points: FloatArra
     n, rows, columns = points.shape[:3]
     if n == 0:
         return np.zeros((0, rows, columns), np.float32)
-    atlas = np.zeros((n, _PAD, _PAD), np.float32)
-    atlas[:, 1:-1, 1:-1] = masks
-    atlas[:, :, 0] = atlas[:, :, 1] * (boxes[:, 0, None] < _AT_BORDER)
-    atlas[:, :, -1] = atlas[:, :, -2] * (boxes[:, 2, None] > width - _AT_BORDER)
-    atlas[:, 0] = atlas[:, 1] * (boxes[:, 1, None] < _AT_BORDER)
-    atlas[:, -1] = atlas[:, -2] * (boxes[:, 3, None] > height - _AT_BORDER)
+    atlas = np.zeros((n, _TILE, _TILE), np.float32)
+    inner = slice(_PAD, -_PAD)
+    atlas[:, inner, inner] = masks
+    atlas[:, :, :_PAD] = atlas[:, :, _PAD, None] * (boxes[:, 0, None, None] < _AT_BORDER)
+    atlas[:, :, -_PAD:] = atlas[:, :, -_PAD - 1, None] * (boxes[:, 2, None, None] > width - _AT_BORDER)
+    atlas[:, :_PAD] = atlas[:, _PAD, None] * (boxes[:, 1, None, None] < _AT_BORDER)
+    atlas[:, -_PAD:] = atlas[:, -_PAD - 1, None] * (boxes[:, 3, None, None] > height - _AT_BORDER)
     size = np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-3)
-    place = (points - boxes[:, None, None, :2]) * (MASK_SIZE / size)[:, None, None] + np.float32(0.5)
+    place = (points - boxes[:, None, None, :2]) * (MASK_SIZE / size)[:, None, None] + np.float32(_PAD - 0.5)
     # All grids lie below each other in one picture; nothing may reach into the next one.
-    np.clip(place, 0, _PAD - 1, out=place)
-    place[..., 1] += (np.arange(n, dtype=np.float32) * _PAD)[:, None, None]
-    flat = place.reshape(n * rows, columns, 2)
-    return pick(atlas.reshape(n * _PAD, _PAD), flat).reshape(n, rows, columns)
+    np.clip(place, _PAD - 1, _PAD + MASK_SIZE, out=place)
+    place[..., 1] += (np.arange(n, dtype=np.float32) * _TILE)[:, None, None]
+    # Cubic: a mask that is looked up again in each frame would grow ever softer by bilinear interpolation.
+    values = pick(atlas.reshape(n * _TILE, _TILE), place.reshape(n * rows, columns, 2), cv2.INTER_CUBIC)
+    return np.clip(values, 0, 255, out=values).reshape(n, rows, columns)
 
 
 def moved_boxes(boxes: FloatArray, points: FloatArray, sources: FloatArray, weights: FloatArray) -> FloatArray:

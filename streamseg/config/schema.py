@@ -201,7 +201,7 @@ class EventsConfig(Section):
 class SmoothConfig(Section):
     """smooth: masks that do not flicker, outlines that follow the picture."""
 
-    masks: Annotated[Seconds, BeforeValidator(_parse_off)] = 0.07
+    masks: Annotated[Seconds, BeforeValidator(_parse_off)] = 0.08
     """Seconds over which masks are averaged along each track and the optical flow; `off`: not at all."""
     edges: bool = True
     """Refine outlines to the picture's edges."""

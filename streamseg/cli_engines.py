@@ -40,8 +40,9 @@ def build(
 
     changes = {"engine": engine, "precisions": precision, "sizes": size, "batches": batch, "for": targets}
     recipe = load_recipe(what, changes)
-    with _steps() as steps:
-        entries = make(recipe, report=Screen(quiet=as_json).say, progress=steps)
+    with _steps() as (bar, steps):
+        say = Screen(quiet=as_json).say if bar is None else bar.console.print
+        entries = make(recipe, report=say, progress=steps)
     if as_json:
         print(json.dumps([_facts(entry) for entry in entries], indent=2))
     else:
@@ -162,12 +163,12 @@ def _table(entries: list[Entry]) -> None:
 
 
 @contextlib.contextmanager
-def _steps() -> Iterator[Steps | None]:
-    """A bar of the compiler's current phase; None where nobody watches."""
+def _steps() -> Iterator[tuple[Progress | None, Steps | None]]:
+    """A bar of the compiler's current phase, and what moves it; None where nobody watches."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield None
+        yield None, None
         return
     with Progress(BarColumn(24), TextColumn("{task.description}"), TimeElapsedColumn(), console=console, transient=True) as bar:
         task = bar.add_task("", total=None)
-        yield lambda phase, done, total: bar.update(task, description=phase, completed=done, total=total or None)
+        yield bar, lambda phase, done, total: bar.update(task, description=phase, completed=done, total=total or None)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from streamseg.engine.spec import GraphSpec
@@ -93,13 +95,25 @@ def compile_plan(
         config.set_timing_cache(cache, False)
     watch = _monitor(trt, progress)
     config.progress_monitor = watch
-    plan = builder.build_serialized_network(network, config)
-    if watch.stopped is not None:
-        raise watch.stopped
+    plan = _interruptible(partial(builder.build_serialized_network, network, config), watch)
     if plan is None:
         raise EngineError(f"{library.name} {trt.__version__} cannot compile {spec.path}: {_said(log)}")
     learnt = b"" if cache is None else bytes(config.get_timing_cache().serialize())
     return Built(bytes(plan), tuple(layers), "\n".join(log.lines) + "\n", time.monotonic() - began, learnt)
+
+
+def _interruptible(compiling: Callable[[], Any], watch: Any) -> Any:
+    """Compile in a thread of its own, so that Ctrl-C reaches this one: in the compiler's calls back to us it would be swallowed."""
+    with ThreadPoolExecutor(1, thread_name_prefix="compile") as pool:
+        future = pool.submit(compiling)
+        try:
+            plan = future.result()
+        except BaseException as error:
+            watch.stopped = error  # and leave once the compiler has noticed
+            raise
+    if watch.stopped is not None:
+        raise watch.stopped
+    return plan
 
 
 def _targets(library: Library, capabilities: Sequence[str]) -> list[Any]:
@@ -133,7 +147,7 @@ def _said(log: Any) -> str:
 
 def _monitor(trt: Any, progress: Progress | None) -> Any:
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
-        """Passes progress on, and stops the build if that, or Ctrl-C, raises: exceptions cannot pass through the compiler."""
+        """Passes progress on, and stops the build if that raises: exceptions cannot pass through the compiler."""
 
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)

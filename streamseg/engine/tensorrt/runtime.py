@@ -176,8 +176,8 @@ class _Lane:
         """Capture a graph of every batch size, each of which must have run once; gives how many could be."""
         for shape in self._shapes.values():
             with self._driver.capture(self._streams.compute) as graphs:
-                shape.context.execute_async_v3(self._streams.compute)
-            shape.graph = graphs[0] if graphs else None
+                whole = shape.context.execute_async_v3(self._streams.compute)
+            shape.graph = graphs[0] if graphs and whole else None
         return sum(shape.graph is not None for shape in self._shapes.values())
 
     def _compute(self, shape: _Shape) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import time
 
 import onnx
 import pytest
@@ -99,6 +102,22 @@ def test_what_is_raised_while_compiling_stops_it(tmp_path, error):
             raise error
 
     with pytest.raises(type(error)):
+        compile_plan(TENSORRT_RTX, spec, progress=progress)
+    assert len(calls) == 3
+
+
+def test_ctrl_c_stops_the_compiler(tmp_path):
+    """In the compiler's calls back to Python the interrupt would be swallowed, and the build would go on for minutes."""
+    spec = read_spec(graphs.rectangle_model(tmp_path / "m.onnx"))
+    calls = []
+
+    def progress(phase: str, done: int, total: int) -> None:
+        calls.append(phase)
+        if len(calls) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.5)
+
+    with pytest.raises(KeyboardInterrupt):
         compile_plan(TENSORRT_RTX, spec, progress=progress)
     assert len(calls) == 3
 

@@ -162,8 +162,7 @@ def _similarity(points: FloatArray, moved: FloatArray, good: npt.NDArray[np.bool
     """[2, 3] the camera's motion, identity when too few points agree; and the share of all points that do."""
     identity = np.eye(2, 3)
     if good.sum() < LEAST_INLIERS:
-        # Without texture nothing can be said, not even that the pictures differ.
-        return identity, 1.0 if good.sum() < len(good) // 8 else 0.0
+        return identity, 0.0
     matrix, inliers = cv2.estimateAffinePartial2D(
         points[good], moved[good], method=cv2.RANSAC, ransacReprojThreshold=AGREEMENT, maxIters=200, refineIters=2
     )

@@ -21,15 +21,17 @@ SUPPORT = 0.35
 STRUCTURE = 0.3
 LAYOUT = 0.75
 SPREAD = 0.8
+FLAT = 2.0
+"""Codes; a picture whose brightness varies by less (standard deviation) is noise: a covered lens, a night."""
 
 
 class Thumbnail(NamedTuple):
     """What is kept of a picture to compare it with the next."""
 
     layout: npt.NDArray[np.float32]
-    """[27 x 48] brightness, mean 0 and length 1."""
+    """[27 x 48] brightness, mean 0 and length 1, or less where there is next to none."""
     structure: npt.NDArray[np.float32]
-    """[27 x 48] what a blur takes away, mean 0 and length 1."""
+    """The same of what a blur takes away."""
     spread: npt.NDArray[np.float32]
     """[32] histogram of the brightness, sum 1."""
 
@@ -44,13 +46,14 @@ class Thumbnail(NamedTuple):
 
 def _unit(picture: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     centred = (picture - picture.mean()).ravel()
-    return np.asarray(centred / max(1e-6, float(np.linalg.norm(centred))), np.float32)
+    return np.asarray(centred / max(FLAT * centred.size**0.5, float(np.linalg.norm(centred))), np.float32)
 
 
 def is_cut(before: Thumbnail, now: Thumbnail, support: float) -> bool:
-    """`support`: the share of the ground's points that agree on one motion of the camera."""
+    """`support`: the share of the ground's points that agree on one motion of the camera; 0 where that is not known."""
     if support >= SUPPORT or float(before.structure @ now.structure) >= STRUCTURE:
         return False
-    same_layout = float(before.layout @ now.layout) >= LAYOUT
     same_spread = float(np.sqrt(before.spread * now.spread).sum()) >= SPREAD
+    flat = min(float(t.structure @ t.structure) for t in (before, now)) < 0.5
+    same_layout = flat or float(before.layout @ now.layout) >= LAYOUT
     return not (same_layout and same_spread)

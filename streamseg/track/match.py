@@ -42,6 +42,7 @@ COPY_PENALTY = 0.2
 COPY_OVERLAP = 0.4
 """A copy of a better detection is matched where nothing better is, and only to what it overlaps by as much."""
 LOW_OVERLAP = 0.35
+LOW_PENALTY = 0.25
 """Least overlap with a detection of low score."""
 BUFFER = 0.5
 """In round 3 boxes grow by this share of their size on every side."""
@@ -80,19 +81,19 @@ def associate(tracks: Tracks, found: Found, time: float, *, max_age: float, conf
     age = time - tracks.last
     lost = np.minimum((age - age.min()) / LOST_TIME, 1.0)
     weight = (1 - LOST_PENALTY * lost)[:, None]
-    score = (fit + ALIKE_WEIGHT * (alike - USUAL) - COPY_PENALTY * found.copy) * weight
+    score = (fit + ALIKE_WEIGHT * (alike - USUAL) - COPY_PENALTY * found.copy - LOW_PENALTY * ~found.high) * weight
     recent = np.asarray(tracks.unseen <= max_age)[:, None]
     sure = tracks.confirmed(confirm)[:, None]
     just = np.asarray(age <= max(LOST_TIME, age.min()))[:, None]
 
-    first = recent & found.high & (fit >= np.where(found.copy, COPY_OVERLAP, MIN_OVERLAP))
-    second = recent & sure & just & ~found.high & ~found.copy & (fit >= LOW_OVERLAP) & (alike >= UNLIKE)
+    least = np.where(found.copy, COPY_OVERLAP, np.where(found.high, MIN_OVERLAP, LOW_OVERLAP))
+    first = recent & (fit >= least) & (found.high | (sure & just & (alike >= UNLIKE)))
     near = box_iou(grown(tracks.boxes, BUFFER), grown(found.instances.boxes, BUFFER))
     least = np.where(tracks.hits < 3, MIN_BUFFERED_NEW, MIN_BUFFERED)[:, None]
     third = recent & found.high & ~found.copy & ~stranger & (near >= least) & (alike >= UNLIKE)
     closeness = _closeness(tracks, found, age)
     fourth = sure & known & found.high & ~found.copy & ~stranger & (closeness > 0) & (alike >= RECOGNISED)
-    for value, allowed in ((score, first), (score, second), (near * weight, third), (alike + 0.2 * closeness, fourth)):
+    for value, allowed in ((score, first), (near * weight, third), (alike + 0.2 * closeness, fourth)):
         allowed[rows], allowed[:, columns] = False, False
         if allowed.any():
             more = _assign(value, allowed)

@@ -31,7 +31,9 @@ __all__ = ["Tracker"]
 HIDDEN = 0.5
 """A track is occluded where boxes seen now cover this share of its own."""
 DOUBLED_TIME = 0.5
-"""Seconds for which two tracks may show one thing before the younger ends: as long as two people take to pass each other."""
+"""Seconds for which two tracks may show one thing before one of them ends: longer than two people take to pass each other."""
+SURER = 0.2
+"""By so much must scores differ for the surer of the two to stay, not the older."""
 COVER_DOUBT = 3.0
 """A box that another covers entirely is measured with a deviation larger by this factor plus one."""
 LOW_DOUBT = 2.0
@@ -160,7 +162,8 @@ class Tracker:
         for k in np.flatnonzero(keep):
             own = row[int(ids[k])]
             labels[k] = self._tracks.votes[own].argmax()
-            keep[k] = found.high[k] or confirmed[own]
+            # A low score may carry on what is known, but not show a second time what a high one shows.
+            keep[k] = found.high[k] or (confirmed[own] and not (found.same[k] & found.high & (ids > 0)).any())
         return replace(instances, labels=labels)[keep]
 
 
@@ -181,9 +184,16 @@ def _doubt(found: Found, columns: IntArray) -> npt.NDArray[np.float64]:
 
 
 def _merge(tracks: Tracks, found: Found, ids: IntArray, elapsed: float) -> tuple[Tracks, IntArray]:
-    """End the younger of two tracks that have shown one thing for long; gives those that go on, and the ids of the ended."""
-    young = [max(int(ids[i]), int(ids[j])) for i, j in zip(*np.nonzero(np.triu(found.same)), strict=True) if ids[i] and ids[j]]
-    doubled = np.isin(tracks.ids, young)
+    """End one of two tracks that have shown one thing for long: the less sure, or else the younger.
+
+    Gives the tracks that go on, and the ids of those that ended.
+    """
+    scores, lesser = found.instances.scores, []
+    for i, j in zip(*np.nonzero(np.triu(found.same)), strict=True):
+        if ids[i] and ids[j]:
+            pair = (i, j) if abs(scores[i] - scores[j]) > SURER else sorted((i, j), key=lambda k: int(ids[k]))
+            lesser.append(int(ids[pair[1]]))
+    doubled = np.isin(tracks.ids, lesser)
     tracks.doubled[:] = np.where(doubled, tracks.doubled + elapsed, 0.0)
     over = tracks.doubled > DOUBLED_TIME
     return tracks.select(~over), tracks.ids[over]

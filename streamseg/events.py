@@ -260,6 +260,7 @@ class EventDetector:
         side = 0 if abs(away) <= margin else (1 if away > 0 else -1)
         state = subject.crossings.setdefault(place, _Crossing(side, point))
         if side == 0:
+            state.since = None
             return
         if state.side in (0, side):
             state.side, state.anchor, state.since = side, point, None

@@ -36,11 +36,15 @@ SHAPE_TIME = 0.15
 """Seconds over which the remembered mask and size follow what is seen (exponentially)."""
 EVIDENCE_TIME = 1.0
 """Seconds over which evidence about a pair fades."""
-ENOUGH = 0.04
+FIRST = 0.04
+"""Seconds for which the first sight of a pair counts."""
+ENOUGH = 0.1
 """Share of the smaller one's area that must be missing for full evidence."""
-BITE_WEIGHT = 0.5
-NOW_WEIGHT = 0.3
-GROUND_WEIGHT = 0.5
+BITE_WEIGHT = 0.7
+"""Of the shape's evidence, beside 1 for what was remembered."""
+NOW_WEIGHT = 0.1
+"""Of this frame's evidence, beside 1 for the mean over time."""
+GROUND_WEIGHT = 0.6
 GROUND_REACH = 0.1
 """What stands lower by this share of both heights is nearer for all that the ground says."""
 CUT, CUT_CHANGE = 0.5, 0.25
@@ -227,7 +231,7 @@ class OcclusionEstimator:
                 totals.append(now)
                 continue
             before, then = self._pairs.get(pair, (0.0, time))
-            gain = 1 - np.exp(-max(time - then, 0.04) / EVIDENCE_TIME)
+            gain = 1 - np.exp(-max(time - then, FIRST) / EVIDENCE_TIME)
             total = before + float(gain) * (now - before)
             self._pairs[pair] = (total, time)
             totals.append(NOW_WEIGHT * now + total)

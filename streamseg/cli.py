@@ -65,7 +65,7 @@ def run(
     pipeline: Annotated[str, typer.Option("-p", "--pipeline", help="drive, edit, live, or your own .yaml file.")] = "drive",
     classes: Annotated[str | None, typer.Option(help="Classes to keep, as person,car; all for every one.")] = None,
     conf: Annotated[float | None, typer.Option(help="Lowest score that counts, 0 to 1.")] = None,
-    engine: Annotated[str | None, typer.Option(help="auto, openvino, onnxruntime, tensorrt, tensorrt-rtx.")] = None,
+    engine: Annotated[str | None, typer.Option(help="auto, openvino, onnxruntime, tensorrt, tensorrt-rtx, torch.")] = None,
     model: Annotated[str | None, typer.Option(help="A name of `streamseg models`, or an .onnx file.")] = None,
     require_gpu: Annotated[bool, typer.Option("--require-gpu", help="Fail rather than run the network on the CPU.")] = False,
     size: Annotated[str | None, typer.Option(help="The network's input, HEIGHTxWIDTH.")] = None,

@@ -122,7 +122,7 @@ def _engines() -> tuple[EngineReport, ...]:
     reports: list[EngineReport] = []
     for candidate in CANDIDATES:
         why_not = candidate.why_not()
-        chosen = why_not is None and not any(report.chosen for report in reports)
+        chosen = why_not is None and candidate.auto and not any(report.chosen for report in reports)
         reports.append(EngineReport(candidate.name, why_not is None, why_not, chosen))
     return tuple(reports)
 

@@ -132,7 +132,7 @@ class InferConfig(Section):
     """infer: the network and what runs it."""
 
     model: str = "lite"
-    engine: Literal["auto", "tensorrt", "tensorrt-rtx", "openvino", "onnxruntime"] = "auto"
+    engine: Literal["auto", "tensorrt", "tensorrt-rtx", "openvino", "onnxruntime", "torch"] = "auto"
     require_gpu: bool = False
     """Do not fall back to an engine that computes on the CPU."""
     batch: Annotated[int, Field(ge=1, le=64)] = 1

@@ -12,6 +12,7 @@ from streamseg.engine.onnxruntime import open_onnxruntime, why_not_onnxruntime
 from streamseg.engine.openvino import open_openvino, why_not_openvino
 from streamseg.engine.spec import GraphSpec, read_spec
 from streamseg.engine.tensorrt.opener import open_tensorrt, open_tensorrt_rtx, why_not_tensorrt, why_not_tensorrt_rtx
+from streamseg.engine.torchcuda import open_torch, why_not_torch
 from streamseg.errors import ConfigError, EngineError, EngineUnavailable
 
 __all__ = ["CANDIDATES", "ENGINE_NAMES", "Candidate", "open_engine"]
@@ -36,6 +37,8 @@ class Candidate:
     open: Opener
     gpu: bool = False
     """It computes on an NVIDIA GPU."""
+    auto: bool = True
+    """"auto" may take it."""
 
 
 CANDIDATES: tuple[Candidate, ...] = (
@@ -43,6 +46,7 @@ CANDIDATES: tuple[Candidate, ...] = (
     Candidate("tensorrt-rtx", why_not_tensorrt_rtx, open_tensorrt_rtx, gpu=True),
     Candidate("openvino", why_not_openvino, open_openvino),
     Candidate("onnxruntime", why_not_onnxruntime, open_onnxruntime),
+    Candidate("torch", why_not_torch, open_torch, gpu=True, auto=False),
 )
 """Best first: the order in which "auto" looks."""
 
@@ -83,7 +87,7 @@ def open_engine(
     spec = read_spec(resolve(model, size))
     refused: list[str] = []
     for candidate in CANDIDATES:
-        if engine not in ("auto", candidate.name) or (require_gpu and not candidate.gpu):
+        if not (candidate.auto if engine == "auto" else candidate.name == engine) or (require_gpu and not candidate.gpu):
             continue
         reason = candidate.why_not()
         if reason is None:

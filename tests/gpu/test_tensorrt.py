@@ -113,6 +113,19 @@ def test_the_shipped_model_sees_what_the_cpu_sees(library, path):
     np.testing.assert_allclose(cpu.masks[sure], gpu.masks[sure], atol=0.05)
 
 
+def test_the_shipped_model_sees_what_torch_sees_on_the_same_gpu(library):
+    from streamseg.engine.torchcuda import why_not_torch
+
+    if (reason := why_not_torch()) is not None:
+        pytest.skip(reason)
+    images = np.random.default_rng(0).integers(0, 256, (2, 320, 576, 3), np.uint8)
+    answers = []
+    for name in ("torch", library.name):
+        with open_engine("lite", engine=name, batch=2) as engine:
+            answers.append(engine.submit(images).result(600))
+    np.testing.assert_allclose(answers[0].scores, answers[1].scores, atol=0.01)
+
+
 @pytest.mark.parametrize("types", ["fp32", "fp16", "int8"])
 def test_every_precision_loads_and_the_plan_says_so(library, tmp_path, types):
     with open_engine(convolution_model(tmp_path / "m.onnx", types=types), engine=library.name) as engine:

@@ -1,0 +1,92 @@
+"""torch on an NVIDIA GPU, eagerly: the reference that the other engines' answers and speed are compared with. Never chosen by auto.
+
+It runs no ONNX: it builds the network from the weights file that the model file refers to, as the export did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from streamseg.engine.base import PooledEngine
+from streamseg.engine.graphfile import parse_graph
+from streamseg.engine.spec import GraphSpec
+from streamseg.engine.tensorrt.driver import find_gpu, no_driver
+from streamseg.errors import EngineError, MissingExtra, ModelError, StreamsegError
+
+__all__ = ["open_torch", "why_not_torch"]
+
+
+def why_not_torch() -> str | None:
+    """Why it cannot run here, or None if it can. Does not import torch, which takes seconds."""
+    if (reason := no_driver()) is not None:
+        return reason
+    for package in ("torch", "torchvision", "safetensors"):
+        if find_spec(package) is None:
+            return str(MissingExtra(package, "train"))
+    try:
+        find_gpu()
+    except StreamsegError as error:
+        return str(error)
+    return None
+
+
+class _Runner:
+    """The network on a stream of its own."""
+
+    def __init__(self, torch: Any, graph: Any, device: str) -> None:
+        self._torch, self._graph, self._device = torch, graph, device
+        self._stream = torch.cuda.Stream() if device == "cuda" else None
+
+    def __call__(self, images: npt.NDArray[np.uint8]) -> list[npt.NDArray[Any]]:
+        torch = self._torch
+        # torch's default lets convolutions round to TF32; a reference must not.
+        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False), torch.cuda.stream(self._stream):
+            answers = self._graph(torch.from_numpy(images).to(self._device))
+            return [answer.cpu().numpy() for answer in answers]
+
+
+def open_torch(
+    spec: GraphSpec,
+    *,
+    threads: int = 0,
+    in_flight: int = 2,
+    batch: int = 1,
+    report: Callable[[str], None] | None = None,
+    device: str = "cuda",
+) -> PooledEngine:
+    """Build the network in float32 on `device`; `threads` and `report` mean nothing here.
+
+    Raises ModelError if the model file refers to no weights file of ours, MissingExtra or EngineError.
+    """
+    if len(spec.weights) != 1:
+        raise ModelError(f"{spec.path} refers to no weights file, which torch needs; use another engine")
+    from streamseg.model.graph import GraphSettings, InferenceGraph  # MissingExtra says what to install
+    from streamseg.model.weights import load_weights
+
+    import torch  # isort: skip
+
+    proposals = parse_graph(spec.path.read_bytes(), str(spec.path)).metadata.get("streamseg.proposals", "")
+    if not proposals.isdecimal():
+        raise ModelError(
+            f"{spec.path}: streamseg.proposals in its metadata is {proposals!r}, expected a number: export it again"
+        )
+    settings = GraphSettings(
+        spec.height,
+        spec.width,
+        proposals=int(proposals),
+        detections=spec.detections,
+        score_threshold=spec.score_threshold,
+    )
+    model, _ = load_weights(spec.weights[0])
+    try:
+        graph = InferenceGraph(model, settings).to(device)
+        runners = [_Runner(torch, graph, device) for _ in range(in_flight)]
+        name = torch.cuda.get_device_name() if device == "cuda" else device
+    except (RuntimeError, AssertionError) as error:  # torch without CUDA raises AssertionError
+        raise EngineError(f"torch {torch.__version__} cannot use the GPU: {error}") from error
+    return PooledEngine("torch", f"{name} (float32, in flight: {in_flight})", spec, runners, spec.batch or batch)

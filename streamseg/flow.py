@@ -22,7 +22,7 @@ __all__ = ["Flow", "Motion", "flow", "small_luma"]
 
 WIDTH, FINE_WIDTH = 256, 320
 """The longer side of the small picture is at most this; it is not made larger than the frame."""
-STRIDE, FINE_STRIDE = 5, 4
+STRIDE, FINE_STRIDE = 6, 4
 """Small pixels from one patch of 8 x 8 to the next."""
 LEAST_SIDE = 32
 """Smaller pictures are enlarged to this: the coarsest patches must fit in."""

@@ -187,6 +187,8 @@ class Track:
     last_time: float
     hits: int
     """Frames in which it was detected."""
+    state: Literal["tentative", "confirmed", "occluded", "lost"] = "confirmed"
+    """`tentative`: too new to be sure of; `confirmed`: seen now; not seen now: `occluded` by what is seen, or else `lost`."""
 
 
 @dataclass(frozen=True, slots=True)

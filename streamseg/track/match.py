@@ -1,10 +1,10 @@
-"""Which detection is which track: the Hungarian method in four rounds, from the surest evidence to the weakest.
+"""Which detection is which track: the Hungarian method in three rounds, from the surest evidence to the weakest.
 
-1. Overlap of boxes and masks with where each track is now, tempered by class and colours: detections that are sure
-   enough.
-2. The same for those that are not: a second chance for tracks just seen (ByteTrack: Zhang et al., ECCV 2022).
-3. Nearness without overlap: small and fast things move clear of themselves between two frames (buffered IoU).
-4. Recognition: a track lost for a while, by its colours, class and size, near where it should be or was last seen.
+1. Overlap of boxes and masks with where each track is now, tempered by class and colours. Detections of low score get a second chance
+   (ByteTrack: Zhang et al., ECCV 2022), for tracks just seen and at a handicap rather than afterwards: where a weak network gives one
+   strong box to two people, each then keeps his own weaker one.
+2. Nearness without overlap: small and fast things move clear of themselves between two frames (buffered IoU).
+3. Recognition: a track lost for a while, by its colours, class and size, near where it should be or was last seen.
 """
 
 from __future__ import annotations
@@ -41,22 +41,23 @@ UNLIKE = 0.55
 COPY_PENALTY = 0.2
 COPY_OVERLAP = 0.4
 """A copy of a better detection is matched where nothing better is, and only to what it overlaps by as much."""
-LOW_OVERLAP = 0.35
 LOW_PENALTY = 0.25
+LOW_OVERLAP = 0.35
 """Least overlap with a detection of low score."""
 BUFFER = 0.5
-"""In round 3 boxes grow by this share of their size on every side."""
+"""In round 2 boxes grow by this share of their size on every side."""
 MIN_BUFFERED = 0.3
 MIN_BUFFERED_NEW = 0.1
 """For tracks seen once or twice, whose velocity is not known: up to 1.6 of their size away, otherwise 1.1."""
 RECOGNISED = 0.88
-"""Least similarity of colours in round 4."""
+"""Least similarity of colours in round 3."""
 REACH = 0.8
 REACH_SPEED = 0.8
-"""Round 4 looks as far as REACH sizes from the place, and by REACH_SPEED sizes farther a second since it was seen."""
+"""Round 3 looks as far as REACH sizes from the place, and by REACH_SPEED sizes farther a second since it was seen."""
 SIZE_RATIO = 1.4
-"""Round 4: width or height must agree within this factor; the other may be cut by what it comes out from behind."""
+"""Round 3: width or height must agree within this factor; the other may be cut by what it comes out from behind."""
 CUT_RATIO = 6.0
+"""... by as much."""
 
 FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
@@ -68,8 +69,8 @@ Pairs = tuple[IntArray, IntArray]
 def associate(tracks: Tracks, found: Found, time: float, *, max_age: float, confirm: float) -> Pairs:
     """Match tracks, predicted to `time`, and detections.
 
-    `max_age`: seconds after which motion alone does not make a match; `confirm`: seconds from which a track is sure enough for
-    rounds 2 and 4.
+    `max_age`: seconds after which motion alone does not make a match; `confirm`: seconds from which a track is sure enough to
+    be carried on by low scores and to be recognised.
     """
     rows, columns = np.zeros(0, np.int64), np.zeros(0, np.int64)
     if not len(tracks) or not len(found):
@@ -81,7 +82,8 @@ def associate(tracks: Tracks, found: Found, time: float, *, max_age: float, conf
     age = time - tracks.last
     lost = np.minimum((age - age.min()) / LOST_TIME, 1.0)
     weight = (1 - LOST_PENALTY * lost)[:, None]
-    score = (fit + ALIKE_WEIGHT * (alike - USUAL) - COPY_PENALTY * found.copy - LOW_PENALTY * ~found.high) * weight
+    handicap = np.where(found.high, COPY_PENALTY * found.copy, LOW_PENALTY)
+    score = (fit + ALIKE_WEIGHT * (alike - USUAL) - handicap) * weight
     recent = np.asarray(tracks.unseen <= max_age)[:, None]
     sure = tracks.confirmed(confirm)[:, None]
     just = np.asarray(age <= max(LOST_TIME, age.min()))[:, None]
@@ -90,10 +92,10 @@ def associate(tracks: Tracks, found: Found, time: float, *, max_age: float, conf
     first = recent & (fit >= least) & (found.high | (sure & just & (alike >= UNLIKE)))
     near = box_iou(grown(tracks.boxes, BUFFER), grown(found.instances.boxes, BUFFER))
     least = np.where(tracks.hits < 3, MIN_BUFFERED_NEW, MIN_BUFFERED)[:, None]
-    third = recent & found.high & ~found.copy & ~stranger & (near >= least) & (alike >= UNLIKE)
+    second = recent & found.high & ~found.copy & ~stranger & (near >= least) & (alike >= UNLIKE)
     closeness = _closeness(tracks, found, age)
-    fourth = sure & known & found.high & ~found.copy & ~stranger & (closeness > 0) & (alike >= RECOGNISED)
-    for value, allowed in ((score, first), (near * weight, third), (alike + 0.2 * closeness, fourth)):
+    third = sure & known & found.high & ~found.copy & ~stranger & (closeness > 0) & (alike >= RECOGNISED)
+    for value, allowed in ((score, first), (near * weight, second), (alike + 0.2 * closeness, third)):
         allowed[rows], allowed[:, columns] = False, False
         if allowed.any():
             more = _assign(value, allowed)

@@ -13,6 +13,7 @@ nothing.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +44,7 @@ UNBOUNDED = (1 << 30, 1 << 30)
 
 BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int64]
+State = Literal["tentative", "confirmed", "occluded", "lost"]
 
 
 class Tracker:
@@ -74,8 +76,13 @@ class Tracker:
         if self._tracks is None:
             return []
         t = self._tracks.select(self._tracks.unseen <= self._max_age)
-        rows = zip(t.ids, t.votes.argmax(1), t.first, t.last, t.hits, strict=True)
-        return [Track(int(i), int(label), float(first), float(last), int(hits)) for i, label, first, last, hits in rows]
+        sure, labels = t.confirmed(self._confirm), t.votes.argmax(1)
+        tracks = []
+        for k in range(len(t)):
+            state: State = "confirmed" if t.last[k] == self._time else "occluded" if t.hidden[k] else "lost"
+            state = state if sure[k] else "tentative"
+            tracks.append(Track(int(t.ids[k]), int(labels[k]), float(t.first[k]), float(t.last[k]), int(t.hits[k]), state))
+        return tracks
 
     def __call__(self, result: Result) -> Result:
         """Identify the instances of one frame; frames must come in the order of their pts."""

@@ -222,6 +222,62 @@ def test_a_new_epoch_ends_all_tracks_but_ids_go_on():
     assert [t.track_id for t in tracker.tracks] == [3]
 
 
+def test_states_are_told():
+    """A wall stands; one walks behind it; another vanishes in the open; a fourth comes at the end."""
+    tracker = Tracker()
+    wall = Thing((200, 50, 300, 250), label=3)
+    walks = Thing((100, 100, 140, 220), (250, 0), label=0, seen=lambda t: t < 0.36)
+    vanishes = Thing((500, 100, 540, 220), label=1, seen=lambda t: t < 0.4)
+    comes = Thing((700, 100, 740, 220), label=2, seen=lambda t: t > 0.46)
+    play(tracker, [wall, walks, vanishes, comes], steady(0.52))
+    assert {t.label: t.state for t in tracker.tracks} == {3: "confirmed", 0: "occluded", 1: "lost", 2: "tentative"}
+
+
+def one_row(box, score, label=0):
+    return (box, label, FULL, score)
+
+
+def test_a_low_score_carries_on_what_is_known_but_begins_nothing():
+    tracker, box = Tracker(conf=0.5), (100, 100, 160, 220)
+    assert len(tracker(result(0, [one_row(box, 0.2)]))) == 0
+    for i in range(1, 6):
+        assert tracker(result(i / 25, [one_row(box, 0.9)])).track_ids.tolist() == [1]
+    told = tracker(result(6 / 25, [one_row(box, 0.2), one_row((400, 100, 460, 220), 0.3)]))
+    assert told.track_ids.tolist() == [1]
+    assert told.scores.tolist() == [np.float32(0.2)]
+
+
+def test_a_low_score_does_not_carry_on_what_was_seen_once():
+    tracker, box = Tracker(conf=0.5), (100, 100, 160, 220)
+    assert tracker(result(0, [one_row(box, 0.9)])).track_ids.tolist() == [1]
+    assert len(tracker(result(0.04, [one_row(box, 0.2)]))) == 0
+
+
+def test_two_known_people_are_not_given_up_for_one_strong_detection_of_both():
+    """Weak networks find two people side by side as one; while each is still found weakly, each keeps his own."""
+    tracker, left, right = Tracker(conf=0.5), (100, 100, 160, 220), (150, 100, 210, 220)
+    for i in range(6):
+        assert sorted(tracker(result(i / 25, [one_row(left, 0.9), one_row(right, 0.8)])).track_ids.tolist()) == [1, 2]
+    told = tracker(result(0.24, [one_row((100, 100, 210, 220), 0.85), one_row(left, 0.3), one_row(right, 0.3)]))
+    assert dict(zip(told.track_ids.tolist(), told.boxes.tolist(), strict=True)) == {1: list(left), 2: list(right)}
+
+
+def test_of_two_tracks_on_one_thing_one_ends():
+    """Two halves are found first; then the whole is found twice, for a second."""
+    tracker = Tracker(conf=0.5)
+    tracker(result(0, [one_row((100, 100, 160, 180), 0.9), one_row((100, 160, 160, 240), 0.8)]))
+    whole, again = (100, 100, 160, 230), (100, 110, 160, 240)
+    last = [tracker(result(i / 25, [one_row(whole, 0.9), one_row(again, 0.85)])).track_ids.tolist() for i in range(1, 26)]
+    assert last[0] == [1, 2]
+    assert last[-1] == [1]
+
+
+@pytest.mark.parametrize("field", ["max_age", "confirm", "reidentify", "conf"])
+def test_values_out_of_range_are_refused(field):
+    with pytest.raises(ValueError, match=f"{field} is -1"):
+        Tracker(**{field: -1})
+
+
 def test_empty_frames_and_no_instances_at_all():
     tracker = Tracker()
     row = ((100, 100, 200, 200), 0, FULL, 0.9)

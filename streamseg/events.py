@@ -29,6 +29,8 @@ Points = npt.NDArray[np.float32]
 LEFT_TO_RIGHT, RIGHT_TO_LEFT = "left_to_right", "right_to_left"
 GAP = 0.2
 """Seconds: of a longer time between two sightings this much counts as seen."""
+PRESENT = 1.0
+"""Seconds for which who is inside a zone and not seen is still shown as inside."""
 FOOT = MASK_SIZE // 3
 """Rows of a mask, from its lowest, whose centre is the ground point's: both legs of who walks."""
 
@@ -205,8 +207,15 @@ class EventDetector:
                 now[name] = now.get(name, 0) + 1
         events, self._told = tuple(self._told), []
         lines = {name: dict(counts) for name, counts in self.crossed.items()}
-        zones = {name: {key: int(counts[key]) for key in ("inside", "entered", "left")} for name, counts in self.stays.items()}
+        zones = {
+            name: {"inside": self._present(name), "entered": int(counts["entered"]), "left": int(counts["left"])}
+            for name, counts in self.stays.items()
+        }
         return Activity(now, dict(self.total), lines, zones, events, self._places)
+
+    def _present(self, place: str) -> int:
+        seen = (s for s in self._subjects.values() if s.counted and place in s.visits and self._time - s.last <= PRESENT)
+        return sum(subject.visits[place].inside for subject in seen)
 
     # --- one track ------------------------------------------------------------------------------------------------------
 

@@ -244,7 +244,7 @@ class Activity:
     lines: dict[str, dict[str, int]]
     """For each line: crossings so far, by direction."""
     zones: dict[str, dict[str, int]]
-    """For each zone: tracks `inside` now, and how often one `entered` and `left` so far."""
+    """For each zone: tracks `inside` now (seen within the last second), and how often one `entered` and `left` so far."""
     events: tuple[Event, ...] = ()
     places: Mapping[str, FloatArray] = field(default_factory=dict)
     """The points [P, 2] of each line and zone, frame pixels."""

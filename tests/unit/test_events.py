@@ -40,8 +40,8 @@ def result(time: float, things: dict[int, tuple[float, float]], label: int = 0, 
 
 def play(detector: EventDetector, steps, rate: float = 25.0):
     """Feed `steps` (dicts of positions, None: nothing seen); all events, and the last activity."""
-    events, last = [], None
-    for i, things in enumerate(steps):
+    events, last, start = [], None, round(detector._time * rate)
+    for i, things in enumerate(steps, start + 1 if start else 0):
         last = detector(result(i / rate, things or {})).activity
         events += last.events
     detector.flush()
@@ -159,6 +159,14 @@ def test_a_stay_goes_on_while_hidden_and_ends_when_last_seen():
     leave = events[-1]
     assert leave.time == pytest.approx(124 / 25)
     assert leave.seconds == pytest.approx(124 / 25 - 1.0, abs=0.1)
+    assert activity.zones["square"]["inside"] == 0
+
+
+def test_who_is_not_seen_for_a_second_is_not_shown_as_inside():
+    detector = EventDetector(zones=SQUARE, patience=3)
+    _, activity = play(detector, walk(300, 500) + [None] * 20)
+    assert activity.zones["square"]["inside"] == 1
+    _, activity = play(detector, [None] * 50)
     assert activity.zones["square"]["inside"] == 0
 
 

@@ -72,6 +72,18 @@ def test_a_run_that_ends_early_leaves_a_whole_file(name, end, walk, tmp_path):
     nothing_else(target)
 
 
+def test_mots_text_is_complete_at_any_time(walk, tmp_path):
+    """A `kill -9` loses nothing that was written."""
+    sink = open_sink(tmp_path / "a.mots.txt", INFO)
+    sink.open()
+    for count, result in enumerate(walk[:3], 1):
+        sink(Rendered(result, result.frame.picture))
+        text = (tmp_path / "a.mots.txt").read_text()
+        assert text.endswith("\n")
+        assert {line.split(" ")[0] for line in text.splitlines()} == {str(i) for i in range(count)}
+    sink.abort()
+
+
 @pytest.mark.parametrize("name", ["a.ytvis.json", "a.coco.json", "a.cvat.zip"])
 def test_a_name_stands_for_a_whole_file_only(name, walk, tmp_path):
     """Until the end the old file is there, and whole."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 if TYPE_CHECKING:
     from streamseg.engine.store import Entry, Store
@@ -41,7 +43,7 @@ def build(
     changes = {"engine": engine, "precisions": precision, "sizes": size, "batches": batch, "for": targets}
     recipe = load_recipe(what, changes)
     with _steps() as (bar, steps):
-        say = Screen(quiet=as_json).say if bar is None else bar.console.print
+        say = Screen(quiet=as_json).say if bar is None else partial(bar.console.print, markup=False)
         entries = make(recipe, report=say, progress=steps)
     if as_json:
         print(json.dumps([_facts(entry) for entry in entries], indent=2))
@@ -139,23 +141,18 @@ def _facts(entry: Entry) -> dict[str, Any]:
 
 
 def _table(entries: list[Entry]) -> None:
-    table = Table("model", "for", "batches", "MB", "built by", "engine")
+    # The name says model, size, precision and library, and is what other verbs take: it alone is never cut.
+    table = Table(Column("engine", no_wrap=True), "for", "batches", "MB", "built by")
     for entry in entries:
+        name = escape(entry.path.name)
         if entry.manifest is None:
-            table.add_row("?", "", "", "", f"[red]{entry.problem}[/red]", entry.path.name)
+            table.add_row(name, "", "", "", f"[red]{escape(entry.problem or '')}[/red]")
             continue
         key = entry.manifest.key
         target = key.gpu or ", ".join(key.capabilities) or "sm_80 and later"
-        size, batches = f"{key.height}x{key.width}", ", ".join(map(str, key.batches))
         built = f"{key.library} {key.version}, {entry.manifest.built[:10]}, {entry.manifest.seconds:.0f} s"
-        table.add_row(
-            f"{key.model} {size} {key.precision}",
-            target,
-            batches,
-            f"{entry.manifest.plan_bytes / 1e6:.1f}",
-            built,
-            entry.path.name,
-        )
+        megabytes = f"{entry.manifest.plan_bytes / 1e6:.1f}"
+        table.add_row(name, escape(target), ", ".join(map(str, key.batches)), megabytes, escape(built))
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 220

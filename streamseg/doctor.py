@@ -25,6 +25,7 @@ PACKAGES = (
     "onnxruntime",
     "tensorrt",
     "tensorrt-rtx",
+    "cuda-bindings",
     "torch",
     "torchvision",
     "scipy",

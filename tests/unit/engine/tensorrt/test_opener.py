@@ -61,6 +61,22 @@ def test_an_engine_made_elsewhere_for_this_gpu_is_taken(spec, world, store):
     assert len(store.entries()) == 1
 
 
+@pytest.mark.filterwarnings("ignore:Use Deprecated in TensorRT-RTX:DeprecationWarning")
+def test_tensorrt_builds_for_the_very_gpu_and_keeps_what_it_learnt_of_its_kernels(spec, world, store, monkeypatch):
+    said: list[str] = []
+    opened(spec, said, library=TENSORRT).close()
+    assert "building the tensorrt engine" in said[0]
+    (entry,) = store.entries()
+    assert entry.manifest is not None
+    assert (entry.manifest.key.gpu, entry.manifest.key.capabilities) == ("Fake RTX 3090", ("sm_86",))
+    assert store.cache(f"timing-tensorrt-{fake.__version__}-Fake RTX 3090")
+    opened(spec, said, library=TENSORRT).close()
+    assert len(said) == 1
+    monkeypatch.setattr(opener, "find_gpu", lambda: replace(fake.GPU, name="Fake A10"))
+    opened(spec, said, library=TENSORRT).close()
+    assert "built for Fake RTX 3090, this is Fake A10 (sm_86)" in said[1]
+
+
 def test_the_engine_with_the_fewest_batch_sizes_is_taken(spec, world, store):
     build_entry(RTX, spec, store, batches=(1, 2, 4, 8), capabilities=["sm_86"])
     few = build_entry(RTX, spec, store, batches=(1, 4), capabilities=["sm_86"])

@@ -8,83 +8,25 @@ long as the tracker may still recognise it. All times are presentation times in 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import cv2
-import numpy as np
-import numpy.typing as npt
 
 from streamseg.errors import ConfigError
+from streamseg.events.ground import ground_points
+from streamseg.events.places import Line, Point, Points, Zone, distance, in_pixels, passes_between
 from streamseg.result import Result
-from streamseg.types import MASK_SIZE, Activity, Event, Instances, Occlusion
+from streamseg.types import Activity, Event, Instances
 
-__all__ = ["EventDetector", "Line", "Zone", "ground_points"]
-
-Point = tuple[float, float]
-Points = npt.NDArray[np.float32]
+__all__ = ["EventDetector"]
 
 LEFT_TO_RIGHT, RIGHT_TO_LEFT = "left_to_right", "right_to_left"
 GAP = 0.2
 """Seconds: of a longer time between two sightings this much counts as seen."""
 PRESENT = 1.0
 """Seconds for which who is inside a zone and not seen is still shown as inside."""
-FOOT = MASK_SIZE // 3
-"""Rows of a mask, from its lowest, whose centre is the ground point's: both legs of who walks."""
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line to be crossed. Raises ConfigError for points that make none."""
-
-    points: tuple[Point, ...]
-    """Two points, x and y, in fractions of the frame when all lie in 0..1, otherwise in pixels."""
-    classes: Sequence[str] | None = None
-    """Names to watch; None: all."""
-
-    def __post_init__(self) -> None:
-        if len(self.points) != 2 or self.points[0] == self.points[1]:
-            raise ConfigError(f"a line has two different points, as [[0.1, 0.5], [0.9, 0.5]]; got {_shown(self.points)}")
-        _check_unit(self.points)
-
-
-@dataclass(frozen=True)
-class Zone:
-    """A polygon to be entered and left. Raises ConfigError for points that make none."""
-
-    points: tuple[Point, ...]
-    """Three or more points, x and y, in fractions of the frame when all lie in 0..1, otherwise in pixels."""
-    classes: Sequence[str] | None = None
-    """Names to watch; None: all."""
-    dwell: float | None = None
-    """Seconds inside after which a `dwell` event tells of it; None: never."""
-
-    def __post_init__(self) -> None:
-        if len(self.points) < 3 or abs(cv2.contourArea(np.array(self.points, np.float32))) == 0:
-            raise ConfigError(f"a zone has three or more points that enclose an area; got {_shown(self.points)}")
-        if self.dwell is not None and not self.dwell > 0:
-            raise ConfigError(f"a zone's dwell is a time above 0 seconds; got {self.dwell}")
-        _check_unit(self.points)
-
-
-def _shown(points: Sequence[Point]) -> str:
-    return str([list(point) for point in points])
-
-
-def _check_unit(points: Sequence[Point]) -> None:
-    values = [value for point in points for value in point]
-    if not all(math.isfinite(value) for value in values):
-        raise ConfigError(f"points must be finite numbers; got {_shown(points)}")
-    if any(value > 1 or value < 0 for value in values) and max(abs(value) for value in values) <= 2:
-        raise ConfigError(f"fractions of the frame lie in 0..1, pixels are larger; got {_shown(points)}")
-
-
-def in_pixels(points: Sequence[Point], width: int, height: int) -> Points:
-    """float32 [P, 2] in frame pixels."""
-    array = np.array(points, np.float32)
-    return array * np.array([width, height], np.float32) if array.max() <= 1 else array
 
 
 @dataclass(slots=True)
@@ -265,7 +207,7 @@ class EventDetector:
         if classes is not None and subject.name not in classes:
             return
         start, end = self._places[place].tolist()
-        away = _distance(start, end, point)
+        away = distance(start, end, point)
         side = 0 if abs(away) <= margin else (1 if away > 0 else -1)
         state = subject.crossings.setdefault(place, _Crossing(side, point))
         if side == 0:
@@ -275,7 +217,7 @@ class EventDetector:
             state.side, state.anchor, state.since = side, point, None
             return
         if state.since is None:
-            state.since, state.through, state.times = self._time, _meet(state.anchor, point, start, end), 0
+            state.since, state.through, state.times = self._time, passes_between(state.anchor, point, start, end), 0
         state.times += 1
         if self._time - state.since >= self._hold:
             self._cross(track, subject, place, state)
@@ -361,39 +303,3 @@ class EventDetector:
             visit = subject.visits.get(place)
             if subject.counted and visit is not None and visit.inside:
                 yield subject.last - visit.entered
-
-
-def ground_points(found: Instances, occlusion: Occlusion | None = None) -> npt.NDArray[np.float64]:
-    """[N, 2] x, y in frame pixels where each instance stands.
-
-    The lowest row of its mask, at the centre of its lower third; with `occlusion`, the foot of the estimated extent where that
-    reaches deeper than the mask.
-    """
-    points = np.zeros((len(found), 2))
-    for i, (box, mask) in enumerate(zip(found.boxes.tolist(), found.masks > 127, strict=True)):
-        width, height = (box[2] - box[0]) / MASK_SIZE, (box[3] - box[1]) / MASK_SIZE
-        rows = np.flatnonzero(mask.any(axis=1))
-        if not len(rows):
-            points[i] = (box[0] + box[2]) / 2, box[3]
-            continue
-        last = int(rows[-1]) + 1
-        columns = mask[max(0, last - FOOT) : last].sum(axis=0)
-        points[i] = box[0] + width * (columns @ (np.arange(MASK_SIZE) + 0.5)) / columns.sum(), box[1] + height * last
-    if occlusion is not None and len(found):
-        extents = occlusion.extents
-        deeper = extents[:, 3] > found.boxes[:, 3] + 0.02 * (extents[:, 3] - extents[:, 1])
-        points[deeper] = np.stack([(extents[:, 0] + extents[:, 2]) / 2, extents[:, 3]], axis=1)[deeper]
-    return points
-
-
-def _distance(start: Sequence[float], end: Sequence[float], point: Point) -> float:
-    """Pixels from the line through both points, positive to the right of who looks from the first to the second (y goes down)."""
-    dx, dy = end[0] - start[0], end[1] - start[1]
-    return (dx * (point[1] - start[1]) - dy * (point[0] - start[0])) / math.hypot(dx, dy)
-
-
-def _meet(a: Point, b: Point, start: Sequence[float], end: Sequence[float]) -> bool:
-    """Whether the way from a to b, which are on different sides of the line, passes between its ends."""
-    if a == b:
-        return False
-    return (_distance(a, b, (start[0], start[1])) >= 0) != (_distance(a, b, (end[0], end[1])) > 0)

@@ -1,0 +1,7 @@
+"""Counting, lines and zones."""
+
+from streamseg.events.detector import EventDetector
+from streamseg.events.ground import ground_points
+from streamseg.events.places import Line, Zone
+
+__all__ = ["EventDetector", "Line", "Zone", "ground_points"]

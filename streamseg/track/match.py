@@ -1,8 +1,8 @@
 """Which detection is which track: the Hungarian method in three rounds, from the surest evidence to the weakest.
 
-1. Overlap of boxes and masks with where each track is now, tempered by class and colours. Detections of low score get a second chance
-   (ByteTrack: Zhang et al., ECCV 2022), for tracks just seen and at a handicap rather than afterwards: where a weak network gives one
-   strong box to two people, each then keeps his own weaker one.
+1. Overlap of boxes and masks with where each track is now, tempered by class and colours. Detections of low score get a second
+chance (ByteTrack: Zhang et al., ECCV 2022), for tracks just seen and at a handicap rather than afterwards: where a weak network
+gives one strong box to two people, each then keeps his own weaker one.
 2. Nearness without overlap: small and fast things move clear of themselves between two frames (buffered IoU).
 3. Recognition: a track lost for a while, by its colours, class and size, near where it should be or was last seen.
 """

@@ -32,8 +32,8 @@ SHRUNK = 0.12
 """A box that shrank by more than this share is taken to be partly hidden, not smaller."""
 PART_DOUBT = 3.0
 """Factor, less one, on the deviation of a box of which next to nothing is left."""
-BORDER = 1.0
-"""Pixels; a box that ends so near to the frame's border is taken to be cut by it."""
+BORDER = 0.04
+"""A box that ends within a pixel and this share of its size from the frame's border is taken to be cut by it."""
 SHRINK_NOISE = 8.0
 """Factor on the deviation of a size that shrank so: a smaller one is believed after about a second."""
 
@@ -129,7 +129,8 @@ class Motion:
         common = np.where(low * high > 0, np.where(np.abs(low) < np.abs(high), low, high), 0.0)
         error[:, :2] = np.where(shrunk, common, error[:, :2])
         hasty = error.copy()
-        cut_low, cut_high = boxes[:, :2] <= BORDER, boxes[:, 2:] >= np.array(frame) - BORDER
+        near = 1 + BORDER * seen[:, 2:]
+        cut_low, cut_high = boxes[:, :2] <= near, boxes[:, 2:] >= np.array(frame) - near
         hasty[:, :2] = np.where(cut_low & ~cut_high & ~shrunk, high, np.where(cut_high & ~cut_low & ~shrunk, low, error[:, :2]))
         hasty[:, 2:] = np.where((cut_low | cut_high) & ~shrunk, 0.0, error[:, 2:])
         # Of what shows only a part it is not known which part.

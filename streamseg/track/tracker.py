@@ -37,6 +37,8 @@ SURER = 0.2
 """By so much must scores differ for the surer of the two to stay, not the older."""
 COVER_DOUBT = 3.0
 """A box that another covers entirely is measured with a deviation larger by this factor plus one."""
+AGREED = 0.05
+"""Flow inside an object counts where its points agree within this share of its size; else some of them show something else."""
 LOW_DOUBT = 2.0
 """The same for a detection of low score."""
 UNBOUNDED = (1 << 30, 1 << 30)
@@ -119,7 +121,8 @@ class Tracker:
         change = self._camera(result.frame, tracks.seen[seen], tracks.masks[seen])
         if change.cut:
             return tracks.select(np.zeros(len(tracks), bool))
-        known = np.isfinite(change.deviation)
+        size = np.sqrt(np.maximum(np.prod(tracks.motion.place[seen, 2:], axis=1), 1.0))
+        known = change.deviation < AGREED * size
         if known.any() and elapsed > 0:
             rows = seen[known]
             centres = tracks.motion.place[rows, :2]

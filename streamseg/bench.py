@@ -22,7 +22,17 @@ from streamseg.decode import Decoder
 from streamseg.encode import open_sink
 from streamseg.errors import ConfigError
 from streamseg.infer import Infer
-from streamseg.pipeline import Source, build, effects, engine_for, events_for, occlusion_for, postprocess_for, tracker_for
+from streamseg.pipeline import (
+    Source,
+    build,
+    effects,
+    engine_for,
+    events_for,
+    occlusion_for,
+    postprocess_for,
+    smooth_for,
+    tracker_for,
+)
 from streamseg.preprocess import Preprocess
 
 __all__ = ["BenchReport", "StageCost", "bench"]
@@ -115,7 +125,8 @@ def _alone(
     spec, clock, done = engine.spec, _Clock(), 0
     preprocess, infer = Preprocess(spec.height, spec.width), Infer(engine, config.infer.batch)
     postprocess = postprocess_for(config, spec.classes)
-    tracker, occlusion, events = tracker_for(config), occlusion_for(config), events_for(config)
+    tracker, smooth = tracker_for(config), smooth_for(config)
+    occlusion, events = occlusion_for(config), events_for(config)
     compositor = Compositor(effects(output))
     sink = open_sink(str(folder / "alone.mp4"), info, codec=output.encode.codec, crf=output.encode.crf)
     sink.open()
@@ -127,7 +138,8 @@ def _alone(
             pending = clock.time("infer", _infer_all, infer, prepared)
             found = clock.time("postprocess", _each, postprocess, pending)
             tracked = clock.time("track", _each, tracker, found)
-            judged = clock.time("occlusion", _each, occlusion, tracked)
+            calmed = clock.time("smooth", _each, smooth, tracked)
+            judged = clock.time("occlusion", _each, occlusion, calmed)
             watched = clock.time("events", _each, events, judged)
             rendered = clock.time("composite", _each, compositor, watched)
             clock.time("encode", _each, sink, rendered)

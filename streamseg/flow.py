@@ -20,9 +20,9 @@ from streamseg.types import Frame
 
 __all__ = ["Flow", "Motion", "flow", "small_luma"]
 
-WIDTH, FINE_WIDTH = 256, 320
+WIDTH = 256
 """The longer side of the small picture is at most this; it is not made larger than the frame."""
-STRIDE, FINE_STRIDE = 6, 4
+STRIDE = 6
 """Small pixels from one patch of 8 x 8 to the next."""
 LEAST_SIDE = 32
 """Smaller pictures are enlarged to this: the coarsest patches must fit in."""
@@ -72,13 +72,13 @@ def pick(picture: npt.NDArray[Any], points: FloatArray, method: int = cv2.INTER_
     return cv2.remap(picture, points, None, method, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload,no-any-return]
 
 
-def flow(source: ByteArray, target: ByteArray, scale: tuple[float, float] = (1.0, 1.0), stride: int = STRIDE) -> Flow:
+def flow(source: ByteArray, target: ByteArray, scale: tuple[float, float] = (1.0, 1.0)) -> Flow:
     """Flow between two grey pictures [h, w] uint8 of one size."""
     # At the pictures' own resolution and without variational refinement: on real clips more exact than the presets that refine a
     # coarser field, at half their time.
     estimator = cv2.DISOpticalFlow.create(cv2.DISOpticalFlow_PRESET_ULTRAFAST)
     estimator.setFinestScale(0)
-    estimator.setPatchStride(stride)
+    estimator.setPatchStride(STRIDE)
     field = np.zeros((*target.shape, 2), np.float32)
     return Flow(estimator.calc(target, source, field), target, source, scale)  # type: ignore[arg-type]
 
@@ -86,13 +86,11 @@ def flow(source: ByteArray, target: ByteArray, scale: tuple[float, float] = (1.0
 class Motion:
     """The flow between frames of one run, computed once for whoever asks first; stages in different threads share one.
 
-    Keeps the small pictures and fields of the last few frames only. `fine` is for masks that are carried without being detected
-    again: more exact for what is small or fast, at twice the time.
+    Keeps the small pictures and fields of the last few frames only.
     """
 
-    def __init__(self, *, fine: bool = False, keep: int = 16) -> None:
+    def __init__(self, keep: int = 4) -> None:
         self._keep = keep
-        self._width, self._stride = (FINE_WIDTH, FINE_STRIDE) if fine else (WIDTH, STRIDE)
         self._lock = threading.Lock()
         self._lumas: OrderedDict[int, ByteArray] = OrderedDict()
         self._flows: OrderedDict[tuple[int, int], Flow] = OrderedDict()
@@ -106,27 +104,27 @@ class Motion:
             if key not in self._flows:
                 before, now = self._luma(source), self._luma(target)
                 scale = (target.width / now.shape[1], target.height / now.shape[0])
-                self._flows[key] = flow(before, now, scale, self._stride)
+                self._flows[key] = flow(before, now, scale)
                 while len(self._flows) > self._keep:
                     self._flows.popitem(last=False)
             return self._flows[key]
 
     def _luma(self, frame: Frame) -> ByteArray:
         if frame.index not in self._lumas:
-            self._lumas[frame.index] = small_luma(frame, self._width)
+            self._lumas[frame.index] = small_luma(frame)
             while len(self._lumas) > self._keep:
                 self._lumas.popitem(last=False)
         return self._lumas[frame.index]
 
 
-def small_luma(frame: Frame, longest: int = WIDTH) -> ByteArray:
-    """The frame's luma (green of RGB) as 8 bits, [h, w], its longer side at most `longest`.
+def small_luma(frame: Frame) -> ByteArray:
+    """The frame's luma (green of RGB) as 8 bits, [h, w], its longer side at most WIDTH.
 
     Shrunk by exact averages of 2x2 as long as that is enough, then bilinear: the whole takes 0.1 ms at 720p.
     """
     grey, depth = luma(frame)
     height, width = frame.height, frame.width
-    ratio = min(1.0, longest / max(width, height))
+    ratio = min(1.0, WIDTH / max(width, height))
     size = tuple(max(LEAST_SIDE, round(side * ratio)) for side in (width, height))
     while grey.shape[1] >= 2 * size[0] and grey.shape[0] >= 2 * size[1]:
         grey = cv2.resize(grey, (grey.shape[1] // 2, grey.shape[0] // 2), interpolation=cv2.INTER_AREA)

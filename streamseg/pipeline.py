@@ -1,7 +1,7 @@
 """The whole pipeline, from source to sinks: the one place where the stages meet.
 
-decode → preprocess → infer → postprocess → propagate → track → smooth → occlusion → events ─┬→ composite → encode
-                                                                                             └→ composite → encode
+decode → preprocess → infer → postprocess → track → smooth → occlusion → events ─┬→ composite → encode
+                                                                                 └→ composite → encode
 One such branch for each output.
 """
 
@@ -27,7 +27,6 @@ from streamseg.occlusion import OcclusionEstimator
 from streamseg.outputs import Target, plan
 from streamseg.postprocess import Postprocess
 from streamseg.preprocess import Preprocess
-from streamseg.propagate import Propagate
 from streamseg.refine import Refiner
 from streamseg.report import OutputReport, RunReport, Tally, latency_table, stage_table
 from streamseg.result import Result
@@ -44,6 +43,7 @@ __all__ = [
     "iterate",
     "occlusion_for",
     "postprocess_for",
+    "smooth_for",
     "tracker_for",
 ]
 
@@ -234,21 +234,23 @@ def _runtime(
     events: EventDetector,
     live: bool,
 ) -> Runtime:
-    spec, batch, motion = engine.spec, config.infer.batch, Motion(fine=config.infer.every != 1)
-    tracker = tracker_for(config)
+    spec, batch = engine.spec, config.infer.batch
+    tracker, calm = tracker_for(config), smooth_for(config)
 
     def track(result: Result) -> Result:
-        tracked = tracker(result)
-        tally(tracked)
-        return tracked
+        return tracker(result) if result.detected else result
+
+    def smooth(result: Result) -> Result:
+        calmed = calm(result)
+        tally(calmed)
+        return calmed
 
     trunk: list[tuple[str, Stage]] = [
         ("preprocess", Preprocess(spec.height, spec.width)),
         ("infer", Infer(engine, batch, Cadence(config.infer.every))),
         ("postprocess", postprocess_for(config, spec.classes)),
-        ("propagate", Propagate(motion)),
         ("track", track),
-        ("smooth", smooth_for(config, motion)),
+        ("smooth", smooth),
         ("occlusion", occlusion_for(config)),
         ("events", events),
     ]
@@ -258,10 +260,10 @@ def _runtime(
     return Runtime(decoder, trunk, branches, capacity=capacity, policy="drop_oldest" if drop else "block", arrived=_arrived)
 
 
-def smooth_for(config: PipelineConfig, motion: Motion) -> Smooth:
-    """The smooth stage: what the file asks for, in its order."""
-    seconds = config.smooth.masks
-    return Smooth(Smoother(seconds, motion) if seconds else None, Refiner() if config.smooth.edges else None)
+def smooth_for(config: PipelineConfig) -> Smooth:
+    """The smooth stage: what the file asks for."""
+    motion, seconds = Motion(), config.smooth.masks
+    return Smooth(Smoother(seconds, motion) if seconds else None, Refiner() if config.smooth.edges else None, motion)
 
 
 def _output_branch(target: Target, sink: Sink, live: bool) -> Branch:

@@ -1,4 +1,4 @@
-"""The propagate stage: frames that the network did not look at get the instances of the frame before, carried along the flow."""
+"""A part of the smooth stage: frames that the network did not look at get the instances of the frame before, carried along flow."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ FloatArray = npt.NDArray[np.float32]
 
 
 class Propagate:
-    """Call it with each Result, in order. Holds the instances of one frame."""
+    """Call it with each Result, tracked, in order. Holds the instances of one frame; what is carried keeps its identity."""
 
     def __init__(self, motion: Motion | None = None) -> None:
-        self._motion = motion or Motion(fine=True)
+        self._motion = motion or Motion()
         self._last: tuple[Frame, Instances] | None = None
 
     def __call__(self, result: Result) -> Result:

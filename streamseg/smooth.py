@@ -1,4 +1,4 @@
-"""The smooth stage: masks that do not flicker, along each track.
+"""The smooth stage: masks that do not flicker, along each track, and that go on where the network does not look.
 
 A network answers each frame afresh, so outlines tremble even where nothing moves. Here each track's mask is a running mean over
 time in which the past is first carried along the optical flow: what was known of a surface point is averaged with what is known of
@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from streamseg import warp
 from streamseg.flow import Flow, Motion
+from streamseg.propagate import Propagate
 from streamseg.refine import Refiner
 from streamseg.result import Result
 from streamseg.types import Frame, Instances
@@ -27,6 +28,7 @@ UNLIKE, ALIKE = 0.4, 0.75
 """Soft IoU of the carried and the new mask up to which the past is not believed, and from which it is believed wholly."""
 BOX_NOISE = 0.04
 """Share of a box's size by which its sides tremble; moves of this size are averaged, larger ones are followed."""
+
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
@@ -36,6 +38,8 @@ class _Past:
     """The tracks of the frame before, smoothed; arrays of one length T."""
 
     frame: Frame
+    time: float
+    """Seconds, when the network last looked."""
     ids: IntArray
     boxes: FloatArray
     masks: FloatArray
@@ -45,16 +49,21 @@ class _Past:
 
 
 class Smooth:
-    """The stage: masks averaged over time, then their edges refined; either may be left out."""
+    """The stage: masks averaged over time where the network looked, carried along where it did not; then their edges refined."""
 
-    def __init__(self, masks: Smoother | None, edges: Refiner | None) -> None:
-        self._steps = [step for step in (masks, edges) if step is not None]
+    def __init__(self, masks: Smoother | None, edges: Refiner | None, motion: Motion | None = None) -> None:
+        """Without `masks` nothing is averaged, without `edges` nothing refined; `motion` is what masks are carried along."""
+        self._masks, self._edges = masks, edges
+        self._propagate = Propagate(motion)
 
     def __call__(self, result: Result) -> Result:
         """The result with better masks."""
-        for step in self._steps:
-            result = step(result)
-        return result
+        if self._masks is not None and result.detected:
+            result = self._masks(result)
+        result = self._propagate(result)
+        if self._masks is not None and not result.detected:
+            self._masks.follow(result)
+        return result if self._edges is None else self._edges(result)
 
 
 class Smoother:
@@ -79,14 +88,26 @@ class Smoother:
         if flow is not None and past is not None:
             rows, columns = _both(past.ids, found.track_ids)
             if len(rows):
-                keep = math.exp(-max(0.0, result.frame.time - past.frame.time) / self._seconds)
+                keep = math.exp(-max(0.0, result.frame.time - past.time) / self._seconds)
                 boxes = boxes.copy()
                 boxes[columns], masks[columns] = _mean(past, rows, found, columns, flow, keep)
                 ages[columns] = past.ages[rows] + 1
         known = found.track_ids > 0
-        self._past = _Past(result.frame, found.track_ids[known], boxes[known], masks[known], ages[known])
+        time = result.frame.time
+        self._past = _Past(result.frame, time, found.track_ids[known], boxes[known], masks[known], ages[known])
         levels = np.rint(masks).astype(np.uint8)
         return replace(result, instances=replace(found, boxes=boxes, masks=levels))
+
+    def follow(self, result: Result) -> None:
+        """Go on from a result whose masks were carried here: nothing new was learnt, but this is where things are now."""
+        found, past = result.instances, self._past
+        known = found.track_ids > 0
+        ids, time = found.track_ids[known], result.frame.time if past is None else past.time
+        ages = np.ones(len(ids), np.int64)
+        if past is not None:
+            rows, columns = _both(past.ids, ids)
+            ages[columns] = past.ages[rows]
+        self._past = _Past(result.frame, time, ids, found.boxes[known], found.masks[known].astype(np.float32), ages)
 
 
 def _both(before: IntArray, now: IntArray) -> tuple[IntArray, IntArray]:

@@ -37,7 +37,11 @@ USUAL = 0.85
 TWIN = 0.93
 """From this similarity another class is taken to be a slip of the network."""
 UNLIKE = 0.55
-"""Below this similarity nearness alone does not make a match."""
+"""Below this similarity only a good overlap makes a match."""
+CERTAIN = 0.6
+"""Overlap with a track just seen from which colours do not matter."""
+LOST_ALIKE = 0.68
+"""Least similarity to a track not seen for more than LOST_TIME: another may have come in its place."""
 COPY_PENALTY = 0.2
 COPY_OVERLAP = 0.4
 """A copy of a better detection is matched where nothing better is, and only to what it overlaps by as much."""
@@ -89,10 +93,11 @@ def associate(tracks: Tracks, found: Found, time: float, *, max_age: float, conf
     just = np.asarray(age <= max(LOST_TIME, age.min()))[:, None]
 
     least = np.where(found.copy, COPY_OVERLAP, np.where(found.high, MIN_OVERLAP, LOW_OVERLAP))
-    first = recent & (fit >= least) & (found.high | (sure & just & (alike >= UNLIKE)))
+    plausible = ~known | (alike >= np.where(just, UNLIKE, LOST_ALIKE)) | (just & (fit >= CERTAIN))
+    first = recent & plausible & (fit >= least) & (found.high | (sure & just & (alike >= UNLIKE)))
     near = box_iou(grown(tracks.boxes, BUFFER), grown(found.instances.boxes, BUFFER))
     least = np.where(tracks.hits < 3, MIN_BUFFERED_NEW, MIN_BUFFERED)[:, None]
-    second = recent & found.high & ~found.copy & ~stranger & (near >= least) & (alike >= UNLIKE)
+    second = recent & plausible & found.high & ~found.copy & ~stranger & (near >= least) & (alike >= UNLIKE)
     closeness = _closeness(tracks, found, age)
     third = sure & known & found.high & ~found.copy & ~stranger & (closeness > 0) & (alike >= RECOGNISED)
     for value, allowed in ((score, first), (near * weight, second), (alike + 0.2 * closeness, third)):

@@ -158,7 +158,7 @@ def _alone(
 def _infer_all(infer: Infer, prepared: list[Any]) -> list[Any]:
     pending = [infer(p) for p in prepared]
     infer.flush()
-    wait([p.future for p in pending])
+    wait([p.future for p in pending if p.future is not None])
     return pending
 
 

@@ -110,3 +110,22 @@ def test_nothing_grows_while_a_thousand_things_pass():
     assert 1000 <= highest < 1200
     assert max(sizes[5:]) < 1.3 * max(sizes[:5])
     assert np.median(spent[4000:]) < 2 * np.median(spent[500:1500])
+
+
+@pytest.mark.parametrize("alike", [True, False], ids=["the same", "another"])
+@pytest.mark.parametrize("rate", [10, 25])
+def test_who_comes_out_from_behind_a_pillar_is_known_by_his_colours(rate, alike):
+    """He walks behind a pillar that spans 255 to 345; at the right time and place he comes out, or someone else in other clothes does."""
+    red, blue = scenes.SHIRTS[0], scenes.SHIRTS[1]
+    path = scenes.straight(60, 200, 110)
+    first = scenes.walker(path, 150, red, scenes.TROUSERS[0], 1, depth=3, seen=lambda t: alike or path(t)[0] < 300)
+    second = scenes.walker(path, 150, blue, scenes.TROUSERS[1], 5, depth=3, seen=lambda t: not alike and path(t)[0] >= 300)
+    pillar = scenes.block(scenes.straight(300, 180), 90, 420, (110, 100, 90), 4, depth=1, label=scenes.SCENERY)
+    scene = scenes.Scene([first, second, pillar], scenes.times(3.6, rate))
+    tracker, before, after = Tracker(CONF), set(), set()
+    for truth in scene:
+        told = tracker(NoisyDetector(seed=truth.index, false=0, copies=0, flicker=0)(truth)).track_ids.tolist()
+        (before if path(truth.time)[0] < 300 else after).update(told)
+    assert len(before) == 1
+    assert len(after) == 1
+    assert (before == after) is alike

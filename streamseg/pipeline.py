@@ -30,7 +30,7 @@ from streamseg.preprocess import Preprocess
 from streamseg.refine import Refiner
 from streamseg.report import OutputReport, RunReport, Tally, latency_table, stage_table
 from streamseg.result import Result
-from streamseg.runtime import Branch, Channel, Closed, Runtime, Stage
+from streamseg.runtime import Branch, Chain, Channel, Closed, Runtime, Stage
 from streamseg.smooth import Smooth, Smoother
 from streamseg.track import Tracker
 
@@ -120,14 +120,14 @@ def build(
         undo.callback(decoder.close)
         info = decoder.open()
         sinks = [(target, _sink(target, decoder, info, source, overwrite)) for target in targets]
-        engine = engine_for(config, say)
-        undo.callback(engine.close)
         branches = []
         live = info.live or config.decode.realtime
-        for target, sink in sinks:
+        for target, sink in sinks:  # before the engine, which takes seconds to load: most refusals are the outputs'
             sink.open()
             undo.callback(sink.close)
             branches.append(_output_branch(target, sink, live))
+        engine = engine_for(config, say)
+        undo.callback(engine.close)
         tally, events = Tally(), events_for(config)
         runtime = _runtime(decoder, engine, config, branches, tally, events, live)
         for view in (sink for _, sink in sinks if isinstance(sink, MjpegServer)):
@@ -249,11 +249,14 @@ def _runtime(
         ("preprocess", Preprocess(spec.height, spec.width)),
         ("infer", Infer(engine, batch, Cadence(config.infer.every))),
         ("postprocess", postprocess_for(config, spec.classes)),
+    ]
+    later: list[tuple[str, Stage]] = [
         ("track", track),
         ("smooth", smooth),
-        ("occlusion", occlusion_for(config)),
-        ("events", events),
+        ("events", Chain([occlusion_for(config), events])),
     ]
+    # Live, latency counts for more than that these few milliseconds are spread over cores.
+    trunk += [("track", Chain([stage for _, stage in later]))] if live else later
     drop = config.decode.policy == "drop_oldest" or (config.decode.policy == "auto" and live)
     # A partly filled batch waits inside the channels for the rest of it: they must have room for one.
     capacity = max(batch, 1 if live else 4)

@@ -264,3 +264,25 @@ def test_channel_gives_what_is_left_after_close():
         channel.get()
     with pytest.raises(Closed):
         channel.put(2)
+
+
+def test_a_chain_is_one_stage():
+    from streamseg.runtime import Chain
+
+    ended = []
+
+    class Double:
+        def __call__(self, item):
+            return 2 * item
+
+        def flush(self):
+            ended.append("flush")
+
+        def close(self):
+            ended.append("close")
+
+    chain = Chain([Double(), lambda item: item + 1, Double()])
+    assert chain(5) == 22
+    chain.flush()
+    chain.close()
+    assert ended == ["flush", "flush", "close", "close"]

@@ -7,7 +7,7 @@ import pytest
 from streamseg.config import PipelineConfig, parse_pipeline
 from tests import graphs
 
-BOX = (20.0, 10.0, 60.0, 40.0)
+BOX = (20.0, 28.0, 60.0, 58.0)
 """What the model of `known` finds in every picture, in pixels of its 64x96 input."""
 
 

@@ -115,7 +115,7 @@ def test_nothing_grows_while_a_thousand_things_pass():
 @pytest.mark.parametrize("alike", [True, False], ids=["the same", "another"])
 @pytest.mark.parametrize("rate", [10, 25])
 def test_who_comes_out_from_behind_a_pillar_is_known_by_his_colours(rate, alike):
-    """He walks behind a pillar that spans 255 to 345; at the right time and place he comes out, or someone else in other clothes does."""
+    """At the time and place where he should come out behind it he does, or someone else in other clothes does."""
     red, blue = scenes.SHIRTS[0], scenes.SHIRTS[1]
     path = scenes.straight(60, 200, 110)
     first = scenes.walker(path, 150, red, scenes.TROUSERS[0], 1, depth=3, seen=lambda t: alike or path(t)[0] < 300)

@@ -21,6 +21,10 @@ SUPPORT = 0.35
 STRUCTURE = 0.3
 LAYOUT = 0.75
 SPREAD = 0.8
+CHANGED = 12.0
+"""Codes by which a spot must differ to count as changed."""
+SAME = 0.35
+"""Where a smaller share of the picture changed than this, the shot goes on, whatever moves in it."""
 FLAT = 2.0
 """Codes; a picture whose brightness varies by less (standard deviation) is noise: a covered lens, a night."""
 
@@ -32,6 +36,8 @@ class Thumbnail(NamedTuple):
     """[27 x 48] brightness, mean 0 and length 1, or less where there is next to none."""
     structure: npt.NDArray[np.float32]
     """The same of what a blur takes away."""
+    grey: npt.NDArray[np.float32]
+    """[27, 48] brightness in codes."""
     spread: npt.NDArray[np.float32]
     """[32] histogram of the brightness, sum 1."""
 
@@ -41,7 +47,7 @@ class Thumbnail(NamedTuple):
         small = cv2.resize(grey, SIZE, interpolation=cv2.INTER_AREA).astype(np.float32)
         fine = small - cv2.blur(small, (9, 9))
         counts = np.bincount(grey[::2, ::2].ravel() >> 3, minlength=32).astype(np.float32)
-        return cls(_unit(small), _unit(fine), counts / max(1.0, float(counts.sum())))
+        return cls(_unit(small), _unit(fine), small, counts / max(1.0, float(counts.sum())))
 
 
 def _unit(picture: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -52,6 +58,8 @@ def _unit(picture: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 def is_cut(before: Thumbnail, now: Thumbnail, support: float) -> bool:
     """`support`: the share of the ground's points that agree on one motion of the camera; 0 where that is not known."""
     if support >= SUPPORT or float(before.structure @ now.structure) >= STRUCTURE:
+        return False
+    if float(np.mean(np.abs(before.grey - now.grey) > CHANGED)) < SAME:
         return False
     same_spread = float(np.sqrt(before.spread * now.spread).sum()) >= SPREAD
     flat = min(float(t.structure @ t.structure) for t in (before, now)) < 0.5

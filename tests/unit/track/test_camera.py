@@ -99,3 +99,12 @@ def test_grey_is_alike_in_all_formats(name):
     if name not in ("rgb24", "gray"):  # these have full range
         assert np.abs(grey.astype(int) - reference).max() <= 2
     assert np.corrcoef(grey.ravel(), reference.ravel())[0, 1] > 0.97
+
+
+def test_something_small_that_moves_over_a_plain_ground_is_no_cut():
+    """Nothing to follow on the ground, and all structure there is has moved."""
+    camera, base = Camera(), scenes.street(25).truth(0)
+    for i in range(5):
+        image = np.repeat(np.linspace(60, 140, 640).astype(np.uint8)[None, :, None], 360, 0).repeat(3, 2)
+        image[150:220, 40 + 90 * i : 110 + 90 * i] = 235
+        assert not camera(replace(base, image=image, index=i).frame(), *EMPTY).cut

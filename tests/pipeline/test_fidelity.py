@@ -74,7 +74,8 @@ def test_only_the_mask_is_painted(pix_fmt, peak, tmp_path, make_config):
     """Fill alone, opaque, through a lossless codec: the pixels of the mask have one colour, all others are the source's."""
     source = clips.lossless(tmp_path / "a.mkv", 6, pix_fmt)
     target = tmp_path / "out.mkv"
-    text = "outputs: {picture: {composite: [overlay: {fill: 1, contour: 0, label: ''}], encode: {codec: ffv1}}}"
+    text = "smooth: {masks: off, edges: false}\n"  # the network's mask as it is
+    text += "outputs: {picture: {composite: [overlay: {fill: 1, contour: 0, label: ''}], encode: {codec: ffv1}}}"
     build(source, make_config(text), [str(target)]).run()
 
     x0, y0, x1, y1 = (int(v) for v in BOX)
@@ -107,7 +108,7 @@ def test_several_outputs_share_one_decode(tmp_path, make_config, monkeypatch):
     build(source, make_config(), [str(path) for path in outs]).run()
     assert given == list(range(20))
     assert len(clips.decoded(outs[0])) == len(clips.decoded(outs[1])) == 20
-    assert len(outs[2].read_text().splitlines()) == 21
+    assert outs[2].read_text().count('"instances":') == 20
     assert len(list((tmp_path / "d").glob("*.png"))) == 20
 
 

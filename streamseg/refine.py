@@ -22,8 +22,8 @@ from streamseg.types import MASK_SIZE, Frame
 
 __all__ = ["Refiner"]
 
-INNER, MARGIN = 28, 6
-"""Cells a side of the small grid within the box, and around it: the filter needs to see what is outside."""
+INNER, MARGIN = MASK_SIZE, 6
+"""Cells a side of the small grid within the box, those of the mask; and around it: the filter needs to see what is outside."""
 TILE = INNER + 2 * MARGIN
 RADIUS = 3
 """Cells from the middle of a window to its edge: 1/9 of the box."""
@@ -52,42 +52,49 @@ class Refiner:
         if not len(large):
             return result
         pictures = _Pyramid(result.frame)
+        tiles = np.array([pictures.crop(found.boxes[i], INNER, MARGIN) for i in large], np.float32)
+        cells = np.clip(side[large] / 2, COARSEST, FINEST).astype(np.int64)
+        sums = _fit(tiles * pictures.unit, found.masks[large], cells * (255 / MASK_SIZE), pictures.unit)
         fine: list[ByteArray | None] = [None] * len(found)
-        tiles = np.stack([pictures.crop(found.boxes[i], INNER, MARGIN) for i in large])
-        masks = np.stack([_spread(found.masks[i]) for i in large])
-        fits = _fit(tiles, masks)
-        for fit, middle, i in zip(*fits, large, strict=True):
-            cells = int(min(FINEST, max(COARSEST, side[i] / 2)))
-            fine[i] = _apply(fit, pictures.crop(found.boxes[i], cells, 0) - middle, found.masks[i])
+        for terms, size, i in zip(sums, cells.tolist(), large.tolist(), strict=True):
+            fine[i] = _apply(terms, pictures.crop(found.boxes[i], size, 0))
         return replace(result, instances=replace(found, fine=tuple(fine)))
 
 
-def _spread(mask: ByteArray) -> FloatArray:
-    """The mask over the small grid, 0..1, zero around the box."""
-    step = MASK_SIZE / INNER
-    shift = (0.5 - MARGIN) * step - 0.5
-    place = np.array([[step, 0, shift], [0, step, shift]], np.float32)
-    tile = cv2.warpAffine(mask, place, (TILE, TILE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-    return tile.astype(np.float32) / np.float32(255)
-
-
-def _fit(tiles: FloatArray, masks: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _fit(tiles: FloatArray, masks: ByteArray, gains: npt.NDArray[np.float64], unit: float) -> FloatArray:
     """The linear functions of all instances, one below the other in one picture: windows reach no further than the margins.
 
     Args:
-        tiles: [N, TILE, TILE, 3] the pictures, 0..1.
-        masks: [N, TILE, TILE], 0..1.
+        tiles: float32 [N, 3, TILE, TILE] the pictures, 0..1.
+        masks: uint8 [N, 28, 28].
+        gains: [N] what values less one half are multiplied by: outlines are as sharp, in cells, on the fine grid as on this one.
+        unit: 1 / the largest code of the picture.
 
-    Returns: [N, INNER, INNER, 5]: three slopes, the intercept (of the picture less its middle) and the confidence 0..1, each the
-        mean over the windows that hold the cell; and [N, 3] the middles.
+    Returns: float32 [N, 4, INNER, INNER]: the level (0..255) of the refined mask is the fourth, plus each of the first three times
+        the code of the picture's channel. The mean over the windows that hold the cell, blended with the mask itself.
     """
     n = len(tiles)
-    middles = tiles.mean((1, 2))
-    guide = (tiles - middles[:, None, None]).reshape(n * TILE, TILE, 3)
-    mask = masks.reshape(n * TILE, TILE)
-    channels = [np.ascontiguousarray(guide[..., c]) for c in range(3)]
-    means = [_mean(c) for c in channels]
-    mean = _mean(mask)
+    middles = tiles.mean((2, 3), keepdims=True)
+    channels = [np.ascontiguousarray(c).reshape(n * TILE, TILE) for c in (tiles - middles).swapaxes(0, 1)]
+    padded, inner = np.zeros((n, TILE, TILE), np.float32), slice(MARGIN, MARGIN + INNER)
+    own = padded[:, inner, inner]
+    own[:] = masks * np.float32(1 / 255)
+    slopes, intercept, confidence = (
+        np.asarray(part).reshape(-1, n, TILE, TILE)[:, :, inner, inner]
+        for part in _regression(channels, padded.reshape(n * TILE, TILE))
+    )
+    sums = np.empty((n, 4, INNER, INNER), np.float32)
+    sums[:, :3] = (slopes * confidence).swapaxes(0, 1)
+    sums[:, 3] = confidence[0] * intercept[0] + (1 - confidence[0]) * own - (sums[:, :3] * middles).sum(1) - 0.5
+    sums *= gains[:, None, None, None].astype(np.float32)
+    sums[:, :3] *= np.float32(unit)
+    sums[:, 3] += 127.5
+    return sums
+
+
+def _regression(channels: list[FloatArray], mask: FloatArray) -> tuple[list[Array], Array, Array]:
+    """Slopes, intercept and confidence 0..1 of mask = slopes x channels + intercept, means over the windows that hold a cell."""
+    means, mean = [_mean(c) for c in channels], _mean(mask)
     covariance = [_mean(c * mask) - m * mean for c, m in zip(channels, means, strict=True)]
     matrix = {
         (i, j): _mean(channels[i] * channels[j]) - means[i] * means[j] + (EPSILON if i == j else 0.0)
@@ -100,9 +107,7 @@ def _fit(tiles: FloatArray, masks: FloatArray) -> tuple[FloatArray, FloatArray]:
     explained = sum(a * c for a, c in zip(slopes, covariance, strict=True)) / (variance + LEAST_VARIANCE)
     # The root: half of the variance explained is a clear edge already.
     confidence = np.sqrt(np.clip(explained, 0, 1))
-    maps = cv2.merge([_mean(m) for m in (*slopes, intercept, confidence)])
-    inner = slice(MARGIN, MARGIN + INNER)
-    return np.ascontiguousarray(maps.reshape(n, TILE, TILE, 5)[:, inner, inner]), middles
+    return [_mean(a) for a in slopes], _mean(intercept), _mean(confidence)
 
 
 def _mean(values: Array) -> Array:
@@ -124,17 +129,14 @@ def _solve(m: dict[tuple[int, int], Array], v: list[Array]) -> list[Array]:
     ]
 
 
-def _apply(fit: FloatArray, picture: FloatArray, mask: ByteArray) -> ByteArray:
-    """The mask on the grid of `picture` [G, G, 3] (less its middle), uint8 [G, G]."""
-    size = picture.shape[1::-1]
-    wide = cv2.resize(fit, size, interpolation=cv2.INTER_LINEAR)
-    plain = cv2.resize(mask, size, interpolation=cv2.INTER_LINEAR).astype(np.float32) / 255
-    guided = np.einsum("ijk,ijk->ij", wide[..., :3], picture) + wide[..., 3]
-    blend = plain + wide[..., 4] * (guided - plain)
-    # An outline is as sharp, in cells, as on the grid of 28.
-    gain = 255 * size[0] / MASK_SIZE
-    levels: ByteArray = cv2.addWeighted(blend, gain, blend, 0, 127.5 - gain / 2, dtype=cv2.CV_8U)
-    return levels
+def _apply(terms: FloatArray, picture: list[Array]) -> ByteArray:
+    """The mask on the grid of `picture` (three channels [G, G]), uint8 [G, G]; `terms` are those of `_fit`."""
+    size = picture[0].shape[::-1]
+    level: Array = cv2.resize(terms[3], size, interpolation=cv2.INTER_LINEAR)
+    for k, channel in enumerate(picture):
+        share = cv2.multiply(cv2.resize(terms[k], size, interpolation=cv2.INTER_LINEAR), channel, dtype=cv2.CV_32F)
+        level = cv2.add(level, share, dtype=cv2.CV_8U if k == 2 else cv2.CV_32F)  # the last one rounds and saturates
+    return level
 
 
 class _Pyramid:
@@ -143,16 +145,17 @@ class _Pyramid:
     def __init__(self, frame: Frame) -> None:
         picture = planes.views(planes.supported(frame.picture))
         self._picture = frame.picture  # the views do not keep its memory alive
-        self._unit = 1 / (2 ** (picture.layout.depth + picture.layout.lsb) - 1)
+        self.unit = 1 / (2 ** (picture.layout.depth + picture.layout.lsb) - 1)
+        """1 / the largest code."""
         self._planes = [([plane.array], plane.spec) for plane in picture.planes if any(c < 3 for c in plane.spec.components)]
 
-    def crop(self, box: FloatArray, cells: int, margin: int) -> FloatArray:
-        """[G, G, 3] float32 0..1, G = cells + 2 margin: the picture at the centres of a grid of `cells` a side over the box.
+    def crop(self, box: FloatArray, cells: int, margin: int) -> list[Array]:
+        """Three channels [G, G] of codes, G = cells + 2 margin: the picture at the centres of a grid of `cells` a side on the box.
 
         A frame without colour gives zeros for the two channels that it lacks.
         """
         size = cells + 2 * margin
-        out = np.zeros((size, size, 3), np.float32)
+        channels: list[Array] = [np.zeros((size, size), np.uint8)] * 3
         for levels, spec in self._planes:
             x0, y0 = float(box[0]) / (1 << spec.shift_x), float(box[1]) / (1 << spec.shift_y)
             step_x = (float(box[2]) / (1 << spec.shift_x) - x0) / cells
@@ -173,11 +176,10 @@ class _Pyramid:
                 flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
                 borderMode=cv2.BORDER_REPLICATE,
             )
-            for k, component in enumerate(spec.components):
+            for component, channel in zip(spec.components, [part] if part.ndim == 2 else cv2.split(part), strict=True):
                 if component < 3:
-                    out[..., component] = part if part.ndim == 2 else part[..., k]
-        out *= self._unit
-        return out
+                    channels[component] = channel
+        return channels
 
 
 def _half(array: Array) -> Array:

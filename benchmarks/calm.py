@@ -1,0 +1,216 @@
+"""What smoothing, edge refinement and detecting every Nth frame give and cost: the tables of docs/calm.md.
+
+    python benchmarks/calm.py --davis DAVIS            # J, F and flicker on sequences with true masks (JPEGImages/*, Annotations/*)
+    python benchmarks/calm.py --clip a.mp4 --clip ...  # every third frame against every frame: mask IoU and time of the processor
+    python benchmarks/calm.py                          # the cost of ten instances at 720p, on one core
+
+Parts without data are skipped. J and F as DAVIS has them (Perazzi et al., CVPR 2016) of the track that overlaps the object best
+over the sequence; F within 2 pixels and within DAVIS's tolerance. Flicker: 1 - IoU of a mask and the one before it, carried along
+flow of full resolution, which is no part of what is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from streamseg.cadence import Cadence
+from streamseg.config import load_pipeline, override
+from streamseg.decode import Decoder
+from streamseg.evaluate.boundary import TOLERANCE, boundary_f
+from streamseg.flow import Motion, luma
+from streamseg.infer import Infer
+from streamseg.pipeline import engine_for, postprocess_for, tracker_for
+from streamseg.preprocess import Preprocess
+from streamseg.refine import Refiner
+from streamseg.result import Result
+from streamseg.smooth import Smooth, Smoother
+from streamseg.types import Frame, Instances
+
+PARTS = {
+    "neither": lambda: Smooth(None, None),
+    "masks": lambda: Smooth(Smoother(), None),
+    "edges": lambda: Smooth(None, Refiner()),
+    "both": lambda: Smooth(Smoother(), Refiner()),
+}
+
+
+def sequence(root: Path, name: str) -> Iterator[tuple[Frame, np.ndarray]]:
+    """The frames of a DAVIS sequence and their true masks."""
+    for index, path in enumerate(sorted((root / "JPEGImages" / name).glob("*.jpg"))):
+        truth = cv2.imread(str(root / "Annotations" / name / f"{path.stem}.png"), cv2.IMREAD_GRAYSCALE)
+        picture = av.VideoFrame.from_ndarray(cv2.imread(str(path)), "bgr24").reformat(format="yuv420p")
+        yield Frame(picture, index, index, Fraction(1, 24)), truth > 0
+
+
+def tracked(frames: Iterator[Frame], every: int = 1) -> Iterator[Result]:
+    """What the drive pipeline finds and follows, without smoothing; CPU inference in one thread."""
+    config = override(load_pipeline("drive"), {"infer": {"threads": 1, "engine": "openvino"}})
+    engine = engine_for(config)
+    spec = engine.spec
+    preprocess, infer = Preprocess(spec.height, spec.width), Infer(engine, 1, Cadence(every))
+    postprocess, tracker = postprocess_for(config, spec.classes), tracker_for(config)
+    for frame in frames:
+        result = postprocess(infer(preprocess(frame)))
+        yield tracker(result) if result.detected else result
+    engine.close()
+
+
+def carried(before: tuple[Frame, np.ndarray], frame: Frame) -> np.ndarray:
+    estimator = cv2.DISOpticalFlow.create(cv2.DISOpticalFlow_PRESET_MEDIUM)
+    now, then = (np.ascontiguousarray(luma(f)[0]) for f in (frame, before[0]))
+    flow = estimator.calc(now, then, np.zeros((*now.shape, 2), np.float32))
+    y, x = np.mgrid[0 : frame.height, 0 : frame.width].astype(np.float32)
+    return cv2.remap(before[1].astype(np.float32), x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR) > 0.5
+
+
+def iou(a: np.ndarray, b: np.ndarray) -> float:
+    union = (a | b).sum()
+    return float((a & b).sum() / union) if union else 1.0
+
+
+def davis(root: Path) -> None:
+    print("| sequence | part | J | F (2 px) | F | flicker | frames with the track |\n|---|---|---|---|---|---|---|")
+    for name in sorted(path.name for path in (root / "JPEGImages").iterdir()):
+        pairs = list(sequence(root, name))
+        results = list(tracked(frame for frame, _ in pairs))
+        best = _best_track(results, [truth for _, truth in pairs])
+        reach = math.ceil(TOLERANCE * math.hypot(*pairs[0][1].shape))
+        for part, make in PARTS.items():
+            stage, before, rows, flicker = make(), None, [], []
+            for (frame, truth), result in zip(pairs, results, strict=True):
+                calm = stage(result)
+                found = np.flatnonzero(calm.track_ids == best)
+                if len(found) == 0:
+                    before = None
+                    continue
+                mask = calm.masks[int(found[0])]
+                rows.append((iou(mask, truth), boundary_f(mask, truth, 2)[0], boundary_f(mask, truth, reach)[0]))
+                if before is not None:
+                    flicker.append(1 - iou(carried(before, frame), mask))
+                before = (frame, mask)
+            j, f2, f = np.mean(rows, axis=0)
+            print(
+                f"| {name} | {part} | {j:.3f} | {f2:.3f} | {f:.3f} | {np.mean(flicker):.3f} | {len(rows)} of {len(pairs)} |",
+                flush=True,
+            )
+
+
+def _best_track(results: list[Result], truths: list[np.ndarray]) -> int:
+    total: dict[int, float] = {}
+    for result, truth in zip(results, truths, strict=True):
+        for track, mask in zip(result.track_ids.tolist(), result.masks, strict=True):
+            total[track] = total.get(track, 0.0) + iou(mask, truth)
+    return max(total, key=total.__getitem__)
+
+
+def frames_of(clip: Path, count: int) -> Iterator[Frame]:
+    decoder = Decoder(str(clip))
+    decoder.open()
+    try:
+        for _, frame in zip(range(count), decoder.frames(), strict=False):
+            yield frame
+    finally:
+        decoder.close()
+
+
+def every_third(clips: list[Path], count: int) -> None:
+    print("| clip | mask IoU | matched of all | ms a frame: every frame | every third | ratio |\n|---|---|---|---|---|---|")
+    values: list[float] = []
+    for clip in clips:
+        runs, spent = [], []
+        for every in (1, 3):
+            stage, began = Smooth(Smoother(), Refiner()), time.process_time()
+            frames = list(frames_of(clip, count))
+            runs.append([stage(result) for result in tracked(iter(frames), every)])
+            spent.append((time.process_time() - began) / len(frames) * 1e3)
+        overlaps, objects = _compare(*runs)
+        values += overlaps
+        mean = np.mean(overlaps) if overlaps else float("nan")
+        print(
+            f"| {clip.name} | {mean:.3f} | {len(overlaps)} of {objects} | {spent[0]:.1f} | {spent[1]:.1f} "
+            f"| {spent[0] / spent[1]:.2f} |",
+            flush=True,
+        )
+    print(f"| all | {np.mean(values):.3f} | {len(values)} | | | |")
+
+
+def _compare(full: list[Result], sparse: list[Result]) -> tuple[list[float], int]:
+    """IoU of the masks of frames that were not looked at with those of the same frames when all are; pairs above 0.3."""
+    overlaps, objects = [], 0
+    for a, b in zip(full, sparse, strict=True):
+        if b.detected:
+            continue
+        table = np.array([[iou(x, y) for y in list(b.masks)] for x in list(a.masks)]).reshape(len(a), len(b))
+        objects += max(table.shape)
+        for r, c in zip(*linear_sum_assignment(-table), strict=True):
+            if table[r, c] > 0.3:
+                overlaps.append(float(table[r, c]))
+    return overlaps, objects
+
+
+def cost() -> None:
+    """Ten instances of usual sizes at 720p, whose boxes tremble, over a moving picture."""
+    rng = np.random.default_rng(0)
+    ground = cv2.resize(rng.integers(0, 255, (90, 160, 3)).astype(np.uint8), (1600, 900), interpolation=cv2.INTER_CUBIC)
+    heights = rng.uniform(90, 420, 10)
+    sizes = np.stack([heights * rng.uniform(0.4, 1.5, 10), heights], 1)
+    corners = rng.uniform(0, 1, (10, 2)) * (np.array([1280, 720]) - sizes)
+    masks = np.repeat(cv2.circle(np.zeros((28, 28), np.uint8), (14, 14), 11, 255, -1)[None], 10, 0)
+    spent: dict[str, list[float]] = {name: [] for name in ("flow", "masks", "edges", "carry")}
+    motion = Motion()
+    stages = {
+        "masks": Smooth(Smoother(0.08, motion), None),
+        "edges": Smooth(None, Refiner()),
+        "carry": Smooth(None, None, motion),
+    }
+    before: Frame | None = None
+    for i in range(60):
+        view = np.ascontiguousarray(ground[i : i + 720, 2 * i : 2 * i + 1280])
+        frame = Frame(av.VideoFrame.from_ndarray(view, "rgb24").reformat(format="yuv420p"), i, i, Fraction(1, 25))
+        boxes = np.clip(np.concatenate([corners, corners + sizes], 1) + rng.normal(0, 1.5, (10, 4)), 0, (1280, 720) * 2)
+        found = Instances(
+            boxes.astype(np.float32), np.ones(10, np.float32), np.zeros(10, np.int64), masks, ("it",), np.arange(1, 11)
+        )
+        if before is not None:
+            began = time.thread_time()
+            motion.between(before, frame)
+            spent["flow"].append(time.thread_time() - began)
+        for name, stage in stages.items():
+            carries = name == "carry" and i % 2 == 1
+            result = Result(frame, found[:0] if carries else found, detected=not carries)
+            began = time.thread_time()
+            stage(result)
+            if name != "carry" or carries:
+                spent[name].append(time.thread_time() - began)
+        before = frame
+    print("| part | ms, median | ms, least |\n|---|---|---|")
+    for name, values in spent.items():
+        print(f"| {name} | {1e3 * np.median(values):.2f} | {1e3 * min(values[2:]):.2f} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--davis", type=Path, help="folder with JPEGImages/ and Annotations/")
+    parser.add_argument("--clip", type=Path, action="append", default=[], help="a video; repeatable")
+    parser.add_argument("--frames", type=int, default=90, help="of each clip")
+    options = parser.parse_args()
+    cv2.setNumThreads(1)
+    cost()
+    if options.davis is not None and options.davis.is_dir():
+        davis(options.davis)
+    if options.clip:
+        every_third(options.clip, options.frames)
+
+
+if __name__ == "__main__":
+    main()

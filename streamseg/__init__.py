@@ -9,11 +9,9 @@
 `StreamsegError` and its children in `streamseg.errors`.
 """
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from streamseg.errors import StreamsegError
-from streamseg.types import Frame, Instances
 
 if TYPE_CHECKING:
     from streamseg.api import run, stream
@@ -21,6 +19,9 @@ if TYPE_CHECKING:
     from streamseg.decode.probe import probe
     from streamseg.report import RunReport
     from streamseg.result import Result
+    from streamseg.types import Frame, Instances
+
+    __version__: str
 
 __all__ = [
     "Frame",
@@ -36,13 +37,10 @@ __all__ = [
     "stream",
 ]
 
-try:
-    __version__ = version("streamseg")
-except PackageNotFoundError:  # a checkout on the path, not installed
-    __version__ = "0.0.0"
-
 # Loaded when first used: `streamseg --help` must not wait for FFmpeg and the engines.
 _LAZY = {
+    "Frame": "streamseg.types",
+    "Instances": "streamseg.types",
     "PipelineConfig": "streamseg.config",
     "Result": "streamseg.result",
     "RunReport": "streamseg.report",
@@ -54,8 +52,19 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return _version()
     if name not in _LAZY:
         raise AttributeError(f"module 'streamseg' has no attribute {name!r}")
     from importlib import import_module
 
     return getattr(import_module(_LAZY[name]), name)
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("streamseg")
+    except PackageNotFoundError:  # a checkout on the path, not installed
+        return "0.0.0"

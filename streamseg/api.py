@@ -22,7 +22,7 @@ def stream(
     engine: str = "auto",
     size: str | tuple[int, int] | None = None,
     conf: float = 0.5,
-    classes: Sequence[str] | None = None,
+    classes: str | Sequence[str] | None = None,
     start: float | str = 0.0,
     duration: float | str | None = None,
     realtime: bool = False,
@@ -38,9 +38,10 @@ def stream(
     The pipeline runs ahead of the loop by a few frames and no further: memory does not grow with the video's length. Leaving the
     loop ends it.
 
-    `source` is a file, a folder or glob of images, a camera's number or device, an RTSP or HTTP address. `size` is the network's
-    input as "HEIGHTxWIDTH" or (height, width); `start` and `duration` are seconds. A file gives every frame; what happens live
-    (`realtime=True`: a file played at its own speed) drops the oldest frames when the loop is too slow.
+    `source` is a file, a folder or glob of images, a camera's number or device, an RTSP or HTTP address. `conf` is the score that
+    an instance must have once; it is then followed down to lower ones. `classes` are names, as a list or "person,car". `size` is
+    the network's input as "HEIGHTxWIDTH" or (height, width); `start` and `duration` are seconds. A file gives every frame; what
+    happens live (`realtime=True`: a file played at its own speed) drops the oldest frames when the loop is too slow.
 
     Raises StreamsegError (see `streamseg.errors`): a bad option or an unreadable source at the first `next`, a damaged source
     after the frames that could be read.
@@ -49,7 +50,7 @@ def stream(
         "decode": {"start": start, "duration": duration, "realtime": realtime},
         "preprocess": {"size": size},
         "infer": {"model": str(model), "engine": engine, "batch": batch, "threads": threads},
-        "postprocess": {"conf": conf, "classes": None if classes is None else tuple(classes)},
+        "postprocess": {"conf": conf, "classes": classes if classes is None or isinstance(classes, str) else tuple(classes)},
     }
     return iterate(source, override(PipelineConfig(), changes))
 
@@ -66,5 +67,5 @@ def run(
     `pipeline` is a shipped name ("drive", "edit", "live"), a file, or a `PipelineConfig`. Raises StreamsegError.
     """
     config = pipeline if isinstance(pipeline, PipelineConfig) else load_pipeline(Path(pipeline))
-    outputs = [output] if isinstance(output, (str, PathLike)) else output
+    outputs = [output] if isinstance(output, (str, PathLike)) else list(output or ())
     return build(source, config, [str(path) for path in outputs], overwrite=overwrite).run()

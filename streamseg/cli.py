@@ -64,7 +64,9 @@ def run(
     ] = None,
     pipeline: Annotated[str, typer.Option("-p", "--pipeline", help="drive, edit, live, or your own .yaml file.")] = "drive",
     classes: Annotated[str | None, typer.Option(help="Classes to keep, as person,car; all for every one.")] = None,
-    conf: Annotated[float | None, typer.Option(help="Lowest score that counts, 0 to 1.")] = None,
+    conf: Annotated[
+        float | None, typer.Option(help="Score an instance must have once; it is then followed to lower ones.")
+    ] = None,
     engine: Annotated[str | None, typer.Option(help="auto, openvino, onnxruntime, tensorrt, tensorrt-rtx, torch.")] = None,
     model: Annotated[str | None, typer.Option(help="A name of `streamseg models`, or an .onnx file.")] = None,
     require_gpu: Annotated[bool, typer.Option("--require-gpu", help="Fail rather than run the network on the CPU.")] = False,
@@ -255,6 +257,8 @@ def _show(data: Any, as_json: bool, human: Any) -> None:
 
 def main() -> None:
     """The console script `streamseg`."""
+    if sys.stdout is None:  # closed by the caller: `streamseg models >&-`
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for the rest of the process
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     # --debug may stand anywhere: who adds it has just seen an error, and appends it to that command.
@@ -266,19 +270,18 @@ def main() -> None:
             raise
         print(f"streamseg: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(130)
     except BrokenPipeError:
         # The reader of our output went away (`streamseg models | head -1`).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except OSError as error:
+        if debug:
+            raise
+        print(f"streamseg: cannot write the answer: {error.strerror or error}", file=sys.stderr)
+        os._exit(1)  # what is left in the buffer of stdout cannot be written at exit either
     except Exception as error:
         if debug:
             raise
         name = Path(sys.argv[0]).name
         print(f"{name}: unexpected {type(error).__name__}: {error}; run it again with --debug and report this", file=sys.stderr)
         sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()

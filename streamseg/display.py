@@ -73,13 +73,13 @@ class Screen:
         drops = f", {report.dropped} dropped" if report.dropped else ""
         how = "interrupted after " if report.interrupted else ""
         self.say(
-            f"{how}{report.frames_done} frames in {report.seconds:.1f} s ({report.fps:.1f} fps{latency}{drops}), seen: {seen}"
+            f"{how}{_frames(report.frames_done)} in {report.seconds:.1f} s ({report.fps:.1f} fps{latency}{drops}), seen: {seen}"
         )
         for line in _event_lines(report.events):
             self.say(f"  {line}")
         for output in report.outputs:
             lost = f", {output.dropped} not shown" if output.dropped else ""
-            self.say(f"  {output.name}: {output.path} ({output.frames} frames{lost})")
+            self.say(f"  {output.name}: {output.path} ({_frames(output.frames)}{lost})")
             for warning in output.warnings:
                 self.say(f"    warning: {warning}")
         for warning in report.warnings:
@@ -93,6 +93,10 @@ def _event_lines(events: dict[str, Any]) -> Iterator[str]:
     for name, counts in events["zones"].items():
         stay = f", stayed {counts['mean_seconds']:.1f} s on average, {counts['longest_seconds']:.1f} s at most"
         yield f"zone {name}: {counts['entered']} entered, {counts['left']} left, {counts['inside']} inside{stay}"
+
+
+def _frames(count: int) -> str:
+    return "1 frame" if count == 1 else f"{count} frames"
 
 
 def _status(running: Pipeline) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from streamseg.composite import Overlay
 from streamseg.config.schema import EffectStep, EncodeConfig, OutputConfig
 from streamseg.encode import is_results, is_view
 from streamseg.errors import ConfigError
@@ -14,6 +15,10 @@ from streamseg.errors import ConfigError
 __all__ = ["Target", "plan"]
 
 _NAMED = re.compile(r"(?P<name>[a-z][a-z0-9_-]*)=(?P<path>.*)", re.DOTALL)
+
+
+_OVERLAY = OutputConfig(composite=(EffectStep(overlay=Overlay()),))
+"""What -o shows where the pipeline file does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +48,11 @@ def plan(configured: Mapping[str, OutputConfig], given: Sequence[str]) -> list[T
             continue
         path = path.replace("{out}", out or "").replace("{stem}", _stem(out or ""))
         targets.append(Target(name, path, output.composite, output.encode))
-    main = next((output for output in configured.values() if "{out}" in output.path), OutputConfig())
+    main = next((output for output in configured.values() if "{out}" in output.path), _OVERLAY)
     used = {target.path for target in targets}
     for number, path in enumerate(p for p in plain if p not in used):
-        effects = () if is_results(path) else main.composite
-        targets.append(Target(f"output{number + 1}" if effects else f"results{number + 1}", path, effects, main.encode))
+        kind, effects = ("results", ()) if is_results(path) else ("output", main.composite)
+        targets.append(Target(f"{kind}{number + 1}", path, effects, main.encode))
     if not targets:
         raise ConfigError("nothing to write: say where with -o (a video, a folder, a %06d.png pattern or a .jsonl file)")
     _refuse_twins(targets)

@@ -84,7 +84,7 @@ def override(config: PipelineConfig, changes: Mapping[str, Mapping[str, Any]]) -
     # A dumped step lists all effects, unset ones as None; a file lists only the one it means.
     for output in data["outputs"].values():
         output["composite"] = [{k: v for k, v in step.items() if v is not None} for step in output["composite"]]
-    return validate(PipelineConfig, data, "command line", None)
+    return validate(PipelineConfig, data, "options", None)
 
 
 def validate(schema: type[S], data: dict[str, Any], name: str, tree: yaml.Node | None) -> S:

@@ -65,7 +65,7 @@ def load_recipe(name: str, changes: dict[str, Any] | None = None) -> Recipe:
         recipe = parse_recipe(read_yaml(path, "recipe"), str(path))
     else:
         recipe = Recipe.model_validate({"model": name})
-    return validate(Recipe, recipe.model_dump(by_alias=True) | changes, "command line", None)
+    return validate(Recipe, recipe.model_dump(by_alias=True) | changes, "options", None)
 
 
 def parse_recipe(text: str, name: str) -> Recipe:

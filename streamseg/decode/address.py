@@ -74,7 +74,12 @@ def parse_source(source: str | int | os.PathLike[str], *, timeout: float = 5.0, 
 
     Raises SourceNotFound if there is no such file, image or device, SourceError if it is an address we do not open.
     """
-    text = os.fspath(source) if not isinstance(source, int) else str(source)
+    if isinstance(source, bool) or not isinstance(source, (str, int, os.PathLike)):
+        kind = type(source).__name__
+        raise SourceNotFound(f"a source is a path, an address or a camera's number, not {kind}: {source!r}")
+    text = str(source)
+    if not text:
+        raise SourceNotFound("no source was given: the name is empty")
     if isinstance(source, int) or (text.isdecimal() and not Path(text).exists()):
         return _camera(f"/dev/video{int(text)}", text)
     if text == "-":

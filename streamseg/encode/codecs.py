@@ -154,14 +154,15 @@ def choose(
 ) -> Choice:
     """Encoder, pixel format and settings for pictures of one format in one container.
 
-    Raises OutputError when the container or codec cannot hold them or `crf` is out of its range.
+    With `alpha` the output must hold transparency; without, a source's is kept where the container can hold it and left out
+    otherwise. Raises OutputError when the container or codec cannot hold them or `crf` is out of its range.
     """
     container = container_of(suffix)
-    alpha = alpha or has_alpha(picture)
+    carried = has_alpha(picture)
     deep = max(component.bits for component in picture.components) > 8
     if codec != "auto":
         name = named_codec(suffix, codec)
-    elif alpha:
+    elif alpha or (carried and container.alpha):
         name = container.alpha or ""
         if not name:
             able = [s for s, c in CONTAINERS.items() if c.alpha]
@@ -176,7 +177,7 @@ def choose(
     low, high = chosen.crf_range
     if crf is not None and not low <= crf <= high:
         raise OutputError(f"crf {crf:g} is out of range for {name}; allowed: {low} (best) to {high}")
-    pix_fmt = _nearest(picture, chosen.encoder, alpha)
+    pix_fmt = _nearest(picture, chosen.encoder, alpha or (carried and chosen.alpha))
     quality = chosen.crf if crf is None else crf
     options = _options(name, quality, pix_fmt, live=live, reorders=container.reorders, rate=rate)
     tag = "hvc1" if name == "hevc" and container.muxer in ("mp4", "mov") else None  # hev1 does not open in QuickTime

@@ -23,7 +23,7 @@ import av
 from av.video.format import VideoFormat
 from av.video.stream import VideoStream
 
-from streamseg.encode.codecs import Choice, choose, container_of, named_codec
+from streamseg.encode.codecs import Choice, choose, container_of, has_alpha, named_codec
 from streamseg.encode.convert import Fitter, even_size
 from streamseg.encode.files import check_file, local_path
 from streamseg.encode.hdr import x265_params
@@ -129,6 +129,10 @@ class VideoSink:
         except BaseException:
             self._discard(muxer)
             raise
+        if has_alpha(picture.format) and not has_alpha(VideoFormat(choice.pix_fmt, 16, 16)):
+            self.warnings.append(
+                f"{self.path}: transparency is left out, which {choice.name} in {self.path.suffix} cannot hold"
+            )
         if encoder.padding:
             self.warnings.append(f"{self.path}: {encoder.padding}")
         return muxer, encoder

@@ -278,7 +278,7 @@ class Runtime:
         raise StageError(name, error) from error
 
     def run(self, *, every: float = 0.1, tick: Callable[[], None] | None = None) -> None:
-        """Start, wait for the end, raise the first error. SIGINT and SIGTERM stop, a second one aborts.
+        """Start, wait for the end, raise the first error. SIGINT, SIGTERM and SIGHUP stop, a second one aborts.
 
         `tick` is called every `every` seconds in the calling thread (progress). Signals are only handled in the main thread.
         """
@@ -303,7 +303,9 @@ class Runtime:
             self.interrupted = number
             threading.Thread(target=end, daemon=True).start()
 
-        old = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        # A closed terminal ends a recording as an orderly end, unless it was told not to care (nohup).
+        numbers = [n for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
+        old = {number: signal.signal(number, handle) for number in numbers}
         try:
             yield
         finally:

@@ -100,7 +100,7 @@ def test_flags_override_the_file_and_leave_the_rest():
     assert config.preprocess.size == (256, 448)
     assert config.outputs == load_pipeline("edit").outputs
     assert override(config, {"postprocess": {"classes": "all"}}).postprocess.classes is None
-    with pytest.raises(ConfigError, match=r"command line: postprocess\.conf: 7"):
+    with pytest.raises(ConfigError, match=r"options: postprocess\.conf: 7"):
         override(config, {"postprocess": {"conf": 7}})
 
 

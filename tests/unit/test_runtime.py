@@ -77,7 +77,9 @@ def test_everything_arrives_in_order_at_every_branch():
     run_within(runtime, 5)
     assert a.items == [2 * i + 1 for i in range(200)]
     assert b.items == [-(2 * i + 1) for i in range(200)]
-    assert source.closed and a.closed and b.closed
+    assert source.closed
+    assert a.closed
+    assert b.closed
     counters = runtime.snapshot()
     assert counters["decode"].given == counters["double"].taken == counters["sink b"].taken == 200
     assert all(c.dropped == 0 and c.queued == 0 for c in counters.values())
@@ -169,7 +171,8 @@ def test_a_broken_source_still_delivers_what_it_read():
     with pytest.raises(Unreadable, match=r"cut\.mp4"):
         run_within(runtime, 5)
     assert sink.items == list(range(50))
-    assert sink.closed and not sink.aborted
+    assert sink.closed
+    assert not sink.aborted
 
 
 def test_one_failed_output_does_not_stop_the_other():
@@ -178,7 +181,8 @@ def test_one_failed_output_does_not_stop_the_other():
     with pytest.raises(OutputError, match="disk full"):
         run_within(runtime, 5)
     assert good.items == list(range(100))
-    assert good.closed and bad.aborted
+    assert good.closed
+    assert bad.aborted
 
 
 def test_only_views_left_ends_the_run():

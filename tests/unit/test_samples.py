@@ -46,7 +46,7 @@ def test_it_fetches_once_and_leaves_out_what_the_system_lacks(fetcher, tmp_path,
 
 def test_a_clip_that_is_not_what_it_was_is_not_kept(fetcher, tmp_path):
     fetcher.content = b"other film"
-    with pytest.raises(fetcher.FetchError, match="expected .*: not kept"):
+    with pytest.raises(fetcher.FetchError, match=r"expected .*: not kept"):
         fetcher.fetch(tmp_path)
     assert list(tmp_path.glob("*.mp4")) == []
 

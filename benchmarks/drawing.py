@@ -69,7 +69,7 @@ def main() -> None:
         paste = milliseconds(lambda result=result: np.stack(result.masks), 10)
         peer = milliseconds(theirs, 10)
         print(
-            f"{width}x{height}: streamseg {ours:.2f}, copying the frame and pasting the masks; supervision {peer:.2f} + {paste:.2f} to paste"
+            f"{width}x{height}: streamseg {ours:.2f}, frame copied and masks pasted; supervision {peer:.2f} + {paste:.2f} to paste"
         )
 
 

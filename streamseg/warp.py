@@ -22,6 +22,9 @@ _AT_BORDER = 0.5
 _SKIP = 2
 # Sum of weights, in such cells, below which too little of an object can be followed.
 _LEAST_SEEN = 4.0
+_ROUNDS = 3
+# Squares of frame pixels: points are never expected to agree better than this, nor worse than that.
+_LEAST_OFF, _MOST_OFF = 0.25, 400.0
 # Change of size a frame that is believed.
 _MOST_GROWTH = 1.25
 _STEPS = (np.arange(MASK_SIZE, dtype=np.float32) + 0.5) / MASK_SIZE
@@ -71,8 +74,8 @@ def look_up(masks: npt.NDArray[np.float32], boxes: FloatArray, points: FloatArra
 def moved_boxes(boxes: FloatArray, points: FloatArray, sources: FloatArray, weights: FloatArray) -> FloatArray:
     """Where boxes of the source frame are now: moved and scaled as the objects' points are, without turning or shearing.
 
-    The median displacement, then the least-squares scale about it of the points that agree; one object's few wrong points do not
-    count. A box of which too little can be followed stays where it was.
+    Least squares, reweighted (Geman and McClure's weights): points that move unlike the rest soon count nothing. A box of which too
+    little can be followed stays where it was.
 
     Args:
         boxes: float32 [N, 4] xyxy in the source frame.
@@ -82,26 +85,25 @@ def moved_boxes(boxes: FloatArray, points: FloatArray, sources: FloatArray, weig
 
     Returns: float32 [N, 4] in the target frame, not clipped.
     """
-    out = boxes.copy()
-    points, sources, weights = (a[:, ::_SKIP, ::_SKIP] for a in (points, sources, weights))
-    used = weights > 0.25
-    enough = np.where(used, weights, 0).sum((1, 2)) >= _LEAST_SEEN
-    for i in np.flatnonzero(enough):
-        now, then, weight = points[i][used[i]], sources[i][used[i]], weights[i][used[i]]
-        step = now - then
-        middle = np.median(step, axis=0)
-        off = np.abs(step - middle).max(1)
-        weight = weight * (off <= 2 * np.median(off) + 1.0)
-        total = float(weight.sum())
-        centre_then, centre_now = weight @ then / total, weight @ now / total
-        dt, dn = then - centre_then, now - centre_now
-        # One scale for both axes: a few cells say too little for two.
-        spread = float(weight @ (dt * dt).sum(1))
-        scale = float(weight @ (dt * dn).sum(1)) / spread if spread > 0 else 1.0
-        scale = min(max(scale, 1 / _MOST_GROWTH), _MOST_GROWTH)
-        out[i, :2] = (boxes[i, :2] - centre_then) * scale + centre_now
-        out[i, 2:] = (boxes[i, 2:] - centre_then) * scale + centre_now
-    return out
+    now, then = (a[:, ::_SKIP, ::_SKIP].reshape(len(boxes), -1, 2) for a in (points, sources))
+    weight = weights[:, ::_SKIP, ::_SKIP].reshape(len(boxes), -1).copy()
+    total = np.maximum(weight.sum(1), 1e-6)
+    enough = total >= _LEAST_SEEN
+    step, trust = now - then, weight / total[:, None]
+    for _ in range(_ROUNDS):
+        off = step - np.einsum("np,npk->nk", trust, step)[:, None]
+        squares = np.einsum("npk,npk->np", off, off)
+        usual = np.einsum("np,np->n", trust, np.minimum(squares, _MOST_OFF)) + _LEAST_OFF
+        trust = weight / (1 + squares / usual[:, None]) ** 2
+        trust /= np.maximum(trust.sum(1, keepdims=True), 1e-6)
+    centre_then, centre_now = (np.einsum("np,npk->nk", trust, a) for a in (then, now))
+    dt, dn = then - centre_then[:, None], now - centre_now[:, None]
+    # One scale for both axes: a few cells say too little for two.
+    spread = np.einsum("np,npk,npk->n", trust, dt, dt)
+    scale = np.where(spread > 0, np.einsum("np,npk,npk->n", trust, dt, dn) / np.maximum(spread, 1e-6), 1.0)
+    scale = np.tile(np.clip(scale, 1 / _MOST_GROWTH, _MOST_GROWTH)[:, None], 4)
+    moved = (boxes - np.tile(centre_then, 2)) * scale + np.tile(centre_now, 2)
+    return np.where(enough[:, None], moved, boxes).astype(np.float32)
 
 
 def box_iou(a: FloatArray, b: FloatArray) -> FloatArray:

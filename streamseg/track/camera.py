@@ -7,6 +7,7 @@ to which a similarity is fitted (RANSAC), as in BoT-SORT (Aharon et al., 2022), 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import cv2
@@ -74,7 +75,8 @@ class Camera:
         change = Change(np.eye(2, 3), np.zeros((len(boxes), 2)), np.full(len(boxes), np.inf), cut=False)
         if before is None or before[0].shape != grey.shape:
             return change
-        ground = _ground_points(grey.shape, (boxes / np.tile(scale, 2)).astype(np.float32))
+        height, width = grey.shape
+        ground = _ground_points((height, width), (boxes / np.tile(scale, 2)).astype(np.float32))
         chosen, places, valid = _object_points(grey.shape, (boxes / np.tile(scale, 2)).astype(np.float32), masks)
         points = np.concatenate([ground, places[valid]])
         moved, good = _follow(before[0], grey, points)
@@ -110,14 +112,18 @@ def small_grey(frame: Frame) -> tuple[Grey, FloatArray]:
     return np.ascontiguousarray(grey), scale
 
 
-def _ground_points(shape: tuple[int, ...], boxes: FloatArray) -> FloatArray:
+def _ground_points(shape: tuple[int, int], boxes: FloatArray) -> FloatArray:
     """[P, 2] the points of a fixed grid over the small picture that lie in no box, or all if these are too few."""
-    height, width = shape
-    x, y = np.meshgrid((np.arange(COLUMNS) + 0.5) * (width / COLUMNS), (np.arange(ROWS) + 0.5) * (height / ROWS))
-    ground = np.stack([x.ravel(), y.ravel()], 1).astype(np.float32)
+    ground = _grid(*shape)
     within = (ground[:, None] >= boxes[None, :, :2]) & (ground[:, None] <= boxes[None, :, 2:])
     free = ~np.any(within.all(2), axis=1)
     return np.asarray(ground[free] if free.sum() >= 2 * LEAST_INLIERS else ground)
+
+
+@lru_cache(maxsize=4)
+def _grid(height: int, width: int) -> FloatArray:
+    x, y = np.meshgrid((np.arange(COLUMNS) + 0.5) * (width / COLUMNS), (np.arange(ROWS) + 0.5) * (height / ROWS))
+    return np.stack([x.ravel(), y.ravel()], 1).astype(np.float32)
 
 
 def _object_points(

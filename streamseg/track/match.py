@@ -95,14 +95,17 @@ def associate(tracks: Tracks, found: Found, time: float, *, max_age: float, conf
     least = np.where(found.copy, COPY_OVERLAP, np.where(found.high, MIN_OVERLAP, LOW_OVERLAP))
     plausible = ~known | (alike >= np.where(just, UNLIKE, LOST_ALIKE)) | (just & (fit >= CERTAIN))
     first = recent & plausible & (fit >= least) & (found.high | (sure & just & (alike >= UNLIKE)))
-    near = box_iou(grown(tracks.boxes, BUFFER), grown(found.instances.boxes, BUFFER))
-    least = np.where(tracks.hits < 3, MIN_BUFFERED_NEW, MIN_BUFFERED)[:, None]
-    second = recent & plausible & found.high & ~found.copy & ~stranger & (near >= least) & (alike >= UNLIKE)
-    closeness = _closeness(tracks, found, age)
-    third = sure & known & found.high & ~found.copy & ~stranger & (closeness > 0) & (alike >= RECOGNISED)
-    for value, allowed in ((score, first), (near * weight, second), (alike + 0.2 * closeness, third)):
-        allowed[rows], allowed[:, columns] = False, False
-        if allowed.any():
+    rows, columns = _assign(score, first)
+
+    # The other rounds are for what is left, which is most often nothing.
+    left = found.high & ~found.copy & ~np.isin(np.arange(len(found)), columns)
+    if left.any() and len(rows) < len(tracks):
+        near, enough = _nearness(tracks, found)
+        closeness = _closeness(tracks, found, age)
+        second = recent & plausible & left & ~stranger & enough & (alike >= UNLIKE)
+        third = sure & known & left & ~stranger & (closeness > 0) & (alike >= RECOGNISED)
+        for value, allowed in ((near * weight, second), (alike + 0.2 * closeness, third)):
+            allowed[rows], allowed[:, columns] = False, False
             more = _assign(value, allowed)
             rows, columns = np.concatenate([rows, more[0]]), np.concatenate([columns, more[1]])
     return _prefer_whole(rows, columns, found)
@@ -114,6 +117,12 @@ def _alike(tracks: Tracks, found: Found) -> tuple[FloatArray, BoolArray]:
     if not known.any():
         return np.full(known.shape, USUAL, np.float32), known
     return np.where(known, similarity(tracks.looks, found.looks), USUAL).astype(np.float32), known
+
+
+def _nearness(tracks: Tracks, found: Found) -> tuple[FloatArray, BoolArray]:
+    """[T, N] IoU of the grown boxes, and whether it is enough."""
+    near = box_iou(grown(tracks.boxes, BUFFER), grown(found.instances.boxes, BUFFER))
+    return near, near >= np.where(tracks.hits < 3, MIN_BUFFERED_NEW, MIN_BUFFERED)[:, None]
 
 
 def _closeness(tracks: Tracks, found: Found, age: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

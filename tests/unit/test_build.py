@@ -56,7 +56,7 @@ def test_flags_go_on_top_of_the_recipe(tmp_path):
     assert recipe.sizes == ((320, 576), (256, 448))
     assert (recipe.batches, recipe.precisions, recipe.targets) == ((1, 8), ("fp16", "fp32"), ("sm_89", "sm_120"))
     assert load_recipe("some.onnx").model == "some.onnx"
-    with pytest.raises(ConfigError, match=r"command line: batches\.0: 'many'"):
+    with pytest.raises(ConfigError, match=r"batches\.0: 'many' is not allowed"):
         load_recipe(str(path), {"batches": "many"})
     with pytest.raises(ConfigError, match="cannot read the recipe"):
         load_recipe(str(tmp_path / "none.yaml"))

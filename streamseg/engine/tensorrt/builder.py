@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from streamseg.engine.spec import GraphSpec
@@ -18,7 +16,7 @@ from streamseg.engine.tensorrt.library import Library
 from streamseg.engine.tensorrt.precision import Layer, check_layers, layers_of
 from streamseg.errors import ConfigError, EngineError
 
-__all__ = ["Built", "Progress", "batches_for", "compile_plan"]
+__all__ = ["Built", "Progress", "batches_for", "compile_here", "targets_of"]
 
 Progress = Callable[[str, int, int], None]
 """Told (phase, steps done, steps in all), from any thread."""
@@ -51,7 +49,7 @@ def batches_for(spec: GraphSpec, batches: Sequence[int]) -> tuple[int, ...]:
     return wanted
 
 
-def compile_plan(
+def compile_here(
     library: Library,
     spec: GraphSpec,
     *,
@@ -60,13 +58,9 @@ def compile_plan(
     timing_cache: bytes = b"",
     progress: Progress | None = None,
 ) -> Built:
-    """Compile `spec.path` for the batch sizes and, ahead of time, for compute capabilities (as "sm_86"; none: as the library does).
-
-    Raises ConfigError (options that the graph or the library does not know), MissingExtra, or EngineError, with what the compiler
-    said, if it cannot compile the graph or the graph's types are not those that its metadata state.
-    """
+    """Compile in this process: see `compiler.compile_plan`, which everybody else calls. `progress` is called by any thread."""
     batches = batches_for(spec, batches)
-    targets = _targets(library, capabilities)
+    targets = targets_of(library, capabilities)
     trt, log = library.load(), library.logger()
     began = time.monotonic()
     builder = trt.Builder(log)
@@ -95,28 +89,17 @@ def compile_plan(
         config.set_timing_cache(cache, False)
     watch = _monitor(trt, progress)
     config.progress_monitor = watch
-    plan = _interruptible(partial(builder.build_serialized_network, network, config), watch)
+    plan = builder.build_serialized_network(network, config)
+    if watch.stopped is not None:
+        raise watch.stopped
     if plan is None:
         raise EngineError(f"{library.name} {trt.__version__} cannot compile {spec.path}: {_said(log)}")
     learnt = b"" if cache is None else bytes(config.get_timing_cache().serialize())
     return Built(bytes(plan), tuple(layers), "\n".join(log.lines) + "\n", time.monotonic() - began, learnt)
 
 
-def _interruptible(compiling: Callable[[], Any], watch: Any) -> Any:
-    """Compile in a thread of its own, so that Ctrl-C reaches this one: in the compiler's calls back to us it would be swallowed."""
-    with ThreadPoolExecutor(1, thread_name_prefix="compile") as pool:
-        future = pool.submit(compiling)
-        try:
-            plan = future.result()
-        except BaseException as error:
-            watch.stopped = error  # and leave once the compiler has noticed
-            raise
-    if watch.stopped is not None:
-        raise watch.stopped
-    return plan
-
-
-def _targets(library: Library, capabilities: Sequence[str]) -> list[Any]:
+def targets_of(library: Library, capabilities: Sequence[str]) -> list[Any]:
+    """The library's constants for compute capabilities. Raises ConfigError, with those it knows."""
     if capabilities and not library.ahead_of_time:
         raise ConfigError(
             f"{library.name} compiles for the GPU that it runs on, not for {', '.join(capabilities)}; use --engine tensorrt-rtx"

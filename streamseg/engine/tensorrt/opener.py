@@ -8,7 +8,8 @@ from typing import Any
 
 from streamseg.engine.spec import GraphSpec
 from streamseg.engine.store import Entry, Key, Store
-from streamseg.engine.tensorrt.builder import Built, Progress, batches_for, compile_plan
+from streamseg.engine.tensorrt.builder import Built, Progress, batches_for
+from streamseg.engine.tensorrt.compiler import compile_plan
 from streamseg.engine.tensorrt.driver import Driver, Gpu, OutOfMemory, find_gpu, no_driver
 from streamseg.engine.tensorrt.library import OLDEST, TENSORRT, TENSORRT_RTX, Library, capability_name
 from streamseg.engine.tensorrt.precision import check_plan, plan_types

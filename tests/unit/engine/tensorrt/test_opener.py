@@ -61,7 +61,6 @@ def test_an_engine_made_elsewhere_for_this_gpu_is_taken(spec, world, store):
     assert len(store.entries()) == 1
 
 
-@pytest.mark.filterwarnings("ignore:Use Deprecated in TensorRT-RTX:DeprecationWarning")
 def test_tensorrt_builds_for_the_very_gpu_and_keeps_what_it_learnt_of_its_kernels(spec, world, store, monkeypatch):
     said: list[str] = []
     opened(spec, said, library=TENSORRT).close()

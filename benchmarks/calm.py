@@ -24,8 +24,9 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from streamseg.cadence import Cadence
-from streamseg.config import load_pipeline, override
+from streamseg.config import PipelineConfig, load_pipeline, override
 from streamseg.decode import Decoder
+from streamseg.engine import Engine
 from streamseg.evaluate.boundary import TOLERANCE, boundary_f
 from streamseg.flow import Motion, luma
 from streamseg.infer import Infer
@@ -52,17 +53,19 @@ def sequence(root: Path, name: str) -> Iterator[tuple[Frame, np.ndarray]]:
         yield Frame(picture, index, index, Fraction(1, 24)), truth > 0
 
 
-def tracked(frames: Iterator[Frame], every: int = 1) -> Iterator[Result]:
-    """What the drive pipeline finds and follows, without smoothing; CPU inference in one thread."""
-    config = override(load_pipeline("drive"), {"infer": {"threads": 1, "engine": "openvino"}})
-    engine = engine_for(config)
-    spec = engine.spec
+def config() -> PipelineConfig:
+    """The drive pipeline; CPU inference in one thread."""
+    return override(load_pipeline("drive"), {"infer": {"threads": 1, "engine": "openvino"}})
+
+
+def tracked(frames: Iterator[Frame], engine: Engine, every: int = 1) -> Iterator[Result]:
+    """What the drive pipeline finds and follows, without smoothing."""
+    spec, drive = engine.spec, config()
     preprocess, infer = Preprocess(spec.height, spec.width), Infer(engine, 1, Cadence(every))
-    postprocess, tracker = postprocess_for(config, spec.classes), tracker_for(config)
+    postprocess, tracker = postprocess_for(drive, spec.classes), tracker_for(drive)
     for frame in frames:
         result = postprocess(infer(preprocess(frame)))
         yield tracker(result) if result.detected else result
-    engine.close()
 
 
 def carried(before: tuple[Frame, np.ndarray], frame: Frame) -> np.ndarray:
@@ -78,11 +81,11 @@ def iou(a: np.ndarray, b: np.ndarray) -> float:
     return float((a & b).sum() / union) if union else 1.0
 
 
-def davis(root: Path) -> None:
+def davis(root: Path, engine: Engine) -> None:
     print("| sequence | part | J | F (2 px) | F | flicker | frames with the track |\n|---|---|---|---|---|---|---|")
     for name in sorted(path.name for path in (root / "JPEGImages").iterdir()):
         pairs = list(sequence(root, name))
-        results = list(tracked(frame for frame, _ in pairs))
+        results = list(tracked((frame for frame, _ in pairs), engine))
         best = _best_track(results, [truth for _, truth in pairs])
         reach = math.ceil(TOLERANCE * math.hypot(*pairs[0][1].shape))
         for part, make in PARTS.items():
@@ -123,16 +126,15 @@ def frames_of(clip: Path, count: int) -> Iterator[Frame]:
         decoder.close()
 
 
-def every_third(clips: list[Path], count: int) -> None:
+def every_third(clips: list[Path], count: int, engine: Engine) -> None:
     print("| clip | mask IoU | matched of all | ms a frame: every frame | every third | ratio |\n|---|---|---|---|---|---|")
     values: list[float] = []
     for clip in clips:
         runs, spent = [], []
         for every in (1, 3):
             stage, began = Smooth(Smoother(), Refiner()), time.process_time()
-            frames = list(frames_of(clip, count))
-            runs.append([stage(result) for result in tracked(iter(frames), every)])
-            spent.append((time.process_time() - began) / len(frames) * 1e3)
+            runs.append([stage(result) for result in tracked(frames_of(clip, count), engine, every)])
+            spent.append((time.process_time() - began) / len(runs[-1]) * 1e3)
         overlaps, objects = _compare(*runs)
         values += overlaps
         mean = np.mean(overlaps) if overlaps else float("nan")
@@ -206,10 +208,12 @@ def main() -> None:
     options = parser.parse_args()
     cv2.setNumThreads(1)
     cost()
+    engine = engine_for(config())
     if options.davis is not None and options.davis.is_dir():
-        davis(options.davis)
+        davis(options.davis, engine)
     if options.clip:
-        every_third(options.clip, options.frames)
+        every_third(options.clip, options.frames, engine)
+    engine.close()
 
 
 if __name__ == "__main__":

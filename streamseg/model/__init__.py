@@ -1,4 +1,4 @@
-"""The Mask R-CNN network: its parts, weights, training, export and accuracy. Needs extra `train`.
+"""The Mask R-CNN network: its parts, weights, training and export. Needs extra `train`.
 
     backbones  EfficientNet-Lite0 and the feature pyramid
     networks   build(name, num_classes): the networks by name
@@ -10,7 +10,6 @@
     weights    the safetensors file
     nms, atlas, graph   the inference graph and its two parts that replace missing ops
     export     ONNX files that share one weights file
-    coco_ap    COCO AP of an exported graph
 
 Nothing here is imported by the light base. Importing it without the extra raises MissingExtra.
 """

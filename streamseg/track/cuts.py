@@ -46,10 +46,11 @@ class Thumbnail(NamedTuple):
         """From a grey picture [h, w]."""
         # Whole steps first: averaging at a fractional factor costs several times more.
         step = max(1, grey.shape[1] // (2 * SIZE[0]))
-        coarse = cv2.resize(grey, (grey.shape[1] // step, max(1, grey.shape[0] // step)), interpolation=cv2.INTER_AREA)
+        size = (grey.shape[1] // step, max(1, grey.shape[0] // step))
+        coarse = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
         small = cv2.resize(coarse, SIZE, interpolation=cv2.INTER_LINEAR).astype(np.float32)
         fine = small - cv2.blur(small, (9, 9))
-        counts = np.bincount(grey[::2, ::2].ravel() >> 3, minlength=32).astype(np.float32)
+        counts = np.bincount(np.right_shift(coarse, 3).ravel(), minlength=32).astype(np.float32)
         return cls(_unit(small), _unit(fine), small, counts / max(1.0, float(counts.sum())))
 
 

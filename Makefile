@@ -26,6 +26,7 @@ lint: env
 
 bench: env
 	$(BIN)/python benchmarks/pipeline.py
+	$(BIN)/python benchmarks/drawing.py
 
 # An editable installation: the code is this checkout's, only a change of the dependencies installs anew.
 $(VENV)/.installed: pyproject.toml

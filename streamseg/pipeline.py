@@ -245,9 +245,11 @@ def _runtime(
         tally(calmed)
         return calmed
 
+    drop = config.decode.policy == "drop_oldest" or (config.decode.policy == "auto" and live)
+    every = 1 if config.infer.every == "auto" and not drop else config.infer.every  # a file waits: nothing to keep up with
     trunk: list[tuple[str, Stage]] = [
         ("preprocess", Preprocess(spec.height, spec.width)),
-        ("infer", Infer(engine, batch, Cadence(config.infer.every))),
+        ("infer", Infer(engine, batch, Cadence(every))),
         ("postprocess", postprocess_for(config, spec.classes)),
     ]
     later: list[tuple[str, Stage]] = [
@@ -257,7 +259,6 @@ def _runtime(
     ]
     # Live, latency counts for more than that these few milliseconds are spread over cores.
     trunk += [("track", Chain([stage for _, stage in later]))] if live else later
-    drop = config.decode.policy == "drop_oldest" or (config.decode.policy == "auto" and live)
     # A partly filled batch waits inside the channels for the rest of it: they must have room for one.
     capacity = max(batch, 1 if live else 4)
     return Runtime(decoder, trunk, branches, capacity=capacity, policy="drop_oldest" if drop else "block", arrived=_arrived)

@@ -58,6 +58,10 @@ def test_auto_never_falls_behind_a_live_source(film, make_config):
     assert len(results) >= 40, "a model this small keeps up"
 
 
+def test_auto_looks_at_every_frame_of_a_file_that_waits(film, make_config):
+    assert all(r.detected for r in iterate(str(film), make_config("{}", every="auto")))
+
+
 def test_both_parts_can_be_switched_off(film, make_config):
     plain = list(iterate(str(film), make_config("smooth: {masks: off, edges: false}")))
     calm = list(iterate(str(film), make_config("{}")))

@@ -14,8 +14,10 @@ BIN = $(VENV)/bin
 demo: $(DEMO_VENV)/.installed
 	$(DEMO_VENV)/bin/python samples/demo.py demo
 
+# In two processes: the second one interrupts and kills things, which the first one's compilers need not live through.
 test: env
-	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/python -m pytest tests/unit $(PYTEST)
+	$(BIN)/python -m pytest tests/pipeline tests/faults tests/gpu $(PYTEST)
 
 env: $(VENV)/.installed
 

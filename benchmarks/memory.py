@@ -1,6 +1,6 @@
 """Memory over a long run: the pipeline on 10,000 frames, the resident size sampled once a second.
 
-python benchmarks/memory.py [--times 40]        (bikes.mp4 has 250 frames)
+python benchmarks/memory.py [--times 40] [--every 1]        (bikes.mp4 has 250 frames)
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 import clips
 
 from streamseg import load_pipeline
+from streamseg.config import override
 from streamseg.pipeline import Pipeline, build
 
 
@@ -26,7 +27,10 @@ def resident_mb() -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=int, default=40)
-    source = clips.repeated(clips.fetch()["bikes.mp4"], parser.parse_args().times)
+    parser.add_argument("--every", type=int, default=1, help="the network looks at every Nth frame")
+    arguments = parser.parse_args()
+    source = clips.repeated(clips.fetch()["bikes.mp4"], arguments.times)
+    config = override(load_pipeline("drive"), {"infer": {"every": arguments.every}})
     samples: list[tuple[int, float, int, int]] = []
     last = 0.0
 
@@ -37,7 +41,7 @@ def main() -> None:
             samples.append((pipeline.tally.frames, resident_mb(), len(os.listdir("/proc/self/fd")), threading.active_count()))
 
     with tempfile.TemporaryDirectory() as folder:
-        report = build(source, load_pipeline("drive"), [f"{folder}/out.mp4", f"{folder}/out.jsonl"]).run(sample)
+        report = build(source, config, [f"{folder}/out.mp4", f"{folder}/out.jsonl"]).run(sample)
     for frames, megabytes, files, threads in samples[:: max(1, len(samples) // 15)]:
         print(f"{frames:7d} frames  {megabytes:7.1f} MB  {files} files  {threads} threads")
     half = [megabytes for _, megabytes, _, _ in samples[len(samples) // 2 : -1]]

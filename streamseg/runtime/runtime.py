@@ -303,8 +303,10 @@ class Runtime:
             self.interrupted = number
             threading.Thread(target=end, daemon=True).start()
 
-        # A closed terminal ends a recording as an orderly end, unless it was told not to care (nohup).
-        numbers = [n for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        # A closed terminal ends a recording in order, unless it was told not to care (nohup).
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            numbers.append(signal.SIGHUP)
         old = {number: signal.signal(number, handle) for number in numbers}
         try:
             yield

@@ -6,8 +6,6 @@
 PYTHON ?= python3
 VENV ?= .venv
 DEMO_VENV ?= .venv-demo
-# See tests/conftest.py.
-export MKL_DISABLE_FAST_MM = 1
 BIN = $(VENV)/bin
 
 .PHONY: demo test env lint bench clean

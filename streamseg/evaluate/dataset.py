@@ -7,41 +7,19 @@ counted and left out; a file that is something else altogether is refused.
 
 from __future__ import annotations
 
-import json
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pycocotools import mask as rle_tools
 
+from streamseg.annotations import Box, Rle, Skipped, leads_out, read_box, read_json, read_rle, read_tables
 from streamseg.errors import ConfigError, SourceNotFound
-from streamseg.evaluate.segments import Box, Case, Detection, Photo, Rle, Truth
+from streamseg.evaluate.segments import Case, Detection, Photo, Truth
 
 __all__ = ["Dataset", "Skipped", "cases_of", "locate", "read_dataset", "read_json", "read_rle"]
-
-_EXAMPLES = 3
-
-
-@dataclass(slots=True)
-class Skipped:
-    """What was left out, counted by kind, with the first few of each by name."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, list[str]] = field(default_factory=dict)
-
-    def add(self, kind: str, where: str, count: int = 1) -> None:
-        """Count one, or so many."""
-        self.counts[kind] += count
-        names = self.examples.setdefault(kind, [])
-        if len(names) < _EXAMPLES:
-            names.append(where)
-
-    def sentences(self) -> list[str]:
-        """One for each kind."""
-        return [f"{n} left out: {kind} (as {'; '.join(self.examples[kind])})" for kind, n in self.counts.items()]
 
 
 @dataclass(slots=True)
@@ -69,20 +47,6 @@ def locate(data: Path) -> Path:
     return file
 
 
-def read_json(path: Path) -> Any:
-    """Raises SourceNotFound, or ConfigError with the line for a file that is not JSON."""
-    try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError as error:
-        raise SourceNotFound(f"{path}: no such file") from error
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"{path}, line {error.lineno}: not JSON: {error.msg}") from error
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path}: not JSON: {error}") from error
-
-
 def read_dataset(path: Path, images: Path | None = None, limit: int | None = None, *, pictures: bool = True) -> Dataset:
     """The photos of an annotation file whose picture is there (unless not `pictures`), the first `limit` of them.
 
@@ -90,7 +54,8 @@ def read_dataset(path: Path, images: Path | None = None, limit: int | None = Non
     ConfigError (not a COCO annotation file).
     """
     document = read_json(path)
-    categories, entries, rows = _tables(document, path)
+    categories, entries, rows = read_tables(document, path)
+    _refuse_doubles(entries, path)
     folder = images if images is not None else path.parent / "images"
     dataset = Dataset(path, [], categories, Skipped())
     by_image: dict[Any, list[Mapping[str, Any]]] = {entry["id"]: [] for entry in entries}
@@ -112,35 +77,16 @@ def read_dataset(path: Path, images: Path | None = None, limit: int | None = Non
     return dataset
 
 
-def _tables(document: Any, path: Path) -> tuple[dict[int, str], list[dict[str, Any]], list[dict[str, Any]]]:
-    try:
-        categories = {_integer(c["id"]): str(c["name"]) for c in document["categories"]}
-        entries, rows = list(document["images"]), list(document["annotations"])
-        sizes = [(_integer(e["id"]), _integer(e["width"]), _integer(e["height"]), e["file_name"] + "") for e in entries]
-        if not all(isinstance(row, dict) for row in rows):
-            raise TypeError("an annotation is not an object")
-    except (KeyError, TypeError, ValueError) as error:
-        what = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
-        raise ConfigError(
-            f"{path}: not a COCO annotation file ({what}); it needs images (id, file_name, width, height), annotations "
-            "and categories (id, name)"
-        ) from error
-    if len({identity for identity, *_ in sizes}) != len(sizes) or any(w < 1 or h < 1 for _, w, h, _ in sizes):
+def _refuse_doubles(entries: Sequence[Mapping[str, Any]], path: Path) -> None:
+    if len({entry["id"] for entry in entries}) != len(entries) or any(min(e["width"], e["height"]) < 1 for e in entries):
         raise ConfigError(f"{path}: image ids must differ, and widths and heights be at least 1")
-    return categories, entries, rows
-
-
-def _integer(value: Any) -> int:
-    if isinstance(value, bool) or int(value) != value:
-        raise ValueError(f"{value!r} is not a whole number")
-    return int(value)
 
 
 def _photo(
     entry: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], folder: Path, dataset: Dataset, pictures: bool
 ) -> Photo | None:
     name = str(entry["file_name"])
-    if _leads_out(name):
+    if leads_out(name):
         dataset.skipped.add("image whose name leads out of the folder", name)
         return None
     if pictures and not (folder / name).is_file():
@@ -163,15 +109,10 @@ def _photo(
     return Photo(int(entry["id"]), folder / name, int(entry["width"]), int(entry["height"]), tuple(truths), labelled)
 
 
-def _leads_out(name: str) -> bool:
-    forms = (PurePosixPath(name), PureWindowsPath(name))
-    return any(form.is_absolute() or ".." in form.parts for form in forms)
-
-
 def _truth(row: Mapping[str, Any], height: int, width: int) -> Truth | str:
     """One annotation, or what is wrong with it."""
     crowd, segmentation = bool(row.get("iscrowd")), row.get("segmentation")
-    box = _box(row.get("bbox"))
+    box = read_box(row.get("bbox"))
     if not segmentation:
         if box is None:
             return "annotation with neither a mask nor a box of positive size"
@@ -196,40 +137,9 @@ def _area(row: Mapping[str, Any], rle: Rle) -> float:
     return float(stated) if usable and stated is not None else float(rle_tools.area(rle))
 
 
-def _box(value: Any) -> Box | None:
-    try:
-        x, y, w, h = (float(v) for v in value)
-    except (TypeError, ValueError):
-        return None
-    return (x, y, w, h) if math.isfinite(x + y + w + h) and w > 0 and h > 0 else None
-
-
 def _corners(box: Box) -> list[float]:
     x, y, w, h = box
     return [x, y, x + w, y, x + w, y + h, x, y + h]
-
-
-def read_rle(segmentation: Any, height: int, width: int) -> Rle | None:
-    """The compressed run lengths of polygons or of either form of run lengths; None if malformed, empty or of another size."""
-    try:
-        if isinstance(segmentation, Mapping):
-            if [int(v) for v in segmentation["size"]] != [height, width]:
-                return None
-            rle: Rle = {"size": [height, width], "counts": segmentation["counts"]}
-            if isinstance(rle["counts"], list):
-                if sum(rle["counts"]) != height * width or min(rle["counts"]) < 0:
-                    return None
-                rle = rle_tools.frPyObjects(rle, height, width)
-            elif isinstance(rle["counts"], str):
-                rle["counts"] = rle["counts"].encode("ascii")
-            return rle if rle_tools.decode(rle).any() else None
-        polygons = [[float(v) for v in p] for p in segmentation if len(p) >= 6 and len(p) % 2 == 0]
-        if not polygons or not all(math.isfinite(v) for p in polygons for v in p):
-            return None
-        rle = rle_tools.merge(rle_tools.frPyObjects(polygons, height, width))
-        return rle if int(rle_tools.area(rle)) > 0 else None
-    except (KeyError, TypeError, ValueError):
-        return None
 
 
 def cases_of(dataset: Dataset, rows: Sequence[Mapping[str, Any]]) -> list[Case]:
@@ -256,5 +166,5 @@ def cases_of(dataset: Dataset, rows: Sequence[Mapping[str, Any]]) -> list[Case]:
             dataset.skipped.add("detection whose mask is malformed, empty or of another size than its image", f"row {number}")
             continue
         x, y, w, h = (float(v) for v in rle_tools.toBbox(rle))
-        found[image_id].append(Detection(category, _box(row.get("bbox")) or (x, y, w, h), rle, score))
+        found[image_id].append(Detection(category, read_box(row.get("bbox")) or (x, y, w, h), rle, score))
     return [Case(photo, tuple(sorted(found[identity], key=lambda d: -d.score))) for identity, photo in photos.items()]

@@ -15,12 +15,11 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as rle_tools
 
+from streamseg.annotations import Box, Rle
+
 __all__ = ["BoolArray", "Box", "Case", "Crop", "Detection", "Photo", "Rle", "Truth", "overlaps"]
 
 BoolArray = npt.NDArray[np.bool_]
-Box = tuple[float, float, float, float]
-"""x, y, width, height in photo pixels."""
-Rle = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

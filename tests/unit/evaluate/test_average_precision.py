@@ -101,5 +101,5 @@ def test_other_files_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="not a COCO results file"):
         coco_ap(truths, truths)
     masks.write_text('[{"image_id": 1,\n "category_id": }]')
-    with pytest.raises(ConfigError, match="line 2: not JSON"):
+    with pytest.raises(ConfigError, match=":2: not JSON"):
         coco_ap(truths, masks)

@@ -132,7 +132,7 @@ def test_other_files_are_refused(tmp_path, write):
         with pytest.raises(ConfigError, match=message):
             read_dataset(path)
     path.write_text('{"images": [\n}')
-    with pytest.raises(ConfigError, match="line 2: not JSON"):
+    with pytest.raises(ConfigError, match=":2: not JSON"):
         read_dataset(path)
     path.write_bytes(b"\xff\xfe\x00{")
     with pytest.raises(ConfigError, match="not JSON"):

@@ -1,0 +1,129 @@
+"""COCO-format annotations (https://cocodataset.org/#format-data), as evaluation and training both read them.
+
+Polygons and both forms of run lengths become compressed run lengths. What is wrong in a file is the caller's to count. Needs
+pycocotools, which the extras `eval` and `train` bring.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from streamseg.errors import ConfigError, MissingExtra, SourceNotFound
+
+try:
+    from pycocotools import mask as rle_tools
+except ImportError as _error:
+    raise MissingExtra("pycocotools", "eval") from _error
+
+__all__ = ["Box", "Rle", "Skipped", "leads_out", "read_box", "read_json", "read_rle", "read_tables"]
+
+Box = tuple[float, float, float, float]
+"""x, y, width, height in photo pixels."""
+Rle = dict[str, Any]
+"""Compressed run lengths: {"size": [height, width], "counts": bytes}."""
+
+_EXAMPLES = 3
+
+
+@dataclass(slots=True)
+class Skipped:
+    """What was left out, counted by kind, with the first few of each by name."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, kind: str, where: str, count: int = 1) -> None:
+        """Count one, or so many."""
+        self.counts[kind] += count
+        names = self.examples.setdefault(kind, [])
+        if len(names) < _EXAMPLES:
+            names.append(where)
+
+    def sentences(self) -> list[str]:
+        """One for each kind."""
+        return [f"{n} left out: {kind} (as {'; '.join(self.examples[kind])})" for kind, n in self.counts.items()]
+
+
+def read_json(path: Path) -> Any:
+    """Raises SourceNotFound, or ConfigError with file:line for a file that is not JSON."""
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise SourceNotFound(f"{path}: no such file") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError(f"{path}: not JSON: {error}") from error
+
+
+def read_tables(document: Any, path: Path) -> tuple[dict[int, str], list[dict[str, Any]], list[dict[str, Any]]]:
+    """Category names by id, images and annotations of a document. Raises ConfigError if it is not COCO's.
+
+    Every image has a whole id, width and height and a file name; that ids differ and sizes are positive is not checked.
+    """
+    try:
+        categories = {_integer(c["id"]): str(c["name"]) for c in document["categories"]}
+        entries, rows = list(document["images"]), list(document["annotations"])
+        for e in entries:
+            _ = (_integer(e["id"]), _integer(e["width"]), _integer(e["height"]), e["file_name"] + "")
+        if not all(isinstance(row, dict) for row in rows):
+            raise TypeError("an annotation is not an object")
+    except (KeyError, TypeError, ValueError) as error:
+        what = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
+        raise ConfigError(
+            f"{path}: not a COCO annotation file ({what}); it needs images (id, file_name, width, height), annotations "
+            "and categories (id, name)"
+        ) from error
+    return categories, entries, rows
+
+
+def _integer(value: Any) -> int:
+    if isinstance(value, bool) or int(value) != value:
+        raise ValueError(f"{value!r} is not a whole number")
+    return int(value)
+
+
+def leads_out(name: str) -> bool:
+    """Whether a picture's name would be looked for outside of its folder."""
+    forms = (PurePosixPath(name), PureWindowsPath(name))
+    return any(form.is_absolute() or ".." in form.parts for form in forms)
+
+
+def read_box(value: Any) -> Box | None:
+    """COCO's [x, y, width, height] of positive size, or None for anything else."""
+    try:
+        x, y, w, h = (float(v) for v in value)
+    except (TypeError, ValueError):
+        return None
+    return (x, y, w, h) if math.isfinite(x + y + w + h) and w > 0 and h > 0 else None
+
+
+def read_rle(segmentation: Any, height: int, width: int) -> Rle | None:
+    """The compressed run lengths of polygons or of either form of run lengths; None if malformed, empty or of another size."""
+    try:
+        if isinstance(segmentation, Mapping):
+            if [int(v) for v in segmentation["size"]] != [height, width]:
+                return None
+            rle: Rle = {"size": [height, width], "counts": segmentation["counts"]}
+            if isinstance(rle["counts"], list):
+                if sum(rle["counts"]) != height * width or min(rle["counts"]) < 0:
+                    return None
+                rle = rle_tools.frPyObjects(rle, height, width)
+            elif isinstance(rle["counts"], str):
+                rle["counts"] = rle["counts"].encode("ascii")
+            return rle if rle_tools.decode(rle).any() else None
+        polygons = [[float(v) for v in p] for p in segmentation if len(p) >= 6 and len(p) % 2 == 0]
+        if not polygons or not all(math.isfinite(v) for p in polygons for v in p):
+            return None
+        rle = rle_tools.merge(rle_tools.frPyObjects(polygons, height, width))
+        return rle if int(rle_tools.area(rle)) > 0 else None
+    except (KeyError, TypeError, ValueError):
+        return None

@@ -21,7 +21,7 @@ from torchvision.ops import MultiScaleRoIAlign
 
 from streamseg.errors import ConfigError
 from streamseg.model.atlas import SAMPLES, atlas_roi_align, build_atlas, layout
-from streamseg.model.networks import ShuffleMaskPredictor
+from streamseg.model.lite import ShuffleMaskPredictor
 from streamseg.model.nms import ITERATIONS, fixed_point_nms
 
 MAX_LOG_RATIO = math.log(1000.0 / 16)
@@ -176,7 +176,7 @@ class InferenceGraph(nn.Module):
         row = (labels + 1).flatten()
         weight = table.index_select(0, row).unsqueeze(1)
         logits = torch.matmul(weight, features.flatten(2)) + bias.index_select(0, row).view(-1, 1, 1)
-        masks = torch.sigmoid(logits).reshape(*labels.shape, features.shape[2], features.shape[3])
+        masks = torch.sigmoid(logits.to(torch.float32)).reshape(*labels.shape, features.shape[2], features.shape[3])
         return masks * (labels >= 0).to(masks.dtype).unsqueeze(-1).unsqueeze(-1)
 
     def clip(self, boxes: Tensor) -> Tensor:

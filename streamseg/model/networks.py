@@ -1,146 +1,66 @@
 """The networks by name. `build("lite", 8)` is the embedded model's Mask R-CNN (He et al. 2017, arXiv 1703.06870).
 
+    lite             EfficientNet-Lite0, pyramid of 96 channels, separable heads: the embedded model
+    mobilenetv3-fpn  MobileNetV3-Large, pyramid of 128 channels
+    resnet50-fpn     torchvision's maskrcnn_resnet50_fpn
+    resnet50-fpn-v2  torchvision's maskrcnn_resnet50_fpn_v2
+    resnet50-c4      no pyramid, branches split late
+
 Every network is a torchvision `MaskRCNN` whose proposal network and heads also know partial labels
 (`partial.py`), so that torchvision's own inference is the reference for the exported graph.
-Label 0 is background; class i of the class list is label i + 1.
+Label 0 is background; class i of the class list is label `model.class_labels[i]`, i + 1 unless the weights came with labels
+that have no name (`weights.from_torchvision`).
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 
-import torch
-from torch import Tensor, nn
 from torchvision.models.detection import MaskRCNN
-from torchvision.models.detection.anchor_utils import AnchorGenerator
-from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
-from torchvision.ops import MultiScaleRoIAlign
 
 from streamseg.errors import ConfigError
-from streamseg.model.backbones import (
-    LITE0_MEAN,
-    LITE0_STD,
-    EfficientNetLite0,
-    LightFPN,
-    Separable,
-    imagenet_lite0_weights,
-)
+from streamseg.model.c4 import resnet50_c4
+from streamseg.model.design import Design, RoIPooling
+from streamseg.model.lite import lite
+from streamseg.model.mobilenet import mobilenetv3_fpn
 from streamseg.model.partial import PartialRoIHeads, PartialRPN
+from streamseg.model.resnet import resnet50_fpn, resnet50_fpn_v2
 
-LEVELS = ["0", "1", "2", "3"]
-"""The pyramid levels that RoIs are pooled from: strides 4, 8, 16, 32."""
+__all__ = ["NETWORKS", "build"]
 
-MASK_SIZE = 28
-
-
-class SeparableRPNHead(nn.Module):
-    """RPN head shared by all levels: one separable convolution, then objectness and box deltas.
-
-    Input: list of float [B, C, h, w]. Output: lists of [B, A, h, w] logits and [B, 4A, h, w] deltas.
-    """
-
-    def __init__(self, channels: int, anchors: int) -> None:
-        super().__init__()
-        self.conv = Separable(channels, channels, norm=False)
-        self.cls_logits = nn.Conv2d(channels, anchors, 1)
-        self.bbox_pred = nn.Conv2d(channels, anchors * 4, 1)
-        for layer in (self.cls_logits, self.bbox_pred):
-            nn.init.normal_(layer.weight, std=0.01)
-            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # these convolutions have a bias
-
-    def forward(self, features: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """Logits and deltas of each level."""
-        shared = [self.conv(f) for f in features]
-        return [self.cls_logits(s) for s in shared], [self.bbox_pred(s) for s in shared]
+NETWORKS: dict[str, Callable[[Design], MaskRCNN]] = {
+    "lite": lite,
+    "mobilenetv3-fpn": mobilenetv3_fpn,
+    "resnet50-c4": resnet50_c4,
+    "resnet50-fpn": resnet50_fpn,
+    "resnet50-fpn-v2": resnet50_fpn_v2,
+}
 
 
-class SeparableMaskHead(nn.Sequential):
-    """Four separable convolutions at 14×14, C → `width` channels: float [R, C, 14, 14] → [R, width, 14, 14]."""
-
-    def __init__(self, channels: int, width: int) -> None:
-        super().__init__(Separable(channels, width), *(Separable(width, width) for _ in range(3)))
-
-
-class ShuffleMaskPredictor(nn.Module):
-    """14×14 features to 28×28 mask logits per label (background's row is unused).
-
-    The 2×2 stride-2 transposed convolution of the paper is written as a 1×1 convolution and a pixel
-    shuffle (Shi et al. 2016): the same map, and every runtime builds it. A depthwise 3×3 after it
-    smooths the seams between the four phases.
-    """
-
-    def __init__(self, width: int, hidden: int, num_labels: int) -> None:
-        super().__init__()
-        self.expand = nn.Conv2d(width, hidden * 4, 1)
-        self.shuffle = nn.PixelShuffle(2)
-        self.refine = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden)
-        self.logits = nn.Conv2d(hidden, num_labels, 1)
-
-    def features(self, x: Tensor) -> Tensor:
-        """Class-independent part: float [R, width, 14, 14] → [R, hidden, 28, 28]."""
-        y = torch.relu(self.shuffle(self.expand(x)))
-        return torch.relu(y + self.refine(y))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Float [R, width, 14, 14] → logits [R, labels, 28, 28]."""
-        result: Tensor = self.logits(self.features(x))
-        return result
-
-
-def lite(num_classes: int, pretrained: bool = False) -> MaskRCNN:
-    """EfficientNet-Lite0 + FPN of 96 channels on strides 4–64, separable heads, about 5 M parameters.
-
-    `pretrained`: start from ImageNet weights of the body (needs extra `train`).
-    """
-    body = EfficientNetLite0()
-    if pretrained:
-        body.load_state_dict(imagenet_lite0_weights())
-    width = 96
-    backbone = LightFPN(body, width)
-    anchors = AnchorGenerator(sizes=((16,), (32,), (64,), (128,), (288,)), aspect_ratios=((0.5, 1.0, 2.0),) * 5)
-    box_pool = MultiScaleRoIAlign(LEVELS, 7, 2, canonical_scale=160)
-    mask_pool = MultiScaleRoIAlign(LEVELS, MASK_SIZE // 2, 2, canonical_scale=160)
-    model = MaskRCNN(
-        backbone,
-        min_size=320,
-        max_size=576,
-        image_mean=list(LITE0_MEAN),
-        image_std=list(LITE0_STD),
-        rpn_anchor_generator=anchors,
-        rpn_head=SeparableRPNHead(width, 3),
-        box_roi_pool=box_pool,
-        box_head=TwoMLPHead(width * 49, 256),
-        box_predictor=FastRCNNPredictor(256, num_classes + 1),
-        mask_roi_pool=mask_pool,
-        mask_head=SeparableMaskHead(width, 128),
-        mask_predictor=ShuffleMaskPredictor(128, 64, num_classes + 1),
-        rpn_pre_nms_top_n_train=400,
-        rpn_post_nms_top_n_train=400,
-        rpn_pre_nms_top_n_test=100,
-        rpn_post_nms_top_n_test=100,
-        box_batch_size_per_image=128,
-        box_detections_per_img=30,
-    )
-    model.rpn = PartialRPN.like(model.rpn)
-    model.roi_heads = PartialRoIHeads.like(model.roi_heads)
-    return model
-
-
-NETWORKS: dict[str, Callable[[int, bool], MaskRCNN]] = {"lite": lite}
-
-
-def build(name: str, num_classes: int, pretrained: bool = False) -> MaskRCNN:
+def build(
+    name: str,
+    num_classes: int,
+    pretrained: bool = False,
+    *,
+    class_agnostic_masks: bool = False,
+    roi_pool: RoIPooling = "align",
+) -> MaskRCNN:
     """The network called `name` for `num_classes` classes (background not counted), in training mode.
 
-    Raises ConfigError for an unknown name.
+    `pretrained`: its body starts from ImageNet weights, the rest at random; without it all is random.
+    `class_agnostic_masks`: one mask for an object of whatever class, as DeepMask's (Pinheiro et al. 2015), which learns from
+    objects of all classes together, also those of a single class "object".
+    `roi_pool`: "align" for RoIAlign; "pool" for RoIPool, which cannot be exported.
+
+    Raises ConfigError for an unknown name, pooling or number of classes; ModelError when ImageNet weights are asked for and are
+    not on this machine; MissingExtra.
     """
     if name not in NETWORKS:
         raise ConfigError(f"unknown network {name!r}; there are: {', '.join(sorted(NETWORKS))}")
-    return NETWORKS[name](num_classes, pretrained)
-
-
-def features_of(model: MaskRCNN, images: Tensor) -> OrderedDict[str, Tensor]:
-    """Pyramid of normalised images, float [B, 3, H, W] → levels as LightFPN gives them."""
-    levels: OrderedDict[str, Tensor] = model.backbone(images)
-    return levels
+    if num_classes < 1:
+        raise ConfigError(f"a network for {num_classes} classes; allowed: 1 or more, background not counted")
+    model = NETWORKS[name](Design(num_classes, pretrained, class_agnostic_masks, roi_pool))
+    model.rpn = PartialRPN.like(model.rpn)
+    model.roi_heads = PartialRoIHeads.like(model.roi_heads)
+    model.class_labels = tuple(range(1, num_classes + 1))
+    return model

@@ -26,6 +26,8 @@ from torchvision.models.detection.roi_heads import RoIHeads, project_masks_on_bo
 from torchvision.models.detection.rpn import RegionProposalNetwork
 from torchvision.ops import box_area, box_iou
 
+from streamseg.model.heads import SharedTrunk
+
 Target = dict[str, Tensor]
 
 NEAR_IOU = 0.05
@@ -132,7 +134,8 @@ class PartialRoIHeads(RoIHeads):  # type: ignore[misc]  # torchvision is untyped
         pooled = self.box_head(self.box_roi_pool(features, rois, image_shapes))
         logits, regression = self.box_predictor(pooled)
         losses = self._box_losses(logits, regression, labels, deltas, targets)
-        losses["loss_mask"] = self._mask_loss(features, rois, matched, labels, image_shapes, targets)
+        trunk = pooled if isinstance(self.mask_head, SharedTrunk) else None
+        losses["loss_mask"] = self._mask_loss(features, rois, matched, labels, image_shapes, targets, trunk)
         return [], losses
 
     def _sample(
@@ -182,24 +185,33 @@ class PartialRoIHeads(RoIHeads):  # type: ignore[misc]  # torchvision is untyped
         labels: list[Tensor],
         image_shapes: list[tuple[int, int]],
         targets: list[Target],
+        trunk: Tensor | None = None,
     ) -> Tensor:
-        """Cross entropy plus Dice of the true class's 28×28 mask, over positive RoIs that have a mask."""
-        boxes, truths, classes = [], [], []
+        """Cross entropy plus Dice of the true class's mask, over positive RoIs that have a mask.
+
+        `trunk`: features of all RoIs, where the box branch's are also the mask branch's (C4).
+        """
+        boxes, truths, classes, used = [], [], [], []
         for roi, index, label, target in zip(rois, matched, labels, targets, strict=True):
             use = label > 0
             if "has_mask" in target and len(target["has_mask"]):
                 use = use & target["has_mask"][index]
+            used.append(use)
             boxes.append(roi[use])
             classes.append(label[use])
             truths.append(project_masks_on_boxes(target["masks"], roi[use], index[use], self.mask_side))
         if not sum(len(b) for b in boxes):
-            return features["0"].sum() * 0.0
-        pooled = cast(nn.Module, self.mask_roi_pool)(features, boxes, image_shapes)
-        logits = cast(nn.Module, self.mask_predictor)(cast(nn.Module, self.mask_head)(pooled))
+            return next(iter(features.values())).sum() * 0.0
+        if trunk is None:
+            pooled = cast(nn.Module, self.mask_roi_pool)(features, boxes, image_shapes)
+            shared = cast(nn.Module, self.mask_head)(pooled)
+        else:
+            shared = trunk[torch.cat(used)]
+        logits = cast(nn.Module, self.mask_predictor)(shared)
         own = logits[torch.arange(len(logits), device=logits.device), torch.cat(classes)].float()
         truth = torch.cat(truths)
         cross_entropy = F.binary_cross_entropy_with_logits(own, truth)
         return cross_entropy + self.dice_weight * dice_loss(own, truth)
 
     mask_side = 28
-    """Side of the mask target; twice the pooled size."""
+    """Side of the mask target; that of the mask predictor's answer."""

@@ -67,7 +67,7 @@ class Cadence:
 
     def _is_cut(self, prepared: Prepared) -> bool:
         """Whether the picture has little in common with the one before; a very fast pan counts too: flow would lose it."""
-        grey = cv2.cvtColor(prepared.image[::4, ::4], cv2.COLOR_RGB2GRAY)
+        grey = cv2.cvtColor(prepared.sample(4), cv2.COLOR_RGB2GRAY)
         before, self._thumbnail = self._thumbnail, Thumbnail.of(grey)  # type: ignore[arg-type]
         return before is not None and is_cut(before, self._thumbnail, support=0.0)
 

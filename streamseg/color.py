@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import av
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from streamseg.types import AnyPicture
 
 __all__ = ["SWS_COLORSPACE", "Encoding", "Matrix", "Transfer", "delinear", "drawing_codes", "encoding", "linear"]
 
@@ -94,7 +97,7 @@ def _inverse(of: Encoding) -> tuple[Floats, Floats]:
     return inverse, -inverse @ offset
 
 
-def encoding(picture: av.VideoFrame) -> Encoding:
+def encoding(picture: AnyPicture) -> Encoding:
     """The encoding of `picture`, from its tags.
 
     Untagged matrix: BT.709 from 720 lines up, BT.601 below, as players do. Untagged range: limited for YUV, full for yuvj, grey

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamseg.cadence import Cadence
-from streamseg.engine.base import Detections, Engine
+from streamseg.engine.base import Detections, DeviceImage, Engine, Images
 from streamseg.errors import EngineError
 from streamseg.preprocess import Prepared
 from streamseg.types import Frame, Letterbox
@@ -48,7 +48,7 @@ class Infer:
         self._done_at = 0.0
         self._engine = engine
         self._batch = batch
-        self._images: list[npt.NDArray[np.uint8]] = []
+        self._images: list[npt.NDArray[np.uint8] | DeviceImage] = []
         self._future: Future[Detections] = Future()
 
     @property
@@ -73,7 +73,7 @@ class Infer:
         images, promise = self._images, self._future
         self._images, self._future = [], Future()
         try:
-            answer = self._engine.submit(np.stack(images))
+            answer = self._engine.submit(_batch(images))
         except BaseException as error:
             promise.set_exception(error)  # frames handed out before share this batch: they must not wait for good
             raise
@@ -93,6 +93,14 @@ class Infer:
             self._images = []
             self._future.set_exception(EngineError("the infer stage was closed before the batch was full"))
             self._future = Future()
+
+
+def _batch(images: list[npt.NDArray[np.uint8] | DeviceImage]) -> Images:
+    """One batch: pictures on the GPU stay there if all of them are."""
+    there = [image for image in images if isinstance(image, DeviceImage)]
+    if len(there) == len(images):
+        return there
+    return np.stack([image.host() if isinstance(image, DeviceImage) else image for image in images])
 
 
 def _forward(answer: Future[Detections], promise: Future[Detections]) -> None:

@@ -7,7 +7,7 @@ sample. `views` gives the planes as numpy arrays that share the picture's memory
 from __future__ import annotations
 
 import threading
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import av
 import numpy as np
@@ -16,6 +16,9 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 from streamseg.color import SWS_COLORSPACE, Encoding, Matrix, encoding
 from streamseg.errors import StreamsegError, Unreadable
+
+if TYPE_CHECKING:
+    from streamseg.types import AnyPicture
 
 __all__ = [
     "Encoding",
@@ -29,6 +32,7 @@ __all__ = [
     "encoding",
     "layout",
     "new_frame",
+    "on_host",
     "reformat",
     "supported",
     "views",
@@ -166,12 +170,18 @@ def views(picture: av.VideoFrame) -> Planes:
     return Planes(known, width, height, tuple(planes))
 
 
-def supported(picture: av.VideoFrame) -> av.VideoFrame:
+def on_host(picture: AnyPicture) -> av.VideoFrame:
+    """`picture` in host memory: itself, or downloaded, once for all who ask, from the GPU that it lives on."""
+    return picture if isinstance(picture, av.VideoFrame) else picture.host()
+
+
+def supported(picture: AnyPicture) -> av.VideoFrame:
     """`picture` itself if `views` can read it, else a copy that swscale converted to the nearest format that it can.
 
     Nearest: at least the same depth, chroma resolution and alpha; packed 4:2:2 becomes planar 4:2:2, big-endian little-endian, a
-    palette RGBA, Bayer RGB. Matrix and range stay. Raises Unreadable when swscale cannot.
+    palette RGBA, Bayer RGB. Matrix and range stay. One on a GPU is downloaded. Raises Unreadable when swscale cannot.
     """
+    picture = on_host(picture)
     name = picture.format.name
     if name in _LAYOUTS and picture.planes[0].line_size > 0:
         return picture
@@ -179,11 +189,12 @@ def supported(picture: av.VideoFrame) -> av.VideoFrame:
     return convert(picture, target)
 
 
-def convert(picture: av.VideoFrame, name: str) -> av.VideoFrame:
+def convert(picture: AnyPicture, name: str) -> av.VideoFrame:
     """`picture` in another pixel format by swscale, in its own matrix and range (full where the format is RGB), tags kept.
 
     The picture itself when it has that format already. Raises Unreadable when swscale cannot.
     """
+    picture = on_host(picture)
     if picture.format.name == name and picture.planes[0].line_size > 0:
         return picture
     tags = encoding(picture)

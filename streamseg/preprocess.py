@@ -19,9 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from streamseg import color, planes
+from streamseg.engine.base import DeviceImage
 from streamseg.types import Frame, Letterbox
 
-__all__ = ["PADDING", "Prepared", "Preprocess"]
+__all__ = ["PADDING", "Fit", "Prepared", "Preprocess", "tone_map"]
 
 Array = npt.NDArray[Any]
 
@@ -36,13 +37,19 @@ class Prepared:
     """A frame and the picture of it that the model sees."""
 
     frame: Frame
-    image: npt.NDArray[np.uint8]
-    """uint8 [height, width, 3], RGB, the model's size; the picture is centred, the rest is `PADDING`."""
+    image: npt.NDArray[np.uint8] | DeviceImage
+    """uint8 [height, width, 3], RGB, the model's size, in host memory or on a GPU; the picture is centred, the rest `PADDING`."""
     letterbox: Letterbox
+
+    def sample(self, step: int) -> npt.NDArray[np.uint8]:
+        """Every `step`-th pixel along x and y, in host memory; waits for a picture on a GPU."""
+        if isinstance(self.image, DeviceImage):
+            return DeviceImage(self.image.tensor[::step, ::step], self.image.ready).host()
+        return self.image[::step, ::step]
 
 
 @dataclass(frozen=True, slots=True)
-class _Fit:
+class Fit:
     """Where and how a frame of one size goes into the model's input."""
 
     halvings: tuple[int, int]
@@ -66,23 +73,23 @@ class Preprocess:
             raise ValueError(f"the model's input must be at least 1x1 pixels, got height {height}, width {width}")
         self._height, self._width = height, width
         self._blank = np.full((height, width, 3), PADDING, np.uint8)
-        self._fits: dict[tuple[int, int], _Fit] = {}
+        self._fits: dict[tuple[int, int], Fit] = {}
 
     def __call__(self, frame: Frame) -> Prepared:
         """The picture for one frame. Raises Unreadable for a pixel format that nothing here can convert."""
         picture = planes.supported(frame.picture)
-        fit = self._fit(picture.width, picture.height)
+        fit = self.fit(picture.width, picture.height)
         encoding, source = color.encoding(picture), planes.views(picture)
         rgb = _to_rgb(_small_channels(source, fit), encoding, source.layout.lsb)
         if encoding.transfer != "sdr":
-            table = _tone_map(encoding.transfer)
+            table = tone_map(encoding.transfer)
             rgb = [cv2.LUT(channel, table) for channel in rgb]
         image = self._blank.copy()
         box = fit.letterbox
         cv2.merge(rgb, image[box.top : box.top + fit.height, box.left : box.left + fit.width])
         return Prepared(frame, image, box)
 
-    def _fit(self, width: int, height: int) -> _Fit:
+    def fit(self, width: int, height: int) -> Fit:
         """The fit of one frame size, worked out once."""
         known = self._fits.get((width, height))
         if known is not None:
@@ -96,11 +103,11 @@ class Preprocess:
         seen = (width >> halvings[0] << halvings[0], height >> halvings[1] << halvings[1])
         left, top = (self._width - fitted_w) // 2, (self._height - fitted_h) // 2
         letterbox = Letterbox(fitted_w / seen[0], fitted_h / seen[1], left, top, width, height)
-        fit = self._fits[width, height] = _Fit(halvings, seen, fitted_w, fitted_h, letterbox)
+        fit = self._fits[width, height] = Fit(halvings, seen, fitted_w, fitted_h, letterbox)
         return fit
 
 
-def _small_channels(source: planes.Planes, fit: _Fit) -> dict[int, Array]:
+def _small_channels(source: planes.Planes, fit: Fit) -> dict[int, Array]:
     """Each component (0, 1, 2) resized to the fitted size, in the source's codes."""
     channels: dict[int, Array] = {}
     for array, spec in source.planes:
@@ -152,7 +159,7 @@ def _mix(a: Array, weight_a: float, b: Array, weight_b: float, offset: float) ->
 
 
 @lru_cache(maxsize=4)
-def _tone_map(transfer: color.Transfer) -> npt.NDArray[np.uint8]:
+def tone_map(transfer: color.Transfer) -> npt.NDArray[np.uint8]:
     """[256] uint8: from an HDR code to the sRGB code of about the same look.
 
     Light relative to reference white is unchanged up to a knee and approaches 1 exponentially above it.

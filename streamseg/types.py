@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +17,14 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     import av
 
-__all__ = ["MASK_SIZE", "Activity", "Event", "Frame", "Instances", "Letterbox", "Occlusion", "Track"]
+    from streamseg.gpu.frame import DevicePicture
+
+__all__ = ["MASK_SIZE", "Activity", "AnyPicture", "Event", "Frame", "Instances", "Letterbox", "Occlusion", "Track"]
 
 MASK_SIZE = 28
+
+AnyPicture: TypeAlias = "av.VideoFrame | DevicePicture"
+"""A picture in host memory or on a GPU: both say their size, format, time and colour tags."""
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -33,8 +38,10 @@ class Frame:
     `picture` is shared by every branch of the pipeline: who wants to draw copies it first.
     """
 
-    picture: av.VideoFrame
-    """Planes as decoded (yuv420p, nv12, yuv420p10le, ...), colour tags set; rotated upright if the source is tagged so."""
+    picture: AnyPicture
+    """Planes as decoded (yuv420p, nv12, yuv420p10le, ...), colour tags set; rotated upright if the source is tagged so.
+
+    In host memory or on a GPU; code for the host takes it through `planes.supported`, which downloads it."""
     index: int
     """0-based count of the frames this source has given."""
     pts: int

@@ -14,7 +14,7 @@ from streamseg.color import encoding
 from streamseg.composite.canvas import Canvas
 from streamseg.composite.choose import chosen, matte
 from streamseg.errors import ConfigError
-from streamseg.types import Instances
+from streamseg.types import AnyPicture, Instances
 
 __all__ = ["Alpha", "Matte", "to_image"]
 
@@ -95,7 +95,7 @@ class Matte:
         canvas.replace(picture)
 
 
-def to_image(picture: av.VideoFrame, format: str = "rgb24") -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
+def to_image(picture: AnyPicture, format: str = "rgb24") -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
     """`picture` as an array [height, width, channels] in a packed RGB format (rgb24, bgr24, rgba, rgb48le, ...).
 
     Uses the picture's own matrix and range. Raises ConfigError for a format that is not packed RGB.

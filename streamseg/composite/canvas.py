@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from streamseg import color, planes
 from streamseg.masks import Region
-from streamseg.types import Activity
+from streamseg.types import Activity, AnyPicture
 
 __all__ = ["Canvas"]
 
@@ -27,7 +27,7 @@ RGB = tuple[int, int, int]
 class Canvas:
     """One frame's picture on its way through the effects of one output."""
 
-    def __init__(self, picture: av.VideoFrame, activity: Activity | None = None) -> None:
+    def __init__(self, picture: AnyPicture, activity: Activity | None = None) -> None:
         self.activity = activity
         """Counts and events of the frame, for effects that show them."""
         supported = planes.supported(picture)

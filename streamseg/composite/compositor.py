@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import av
-
 from streamseg.composite.canvas import Canvas
 from streamseg.result import Result
-from streamseg.types import Instances
+from streamseg.types import AnyPicture, Instances
 
 __all__ = ["Compositor", "Effect", "Rendered"]
 
@@ -20,7 +18,7 @@ class Rendered:
     """A result and the picture to show for it."""
 
     result: Result
-    picture: av.VideoFrame
+    picture: AnyPicture
     """The decoder's own picture when no effect changed anything: not to be written into."""
 
 

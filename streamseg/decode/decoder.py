@@ -27,6 +27,8 @@ from streamseg.types import Frame
 if TYPE_CHECKING:
     from av.container import InputContainer
 
+    from streamseg.gpu.decode import Landing
+
 __all__ = ["Decoder", "open_source"]
 
 SEEK_BACK = (Fraction(0), Fraction(2), Fraction(10))
@@ -51,6 +53,7 @@ class Decoder:
     timeout: seconds without data after which a camera or network is taken for lost.
     reconnect: seconds to try to get it back.
     playlists: allow HLS, DASH and concat scripts, which make libav read other files and hosts.
+    landing: puts the pictures on a GPU, decoded there where it can; None: they stay in host memory.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class Decoder:
         timeout: float = 5.0,
         reconnect: float = 30.0,
         playlists: bool = False,
+        landing: Landing | None = None,
     ) -> None:
         for label, value in (
             ("start", start),
@@ -84,6 +88,7 @@ class Decoder:
         self._realtime = realtime
         self._max_pixels, self._threads = max_pixels, threads
         self._timeout, self._reconnect, self._playlists = timeout, reconnect, playlists
+        self._landing = landing
         self._stop = threading.Event()
         self._container: InputContainer | None = None
         self._live: LiveReader | None = None
@@ -134,7 +139,8 @@ class Decoder:
         self._hub.restart()
         self.counters = DecodeCounters()
         limits = (self._max_pixels, self._threads)
-        return Shared(address, self._hub, Splicer(), self.counters, self.warnings, *limits, self._stop.is_set)
+        accel = self._landing.accel if self._landing else None
+        return Shared(address, self._hub, Splicer(), self.counters, self.warnings, *limits, self._stop.is_set, accel)
 
     def _open_images(self, address: Address) -> None:
         self._share(address)
@@ -172,7 +178,7 @@ class Decoder:
             self._container.close()
         problem: StreamsegError | None = None
         try:
-            self._container = open_container(address, self._timeout)
+            self._container = open_container(address, self._timeout, accel=self._landing.accel if self._landing else None)
         except AV_ERRORS as error:
             problem = fault(error, address.name)
         if problem:
@@ -203,7 +209,7 @@ class Decoder:
         origin = header.origin
         if origin is None:
             origin = 0 if ahead.pts is None else round(ahead.pts * ahead.time_base / header.time_base)
-        framer = Framer(header, origin, self._start, self._duration, self.counters, self.warnings)
+        framer = Framer(header, origin, self._start, self._duration, self.counters, self.warnings, self._landing)
         if sought and (ahead.pts is None or (framer.first is not None and ahead.pts > framer.first)):
             return False
         begin = None if framer.first is None else float(framer.first * header.time_base)
@@ -272,6 +278,8 @@ class Decoder:
             self._container.close()
         self._container = None
         self._frames = iter(())
+        if self._landing is not None:
+            self._landing.close()
 
 
 def open_source(source: str | int | os.PathLike[str], **options: Any) -> Decoder:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from typing import Protocol
 
 import av
 
@@ -13,15 +14,23 @@ from streamseg.decode.orient import UPRIGHT, Orientation, display_orientation, t
 from streamseg.decode.reader import Picture
 from streamseg.decode.timeline import DecodeCounters, Timeline
 from streamseg.planes import supported
-from streamseg.types import Frame
+from streamseg.types import AnyPicture, Frame
 
-__all__ = ["Framer"]
+__all__ = ["Framer", "Land"]
+
+
+class Land(Protocol):
+    """See `streamseg.gpu.decode.Landing`."""
+
+    def __call__(self, picture: av.VideoFrame, orientation: Orientation, /, *, fresh: bool) -> AnyPicture:
+        """The picture, upright, where it is to live. Raises SourceError."""
 
 
 class Framer:
     """Makes the frames of one run.
 
     header, origin: of the source; origin is the pts of its first picture. start, duration: seconds from there; None: to the end.
+    land: turns a picture upright and puts it where frames are to live; None: they stay in host memory.
     """
 
     def __init__(
@@ -32,8 +41,10 @@ class Framer:
         duration: Fraction | None,
         counters: DecodeCounters,
         warnings: list[str],
+        land: Land | None = None,
     ) -> None:
         self._header = header
+        self._land = land
         self._origin = origin
         self._counters = counters
         self._warnings = warnings
@@ -102,7 +113,7 @@ class Framer:
         pts, _, _ = self._timeline.stamp(round((now - self._began) / self._header.time_base), self._header.time_base)
         return pts, True, False
 
-    def _count(self, image: av.VideoFrame, pts: int, broken: bool) -> None:
+    def _count(self, image: AnyPicture, pts: int, broken: bool) -> None:
         """Begin a new epoch where continuity is lost; count gaps of a live source."""
         time_base, shape = self._header.time_base, (image.width, image.height, image.format.name)
         if self._shape is not None:
@@ -120,7 +131,7 @@ class Framer:
             self._epoch += broken
         self._shape, self._last = shape, pts
 
-    def _upright(self, picture: av.VideoFrame, anew: bool) -> av.VideoFrame:
+    def _upright(self, picture: av.VideoFrame, anew: bool) -> AnyPicture:
         """Fill in the stream's colour tags where the picture has none, make its planes plain, and turn it.
 
         Formats whose planes numpy cannot view are converted here, once, and not by every branch that reads the picture.
@@ -137,10 +148,13 @@ class Framer:
             picture.color_primaries = tags.primaries
         if picture.color_trc == 2:
             picture.color_trc = tags.transfer
-        if picture.rotation != self._rotation or anew:
+        fresh = picture.rotation != self._rotation or anew
+        if fresh:
             self._rotation = picture.rotation
             orientation = display_orientation(picture)
             if orientation is None:
                 self._warnings.append(f"{self._header.name}: tagged to be turned by other than quarter turns; shown as it is")
             self.orientation = orientation or UPRIGHT
+        if self._land is not None:
+            return self._land(picture, self.orientation, fresh=fresh)
         return turn(supported(picture), self.orientation)

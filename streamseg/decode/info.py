@@ -11,7 +11,7 @@ from av.stream import Disposition
 
 from streamseg.decode.address import Address, Kind
 from streamseg.decode.orient import Orientation
-from streamseg.types import Frame
+from streamseg.types import AnyPicture, Frame
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -61,7 +61,7 @@ class ColorTags:
     transfer: int = 2
 
     @classmethod
-    def of(cls, picture: av.VideoFrame) -> ColorTags:
+    def of(cls, picture: AnyPicture) -> ColorTags:
         """The tags of a picture."""
         return cls(int(picture.colorspace), int(picture.color_range), int(picture.color_primaries), int(picture.color_trc))
 

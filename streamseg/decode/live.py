@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 
 from streamseg.decode.address import Address
@@ -57,9 +58,9 @@ class Stalled(OSError):
 class Connection:
     """One connection to a source, read by a thread of its own."""
 
-    def __init__(self, address: Address, timeout: float) -> None:
+    def __init__(self, address: Address, timeout: float, accel: HWAccel | None = None) -> None:
         self._address = address
-        self._timeout = timeout
+        self._timeout, self._accel = timeout, accel
         self._items: queue.Queue[InputContainer | Packet | BaseException | None] = queue.Queue(QUEUE_PACKETS)
         self._released = threading.Event()
         self._keep = False
@@ -71,7 +72,7 @@ class Connection:
         end: BaseException | None = None
         try:
             file = _Pipe(sys.stdin.fileno()) if self._address.url == "-" else None
-            container = open_container(self._address, self._timeout, file)
+            container = open_container(self._address, self._timeout, file, self._accel)
             self._put(container)
             for packet in container.demux():
                 if not self._put(packet):
@@ -170,7 +171,7 @@ class LiveReader:
 
     def _connect(self) -> bool:
         self.close()
-        self._connection = Connection(self._shared.address, self._timeout)
+        self._connection = Connection(self._shared.address, self._timeout, self._shared.accel)
         container = self._connection.opened(self._shared.stopped)
         if container is None:
             return False

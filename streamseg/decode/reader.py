@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, cast
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 
 from streamseg.decode.address import Address
@@ -55,15 +56,25 @@ class Shared:
     max_pixels: int
     threads: int
     stopped: Callable[[], bool]
+    accel: HWAccel | None = None
+    """Hardware to decode with, where it can."""
 
 
-def open_container(address: Address, timeout: float, file: Any = None) -> InputContainer:
-    """Open what `address` names; libav's exceptions pass through (callers map them with `fault`)."""
+def open_container(address: Address, timeout: float, file: Any = None, accel: HWAccel | None = None) -> InputContainer:
+    """Open what `address` names, to be decoded by `accel`; libav's exceptions pass through (callers map them with `fault`)."""
     limits = (2 * timeout, timeout) if address.threaded else None
     target = file if file is not None else address.url
     return cast(
         InputContainer,
-        av.open(target, "r", format=address.format, options=address.options, timeout=limits, metadata_errors="replace"),
+        av.open(
+            target,
+            "r",
+            format=address.format,
+            options=address.options,
+            timeout=limits,
+            metadata_errors="replace",
+            hwaccel=accel,
+        ),
     )
 
 

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import cast
 
-import av
 from av.sidedata.sidedata import SideData, Type
+
+from streamseg.types import AnyPicture
 
 __all__ = ["x265_params"]
 
 
-def x265_params(picture: av.VideoFrame) -> str:
+def x265_params(picture: AnyPicture) -> str:
     """Parameters for `x265-params`, each with a colon before it; empty for a picture without such metadata."""
     text = ""
     for data in cast("Sequence[SideData]", picture.side_data):

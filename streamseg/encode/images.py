@@ -19,7 +19,7 @@ from streamseg.encode.files import local_path, make_folder, replace_atomically, 
 from streamseg.encode.sink import Picture, SinkCounters
 from streamseg.encode.stills import to_still
 from streamseg.errors import OutputError, OutputExists, OutputIsInput
-from streamseg.planes import reformat, supported
+from streamseg.planes import on_host, reformat, supported
 
 if TYPE_CHECKING:
     from streamseg.decode import SourceInfo
@@ -83,7 +83,7 @@ class ImageSink:
         """Write one file. Raises OutputError."""
         path = self._folder / (self._pattern % rendered.result.frame.index)
         try:
-            data = self._encode(rendered.picture, path.suffix.lower())
+            data = self._encode(on_host(rendered.picture), path.suffix.lower())
             replace_atomically(path, data)
         except (OSError, av.FFmpegError, ValueError, cv2.error) as error:
             reason = getattr(error, "strerror", None) or str(error)

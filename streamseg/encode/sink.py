@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    import av
-
     from streamseg.result import Result
+    from streamseg.types import AnyPicture
 
 __all__ = ["Picture", "Sink", "SinkCounters"]
 
@@ -21,8 +20,8 @@ class Picture(Protocol):
         """The frame, its time and what was found in it."""
 
     @property
-    def picture(self) -> av.VideoFrame:
-        """What to show; shared with other outputs, never written into."""
+    def picture(self) -> AnyPicture:
+        """What to show, in host memory or on a GPU; shared with other outputs, never written into."""
 
 
 @dataclass(slots=True)

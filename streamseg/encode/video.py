@@ -31,7 +31,7 @@ from streamseg.encode.muxer import Muxer, Origin
 from streamseg.encode.sink import Picture, SinkCounters
 from streamseg.encode.tracks import AV_ERRORS, Packets, Tracks
 from streamseg.errors import OutputError
-from streamseg.planes import encoding
+from streamseg.planes import encoding, on_host
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,10 +96,11 @@ class VideoSink:
 
     def __call__(self, rendered: Picture, /) -> None:
         """Encode one picture. Raises OutputError when it cannot be encoded or written."""
-        frame, picture = rendered.result.frame, rendered.picture
+        frame = rendered.result.frame
         if self._last is not None and frame.pts <= self._last:
             self.counters.dropped += 1
             return
+        picture = on_host(rendered.picture)
         if self._encoder is None or self._muxer is None:
             self._muxer, self._encoder = self._start(frame, picture)
         self._last = frame.pts

@@ -22,12 +22,41 @@ from streamseg.engine.spec import GraphSpec
 from streamseg.errors import EngineError
 from streamseg.types import MASK_SIZE
 
-__all__ = ["Detections", "Engine", "PooledEngine", "Runner"]
+__all__ = ["Detections", "DeviceImage", "Engine", "Images", "PooledEngine", "Runner"]
 
 ByteArray = npt.NDArray[np.uint8]
 FloatArray = npt.NDArray[np.float32]
-Runner = Callable[[ByteArray], Sequence[npt.NDArray[Any]]]
+Runner = Callable[[Any], Sequence[npt.NDArray[Any]]]
 """Runs [n, H, W, 3] with n as compiled; gives boxes, scores, labels, masks, which the next call may overwrite."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceImage:
+    """A picture for the network that lies on the GPU already, made by work that may still be under way."""
+
+    tensor: Any
+    """torch uint8 [H, W, 3], RGB, contiguous."""
+    ready: Any = None
+    """torch.cuda.Event after which it holds the picture; None: it does now."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(H, W, 3)."""
+        return tuple(self.tensor.shape)
+
+    def host(self) -> ByteArray:
+        """A copy in host memory; waits for it."""
+        if self.ready is not None:
+            self.ready.synchronize()
+        copy: ByteArray = self.tensor.cpu().numpy()
+        return copy
+
+    def __repr__(self) -> str:
+        return f"DeviceImage({list(self.shape)} on {self.tensor.device})"
+
+
+Images = ByteArray | Sequence[DeviceImage]
+"""A batch: uint8 [B, H, W, 3] RGB in host memory, or B pictures on the GPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +106,10 @@ class Engine(Protocol):
     def spec(self) -> GraphSpec:
         """What the model takes and gives."""
 
-    def submit(self, images: ByteArray) -> Future[Detections]:
+    def submit(self, images: Images) -> Future[Detections]:
         """Start on a batch: uint8 [B, H, W, 3] RGB, any B >= 1, H and W the model's; `images` must not change until it is done.
+
+        It may lie on the GPU instead, picture by picture: engines that compute there take it as it is, others download it.
 
         Blocks while as many batches are under way as the engine keeps in flight. The future gives Detections of the same B, which
         belong to the caller, or raises EngineError.
@@ -104,11 +135,11 @@ class PooledEngine:
         # One more than can run, so that a worker that becomes free need not wait for the submitting thread to wake up.
         self._slots = Semaphore(len(runners) + 1)
 
-    def submit(self, images: ByteArray) -> Future[Detections]:
+    def submit(self, images: Images) -> Future[Detections]:
         """See Engine.submit."""
         expected = (*self.spec.size, 3)
-        if images.ndim != 4 or len(images) < 1 or images.shape[1:] != expected or images.dtype != np.uint8:
-            got = f"{images.dtype.name} {list(images.shape)}"
+        if not _fits(images, expected):
+            got = f"{images.dtype.name} {list(images.shape)}" if isinstance(images, np.ndarray) else str(list(images))
             raise ValueError(f"{self.name}: images are {got}, expected uint8 [B, {', '.join(map(str, expected))}]")
         self._slots.acquire()
         try:
@@ -140,7 +171,7 @@ class PooledEngine:
     def __repr__(self) -> str:
         return f"{self.name} on {self.device}: {self.spec.name} {self.spec.height}x{self.spec.width}"
 
-    def _run(self, images: ByteArray) -> Detections:
+    def _run(self, images: Images) -> Detections:
         runner = self._runners.get()
         try:
             parts = [self._run_part(runner, images[i : i + self._batch]) for i in range(0, len(images), self._batch)]
@@ -150,9 +181,20 @@ class PooledEngine:
         finally:
             self._runners.put(runner)
 
-    def _run_part(self, runner: Runner, images: ByteArray) -> list[npt.NDArray[Any]]:
+    def _run_part(self, runner: Runner, images: Images) -> list[npt.NDArray[Any]]:
+        if not isinstance(images, np.ndarray):
+            images = np.stack([image.host() for image in images])
         count = len(images)
         if count < self._batch:
             images = np.concatenate([images, np.zeros((self._batch - count, *images.shape[1:]), np.uint8)])
         answer = runner(np.ascontiguousarray(images))
         return [np.array(array[:count]) for array in answer]  # a copy: runtimes reuse their output buffers
+
+
+def _fits(images: Images, expected: tuple[int, ...]) -> bool:
+    """Whether it is a batch of pictures of that shape."""
+    if len(images) < 1:
+        return False
+    if isinstance(images, np.ndarray):
+        return images.ndim == 4 and images.shape[1:] == expected and images.dtype == np.uint8
+    return all(i.shape == expected and i.tensor.element_size() == 1 and i.tensor.is_contiguous() for i in images)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from streamseg.engine.base import PooledEngine
+from streamseg.engine.base import Images, PooledEngine
 from streamseg.engine.graphfile import parse_graph
 from streamseg.engine.spec import GraphSpec
 from streamseg.engine.tensorrt.driver import find_gpu, no_driver
@@ -42,12 +42,34 @@ class _Runner:
         self._torch, self._graph, self._device = torch, graph, device
         self._stream = torch.cuda.Stream() if device == "cuda" else None
 
-    def __call__(self, images: npt.NDArray[np.uint8]) -> list[npt.NDArray[Any]]:
+    def __call__(self, images: Images) -> list[npt.NDArray[Any]]:
         torch = self._torch
         # torch's default lets convolutions round to TF32; a reference must not.
         with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False), torch.cuda.stream(self._stream):
-            answers = self._graph(torch.from_numpy(images).to(self._device))
-            return [answer.cpu().numpy() for answer in answers]
+            answers = self._graph(self._on_device(images))
+            if self._stream is None:
+                return [answer.numpy() for answer in answers]
+            # Page-locked, which torch keeps and uses again: a copy into any other memory goes by way of the driver's own buffer.
+            copies = [torch.empty(a.shape, dtype=a.dtype, pin_memory=True).copy_(a, non_blocking=True) for a in answers]
+            done = torch.cuda.Event(blocking=True)
+            done.record(self._stream)
+        done.synchronize()
+        return [copy.numpy() for copy in copies]
+
+    def _on_device(self, images: Images) -> Any:
+        if isinstance(images, np.ndarray):
+            return self._torch.from_numpy(images).to(self._device)
+        for image in images:
+            if image.ready is not None and self._stream is not None:
+                self._stream.wait_event(image.ready)
+        return self._torch.stack([image.tensor for image in images])  # the caller keeps them until the batch is done
+
+
+class _TorchEngine(PooledEngine):
+    """Takes batches of any size up to its own, on either side."""
+
+    def _run_part(self, runner: Any, images: Images) -> list[npt.NDArray[Any]]:
+        return [np.array(array) for array in runner(images)]
 
 
 def open_torch(
@@ -89,4 +111,4 @@ def open_torch(
         name = torch.cuda.get_device_name() if device == "cuda" else device
     except (RuntimeError, AssertionError) as error:  # torch without CUDA raises AssertionError
         raise EngineError(f"torch {torch.__version__} cannot use the GPU: {error}") from error
-    return PooledEngine("torch", f"{name} (float32, in flight: {in_flight})", spec, runners, spec.batch or batch)
+    return _TorchEngine("torch", f"{name} (float32, in flight: {in_flight})", spec, runners, spec.batch or batch)

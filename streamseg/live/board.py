@@ -35,7 +35,7 @@ def to_jpeg(frame: Frame, max_width: int, quality: int) -> bytes:
         small = reformat(picture, "bgr24", width=width, height=height, exact=False)
         bgr = views(small).planes[0].array
     else:
-        bgr = cv2.cvtColor(_fitting(height, width)(frame).image, cv2.COLOR_RGB2BGR)
+        bgr = cv2.cvtColor(_fitting(height, width)(frame).sample(1), cv2.COLOR_RGB2BGR)
     return bytes(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1])
 
 

@@ -133,6 +133,10 @@ class Driver:
         """Copy all of `host`, a part of host_memory, to the GPU."""
         self._do(self._cuda.cuMemcpyHtoDAsync(device, host.ctypes.data, host.nbytes, stream))
 
+    def copy(self, to: int, device: int, size: int, stream: int) -> None:
+        """Copy `size` bytes from one place on the GPU to another."""
+        self._do(self._cuda.cuMemcpyDtoDAsync(to, device, size, stream))
+
     def download(self, host: ByteArray, device: int, stream: int) -> None:
         """Fill `host`, a part of host_memory, from the GPU."""
         self._do(self._cuda.cuMemcpyDtoHAsync(host.ctypes.data, device, host.nbytes, stream))

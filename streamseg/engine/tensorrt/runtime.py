@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from streamseg.engine.base import PooledEngine
+from streamseg.engine.base import Images, PooledEngine
 from streamseg.engine.spec import GraphSpec
 from streamseg.engine.tensorrt.driver import Driver, OutOfMemory
 from streamseg.engine.tensorrt.library import Library, capability_name
@@ -152,15 +152,16 @@ class _Lane:
         }
         driver.record(self._done, streams.download)
 
-    def __call__(self, images: ByteArray) -> list[npt.NDArray[Any]]:
+    def __call__(self, images: Images) -> list[npt.NDArray[Any]]:
         """Run [n, H, W, 3], n up to the largest batch size; the answers lie in page-locked memory until the next call."""
         driver, streams, count = self._driver, self._streams, len(images)
         driver.attach()
         batch = min(size for size in self._shapes if size >= count)
         shape = self._shapes[batch]
-        self._input[: count * self._row] = images.reshape(-1)
+        if isinstance(images, np.ndarray):
+            self._input[: count * self._row] = images.reshape(-1)
         with streams.lock:
-            driver.upload(self._device_input, self._input[: count * self._row], streams.upload)
+            self._fill(images)
             driver.record(self._uploaded, streams.upload)
             driver.wait(streams.compute, self._uploaded)
             self._compute(shape)
@@ -171,6 +172,21 @@ class _Lane:
             driver.record(self._done, streams.download)
         driver.synchronize(self._done)
         return [host[: count * row].view(kind).reshape(count, *one) for host, _, one, kind, row in self._outputs]
+
+    def _fill(self, images: Images) -> None:
+        """Bring the pictures to where the network reads them: its graph is bound to that place.
+
+        What lies on the GPU is copied there once more (microseconds at the speed of its memory), never by way of the host. It is
+        kept by the caller until the batch is done, so that its memory is not given to another meanwhile.
+        """
+        driver, upload = self._driver, self._streams.upload
+        if isinstance(images, np.ndarray):
+            driver.upload(self._device_input, self._input[: len(images) * self._row], upload)
+            return
+        for slot, image in enumerate(images):
+            if image.ready is not None:
+                driver.wait(upload, int(image.ready.cuda_event))
+            driver.copy(self._device_input + slot * self._row, int(image.tensor.data_ptr()), self._row, upload)
 
     def capture(self) -> int:
         """Capture a graph of every batch size, each of which must have run once; gives how many could be."""
@@ -245,6 +261,7 @@ class TensorRTEngine(PooledEngine):
         self._loaded = None
         self._driver.close()
 
-    def _run_part(self, runner: Any, images: ByteArray) -> list[npt.NDArray[Any]]:
+    def _run_part(self, runner: Any, images: Images) -> list[npt.NDArray[Any]]:
         # Not padded to the largest batch size: the lane takes the smallest that holds them.
-        return [np.array(array) for array in runner(np.ascontiguousarray(images))]
+        whole = np.ascontiguousarray(images) if isinstance(images, np.ndarray) else images
+        return [np.array(array) for array in runner(whole)]

@@ -1,0 +1,124 @@
+"""Where decoded pictures land: on the GPU, straight from NVDEC or uploaded from the CPU's decoder.
+
+NVDEC is reached through PyAV (FFmpeg's `cuda` hwaccel) in torch's own CUDA context. FFmpeg works in the default stream and hands
+out frames from a pool, whose memory may be used again as soon as a frame is let go: so each frame is copied, in that same stream, to
+memory of torch's (3 MB for 1080p: microseconds), and let go when that is done. What NVDEC cannot decode FFmpeg decodes on the CPU by
+itself; those pictures are uploaded.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import av
+from av.codec.hwaccel import HWAccel, hwdevices_available
+
+from streamseg.decode.orient import Orientation, turn
+from streamseg.errors import SourceError, scrub
+from streamseg.gpu.device import Device, Tensor
+from streamseg.gpu.frame import DevicePicture, SideData, Tags
+from streamseg.gpu.upload import Uploader
+from streamseg.planes import layout, supported
+
+if TYPE_CHECKING:
+    from av.sidedata.sidedata import SideData as AvSideData
+
+__all__ = ["Landing", "Mode", "hardware", "why_not_nvdec"]
+
+Mode = Literal["auto", "cpu", "nvdec"]
+
+_SURFACES = ("nv12", "p010le", "p016le")
+"""What PyAV hands over by DLPack: 4:2:0 of 8, 10 and 12 bits."""
+_UNDER_WAY = 3
+"""NVDEC's frames that may be kept while they are copied."""
+
+
+def hardware() -> HWAccel:
+    """PyAV's setting for NVDEC: frames stay on the GPU, in the primary context, which torch and TensorRT use too."""
+    return HWAccel("cuda", allow_software_fallback=True, is_hw_owned=True, options={"primary_ctx": "1"})
+
+
+@lru_cache(maxsize=1)
+def why_not_nvdec() -> str | None:
+    """Why FFmpeg cannot reach the GPU's decoder; None if it can. What it can decode shows only with the first picture."""
+    if "cuda" not in hwdevices_available():
+        return "this FFmpeg was built without CUDA"
+    try:
+        av.CodecContext.create("h264", "r", hwaccel=hardware())
+    except (av.FFmpegError, OSError, NotImplementedError) as error:
+        return f"FFmpeg cannot open the GPU: {getattr(error, 'strerror', None) or error}"
+    return None
+
+
+class Landing:
+    """Puts the pictures of one source on a device. Used by the decode stage's thread."""
+
+    def __init__(self, device: Device, mode: Mode = "auto") -> None:
+        """Raises SourceError if `nvdec` is asked for and FFmpeg cannot reach it."""
+        self._device, self._mode = device, mode
+        self._upload = Uploader(device)
+        self._stream = device.stream()
+        self._copying: deque[tuple[Any, Any]] = deque()
+        self._why_not = "asked for" if mode == "cpu" else why_not_nvdec()
+        if mode == "nvdec" and self._why_not is not None:
+            raise SourceError(f"NVDEC is asked for, but {self._why_not}; use --decode auto")
+        self.how = ""
+        """How the last picture came: for people."""
+
+    @property
+    def accel(self) -> HWAccel | None:
+        """What to open the source with."""
+        return hardware() if self._why_not is None else None
+
+    def __call__(self, picture: av.VideoFrame, orientation: Orientation, *, fresh: bool) -> DevicePicture | av.VideoFrame:
+        """`picture` as it was decoded, tags complete, made upright and put on the device.
+
+        One whose format the kernels do not read stays in host memory. fresh: continuity was lost before it, so that side data
+        are looked at. Raises SourceError where NVDEC alone was asked for and did not decode it.
+        """
+        if picture.format.name == "cuda":
+            surface = picture.sw_format.name if picture.sw_format else "unknown"
+            if surface in _SURFACES and picture.width % 2 == 0 and picture.height % 2 == 0:
+                self.how = f"NVDEC ({surface})"
+                return self._take(picture, surface, fresh).turned(orientation, self._stream)
+            # PyAV's DLPack leaves out the last chroma sample of odd sizes, and knows no other formats.
+            picture = picture.reformat(format=surface)
+            self.how = f"NVDEC, by way of the CPU ({picture.width}x{picture.height} {surface})"
+        elif self._mode == "nvdec":
+            raise SourceError(f"NVDEC is asked for, but it does not decode {picture.format.name}; use --decode auto")
+        else:
+            reason = self._why_not or f"NVDEC does not decode it ({picture.format.name})"
+            self.how = f"CPU, uploaded ({scrub(reason)})"
+        upright = turn(supported(picture), orientation)
+        known = layout(upright.format.name)
+        if known is None or known.family != "yuv":
+            self.how = f"CPU ({upright.format.name} stays in host memory)"
+            return upright
+        return self._upload(upright)
+
+    def _take(self, picture: av.VideoFrame, surface: str, fresh: bool) -> DevicePicture:
+        device, torch = self._device, self._device.torch
+        default = torch.cuda.default_stream(device.where)
+        made: list[Tensor] = []
+        with device.running(default):
+            for plane in picture.planes:
+                source = torch.from_dlpack(plane.__dlpack__())  # a capsule: PyAV refuses the stream that torch would pass
+                made.append(
+                    torch.empty(source.shape, dtype=source.dtype, device=source.device).copy_(source, non_blocking=True)
+                )
+        ready = device.mark(default)
+        self._copying.append((picture, ready))
+        while len(self._copying) > _UNDER_WAY:
+            self._copying.popleft()[1].synchronize()
+        found = cast("Iterable[AvSideData]", picture.side_data) if fresh else ()
+        side = [SideData(data.type, bytes(data)) for data in found]
+        form = av.VideoFormat(surface, picture.width, picture.height)
+        return DevicePicture(device, made, form, Tags.of(picture), ready=ready, side_data=side)
+
+    def close(self) -> None:
+        """Let go of NVDEC's frames, which hold its decoder."""
+        while self._copying:
+            self._copying.popleft()[1].synchronize()

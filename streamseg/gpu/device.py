@@ -1,0 +1,74 @@
+"""The GPU as the picture's stages need it: streams, events, page-locked memory. All through torch, which the kernels need anyway.
+
+Memory comes from torch's caching allocators, of the GPU and of page-locked memory: after the first few frames nothing is allocated
+and nothing is freed. A tensor that one stream made and another one reads is told to the allocator (`DevicePicture.use`), which
+gives its memory away only when both are done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import Any
+
+from streamseg.engine.tensorrt.driver import find_gpu, no_driver
+from streamseg.errors import MissingExtra, StreamsegError
+
+__all__ = ["Device", "why_not_gpu"]
+
+Tensor = Any
+"""torch.Tensor: torch is an extra, and is imported where it is needed."""
+
+
+def why_not_gpu() -> str | None:
+    """Why pictures cannot be kept on a GPU here, and what to install; None if they can. Does not import torch."""
+    if (reason := no_driver()) is not None:
+        return reason
+    for package in ("torch", "triton"):
+        if find_spec(package) is None:
+            return str(MissingExtra(package, "gpu"))
+    try:
+        find_gpu()
+    except StreamsegError as error:
+        return str(error)
+    return None
+
+
+class Device:
+    """A GPU, or with the name "cpu" what stands in for one where there is none: the same code, with nothing asynchronous."""
+
+    def __init__(self, name: str = "cuda") -> None:
+        import torch
+
+        self.torch: Any = torch
+        self.where = torch.device(name)
+        self.on_gpu = self.where.type == "cuda"
+
+    def stream(self) -> Any:
+        """A stream that does not wait for the default stream; None on the CPU."""
+        return self.torch.cuda.Stream(self.where) if self.on_gpu else None
+
+    def running(self, stream: Any) -> contextlib.AbstractContextManager[Any]:
+        """What is started within, by this thread, goes into `stream`."""
+        return self.torch.cuda.stream(stream) if self.on_gpu else contextlib.nullcontext()
+
+    def mark(self, stream: Any) -> Any:
+        """An event that happens when all that is in `stream` so far is done; None on the CPU, where it is done already."""
+        if not self.on_gpu:
+            return None
+        event = self.torch.cuda.Event(blocking=True)  # a thread that waits for it sleeps
+        event.record(stream)
+        return event
+
+    def empty(self, shape: Sequence[int], dtype: Any) -> Tensor:
+        """Uninitialised memory on the device."""
+        return self.torch.empty(tuple(shape), dtype=dtype, device=self.where)
+
+    def staging(self, shape: Sequence[int], dtype: Any) -> Tensor:
+        """Page-locked host memory, which alone is copied asynchronously; it may be let go while a copy is under way."""
+        return self.torch.empty(tuple(shape), dtype=dtype, pin_memory=self.on_gpu)
+
+    def sample_type(self, bits: int) -> Any:
+        """The type of samples of so many bits."""
+        return self.torch.uint8 if bits <= 8 else self.torch.uint16

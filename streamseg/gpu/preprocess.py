@@ -1,0 +1,34 @@
+"""The preprocess stage for frames that live on the GPU: their planes become the network's picture without leaving it."""
+
+from __future__ import annotations
+
+from streamseg.engine.base import DeviceImage
+from streamseg.gpu.device import Device
+from streamseg.gpu.frame import DevicePicture
+from streamseg.preprocess import Prepared, Preprocess
+from streamseg.types import Frame
+
+__all__ = ["DevicePreprocess"]
+
+
+class DevicePreprocess:
+    """As `streamseg.preprocess.Preprocess`, for frames of either kind: those in host memory are prepared there."""
+
+    def __init__(self, height: int, width: int, device: Device) -> None:
+        from streamseg.gpu import kernels
+
+        self._device, self._size = device, (height, width)
+        self._kernel = kernels.Preprocess(height, width, device.where)
+        self._host = Preprocess(height, width)
+        self._stream = device.stream()
+
+    def __call__(self, frame: Frame) -> Prepared:
+        """The picture for one frame, made while the caller goes on. Raises Unreadable as `Preprocess` does."""
+        picture = frame.picture
+        if not isinstance(picture, DevicePicture):
+            return self._host(frame)
+        device = self._device
+        with device.running(self._stream):
+            image = device.empty((*self._size, 3), device.torch.uint8)
+            letterbox = self._kernel(picture.surface(self._stream), image)
+        return Prepared(frame, DeviceImage(image, device.mark(self._stream)), letterbox)

@@ -1,8 +1,9 @@
-"""Export: one plugin-free ONNX graph per input size, all reading the same weights file.
+"""Export: one plugin-free ONNX graph per input size and precision, all reading the same weights file.
 
-`export_model(weights, folder, sizes)` writes `NAME.safetensors` once and `NAME-HxW.onnx` for each size. The
-graphs hold no weights: each initializer is external data that points into the safetensors file (float16,
-followed by a Cast to float32). `python -m streamseg.model.export --weights FILE --out FOLDER` does the same.
+`export_model(weights, folder, sizes)` writes `NAME.safetensors` once and `NAME-HxW.onnx` for each size, or
+`NAME-HxW-fp16.onnx`, `NAME-HxW-int8.onnx`. The graphs hold no weights: each initializer is external data that points into the
+safetensors file, followed by a Cast where the graph has another type.
+`python -m streamseg.model.export --weights FILE --out FOLDER` does the same.
 """
 
 from __future__ import annotations
@@ -12,29 +13,29 @@ import hashlib
 import json
 import logging
 import shutil
-import struct
 import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
 from onnxscript.optimizer import fold_constants, remove_unused_nodes
+from safetensors import safe_open
+from torchvision.models.detection import MaskRCNN
 
-from streamseg.errors import ModelError, StreamsegError
+from streamseg.errors import ConfigError, ModelError, StreamsegError
 from streamseg.model.graph import GraphSettings, InferenceGraph
-from streamseg.model.weights import ModelInfo, load_weights
+from streamseg.model.half import halve
+from streamseg.model.onnxfile import FORBIDDEN, check_ops, drop_cast_pairs, share_weights, write_facts
+from streamseg.model.weights import ModelInfo, load_weights, save_weights
+
+__all__ = ["FORBIDDEN", "OPSET", "OUTPUTS", "PRECISIONS", "check_ops", "export_model", "to_onnx"]
 
 OPSET = 20
-FORBIDDEN = frozenset({"NonMaxSuppression", "RoiAlign", "NonZero", "Loop", "If", "Scan", "SequenceAt"})
-"""Ops that some runtime lacks, or that break between runtimes."""
-
 OUTPUTS = ("boxes", "scores", "labels", "masks")
+PRECISIONS = ("fp32", "fp16")
 
 
 def to_onnx(graph: InferenceGraph, dynamic_batch: bool) -> onnx.ModelProto:
@@ -67,60 +68,9 @@ def to_onnx(graph: InferenceGraph, dynamic_batch: bool) -> onnx.ModelProto:
     return model
 
 
-def check_ops(model: onnx.ModelProto) -> None:
-    """Raise ModelError when the graph has an op that some runtime lacks, a plugin, or control flow."""
-    found = sorted({node.op_type for node in model.graph.node if node.op_type in FORBIDDEN or node.domain})
-    if found or model.functions:
-        raise ModelError(f"the graph has ops that not every runtime has: {found or 'functions'}")
-
-
-INLINE_LIMIT = 600_000
-"""Bytes of constants that a graph may hold beside the shared weights."""
-
-
-def share_weights(model: onnx.ModelProto, weights: Path) -> None:
-    """Point every initializer that is in the safetensors file at its bytes there, in place.
-
-    Only tensors of the same name and exactly the same values are shared. Raises ModelError when much is left
-    in the graph: then the exporter changed the weights, and the files would not fit each other.
-    """
-    content = weights.read_bytes()
-    (header_size,) = struct.unpack("<Q", content[:8])
-    header: dict[str, Any] = json.loads(content[8 : 8 + header_size])
-    header.pop("__metadata__", None)
-    inline = 0
-    casts = []
-    for tensor in model.graph.initializer:
-        entry = header.get(tensor.name.removeprefix("model."))
-        values = numpy_helper.to_array(tensor)
-        half = entry is not None and entry["dtype"] == "F16"
-        if entry is not None:
-            start, stop = (8 + header_size + offset for offset in entry["data_offsets"])
-            stored = np.frombuffer(content[start:stop], np.float16 if half else np.float32)
-        if entry is None or not np.array_equal(stored.astype(values.dtype), values.ravel()):
-            inline += values.nbytes
-            continue
-        name, dims = tensor.name, list(tensor.dims)
-        tensor.Clear()
-        tensor.name = f"{name}.half" if half else name
-        tensor.dims.extend(dims)
-        tensor.data_type = TensorProto.FLOAT16 if half else TensorProto.FLOAT
-        tensor.data_location = TensorProto.EXTERNAL
-        for key, value in (("location", weights.name), ("offset", start), ("length", stop - start)):
-            item = tensor.external_data.add()
-            item.key, item.value = key, str(value)
-        if half:
-            casts.append(helper.make_node("Cast", [tensor.name], [name], f"{name}.cast", to=TensorProto.FLOAT))
-    if inline > INLINE_LIMIT:
-        raise ModelError(f"{inline} bytes of the graph's constants are not in {weights.name}")
-    nodes = list(model.graph.node)
-    del model.graph.node[:]
-    model.graph.node.extend(casts + nodes)
-
-
-def describe(model: onnx.ModelProto, info: ModelInfo, settings: GraphSettings, name: str, digest: str) -> None:
-    """Write the metadata that a streamseg engine reads."""
-    facts = {
+def facts_of(info: ModelInfo, settings: GraphSettings, name: str, precision: str, digest: str) -> dict[str, str]:
+    """What a graph says about itself; `digest` is the sha256 of its weights file."""
+    return {
         "format": "1",
         "name": name,
         "classes": json.dumps(list(info.classes)),
@@ -128,18 +78,9 @@ def describe(model: onnx.ModelProto, info: ModelInfo, settings: GraphSettings, n
         "score_threshold": str(settings.score_threshold),
         "detections": str(settings.detections),
         "proposals": str(settings.proposals),
-        "precision": "fp32",
+        "precision": precision,
         "weights_sha256": digest,
     }
-    del model.metadata_props[:]
-    helper.set_model_props(model, {f"streamseg.{key}": value for key, value in facts.items()})
-    for node in model.graph.node:  # the exporter's notes name files of the machine it ran on
-        del node.metadata_props[:]
-        node.doc_string = ""
-    for value in (*model.graph.initializer, *model.graph.value_info, *model.graph.input, *model.graph.output):
-        del value.metadata_props[:]
-    del model.graph.metadata_props[:]
-    model.producer_name, model.doc_string, model.graph.doc_string = "streamseg", "", ""
 
 
 def export_model(
@@ -149,24 +90,54 @@ def export_model(
     settings: GraphSettings | None = None,
     name: str = "lite",
     dynamic_batch: bool = True,
+    precision: str = "fp32",
 ) -> list[Path]:
-    """Write `name`.safetensors and `name`-HxW.onnx for each (H, W) into `folder`; returns the graphs' paths."""
+    """Write the graph of each size (H, W) into `folder`, and beside them the weights they read; returns the graphs' paths.
+
+    Raises ConfigError (a size or precision that cannot be) or ModelError (weights that cannot be read or exported).
+    """
+    if precision not in PRECISIONS:
+        raise ConfigError(f"precision is {precision!r}; allowed: {', '.join(PRECISIONS)}")
     model, info = load_weights(weights)
     folder.mkdir(parents=True, exist_ok=True)
-    shared = folder / f"{name}.safetensors"
-    if weights.resolve() != shared.resolve():
-        shutil.copyfile(weights, shared)
+    shared = _place_weights(weights, model, info, folder, name, precision)
     digest = hashlib.sha256(shared.read_bytes()).hexdigest()
     written = []
     for height, width in sizes:
         chosen = replace(settings or GraphSettings(), height=height, width=width)
-        proto = to_onnx(InferenceGraph(model, chosen), dynamic_batch)
+        proto = _make(model, chosen, dynamic_batch, precision)
         share_weights(proto, shared)
-        describe(proto, info, chosen, name, digest)
-        path = folder / f"{name}-{height}x{width}.onnx"
+        write_facts(proto, facts_of(info, chosen, name, precision, digest))
+        suffix = "" if precision == "fp32" else f"-{precision}"
+        path = folder / f"{name}-{height}x{width}{suffix}.onnx"
         path.write_bytes(proto.SerializeToString())
         written.append(path)
     return written
+
+
+def _make(model: MaskRCNN, settings: GraphSettings, dynamic_batch: bool, precision: str) -> onnx.ModelProto:
+    if precision == "fp32":
+        return to_onnx(InferenceGraph(model, settings), dynamic_batch)
+    proto = to_onnx(InferenceGraph(halve(model), settings), dynamic_batch)
+    drop_cast_pairs(proto)
+    return proto
+
+
+def _place_weights(weights: Path, model: MaskRCNN, info: ModelInfo, folder: Path, name: str, precision: str) -> Path:
+    """The weights file that the graphs read: the given one; for float16 graphs of float32 weights, one of half the size."""
+    if precision == "fp16" and not _is_half(weights):
+        shared = folder / f"{name}-fp16.safetensors"
+        save_weights(model, info, shared)
+        return shared
+    shared = folder / f"{name}.safetensors"
+    if weights.resolve() != shared.resolve():
+        shutil.copyfile(weights, shared)
+    return shared
+
+
+def _is_half(weights: Path) -> bool:
+    with safe_open(weights, "pt") as file:
+        return any(file.get_slice(key).get_dtype() == "F16" for key in file.keys())  # noqa: SIM118 - not a mapping
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -178,11 +149,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--size", action="append", metavar="HxW", help="e.g. 320x576; may be repeated")
     parser.add_argument("--proposals", type=int, default=GraphSettings().proposals)
     parser.add_argument("--detections", type=int, default=GraphSettings().detections)
+    parser.add_argument("--precision", default="fp32", choices=PRECISIONS)
     parser.add_argument("--fixed-batch", action="store_true", help="batch 1 only, not a symbolic batch")
     options = parser.parse_args(argv)
     sizes = [(int(h), int(w)) for h, _, w in (s.partition("x") for s in options.size or ["320x576"])]
     settings = GraphSettings(proposals=options.proposals, detections=options.detections)
-    for path in export_model(options.weights, options.out, sizes, settings, options.name, not options.fixed_batch):
+    dynamic = not options.fixed_batch
+    for path in export_model(options.weights, options.out, sizes, settings, options.name, dynamic, options.precision):
         print(path)
 
 

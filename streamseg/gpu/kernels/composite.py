@@ -1,0 +1,49 @@
+"""Compositor: the effects of one output, drawn on the device in the picture's own planes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from streamseg.composite import Effect
+from streamseg.gpu.kernels.surface import Surface
+from streamseg.types import Activity, Instances
+
+__all__ = ["Compositor"]
+
+_DRAW: dict[type, Callable[..., Any]] = {}
+"""How each kind of effect is drawn."""
+
+
+class Compositor:
+    """Draws `effects`, the same objects that `streamseg.composite.Compositor` takes, in order, on pictures on a device.
+
+    One for each output, used by one thread. It keeps what it needs for a frame (tables, text, scratch memory) from one to the next.
+    Results are those of the CPU's compositor within one code; samples that no effect touches are not written.
+    """
+
+    def __init__(self, effects: Sequence[Effect], device: torch.device | str) -> None:
+        if not self.can_draw(effects):
+            kinds = ", ".join(kind.__name__ for kind in _DRAW)
+            raise ValueError(f"the device draws {kinds}; got {[type(effect).__name__ for effect in effects]}")
+        self._effects, self._device = tuple(effects), torch.device(device)
+
+    @staticmethod
+    def can_draw(effects: Sequence[Effect]) -> bool:
+        """Whether all of `effects` have kernels; if not, the picture has to be drawn on in host memory."""
+        return all(type(effect) in _DRAW for effect in effects)
+
+    def changes(self, instances: Instances, activity: Activity | None = None) -> bool:
+        """False when no effect would draw anything, so that the picture need not be copied."""
+        raise NotImplementedError
+
+    def __call__(self, picture: Surface, instances: Instances, activity: Activity | None = None) -> Surface:
+        """Draw into the planes of `picture`, on the current stream, without waiting for the device.
+
+        `picture` must be nobody else's: copy the decoder's planes first. Returns it, or the picture that takes its place (Matte:
+        layout `gray`, full range, memory of its own). Raises ConfigError when an effect names a class that the model does not
+        know.
+        """
+        raise NotImplementedError

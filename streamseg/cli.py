@@ -81,6 +81,9 @@ def run(
         str | None,
         typer.Option(metavar="N", help="The network looks at every Nth frame, optical flow carries masks on; auto: keep up."),
     ] = None,
+    decode: Annotated[
+        str | None, typer.Option(help="auto; where a GPU computes: cpu, nvdec (or an error), host (frames stay off the GPU).")
+    ] = None,
     codec: Annotated[str | None, typer.Option(help="An FFmpeg encoder, as libx264; auto: by container.")] = None,
     crf: Annotated[float | None, typer.Option(help="Quality: smaller is better and larger.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
@@ -93,7 +96,7 @@ def run(
     from streamseg.pipeline import build
 
     changes: dict[str, dict[str, Any]] = {
-        "decode": {"start": start, "duration": duration, "realtime": realtime or None, "rate": rate},
+        "decode": {"start": start, "duration": duration, "realtime": realtime or None, "rate": rate, "device": decode},
         "preprocess": {"size": _size(size, model)},
         "infer": {
             "model": model,

@@ -18,9 +18,10 @@ from streamseg.composite import Alpha, Compositor, Effect, Rendered
 from streamseg.config.schema import OutputConfig, PipelineConfig
 from streamseg.decode import Decoder, SourceInfo
 from streamseg.encode import Sink, copies_tracks, is_view, open_sink
-from streamseg.engine import Engine, open_engine
+from streamseg.engine import Engine, computes_on_gpu, open_engine
 from streamseg.events import EventDetector
 from streamseg.flow import Motion
+from streamseg.gpu import Device, DeviceCompositor, DevicePreprocess, Landing, choose_device
 from streamseg.infer import Infer
 from streamseg.live import MjpegServer
 from streamseg.occlusion import OcclusionEstimator
@@ -37,12 +38,14 @@ from streamseg.track import Tracker
 __all__ = [
     "Pipeline",
     "build",
+    "compositor_for",
     "effects",
     "engine_for",
     "events_for",
     "iterate",
     "occlusion_for",
     "postprocess_for",
+    "preprocess_for",
     "smooth_for",
     "tracker_for",
 ]
@@ -111,12 +114,23 @@ class Pipeline:
 
 
 def build(
-    source: Source, config: PipelineConfig, outputs: Sequence[str] = (), *, overwrite: bool = False, say: Say | None = None
+    source: Source,
+    config: PipelineConfig,
+    outputs: Sequence[str] = (),
+    *,
+    overwrite: bool = False,
+    say: Say | None = None,
+    device: Device | None = None,
 ) -> Pipeline:
-    """Open everything and connect it. `outputs` is what -o says; `say` is told what was chosen. Raises StreamsegError."""
+    """Open everything and connect it. `outputs` is what -o says; `say` is told what was chosen. Raises StreamsegError.
+
+    Frames live on `device`; None: on the GPU where the network computes there, else in host memory.
+    """
     targets = plan(config.outputs, outputs)
+    device = device or _device(config, say)
     with contextlib.ExitStack() as undo:
-        decoder = _decoder(source, config)
+        landing = _landing(device, config)
+        decoder = _decoder(source, config, landing)
         undo.callback(decoder.close)
         info = decoder.open()
         sinks = [(target, _sink(target, decoder, info, source, overwrite)) for target in targets]
@@ -125,11 +139,12 @@ def build(
         for target, sink in sinks:  # before the engine, which takes seconds to load: most refusals are the outputs'
             sink.open()
             undo.callback(sink.close)
-            branches.append(_output_branch(target, sink, live))
+            branches.append(_output_branch(target, sink, live, device))
         engine = engine_for(config, say)
         undo.callback(engine.close)
+        _settle(landing, engine, device, say)
         tally, events = Tally(), events_for(config)
-        runtime = _runtime(decoder, engine, config, branches, tally, events, live)
+        runtime = _runtime(decoder, engine, config, branches, tally, events, live, device)
         for view in (sink for _, sink in sinks if isinstance(sink, MjpegServer)):
             view.more_stats = lambda: {"dropped": runtime.snapshot()["preprocess"].dropped}
         undo.pop_all()
@@ -138,16 +153,19 @@ def build(
 
 def iterate(source: Source, config: PipelineConfig, *, say: Say | None = None) -> Iterator[Result]:
     """The results of a source, one by one, computed while they are taken; memory does not grow with their number."""
+    device = _device(config, say)
     with contextlib.ExitStack() as undo:
-        decoder = _decoder(source, config)
+        landing = _landing(device, config)
+        decoder = _decoder(source, config, landing)
         undo.callback(decoder.close)
         info = decoder.open()
         engine = engine_for(config, say)
         undo.callback(engine.close)
+        _settle(landing, engine, device, say)
         outlet = _Outlet()
         live = info.live or config.decode.realtime
         branches = [Branch("results", [("results", outlet)], 1)]
-        runtime = _runtime(decoder, engine, config, branches, Tally(), events_for(config), live)
+        runtime = _runtime(decoder, engine, config, branches, Tally(), events_for(config), live, device)
         runtime.start()
         undo.pop_all()
     try:
@@ -182,8 +200,33 @@ class _Outlet:
 # --- the stages, in the order the data flows ------------------------------------------------------------------------------
 
 
-def _decoder(source: Source, config: PipelineConfig) -> Decoder:
-    return Decoder(source, **config.decode.model_dump(exclude={"policy"}))
+def _device(config: PipelineConfig, say: Say | None) -> Device | None:
+    return choose_device(config.infer.engine, config.decode.device, require_gpu=config.infer.require_gpu, report=say)
+
+
+def _landing(device: Device | None, config: PipelineConfig) -> Landing | None:
+    return None if device is None else Landing(device, config.decode.device)
+
+
+def _decoder(source: Source, config: PipelineConfig, landing: Landing | None) -> Decoder:
+    return Decoder(source, **config.decode.model_dump(exclude={"policy", "device"}), landing=landing)
+
+
+def _settle(landing: Landing | None, engine: Engine, device: Device | None, say: Say | None) -> None:
+    """Now that the engine is known: upload nothing if it computes on the CPU after all; say how frames are decoded."""
+    if landing is None or device is None:
+        return
+    if device.on_gpu and not computes_on_gpu(engine.name):
+        landing.uploads = False
+    if say is not None:
+        say(f"decode: {landing.how}; frames live on {device.where}")
+
+
+def preprocess_for(engine: Engine, device: Device | None) -> Stage:
+    """The preprocess stage: where frames live."""
+    height, width = engine.spec.size
+    on_device = device is not None and (computes_on_gpu(engine.name) or not device.on_gpu)
+    return DevicePreprocess(height, width, device) if device is not None and on_device else Preprocess(height, width)
 
 
 def engine_for(config: PipelineConfig, say: Say | None = None) -> Engine:
@@ -233,6 +276,7 @@ def _runtime(
     tally: Tally,
     events: EventDetector,
     live: bool,
+    device: Device | None,
 ) -> Runtime:
     spec, batch = engine.spec, config.infer.batch
     tracker, calm = tracker_for(config), smooth_for(config)
@@ -248,7 +292,7 @@ def _runtime(
     drop = config.decode.policy == "drop_oldest" or (config.decode.policy == "auto" and live)
     every = 1 if config.infer.every == "auto" and not drop else config.infer.every  # a file waits: nothing to keep up with
     trunk: list[tuple[str, Stage]] = [
-        ("preprocess", Preprocess(spec.height, spec.width)),
+        ("preprocess", preprocess_for(engine, device)),
         ("infer", Infer(engine, batch, Cadence(every))),
         ("postprocess", postprocess_for(config, spec.classes)),
     ]
@@ -270,8 +314,13 @@ def smooth_for(config: PipelineConfig) -> Smooth:
     return Smooth(Smoother(seconds, motion) if seconds else None, Refiner() if config.smooth.edges else None, motion)
 
 
-def _output_branch(target: Target, sink: Sink, live: bool) -> Branch:
-    stages: list[tuple[str, Stage]] = [(_draw_name(target), Compositor(effects(target))), (_sink_name(target), sink)]
+def compositor_for(output: Target | OutputConfig, device: Device | None) -> Compositor:
+    """The composite stage of an output: where frames live."""
+    return Compositor(effects(output)) if device is None else DeviceCompositor(effects(output), device)
+
+
+def _output_branch(target: Target, sink: Sink, live: bool, device: Device | None) -> Branch:
+    stages: list[tuple[str, Stage]] = [(_draw_name(target), compositor_for(target, device)), (_sink_name(target), sink)]
     if is_view(target.path):
         return Branch(target.name, stages, 1, "drop_oldest", optional=not live)
     return Branch(target.name, stages, 1 if live else 4)

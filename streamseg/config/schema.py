@@ -119,6 +119,9 @@ class DecodeConfig(Section):
     """Follow playlists (.m3u8), which may name other files and hosts."""
     threads: Annotated[int, Field(ge=0, le=64)] = 0
     """Decoder threads; 0 lets FFmpeg choose."""
+    device: Literal["auto", "cpu", "nvdec", "host"] = "auto"
+    """Where the network computes on a GPU, frames live there too: `auto` decodes them there where it can, `cpu` uploads them,
+    `nvdec` means the GPU's decoder or an error, `host` keeps them in host memory."""
 
 
 class PreprocessConfig(Section):

@@ -15,7 +15,7 @@ from streamseg.engine.tensorrt.opener import open_tensorrt, open_tensorrt_rtx, w
 from streamseg.engine.torchcuda import open_torch, why_not_torch
 from streamseg.errors import ConfigError, EngineError, EngineUnavailable
 
-__all__ = ["CANDIDATES", "ENGINE_NAMES", "Candidate", "open_engine"]
+__all__ = ["CANDIDATES", "ENGINE_NAMES", "Candidate", "computes_on_gpu", "open_engine"]
 
 
 class Opener(Protocol):
@@ -107,6 +107,14 @@ def open_engine(
     if engine == "auto":
         raise EngineUnavailable(f"no engine can run {spec.path} here: {'; '.join(refused)}")
     raise EngineUnavailable(f"the engine {refused[0]}. Use --engine auto for one that runs here")
+
+
+def computes_on_gpu(engine: str) -> bool:
+    """Whether what `open_engine` would take computes on an NVIDIA GPU, as far as can be told without opening it."""
+    for candidate in CANDIDATES:
+        if (candidate.auto if engine == "auto" else candidate.name == engine) and candidate.why_not() is None:
+            return candidate.gpu
+    return False
 
 
 def _tell(report: Callable[[str], None] | None, opened: PooledEngine, refused: list[str]) -> None:

@@ -1,9 +1,12 @@
 """Where decoded pictures land: on the GPU, straight from NVDEC or uploaded from the CPU's decoder.
 
 NVDEC is reached through PyAV (FFmpeg's `cuda` hwaccel) in torch's own CUDA context. FFmpeg works in the default stream and hands
-out frames from a pool, whose memory may be used again as soon as a frame is let go: so each frame is copied, in that same stream, to
-memory of torch's (3 MB for 1080p: microseconds), and let go when that is done. What NVDEC cannot decode FFmpeg decodes on the CPU by
-itself; those pictures are uploaded.
+out frames from a pool, whose memory may be used again as soon as a frame is let go: so each frame is copied, in that same stream,
+to memory of torch's (3 MB for 1080p: microseconds), and let go when that is done. What NVDEC cannot decode FFmpeg decodes on the
+CPU by itself; those pictures are uploaded.
+
+Tracking, smoothing and refining look at the picture in host memory: an uploaded picture is there anyway, NVDEC's begins to be
+downloaded as soon as it is there (3 MB a frame of 1080p, a tenth of a millisecond on PCIe 4), while the network works.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import av
 from av.codec.hwaccel import HWAccel, hwdevices_available
 
 from streamseg.decode.orient import Orientation, turn
-from streamseg.errors import SourceError, scrub
+from streamseg.errors import SourceError, Unreadable, scrub
 from streamseg.gpu.device import Device, Tensor
 from streamseg.gpu.frame import DevicePicture, SideData, Tags
 from streamseg.gpu.upload import Uploader
@@ -28,7 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Landing", "Mode", "hardware", "why_not_nvdec"]
 
-Mode = Literal["auto", "cpu", "nvdec"]
+Mode = Literal["auto", "cpu", "nvdec", "host"]
+"""As --decode has it: NVDEC where it can; the CPU; NVDEC or an error; `host`: frames never leave host memory."""
 
 _SURFACES = ("nv12", "p010le", "p016le")
 """What PyAV hands over by DLPack: 4:2:0 of 8, 10 and 12 bits."""
@@ -58,6 +62,8 @@ class Landing:
 
     def __init__(self, device: Device, mode: Mode = "auto") -> None:
         """Raises SourceError if `nvdec` is asked for and FFmpeg cannot reach it."""
+        from streamseg.gpu.kernels import supported as readable
+
         self._device, self._mode = device, mode
         self._upload = Uploader(device)
         self._stream = device.stream()
@@ -67,6 +73,9 @@ class Landing:
             raise SourceError(f"NVDEC is asked for, but {self._why_not}; use --decode auto")
         self.how = ""
         """How the last picture came: for people."""
+        self.uploads = True
+        """False: nothing needs what the CPU decodes on the device after all."""
+        self._readable = readable
 
     @property
     def accel(self) -> HWAccel | None:
@@ -83,9 +92,10 @@ class Landing:
             surface = picture.sw_format.name if picture.sw_format else "unknown"
             if surface in _SURFACES and picture.width % 2 == 0 and picture.height % 2 == 0:
                 self.how = f"NVDEC ({surface})"
-                return self._take(picture, surface, fresh).turned(orientation, self._stream)
-            # PyAV's DLPack leaves out the last chroma sample of odd sizes, and knows no other formats.
-            picture = picture.reformat(format=surface)
+                landed = self._take(picture, surface, fresh).turned(orientation, self._stream)
+                landed.prefetch(self._stream)
+                return landed
+            picture = _fetched(picture, surface)
             self.how = f"NVDEC, by way of the CPU ({picture.width}x{picture.height} {surface})"
         elif self._mode == "nvdec":
             raise SourceError(f"NVDEC is asked for, but it does not decode {picture.format.name}; use --decode auto")
@@ -94,8 +104,8 @@ class Landing:
             self.how = f"CPU, uploaded ({scrub(reason)})"
         upright = turn(supported(picture), orientation)
         known = layout(upright.format.name)
-        if known is None or known.family != "yuv":
-            self.how = f"CPU ({upright.format.name} stays in host memory)"
+        if not self.uploads or known is None or not self._readable(known):
+            self.how = "CPU" if not self.uploads else f"CPU ({upright.format.name} stays in host memory)"
             return upright
         return self._upload(upright)
 
@@ -119,6 +129,14 @@ class Landing:
         return DevicePicture(device, made, form, Tags.of(picture), ready=ready, side_data=side)
 
     def close(self) -> None:
-        """Let go of NVDEC's frames, which hold its decoder."""
+        """Let go of NVDEC's frames, which hold its decoder. Twice is harmless."""
         while self._copying:
             self._copying.popleft()[1].synchronize()
+
+
+def _fetched(picture: av.VideoFrame, surface: str) -> av.VideoFrame:
+    """A hardware frame in host memory: PyAV's DLPack leaves out the last chroma sample of odd sizes, and knows few formats."""
+    try:
+        return picture.reformat(format=surface)
+    except (av.FFmpegError, ValueError) as error:
+        raise Unreadable(f"NVDEC's {surface} cannot be brought to host memory ({error}); use --decode cpu") from error

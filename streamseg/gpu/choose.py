@@ -1,0 +1,35 @@
+"""Whether the frames of a run are to live on the GPU: where the network computes, said aloud when it is not what was hoped for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from streamseg.engine.choose import computes_on_gpu
+from streamseg.errors import EngineUnavailable
+from streamseg.gpu.decode import Mode
+from streamseg.gpu.device import Device, why_not_gpu
+
+__all__ = ["choose_device"]
+
+
+def choose_device(
+    engine: str, decode: Mode, *, require_gpu: bool = False, report: Callable[[str], None] | None = None
+) -> Device | None:
+    """The GPU, if `engine` (as `open_engine` takes it) will compute there and all that frames need is installed; else None.
+
+    `decode`: `nvdec` means the GPU or an error, `host` that frames stay in host memory whatever computes. Raises EngineUnavailable
+    where a GPU is required, by either, and frames cannot live there.
+    """
+    if decode == "host":
+        return None
+    needed = require_gpu or decode == "nvdec"
+    if not needed and not computes_on_gpu(engine):
+        return None  # what the engine says of itself is enough
+    reason = why_not_gpu()
+    if reason is None:
+        return Device()
+    if needed:
+        raise EngineUnavailable(f"frames are to live on a GPU, but: {reason}. With `--decode host` they stay in host memory")
+    if report is not None:
+        report(f"frames stay in host memory: {reason}")
+    return None

@@ -1,22 +1,47 @@
-"""The model files that streamseg brings, by name and input size."""
+"""Models by name: those that streamseg brings, those in the user's folder, and their graphs at any size.
+
+engines/NAME/   NAME-HxW.onnx, NAME.safetensors          within the installation
+MODELS/NAME/    the same, and NAME.json with its origin  what the user pulled or imported (`folders.models_root`)
+CACHE/graphs/   graphs exported from either when they were first needed (`ondemand`)
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 
 from streamseg import resources
 from streamseg.engine.spec import read_spec
-from streamseg.errors import ModelError
+from streamseg.errors import MissingExtra, ModelError
+from streamseg.folders import models_root
+from streamseg.ondemand import default_size, export_once, exported
+from streamseg.pretrained import PRETRAINED
+from streamseg.weightsfile import read_header
 
-__all__ = ["DEFAULT_MODEL", "DEFAULT_SIZE", "ModelInfo", "available", "describe", "resolve", "shipped"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "DEFAULT_SIZE",
+    "Model",
+    "ModelInfo",
+    "available",
+    "describe",
+    "find",
+    "installed",
+    "resolve",
+    "shipped",
+]
 
 DEFAULT_MODEL = "lite"
 DEFAULT_SIZE = (320, 576)
 """(H, W) used where none is asked for: 16:9 pictures fill it but for 4 rows."""
+
+Size = tuple[int, int]
+Report = Callable[[str], None]
 
 _FILE = re.compile(r"(?P<name>[a-z0-9][a-z0-9_-]*)-(?P<height>\d+)x(?P<width>\d+)\.onnx")
 
@@ -26,7 +51,7 @@ class ModelInfo:
     """A shipped model file."""
 
     name: str
-    size: tuple[int, int]
+    size: Size
     """(H, W) of the input."""
     classes: tuple[str, ...]
     bytes: int
@@ -39,13 +64,48 @@ class ModelInfo:
     """Taken where neither a model nor a size is asked for."""
 
 
-def _files() -> dict[str, dict[tuple[int, int], Path]]:
-    found: dict[str, dict[tuple[int, int], Path]] = {}
-    for path in resources.shipped("engines").glob("*/*.onnx"):
-        match = _FILE.fullmatch(path.name)
-        if match and match["name"] == path.parent.name:
-            found.setdefault(match["name"], {})[int(match["height"]), int(match["width"])] = path
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model that is here, by its name."""
+
+    name: str
+    folder: Path
+    shipped: bool
+    """It came with streamseg; otherwise the user brought it."""
+    graphs: dict[Size, Path] = field(default_factory=dict)
+    """The graphs beside its weights, by (H, W) of their input."""
+    weights: Path | None = None
+    """Weights from which graphs of other sizes can be exported."""
+
+    def about(self) -> dict[str, str]:
+        """Where it is from, as noted when it was pulled or imported: `origin`, `licence`, ...; nothing for a shipped one."""
+        try:
+            notes = json.loads((self.folder / f"{self.name}.json").read_text("utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return {str(key): str(value) for key, value in notes.items()} if isinstance(notes, dict) else {}
+
+
+def _models_in(root: Path, shipped: bool) -> dict[str, Model]:
+    found: dict[str, Model] = {}
+    for path in sorted((*root.glob("*/*.onnx"), *root.glob("*/*.safetensors"))):
+        name, match = path.parent.name, _FILE.fullmatch(path.name)
+        if path.name != f"{name}.safetensors" and (match is None or match["name"] != name):
+            continue
+        model = found.get(name, Model(name, path.parent, shipped))
+        if match is None:
+            found[name] = Model(name, path.parent, shipped, model.graphs, path)
+        else:
+            model.graphs[int(match["height"]), int(match["width"])] = path
+            found[name] = model
     return found
+
+
+def installed() -> dict[str, Model]:
+    """Every model that is here, by name; a shipped one goes before one of the user's with its name."""
+    return dict(
+        sorted((_models_in(models_root(), shipped=False) | _models_in(resources.shipped("engines"), shipped=True)).items())
+    )
 
 
 def available() -> list[ModelInfo]:
@@ -55,11 +115,12 @@ def available() -> list[ModelInfo]:
 
 def shipped() -> list[Path]:
     """The paths of all shipped model files, by name, then by size, unread."""
-    return [path for _, sizes in sorted(_files().items()) for _, path in sorted(sizes.items())]
+    models = sorted(_models_in(resources.shipped("engines"), shipped=True).items())
+    return [path for _, model in models for _, path in sorted(model.graphs.items())]
 
 
 def describe(path: Path) -> ModelInfo:
-    """Read a shipped model file. Raises ModelError if it is damaged."""
+    """Read a model file in a folder of its name. Raises ModelError if it is damaged."""
     spec = read_spec(path)
     total = sum(file.stat().st_size for file in (path, *spec.weights))
     default = path.parent.name == DEFAULT_MODEL and spec.size == DEFAULT_SIZE
@@ -67,38 +128,78 @@ def describe(path: Path) -> ModelInfo:
     return ModelInfo(path.parent.name, spec.size, spec.classes, total, spec.sha256, path, origin, default)
 
 
-def resolve(model: str | PathLike[str], size: tuple[int, int] | None = None) -> Path:
-    """The file of a model: a shipped name ("lite"), or the path of an .onnx file, whose size is then its own.
+def find(name: str) -> Model:
+    """The model of that name. Raises ModelError, with what to do, if it is not here."""
+    models = installed()
+    if name in models:
+        return models[name]
+    if name in PRETRAINED:
+        raise ModelError(f"the model {name!r} is not on this machine yet; fetch it: streamseg models pull {name}")
+    known = ", ".join(models) or "none: this installation brings no model files"
+    more = ", ".join(other for other in PRETRAINED if other not in models)
+    raise ModelError(
+        f"unknown model {name!r}; here: {known}"
+        + (f"; to be fetched: {more}" if more else "")
+        + ". Or give the path of an .onnx file"
+    )
 
-    Raises ModelError, with what there is, if there is no such name, size or file.
+
+def resolve(model: str | PathLike[str], size: Size | None = None, *, report: Report | None = None) -> Path:
+    """The file of a model: a name of `streamseg models`, or the path of an .onnx file, whose size is then its own.
+
+    A model whose weights are here is exported once at a size that is not; `report` is told. Nothing is ever fetched.
+
+    Raises ModelError, with what there is, if there is no such name, size or file, ConfigError for a size that is not possible,
+    MissingExtra (torch, for the export) or OutputError (no place to keep the graph).
     """
     text = os.fspath(model)
     if text.endswith(".onnx") or os.sep in text:
         return _explicit(Path(text), size)
-    files = _files()
-    if text not in files:
-        known = ", ".join(sorted(files)) or "none: this installation brings no model files"
-        raise ModelError(f"unknown model {text!r}; shipped: {known}. Or give the path of an .onnx file")
-    sizes = files[text]
+    found = find(text)
     if size is None:
-        wanted = DEFAULT_SIZE if DEFAULT_SIZE in sizes else min(sizes)
-    else:
-        wanted = size
-    if wanted not in sizes:
-        known = ", ".join(_show(s) for s in sorted(sizes))
+        size = _size_of(found)
+    if size in found.graphs:
+        return found.graphs[size]
+    if found.weights is None:
         raise ModelError(
-            f"the model {text!r} is not shipped at {_show(wanted)}; there are: {known}. Others must be exported first"
+            f"the model {text!r} is not {'shipped' if found.shipped else 'here'} at {_show(size)}; there are: {_sizes(found)}. "
+            "Others must be exported first"
         )
-    return sizes[wanted]
+    try:
+        return export_once(text, found.weights, size, report)
+    except MissingExtra as error:
+        there = f" is at {_sizes(found)}, and" if found.graphs else ""
+        raise MissingExtra(
+            f"the model {text!r}{there} must be exported to run at {_show(size)}; torch, which that needs,", "train"
+        ) from error
 
 
-def _explicit(path: Path, size: tuple[int, int] | None) -> Path:
+def ready_sizes(model: Model) -> list[Size]:
+    """The sizes at which a model runs at once, without an export."""
+    return sorted({*model.graphs, *(exported(model.name, model.weights) if model.weights else ())})
+
+
+def _size_of(model: Model) -> Size:
+    """The size where none is asked for."""
+    if model.graphs:
+        return DEFAULT_SIZE if DEFAULT_SIZE in model.graphs else min(model.graphs)
+    assert model.weights is not None
+    return default_size(read_header(model.weights).network)
+
+
+def _explicit(path: Path, size: Size | None) -> Path:
     if not path.is_file():
         raise ModelError(f"there is no model file {path}; give the path of an .onnx file, or a name of `streamseg models`")
+    if path.suffix != ".onnx":
+        raise ModelError(f"{path} is not an .onnx file; make it a model with a name: streamseg models import {path}")
     if size is not None and (own := read_spec(path).size) != size:
         raise ModelError(f"{path} takes {_show(own)}, not {_show(size)}: leave the size out, or export the model at that size")
     return path
 
 
-def _show(size: tuple[int, int]) -> str:
+def _sizes(model: Model) -> str:
+    return ", ".join(_show(size) for size in sorted(model.graphs))
+
+
+def _show(size: Size) -> str:
     return f"{size[0]}x{size[1]}"

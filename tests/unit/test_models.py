@@ -14,6 +14,8 @@ from tests import graphs
 @pytest.fixture
 def shop(tmp_path, monkeypatch) -> Path:
     """An installation that brings `lite` at two sizes, `big` at one, and files that are not models."""
+    monkeypatch.setenv("STREAMSEG_MODELS", str(tmp_path / "mine"))
+    monkeypatch.setenv("STREAMSEG_CACHE", str(tmp_path / "cache"))
     engines = tmp_path / "shipped" / "engines"
     for name, size in (("lite", (320, 576)), ("lite", (64, 96)), ("big", (64, 128))):
         graphs.constant_model(engines / name / f"{name}-{size[0]}x{size[1]}.onnx", size=size)
@@ -38,11 +40,12 @@ def test_an_unknown_size_is_answered_with_those_there_are(shop):
 
 
 def test_an_unknown_name_is_answered_with_those_there_are(shop):
-    with pytest.raises(ModelError, match="'huge'; shipped: big, lite"):
+    with pytest.raises(ModelError, match="'huge'; here: big, lite; to be fetched: resnet50-fpn, resnet50-fpn-v2"):
         models.resolve("huge")
 
 
 def test_an_installation_without_models_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("STREAMSEG_MODELS", str(tmp_path / "mine"))
     monkeypatch.setattr(resources, "shipped", lambda folder: tmp_path / folder)
     with pytest.raises(ModelError, match="brings no model files"):
         models.resolve("lite")

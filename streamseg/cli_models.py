@@ -1,0 +1,192 @@
+"""The verbs about models: `streamseg models`, `models pull`, `models import`, `models remove`, and `streamseg export`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.table import Column, Table
+
+if TYPE_CHECKING:
+    from streamseg.download import Progress as Steps
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+NetworkOption = Annotated[
+    str | None, typer.Option(help="The checkpoint's network, as resnet50-fpn; default: told from its tensors.")
+]
+ClassesOption = Annotated[str | None, typer.Option(help="Names of its classes, as person,car; needed where the file has none.")]
+EpsOption = Annotated[
+    float | None,
+    typer.Option(help="Epsilon of the frozen batch norm it was trained with; default: 0 for COCO's 91 labels, else 1e-5."),
+]
+
+app = typer.Typer(help="List the models, fetch published ones, bring in your own.", invoke_without_command=True)
+
+
+@app.callback()
+def list_(context: typer.Context, as_json: JsonOption = False) -> None:
+    """List the models that are here, and those that can be fetched."""
+    if context.invoked_subcommand is not None:
+        return
+    rows = _rows()
+    if as_json:
+        print(json.dumps(rows, indent=2))
+    else:
+        _table(rows)
+
+
+@app.command()
+def pull(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="resnet50-fpn or resnet50-fpn-v2.")],
+    url: Annotated[str, typer.Option(help="Another address: of the .pth file, or of a folder that has it.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Fetch it again, though it is here.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors.")] = False,
+) -> None:
+    """Fetch a published model; what an interruption left is not fetched again."""
+    from streamseg.display import Screen
+    from streamseg.pretrained import pull as fetch
+
+    screen = Screen(quiet=quiet)
+    try:
+        with _bytes(quiet, screen.say) as steps:
+            path = fetch(name, url=url, force=force, progress=steps, report=screen.say)
+    except KeyboardInterrupt:
+        screen.say("interrupted; the same command goes on from here")
+        raise typer.Exit(130) from None
+    screen.say(f"{name}: {path}; run it: streamseg run SOURCE --model {name}")
+
+
+@app.command("import")
+def import_(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A .pth, .pt or .safetensors checkpoint, or an .onnx of streamseg's.")
+    ],
+    name: Annotated[str | None, typer.Option(help="What to call it; default: by what it holds.")] = None,
+    network: NetworkOption = None,
+    classes: ClassesOption = None,
+    half: Annotated[bool, typer.Option("--half", help="Store weights as float16: half the size, rounded to 11 bits.")] = False,
+    norm_eps: EpsOption = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model of that name.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors.")] = False,
+) -> None:
+    """Make a checkpoint or a graph a model with a name: torchvision's, the trainer's, an export."""
+    from streamseg.display import Screen
+    from streamseg.importer import import_file
+
+    made = import_file(
+        file, name=name, network=network, classes=_names(classes), half=half, norm_eps=norm_eps, overwrite=overwrite
+    )
+    what = made.network or "graph"
+    kind = "float16" if made.half else "float32"
+    Screen(quiet=quiet).say(
+        f"{made.name}: {what}, {len(made.classes)} classes, {kind}, {made.path}; run it: streamseg run SOURCE --model {made.name}"
+    )
+
+
+@app.command()
+def remove(name: Annotated[str, typer.Argument(metavar="NAME", help="A model that was pulled or imported.")]) -> None:
+    """Delete a model that was pulled or imported."""
+    from streamseg.importer import remove as delete
+
+    print(f"removed {delete(name)}")
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+
+
+def _rows() -> list[dict[str, Any]]:
+    """One for each shipped graph, one for each model of the user's, one for each that can be fetched."""
+    from streamseg.models import describe, installed, ready_sizes
+    from streamseg.pretrained import PRETRAINED
+
+    rows: list[dict[str, Any]] = []
+    models = installed()
+    for model in models.values():
+        graphs = [describe(path) for _, path in sorted(model.graphs.items())]
+        about = model.about()
+        licence = "Apache-2.0" if model.shipped else about.get("licence", "not stated")
+        for info in graphs:
+            size = f"{info.size[0]}x{info.size[1]}"
+            row = {
+                "name": model.name,
+                "size": size,
+                "classes": list(info.classes),
+                "bytes": info.bytes,
+                "default": info.default,
+            }
+            state = "shipped" if model.shipped else "imported"
+            rows.append(row | {"path": str(info.path), "sha256": info.sha256, "licence": licence, "state": state})
+        if not graphs and model.weights is not None:
+            rows.append(_weights_row(model.name, model.weights, licence, ready_sizes(model), about))
+    for name, published in PRETRAINED.items():
+        if name not in models:
+            row = {"name": name, "size": "any", "classes": published.classes, "bytes": published.megabytes * 1_000_000}
+            rows.append(
+                row
+                | {"default": False, "path": "", "sha256": "", "licence": published.licence}
+                | {"state": f"to be fetched: streamseg models pull {name}"}
+            )
+    return rows
+
+
+def _weights_row(name: str, weights: Path, licence: str, ready: list[tuple[int, int]], about: dict[str, str]) -> dict[str, Any]:
+    from streamseg.download import sha256_of
+    from streamseg.weightsfile import read_header
+
+    header = read_header(weights)
+    sizes = ", ".join(f"{h}x{w}" for h, w in ready)
+    state = f"{'pulled' if 'source_sha256' in about else 'imported'}, {header.network}"
+    row = {"name": name, "size": "any", "classes": list(header.classes), "bytes": weights.stat().st_size, "default": False}
+    return row | {"path": str(weights), "sha256": sha256_of(weights), "licence": licence, "state": state, "exported": sizes}
+
+
+def _table(rows: list[dict[str, Any]]) -> None:
+    table = Table(Column("model", no_wrap=True), Column("size (HxW)"), "MB", "classes", "licence", "state")
+    for row in rows:
+        name = row["name"] + (" (default)" if row["default"] else "")
+        size = row["size"] + (f" (ready: {row['exported']})" if row.get("exported") else "")
+        classes = row["classes"] if isinstance(row["classes"], int) else _few(row["classes"])
+        table.add_row(
+            name, size, f"{row['bytes'] / 1e6:.1f}", escape(str(classes)), escape(row["licence"]), escape(row["state"])
+        )
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 220
+    console.print(table)
+
+
+def _few(classes: list[str]) -> str:
+    return ", ".join(classes) if len(classes) <= 10 else f"{len(classes)}: {', '.join(classes[:4])}, …"
+
+
+@contextlib.contextmanager
+def _bytes(quiet: bool, say: Any) -> Iterator[Steps | None]:
+    """What moves a bar of a download; where nobody watches, a line for each quarter."""
+    console = Console(stderr=True)
+    if quiet:
+        yield None
+        return
+    if not console.is_terminal:
+        told = 0
+
+        def line(done: int, total: int | None) -> None:
+            nonlocal told
+            quarter = 4 * done // total if total else done // 50_000_000
+            if quarter > told:
+                say(f"{done / 1e6:.0f} MB" + (f" of {total / 1e6:.0f} MB" if total else ""))
+            told = quarter
+
+        yield line
+        return
+    columns = (BarColumn(24), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,128 @@
+"""Models that others trained and that can be fetched: `streamseg models pull NAME`."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from streamseg.download import Patience, Progress, download
+from streamseg.errors import ModelError, OutputError
+from streamseg.folders import cache_root, elsewhere, locked, make_folder, models_root
+from streamseg.importer import import_file
+
+__all__ = ["BASE_URL", "PRETRAINED", "Pretrained", "pull"]
+
+BASE_URL = "https://download.pytorch.org/models/"
+"""Where torchvision's weights are; $STREAMSEG_MODELS_URL names another place with files of these names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pretrained:
+    """A published checkpoint."""
+
+    file: str
+    """Its name ends in the first 8 digits of its sha256, as torch.hub checks them."""
+    megabytes: int
+    classes: int
+    box_ap: float
+    """Percent on COCO val2017, as its authors state; so is `mask_ap`."""
+    mask_ap: float
+    licence: str = "BSD-3-Clause (torchvision); trained on COCO, whose pictures are under Flickr's terms"
+
+    @property
+    def digest(self) -> str:
+        """The beginning of the file's sha256."""
+        match = re.search(r"-([0-9a-f]{8,64})\.", self.file)
+        assert match is not None
+        return match[1]
+
+
+PRETRAINED: dict[str, Pretrained] = {
+    "resnet50-fpn": Pretrained("maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth", 178, 80, 37.9, 34.6),
+    "resnet50-fpn-v2": Pretrained("maskrcnn_resnet50_fpn_v2_coco-73cbd019.pth", 186, 80, 47.4, 41.8),
+}
+"""By name, which is also its network's: COCO_V1 of torchvision's MaskRCNN_ResNet50_FPN_Weights and ..._FPN_V2_Weights."""
+
+UNPUBLISHED = ("mobilenetv3-fpn", "resnet50-c4")
+
+
+def pull(
+    name: str,
+    *,
+    url: str = "",
+    force: bool = False,
+    progress: Progress | None = None,
+    report: Callable[[str], None] | None = None,
+    patience: Patience | None = None,
+) -> Path:
+    """Fetch a published checkpoint and make it a model of the user's; returns its weights file.
+
+    `url` is another address of the file, or of a folder that has it; default: $STREAMSEG_MODELS_URL, else `BASE_URL`. The file
+    must have the hash that its name begins, and, once it was fetched, the same hash for ever. With `force` a model that is here
+    is fetched and made again.
+
+    Raises ModelError (unknown name, what `download` says), MissingExtra (torch, before anything is fetched), OutputError.
+    """
+    import streamseg.model  # noqa: F401 - raises MissingExtra: 180 MB are not fetched in vain
+
+    if name in UNPUBLISHED:
+        raise ModelError(f"nobody published weights of {name} for COCO: train it (streamseg train), or import yours")
+    if name not in PRETRAINED:
+        raise ModelError(f"{name!r} cannot be fetched; there are: {', '.join(PRETRAINED)}")
+    wanted, tell = PRETRAINED[name], report or (lambda _: None)
+    target = models_root() / name / f"{name}.safetensors"
+    with locked(models_root(), f"{name}.pull", f"another process is fetching {name}; waiting for it", report):
+        if target.is_file() and not force:
+            tell(f"{name} is here already: {target}; to fetch it again: --force")
+            return target
+        address = _address(url or os.environ.get("STREAMSEG_MODELS_URL", "") or BASE_URL, wanted.file)
+        file = cache_root() / "downloads" / wanted.file
+        known = _known(wanted.file)
+        tell(f"fetching {address} ({wanted.megabytes} MB)")
+        found = download(
+            address, file, sha256=known or wanted.digest, force=force, progress=progress, report=report, patience=patience
+        )
+        if not known:
+            _remember(wanted.file, found)
+
+        notes = {"origin": f"torchvision, {wanted.file}", "licence": wanted.licence, "source_sha256": found}
+        made = import_file(file, name=name, network=name, overwrite=True, notes=notes).path
+        file.unlink(missing_ok=True)
+    return made
+
+
+def _address(url: str, file: str) -> str:
+    return url if url.endswith(".pth") else f"{url.rstrip('/')}/{file}"
+
+
+def _records() -> Path:
+    return models_root() / "fetched.json"
+
+
+def _known(file: str) -> str:
+    """The sha256 that this file had when it was first fetched; empty: it never was."""
+    try:
+        records = json.loads(_records().read_text("utf-8"))
+        return str(records.get(file, {}).get("sha256", ""))
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError, AttributeError) as error:
+        raise ModelError(f"cannot read {_records()}, which says what was fetched: {error}; repair or remove it") from error
+
+
+def _remember(file: str, sha256: str) -> None:
+    path = _records()
+    try:
+        records = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+        records[file] = {"sha256": sha256, "first": datetime.now(UTC).isoformat(timespec="seconds")}
+        make_folder(path.parent)
+        partial = path.with_name(f"{path.name}.{os.getpid()}")
+        partial.write_text(json.dumps(records, indent=2))
+        partial.replace(path)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}; {elsewhere(path)}") from error

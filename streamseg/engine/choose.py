@@ -84,7 +84,7 @@ def open_engine(
             raise ConfigError(f"{name} is {value}; allowed: {least} or more")
     if require_gpu and engine != "auto" and not any(c.gpu for c in CANDIDATES if c.name == engine):
         raise ConfigError(f"a GPU is required, but the engine {engine} runs on the CPU; leave one of the two out")
-    spec = read_spec(resolve(model, size))
+    spec = read_spec(resolve(model, size, report=report))
     refused: list[str] = []
     for candidate in CANDIDATES:
         if not (candidate.auto if engine == "auto" else candidate.name == engine) or (require_gpu and not candidate.gpu):

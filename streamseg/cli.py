@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streamseg import cli_engines
+from streamseg import cli_engines, cli_models
 from streamseg.errors import StreamsegError
 
 if TYPE_CHECKING:
@@ -162,27 +162,6 @@ def doctor(as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def models(as_json: JsonOption = False) -> None:
-    """List the models that can be run."""
-    from streamseg import display
-    from streamseg.models import available
-
-    rows = [
-        {
-            "name": m.name,
-            "size": f"{m.size[0]}x{m.size[1]}",
-            "classes": list(m.classes),
-            "bytes": m.bytes,
-            "default": m.default,
-            "path": str(m.path),
-            "sha256": m.sha256,
-        }
-        for m in available()
-    ]
-    _show(rows, as_json, display.models)
-
-
-@app.command()
 def bench(
     source: SourceArg,
     pipeline: Annotated[str, typer.Option("-p", "--pipeline", help="drive, edit, live, or your own .yaml file.")] = "drive",
@@ -221,10 +200,9 @@ def evaluate(
     """Measure a model's quality in the engine that runs it: COCO AP, AP^r, IoU, Dice, PQ, boundary F."""
     from streamseg import display
     from streamseg import evaluate as ev
-    from streamseg.models import resolve
 
     pools = ev.parse_pools(pool or [])
-    read: list[str | Path] = [resolve(model), *([images] if images is not None else [])]
+    read: list[str | Path] = [*([model] if model.endswith(".onnx") else []), *([images] if images is not None else [])]
     ev.check_outputs([path for path in (json_file, page) if path is not None], data, read)
     with ev.progress() as tick:
         done = ev.evaluate(
@@ -249,6 +227,8 @@ def evaluate(
 
 app.command()(cli_engines.build)
 app.add_typer(cli_engines.app, name="engines")
+app.command()(cli_models.export)
+app.add_typer(cli_models.app, name="models")
 
 
 def _show(data: Any, as_json: bool, human: Any) -> None:

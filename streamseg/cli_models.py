@@ -98,6 +98,56 @@ def remove(name: Annotated[str, typer.Argument(metavar="NAME", help="A model tha
     print(f"removed {delete(name)}")
 
 
+def export(
+    model: Annotated[str, typer.Argument(metavar="MODEL|FILE", help="A name of `streamseg models`, or a checkpoint's file.")],
+    out: Annotated[Path, typer.Option("-o", "--output", metavar="FOLDER", help="Where to write.")] = Path(),
+    size: Annotated[list[str] | None, typer.Option(help="Input size, HEIGHTxWIDTH in multiples of 32. Repeatable.")] = None,
+    proposals: Annotated[
+        int | None, typer.Option(help="Boxes that the second stage looks at; default: 100 or 300, by network.")
+    ] = None,
+    detections: Annotated[int | None, typer.Option(help="Instances found at most; default: 30 or 100, by network.")] = None,
+    batch: Annotated[str, typer.Option(metavar="1|dynamic", help="Pictures at once: one, or any number up to 64.")] = "dynamic",
+    precision: Annotated[str, typer.Option(help="fp32 or fp16: the types in the graph.")] = "fp32",
+    network: NetworkOption = None,
+    classes: ClassesOption = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors and the files' names.")] = False,
+) -> None:
+    """Write a model's ONNX graphs, for engines elsewhere or in other sizes and types; prints their paths."""
+    from streamseg.display import Screen
+    from streamseg.errors import ConfigError
+    from streamseg.exporter import export as write
+
+    if batch not in ("1", "dynamic"):
+        raise ConfigError(f"--batch is {batch!r}; allowed: 1 or dynamic")
+    graphs = write(
+        model,
+        out,
+        [_size(text) for text in size or []],
+        proposals=proposals,
+        detections=detections,
+        dynamic_batch=batch == "dynamic",
+        precision=precision,
+        network=network,
+        classes=_names(classes),
+        overwrite=overwrite,
+        report=Screen(quiet=quiet).say,
+    )
+    for graph in graphs:
+        print(graph)
+
+
+def _size(text: str) -> tuple[int, int]:
+    from streamseg.config.schema import parse_size
+    from streamseg.errors import ConfigError
+
+    try:
+        height, width = parse_size(text)
+    except (TypeError, ValueError):
+        raise ConfigError(f"--size is {text!r}; write HEIGHTxWIDTH, as 320x576") from None
+    return int(height), int(width)
+
+
 def _names(text: str | None) -> tuple[str, ...]:
     return tuple(name.strip() for name in (text or "").split(",") if name.strip())
 
@@ -128,11 +178,15 @@ def _rows() -> list[dict[str, Any]]:
             rows.append(_weights_row(model.name, model.weights, licence, ready_sizes(model), about))
     for name, published in PRETRAINED.items():
         if name not in models:
-            row = {"name": name, "size": "any", "classes": published.classes, "bytes": published.megabytes * 1_000_000}
+            row = {
+                "name": name,
+                "size": "any",
+                "classes": [],
+                "class_count": published.classes,
+                "bytes": published.megabytes * 1_000_000,
+            }
             rows.append(
-                row
-                | {"default": False, "path": "", "sha256": "", "licence": published.licence}
-                | {"state": f"to be fetched: streamseg models pull {name}"}
+                row | {"default": False, "path": "", "sha256": "", "licence": published.licence} | {"state": "not fetched"}
             )
     return rows
 
@@ -144,7 +198,14 @@ def _weights_row(name: str, weights: Path, licence: str, ready: list[tuple[int, 
     header = read_header(weights)
     sizes = ", ".join(f"{h}x{w}" for h, w in ready)
     state = f"{'pulled' if 'source_sha256' in about else 'imported'}, {header.network}"
-    row = {"name": name, "size": "any", "classes": list(header.classes), "bytes": weights.stat().st_size, "default": False}
+    row = {
+        "name": name,
+        "size": "any",
+        "classes": list(header.classes),
+        "class_count": len(header.classes),
+        "bytes": weights.stat().st_size,
+        "default": False,
+    }
     return row | {"path": str(weights), "sha256": sha256_of(weights), "licence": licence, "state": state, "exported": sizes}
 
 
@@ -161,10 +222,15 @@ def _table(rows: list[dict[str, Any]]) -> None:
     if not console.is_terminal:
         console.width = 220
     console.print(table)
+    if any(row["state"] == "not fetched" for row in rows):
+        console.print("fetch one: streamseg models pull NAME")
 
 
-def _few(classes: list[str]) -> str:
-    return ", ".join(classes) if len(classes) <= 10 else f"{len(classes)}: {', '.join(classes[:4])}, …"
+def _few(row: dict[str, Any]) -> str:
+    names, count = row["classes"], row["class_count"]
+    if 0 < count == len(names) <= 10:
+        return ", ".join(names)
+    return f"{count}" + (f": {', '.join(names[:4])}, …" if names else "")
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from streamseg.pipeline import Pipeline
     from streamseg.report import RunReport
 
-__all__ = ["Screen", "bench", "doctor", "models", "probe"]
+__all__ = ["Screen", "bench", "doctor", "probe"]
 
 Data = Mapping[str, Any]
 
@@ -172,15 +172,6 @@ def doctor(report: Data) -> None:
     else:
         console.print(f"models: {len(shipped['files'])} files, all sound")
     console.print("[green]ready[/green]" if report["ok"] else "[red]not ready: see above[/red]")
-
-
-def models(rows: list[dict[str, Any]]) -> None:
-    """The answer of `streamseg models`."""
-    table = Table("model", "size (HxW)", "MB", "classes")
-    for row in rows:
-        name = row["name"] + (" (default)" if row["default"] else "")
-        table.add_row(name, row["size"], f"{row['bytes'] / 1e6:.1f}", ", ".join(row["classes"]))
-    _stdout().print(table)
 
 
 def bench(report: Data) -> None:

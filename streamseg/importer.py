@@ -23,7 +23,7 @@ from streamseg.errors import ConfigError, ModelError, OutputError, OutputExists
 from streamseg.folders import elsewhere, locked, make_folder, models_root
 from streamseg.weightsfile import read_header
 
-__all__ = ["Imported", "check_name", "import_file", "remove"]
+__all__ = ["Imported", "check_name", "import_file", "name_for", "remove"]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
 _VAGUE = ("model", "checkpoint", "best", "last", "final", "weights")
@@ -108,7 +108,7 @@ def _import_weights(
 
     network, classes, norm_eps = how
     model, info = read_checkpoint(file, network, classes, norm_eps)
-    chosen = name or _name_for(file, info.network, len(info.classes))
+    chosen = name or name_for(file, info.network, len(info.classes))
     check_name(chosen)
 
     try:
@@ -128,7 +128,8 @@ def _import_weights(
     return Imported(chosen, path, info.network, info.classes, read_header(path).half)
 
 
-def _name_for(file: Path, network: str, classes: int) -> str:
+def name_for(file: Path, network: str = "", classes: int = 0) -> str:
+    """A model's name for a checkpoint of that network with so many classes. Raises ConfigError if its file name makes none."""
     if network.startswith("resnet50-fpn") and classes == 80:
         return network  # torchvision's COCO weights
     stem = file.resolve().parent.name if file.stem.lower() in _VAGUE else file.stem

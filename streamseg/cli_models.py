@@ -214,10 +214,7 @@ def _table(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         name = row["name"] + (" (default)" if row["default"] else "")
         size = row["size"] + (f" (ready: {row['exported']})" if row.get("exported") else "")
-        classes = row["classes"] if isinstance(row["classes"], int) else _few(row["classes"])
-        table.add_row(
-            name, size, f"{row['bytes'] / 1e6:.1f}", escape(str(classes)), escape(row["licence"]), escape(row["state"])
-        )
+        table.add_row(name, size, f"{row['bytes'] / 1e6:.1f}", escape(_few(row)), escape(row["licence"]), escape(row["state"]))
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 220

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streamseg import cli_engines, cli_models
+from streamseg import cli_engines, cli_models, cli_train
 from streamseg.errors import StreamsegError
 
 if TYPE_CHECKING:
@@ -226,6 +226,7 @@ def evaluate(
 
 
 app.command()(cli_engines.build)
+app.command()(cli_train.train)
 app.add_typer(cli_engines.app, name="engines")
 app.command()(cli_models.export)
 app.add_typer(cli_models.app, name="models")

@@ -24,7 +24,7 @@ from streamseg.evaluate.panoptic import Verdict, judge
 from streamseg.evaluate.segments import Case, Crop
 from streamseg.evaluate.table import summary_rows
 
-__all__ = ["write_page"]
+__all__ = ["draw_pair", "write_page"]
 
 ByteArray = npt.NDArray[np.uint8]
 RGB = tuple[int, int, int]
@@ -108,48 +108,57 @@ def _key() -> str:
 
 
 def _figure(case: Case, value: float, conf: float, names: Mapping[int, str]) -> str:
-    flat = Flat(case, conf)
-    verdict = judge(flat)
     try:
-        picture = to_image(read_photo(case.photo).picture, "rgb24").astype(np.uint8)
+        verdict, *sides = draw_pair(case, conf, names)
     except SourceError as error:
         return f"<figure><figcaption>{escape(str(error))}</figcaption></figure>"
     counts = f"{len(verdict.matches)} matched, {len(verdict.false)} false, {len(verdict.missed)} missed"
     caption = f"<figcaption><b>{value:.1f}</b> {escape(case.photo.path.name)}: {counts}</figcaption>"
-    sides = (_found(picture, flat, verdict, names), _true(picture, flat, verdict, names))
     images = "".join(f'<div><img alt="" src="data:image/jpeg;base64,{_jpeg(side)}"></div>' for side in sides)
     return f'<figure>{caption}<div class="pair">{images}</div></figure>'
 
 
-def _found(picture: ByteArray, flat: Flat, verdict: Verdict, names: Mapping[int, str]) -> ByteArray:
-    """The photo with the detections drawn, the best on top."""
+def draw_pair(
+    case: Case, conf: float, names: Mapping[int, str], longest: int = _LONGEST_SIDE, enlarge: float = 1.0
+) -> tuple[Verdict, ByteArray, ByteArray]:
+    """A photo with what was found in it, and with what is there: RGB, the longer side `longest` pixels, at most `enlarge` times the photo's.
+
+    Only detections with a score of at least `conf` are drawn. Raises SourceError when the photo cannot be read.
+    """
+    flat = Flat(case, conf)
+    verdict = judge(flat)
+    picture = to_image(read_photo(case.photo).picture, "rgb24").astype(np.uint8)
+    found, true = _Painter(picture, longest, enlarge), _Painter(picture, longest, enlarge)
+    _draw_found(found, flat, verdict, names)
+    _draw_true(true, flat, verdict, names)
+    return verdict, found.picture, true.picture
+
+
+def _draw_found(painter: _Painter, flat: Flat, verdict: Verdict, names: Mapping[int, str]) -> None:
+    """Draw the detections, the best on top."""
     matches = {j: iou for _, j, iou in verdict.matches}
-    painter = _Painter(picture)
     for j in range(len(flat.detections) - 1, -1, -1):
         detection = flat.detections[j]
         color = RIGHT if j in matches else FALSE if j in verdict.false else IGNORED
         text = f"{names[detection.category_id]} {detection.score:.2f}"
         painter.draw(flat.found_crops[j], color, text + (f", IoU {matches[j]:.2f}" if j in matches else ""))
-    return painter.picture
 
 
-def _true(picture: ByteArray, flat: Flat, verdict: Verdict, names: Mapping[int, str]) -> ByteArray:
-    """The photo with the objects drawn."""
-    painter = _Painter(picture)
+def _draw_true(painter: _Painter, flat: Flat, verdict: Verdict, names: Mapping[int, str]) -> None:
+    """Draw the objects."""
     for truth in flat.ignored:
         painter.draw(Crop.of(truth.rle), IGNORED, f"{names[truth.category_id]}, not judged")
     for i, truth in enumerate(flat.truths):
         painter.draw(flat.truth_crops[i], MISSED if i in verdict.missed else RIGHT, names[truth.category_id])
-    return painter.picture
 
 
 class _Painter:
     """Draws masks on a copy of a photo, made small enough for a page."""
 
-    def __init__(self, picture: ByteArray) -> None:
+    def __init__(self, picture: ByteArray, longest: int, enlarge: float) -> None:
         height, width = picture.shape[:2]
         self._full = height, width
-        self._scale = min(1.0, _LONGEST_SIDE / max(height, width))
+        self._scale = min(enlarge, longest / max(height, width))
         size = max(1, round(width * self._scale)), max(1, round(height * self._scale))
         self.picture: ByteArray = np.array(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
 

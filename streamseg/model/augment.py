@@ -1,13 +1,16 @@
 """Training samples: large-scale jitter, flip, colour, low quality and copy-paste.
 
 Ghiasi et al. 2021, "Simple Copy-Paste is a Strong Data Augmentation Method for Instance Segmentation"
-(arXiv 2012.07177). Sample n of a seed is always the same picture, whatever was drawn before it, so a
-resumed run goes on where it stopped.
+(arXiv 2012.07177). As there, photos are scaled over a wide range and cut or padded to the canvas, and objects of
+other photos are pasted over, hiding what lies below. Unlike there, the least scale is 0.7, not 0.1, since our
+canvases have a tenth of their area; scales are drawn evenly in logarithm; a pasted object is drawn by the square
+root of its class's frequency and has a scale of its own; and an object of which less than a quarter stays
+visible is ignored rather than learnt. `Augmentation` sets the ranges and probabilities.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -15,16 +18,52 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from streamseg.errors import ConfigError
 from streamseg.model.coco import Photo, Thing
 
 Picture = NDArray[np.uint8]
-Boxes = NDArray[np.float32]
+Affine = NDArray[np.float64]
 
 MIN_SIDE = 4.0
 """Objects with a visible side below this many canvas pixels are ignored, not learnt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """How samples differ from their photos. Probabilities from 0 to 1."""
+
+    scale: tuple[float, float] = (0.7, 2.0)
+    """Range of the size, as a multiple of that which fits the canvas."""
+    flip: float = 0.5
+    """Probability of mirroring left and right."""
+    centre: float = 0.5
+    """Probability that an object of the photo is near the middle of the canvas."""
+    paste: float = 0.6
+    """Probability that objects of other photos are pasted in."""
+    paste_most: int = 4
+    """Most objects that are pasted into one sample."""
+    colour: float = 1.0
+    """Strength of the changes of brightness, balance and saturation; 0 is none."""
+    low_resolution: float = 0.15
+    """Probability of a loss of detail by shrinking."""
+    jpeg: float = 0.1
+    """Probability of strong JPEG compression."""
+
+    def __post_init__(self) -> None:
+        low, high = self.scale
+        if not 0.01 <= low <= high <= 20:
+            raise ConfigError(f"scale {low:g}-{high:g}: the range must lie within 0.01 and 20, the smaller end first")
+        for name in ("flip", "centre", "paste", "low_resolution", "jpeg"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name} is {getattr(self, name):g}; a probability lies between 0 and 1")
+        if not 0 <= self.colour <= 2 or self.paste_most < 1:
+            raise ConfigError(f"colour is {self.colour:g} (allowed: 0 to 2), paste_most {self.paste_most} (allowed: 1 or more)")
+
+    @classmethod
+    def none(cls) -> Augmentation:
+        """The photos as they are, fitted to the canvas."""
+        return cls((1.0, 1.0), flip=0, centre=0, paste=0, colour=0, low_resolution=0, jpeg=0)
 
 
 @dataclass(slots=True)
@@ -60,151 +99,95 @@ def mask_box(mask: Picture) -> NDArray[np.float32]:
     return np.array([x, y, x + w, y + h], np.float32)
 
 
-def source_weights(photos: Sequence[Photo], shares: Mapping[str, float]) -> NDArray[np.float64]:
-    """Probability of each photo: `shares` gives a source its part; the rest is spread evenly."""
-    sources = [photo.source for photo in photos]
-    unknown = set(shares) - set(sources)
-    if unknown:
-        raise ConfigError(f"no photo has source {sorted(unknown)}; there are: {sorted(set(sources))}")
-    rest = 1.0 - sum(shares.values())
-    others = sum(s not in shares for s in sources)
-    if rest < -1e-9 or (others == 0 and rest > 1e-9) or min(shares.values(), default=0) < 0:
-        raise ConfigError(f"shares of the sources must be positive and sum to 1 at most: {dict(shares)}")
-    count = {s: sources.count(s) for s in set(sources)}
-    return np.array([shares[s] / count[s] if s in shares else rest / others for s in sources])
+def place(photo: Photo, picture: Picture, canvas: tuple[int, int], how: Augmentation, rng: np.random.Generator) -> Sample:
+    """The photo scaled, moved and perhaps mirrored onto a canvas of (H, W) pixels."""
+    height, width = canvas
+    scale = min(height / photo.height, width / photo.width) * float(np.exp(rng.uniform(*np.log(how.scale))))
+    free_x, free_y = width - photo.width * scale, height - photo.height * scale
+    dx, dy = rng.random() * free_x, rng.random() * free_y
+    if photo.things and rng.random() < how.centre:
+        box = photo.things[rng.integers(len(photo.things))].box
+        dx = width / 2 - (box[0] + box[2]) / 2 * scale + rng.uniform(-0.3, 0.3) * width
+        dy = height / 2 - (box[1] + box[3]) / 2 * scale + rng.uniform(-0.3, 0.3) * height
+        dx = float(np.clip(dx, min(0, free_x), max(0, free_x)))
+        dy = float(np.clip(dy, min(0, free_y), max(0, free_y)))
+    move = np.array([[scale, 0, dx], [0, scale, dy]], np.float64)
+    if rng.random() < how.flip:
+        move[0] = [-scale, 0, width - dx]
+    sample = Sample(_warp(picture, move, canvas, int(rng.choice([114, 114, 0, 128]))))
+    for thing in photo.things:
+        _add(sample, thing, move)
+    for region in photo.ignore:
+        hidden = _moved(region, move, width, height)
+        if (hidden[2:] - hidden[:2]).min() > 1:
+            sample.ignore.append(hidden)
+    return sample
 
 
-class Samples(Dataset[tuple[Tensor, dict[str, Tensor]]]):
-    """Endless augmented samples of `photos`; item n is a function of (seed, n) alone.
+def _warp(picture: Picture, move: Affine, canvas: tuple[int, int], border: int = 0) -> Picture:
+    """`picture` under a map of coordinates, in which pixel i spans i to i + 1, cut or padded to the canvas."""
+    height, width = picture.shape[:2]
+    scale = float(move[1, 1])
+    if scale < 0.5:  # warpAffine would skip pixels
+        small = max(1, round(width * scale)), max(1, round(height * scale))
+        picture = np.asarray(cv2.resize(picture, small, interpolation=cv2.INTER_AREA), np.uint8)
+        move = move * np.array([[width / small[0], height / small[1], 1.0]])
+    centred = move.copy()  # OpenCV's coordinates are 0 at the middle of the first pixel
+    centred[:, 2] += 0.5 * (move[:, 0] + move[:, 1]) - 0.5
+    size = canvas[1], canvas[0]
+    warped = cv2.warpAffine(picture, centred, size, flags=cv2.INTER_LINEAR, borderValue=(border, border, border))
+    return np.asarray(warped, np.uint8)
 
-    `canvases`: (H, W) pixels, one drawn for each batch of `batch` samples. `weights`: as source_weights.
-    """
 
-    def __init__(
-        self,
-        photos: Sequence[Photo],
-        weights: NDArray[np.float64],
-        canvases: Sequence[tuple[int, int]],
-        batch: int,
-        seed: int,
-        paste: float = 0.6,
-    ) -> None:
-        if not photos:
-            raise ConfigError("there is no photo to train on")
-        self.photos = photos
-        self.bytes = [np.fromfile(photo.path, np.uint8) for photo in photos]
-        self.cumulative = np.cumsum(weights) / np.sum(weights)
-        self.canvases, self.batch, self.seed, self.paste = list(canvases), batch, seed, paste
-        self.pasteable: dict[int, list[tuple[int, Thing]]] = {}
-        for i, photo in enumerate(photos):
-            for thing in photo.things:
-                if thing.rle is not None and thing.box[3] - thing.box[1] >= 32:
-                    self.pasteable.setdefault(thing.label, []).append((i, thing))
-        self.paste_labels = sorted(self.pasteable)
-        sizes = np.sqrt([len(self.pasteable[k]) for k in self.paste_labels])
-        self.paste_odds = sizes / sizes.sum() if len(sizes) else sizes
-
-    def __len__(self) -> int:
-        return 1 << 40
-
-    def picture(self, index: int) -> Picture:
-        """Photo `index`, uint8 RGB; raises ConfigError when it is not a picture of the stated size."""
-        photo = self.photos[index]
-        decoded = cv2.imdecode(self.bytes[index], cv2.IMREAD_COLOR)
-        if decoded is None or decoded.shape[:2] != (photo.height, photo.width):
-            raise ConfigError(f"{photo.path.name} is not a picture of {photo.width}×{photo.height}")
-        return np.asarray(decoded[..., ::-1], np.uint8)
-
-    def __getitem__(self, n: int) -> tuple[Tensor, dict[str, Tensor]]:
-        height, width = self.canvases[np.random.default_rng([self.seed, 1, n // self.batch]).integers(len(self.canvases))]
-        rng = np.random.default_rng([self.seed, 2, n])
-        index = int(np.searchsorted(self.cumulative, rng.random(), side="right"))
-        index = min(index, len(self.photos) - 1)
-        sample = self._place(index, height, width, rng)
-        if self.paste_labels and rng.random() < self.paste:
-            for _ in range(rng.integers(1, 5)):
-                self._paste(sample, rng)
-        sample.picture = _recolour(sample.picture, rng)
-        return sample.tensors(self.photos[index])
-
-    def _place(self, index: int, height: int, width: int, rng: np.random.Generator) -> Sample:
-        """The photo scaled 0.7 to 2 times its fitting size, flipped half of the time, on the canvas."""
-        photo = self.photos[index]
-        scale = min(height / photo.height, width / photo.width) * np.exp(rng.uniform(-0.36, 0.69))
-        free_x, free_y = width - photo.width * scale, height - photo.height * scale
-        dx, dy = rng.random() * free_x, rng.random() * free_y
-        if photo.things and rng.random() < 0.5:  # keep one object near the middle
-            box = photo.things[rng.integers(len(photo.things))].box
-            dx = width / 2 - (box[0] + box[2]) / 2 * scale + rng.uniform(-0.3, 0.3) * width
-            dy = height / 2 - (box[1] + box[3]) / 2 * scale + rng.uniform(-0.3, 0.3) * height
-            dx = float(np.clip(dx, min(0, free_x), max(0, free_x)))
-            dy = float(np.clip(dy, min(0, free_y), max(0, free_y)))
-        move = np.array([[scale, 0, dx], [0, scale, dy]], np.float64)
-        if rng.random() < 0.5:
-            move[0] = [-scale, 0, width - dx]
-        grey = int(rng.choice([114, 114, 0, 128]))
-        mode = cv2.INTER_AREA if scale < 0.5 else cv2.INTER_LINEAR
-        picture = cv2.warpAffine(self.picture(index), move, (width, height), flags=mode, borderValue=(grey, grey, grey))
-        sample = Sample(np.asarray(picture, np.uint8))
-        for thing in photo.things:
-            self._add(sample, thing, move)
-        for region in photo.ignore:
-            hidden = _moved(region, move, width, height)
-            if (hidden[2:] - hidden[:2]).min() > 1:
-                sample.ignore.append(hidden)
-        return sample
-
-    def _add(self, sample: Sample, thing: Thing, move: NDArray[np.float64]) -> None:
-        height, width = sample.picture.shape[:2]
-        box = _moved(thing.box, move, width, height)
-        mask: Picture | None = None
-        if (box[2:] - box[:2]).min() <= 0:
+def _add(sample: Sample, thing: Thing, move: Affine) -> None:
+    height, width = sample.picture.shape[:2]
+    box = _moved(thing.box, move, width, height)
+    mask: Picture | None = None
+    if (box[2:] - box[:2]).min() <= 0:
+        return
+    if thing.rle is not None:
+        mask = (_warp(thing.mask() * np.uint8(255), move, (height, width)) > 127).astype(np.uint8)
+        if not mask.any():
             return
-        if thing.rle is not None:
-            warped = cv2.warpAffine(thing.mask() * 255, move, (width, height), flags=cv2.INTER_LINEAR)
-            mask = (warped > 127).astype(np.uint8)
-            if not mask.any():
-                return
-            box = mask_box(mask)
-        whole = (thing.box[2] - thing.box[0]) * (thing.box[3] - thing.box[1]) * move[1, 1] ** 2
-        hidden = mask is None and float(np.prod(box[2:] - box[:2])) < 0.25 * whole
-        if hidden or (box[2:] - box[:2]).min() < MIN_SIDE:
-            sample.ignore.append(box)
-            return
-        sample.boxes.append(box)
-        sample.labels.append(thing.label)
-        sample.masks.append(mask)
+        box = mask_box(mask)
+    whole = (thing.box[2] - thing.box[0]) * (thing.box[3] - thing.box[1]) * move[1, 1] ** 2
+    hidden = mask is None and float(np.prod(box[2:] - box[:2])) < 0.25 * whole
+    if hidden or (box[2:] - box[:2]).min() < MIN_SIDE:
+        sample.ignore.append(box)
+        return
+    sample.boxes.append(box)
+    sample.labels.append(thing.label)
+    sample.masks.append(mask)
 
-    def _paste(self, sample: Sample, rng: np.random.Generator) -> None:
-        """Put one object of another photo over the sample; what it covers loses those pixels."""
-        label = int(rng.choice(self.paste_labels, p=self.paste_odds))
-        index, thing = self.pasteable[label][rng.integers(len(self.pasteable[label]))]
-        height, width = sample.picture.shape[:2]
-        mask = thing.mask()
-        x0, y0, x1, y1 = mask_box(mask).astype(int)
-        scale = min(np.exp(rng.uniform(np.log(0.12), np.log(0.8))) * height / (y1 - y0), 2.0)
-        scale = min(scale, 0.9 * width / (x1 - x0))
-        size = (max(1, round((x1 - x0) * scale)), max(1, round((y1 - y0) * scale)))
-        crop = cv2.resize(self.picture(index)[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA)
-        shape = cv2.resize(mask[y0:y1, x0:x1] * 255, size, interpolation=cv2.INTER_AREA)
-        if rng.random() < 0.5:
-            crop, shape = crop[:, ::-1], shape[:, ::-1]
-        left = int(rng.integers(-size[0] // 4, max(width - size[0] * 3 // 4, 1 - size[0] // 4)))
-        top = int(rng.integers(-size[1] // 8, max(height - size[1] * 3 // 4, 1 - size[1] // 8)))
-        ys, xs = slice(max(0, top), min(height, top + size[1])), slice(max(0, left), min(width, left + size[0]))
-        cut = (slice(ys.start - top, ys.stop - top), slice(xs.start - left, xs.stop - left))
-        crop, shape = crop[cut], shape[cut]
-        if min(shape.shape[:2]) < MIN_SIDE or (shape > 127).sum() < 40:
-            return
-        alpha = cv2.GaussianBlur(np.ascontiguousarray(shape), (3, 3), 0).astype(np.float32)[..., None] / 255
-        below = sample.picture[ys, xs]
-        sample.picture[ys, xs] = (alpha * crop + (1 - alpha) * below + 0.5).astype(np.uint8)
-        pasted = np.zeros((height, width), np.uint8)
-        pasted[ys, xs] = shape > 127
-        _occlude(sample, pasted)
-        sample.boxes.append(mask_box(pasted))
-        sample.labels.append(label)
-        sample.masks.append(pasted)
+
+def paste(sample: Sample, thing: Thing, photo: Picture, rng: np.random.Generator) -> None:
+    """Put one object of another photo over the sample; what it covers loses those pixels."""
+    height, width = sample.picture.shape[:2]
+    mask = thing.mask()
+    x0, y0, x1, y1 = mask_box(mask).astype(int)
+    scale = min(np.exp(rng.uniform(np.log(0.12), np.log(0.8))) * height / (y1 - y0), 2.0)
+    scale = min(scale, 0.9 * width / (x1 - x0))
+    size = (max(1, round((x1 - x0) * scale)), max(1, round((y1 - y0) * scale)))
+    crop = cv2.resize(photo[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA)
+    shape = cv2.resize(mask[y0:y1, x0:x1] * 255, size, interpolation=cv2.INTER_AREA)
+    if rng.random() < 0.5:
+        crop, shape = crop[:, ::-1], shape[:, ::-1]
+    left = int(rng.integers(-size[0] // 4, max(width - size[0] * 3 // 4, 1 - size[0] // 4)))
+    top = int(rng.integers(-size[1] // 8, max(height - size[1] * 3 // 4, 1 - size[1] // 8)))
+    ys, xs = slice(max(0, top), min(height, top + size[1])), slice(max(0, left), min(width, left + size[0]))
+    cut = (slice(ys.start - top, ys.stop - top), slice(xs.start - left, xs.stop - left))
+    crop, shape = crop[cut], shape[cut]
+    if min(shape.shape[:2]) < MIN_SIDE or (shape > 127).sum() < 40:
+        return
+    alpha = cv2.GaussianBlur(np.ascontiguousarray(shape), (3, 3), 0).astype(np.float32)[..., None] / 255
+    below = sample.picture[ys, xs]
+    sample.picture[ys, xs] = (alpha * crop + (1 - alpha) * below + 0.5).astype(np.uint8)
+    pasted = np.zeros((height, width), np.uint8)
+    pasted[ys, xs] = shape > 127
+    _occlude(sample, pasted)
+    sample.boxes.append(mask_box(pasted))
+    sample.labels.append(thing.label)
+    sample.masks.append(pasted)
 
 
 def _occlude(sample: Sample, cover: Picture) -> None:
@@ -227,7 +210,7 @@ def _occlude(sample: Sample, cover: Picture) -> None:
     sample.boxes, sample.labels, sample.masks = boxes, labels, masks
 
 
-def _moved(box: tuple[float, float, float, float], move: NDArray[np.float64], width: int, height: int) -> NDArray[np.float32]:
+def _moved(box: Sequence[float], move: Affine, width: int, height: int) -> NDArray[np.float32]:
     """The xyxy box under an axis-aligned affine map, clipped to the canvas."""
     xs = sorted((box[0] * move[0, 0] + move[0, 2], box[2] * move[0, 0] + move[0, 2]))
     ys = (box[1] * move[1, 1] + move[1, 2], box[3] * move[1, 1] + move[1, 2])
@@ -235,21 +218,23 @@ def _moved(box: tuple[float, float, float, float], move: NDArray[np.float64], wi
     return np.clip(corners, 0, np.array([width, height, width, height], np.float32)).astype(np.float32)
 
 
-def _recolour(picture: Picture, rng: np.random.Generator) -> Picture:
-    """Brightness, contrast, colour balance, saturation; now and then low resolution, blur or grey."""
-    gain = (rng.uniform(0.7, 1.3, 1) * rng.uniform(0.92, 1.08, 3)).astype(np.float32)
-    x = picture * gain + np.float32(rng.uniform(-20, 20))
-    grey = x.mean(axis=2, keepdims=True)
-    saturation = np.float32(0.0 if rng.random() < 0.03 else rng.uniform(0.6, 1.4))
-    x = grey + (x - grey) * saturation
-    result: Picture = np.clip(x, 0, 255).astype(np.uint8)
+def recolour(picture: Picture, how: Augmentation, rng: np.random.Generator) -> Picture:
+    """Brightness, contrast, colour balance, saturation; now and then low resolution, JPEG or grey."""
+    result = picture
+    if how.colour:
+        s = how.colour
+        gain = (rng.uniform(1 - 0.3 * s, 1 + 0.3 * s, 1) * rng.uniform(1 - 0.08 * s, 1 + 0.08 * s, 3)).astype(np.float32)
+        x = picture * gain + np.float32(rng.uniform(-20, 20) * s)
+        grey = x.mean(axis=2, keepdims=True)
+        saturation = np.float32(0.0 if rng.random() < 0.03 * s else rng.uniform(1 - 0.4 * s, 1 + 0.4 * s))
+        result = np.clip(grey + (x - grey) * saturation, 0, 255).astype(np.uint8)
     height, width = result.shape[:2]
-    if rng.random() < 0.15:
+    if rng.random() < how.low_resolution:
         factor = rng.uniform(0.35, 0.8)
         small = (max(8, int(width * factor)), max(8, int(height * factor)))
         result = np.asarray(cv2.resize(result, small, interpolation=cv2.INTER_AREA), np.uint8)
         result = np.asarray(cv2.resize(result, (width, height)), np.uint8)
-    if rng.random() < 0.1:
+    if rng.random() < how.jpeg:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 70))]
         decoded = cv2.imdecode(cv2.imencode(".jpg", result, quality)[1], cv2.IMREAD_COLOR)
         result = np.asarray(decoded, np.uint8)

@@ -1,100 +1,94 @@
-"""Training: a library function and `python -m streamseg.model.train`.
+"""Training: `streamseg train` as a library.
 
 AdamW (Loshchilov & Hutter 2019), cosine schedule after a warm-up, gradient clipping, and an average of the
-weights (EMA) that is what gets exported. The schedule follows either a number of steps or the clock; by the
-clock a busy machine gives fewer steps, never a half-finished schedule. A checkpoint holds everything a run
+weights (EMA) that is what gets evaluated and exported. The schedule follows a number of steps or the clock; by
+the clock a busy machine gives fewer steps, never a half-finished schedule. A checkpoint holds everything a run
 needs to go on as if it had not stopped.
 """
 
 from __future__ import annotations
 
-import argparse
 import copy
-import csv
 import math
-import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
-from torchvision.models.detection import MaskRCNN
 from torchvision.models.detection.image_list import ImageList
 
-from streamseg.errors import ConfigError, StreamsegError
-from streamseg.model.augment import Samples, source_weights
-from streamseg.model.coco import Photo, read_coco
-from streamseg.model.networks import build
-from streamseg.model.weights import ModelInfo, load_weights, save_weights
+from streamseg.encode.files import make_folder
+from streamseg.errors import BadOutput, OutputError, OutputExists
+from streamseg.model import checkpoint
+from streamseg.model.coco import TrainingData
+from streamseg.model.dataset import Batch, Samples, Target, batches, source_weights
+from streamseg.model.examine import Examiner
+from streamseg.model.freeze import freeze
+from streamseg.model.journal import Journal
+from streamseg.model.precision import Precision
+from streamseg.model.settings import TERMS, Settings
+from streamseg.model.start import begin
+from streamseg.model.validate import Validation, normalise
+from streamseg.model.weights import ModelInfo
 
-TERMS = ("loss_objectness", "loss_rpn_box_reg", "loss_classifier", "loss_box_reg", "loss_mask")
-CANVASES = ((320, 512), (320, 448), (384, 384), (256, 448), (448, 320))
+__all__ = ["TERMS", "Settings", "Trainer", "Watch"]
+
+ROW_STEPS = 20
+"""Steps that one row of losses.csv averages."""
 
 
-@dataclass(slots=True)
-class Settings:
-    """How to train. Give `minutes` or `steps`; sizes in pixels, times in the unit of the name."""
+class Watch(Protocol):
+    """Who is told how a run goes on."""
 
-    network: str = "lite"
-    minutes: float | None = None
-    steps: int | None = None
-    batch: int = 4
-    canvases: Sequence[tuple[int, int]] = CANVASES
-    lr: float = 4e-4
-    backbone_lr: float = 0.3
-    """Learning rate of the backbone's body, as a multiple of `lr`."""
-    weight_decay: float = 0.02
-    warmup: int = 200
-    clip: float = 5.0
-    ema: float = 0.998
-    paste: float = 0.6
-    seed: int = 0
-    save_every: float = 300.0
-    """Seconds between checkpoints."""
-    workers: int = 1
-    """Processes that prepare samples."""
-    replicas: int = 1
-    """Parts that a batch is split into, each on a thread of its own. On few busy cores two parts with one
-    arithmetic thread each do 1.4 times the work of one part with two. Exact resume needs 1: with more, the
-    parts draw from one random generator in no fixed order."""
-    weights: dict[str, float] = field(default_factory=dict)
-    """Weight of each loss term; 1 where not named."""
-    pretrained: bool = True
-    start: Path | None = None
-    """A weights file to fine-tune instead of starting from ImageNet."""
+    def say(self, message: str) -> None:
+        """Something worth a line."""
+
+    def step(self, trainer: Trainer, values: Mapping[str, float]) -> None:
+        """A step is done; its loss terms."""
 
 
 class Trainer:
-    """One run: `run()` trains to the end of the schedule, from the checkpoint in `out` if there is one."""
+    """One run in the folder `out`: `run()` trains to the end of the schedule, or until `stop` is set.
+
+    Writes checkpoint.pt, model.safetensors (the averaged weights), losses.csv and, with a `validation`,
+    evaluations.csv, best.safetensors and sheets/*.png. Raises ConfigError or ModelError for what does not fit.
+    """
 
     def __init__(
-        self, photos: Sequence[Photo], shares: dict[str, float], info: ModelInfo, settings: Settings, out: Path
+        self,
+        data: TrainingData,
+        settings: Settings,
+        out: Path,
+        *,
+        start: str | None = None,
+        shares: Mapping[str, float] | None = None,
+        validation: Validation | None = None,
+        watch: Watch | None = None,
     ) -> None:
-        if (settings.minutes is None) == (settings.steps is None):
-            raise ConfigError("give either minutes or steps of training")
-        self.settings, self.info, self.out = settings, info, out
-        out.mkdir(parents=True, exist_ok=True)
+        self.settings, self.out, self.watch = settings, out, watch
+        names = data.classes, data.category_ids
+        self.info = ModelInfo(settings.network, *names, settings.class_agnostic, settings.roi_pool)
+        self.precision = Precision(settings.device, settings.amp)
         torch.manual_seed(settings.seed)
-        self.model = self._model().to(memory_format=torch.channels_last).train()
+        model, self.origin = begin(self.info, start, settings.pretrained)
+        freeze(model, settings.freeze)
+        layout = torch.channels_last if settings.channels_last else torch.contiguous_format
+        self.model = model.to(self.precision.device, memory_format=layout).train()
+        self.precision.prepare(self.model)
         self.average = copy.deepcopy(self.model).eval()
         self.optimizer = torch.optim.AdamW(self._groups(), lr=settings.lr)
-        self.step, self.elapsed = 0, 0.0
+        self.total = settings.total_steps(len(data.photos))
+        self.examiner = Examiner(validation, self.info, out)
+        self.step, self.elapsed, self.saved_step = 0, 0.0, 0
+        self.stop = False
+        self._bad_steps = 0
+        self._lost: OutputError | None = None
         self.threads = ThreadPoolExecutor(settings.replicas)
-        weights = source_weights(photos, shares)
-        self.samples = Samples(photos, weights, settings.canvases, settings.batch, settings.seed, settings.paste)
-
-    def _model(self) -> MaskRCNN:
-        if self.settings.start is not None:
-            model, info = load_weights(self.settings.start)
-            if (info.network, info.classes) != (self.info.network, self.info.classes):
-                raise ConfigError(f"{self.settings.start} holds {info}, not {self.info}")
-            return model
-        return build(self.settings.network, len(self.info.classes), self.settings.pretrained)
+        weights = source_weights(data.photos, shares or {})
+        self.samples = Samples(data.photos, weights, settings.canvases, settings.batch, settings.seed, settings.augmentation)
 
     def _groups(self) -> list[dict[str, Any]]:
         """Parameter groups: the body learns slower; norms and biases do not decay."""
@@ -115,48 +109,49 @@ class Trainer:
     @property
     def progress(self) -> float:
         """Part of the schedule that is done, 0 to 1."""
-        if self.settings.steps is not None:
-            return min(1.0, self.step / self.settings.steps)
+        if self.total is not None:
+            return min(1.0, self.step / self.total)
         return min(1.0, self.elapsed / (60 * float(self.settings.minutes or 0)))
 
     def learning_rate(self) -> float:
         """Warm-up, then half a cosine from `lr` to 1 % of it."""
-        warm = min(1.0, (self.step + 1) / max(1, self.settings.warmup))
+        longest = self.settings.warmup if self.total is None else min(self.settings.warmup, self.total // 10)
+        warm = min(1.0, (self.step + 1) / max(1, longest))
         return self.settings.lr * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * self.progress)))
 
-    def losses(self, images: Tensor, targets: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    def losses(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
         """Each weighted term of the loss for uint8 [B, 3, H, W] images."""
-        mean = torch.tensor(self.model.transform.image_mean).view(1, 3, 1, 1)
-        std = torch.tensor(self.model.transform.image_std).view(1, 3, 1, 1)
-        x = ((images.float() / 255 - mean) / std).contiguous(memory_format=torch.channels_last)
+        x = normalise(self.model, images)
         listed = ImageList(x, [(x.shape[2], x.shape[3])] * len(x))
-        features = self.model.backbone(x)
-        proposals, terms = self.model.rpn(listed, features, targets)
-        _, more = self.model.roi_heads(features, proposals, listed.image_sizes, targets)
+        with self.precision.autocast():
+            features = self.model.backbone(x)
+            proposals, terms = self.model.rpn(listed, features, targets)
+            _, more = self.model.roi_heads(features, proposals, listed.image_sizes, targets)
         both = {**terms, **more}
-        return {name: both[name] * self.settings.weights.get(name, 1.0) for name in TERMS}
+        return {name: both[name].float() * self.settings.weights.get(name, 1.0) for name in TERMS}
 
-    def update(self, images: Tensor, targets: list[dict[str, Tensor]]) -> dict[str, float]:
+    def update(self, images: Tensor, targets: list[Target]) -> dict[str, float]:
         """One step of the optimiser; returns the loss terms and `skipped`, 1 when they were not finite."""
         rate = self.learning_rate()
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["scale"]
         self.optimizer.zero_grad(set_to_none=True)
         parts = self.settings.replicas
+        images, targets = self.precision.moved(images, targets)
         jobs = [(images[i::parts], targets[i::parts]) for i in range(parts)]
         answers = list(self.threads.map(self._gradients, jobs)) if parts > 1 else [self._gradients(jobs[0])]
         values = {name: sum(answer[name] for answer in answers) for name in TERMS}
-        finite = all(math.isfinite(value) for value in values.values())
-        if finite:
-            norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
-            finite = bool(torch.isfinite(norm))
-        if finite:
-            self.optimizer.step()
-            self._average()
+        done = all(map(math.isfinite, values.values())) and self.precision.step(
+            self.optimizer, self.model.parameters(), self.settings.clip
+        )
         self.step += 1
-        return {**values, "skipped": float(not finite)}
+        if done:
+            self._average()
+        else:
+            self._heal()
+        return {**values, "skipped": float(not done)}
 
-    def _gradients(self, job: tuple[Tensor, list[dict[str, Tensor]]]) -> dict[str, float]:
+    def _gradients(self, job: Batch) -> dict[str, float]:
         """Add one part's gradients; returns its share of each loss term."""
         parts = self.settings.replicas
         if parts > 1:
@@ -164,145 +159,126 @@ class Trainer:
         terms = {name: term / parts for name, term in self.losses(*job).items()}
         total = torch.stack(list(terms.values())).sum()
         if torch.isfinite(total):
-            total.backward()  # type: ignore[no-untyped-call]
+            self.precision.backward(total)
         return {name: float(term.detach()) for name, term in terms.items()}
 
     @torch.no_grad()
     def _average(self) -> None:
-        decay = min(self.settings.ema, (1 + self.step) / (10 + self.step))
+        decay = min(self.settings.ema, self.step / (9 + self.step))
         for mine, live in zip(self.average.state_dict().values(), self.model.state_dict().values(), strict=True):
             if mine.is_floating_point():
                 mine.lerp_(live, 1 - decay)
             else:
                 mine.copy_(live)
 
-    def batches(self) -> Iterator[tuple[Tensor, list[dict[str, Tensor]]]]:
-        """Batches from the run's current position on, without end."""
-        size, first = self.settings.batch, self.step * self.settings.batch
-        order = range(first, first + (1 << 31))
-        loader: DataLoader[Any] = DataLoader(
-            self.samples,
-            batch_size=size,
-            sampler=order,
-            collate_fn=collate,
-            num_workers=self.settings.workers,
-            prefetch_factor=6 if self.settings.workers else None,
-            worker_init_fn=_one_thread,
-            generator=torch.Generator(),  # or making the loader would draw from the run's own generator
-            # A fork would copy locks that arithmetic threads hold.
-            multiprocessing_context="spawn" if self.settings.workers else None,
-        )
-        yield from loader
+    @torch.no_grad()
+    def _heal(self) -> None:
+        """A forward pass that is not finite spoils batch norm's running statistics: take those of the average."""
+        for mine, live in zip(self.average.buffers(), self.model.buffers(), strict=True):
+            if live.is_floating_point() and not bool(torch.isfinite(live).all()):
+                live.copy_(mine)
 
-    def run(self) -> None:
-        """Train to the end of the schedule, saving as it goes; `out/model.safetensors` is the average."""
-        if (self.out / "checkpoint.pt").is_file():
+    def run(self, resume: bool = False) -> None:
+        """Train to the end of the schedule or until `stop`, saving, logging and evaluating as it goes.
+
+        `resume`: go on from the checkpoint in `out`, if there is one. Raises OutputExists where there is one and it was not
+        asked for, OutputError when the last checkpoint could not be written, BadOutput when the loss stays not finite.
+        """
+        make_folder(self.out)
+        if (self.out / checkpoint.FILE).is_file():
+            if not resume:
+                raise OutputExists(f"{self.out} holds a run: go on with it by --resume, or give --out another folder")
             self.load()
-        log_file = self.out / "losses.csv"
-        header = not log_file.exists()
+        journal = Journal(self.out, self.step)
+        try:
+            self._train(journal)
+            self.save()
+        finally:
+            journal.close()
+        if self._lost is not None:
+            raise self._lost
+
+    def _train(self, journal: Journal) -> None:
         saved = last = time.monotonic()
-        with log_file.open("a", newline="") as file:
-            log = csv.writer(file)
-            if header:
-                log.writerow(["step", "minutes", "lr", *TERMS, "skipped"])
-            sums: dict[str, float] = {}
-            summed = 0
-            for images, targets in self.batches():
-                if self.progress >= 1:
-                    break
-                for name, value in self.update(images, targets).items():
-                    sums[name] = sums.get(name, 0.0) + value
-                summed += 1
-                now = time.monotonic()
-                self.elapsed, last = self.elapsed + now - last, now
-                if self.step % 20 == 0:
-                    row = [f"{v / summed:.4f}" for v in sums.values()]
-                    log.writerow([self.step, f"{self.elapsed / 60:.2f}", f"{self.learning_rate():.2e}", *row])
-                    file.flush()
-                    sums, summed = {}, 0
-                if now - saved > self.settings.save_every:
-                    self.save()
-                    saved = now
-        self.save()
+        sums: dict[str, float] = {}
+        count = 0
+        first, pin = self.step * self.settings.batch, self.precision.device.type == "cuda"
+        for images, targets in batches(self.samples, first, self.settings.workers, pin):
+            if self.stop or self.progress >= 1:
+                break
+            values = self.update(images, targets)
+            self._refuse_nonsense(values)
+            sums, count = {name: sums.get(name, 0.0) + value for name, value in values.items()}, count + 1
+            now = time.monotonic()
+            self.elapsed, last = self.elapsed + now - last, now
+            if self.watch is not None:
+                self.watch.step(self, values)
+            if self.step % ROW_STEPS == 0:
+                self._log(journal, sums, count)
+                sums, count = {}, 0
+            if now - saved > self.settings.save_every:
+                self.save()
+                saved = now
+            self.examiner.examine(self, journal)
+        if sums:
+            self._log(journal, sums, count)
+
+    def _log(self, journal: Journal, sums: Mapping[str, float], count: int) -> None:
+        means = {name: value / count for name, value in sums.items()}
+        journal.losses(self.step, self.elapsed / 60, self.learning_rate(), means)
+
+    def _refuse_nonsense(self, values: Mapping[str, float]) -> None:
+        self._bad_steps = self._bad_steps + 1 if values["skipped"] else 0
+        if self._bad_steps >= self.settings.nan_limit:
+            where = f"the checkpoint of step {self.saved_step} is kept" if self.saved_step else "no checkpoint was written yet"
+            raise BadOutput(
+                f"the loss was not finite in {self._bad_steps} steps in a row, up to step {self.step}: try a lower --lr; {where}"
+            )
+
+    def say(self, message: str) -> None:
+        """Tell the watch."""
+        if self.watch is not None:
+            self.watch.say(message)
 
     def save(self) -> None:
-        """Write the checkpoint and the averaged weights, each whole or not at all."""
+        """Write the checkpoint and the averaged weights, each whole or not at all; a failure is said and remembered."""
         state = {
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "random": torch.get_rng_state(),
+            "precision": self.precision.state(),
             "step": self.step,
             "elapsed": self.elapsed,
+            "bad_steps": self._bad_steps,
+            "examiner": self.examiner.state(),
+            "settings": self._identity(),
         }
-        partial = self.out / "checkpoint.partial"
-        torch.save(state, partial)
-        partial.replace(self.out / "checkpoint.pt")
-        save_weights(self.average, self.info, self.out / "model.safetensors")
+        try:
+            checkpoint.write_checkpoint(self.out / checkpoint.FILE, state)
+            checkpoint.write_weights(self.out / "model.safetensors", self.average, self.info)
+        except OutputError as lost:
+            kept = f"that of step {self.saved_step} is kept" if self.saved_step else "there is none yet"
+            self.say(f"{lost}; {kept}")
+            self._lost = lost
+            return
+        self._lost, self.saved_step = None, self.step
 
     def load(self) -> None:
-        """Go on from the checkpoint in `out`."""
-        state = torch.load(self.out / "checkpoint.pt", map_location="cpu", weights_only=True)
+        """Go on from the checkpoint in `out`. Raises ModelError if it is damaged, ConfigError if it is of another run."""
+        state = checkpoint.read_checkpoint(self.out / checkpoint.FILE)
+        must = ("network", "classes", "class_agnostic", "roi_pool", "freeze")
+        for sentence in checkpoint.check_same(state["settings"], self._identity(), must):
+            self.say(f"{sentence}: the run goes on, but not as it would have")
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
-        torch.set_rng_state(state["random"])
-        self.step, self.elapsed = state["step"], state["elapsed"]
+        self.precision.restore(state["precision"])
+        self.step = self.saved_step = state["step"]
+        self.elapsed, self._bad_steps = state["elapsed"], state["bad_steps"]
+        self.examiner.restore(state["examiner"])
 
-
-def collate(rows: list[tuple[Tensor, dict[str, Tensor]]]) -> tuple[Tensor, list[dict[str, Tensor]]]:
-    """Samples of one size as uint8 [B, 3, H, W] and their targets."""
-    return torch.stack([image for image, _ in rows]), [target for _, target in rows]
-
-
-def _one_thread(_: int) -> None:
-    import cv2
-
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Command line of this module."""
-    parser = argparse.ArgumentParser(description="Train a Mask R-CNN on COCO-format data.")
-    parser.add_argument("--data", action="append", required=True, metavar="JSON[@IMAGES]")
-    parser.add_argument("--share", action="append", default=[], metavar="SOURCE=PART")
-    parser.add_argument("--out", required=True, type=Path)
-    parser.add_argument("--minutes", type=float)
-    parser.add_argument("--steps", type=int)
-    parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--start", type=Path)
-    parser.add_argument("--replicas", type=int, default=1)
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--lr", type=float, default=4e-4)
-    options = parser.parse_args(argv)
-    photos: list[Photo] = []
-    ids: list[int] | None = None
-    names: list[str] = []
-    for item in options.data:
-        file, _, folder = item.partition("@")
-        more, ids, names, bad = read_coco(Path(file), Path(folder) if folder else None, ids)
-        print(f"{file}: {len(more)} photos; {bad}", flush=True)
-        photos += more
-    shares = {s.rpartition("=")[0]: float(s.rpartition("=")[2]) for s in options.share}
-    info = ModelInfo("lite", tuple(names), tuple(ids or ()))
-    settings = Settings(
-        minutes=options.minutes,
-        steps=options.steps,
-        batch=options.batch,
-        seed=options.seed,
-        lr=options.lr,
-        replicas=options.replicas,
-        workers=options.workers,
-        start=options.start,
-    )
-    Trainer(photos, shares, info, settings, options.out).run()
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except StreamsegError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    def _identity(self) -> dict[str, Any]:
+        """What a run must keep to go on as it would have."""
+        passing = ("workers", "save_every", "eval_every", "eval_size", "nan_limit", "pretrained")
+        kept = {name: value for name, value in self.settings.plain().items() if name not in passing}
+        return kept | {"classes": list(self.info.classes), "photos": len(self.samples.photos)}

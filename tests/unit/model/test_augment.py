@@ -5,14 +5,18 @@ import pytest
 pytest.importorskip("torch", reason="needs extra `train`")
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from streamseg.errors import ConfigError
-from streamseg.model.augment import Samples, source_weights
-from streamseg.model.coco import read_coco
+from streamseg.model.augment import Augmentation
+from streamseg.model.coco import DataFile, read_data
+from streamseg.model.dataset import Samples, source_weights
+from streamseg.model.pictures import read_picture
 from tests.unit.model.conftest import annotation
 
 MakeCoco = Callable[..., Path]
@@ -25,8 +29,9 @@ ROWS = [
 
 
 def samples(path: Path, seed: int = 0, paste: float = 0.6) -> Samples:
-    photos = read_coco(path)[0]
-    return Samples(photos, source_weights(photos, {}), [(64, 96), (96, 64)], batch=2, seed=seed, paste=paste)
+    photos = read_data([DataFile(path)]).photos
+    how = replace(Augmentation(), paste=paste)
+    return Samples(photos, source_weights(photos, {}), [(64, 96), (96, 64)], 2, seed, how)
 
 
 def test_a_sample_depends_on_seed_and_number_alone(make_coco: MakeCoco) -> None:
@@ -80,20 +85,74 @@ def test_the_mask_lies_on_the_object(make_coco: MakeCoco) -> None:
 
 
 def test_shares_of_sources(make_coco: MakeCoco) -> None:
-    photos = read_coco(make_coco([], images=4, source="a"))[0]
+    photos = read_data([DataFile(make_coco([], images=4, source="a"))]).photos
     assert source_weights(photos, {"a": 1.0}).tolist() == [0.25] * 4
     for wrong in ({"b": 0.5}, {"a": 0.5}, {"a": 1.5}):
         with pytest.raises(ConfigError):
             source_weights(photos, wrong)
 
 
-def test_a_broken_picture_is_named(make_coco: MakeCoco) -> None:
+def test_a_picture_that_breaks_later_is_named(make_coco: MakeCoco) -> None:
     path = make_coco([annotation(1, 1, (5, 5, 40, 40))], images=1)
+    data = samples(path)
     (path.parent / "images" / "1.png").write_bytes(b"not a picture")
     with pytest.raises(ConfigError, match=r"1\.png"):
-        samples(path)[0]
+        data[0]
 
 
 def test_no_photo_at_all_is_refused() -> None:
     with pytest.raises(ConfigError, match="no photo"):
         Samples([], np.zeros(0), [(64, 96)], 1, 0)
+
+
+@pytest.mark.parametrize("flip", [0.0, 1.0])
+def test_boxes_without_masks_lie_on_the_picture_too(make_coco: MakeCoco, flip: float) -> None:
+    """The bright object's edges in the picture are where its box is, whatever the scale, mirrored or not."""
+    path = make_coco([annotation(1, 1, (30, 16, 32, 32), segmentation=None)], images=1)
+    how = replace(Augmentation.none(), scale=(0.4, 3.0), flip=flip)
+    photos = read_data([DataFile(path)]).photos
+    data = Samples(photos, source_weights(photos, {}), [(96, 128)], 1, 0, how)
+    seen = 0
+    for n in range(20):
+        image, target = data[n]
+        bright = image[1].numpy() > 145  # half way between the object's 200 and the photo's 0 to 90
+        ys, xs = np.nonzero(bright)
+        inside = target["boxes"][0].tolist()
+        if min(inside[:2]) > 1 and inside[2] < 127 and inside[3] < 95:
+            seen += 1
+            assert np.allclose(inside, [xs.min(), ys.min(), xs.max() + 1, ys.max() + 1], atol=1.01)
+    assert seen > 4
+
+
+def test_the_scale_is_drawn_from_its_range(make_coco: MakeCoco) -> None:
+    """Ghiasi et al. jitter by 0.1 to 2; here every size in the range is about as likely as twice that size."""
+    path = make_coco([annotation(1, 1, (38, 22, 20, 20))], images=1)
+    photos = read_data([DataFile(path)]).photos
+    how = replace(Augmentation.none(), scale=(0.5, 2.0), centre=1.0)
+    data = Samples(photos, source_weights(photos, {}), [(128, 192)], 1, 0, how)
+    widths = [float(b[2] - b[0]) for n in range(80) for b in data[n][1]["boxes"]]
+    assert 19 <= min(widths) < 24
+    assert 68 < max(widths) <= 82
+    assert 0.3 < np.mean(np.array(widths) < 40) < 0.7
+
+
+def test_without_augmentation_a_photo_is_itself(make_coco: MakeCoco) -> None:
+    path = make_coco([annotation(1, 1, (10, 10, 30, 40))], images=1)
+    photos = read_data([DataFile(path)]).photos
+    image, target = Samples(photos, source_weights(photos, {}), [(64, 96)], 1, 0, Augmentation.none())[0]
+    assert np.array_equal(image.permute(1, 2, 0).numpy(), read_picture(photos[0]))
+    assert target["boxes"].tolist() == [[10, 10, 40, 50]]
+
+
+def test_no_more_is_pasted_than_asked_for(make_coco: MakeCoco) -> None:
+    path = make_coco([annotation(1, 1, (10, 10, 30, 40))], images=1)
+    photos = read_data([DataFile(path)]).photos
+    how = replace(Augmentation(), paste=1.0, paste_most=1)
+    data = Samples(photos, source_weights(photos, {}), [(64, 96)], 1, 0, how)
+    assert max(len(data[n][1]["boxes"]) for n in range(30)) == 2
+
+
+@pytest.mark.parametrize("wrong", [{"scale": (2.0, 0.5)}, {"paste": 1.5}, {"flip": -0.1}, {"colour": 9.0}, {"paste_most": 0}])
+def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        Augmentation(**wrong)

@@ -1,0 +1,341 @@
+"""The verb `streamseg train`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from streamseg.errors import ConfigError
+
+if TYPE_CHECKING:
+    from streamseg.model.augment import Augmentation
+    from streamseg.model.coco import DataFile, TrainingData
+    from streamseg.model.settings import Settings
+    from streamseg.model.train import Trainer
+    from streamseg.model.validate import Validation
+
+DATA, LENGTH, NETWORK, LEARNING = "Data", "Length and output", "Network", "Learning"
+PICTURES, MACHINE = "Augmentation", "Machine"
+
+QUIET_SECONDS = 60.0
+"""Between two lines of progress where there is no terminal."""
+
+
+def train(
+    data: Annotated[
+        list[str],
+        typer.Option(
+            metavar="JSON[@IMAGES]", help="COCO-format annotations; pictures in images/ beside it.", rich_help_panel=DATA
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the run.", rich_help_panel=LENGTH)],
+    val: Annotated[
+        list[str] | None,
+        typer.Option(metavar="JSON[@IMAGES]", help="Data to evaluate on, never learnt from.", rich_help_panel=DATA),
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="Classes to learn, as person,car; all of the data.", rich_help_panel=DATA)
+    ] = None,
+    one_class: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Take all these objects as one class of this name.", rich_help_panel=DATA)
+    ] = None,
+    bad_data: Annotated[
+        str, typer.Option(metavar="skip|refuse", help="What to do about faults in the data.", rich_help_panel=DATA)
+    ] = "skip",
+    share: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SOURCE=PART", help="Part of the samples from photos of that `source`.", rich_help_panel=DATA),
+    ] = None,
+    epochs: Annotated[float | None, typer.Option(help="Passes over the data.", rich_help_panel=LENGTH)] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps of the optimiser.", rich_help_panel=LENGTH)] = None,
+    minutes: Annotated[float | None, typer.Option(help="By the clock.", rich_help_panel=LENGTH)] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the checkpoint in --out, if there is one.", rich_help_panel=LENGTH)
+    ] = False,
+    save_every: Annotated[float, typer.Option(metavar="SECONDS", help="Between checkpoints.", rich_help_panel=LENGTH)] = 300.0,
+    eval_every: Annotated[
+        str, typer.Option(metavar="N|Nm|N%", help="Evaluate each N steps, minutes, or percent.", rich_help_panel=LENGTH)
+    ] = "10%",
+    eval_size: Annotated[str | None, typer.Option(metavar="HxW", help="Picture size of it.", rich_help_panel=LENGTH)] = None,
+    eval_limit: Annotated[int | None, typer.Option(min=1, help="Photos of each --val at most.", rich_help_panel=LENGTH)] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(help="Default: that of --start, or lite. `--network help` lists them.", rich_help_panel=NETWORK),
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option(metavar="MODEL|FILE", help="Weights to fine-tune: lite, or a file.", rich_help_panel=NETWORK)
+    ] = None,
+    pretrained: Annotated[
+        bool,
+        typer.Option("--pretrained/--random", help="Without --start: ImageNet weights of the body.", rich_help_panel=NETWORK),
+    ] = True,
+    freeze: Annotated[
+        int | None, typer.Option(metavar="STAGES", help="Stages of the body that stay as they are.", rich_help_panel=NETWORK)
+    ] = None,
+    class_agnostic: Annotated[
+        bool | None,
+        typer.Option("--class-agnostic/--class-specific", help="One mask for objects of any class.", rich_help_panel=NETWORK),
+    ] = None,
+    roi_pool: Annotated[
+        str | None, typer.Option(metavar="align|pool", help="RoIAlign or RoIPool.", rich_help_panel=NETWORK)
+    ] = None,
+    batch: Annotated[int, typer.Option(help="Pictures in a step.", rich_help_panel=LEARNING)] = 4,
+    size: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HxW", help="Picture size; of several, one is drawn each step.", rich_help_panel=LEARNING),
+    ] = None,
+    lr: Annotated[float, typer.Option(help="Highest learning rate.", rich_help_panel=LEARNING)] = 4e-4,
+    backbone_lr: Annotated[float, typer.Option(help="That of the body, as a part of --lr.", rich_help_panel=LEARNING)] = 0.3,
+    warmup: Annotated[int, typer.Option(help="Steps of rising rate.", rich_help_panel=LEARNING)] = 200,
+    weight_decay: Annotated[float, typer.Option(rich_help_panel=LEARNING)] = 0.02,
+    ema: Annotated[float, typer.Option(help="Decay of the weights' average; 0: none.", rich_help_panel=LEARNING)] = 0.998,
+    weight: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TERM=W", help="Weight of a loss term, as loss_mask=2.", rich_help_panel=LEARNING),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of weights and samples.", rich_help_panel=LEARNING)] = 0,
+    scale: Annotated[str, typer.Option(metavar="LOW:HIGH", help="Large-scale jitter.", rich_help_panel=PICTURES)] = "0.7:2",
+    flip: Annotated[float, typer.Option(help="Probability of mirroring.", rich_help_panel=PICTURES)] = 0.5,
+    paste: Annotated[float, typer.Option(help="Probability of copy-paste.", rich_help_panel=PICTURES)] = 0.6,
+    paste_most: Annotated[int, typer.Option(help="Objects pasted at most.", rich_help_panel=PICTURES)] = 4,
+    colour: Annotated[float, typer.Option(help="Strength of colour changes.", rich_help_panel=PICTURES)] = 1.0,
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", rich_help_panel=MACHINE)] = "auto",
+    amp: Annotated[
+        str, typer.Option(metavar="auto|off|bf16|fp16", help="Mixed precision; auto: on a GPU.", rich_help_panel=MACHINE)
+    ] = "auto",
+    workers: Annotated[int, typer.Option(help="Processes that make samples; 0: none.", rich_help_panel=MACHINE)] = 1,
+    replicas: Annotated[int, typer.Option(help="Parts of a batch computed in parallel.", rich_help_panel=MACHINE)] = 1,
+    threads: Annotated[int, typer.Option(help="CPU threads of torch; 0: its choice.", rich_help_panel=MACHINE)] = 0,
+) -> None:
+    """Train or fine-tune a model on COCO-format data; then `streamseg export` it.
+
+    An interrupt saves a checkpoint; the same command with --resume goes on from there.
+    """
+    from streamseg.model.settings import CANVASES, Every, Settings
+    from streamseg.model.train import Trainer
+
+    given = _design(network, class_agnostic, roi_pool, start)
+    given |= {"epochs": epochs, "steps": steps, "minutes": minutes, "batch": batch}
+    given |= {"canvases": tuple(map(_size, size)) if size else CANVASES, "lr": lr, "backbone_lr": backbone_lr, "warmup": warmup}
+    given |= {"weight_decay": weight_decay, "ema": ema, "weights": _numbers(weight, "--weight"), "seed": seed}
+    given |= {"augmentation": _augmentation(scale, flip, paste, paste_most, colour), "save_every": save_every}
+    given |= {"workers": workers, "replicas": replicas, "pretrained": pretrained, "freeze": freeze}
+    given |= {"device": device, "amp": amp, "eval_every": Every.parse(eval_every)}
+    settings = Settings(**given, eval_size=_size(eval_size) if eval_size else None)
+    _threads(threads)
+    shares = _numbers(share, "--share")
+    screen = _Screen()
+    loaded = _read(screen, data, classes, one_class, bad_data)
+    validation = _validation(val, loaded, settings, one_class, eval_limit)
+    trainer = Trainer(loaded, settings, out, start=start, shares=shares, validation=validation, watch=screen)
+    screen.begin(trainer, validation)
+    with _stopped_by_signals(trainer, screen) as signals, screen.bar(trainer):
+        trainer.run(resume)
+    if signals and trainer.progress < 1:
+        screen.say(f"stopped at step {trainer.step}; go on with the same command and --resume")
+        raise typer.Exit(128 + signals[0])
+    screen.finish(trainer)
+
+
+def _design(network: str | None, class_agnostic: bool | None, roi_pool: str | None, start: str | None) -> dict[str, Any]:
+    """The network and its options: as given, else those of the weights to start from."""
+    from streamseg.model.networks import NETWORKS
+    from streamseg.model.start import info_of
+
+    if network == "help":
+        print("\n".join(sorted(NETWORKS)))
+        raise typer.Exit
+    given = {"network": network, "class_agnostic": class_agnostic, "roi_pool": roi_pool}
+    usual: dict[str, Any] = {"network": "lite", "class_agnostic": False, "roi_pool": "align"}
+    if start is not None:
+        info = info_of(start)
+        usual = {"network": info.network, "class_agnostic": info.class_agnostic_masks, "roi_pool": info.roi_pool}
+    return {name: usual[name] if value is None else value for name, value in given.items()}
+
+
+def _size(text: str) -> tuple[int, int]:
+    height, x, width = text.lower().partition("x")
+    if not (x and height.isdigit() and width.isdigit()):
+        raise ConfigError(f"size {text!r}: write HEIGHTxWIDTH, as 320x512")
+    return int(height), int(width)
+
+
+def _numbers(texts: list[str] | None, option: str) -> dict[str, float]:
+    """NAME=NUMBER options."""
+    answer: dict[str, float] = {}
+    for text in texts or []:
+        name, equals, value = text.rpartition("=")
+        try:
+            answer[name] = float(value)
+        except ValueError:
+            equals = ""
+        if not equals:
+            raise ConfigError(f"{option} {text!r}: write NAME=NUMBER")
+    return answer
+
+
+def _augmentation(scale: str, flip: float, paste: float, paste_most: int, colour: float) -> Augmentation:
+    from streamseg.model.augment import Augmentation
+
+    low, _, high = scale.partition(":")
+    try:
+        ends = float(low), float(high or low)
+    except ValueError as error:
+        raise ConfigError(f"--scale {scale!r}: write LOW:HIGH, as 0.7:2") from error
+    return Augmentation(scale=ends, flip=flip, paste=paste, paste_most=paste_most, colour=colour)
+
+
+def _threads(count: int) -> None:
+    import torch
+
+    if count > 0:
+        torch.set_num_threads(count)
+
+
+def _files(texts: list[str]) -> list[DataFile]:
+    from streamseg.model.coco import DataFile
+
+    return [DataFile.parse(text) for text in texts]
+
+
+def _read(screen: _Screen, data: list[str], classes: str | None, one_class: str | None, bad_data: str) -> TrainingData:
+    """The training data, shown as a table of what there is and what is wrong with it."""
+    from streamseg.model.coco import read_data
+
+    names = [name.strip() for name in classes.split(",") if name.strip()] if classes is not None else None
+    with screen.reading() as tick:
+        loaded = read_data(_files(data), names, one_class=one_class, bad_data=bad_data, tick=tick)
+    screen.data(loaded)
+    return loaded
+
+
+def _validation(
+    val: list[str] | None, data: TrainingData, settings: Settings, one_class: str | None, limit: int | None
+) -> Validation | None:
+    from streamseg.model.validate import Validation
+    from streamseg.model.weights import ModelInfo
+
+    if not val:
+        return None
+    info = ModelInfo(settings.network, data.classes, data.category_ids)
+    return Validation(_files(val), info, one_class, limit)
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(trainer: Trainer, screen: _Screen) -> Iterator[list[int]]:
+    """The first SIGINT or SIGTERM ends the run after the step under way; a second one at once."""
+    received: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def handle(number: int, _frame: Any) -> None:
+        received.append(number)
+        trainer.stop = True
+        for each in before:
+            signal.signal(each, signal.SIG_DFL)
+        # By the system's call: the handler may have interrupted a print.
+        os.write(2, b"\nending after this step, with a checkpoint; again to give up at once\n")
+
+    for number in before:
+        signal.signal(number, handle)
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Screen:
+    """Progress in the terminal: a bar where somebody watches, else a line now and then."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        self._bar: Progress | None = None
+        self._task: Any = None
+        self._spoken = time.monotonic()
+
+    def say(self, message: str) -> None:
+        """One line."""
+        self._console.print(escape(message), soft_wrap=True)
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Any]:
+        """A bar of pictures looked at; None where nobody watches."""
+        if not self._console.is_terminal:
+            yield None
+            return
+        columns = (TextColumn("looking at the photos"), BarColumn(24), MofNCompleteColumn())
+        with Progress(*columns, console=self._console, transient=True) as bar:
+            task = bar.add_task("", total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+
+    def data(self, data: TrainingData) -> None:
+        """What there is to learn from, and what was wrong with it."""
+        table = Table("class", "objects", "with mask", title=f"{len(data.photos)} photos", title_justify="left")
+        for name, (objects, masks) in data.objects().items():
+            table.add_row(escape(name), str(objects), str(masks))
+        self._console.print(table)
+        if data.faults.kinds:
+            table = Table("fault", "count", "for example", title=f"{data.faults.total} faults", title_justify="left")
+            for kind, fault in data.faults.kinds.items():
+                table.add_row(escape(kind), str(fault.count), escape("; ".join(fault.examples)))
+            self._console.print(table)
+
+    def begin(self, trainer: Trainer, validation: Validation | None) -> None:
+        """What will be done."""
+        from streamseg.model.journal import tensorboard_hint
+
+        for sentence in (*trainer.origin, *(validation.warnings if validation is not None else ())):
+            self.say(sentence)
+        length = f"{trainer.total} steps" if trainer.total is not None else f"{trainer.settings.minutes:g} minutes"
+        types = "" if trainer.precision.amp == "off" else f" in {trainer.precision.amp}"
+        self.say(f"{length} of {trainer.settings.batch} on {trainer.precision.device}{types}; into {trainer.out}")
+        if (hint := tensorboard_hint()) is not None:
+            self.say(hint)
+
+    @contextlib.contextmanager
+    def bar(self, trainer: Trainer) -> Iterator[None]:
+        """Show how the run goes on."""
+        if not self._console.is_terminal:
+            yield
+            return
+        columns = (TaskProgressColumn(), BarColumn(20), TimeRemainingColumn(elapsed_when_finished=True))
+        with Progress(*columns, TextColumn("{task.description}", markup=False), console=self._console) as self._bar:
+            self._task = self._bar.add_task("", total=100, completed=int(100 * trainer.progress))
+            yield
+        self._bar = None
+
+    def step(self, trainer: Trainer, values: Mapping[str, float]) -> None:
+        """A step is done."""
+        text = _terms(trainer.step, values)
+        if self._bar is not None:
+            self._bar.update(self._task, completed=100 * trainer.progress, description=text)
+        elif time.monotonic() - self._spoken > QUIET_SECONDS:
+            self._spoken = time.monotonic()
+            left = trainer.elapsed / 60 * (1 / max(trainer.progress, 1e-6) - 1)
+            self.say(f"{100 * trainer.progress:.0f} %, {left:.0f} min left: {text}")
+
+    def finish(self, trainer: Trainer) -> None:
+        """Where the result is, and what to do with it."""
+        best = trainer.out / "best.safetensors"
+        weights = best if best.exists() else trainer.out / "model.safetensors"
+        self.say(f"{trainer.step} steps in {trainer.elapsed / 60:.1f} minutes")
+        print(weights)
+        sys.stdout.flush()
+
+
+def _terms(step: int, values: Mapping[str, float]) -> str:
+    short = {name.removeprefix("loss_").replace("_reg", ""): value for name, value in values.items() if name != "skipped"}
+    parts = ", ".join(f"{name} {value:.3f}" for name, value in short.items())
+    return f"step {step}: loss {sum(short.values()):.3f} ({parts})" + (", skipped" if values["skipped"] else "")

@@ -1,0 +1,141 @@
+"""Endless training samples: which photo comes when, and batches of them for a trainer.
+
+Sample n of a seed is always the same picture, whatever was drawn before it and by whichever process, so a
+resumed run goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from streamseg.errors import ConfigError
+from streamseg.model.augment import Augmentation, paste, place, recolour
+from streamseg.model.coco import Photo, Thing
+from streamseg.model.pictures import read_picture
+
+Target = dict[str, Tensor]
+Batch = tuple[Tensor, list[Target]]
+"""uint8 [B, 3, H, W] and what is in each picture, as `partial.py` describes."""
+
+
+def source_weights(photos: Sequence[Photo], shares: Mapping[str, float]) -> NDArray[np.float64]:
+    """Probability of each photo: `shares` gives a source its part; the rest is spread evenly."""
+    sources = [photo.source for photo in photos]
+    unknown = set(shares) - set(sources)
+    if unknown:
+        raise ConfigError(f"no photo has source {sorted(unknown)}; there are: {sorted(set(sources))}")
+    rest = 1.0 - sum(shares.values())
+    others = sum(s not in shares for s in sources)
+    if rest < -1e-9 or (others == 0 and rest > 1e-9) or min(shares.values(), default=0) < 0:
+        raise ConfigError(f"shares of the sources must be positive and sum to 1 at most: {dict(shares)}")
+    count = {s: sources.count(s) for s in set(sources)}
+    return np.array([shares[s] / count[s] if s in shares else rest / others for s in sources])
+
+
+class Samples(Dataset[tuple[Tensor, Target]]):
+    """Endless augmented samples of `photos`; item n is a function of (seed, n) alone.
+
+    `canvases`: (H, W) pixels, one drawn for each batch of `batch` samples. `weights`: as source_weights.
+    """
+
+    def __init__(
+        self,
+        photos: Sequence[Photo],
+        weights: NDArray[np.float64],
+        canvases: Sequence[tuple[int, int]],
+        batch: int,
+        seed: int,
+        augmentation: Augmentation | None = None,
+    ) -> None:
+        if not photos:
+            raise ConfigError("there is no photo to train on")
+        self.photos = photos
+        self.cumulative = np.cumsum(weights) / np.sum(weights)
+        self.canvases, self.batch, self.seed = list(canvases), batch, seed
+        self.how = augmentation or Augmentation()
+        self.pasteable: dict[int, list[tuple[int, Thing]]] = {}
+        for i, photo in enumerate(photos):
+            for thing in photo.things:
+                if thing.rle is not None and thing.box[3] - thing.box[1] >= 32:
+                    self.pasteable.setdefault(thing.label, []).append((i, thing))
+        self.paste_labels = sorted(self.pasteable)
+        sizes = np.sqrt([len(self.pasteable[k]) for k in self.paste_labels])
+        self.paste_odds = sizes / sizes.sum() if len(sizes) else sizes
+
+    def __len__(self) -> int:
+        return 1 << 40
+
+    def __getitem__(self, n: int) -> tuple[Tensor, Target]:
+        canvas = self.canvases[np.random.default_rng([self.seed, 1, n // self.batch]).integers(len(self.canvases))]
+        rng = np.random.default_rng([self.seed, 2, n])
+        index = int(np.searchsorted(self.cumulative, rng.random(), side="right"))
+        photo = self.photos[min(index, len(self.photos) - 1)]
+        sample = place(photo, read_picture(photo), canvas, self.how, rng)
+        if self.paste_labels and rng.random() < self.how.paste:
+            for _ in range(rng.integers(1, self.how.paste_most + 1)):
+                label = int(rng.choice(self.paste_labels, p=self.paste_odds))
+                source, thing = self.pasteable[label][rng.integers(len(self.pasteable[label]))]
+                paste(sample, thing, read_picture(self.photos[source]), rng)
+        sample.picture = recolour(sample.picture, self.how, rng)
+        return sample.tensors(photo)
+
+
+def batches(samples: Samples, first: int, workers: int, pin: bool = False) -> Iterator[Batch]:
+    """Batches from sample `first` on, without end, made by `workers` processes (0: by the caller).
+
+    Raises ConfigError when a picture cannot be read any more.
+    """
+    loader: DataLoader[Any] = DataLoader(
+        samples,
+        batch_size=samples.batch,
+        sampler=range(first, first + (1 << 31)),
+        collate_fn=collate,
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
+        worker_init_fn=_one_thread,
+        generator=torch.Generator(),  # or making the loader would draw from the run's own generator
+        pin_memory=pin,
+        # A fork would copy locks that arithmetic threads hold.
+        multiprocessing_context="spawn" if workers else None,
+    )
+    with _no_interrupts():
+        rows = iter(loader)
+    try:
+        yield from rows
+    except ConfigError as error:  # a worker's arrives with its traceback as text
+        raise ConfigError(str(error).strip().splitlines()[-1].removeprefix("streamseg.errors.ConfigError: ")) from error
+
+
+def collate(rows: list[tuple[Tensor, Target]]) -> Batch:
+    """Samples of one size as a batch."""
+    return torch.stack([image for image, _ in rows]), [target for _, target in rows]
+
+
+@contextlib.contextmanager
+def _no_interrupts() -> Iterator[None]:
+    """Processes started in here never see Ctrl-C: the trainer alone decides when a run ends, and ends them."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _one_thread(_: int) -> None:
+    import cv2
+
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)

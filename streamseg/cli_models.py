@@ -153,67 +153,54 @@ def _names(text: str | None) -> tuple[str, ...]:
 
 
 def _rows() -> list[dict[str, Any]]:
-    """One for each shipped graph, one for each model of the user's, one for each that can be fetched."""
+    """One for each graph that is not made on demand, one for weights without such, one for each model that can be fetched."""
     from streamseg.models import describe, installed, ready_sizes
     from streamseg.pretrained import PRETRAINED
 
     rows: list[dict[str, Any]] = []
     models = installed()
     for model in models.values():
-        graphs = [describe(path) for _, path in sorted(model.graphs.items())]
         about = model.about()
         licence = "Apache-2.0" if model.shipped else about.get("licence", "not stated")
-        for info in graphs:
-            size = f"{info.size[0]}x{info.size[1]}"
-            row = {
-                "name": model.name,
-                "size": size,
-                "classes": list(info.classes),
-                "bytes": info.bytes,
-                "default": info.default,
-            }
-            state = "shipped" if model.shipped else "imported"
-            rows.append(row | {"path": str(info.path), "sha256": info.sha256, "licence": licence, "state": state})
-        if not graphs and model.weights is not None:
-            rows.append(_weights_row(model.name, model.weights, licence, ready_sizes(model), about))
+        state = "shipped" if model.shipped else "pulled" if "source_sha256" in about else "imported"
+        for _, path in sorted(model.graphs.items()):
+            info = describe(path)
+            row = _row(model.name, f"{info.size[0]}x{info.size[1]}", info.classes, info.bytes, licence, state)
+            rows.append(row | {"default": info.default, "path": str(path), "sha256": info.sha256})
+        if not model.graphs and model.weights is not None:
+            rows.append(_weights_row(model.name, model.weights, ready_sizes(model), licence, state))
     for name, published in PRETRAINED.items():
         if name not in models:
-            row = {
-                "name": name,
-                "size": "any",
-                "classes": [],
-                "class_count": published.classes,
-                "bytes": published.megabytes * 1_000_000,
-            }
-            rows.append(
-                row | {"default": False, "path": "", "sha256": "", "licence": published.licence} | {"state": "not fetched"}
-            )
+            row = _row(name, "any", (), published.megabytes * 1_000_000, published.licence, "not fetched")
+            rows.append(row | {"class_count": published.classes})
     return rows
 
 
-def _weights_row(name: str, weights: Path, licence: str, ready: list[tuple[int, int]], about: dict[str, str]) -> dict[str, Any]:
+def _row(name: str, size: str, classes: tuple[str, ...], size_bytes: int, licence: str, state: str) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "name": name,
+        "size": size,
+        "classes": list(classes),
+        "class_count": len(classes),
+        "bytes": size_bytes,
+    }
+    return row | {"default": False, "path": "", "sha256": "", "licence": licence, "state": state, "exported": []}
+
+
+def _weights_row(name: str, weights: Path, ready: list[tuple[int, int]], licence: str, state: str) -> dict[str, Any]:
     from streamseg.download import sha256_of
     from streamseg.weightsfile import read_header
 
     header = read_header(weights)
-    sizes = ", ".join(f"{h}x{w}" for h, w in ready)
-    state = f"{'pulled' if 'source_sha256' in about else 'imported'}, {header.network}"
-    row = {
-        "name": name,
-        "size": "any",
-        "classes": list(header.classes),
-        "class_count": len(header.classes),
-        "bytes": weights.stat().st_size,
-        "default": False,
-    }
-    return row | {"path": str(weights), "sha256": sha256_of(weights), "licence": licence, "state": state, "exported": sizes}
+    row = _row(name, "any", header.classes, weights.stat().st_size, licence, f"{state}, {header.network}")
+    return row | {"path": str(weights), "sha256": sha256_of(weights), "exported": [f"{h}x{w}" for h, w in ready]}
 
 
 def _table(rows: list[dict[str, Any]]) -> None:
     table = Table(Column("model", no_wrap=True), Column("size (HxW)"), "MB", "classes", "licence", "state")
     for row in rows:
         name = row["name"] + (" (default)" if row["default"] else "")
-        size = row["size"] + (f" (ready: {row['exported']})" if row.get("exported") else "")
+        size = row["size"] + (f" (exported: {', '.join(row['exported'])})" if row["exported"] else "")
         table.add_row(name, size, f"{row['bytes'] / 1e6:.1f}", escape(_few(row)), escape(row["licence"]), escape(row["state"]))
     console = Console(highlight=False)
     if not console.is_terminal:

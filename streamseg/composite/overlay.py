@@ -19,7 +19,7 @@ from streamseg.errors import ConfigError
 from streamseg.masks import Region
 from streamseg.types import Instances
 
-__all__ = ["Overlay"]
+__all__ = ["Overlay", "around", "sampling", "scaled"]
 
 Array = npt.NDArray[Any]
 ByteArray = npt.NDArray[np.uint8]
@@ -74,15 +74,15 @@ class Overlay:
         line = max(1, round(self.contour * canvas.unit + 0.25)) if self.contour else 0
         boxes: list[list[float]] = shown.boxes.tolist()
         grids = shown.grids
-        regions = [_around(box, line + 1, width, height, max(4, canvas.align)) for box in boxes]
-        scale = _scale(regions, canvas)
+        regions = [around(box, line + 1, width, height, max(4, canvas.align)) for box in boxes]
+        scale = sampling(regions, width, height)
         taken = np.zeros((-(-height // scale), -(-width // scale)), np.uint8)
         reach = 2 * max(1, round(line / scale)) + 1
         kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)) if line else None
         for i, region in enumerate(regions):
             if region[2] <= region[0]:
                 continue
-            x0, y0, x1, y1 = small = _scaled(region, scale)
+            x0, y0, x1, y1 = small = scaled(region, scale)
             cover = masks.coverage(grids[i], boxes[i], small, width, height, scale=scale)
             under = taken[y0:y1, x0:x1]
             visible = cv2.min(cover, cv2.bitwise_not(under))
@@ -125,25 +125,26 @@ class Overlay:
                 draw_plate(canvas, spot, coverage, color_of(int(ids[i]), int(shown.labels[i])))
 
 
-def _around(box: list[float], margin: int, width: int, height: int, align: int) -> Region:
+def around(box: list[float], margin: int, width: int, height: int, align: int) -> Region:
     """The region of a box with `margin` pixels around it: erosion needs to see the outside."""
     if box[2] <= box[0] or box[3] <= box[1]:
         return 0, 0, 0, 0
     return masks.region_of([box[0] - margin, box[1] - margin, box[2] + margin, box[3] + margin], width, height, align)
 
 
-def _scale(regions: list[Region], canvas: Canvas) -> int:
+def sampling(regions: list[Region], width: int, height: int) -> int:
     """Pixels along x and y to one sample of the masks: 1, 2 or 4.
 
     The grid of a mask is coarse, so well above 1080p every second pixel is enough. A crowd of boxes that cover the frame many times
     over is sampled more coarsely still, so that the time it takes is bounded.
     """
-    scale = 1 if canvas.unit < _HALF_SIZE_UNIT else 2
-    covered = sum((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in regions) / (canvas.width * canvas.height)
+    scale = 1 if min(width, height) / 1080 < _HALF_SIZE_UNIT else 2
+    covered = sum((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in regions) / (width * height)
     return scale if covered <= _CROWD else 4 if covered > 2 * _CROWD else 2
 
 
-def _scaled(region: Region, scale: int) -> Region:
+def scaled(region: Region, scale: int) -> Region:
+    """The samples of a region."""
     x0, y0, x1, y1 = region
     return x0 // scale, y0 // scale, -(-x1 // scale), -(-y1 // scale)
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 
+from streamseg import composite
 from streamseg.composite import Effect
+from streamseg.gpu.kernels.overlay import draw_overlay
+from streamseg.gpu.kernels.pack import Scratch, Upload
 from streamseg.gpu.kernels.surface import Surface
 from streamseg.types import Activity, Instances
 
 __all__ = ["Compositor"]
 
-_DRAW: dict[type, Callable[..., Any]] = {}
+_DRAW: dict[type, Callable[..., Surface]] = {composite.Overlay: draw_overlay}
 """How each kind of effect is drawn."""
 
 
@@ -28,7 +30,8 @@ class Compositor:
         if not self.can_draw(effects):
             kinds = ", ".join(kind.__name__ for kind in _DRAW)
             raise ValueError(f"the device draws {kinds}; got {[type(effect).__name__ for effect in effects]}")
-        self._effects, self._device = tuple(effects), torch.device(device)
+        self._effects = tuple(effects)
+        self._upload, self._scratch = Upload(torch.device(device)), Scratch(torch.device(device))
 
     @staticmethod
     def can_draw(effects: Sequence[Effect]) -> bool:
@@ -37,7 +40,7 @@ class Compositor:
 
     def changes(self, instances: Instances, activity: Activity | None = None) -> bool:
         """False when no effect would draw anything, so that the picture need not be copied."""
-        raise NotImplementedError
+        return len(instances) > 0
 
     def __call__(self, picture: Surface, instances: Instances, activity: Activity | None = None) -> Surface:
         """Draw into the planes of `picture`, on the current stream, without waiting for the device.
@@ -46,4 +49,6 @@ class Compositor:
         layout `gray`, full range, memory of its own). Raises ConfigError when an effect names a class that the model does not
         know.
         """
-        raise NotImplementedError
+        for effect in self._effects:
+            picture = _DRAW[type(effect)](effect, picture, instances, self._upload, self._scratch)
+        return picture

@@ -1,0 +1,135 @@
+"""What a frame's kernels need from the host, brought to the device in one asynchronous copy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from streamseg.masks import Region
+from streamseg.types import Instances
+
+__all__ = ["FIELDS", "Scratch", "Upload", "instance_table"]
+
+Array = npt.NDArray[Any]
+
+_ALIGN = 16
+_SLOTS = 4
+_AT_BORDER = 0.5
+_STEEPNESS = 3.0
+
+FIELDS = 24
+"""Numbers of an instance in its row of the table, float64; what they are is said in `instance_table`."""
+
+
+class Upload:
+    """Copies small arrays of the host to the device, several in one go, on the current stream.
+
+    The page-locked memory of a copy is used again a few copies later; only if the device is so far behind does the host wait.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._next = 0
+        self._staging: list[torch.Tensor] = [torch.empty(0, dtype=torch.uint8)] * _SLOTS
+        self._copied: list[Any] = [None] * _SLOTS
+
+    def __call__(self, arrays: Sequence[Array]) -> list[torch.Tensor]:
+        """Tensors on the device with the bytes, shapes and types of `arrays`, each beginning at a multiple of 16 bytes."""
+        begins, size = [], 0
+        for array in arrays:
+            begins.append(size)
+            size += -(-max(1, array.nbytes) // _ALIGN) * _ALIGN
+        whole = self._staged(begins, size, arrays)
+        parts = []
+        for begin, array in zip(begins, arrays, strict=True):
+            kind = torch.from_numpy(np.empty(0, array.dtype)).dtype
+            parts.append(whole[begin : begin + array.nbytes].view(kind).view(array.shape))
+        return parts
+
+    def _staged(self, begins: list[int], size: int, arrays: Sequence[Array]) -> torch.Tensor:
+        on_gpu = self._device.type == "cuda"
+        slot = self._next
+        self._next = (slot + 1) % _SLOTS
+        if self._copied[slot] is not None:
+            self._copied[slot].synchronize()
+        staging = self._staging[slot]
+        if not on_gpu or staging.numel() < size:
+            room = size if not on_gpu else 1 << (size - 1).bit_length()
+            staging = self._staging[slot] = torch.empty(room, dtype=torch.uint8, pin_memory=on_gpu)
+        view = staging.numpy()
+        for begin, array in zip(begins, arrays, strict=True):
+            view[begin : begin + array.nbytes] = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        if not on_gpu:
+            return staging
+        # From torch's cache: memory that kernels of an earlier frame on this stream may still read is not given out to another.
+        whole = staging[:size].to(self._device, non_blocking=True)
+        event = torch.cuda.Event()
+        event.record()
+        self._copied[slot] = event
+        return whole
+
+
+class Scratch:
+    """Device memory kept from frame to frame under a name, enlarged when a frame needs more."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._kept: dict[str, torch.Tensor] = {}
+
+    def __call__(self, name: str, shape: Sequence[int], dtype: torch.dtype = torch.uint8) -> torch.Tensor:
+        """Memory of any content; what had the name before is gone."""
+        size = math.prod(shape)
+        kept = self._kept.get(name)
+        if kept is None or kept.dtype != dtype or kept.numel() < size:
+            kept = self._kept[name] = torch.empty(1 << max(0, size - 1).bit_length(), dtype=dtype, device=self._device)
+        return kept[:size].view(*shape)
+
+
+def instance_table(
+    shown: Instances, regions: Sequence[Region], width: int, height: int, scale: int
+) -> tuple[Array, Array, int]:
+    """What the kernels need to know of each instance, its grid, and how many samples all regions have.
+
+    Args:
+        shown: the instances.
+        regions: of each, luma pixels; empty: the instance is left out of everything.
+        width: the frame's, pixels.
+        height: the frame's, pixels.
+        scale: luma pixels along x and y to one sample of the masks.
+
+    Returns: float64 [N, FIELDS]: 0..3 region x0, y0, x1, y1; 4 where its grid begins, 5 cells a side, 6 sides on which the frame
+        cuts it off (1 left, 2 right, 4 top, 8 bottom); 7 gain; 8..11 position in the grid of sample x: (x + 0.5) * [8] + [9], of
+        sample y: (y + 0.5) * [10] + [11]; 12 the last position; 13 where its samples begin in a buffer of all regions; 14..16
+        codes of its colour, 17..20 its box in whole pixels (both left 0). The grids, uint8, one after the other. Samples.
+    """
+    table = np.zeros((len(shown), FIELDS), np.float64)
+    grids, begin, samples = [], 0, 0
+    for row, grid, box, region in zip(table, shown.grids, shown.boxes.tolist(), regions, strict=True):
+        x0, y0, x1, y1 = box
+        row[:4] = region
+        row[4:7] = begin, len(grid), _cut_off(box, width, height)
+        if region[2] <= region[0] or x1 <= x0 or y1 <= y0:
+            row[:4] = 0
+            continue
+        cells = len(grid)
+        row[7] = np.float32(max(1.0, _STEEPNESS * (math.sqrt((x1 - x0) * (y1 - y0)) / cells / scale)))
+        rate_x, rate_y = cells / (x1 - x0), cells / (y1 - y0)
+        row[8:12] = rate_x * scale, 0.5 - x0 * rate_x, rate_y * scale, 0.5 - y0 * rate_y
+        row[12] = np.nextafter(cells + 1.0, 0.0)
+        row[13] = samples
+        grids.append(np.ascontiguousarray(grid).reshape(-1))
+        begin += cells * cells
+        left, top, right, bottom = region
+        samples += (-(-right // scale) - left // scale) * (-(-bottom // scale) - top // scale)
+    return table, np.concatenate(grids) if grids else np.zeros(1, np.uint8), samples
+
+
+def _cut_off(box: list[float], width: int, height: int) -> int:
+    """Sides on which the box ends at the frame's border, as `streamseg.masks` has it."""
+    left, right = box[0] < _AT_BORDER, box[2] > width - _AT_BORDER
+    return left + 2 * right + 4 * (box[1] < _AT_BORDER) + 8 * (box[3] > height - _AT_BORDER)

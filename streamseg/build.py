@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 from streamseg.config.recipe import Recipe
@@ -32,7 +33,7 @@ def build(
     gpu = _gpu(library, recipe)
     # All graphs first: a precision that is not there should not be found out after the first engine was built.
     specs = [
-        graph_of(recipe.model, size, precision)
+        graph_of(recipe.model, size, precision, report)
         for size in recipe.sizes or (None,)
         for precision in recipe.precisions or (None,)
     ]
@@ -82,9 +83,14 @@ def _gpu(library: Library, recipe: Recipe) -> Gpu | None:
         raise
 
 
-def graph_of(model: str, size: tuple[int, int] | None, precision: str | None) -> GraphSpec:
-    """The graph of a model at that size and precision: NAME-HxW.onnx, or NAME-HxW-fp16.onnx beside it. Raises ModelError."""
-    path = resolve(model, size)
+def graph_of(model: str, size: tuple[int, int] | None, precision: str | None, report: Report | None = None) -> GraphSpec:
+    """The graph of a model at that size and precision: NAME-HxW.onnx, or NAME-HxW-fp16.onnx beside it.
+
+    A model by name is exported in fp16 where that graph is not there, as `models.resolve` does; int8 needs pictures to be
+    calibrated on, and is made by `streamseg export`. Raises ModelError, and what `resolve` raises.
+    """
+    on_demand = precision == "fp16" and not model.endswith(".onnx") and os.sep not in model
+    path = resolve(model, size, precision="fp16" if on_demand else "fp32", report=report)
     spec = read_spec(path)
     if precision is None or spec.precision == precision:
         return spec

@@ -144,10 +144,13 @@ def find(name: str) -> Model:
     )
 
 
-def resolve(model: str | PathLike[str], size: Size | None = None, *, report: Report | None = None) -> Path:
+def resolve(
+    model: str | PathLike[str], size: Size | None = None, *, precision: str = "fp32", report: Report | None = None
+) -> Path:
     """The file of a model: a name of `streamseg models`, or the path of an .onnx file, whose size is then its own.
 
-    A model whose weights are here is exported once at a size that is not; `report` is told. Nothing is ever fetched.
+    A model whose weights are here is exported once at a size or in a precision that is not; `report` is told. Nothing is ever
+    fetched. `precision` is that of a model by name; a file has its own.
 
     Raises ModelError, with what there is, if there is no such name, size or file, ConfigError for a size that is not possible,
     MissingExtra (torch, for the export) or OutputError (no place to keep the graph).
@@ -158,20 +161,25 @@ def resolve(model: str | PathLike[str], size: Size | None = None, *, report: Rep
     found = find(text)
     if size is None:
         size = _size_of(found)
-    if size in found.graphs:
-        return found.graphs[size]
+    if size in found.graphs and (there := _in_precision(found.graphs[size], precision)).is_file():
+        return there
+    wanted = f"{_show(size)}{'' if precision == 'fp32' else f' in {precision}'}"
     if found.weights is None:
         raise ModelError(
-            f"the model {text!r} is not {'shipped' if found.shipped else 'here'} at {_show(size)}; there are: {_sizes(found)}. "
+            f"the model {text!r} is not {'shipped' if found.shipped else 'here'} at {wanted}; there are: {_sizes(found)}. "
             "Others must be exported first"
         )
     try:
-        return export_once(text, found.weights, size, report)
+        return export_once(text, found.weights, size, precision, report)
     except MissingExtra as error:
-        there = f" is at {_sizes(found)}, and" if found.graphs else ""
+        have = f" is here at {_sizes(found)}, and" if found.graphs else ""
         raise MissingExtra(
-            f"the model {text!r}{there} must be exported to run at {_show(size)}; torch, which that needs,", "train"
+            f"the model {text!r}{have} must be exported to run at {wanted}; torch, which that needs,", "train"
         ) from error
+
+
+def _in_precision(graph: Path, precision: str) -> Path:
+    return graph if precision == "fp32" else graph.with_name(f"{graph.stem}-{precision}{graph.suffix}")
 
 
 def ready_sizes(model: Model) -> list[Size]:

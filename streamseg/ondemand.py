@@ -78,7 +78,7 @@ def exported(name: str, weights: Path) -> dict[Size, Path]:
     return found
 
 
-def export_once(name: str, weights: Path, size: Size, report: Report | None = None) -> Path:
+def export_once(name: str, weights: Path, size: Size, precision: str = "fp32", report: Report | None = None) -> Path:
     """The graph of `weights` at `size`, from the cache, or exported into it now; `report` is told what takes long.
 
     Raises ConfigError (a size that is not possible), MissingExtra (torch), ModelError (weights that cannot be exported) or
@@ -87,7 +87,7 @@ def export_once(name: str, weights: Path, size: Size, report: Report | None = No
     check_size(size)
     network = read_header(weights).network
     folder = _folder(name, weights, network)
-    graph = folder / f"{name}-{size[0]}x{size[1]}.onnx"
+    graph = folder / f"{name}-{size[0]}x{size[1]}{'' if precision == 'fp32' else f'-{precision}'}.onnx"
     if graph.is_file():
         return graph
     import streamseg.model  # noqa: F401 - raises MissingExtra; torch itself is not imported
@@ -98,18 +98,18 @@ def export_once(name: str, weights: Path, size: Size, report: Report | None = No
             return graph
         for leftover in folder.parent.glob(f".exporting.{graph.stem}.*"):  # of a process that was killed
             shutil.rmtree(leftover, ignore_errors=True)
-        tell(f"exporting {name} at {size[0]}x{size[1]}, once; this takes about half a minute")
+        tell(f"exporting {graph.name}, once; this takes about half a minute")
         work = folder.parent / f".exporting.{graph.stem}.{os.getpid()}"
         try:
             make_folder(work)
             _link(weights, work / f"{name}.safetensors")
             _export_in_child(
                 {"weights": f"{work / name}.safetensors", "folder": str(work), "name": name, "size": size}
-                | {"settings": settings_for(network)}
+                | {"settings": settings_for(network), "precision": precision}
             )
             make_folder(folder)
-            if not (folder / f"{name}.safetensors").is_file():
-                (work / f"{name}.safetensors").replace(folder / f"{name}.safetensors")
+            for file in work.glob("*.safetensors"):  # equal to those that may be there, which engines may have open
+                file.replace(folder / file.name)
             (work / graph.name).replace(graph)
         except OSError as error:
             raise OutputError(f"cannot keep the graph {graph}: {error.strerror}; {elsewhere(graph)}") from error

@@ -33,4 +33,5 @@ def _export(request: dict[str, object]) -> None:
 
     settings = GraphSettings(**request["settings"])  # type: ignore[arg-type]  # checked there
     size: tuple[int, int] = tuple(request["size"])  # type: ignore[assignment,arg-type]
-    export_model(Path(str(request["weights"])), Path(str(request["folder"])), [size], settings, str(request["name"]))
+    weights, folder, name = (str(request[key]) for key in ("weights", "folder", "name"))
+    export_model(Path(weights), Path(folder), [size], settings, name, precision=str(request["precision"]))

@@ -159,7 +159,7 @@ def _is_safetensors(path: Path) -> bool:
             head = file.read(9)
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror}") from error
-    return head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 100_000_000
+    return path.suffix == ".safetensors" or (head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 100_000_000)
 
 
 def _read_tensors(path: Path) -> tuple[State, bool]:

@@ -15,8 +15,9 @@ import logging
 import shutil
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import onnx
@@ -26,16 +27,18 @@ from safetensors import safe_open
 from torchvision.models.detection import MaskRCNN
 
 from streamseg.errors import ConfigError, ModelError, StreamsegError
+from streamseg.model.calibration import calibration_pictures
 from streamseg.model.graph import GraphSettings, InferenceGraph
-from streamseg.model.half import halve
+from streamseg.model.half import halve, without_batch_norm
 from streamseg.model.onnxfile import FORBIDDEN, check_ops, drop_cast_pairs, share_weights, write_facts
+from streamseg.model.quantize import quantize
 from streamseg.model.weights import ModelInfo, load_weights, save_weights
 
 __all__ = ["FORBIDDEN", "OPSET", "OUTPUTS", "PRECISIONS", "check_ops", "export_model", "to_onnx"]
 
 OPSET = 20
 OUTPUTS = ("boxes", "scores", "labels", "masks")
-PRECISIONS = ("fp32", "fp16")
+PRECISIONS = ("fp32", "fp16", "int8")
 
 
 def to_onnx(graph: InferenceGraph, dynamic_batch: bool) -> onnx.ModelProto:
@@ -91,10 +94,16 @@ def export_model(
     name: str = "lite",
     dynamic_batch: bool = True,
     precision: str = "fp32",
+    calibration: Sequence[str | Path] = (),
+    report: Callable[[str], None] | None = None,
 ) -> list[Path]:
     """Write the graph of each size (H, W) into `folder`, and beside them the weights they read; returns the graphs' paths.
 
-    Raises ConfigError (a size or precision that cannot be) or ModelError (weights that cannot be read or exported).
+    `precision` is fp32, fp16 or int8, which needs extra `onnx` and is calibrated with frames of the sources `calibration`: what
+    `streamseg run` takes; none: the sample clips, where they are. `report` is told which layers int8 leaves in float32.
+
+    Raises ConfigError (a size or precision that cannot be, nothing to calibrate with), ModelError (weights that cannot be read or
+    exported), MissingExtra, or the error of a source that cannot be read.
     """
     if precision not in PRECISIONS:
         raise ConfigError(f"precision is {precision!r}; allowed: {', '.join(PRECISIONS)}")
@@ -105,7 +114,7 @@ def export_model(
     written = []
     for height, width in sizes:
         chosen = replace(settings or GraphSettings(), height=height, width=width)
-        proto = _make(model, chosen, dynamic_batch, precision)
+        proto = _make(model, chosen, dynamic_batch, precision, calibration, report or (lambda _: None))
         share_weights(proto, shared)
         write_facts(proto, facts_of(info, chosen, name, precision, digest))
         suffix = "" if precision == "fp32" else f"-{precision}"
@@ -115,11 +124,24 @@ def export_model(
     return written
 
 
-def _make(model: MaskRCNN, settings: GraphSettings, dynamic_batch: bool, precision: str) -> onnx.ModelProto:
+def _make(
+    model: MaskRCNN,
+    settings: GraphSettings,
+    dynamic_batch: bool,
+    precision: str,
+    calibration: Sequence[str | Path],
+    report: Callable[[str], None],
+) -> onnx.ModelProto:
     if precision == "fp32":
         return to_onnx(InferenceGraph(model, settings), dynamic_batch)
-    proto = to_onnx(InferenceGraph(halve(model), settings), dynamic_batch)
-    drop_cast_pairs(proto)
+    if precision == "fp16":
+        proto = to_onnx(InferenceGraph(halve(model), settings), dynamic_batch)
+        drop_cast_pairs(proto)
+        return proto
+    pictures = calibration_pictures(calibration, (settings.height, settings.width))
+    proto = to_onnx(InferenceGraph(without_batch_norm(model), settings), dynamic_batch)
+    left = quantize(proto, pictures)
+    report(f"int8, but for these layers, which stay float32: {', '.join(left) or 'none'}")
     return proto
 
 
@@ -150,12 +172,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--proposals", type=int, default=GraphSettings().proposals)
     parser.add_argument("--detections", type=int, default=GraphSettings().detections)
     parser.add_argument("--precision", default="fp32", choices=PRECISIONS)
+    parser.add_argument(
+        "--calibrate", action="append", metavar="SOURCE", help="int8: a video or a folder of photos; repeatable"
+    )
     parser.add_argument("--fixed-batch", action="store_true", help="batch 1 only, not a symbolic batch")
     options = parser.parse_args(argv)
     sizes = [(int(h), int(w)) for h, _, w in (s.partition("x") for s in options.size or ["320x576"])]
     settings = GraphSettings(proposals=options.proposals, detections=options.detections)
     dynamic = not options.fixed_batch
-    for path in export_model(options.weights, options.out, sizes, settings, options.name, dynamic, options.precision):
+    sources = options.calibrate or ()
+    say = partial(print, file=sys.stderr)
+    for path in export_model(
+        options.weights, options.out, sizes, settings, options.name, dynamic, options.precision, sources, say
+    ):
         print(path)
 
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from streamseg import models, resources
-from streamseg.errors import ModelError
+from streamseg import folders, models, ondemand, resources
+from streamseg.build import graph_of
+from streamseg.engine.spec import read_spec
+from streamseg.errors import ConfigError, MissingExtra, ModelError
 from tests import graphs
+from tests.weights import tiny_weights
 
 
 @pytest.fixture
@@ -84,3 +91,159 @@ def test_a_damaged_file_is_named(shop):
     (shop / "big" / "big-64x128.onnx").write_bytes(b"damaged")
     with pytest.raises(ModelError, match=r"big-64x128\.onnx"):
         models.available()
+
+
+@pytest.fixture
+def exports(monkeypatch) -> list[dict]:
+    """The requests that the exporter gets, which answers each with a graph that reads the weights."""
+    asked: list[dict] = []
+
+    def answer(request: dict) -> None:
+        asked.append(dict(request))
+        weights = Path(request["weights"])
+        suffix = "" if request["precision"] == "fp32" else f"-{request['precision']}"
+        path = weights.parent / f"{request['name']}-{request['size'][0]}x{request['size'][1]}{suffix}.onnx"
+        graphs.constant_model(path, size=tuple(request["size"]), metadata={"streamseg.precision": request["precision"]})
+
+    monkeypatch.setattr(ondemand, "_export_in_child", answer)
+    return asked
+
+
+@pytest.fixture
+def mine(shop) -> Path:
+    """The user's model of that name, of which there are only weights."""
+    return tiny_weights(folders.models_root() / "mine" / "mine.safetensors")
+
+
+def test_weights_are_exported_once_for_each_size(shop, mine, exports):
+    said: list[str] = []
+    first = models.resolve("mine", (128, 192), report=said.append)
+    assert read_spec(first).size == (128, 192)
+    assert first.is_relative_to(folders.cache_root())
+    assert (first.parent / "mine.safetensors").read_bytes() == mine.read_bytes()
+    assert models.resolve("mine", (128, 192), report=said.append) == first
+    assert said == ["exporting mine-128x192.onnx, once; this takes about half a minute"]
+    other = models.resolve("mine", (64, 96))
+    assert other.parent == first.parent
+    assert len(exports) == 2
+    assert models.ready_sizes(models.find("mine")) == [(64, 96), (128, 192)]
+
+
+def test_a_precision_is_a_graph_of_its_own(shop, mine, exports):
+    assert models.resolve("mine", (64, 96), precision="fp16").name == "mine-64x96-fp16.onnx"
+    assert models.resolve("mine", (64, 96)).name == "mine-64x96.onnx"
+    assert graph_of("mine", (64, 96), "fp16").precision == "fp16"
+    assert [request["precision"] for request in exports] == ["fp16", "fp32"]
+
+
+@pytest.mark.parametrize(("network", "size"), [("resnet50-fpn-v2", (800, 1344)), ("lite", (320, 576))])
+def test_a_network_has_a_size_of_its_own(shop, exports, network, size):
+    tiny_weights(folders.models_root() / "mine" / "mine.safetensors", network)
+    assert read_spec(models.resolve("mine")).size == size
+
+
+def test_other_weights_or_settings_are_exported_again(shop, mine, exports, monkeypatch):
+    first = models.resolve("mine", (64, 96))
+    mine.unlink()  # as an import does: the cache may hold a link to it
+    tiny_weights(mine, value=2)
+    second = models.resolve("mine", (64, 96))
+    assert second != first
+    assert (second.parent / "mine.safetensors").read_bytes() == mine.read_bytes()
+    assert (first.parent / "mine.safetensors").read_bytes() != mine.read_bytes()
+    monkeypatch.setattr(ondemand, "settings_for", lambda network: {"proposals": 1, "detections": 1})
+    assert models.resolve("mine", (64, 96)) not in (first, second)
+    assert len(exports) == 3
+
+
+def test_shipped_weights_are_exported_at_other_sizes(shop, exports):
+    tiny_weights(shop / "lite" / "lite.safetensors", "lite")
+    assert models.resolve("lite", (64, 96)).is_relative_to(shop)
+    assert models.resolve("lite", (96, 96)).is_relative_to(folders.cache_root())
+    assert exports[0]["settings"]["detections"] == 30
+    with pytest.raises(ModelError, match="'big' is not shipped at 96x96; there are: 64x128"):
+        models.resolve("big", (96, 96))
+
+
+def test_without_torch_it_says_what_there_is_and_what_to_install(shop, mine, monkeypatch):
+    tiny_weights(shop / "lite" / "lite.safetensors", "lite")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.delitem(sys.modules, "streamseg.model", raising=False)
+    with pytest.raises(MissingExtra) as caught:
+        models.resolve("lite", (96, 96))
+    message = str(caught.value)
+    assert "'lite' is here at 64x96, 320x576, and must be exported to run at 96x96" in message
+    assert "pip install 'streamseg[train]'" in message
+    with pytest.raises(MissingExtra, match="'mine' must be exported to run at 800x1344; torch"):
+        models.resolve("mine")
+    assert models.resolve("lite", (64, 96)).is_file(), "what is there runs without torch"
+
+
+@pytest.mark.parametrize(("size", "near"), [((720, 1280), "704x1280 or 736x1280"), ((32, 64), "64x64"), ((0, 0), "64x64")])
+def test_a_size_that_cannot_be_is_answered_with_one_that_can(shop, mine, exports, size, near):
+    with pytest.raises(ConfigError, match=f"must be multiples of 32, from 64 on; take {near}$"):
+        models.resolve("mine", size)
+    assert not exports
+
+
+def test_what_could_be_fetched_is_never_fetched_unasked(shop, exports):
+    with pytest.raises(ModelError, match="fetch it: streamseg models pull resnet50-fpn-v2"):
+        models.resolve("resnet50-fpn-v2")
+
+
+def test_an_export_that_fails_leaves_nothing(shop, mine, monkeypatch):
+    def fail(request: dict) -> None:
+        (Path(request["folder"]) / "half.onnx").write_bytes(b"half")
+        raise ModelError("no")
+
+    monkeypatch.setattr(ondemand, "_export_in_child", fail)
+    with pytest.raises(ModelError, match="no"):
+        models.resolve("mine", (64, 96))
+    assert [p for p in (folders.cache_root() / "graphs").rglob("*") if p.is_file() and p.suffix != ".lock"] == []
+
+
+def test_two_that_need_one_graph_make_it_once(shop, mine, exports, monkeypatch):
+    real, begun, go = ondemand._export_in_child, threading.Event(), threading.Event()
+
+    def slow(request: dict) -> None:
+        begun.set()
+        go.wait(10)
+        real(request)
+
+    monkeypatch.setattr(ondemand, "_export_in_child", slow)
+    said: list[str] = []
+    found: list[Path] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(models.resolve("mine", (64, 96), report=said.append))) for _ in "ab"
+    ]
+    threads[0].start()
+    assert begun.wait(10)
+    threads[1].start()
+    while len(said) < 2 and threads[1].is_alive():
+        time.sleep(0.01)
+    go.set()
+    for thread in threads:
+        thread.join(10)
+    assert found == [found[0]] * 2
+    assert len(exports) == 1
+    assert said[1] == "another process is exporting mine-64x96.onnx; waiting for it"
+
+
+def test_what_a_killed_export_left_is_cleared(shop, mine, exports):
+    left = folders.cache_root() / "graphs" / ".exporting.mine-64x96.99999"
+    left.mkdir(parents=True)
+    (left / "mine.safetensors").write_bytes(b"x")
+    models.resolve("mine", (64, 96))
+    assert not left.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"\x08\0\0\0\0\0\0\0nonsense", b"\xff" * 20, (2).to_bytes(8, "little") + b"{}"])
+def test_weights_that_are_none_are_named(shop, mine, content):
+    mine.write_bytes(content)
+    with pytest.raises(ModelError, match=r"mine\.safetensors (is not|does not say)"):
+        models.resolve("mine")
+
+
+def test_weights_that_are_cut_short_are_named(shop, mine):
+    mine.write_bytes(mine.read_bytes()[:-1])
+    with pytest.raises(ModelError, match="is cut short"):
+        models.resolve("mine")

@@ -121,8 +121,9 @@ def _figure(case: Case, value: float, conf: float, names: Mapping[int, str]) -> 
 def draw_pair(
     case: Case, conf: float, names: Mapping[int, str], longest: int = _LONGEST_SIDE, enlarge: float = 1.0
 ) -> tuple[Verdict, ByteArray, ByteArray]:
-    """A photo with what was found in it, and with what is there: RGB, the longer side `longest` pixels, at most `enlarge` times the photo's.
+    """A photo with what was found in it, and with what is there, as RGB.
 
+    The longer side has `longest` pixels, or the photo's times `enlarge` if that is less.
     Only detections with a score of at least `conf` are drawn. Raises SourceError when the photo cannot be read.
     """
     flat = Flat(case, conf)

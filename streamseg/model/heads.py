@@ -35,7 +35,9 @@ class MultiScaleRoIPool(MultiScaleRoIAlign):  # type: ignore[misc]  # torchvisio
         result = levels[0].new_zeros((len(rois), levels[0].shape[1], *self.output_size))
         for i, (level, stride) in enumerate(zip(levels, strides, strict=True)):
             mine = torch.where(chosen == i)[0]
-            result[mine] = roi_pool(level, rois[mine].to(level.dtype), self.output_size, 1 / stride)
+            # In float32: bf16 could not name columns from 256 on, and on a CPU there is no other RoIPool.
+            pooled = roi_pool(level.float(), rois[mine].float(), self.output_size, 1 / stride)
+            result[mine] = pooled.to(result.dtype)
         return result
 
 

@@ -59,7 +59,7 @@ def _cell(case: Case, names: Mapping[int, str], conf: float) -> Picture:
     caption = case.photo.path.name
     sides: tuple[Picture, ...] = ()
     try:
-        verdict, *drawn = draw_pair(case, conf, names, SIDE - 4)
+        verdict, *drawn = draw_pair(case, conf, names, SIDE - 4, enlarge=4.0)
         sides = tuple(drawn)
         caption += f": {len(verdict.matches)} right, {len(verdict.false)} false, {len(verdict.missed)} missed"
     except SourceError:

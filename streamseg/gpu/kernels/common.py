@@ -10,7 +10,7 @@ from typing import Any
 import triton
 import triton.language as tl
 
-__all__ = ["EXACT", "half_even", "over"]
+__all__ = ["EXACT", "half_even", "mean_of_four", "mean_of_two", "over", "reflected"]
 
 EXACT: dict[str, Any] = {"enable_fp_fusion": False}
 """Options of every launch."""
@@ -32,3 +32,26 @@ def over(below: tl.tensor, paint: tl.tensor, alpha: tl.tensor) -> tl.tensor:
     A multiple of 1/255 is never half way between two codes, so that rounding halves needs no care.
     """
     return (below * (255 - alpha) * 2 + 255) // 510 + (paint * alpha * 2 + 255) // 510
+
+
+@triton.jit
+def mean_of_two(total: tl.tensor) -> tl.tensor:
+    """Half a sum of integers, rounded as cv2.resize's INTER_AREA does for pairs: halves to even."""
+    return (total + ((total >> 1) & 1)) >> 1
+
+
+@triton.jit
+def mean_of_four(total: tl.tensor, STEP: tl.constexpr) -> tl.tensor:
+    """A quarter of a sum of integers, rounded as INTER_AREA does for 2x2 samples.
+
+    Halves go up where the samples are in a plane of their own (STEP 1), and else to even.
+    """
+    return (total + (2 if STEP == 1 else 1 + ((total >> 2) & 1))) >> 2
+
+
+@triton.jit
+def reflected(i: tl.tensor, n: tl.tensor) -> tl.tensor:
+    """The index 0..n-1 that stands for `i` beyond the border: cv2's BORDER_REFLECT_101, however far out."""
+    period = tl.maximum(2 * (n - 1), 1)
+    i = tl.abs(i) % period
+    return tl.minimum(i, period - i)

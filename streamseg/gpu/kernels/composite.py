@@ -8,14 +8,21 @@ import torch
 
 from streamseg import composite
 from streamseg.composite import Effect
+from streamseg.composite.choose import chosen
 from streamseg.gpu.kernels.overlay import draw_overlay
 from streamseg.gpu.kernels.pack import Scratch, Upload
+from streamseg.gpu.kernels.soften import draw_blur, draw_matte, draw_pixelate
 from streamseg.gpu.kernels.surface import Surface
 from streamseg.types import Activity, Instances
 
 __all__ = ["Compositor"]
 
-_DRAW: dict[type, Callable[..., Surface]] = {composite.Overlay: draw_overlay}
+_DRAW: dict[type, Callable[..., Surface]] = {
+    composite.Overlay: draw_overlay,
+    composite.Blur: draw_blur,
+    composite.Pixelate: draw_pixelate,
+    composite.Matte: draw_matte,
+}
 """How each kind of effect is drawn."""
 
 
@@ -40,7 +47,7 @@ class Compositor:
 
     def changes(self, instances: Instances, activity: Activity | None = None) -> bool:
         """False when no effect would draw anything, so that the picture need not be copied."""
-        return len(instances) > 0
+        return any(_changes(effect, instances) for effect in self._effects)
 
     def __call__(self, picture: Surface, instances: Instances, activity: Activity | None = None) -> Surface:
         """Draw into the planes of `picture`, on the current stream, without waiting for the device.
@@ -52,3 +59,12 @@ class Compositor:
         for effect in self._effects:
             picture = _DRAW[type(effect)](effect, picture, instances, self._upload, self._scratch)
         return picture
+
+
+def _changes(effect: Effect, instances: Instances) -> bool:
+    if isinstance(effect, composite.Matte):
+        return True
+    if isinstance(effect, composite.Blur | composite.Pixelate) and effect.where == "background":
+        return True
+    classes = effect.classes if isinstance(effect, composite.Overlay | composite.Blur | composite.Pixelate) else None
+    return len(chosen(instances, classes)) > 0

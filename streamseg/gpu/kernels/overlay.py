@@ -11,7 +11,6 @@ from functools import lru_cache
 import cv2
 import numpy as np
 import numpy.typing as npt
-import torch
 import triton
 import triton.language as tl
 

@@ -6,7 +6,7 @@ import torch
 import triton
 import triton.language as tl
 
-from streamseg.gpu.kernels.common import EXACT, half_even, over
+from streamseg.gpu.kernels.common import EXACT, half_even, mean_of_four, mean_of_two, over
 from streamseg.gpu.kernels.cover import overlaps, sample_region
 from streamseg.gpu.kernels.pack import FIELDS
 from streamseg.gpu.kernels.surface import Surface
@@ -26,13 +26,13 @@ def shrunk(alpha: tl.tensor, SX: tl.constexpr, SY: tl.constexpr, BY: tl.constexp
     """The mean alpha (int32 [BY, BX]) under each chroma sample, rounded as cv2's INTER_AREA rounds 2x2 and pairs of uint8."""
     if SX == 1 and SY == 1:
         total = tl.sum(tl.sum(tl.reshape(alpha, [BY // 2, 2, BX // 2, 2]), axis=3), axis=1)
-        mean = (total + 2) >> 2
+        mean = mean_of_four(total, 1)
     elif SX == 1:
         total = tl.sum(tl.reshape(alpha, [BY, BX // 2, 2]), axis=2)
-        mean = (total + ((total >> 1) & 1)) >> 1
+        mean = mean_of_two(total)
     elif SY == 1:
         total = tl.sum(tl.reshape(alpha, [BY // 2, 2, BX]), axis=1)
-        mean = (total + ((total >> 1) & 1)) >> 1
+        mean = mean_of_two(total)
     else:
         mean = alpha
     return mean

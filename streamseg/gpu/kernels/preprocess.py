@@ -16,7 +16,7 @@ import triton
 import triton.language as tl
 
 from streamseg import color, preprocess
-from streamseg.gpu.kernels.common import EXACT, half_even
+from streamseg.gpu.kernels.common import EXACT, half_even, mean_of_four, mean_of_two
 from streamseg.gpu.kernels.surface import Surface
 from streamseg.types import Letterbox
 
@@ -40,16 +40,16 @@ def _level(
         mean = tl.load(plane + y.to(tl.int64) * pitch + x * STEP).to(tl.int32)
     elif X > Y:
         total = _level(plane, y, 2 * x, pitch, STEP, X - 1, Y) + _level(plane, y, 2 * x + 1, pitch, STEP, X - 1, Y)
-        mean = (total + ((total >> 1) & 1)) >> 1
+        mean = mean_of_two(total)
     elif Y > X:
         total = _level(plane, 2 * y, x, pitch, STEP, X, Y - 1) + _level(plane, 2 * y + 1, x, pitch, STEP, X, Y - 1)
-        mean = (total + ((total >> 1) & 1)) >> 1
+        mean = mean_of_two(total)
     else:
         total = _level(plane, 2 * y, 2 * x, pitch, STEP, X - 1, Y - 1)
         total += _level(plane, 2 * y, 2 * x + 1, pitch, STEP, X - 1, Y - 1)
         total += _level(plane, 2 * y + 1, 2 * x, pitch, STEP, X - 1, Y - 1)
         total += _level(plane, 2 * y + 1, 2 * x + 1, pitch, STEP, X - 1, Y - 1)
-        mean = (total + (2 if STEP == 1 else 1 + ((total >> 2) & 1))) >> 2
+        mean = mean_of_four(total, STEP)
     return mean
 
 

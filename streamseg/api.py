@@ -28,6 +28,7 @@ def stream(
     realtime: bool = False,
     batch: int = 1,
     threads: int = 0,
+    precision: str = "auto",
 ) -> Iterator[Result]:
     """Find and follow the instances of a video, lazily, one `Result` a frame.
 
@@ -40,8 +41,9 @@ def stream(
 
     `source` is a file, a folder or glob of images, a camera's number or device, an RTSP or HTTP address. `conf` is the score that
     an instance must have once; it is then followed down to lower ones. `classes` are names, as a list or "person,car". `size` is
-    the network's input as "HEIGHTxWIDTH" or (height, width); `start` and `duration` are seconds. A file gives every frame; what
-    happens live (`realtime=True`: a file played at its own speed) drops the oldest frames when the loop is too slow.
+    the network's input as "HEIGHTxWIDTH" or (height, width), `precision` one of fp32, bf16, fp16 and int8, as `--precision` takes
+    it; `start` and `duration` are seconds. A file gives every frame; what happens live (`realtime=True`: a file played at its own
+    speed) drops the oldest frames when the loop is too slow.
 
     Raises StreamsegError (see `streamseg.errors`): a bad option or an unreadable source at the first `next`, a damaged source
     after the frames that could be read.
@@ -49,7 +51,7 @@ def stream(
     changes: dict[str, dict[str, Any]] = {
         "decode": {"start": start, "duration": duration, "realtime": realtime},
         "preprocess": {"size": size},
-        "infer": {"model": str(model), "engine": engine, "batch": batch, "threads": threads},
+        "infer": {"model": str(model), "engine": engine, "batch": batch, "threads": threads, "precision": precision},
         "postprocess": {"conf": conf, "classes": classes if classes is None or isinstance(classes, str) else tuple(classes)},
     }
     return iterate(source, override(PipelineConfig(), changes))

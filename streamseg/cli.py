@@ -69,6 +69,9 @@ def run(
     ] = None,
     engine: Annotated[str | None, typer.Option(help="auto, openvino, onnxruntime, tensorrt, tensorrt-rtx, torch.")] = None,
     model: Annotated[str | None, typer.Option(help="A name of `streamseg models`, or an .onnx file.")] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="fp32, fp16, int8: kinds of the model; bf16: OpenVINO on a new CPU.")
+    ] = None,
     require_gpu: Annotated[bool, typer.Option("--require-gpu", help="Fail rather than run the network on the CPU.")] = False,
     size: Annotated[str | None, typer.Option(help="The network's input, HEIGHTxWIDTH.")] = None,
     start: Annotated[str | None, typer.Option(help="Where to begin: 3s, 1m30s, 00:01:30.")] = None,
@@ -101,6 +104,7 @@ def run(
         "infer": {
             "model": model,
             "engine": engine,
+            "precision": precision,
             "batch": batch,
             "threads": threads,
             "require_gpu": require_gpu or None,
@@ -168,6 +172,9 @@ def bench(
     frames: Annotated[int, typer.Option(min=10, help="Frames to measure.")] = 200,
     engine: Annotated[str | None, typer.Option(help="auto, openvino, onnxruntime, …")] = None,
     model: Annotated[str | None, typer.Option(help="A name of `streamseg models`, or an .onnx file.")] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="fp32, fp16, int8: kinds of the model; bf16: OpenVINO on a new CPU.")
+    ] = None,
     size: Annotated[str | None, typer.Option(help="The network's input, HEIGHTxWIDTH.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -177,7 +184,8 @@ def bench(
     from streamseg.config import load_pipeline, override
 
     config = override(
-        load_pipeline(pipeline), {"preprocess": {"size": _size(size, model)}, "infer": {"model": model, "engine": engine}}
+        load_pipeline(pipeline),
+        {"preprocess": {"size": _size(size, model)}, "infer": {"model": model, "engine": engine, "precision": precision}},
     )
     _show(measure(source, config, frames).to_json(), as_json, display.bench)
 
@@ -188,6 +196,7 @@ def evaluate(
     images: Annotated[str | None, typer.Option(help="Folder of the pictures; default: images/ beside the annotations.")] = None,
     engine: Annotated[str, typer.Option(help="auto, openvino, onnxruntime, …")] = "auto",
     model: Annotated[str, typer.Option(help="A name of `streamseg models`, or an .onnx file.")] = "lite",
+    precision: Annotated[str, typer.Option(help="fp32, fp16, int8: kinds of the model; bf16: OpenVINO on a new CPU.")] = "auto",
     size: Annotated[str | None, typer.Option(help="The network's input, HEIGHTxWIDTH.")] = None,
     limit: Annotated[int | None, typer.Option(help="Photos to look at; default: all.")] = None,
     conf: Annotated[float, typer.Option(help="Lowest score that counts where a measure needs one; AP needs none.")] = 0.5,
@@ -210,6 +219,7 @@ def evaluate(
             images=images,
             model=model,
             engine=engine,
+            precision=precision,
             size=size,
             limit=limit,
             conf=conf,

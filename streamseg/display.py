@@ -159,6 +159,7 @@ def doctor(report: Data) -> None:
         console.print(escape(_plain(gpu)))
     if report["gpu_note"]:
         console.print(escape(str(report["gpu_note"])))
+    console.print(f"--precision bf16: {'no, ' + escape(report['no_bf16']) if report['no_bf16'] else 'this CPU can'}")
     table = Table("engine", "", "why not, and what to do")
     for engine in report["engines"]:
         state = "[green]chosen[/green]" if engine["chosen"] else ("[green]runs[/green]" if engine["runs"] else "[red]no[/red]")

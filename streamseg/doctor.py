@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from streamseg.engine.choose import CANDIDATES
-from streamseg.engine.openvino import cpu_count
+from streamseg.engine.openvino import cpu_count, why_not_bf16
 from streamseg.errors import ModelError
 from streamseg.models import ModelInfo, describe, shipped
 
@@ -72,6 +72,8 @@ class Report:
     cpu: str
     cores: int
     """Those this process may use."""
+    no_bf16: str | None
+    """Why `--precision bf16` cannot be had here; None if it can."""
     versions: dict[str, str | None]
     """By package; None where it is not installed."""
     ffmpeg: dict[str, str]
@@ -109,6 +111,7 @@ def doctor() -> Report:
         platform=f"{platform.system()} {platform.release()} {platform.machine()}",
         cpu=_cpu_model(),
         cores=cpu_count(),
+        no_bf16=why_not_bf16(),
         versions={package: _version(package) for package in PACKAGES},
         ffmpeg={name: ".".join(map(str, version)) for name, version in av.library_versions.items()},
         gpus=gpus,

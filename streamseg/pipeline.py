@@ -235,6 +235,7 @@ def engine_for(config: PipelineConfig, say: Say | None = None) -> Engine:
     return open_engine(
         i.model,
         engine=i.engine,
+        precision=i.precision,
         size=config.preprocess.size,
         threads=i.threads,
         in_flight=i.in_flight,

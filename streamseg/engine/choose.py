@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from os import PathLike
 from typing import Protocol
 
@@ -13,7 +14,7 @@ from streamseg.engine.openvino import open_openvino, why_not_openvino
 from streamseg.engine.spec import GraphSpec, read_spec
 from streamseg.engine.tensorrt.opener import open_tensorrt, open_tensorrt_rtx, why_not_tensorrt, why_not_tensorrt_rtx
 from streamseg.engine.torchcuda import open_torch, why_not_torch
-from streamseg.errors import ConfigError, EngineError, EngineUnavailable
+from streamseg.errors import ConfigError, EngineError, EngineUnavailable, ModelError
 
 __all__ = ["CANDIDATES", "ENGINE_NAMES", "Candidate", "computes_on_gpu", "open_engine"]
 
@@ -50,6 +51,8 @@ CANDIDATES: tuple[Candidate, ...] = (
 )
 """Best first: the order in which "auto" looks."""
 
+PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
+
 ENGINE_NAMES = ("auto", *(candidate.name for candidate in CANDIDATES))
 
 
@@ -62,6 +65,7 @@ def open_engine(
     in_flight: int = 2,
     batch: int = 1,
     require_gpu: bool = False,
+    precision: str = "auto",
     report: Callable[[str], None] | None = None,
 ) -> Engine:
     """Compile a model and run it once.
@@ -69,26 +73,20 @@ def open_engine(
     `model` is a name of `streamseg models` or a path of an .onnx file; `size` its input (H, W) where several are shipped. `threads`
     are the CPU threads of all requests together (0: one a core), `in_flight` the batches computed at once, `batch` the images that
     will be submitted together. "auto" takes the first candidate that runs here and tells `report` why the better ones were not
-    taken; a name means that engine or an error. With `require_gpu` "auto" takes none that computes elsewhere. A TensorRT engine is
+    taken; a name means that engine or an error. `precision` "fp32", "fp16" and "int8" take the model's graph of that kind, whose
+    types every engine follows (CPUs compute fp16 in float32); "bf16" lets OpenVINO compute the fp32 graph in bfloat16, on a CPU
+    that can; "auto" takes the model as it is, computed as it says on every machine.
+
+    With `require_gpu` "auto" takes none that computes elsewhere. A TensorRT engine is
     built when it is first needed, which can take minutes; `report` is told.
 
     Raises ModelError (the file), ConfigError (a bad option), EngineUnavailable (the engine cannot run here) or EngineError (it does
     not run this model).
     """
-    from streamseg.models import resolve
-
-    if engine not in ENGINE_NAMES:
-        raise ConfigError(f"unknown engine {engine!r}; known: {', '.join(ENGINE_NAMES)}")
-    for name, value, least in (("threads", threads, 0), ("in_flight", in_flight, 1), ("batch", batch, 1)):
-        if value < least:
-            raise ConfigError(f"{name} is {value}; allowed: {least} or more")
-    if require_gpu and engine != "auto" and not any(c.gpu for c in CANDIDATES if c.name == engine):
-        raise ConfigError(f"a GPU is required, but the engine {engine} runs on the CPU; leave one of the two out")
-    spec = read_spec(resolve(model, size, report=report))
+    _check(engine, precision, require_gpu, threads=(threads, 0), in_flight=(in_flight, 1), batch=(batch, 1))
+    spec = _spec(model, size, precision, report)
     refused: list[str] = []
-    for candidate in CANDIDATES:
-        if not (candidate.auto if engine == "auto" else candidate.name == engine) or (require_gpu and not candidate.gpu):
-            continue
+    for candidate in _candidates(engine, precision, require_gpu):
         reason = candidate.why_not()
         if reason is None:
             try:
@@ -107,6 +105,42 @@ def open_engine(
     if engine == "auto":
         raise EngineUnavailable(f"no engine can run {spec.path} here: {'; '.join(refused)}")
     raise EngineUnavailable(f"the engine {refused[0]}. Use --engine auto for one that runs here")
+
+
+def _check(engine: str, precision: str, require_gpu: bool, **numbers: tuple[int, int]) -> None:
+    """Raise ConfigError for a bad option; `numbers` are (value, least allowed)."""
+    for name, value, known in (("engine", engine, ENGINE_NAMES), ("precision", precision, PRECISIONS)):
+        if value not in known:
+            raise ConfigError(f"unknown {name} {value!r}; known: {', '.join(known)}")
+    for name, (number, least) in numbers.items():
+        if number < least:
+            raise ConfigError(f"{name} is {number}; allowed: {least} or more")
+    if require_gpu and engine != "auto" and not any(c.gpu for c in CANDIDATES if c.name == engine):
+        raise ConfigError(f"a GPU is required, but the engine {engine} runs on the CPU; leave one of the two out")
+    if precision == "bf16" and (require_gpu or engine not in ("auto", "openvino")):
+        other = "a GPU" if require_gpu else f"the engine {engine}"
+        raise ConfigError(f"bf16 is a precision of openvino on a CPU, not of {other}; use fp16, or --engine openvino")
+
+
+def _spec(
+    model: str | PathLike[str], size: tuple[int, int] | None, precision: str, report: Callable[[str], None] | None
+) -> GraphSpec:
+    """The model's graph of that precision."""
+    from streamseg.models import resolve
+
+    stated = "fp32" if precision == "bf16" else precision
+    spec = read_spec(resolve(model, size, precision="fp32" if stated == "auto" else stated, report=report))
+    if stated not in ("auto", spec.precision):
+        raise ModelError(f"{spec.path} is {spec.precision}, not {stated}: leave the precision out, or give a {stated} graph")
+    return spec
+
+
+def _candidates(engine: str, precision: str, require_gpu: bool) -> list[Candidate]:
+    """Those to try, best first."""
+    if precision == "bf16":
+        return [replace(c, open=partial(open_openvino, bf16=True)) for c in CANDIDATES if c.name == "openvino"]
+    named = [c for c in CANDIDATES if (c.auto if engine == "auto" else c.name == engine)]
+    return [c for c in named if c.gpu or not require_gpu]
 
 
 def computes_on_gpu(engine: str) -> bool:

@@ -13,7 +13,7 @@ from streamseg.engine.base import PooledEngine
 from streamseg.engine.spec import GraphSpec
 from streamseg.errors import EngineError, EngineUnavailable
 
-__all__ = ["cpu_count", "open_openvino", "why_not_openvino"]
+__all__ = ["cpu_count", "open_openvino", "why_not_bf16", "why_not_openvino"]
 
 OUTPUTS = ("boxes", "scores", "labels", "masks")
 
@@ -30,6 +30,18 @@ def why_not_openvino() -> str | None:
         if "CPU" in devices
         else f"OpenVINO finds no CPU plugin (devices: {', '.join(devices) or 'none'}); reinstall openvino"
     )
+
+
+def why_not_bf16() -> str | None:
+    """Why the CPU cannot compute in bfloat16, or None if it can (AVX512_BF16 or AMX)."""
+    if (reason := why_not_openvino()) is not None:
+        return reason
+    import openvino
+
+    core = openvino.Core()
+    if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        return None
+    return f"this CPU ({core.get_property('CPU', 'FULL_DEVICE_NAME')}) has no bfloat16 arithmetic (AVX512_BF16 or AMX)"
 
 
 def cpu_count() -> int:
@@ -49,25 +61,34 @@ class _Request:
 
 
 def open_openvino(
-    spec: GraphSpec, *, threads: int = 0, in_flight: int = 2, batch: int = 1, report: Callable[[str], None] | None = None
+    spec: GraphSpec,
+    *,
+    threads: int = 0,
+    in_flight: int = 2,
+    batch: int = 1,
+    report: Callable[[str], None] | None = None,
+    bf16: bool = False,
 ) -> PooledEngine:
     """Compile for the CPU: `in_flight` requests share `threads` threads (0: one a core).
 
     Measured with the lite model on 2 cores: two requests of one thread each need 9 to 25 % less processor time a picture than
     one request of two threads, whose threads wait for each other; one alone is about as fast on one thread as on two.
 
-    Computes in float32 whatever the CPU offers, so that accuracy is what we state: bfloat16, OpenVINO's default where the CPU has
-    it, changes boxes and masks. `report` is not needed: it takes a moment.
+    Computes in float32 whatever the CPU offers, float16 graphs too, so that answers are the same on every machine: bfloat16,
+    OpenVINO's default where the CPU has it, changes boxes and masks. `bf16` asks for it. The quantised layers of an int8 graph are
+    computed in int8. `report` is not needed: it takes a moment.
 
-    Raises EngineError if OpenVINO cannot compile the graph, EngineUnavailable if it is not installed.
+    Raises EngineError if OpenVINO cannot compile the graph, EngineUnavailable if it is not installed or the CPU has no bfloat16.
     """
     try:
         import openvino
     except ImportError as error:
         raise EngineUnavailable(f"openvino: {why_not_openvino()}") from error
+    if bf16 and (reason := why_not_bf16()) is not None:
+        raise EngineUnavailable(f"openvino: {reason}: leave the precision bf16 out, or take int8")
     size = spec.batch or batch
     options = {
-        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
         "NUM_STREAMS": str(in_flight),
         "INFERENCE_NUM_THREADS": str(threads or cpu_count()),
     }
@@ -81,5 +102,6 @@ def open_openvino(
         cpu = str(core.get_property("CPU", "FULL_DEVICE_NAME"))
     except RuntimeError as error:
         raise EngineError(f"OpenVINO {openvino.__version__} cannot compile {spec.path}: {error}") from error
-    device = f"{cpu} (float32, requests: {in_flight}, threads: {options['INFERENCE_NUM_THREADS']})"
+    types = ("int8 and " if spec.precision == "int8" else "") + ("bfloat16" if bf16 else "float32")
+    device = f"{cpu} ({types}, requests: {in_flight}, threads: {options['INFERENCE_NUM_THREADS']})"
     return PooledEngine("openvino", device, spec, runners, size)

@@ -86,6 +86,7 @@ def evaluate(
     images: PathLike | None = None,
     model: PathLike = "lite",
     engine: str = "auto",
+    precision: str = "auto",
     size: str | tuple[int, int] | None = None,
     limit: int | None = None,
     conf: float = 0.5,
@@ -98,15 +99,15 @@ def evaluate(
 
     `data` is a COCO-format annotation file, or a folder with instances.json; `images` the folder of the pictures, by default
     images/ beside the file; `limit` the number of photos (default: all). Classes go to the data set's categories by name; those
-    that the model or the data lack are left out, said in `warnings`. `model`, `engine`, `size` and `threads` as for
-    `streamseg.stream`; `conf` and `pools` as for `score`; `say` is told which engine was chosen, `tick` how far it is.
+    that the model or the data lack are left out, said in `warnings`. `model`, `engine`, `precision`, `size` and `threads` as for
+    `engine.open_engine`; `conf` and `pools` as for `score`; `say` is told which engine was chosen, `tick` how far it is.
 
     Raises ConfigError, SourceNotFound, ModelError, EngineError or BadOutput.
     """
     began = time.monotonic()
     _check(limit, conf)
     dataset = read_dataset(locate(Path(data)), None if images is None else Path(images), limit)
-    with closing(_open(model, engine, size, threads, say)) as opened:
+    with closing(_open(model, engine, precision, size, threads, say)) as opened:
         spec = opened.spec
         category_of = match_categories(spec.classes, spec.category_ids, dataset.categories)
         categories = {i: name for i, name in dataset.categories.items() if i in category_of.values()}
@@ -121,7 +122,7 @@ def evaluate(
             "model": spec.name,
             "size": f"{spec.height}x{spec.width}",
             "sha256": spec.sha256,
-            "precision": spec.precision,
+            "precision": precision if precision == "bf16" else spec.precision,
         }
     lacking = [name for label, name in enumerate(spec.classes) if label not in category_of]
     warnings = _warnings(dataset, categories)
@@ -150,12 +151,14 @@ def evaluate_detections(
     return Evaluation(scores, tuple(cases), dataset.categories, conf, time.monotonic() - began, warnings)
 
 
-def _open(model: PathLike, engine: str, size: str | tuple[int, int] | None, threads: int, say: Say | None) -> Engine:
+def _open(
+    model: PathLike, engine: str, precision: str, size: str | tuple[int, int] | None, threads: int, say: Say | None
+) -> Engine:
     try:
         wanted = parse_size(size)
     except ValueError as error:
         raise ConfigError(f"size: {error}") from error
-    return open_engine(model, engine=engine, size=wanted, threads=threads, report=say)
+    return open_engine(model, engine=engine, precision=precision, size=wanted, threads=threads, report=say)
 
 
 def _check(limit: int | None, conf: float) -> None:

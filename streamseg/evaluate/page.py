@@ -119,17 +119,22 @@ def _figure(case: Case, value: float, conf: float, names: Mapping[int, str]) -> 
 
 
 def draw_pair(
-    case: Case, conf: float, names: Mapping[int, str], longest: int = _LONGEST_SIDE, enlarge: float = 1.0
+    case: Case,
+    conf: float,
+    names: Mapping[int, str],
+    longest: int = _LONGEST_SIDE,
+    enlarge: float = 1.0,
+    font: int = _FONT,
 ) -> tuple[Verdict, ByteArray, ByteArray]:
     """A photo with what was found in it, and with what is there, as RGB.
 
-    The longer side has `longest` pixels, or the photo's times `enlarge` if that is less.
+    The longer side has `longest` pixels, or the photo's times `enlarge` if that is less; names are `font` pixels high.
     Only detections with a score of at least `conf` are drawn. Raises SourceError when the photo cannot be read.
     """
     flat = Flat(case, conf)
     verdict = judge(flat)
     picture = to_image(read_photo(case.photo).picture, "rgb24").astype(np.uint8)
-    found, true = _Painter(picture, longest, enlarge), _Painter(picture, longest, enlarge)
+    found, true = (_Painter(picture, longest, enlarge, font) for _ in range(2))
     _draw_found(found, flat, verdict, names)
     _draw_true(true, flat, verdict, names)
     return verdict, found.picture, true.picture
@@ -156,7 +161,8 @@ def _draw_true(painter: _Painter, flat: Flat, verdict: Verdict, names: Mapping[i
 class _Painter:
     """Draws masks on a copy of a photo, made small enough for a page."""
 
-    def __init__(self, picture: ByteArray, longest: int, enlarge: float) -> None:
+    def __init__(self, picture: ByteArray, longest: int, enlarge: float, font: int) -> None:
+        self._font = font
         height, width = picture.shape[:2]
         self._full = height, width
         self._scale = min(enlarge, longest / max(height, width))
@@ -177,7 +183,7 @@ class _Painter:
         self._label(text, x, y, color)
 
     def _label(self, text: str, x: int, y: int, color: RGB) -> None:
-        glyphs: Any = render(text, _FONT)
+        glyphs: Any = render(text, self._font)
         h, w = min(glyphs.shape[0], self.picture.shape[0]), min(glyphs.shape[1], self.picture.shape[1])
         x, y = max(0, min(x, self.picture.shape[1] - w)), max(0, min(y, self.picture.shape[0] - h))
         share = glyphs[:h, :w, None].astype(np.float32) / 255

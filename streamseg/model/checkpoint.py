@@ -69,8 +69,17 @@ def check_same(saved: dict[str, Any], now: dict[str, Any], must: tuple[str, ...]
 
     Raises ConfigError for those of `must`, with which the weights would not fit.
     """
-    differing = [name for name in now if saved.get(name) != now[name]]
-    wrong = [f"{name} was {saved.get(name)}, is now {now[name]}" for name in differing if name in must]
+    before, after = _flat(saved), _flat(now)
+    said = {name: f"{name} was {before.get(name)}, is now {after[name]}" for name in after if before.get(name) != after[name]}
+    wrong = [sentence for name, sentence in said.items() if name in must]
     if wrong:
         raise ConfigError(f"the checkpoint is of another run: {'; '.join(wrong)}. Give --out another folder to start anew")
-    return [f"{name} was {saved.get(name)}, is now {now[name]}" for name in differing]
+    return list(said.values())
+
+
+def _flat(settings: dict[str, Any]) -> dict[str, Any]:
+    """Those of a group by its name and theirs, as augmentation.flip."""
+    answer: dict[str, Any] = {}
+    for name, value in settings.items():
+        answer |= {f"{name}.{key}": inner for key, inner in value.items()} if isinstance(value, dict) else {name: value}
+    return answer

@@ -46,20 +46,22 @@ def choose(photos: Sequence[Photo], count: int = PHOTOS) -> list[int]:
 
 def contact_sheet(cases: Sequence[Case], names: Mapping[int, str], conf: float) -> Picture:
     """Uint8 RGB: each case a cell of two photos under a caption, left what was found, right what is there."""
-    cells = [_cell(case, names, conf) for case in cases]
-    height = max(cell.shape[0] for cell in cells)
-    blank = np.full((height, 2 * SIDE, 3), 255, np.uint8)
-    full = [np.concatenate([cell, blank[cell.shape[0] :]]) for cell in cells]
-    full += [blank] * (-len(full) % COLUMNS)
-    rows = [np.concatenate(full[i : i + COLUMNS], axis=1) for i in range(0, len(full), COLUMNS)]
-    return np.concatenate(rows)
+    cells = sorted((_cell(case, names, conf) for case in cases), key=len)  # those of one row are of like height
+    return np.concatenate([_row(cells[i : i + COLUMNS]) for i in range(0, len(cells), COLUMNS)])
+
+
+def _row(cells: Sequence[Picture]) -> Picture:
+    row = np.full((max(map(len, cells)), COLUMNS * 2 * SIDE, 3), 255, np.uint8)
+    for i, cell in enumerate(cells):
+        row[: len(cell), i * 2 * SIDE : (i + 1) * 2 * SIDE] = cell
+    return row
 
 
 def _cell(case: Case, names: Mapping[int, str], conf: float) -> Picture:
     caption = case.photo.path.name
     sides: tuple[Picture, ...] = ()
     try:
-        verdict, *drawn = draw_pair(case, conf, names, SIDE - 4, enlarge=4.0)
+        verdict, *drawn = draw_pair(case, conf, names, SIDE - 4, enlarge=4.0, font=9)
         sides = tuple(drawn)
         caption += f": {len(verdict.matches)} right, {len(verdict.false)} false, {len(verdict.missed)} missed"
     except SourceError:

@@ -58,6 +58,9 @@ def train(
         list[str] | None,
         typer.Option(metavar="SOURCE=PART", help="Part of the samples from photos of that `source`.", rich_help_panel=DATA),
     ] = None,
+    repeat: Annotated[
+        float, typer.Option(metavar="PART", help="Draw rare classes' photos more often, towards it.", rich_help_panel=DATA)
+    ] = 0.0,
     epochs: Annotated[float | None, typer.Option(help="Passes over the data.", rich_help_panel=LENGTH)] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of the optimiser.", rich_help_panel=LENGTH)] = None,
     minutes: Annotated[float | None, typer.Option(help="By the clock.", rich_help_panel=LENGTH)] = None,
@@ -110,6 +113,9 @@ def train(
     flip: Annotated[float, typer.Option(help="Probability of mirroring.", rich_help_panel=PICTURES)] = 0.5,
     paste: Annotated[float, typer.Option(help="Probability of copy-paste.", rich_help_panel=PICTURES)] = 0.6,
     paste_most: Annotated[int, typer.Option(help="Objects pasted at most.", rich_help_panel=PICTURES)] = 4,
+    paste_power: Annotated[
+        float, typer.Option(help="Pasted classes: 1 as they come, 0 all alike.", rich_help_panel=PICTURES)
+    ] = 0.5,
     colour: Annotated[float, typer.Option(help="Strength of colour changes.", rich_help_panel=PICTURES)] = 1.0,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", rich_help_panel=MACHINE)] = "auto",
     amp: Annotated[
@@ -129,8 +135,8 @@ def train(
     given = _design(network, class_agnostic, roi_pool, start)
     given |= {"epochs": epochs, "steps": steps, "minutes": minutes, "batch": batch}
     given |= {"canvases": tuple(map(_size, size)) if size else CANVASES, "lr": lr, "backbone_lr": backbone_lr, "warmup": warmup}
-    given |= {"weight_decay": weight_decay, "ema": ema, "weights": _numbers(weight, "--weight"), "seed": seed}
-    given |= {"augmentation": _augmentation(scale, flip, paste, paste_most, colour), "save_every": save_every}
+    given |= {"weight_decay": weight_decay, "ema": ema, "weights": _numbers(weight, "--weight"), "seed": seed, "repeat": repeat}
+    given |= {"augmentation": _augmentation(scale, flip, paste, paste_most, paste_power, colour), "save_every": save_every}
     given |= {"workers": workers, "replicas": replicas, "pretrained": pretrained, "freeze": freeze}
     given |= {"device": device, "amp": amp, "eval_every": Every.parse(eval_every)}
     settings = Settings(**given, eval_size=_size(eval_size) if eval_size else None)
@@ -186,7 +192,7 @@ def _numbers(texts: list[str] | None, option: str) -> dict[str, float]:
     return answer
 
 
-def _augmentation(scale: str, flip: float, paste: float, paste_most: int, colour: float) -> Augmentation:
+def _augmentation(scale: str, flip: float, paste: float, paste_most: int, paste_power: float, colour: float) -> Augmentation:
     from streamseg.model.augment import Augmentation
 
     low, _, high = scale.partition(":")
@@ -194,7 +200,7 @@ def _augmentation(scale: str, flip: float, paste: float, paste_most: int, colour
         ends = float(low), float(high or low)
     except ValueError as error:
         raise ConfigError(f"--scale {scale!r}: write LOW:HIGH, as 0.7:2") from error
-    return Augmentation(scale=ends, flip=flip, paste=paste, paste_most=paste_most, colour=colour)
+    return Augmentation(scale=ends, flip=flip, paste=paste, paste_most=paste_most, paste_power=paste_power, colour=colour)
 
 
 def _threads(count: int) -> None:

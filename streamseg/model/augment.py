@@ -43,6 +43,8 @@ class Augmentation:
     """Probability that objects of other photos are pasted in."""
     paste_most: int = 4
     """Most objects that are pasted into one sample."""
+    paste_power: float = 0.5
+    """Classes of pasted objects are drawn by their number of objects to this power: 1 as they come, 0 all alike."""
     colour: float = 1.0
     """Strength of the changes of brightness, balance and saturation; 0 is none."""
     low_resolution: float = 0.15
@@ -57,6 +59,8 @@ class Augmentation:
         for name in ("flip", "centre", "paste", "low_resolution", "jpeg"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} is {getattr(self, name):g}; a probability lies between 0 and 1")
+        if not 0 <= self.paste_power <= 1:
+            raise ConfigError(f"paste_power is {self.paste_power:g}; allowed: 0 (classes all alike) to 1 (as they come)")
         if not 0 <= self.colour <= 2 or self.paste_most < 1:
             raise ConfigError(f"colour is {self.colour:g} (allowed: 0 to 2), paste_most {self.paste_most} (allowed: 1 or more)")
 

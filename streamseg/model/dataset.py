@@ -7,6 +7,7 @@ resumed run goes on where it stopped.
 from __future__ import annotations
 
 import contextlib
+import math
 import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -42,6 +43,26 @@ def source_weights(photos: Sequence[Photo], shares: Mapping[str, float]) -> NDAr
     return np.array([shares[s] / count[s] if s in shares else rest / others for s in sources])
 
 
+def repeat_rare(photos: Sequence[Photo], weights: NDArray[np.float64], frequency: float) -> NDArray[np.float64]:
+    """`weights` with photos of rare classes raised, each source keeping its part of the whole.
+
+    Repeat factor sampling of Gupta et al. 2019 (LVIS, arXiv 1908.03195): a photo counts max(1, sqrt(frequency / f)) times for
+    the rarest of its classes, f being the part of the draws that hold the class.
+    """
+    held = [{thing.label for thing in photo.things} for photo in photos]
+    odds = weights / weights.sum()
+    part = {label: sum(odds[i] for i, labels in enumerate(held) if label in labels) for label in set().union(*held)}
+    factor = {label: max(1.0, math.sqrt(frequency / f)) for label, f in part.items() if f > 0}
+    raised: NDArray[np.float64] = odds * np.array(
+        [max((factor.get(label, 1.0) for label in labels), default=1.0) for labels in held]
+    )
+    sources = np.array([photo.source for photo in photos])
+    for source in np.unique(sources):
+        here = sources == source
+        raised[here] *= odds[here].sum() / max(raised[here].sum(), 1e-12)
+    return raised
+
+
 class Samples(Dataset[tuple[Tensor, Target]]):
     """Endless augmented samples of `photos`; item n is a function of (seed, n) alone.
 
@@ -69,7 +90,7 @@ class Samples(Dataset[tuple[Tensor, Target]]):
                 if thing.rle is not None and thing.box[3] - thing.box[1] >= 32:
                     self.pasteable.setdefault(thing.label, []).append((i, thing))
         self.paste_labels = sorted(self.pasteable)
-        sizes = np.sqrt([len(self.pasteable[k]) for k in self.paste_labels])
+        sizes = np.array([len(self.pasteable[k]) for k in self.paste_labels]) ** self.how.paste_power
         self.paste_odds = sizes / sizes.sum() if len(sizes) else sizes
 
     def __len__(self) -> int:

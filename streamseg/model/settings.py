@@ -74,6 +74,8 @@ class Settings:
     """Parts that a batch is split into, each on a thread of its own. On few busy cores two parts with one
     arithmetic thread each do 1.4 times the work of one part with two. Exact resume needs 1: with more, the
     parts draw from one random generator in no fixed order."""
+    repeat: float = 0.0
+    """Part of the draws towards which photos of each rarer class are raised, 0: none (`dataset.repeat_rare`)."""
     weights: dict[str, float] = field(default_factory=dict)
     """Weight of each loss term; 1 where not named."""
     pretrained: bool = True
@@ -108,6 +110,8 @@ class Settings:
         for name in ("backbone_lr", "weight_decay", "warmup", "workers", "seed", "freeze"):
             if (getattr(self, name) or 0) < 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must not be negative")
+        if not 0 <= self.repeat <= 1:
+            raise ConfigError(f"repeat is {self.repeat}; allowed: 0 (photos as they come) to 1")
         if not 0 <= self.ema < 1:
             raise ConfigError(f"ema is {self.ema}; allowed: 0 (no average) to below 1")
         if self.replicas > self.batch:

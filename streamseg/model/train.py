@@ -24,7 +24,7 @@ from streamseg.encode.files import make_folder
 from streamseg.errors import BadOutput, OutputError, OutputExists
 from streamseg.model import checkpoint
 from streamseg.model.coco import TrainingData
-from streamseg.model.dataset import Batch, Samples, Target, batches, source_weights
+from streamseg.model.dataset import Batch, Samples, Target, batches, repeat_rare, source_weights
 from streamseg.model.examine import Examiner
 from streamseg.model.freeze import freeze
 from streamseg.model.journal import Journal
@@ -88,6 +88,8 @@ class Trainer:
         self._lost: OutputError | None = None
         self.threads = ThreadPoolExecutor(settings.replicas)
         weights = source_weights(data.photos, shares or {})
+        if settings.repeat:
+            weights = repeat_rare(data.photos, weights, settings.repeat)
         self.samples = Samples(data.photos, weights, settings.canvases, settings.batch, settings.seed, settings.augmentation)
 
     def _groups(self) -> list[dict[str, Any]]:

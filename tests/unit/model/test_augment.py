@@ -15,7 +15,7 @@ import torch
 from streamseg.errors import ConfigError
 from streamseg.model.augment import Augmentation
 from streamseg.model.coco import DataFile, read_data
-from streamseg.model.dataset import Samples, source_weights
+from streamseg.model.dataset import Samples, repeat_rare, source_weights
 from streamseg.model.pictures import read_picture
 from tests.unit.model.conftest import annotation
 
@@ -92,6 +92,26 @@ def test_shares_of_sources(make_coco: MakeCoco) -> None:
             source_weights(photos, wrong)
 
 
+def test_photos_of_rare_classes_come_more_often_and_sources_keep_their_part(make_coco: MakeCoco) -> None:
+    rows = [annotation(i, i, (10, 10, 30, 40), category=3 if i == 10 else 1) for i in range(1, 11)]
+    photos = [replace(photo, source="ab"[i % 2]) for i, photo in enumerate(read_data([DataFile(make_coco(rows, 10))]).photos)]
+    odds = source_weights(photos, {"a": 0.6, "b": 0.4})
+    raised = repeat_rare(photos, odds, 0.32)
+    # The car's photo is 0.4 / 5 = 0.08 of the draws: it counts sqrt(0.32 / 0.08) = 2 against the 4 others of its source.
+    assert raised[9] == pytest.approx(0.4 * 2 / 6)
+    assert raised[1:9:2] == pytest.approx(0.4 / 6)
+    assert raised[0::2] == pytest.approx(odds[0::2]), "a source without rare classes is as it was"
+    assert repeat_rare(photos, odds, 0.05) == pytest.approx(odds), "no class is that rare"
+
+
+@pytest.mark.parametrize(("power", "cars"), [(0.0, 0.5), (1.0, 0.1)])
+def test_pasted_classes_come_by_their_frequency_or_alike(make_coco: MakeCoco, power: float, cars: float) -> None:
+    rows = [annotation(i, i, (10, 10, 30, 40), category=3 if i == 10 else 1) for i in range(1, 11)]
+    photos = read_data([DataFile(make_coco(rows, 10))]).photos
+    data = Samples(photos, source_weights(photos, {}), [(64, 96)], 1, 0, Augmentation(paste=1.0, paste_power=power))
+    assert dict(zip(data.paste_labels, data.paste_odds.tolist(), strict=True))[2] == pytest.approx(cars)
+
+
 def test_a_picture_that_breaks_later_is_named(make_coco: MakeCoco) -> None:
     path = make_coco([annotation(1, 1, (5, 5, 40, 40))], images=1)
     data = samples(path)
@@ -152,7 +172,9 @@ def test_no_more_is_pasted_than_asked_for(make_coco: MakeCoco) -> None:
     assert max(len(data[n][1]["boxes"]) for n in range(30)) == 2
 
 
-@pytest.mark.parametrize("wrong", [{"scale": (2.0, 0.5)}, {"paste": 1.5}, {"flip": -0.1}, {"colour": 9.0}, {"paste_most": 0}])
+@pytest.mark.parametrize(
+    "wrong", [{"scale": (2.0, 0.5)}, {"paste": 1.5}, {"flip": -0.1}, {"colour": 9.0}, {"paste_most": 0}, {"paste_power": 2.0}]
+)
 def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         Augmentation(**wrong)

@@ -83,6 +83,27 @@ def test_resume_is_exact(make_coco: MakeCoco, tmp_path: Path, amp: str, workers:
     assert not any(row["skipped"] for row in straight)
 
 
+def test_bf16_on_a_cpu_learns_what_float32_does(make_coco: MakeCoco, tmp_path: Path) -> None:
+    """Depthwise convolutions that learn run in float32, the others in bf16; the average computes with weights of its own."""
+    path, seen = make_coco(ROWS), {}
+    losses = {amp: advance(trainer(path, tmp_path / amp, amp=amp, lr=1e-5), 2)[-1] for amp in ("off", "bf16")}
+    for term, value in losses["off"].items():
+        assert losses["bf16"][term] == pytest.approx(value, rel=0.15, abs=0.01), term
+    run = trainer(path, tmp_path / "types", amp="bf16")
+    for module in run.model.backbone.modules():
+        if isinstance(module, torch.nn.Conv2d) and module.weight.requires_grad:
+            key = "depthwise" if module.groups > 1 else "other"
+            module.register_forward_hook(lambda _m, _i, out, key=key: seen.setdefault(key, set()).add(out.dtype))
+    advance(run, 1)
+    assert seen == {"depthwise": {torch.float32}, "other": {torch.bfloat16}}
+    picture = torch.rand(1, 3, 64, 96)
+    before = run.average.backbone(picture)["0"]
+    with torch.no_grad():
+        for parameter in run.model.parameters():
+            parameter.zero_()
+    assert torch.equal(run.average.backbone(picture)["0"], before)
+
+
 def test_the_scale_of_fp16_is_part_of_a_checkpoint(make_coco: MakeCoco, tmp_path: Path) -> None:
     path = make_coco(ROWS)
     first = trainer(path, tmp_path, amp="fp16", batch=1)
@@ -239,6 +260,7 @@ def test_an_epoch_is_as_many_samples_as_there_are_photos(make_coco: MakeCoco, tm
         ({"replicas": 3}, "3 replicas cannot share a batch of 2"),
         ({"lr": float("nan")}, "lr is nan"),
         ({"ema": 1.0}, "ema is 1.0"),
+        ({"repeat": 2.0}, "repeat is 2.0; allowed"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any], said: str) -> None:

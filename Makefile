@@ -3,12 +3,13 @@
 # make env    the environment of `make test`, for development, training and benchmarks
 # make lint   ruff and mypy
 # make bench  the figures of README.md
+# make gpu    on a machine with an NVIDIA GPU: its tests, then every figure about it, in ten minutes (GPU="--quick --json FILE")
 PYTHON ?= python3
 VENV ?= .venv
 DEMO_VENV ?= .venv-demo
 BIN = $(VENV)/bin
 
-.PHONY: demo test env lint bench clean
+.PHONY: demo test env lint bench gpu clean
 .DEFAULT_GOAL := demo
 
 demo: $(DEMO_VENV)/.installed
@@ -29,6 +30,10 @@ lint: env
 bench: env
 	$(BIN)/python benchmarks/pipeline.py
 	$(BIN)/python benchmarks/drawing.py
+
+# `make gpu BIN=/usr/bin` takes the Python that is there, torch and all: nothing is installed then.
+gpu: $(if $(filter $(VENV)/bin,$(BIN)),env)
+	$(BIN)/python3 benchmarks/gpu.py $(GPU)
 
 # An editable installation: the code is this checkout's, only a change of the dependencies installs anew.
 $(VENV)/.installed: pyproject.toml

@@ -18,6 +18,7 @@ from streamseg.composite import Alpha, Compositor, Effect, Rendered
 from streamseg.config.schema import OutputConfig, PipelineConfig
 from streamseg.decode import Decoder, SourceInfo
 from streamseg.encode import Sink, copies_tracks, is_view, open_sink
+from streamseg.encode.nvenc import why_not_nvenc
 from streamseg.engine import Engine, computes_on_gpu, open_engine
 from streamseg.events import EventDetector
 from streamseg.flow import Motion
@@ -133,7 +134,8 @@ def build(
         decoder = _decoder(source, config, landing)
         undo.callback(decoder.close)
         info = decoder.open()
-        sinks = [(target, _sink(target, decoder, info, source, overwrite)) for target in targets]
+        gpu = device is not None and device.on_gpu
+        sinks = [(target, _sink(target, decoder, info, source, overwrite, gpu)) for target in targets]
         branches = []
         live = info.live or config.decode.realtime
         for target, sink in sinks:  # before the engine, which takes seconds to load: most refusals are the outputs'
@@ -220,6 +222,8 @@ def _settle(landing: Landing | None, engine: Engine, device: Device | None, say:
         landing.uploads = False
     if say is not None:
         say(f"decode: {landing.how}; frames live on {device.where}")
+        if device.on_gpu and (reason := why_not_nvenc()) is not None:
+            say(f"encode: on the CPU (NVENC: {reason})")
 
 
 def preprocess_for(engine: Engine, device: Device | None) -> Stage:
@@ -332,7 +336,7 @@ def effects(output: Target | OutputConfig) -> list[Effect]:
     return [step.effect for step in output.composite]
 
 
-def _sink(target: Target, decoder: Decoder, info: SourceInfo, source: Source, overwrite: bool) -> Sink:
+def _sink(target: Target, decoder: Decoder, info: SourceInfo, source: Source, overwrite: bool, gpu: bool) -> Sink:
     return open_sink(
         target.path,
         info,
@@ -342,6 +346,7 @@ def _sink(target: Target, decoder: Decoder, info: SourceInfo, source: Source, ov
         source=str(source) if info.kind in ("file", "images") else None,
         passthrough=decoder.subscribe() if copies_tracks(target.path) else None,
         alpha=any(isinstance(effect, Alpha) for effect in effects(target)),
+        gpu=gpu,
     )
 
 

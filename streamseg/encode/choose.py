@@ -51,6 +51,7 @@ def open_sink(
     alpha: bool = False,
     token: str | None = None,
     threads: int = 0,
+    gpu: bool = False,
 ) -> Sink:
     """The sink for `path`; call its `open()` before the first picture.
 
@@ -66,6 +67,7 @@ def open_sink(
         alpha: The pictures will be transparent somewhere; checked before anything is decoded.
         token: For a view that listens on other addresses than this machine's own; `?token=` in its address does the same.
         threads: For the encoder; 0 is one a core.
+        gpu: Frames live on a GPU: with the codec `auto`, its encoder is taken where it has one.
 
     Raises OutputError where the name says nothing we can write; the rest is found by `Sink.open`.
     """
@@ -86,6 +88,7 @@ def open_sink(
             source=source,
             alpha=alpha,
             threads=threads,
+            gpu=gpu,
         )
     if format_of(name) is not None:
         return open_format(path, info, overwrite=overwrite, source=source)

@@ -24,6 +24,8 @@ from fractions import Fraction
 import av
 from av.video.format import VideoFormat
 
+from streamseg.encode import nvenc
+from streamseg.encode.nvenc import why_not_nvenc
 from streamseg.errors import OutputError
 
 __all__ = ["CODECS", "CONTAINERS", "Choice", "Codec", "Container", "choose", "container_of", "has_alpha"]
@@ -51,6 +53,8 @@ CODECS = {
     "av1": Codec("libsvtav1", 32, (0, 63), even=True),
     "prores": Codec("prores_ks", 2, (1, 31), alpha=True, intra=True),
     "ffv1": Codec("ffv1", None, alpha=True, intra=True),
+    "h264_nvenc": Codec("h264_nvenc", 21, even=True),
+    "hevc_nvenc": Codec("hevc_nvenc", 23, even=True),
 }
 """By the name a user gives to --codec; the encoder's own name works too."""
 
@@ -79,6 +83,7 @@ class Container:
 # header wait for the first fragment, so that it has the edit list that puts the first frame at its exact time.
 _MOV = {"movflags": "+hybrid_fragmented+delay_moov", "frag_duration": "300000"}
 _MATROSKA = {"cluster_time_limit": "500"}
+_NVENC = ("h264_nvenc", "hevc_nvenc")
 _TS = (
     "aac",
     "aac_latm",
@@ -96,14 +101,18 @@ _TS = (
 )
 
 CONTAINERS = {
-    ".mp4": Container("mp4", ("h264", "hevc", "av1", "vp9"), deep="hevc", options=_MOV, refused=("pcm_",)),
-    ".mov": Container("mov", ("h264", "hevc", "prores"), deep="hevc", alpha="prores", options=_MOV),
+    ".mp4": Container("mp4", ("h264", "hevc", "av1", "vp9", *_NVENC), deep="hevc", options=_MOV, refused=("pcm_",)),
+    ".mov": Container("mov", ("h264", "hevc", "prores", *_NVENC), deep="hevc", alpha="prores", options=_MOV),
     ".mkv": Container(
-        "matroska", ("h264", "hevc", "av1", "vp9", "ffv1", "prores"), deep="hevc", alpha="ffv1", options=_MATROSKA
+        "matroska",
+        ("h264", "hevc", "av1", "vp9", "ffv1", "prores", *_NVENC),
+        deep="hevc",
+        alpha="ffv1",
+        options=_MATROSKA,
     ),
     ".webm": Container("webm", ("vp9", "av1"), alpha="vp9", options=_MATROSKA),
     ".avi": Container("avi", ("h264", "ffv1"), alpha="ffv1", reorders=False),
-    ".ts": Container("mpegts", ("h264", "hevc"), deep="hevc", only=_TS),
+    ".ts": Container("mpegts", ("h264", "hevc", *_NVENC), deep="hevc", only=_TS),
 }
 """By suffix."""
 
@@ -151,8 +160,11 @@ def choose(
     alpha: bool = False,
     live: bool = False,
     rate: Fraction | None = None,
+    gpu: bool = False,
 ) -> Choice:
     """Encoder, pixel format and settings for pictures of one format in one container.
+
+    `gpu`: of its own accord take NVENC for H.264 of 8 bits 4:2:0, where it can be opened.
 
     With `alpha` the output must hold transparency; without, a source's is kept where the container can hold it and left out
     otherwise. Raises OutputError when the container or codec cannot hold them or `crf` is out of its range.
@@ -169,6 +181,8 @@ def choose(
             raise OutputError(f"a {suffix} file cannot hold transparency; use one of {', '.join(able)}, or a folder of PNG")
     else:
         name = (container.deep if deep else None) or container.codecs[0]
+        if gpu and name == "h264" and container.reorders and _is_plain(picture) and why_not_nvenc("h264_nvenc") is None:
+            name = "h264_nvenc"
     chosen = CODECS[name]
     if alpha and not chosen.alpha:
         able = [n for n in CODECS if CODECS[n].alpha and n in container.codecs]
@@ -180,8 +194,15 @@ def choose(
     pix_fmt = _nearest(picture, chosen.encoder, alpha or (carried and chosen.alpha))
     quality = chosen.crf if crf is None else crf
     options = _options(name, quality, pix_fmt, live=live, reorders=container.reorders, rate=rate)
-    tag = "hvc1" if name == "hevc" and container.muxer in ("mp4", "mov") else None  # hev1 does not open in QuickTime
+    # hev1 does not open in QuickTime.
+    tag = "hvc1" if name in ("hevc", "hevc_nvenc") and container.muxer in ("mp4", "mov") else None
     return Choice(name, chosen, pix_fmt, options, tag)
+
+
+def _is_plain(picture: VideoFormat) -> bool:
+    """Whether it is 4:2:0 of 8 bits."""
+    bits = max(component.bits for component in picture.components)
+    return bits == 8 and not picture.is_rgb and (picture.chroma_width(100), picture.chroma_height(100)) == (50, 50)
 
 
 def _nearest(picture: VideoFormat, encoder: str, alpha: bool) -> str:
@@ -201,6 +222,8 @@ def _nearest(picture: VideoFormat, encoder: str, alpha: bool) -> str:
     else:
         chroma = {(100, 100): "444", (50, 100): "422"}.get((picture.chroma_width(100), picture.chroma_height(100)), "420")
     bits = max(component.bits for component in picture.components)
+    if bits > 8 and chroma == "420" and "p010le" in allowed:
+        return "p010le"  # the encoders that take it know no planar 4:2:0 of more than 8 bits
     depths = sorted((8, 10, 12, 16), key=lambda b: (b < bits, abs(b - bits)))
     samplings = sorted(("420", "422", "444"), key=lambda s: (s < chroma, s)) if chroma != "444" else ["444", "422", "420"]
     for sampling in samplings:
@@ -220,6 +243,8 @@ def _options(
     if name == "h264":
         base = {"preset": "superfast", "crf": crf, "bf": str(b_frames)}
         return base | ({"tune": "zerolatency"} if live else {"rc-lookahead": str(lookahead), "x264-params": "mbtree=1"})
+    if name in ("h264_nvenc", "hevc_nvenc"):
+        return nvenc.options(crf, live=live)
     if name == "hevc":
         params = f"log-level=none:frame-threads=1:bframes={b_frames}" + ("" if live else f":rc-lookahead={lookahead}")
         return {"preset": "ultrafast", "crf": crf, "x265-params": params} | ({"tune": "zerolatency"} if live else {})

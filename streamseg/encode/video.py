@@ -64,6 +64,7 @@ class VideoSink:
         source: str | int | os.PathLike[str] | None = None,
         alpha: bool = False,
         threads: int = 0,
+        gpu: bool = False,
     ) -> None:
         self.path = Path(path)
         self.name = str(path)
@@ -71,7 +72,7 @@ class VideoSink:
         self.warnings: list[str] = []
         self._info, self._codec, self._crf, self._alpha = info, codec, crf, alpha
         self._overwrite, self._threads = overwrite, threads or os.cpu_count() or 1
-        self._packets = passthrough
+        self._packets, self._gpu = passthrough, gpu
         self._source = local_path(source)
         self._tracks: Tracks | None = None
         self._muxer: Muxer | None = None
@@ -91,8 +92,10 @@ class VideoSink:
         self.warnings += self._tracks.warnings
 
     def _choose(self, form: VideoFormat) -> Choice:
-        live, rate = self._info.live, self._info.rate
-        return choose(self.path.suffix, form, codec=self._codec, crf=self._crf, alpha=self._alpha, live=live, rate=rate)
+        live, rate, gpu = self._info.live, self._info.rate, self._gpu
+        return choose(
+            self.path.suffix, form, codec=self._codec, crf=self._crf, alpha=self._alpha, live=live, rate=rate, gpu=gpu
+        )
 
     def __call__(self, rendered: Picture, /) -> None:
         """Encode one picture. Raises OutputError when it cannot be encoded or written."""

@@ -18,7 +18,7 @@ from streamseg.engine.spec import GraphSpec
 from streamseg.engine.tensorrt.driver import find_gpu, no_driver
 from streamseg.errors import EngineError, MissingExtra, ModelError, StreamsegError
 
-__all__ = ["open_torch", "why_not_torch"]
+__all__ = ["open_torch", "torch_engine", "why_not_torch"]
 
 
 def why_not_torch() -> str | None:
@@ -81,16 +81,15 @@ def open_torch(
     report: Callable[[str], None] | None = None,
     device: str = "cuda",
 ) -> PooledEngine:
-    """Build the network in float32 on `device`; `threads` and `report` mean nothing here.
+    """Build the network on `device`, in the precision of the graph; `threads` and `report` mean nothing here.
 
     Raises ModelError if the model file refers to no weights file of ours, MissingExtra or EngineError.
     """
     if len(spec.weights) != 1:
         raise ModelError(f"{spec.path} refers to no weights file, which torch needs; use another engine")
     from streamseg.model.graph import GraphSettings, InferenceGraph  # MissingExtra says what to install
+    from streamseg.model.half import halve
     from streamseg.model.weights import load_weights
-
-    import torch  # isort: skip
 
     proposals = parse_graph(spec.path.read_bytes(), str(spec.path)).metadata.get("streamseg.proposals", "")
     if not proposals.isdecimal():
@@ -105,10 +104,19 @@ def open_torch(
         score_threshold=spec.score_threshold,
     )
     model, _ = load_weights(spec.weights[0])
+    graph = InferenceGraph(halve(model) if spec.precision == "fp16" else model, settings)
+    return torch_engine(graph, spec, in_flight=in_flight, batch=batch, device=device)
+
+
+def torch_engine(graph: Any, spec: GraphSpec, *, in_flight: int = 2, batch: int = 1, device: str = "cuda") -> PooledEngine:
+    """An engine of an InferenceGraph, which is moved to `device`. Raises EngineError where torch cannot use the GPU."""
+    import torch
+
     try:
-        graph = InferenceGraph(model, settings).to(device)
-        runners = [_Runner(torch, graph, device) for _ in range(in_flight)]
+        placed = graph.to(device)
+        runners = [_Runner(torch, placed, device) for _ in range(in_flight)]
         name = torch.cuda.get_device_name() if device == "cuda" else device
     except (RuntimeError, AssertionError) as error:  # torch without CUDA raises AssertionError
         raise EngineError(f"torch {torch.__version__} cannot use the GPU: {error}") from error
-    return _TorchEngine("torch", f"{name} (float32, in flight: {in_flight})", spec, runners, spec.batch or batch)
+    kind = "float16" if spec.precision == "fp16" else "float32"
+    return _TorchEngine("torch", f"{name} ({kind}, in flight: {in_flight})", spec, runners, spec.batch or batch)

@@ -3,21 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import av
 
 from streamseg.composite import Compositor, Effect, Rendered
 from streamseg.gpu.device import Device
+from streamseg.gpu.frame import DevicePicture
 from streamseg.result import Result
+
+if TYPE_CHECKING:
+    from streamseg.gpu.kernels import Surface
 
 __all__ = ["DeviceCompositor"]
 
+_FULL_RANGE = 2
+
 
 class DeviceCompositor(Compositor):
-    """As `streamseg.composite.Compositor`, for frames of either kind: those in host memory are drawn on there."""
+    """As `streamseg.composite.Compositor`, for frames of either kind.
+
+    A frame in host memory is drawn on there, and so is one on the GPU where an effect has no kernel. What was drawn on the GPU
+    begins to be downloaded at once, for the encoder, which is on the host.
+    """
 
     def __init__(self, effects: Sequence[Effect], device: Device) -> None:
+        from streamseg.gpu import kernels
+
         super().__init__(effects)
-        self._device = device
+        self._device, self._stream = device, device.stream()
+        drawable = bool(effects) and kernels.Compositor.can_draw(effects)
+        self._kernels = kernels.Compositor(effects, device.where) if drawable else None
 
     def __call__(self, result: Result) -> Rendered:
         """The picture for one result. Raises ConfigError when an effect names a class that the model does not know."""
-        return super().__call__(result)
+        picture = result.frame.picture
+        if self._kernels is None or not isinstance(picture, DevicePicture):
+            return super().__call__(result)
+        if not self._kernels.changes(result.instances, result.activity):
+            return Rendered(result, picture)
+        with self._device.running(self._stream):
+            surface = picture.surface(self._stream)
+            own = replace(surface, planes=tuple(plane.clone() for plane in surface.planes))
+            drawn = self._kernels(own, result.instances, result.activity)
+        made = self._picture(picture, drawn)
+        made.prefetch(self._stream)
+        return Rendered(result, made)
+
+    def _picture(self, picture: DevicePicture, drawn: Surface) -> DevicePicture:
+        """What was drawn: of the picture's time and colours, but a matte is full-range grey."""
+        tags = picture.tags
+        if drawn.layout.name != picture.format.name:
+            tags = tags._replace(color_range=_FULL_RANGE if drawn.encoding.full_range else tags.color_range)
+        form = av.VideoFormat(drawn.layout.name, drawn.width, drawn.height)
+        return DevicePicture(self._device, drawn.planes, form, tags, ready=self._device.mark(self._stream))

@@ -8,6 +8,7 @@ gives its memory away only when both are done.
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
@@ -16,6 +17,9 @@ from streamseg.engine.tensorrt.driver import find_gpu, no_driver
 from streamseg.errors import MissingExtra, StreamsegError
 
 __all__ = ["Device", "why_not_gpu"]
+
+_INTERPRETER = threading.RLock()
+"""On the CPU kernels run in Triton's interpreter, which is not made for several threads."""
 
 Tensor = Any
 """torch.Tensor: torch is an extra, and is imported where it is needed."""
@@ -51,7 +55,7 @@ class Device:
 
     def running(self, stream: Any) -> contextlib.AbstractContextManager[Any]:
         """What is started within, by this thread, goes into `stream`."""
-        return self.torch.cuda.stream(stream) if self.on_gpu else contextlib.nullcontext()
+        return self.torch.cuda.stream(stream) if self.on_gpu else _INTERPRETER
 
     def mark(self, stream: Any) -> Any:
         """An event that happens when all that is in `stream` so far is done; None on the CPU, where it is done already."""

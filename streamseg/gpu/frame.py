@@ -130,10 +130,6 @@ class DevicePicture:
         assert known is not None  # `Landing` puts no other on the device
         return Surface(known, planes.encoding(self), self.width, self.height, self.use(stream))
 
-    def like(self, planes_: Sequence[Tensor], ready: Any) -> DevicePicture:
-        """Another picture of the same format, time and colours."""
-        return DevicePicture(self.device, planes_, self.format, self.tags, ready=ready)
-
     def turned(self, orientation: Orientation, stream: Any) -> DevicePicture:
         """The picture turned, sample by sample; itself if it is upright. Chroma must be as fine across as down (4:2:0, 4:4:4)."""
         if orientation == UPRIGHT:

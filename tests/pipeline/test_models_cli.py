@@ -1,0 +1,211 @@
+"""`streamseg models` and `streamseg export`, from a server to a video: what is fetched, kept, exported, run and said."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sys
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch", reason="needs extra `train`")
+
+import torch
+
+from streamseg import folders, models, ondemand
+from streamseg.cli import main
+from streamseg.engine.spec import read_spec
+from streamseg.pretrained import PRETRAINED, Pretrained
+from tests import clips
+from tests.http_source import Server
+from tests.shelf import Shelf
+from tests.weights import tiny_weights
+
+SHIPPED = Path(__file__).parents[2] / "engines" / "lite"
+
+
+@dataclass
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def streamseg(monkeypatch, capfd):
+    """Call the console script's function as the shell would."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["streamseg", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capfd.readouterr()
+        return Done(ended.value.code or 0, out, " ".join(err.split()))
+
+    return call
+
+
+@pytest.fixture(autouse=True)
+def places(tmp_path, monkeypatch):
+    monkeypatch.setenv("STREAMSEG_MODELS", str(tmp_path / "mine"))
+    monkeypatch.setenv("STREAMSEG_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(ondemand, "settings_for", lambda network: {"proposals": 20, "detections": 5})
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def published(folder: Path) -> Path:
+    """torchvision's first Mask R-CNN with random weights, in a file like that of COCO_V1: its old names, its name by hash."""
+    from torchvision.models.detection import maskrcnn_resnet50_fpn
+
+    torch.manual_seed(0)
+    state = OrderedDict()
+    for name, tensor in maskrcnn_resnet50_fpn(weights=None, weights_backbone=None).state_dict().items():
+        new = re.sub(r"(_blocks\.\d+)\.0\.", r"\1.", name).replace("rpn.head.conv.0.0.", "rpn.head.conv.")
+        state[re.sub(r"mask_head\.(\d)\.0\.", lambda m: f"mask_head.mask_fcn{int(m[1]) + 1}.", new)] = tensor
+    path = folder / "made.pth"
+    torch.save(state, path)
+    return path.rename(folder / f"tiny-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}.pth")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_from_the_server_to_a_video(streamseg, tmp_path, monkeypatch):
+    file = published(tmp_path)
+    shelf = Shelf(file.read_bytes(), script=["cut:50000000"])
+    monkeypatch.setitem(PRETRAINED, "resnet50-fpn", Pretrained(file.name, 178, 80, 37.9, 34.6))
+    clip = clips.cfr(tmp_path / "a.mp4", 3)
+    run = ("run", clip, "--model", "resnet50-fpn", "--size", "128x192", "-o", tmp_path / "o.jsonl", "--overwrite")
+
+    done = streamseg(*run)
+    assert done.returncode == 13
+    assert "fetch it: streamseg models pull resnet50-fpn" in done.stderr
+
+    with Server({f"/{file.name}": shelf}) as server:
+        monkeypatch.setenv("STREAMSEG_MODELS_URL", server.url)
+        done = streamseg("models", "pull", "resnet50-fpn")
+    assert done.returncode == 0, done.stderr
+    assert "the connection ended after 50000000 of" in done.stderr
+    assert shelf.sent == file.stat().st_size, "no byte came twice"
+
+    done = streamseg(*run)
+    assert done.returncode == 0, done.stderr
+    assert "exporting resnet50-fpn-128x192.onnx, once" in done.stderr
+    assert "3 frames" in done.stderr
+    (graph,) = folders.cache_root().rglob("*.onnx")
+    spec = read_spec(graph)
+    assert (spec.size, spec.detections, len(spec.classes)) == ((128, 192), 5, 80)
+    assert spec.weights[0].samefile(folders.models_root() / "resnet50-fpn" / "resnet50-fpn.safetensors"), "kept once"
+
+    said: list[str] = []
+    assert models.resolve("resnet50-fpn", (128, 192), report=said.append) == graph
+    assert said == [], "exported once"
+
+    (row,) = [row for row in json.loads(streamseg("models", "--json").stdout) if row["name"] == "resnet50-fpn"]
+    assert (row["state"], row["class_count"], row["exported"]) == ("pulled, resnet50-fpn", 80, ["128x192"])
+    assert "BSD-3-Clause" in row["licence"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_export_writes_graphs_that_run(streamseg, tmp_path):
+    clip = clips.cfr(tmp_path / "a.mp4", 3)
+    export = (
+        "export",
+        SHIPPED / "lite.safetensors",
+        "-o",
+        tmp_path / "out",
+        "--size",
+        "64x96",
+        "--detections",
+        "7",
+        "--batch",
+        "1",
+    )
+    done = streamseg(*export)
+    assert done.returncode == 0, done.stderr
+    graph = tmp_path / "out" / "lite-64x96.onnx"
+    assert done.stdout.split() == [str(graph)]
+    spec = read_spec(graph)
+    assert (spec.size, spec.batch, spec.detections) == ((64, 96), 1, 7)
+    done = streamseg("run", clip, "--model", graph, "-o", tmp_path / "o.jsonl")
+    assert done.returncode == 0, done.stderr
+    before = graph.stat().st_mtime_ns
+    done = streamseg(*export)
+    assert (done.returncode, graph.stat().st_mtime_ns) == (11, before)
+    assert f"{graph}: there already; replace with --overwrite" in done.stderr
+    done = streamseg("models", "import", graph, "--name", "small")
+    assert done.returncode == 0, done.stderr
+    assert streamseg("run", clip, "--model", "small", "-o", tmp_path / "p.jsonl").returncode == 0
+    assert (tmp_path / "p.jsonl").read_text().splitlines()[1:] == (tmp_path / "o.jsonl").read_text().splitlines()[1:]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("lite", "--size", "100x100"), 3, "the size 100x100 is not possible"),
+        (("lite", "--size", "big"), 3, "--size is 'big'; write HEIGHTxWIDTH"),
+        (("lite", "--batch", "3"), 3, "--batch is '3'; allowed: 1 or dynamic"),
+        (("lite", "--proposals", "0"), 3, "proposals is 0; allowed: 1 to"),
+        (("lite", "--precision", "fp8"), 3, "precision is 'fp8'; allowed: fp32, fp16"),
+        (("huge",), 13, "unknown model 'huge'"),
+        (("resnet50-fpn",), 13, "streamseg models pull resnet50-fpn"),
+        (("gone.pth",), 13, "cannot read"),
+        (("graphonly",), 13, "a graph without weights"),
+    ],
+)
+def test_what_cannot_be_exported(streamseg, tmp_path, arguments, code, said):
+    from tests import graphs
+
+    graphs.constant_model(folders.models_root() / "graphonly" / "graphonly-64x96.onnx")
+    done = streamseg("export", *arguments, "-o", tmp_path / "out")
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert not list(tmp_path.glob("out/**/*.onnx"))
+
+
+def test_a_place_that_cannot_be_written(streamseg, tmp_path):
+    (tmp_path / "file").write_text("")
+    done = streamseg("export", "lite", "--size", "64x96", "-o", tmp_path / "file" / "out")
+    assert done.returncode == 10
+    assert "cannot write into" in done.stderr
+
+
+def test_the_list_says_what_is_here_and_what_could_be(streamseg):
+    tiny_weights(folders.models_root() / "owls" / "owls.safetensors", "resnet50-c4", ("owl",))
+    rows = json.loads(streamseg("models", "--json").stdout)
+    states = {row["name"]: (row["state"], row["size"], row["class_count"]) for row in rows}
+    assert states["owls"] == ("imported, resnet50-c4", "any", 1)
+    assert states["resnet50-fpn-v2"] == ("not fetched", "any", 80)
+    assert [row["name"] for row in rows if row["default"]] == ["lite"]
+    table = streamseg("models").stdout
+    for text in ("lite (default)", "shipped", "owls", "not stated", "resnet50-fpn-v2", "BSD-3-Clause", "models pull NAME"):
+        assert text in table
+    assert "removed" in streamseg("models", "remove", "owls").stdout
+    assert "owls" not in streamseg("models").stdout
+
+
+def test_an_interrupted_pull_says_that_it_goes_on(streamseg, monkeypatch):
+    def interrupt(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("streamseg.pretrained.download", interrupt)
+    done = streamseg("models", "pull", "resnet50-fpn")
+    assert done.returncode == 130
+    assert "interrupted; the same command goes on from here" in done.stderr
+
+
+def test_an_import_says_what_it_took_the_file_for(streamseg, tmp_path):
+    done = streamseg("models", "import", SHIPPED / "lite.safetensors", "--name", "copy", "--classes", "a,b,c,d,e,f,g,h")
+    assert done.returncode == 0, done.stderr
+    assert "copy: lite, 8 classes, float16" in done.stderr
+    assert "--model copy" in done.stderr
+    done = streamseg("models", "import", SHIPPED / "lite.safetensors")
+    assert done.returncode == 3
+    assert "'lite' is a model that streamseg brings; take another name" in done.stderr

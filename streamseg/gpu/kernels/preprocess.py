@@ -7,16 +7,14 @@ thread works out one pixel of the input from the four samples of each plane arou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-import numpy.typing as npt
 import torch
 import triton
 import triton.language as tl
 
 from streamseg import color, preprocess
 from streamseg.gpu.kernels.common import EXACT, half_even, mean_of_four, mean_of_two
+from streamseg.gpu.kernels.fit import PlanePlan, matrix_of, plan_plane
 from streamseg.gpu.kernels.surface import Surface
 from streamseg.types import Letterbox
 
@@ -24,8 +22,6 @@ __all__ = ["Preprocess", "preprocess_kernel"]
 
 _PADDING = tl.constexpr(preprocess.PADDING)
 _BLOCK = (8, 64)
-_ONE = 2048  # OpenCV's INTER_RESIZE_COEF_SCALE
-_MOST = 2  # halvings within the kernel: 16 samples a tap; more would take the compiler minutes
 
 
 @triton.jit
@@ -66,11 +62,11 @@ def _halve_kernel(
     BY: tl.constexpr,
     BX: tl.constexpr,
 ) -> None:
-    """One averaging on its own, into `out` [height, width] without padding: for factors above four."""
+    """One averaging on its own, into `out` [height, width] with samples STEP apart too: for factors above four."""
     y = tl.program_id(0) * BY + tl.arange(0, BY)[:, None]
     x = tl.program_id(1) * BX + tl.arange(0, BX)[None, :]
     value = _level(plane, tl.minimum(y, height - 1), tl.minimum(x, width - 1), pitch, STEP, X, Y)
-    tl.store(out + y * width + x, value.to(out.dtype.element_ty), mask=(y < height) & (x < width))
+    tl.store(out + (y * width + x) * STEP, value.to(out.dtype.element_ty), mask=(y < height) & (x < width))
 
 
 @triton.jit
@@ -144,7 +140,7 @@ def preprocess_kernel(
 ) -> None:
     """A tile of `out`, uint8 [out_height, out_width, 3]. The picture of height x width begins at (top, left).
 
-    Pitches count samples. LX, LY, CX, CY: times that luma and chroma are halved. matrix: `_matrix`. table: the tone map.
+    Pitches count samples. LX, LY, CX, CY: times that luma and chroma are halved. matrix: `fit.matrix_of`. table: the tone map.
     """
     rows, columns = tl.program_id(0) * BY + tl.arange(0, BY), tl.program_id(1) * BX + tl.arange(0, BX)
     y = tl.minimum(tl.maximum(rows - top, 0), height - 1)
@@ -166,20 +162,6 @@ def preprocess_kernel(
     tl.store(to + 2, tl.where(inside, tl.load(table + b), _PADDING), mask=seen)
 
 
-@dataclass(frozen=True, slots=True)
-class _Plane:
-    """How the planes of one size are resized."""
-
-    first: tuple[tuple[int, int], ...]
-    """Averagings along (x, y) that are done one by one, before the kernel."""
-    halvings: tuple[int, int]
-    """Those that the kernel does."""
-    size: tuple[int, int]
-    """Columns and rows that are read."""
-    taps: torch.Tensor
-    weights: torch.Tensor
-
-
 class Preprocess:
     """Fits pictures on a device into the network's input of `height` x `width`, as `streamseg.preprocess.Preprocess` does.
 
@@ -189,7 +171,7 @@ class Preprocess:
     def __init__(self, height: int, width: int, device: torch.device | str) -> None:
         self._size, self._device = (height, width), torch.device(device)
         self._host = preprocess.Preprocess(height, width)
-        self._plans: dict[tuple[str, int, int], tuple[_Plane, _Plane]] = {}
+        self._plans: dict[tuple[str, int, int], tuple[PlanePlan, PlanePlan]] = {}
         self._matrices: dict[tuple[color.Encoding, int], torch.Tensor] = {}
         self._tables: dict[str, torch.Tensor] = {}
 
@@ -242,21 +224,21 @@ class Preprocess:
         )
         return fit.letterbox
 
-    def _plan(self, picture: Surface, fit: preprocess.Fit) -> tuple[_Plane, _Plane]:
+    def _plan(self, picture: Surface, fit: preprocess.Fit) -> tuple[PlanePlan, PlanePlan]:
         key = (picture.layout.name, picture.width, picture.height)
         if key not in self._plans:
             made = []
             for shift_x, shift_y in ((0, 0), picture.shift):
                 columns, rows = -(-fit.seen[0] >> shift_x), -(-fit.seen[1] >> shift_y)
                 times = (max(0, fit.halvings[0] - shift_x), max(0, fit.halvings[1] - shift_y))
-                made.append(_plane((columns, rows), times, (fit.width, fit.height), picture.layout.depth > 8, self._device))
+                made.append(plan_plane((columns, rows), times, (fit.width, fit.height), picture.layout.depth > 8, self._device))
             self._plans[key] = (made[0], made[1])
         return self._plans[key]
 
     def _matrix(self, picture: Surface) -> torch.Tensor:
         key = (picture.encoding, picture.layout.lsb)
         if key not in self._matrices:
-            self._matrices[key] = torch.from_numpy(_matrix(*key)).to(self._device)
+            self._matrices[key] = torch.from_numpy(matrix_of(*key)).to(self._device)
         return self._matrices[key]
 
     def _table(self, transfer: color.Transfer) -> torch.Tensor:
@@ -266,64 +248,16 @@ class Preprocess:
         return self._tables[transfer]
 
 
-def _plane(size: tuple[int, int], times: tuple[int, int], fitted: tuple[int, int], words: bool, device: torch.device) -> _Plane:
-    """The plan for a plane of `size` that is averaged `times` and then resized to `fitted` (all along x, y)."""
-    small = (size[0] >> times[0], size[1] >> times[1])
-    if small == (2 * fitted[0], 2 * fitted[1]):
-        # OpenCV takes the mean of the four here, rounded like the other means.
-        times, small = (times[0] + 1, times[1] + 1), fitted
-    first = []
-    while max(times) > _MOST:
-        step = (int(times[0] > 0), int(times[1] > 0))
-        first.append(step)
-        times = (times[0] - step[0], times[1] - step[1])
-    along_x, along_y = _taps(small[0], fitted[0], words, True), _taps(small[1], fitted[1], words, False)
-    taps = np.concatenate([along_y[0].ravel(), along_x[0].ravel()])
-    weights = np.concatenate([along_y[1].ravel(), along_x[1].ravel()])
-    return _Plane(tuple(first), times, size, torch.from_numpy(taps).to(device), torch.from_numpy(weights).to(device))
-
-
-def _taps(source: int, target: int, words: bool, along_x: bool) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-    """cv2.resize's INTER_LINEAR along one axis: the two samples of each target pixel [2, target], and their weights.
-
-    For 8 bits the weights are whole 2048ths. At the border the nearest sample counts alone: along x by its weight, along y by
-    taking it twice, which rounds differently.
-    """
-    at = ((np.arange(target) + 0.5) * (source / target) - 0.5).astype(np.float32)
-    first = np.floor(at).astype(np.int32)
-    share = (at - first).astype(np.float32)
-    if along_x:
-        share[(first < 0) | (first >= source - 1)] = 0
-        first = np.clip(first, 0, source - 1)
-    samples = np.clip(np.stack([first, first + 1]), 0, source - 1).astype(np.int32)
-    weights = np.stack([np.float32(1) - share, share])
-    return samples, weights if words else np.rint(weights * np.float32(_ONE))
-
-
-def _averaged(plane: torch.Tensor, plan: _Plane) -> torch.Tensor:
+def _averaged(plane: torch.Tensor, plan: PlanePlan) -> torch.Tensor:
     """The plane after the averagings that are done before the kernel: seldom any."""
     width, height = plan.size
     for x, y in plan.first:
         width, height = width >> x, height >> y
-        small = torch.empty((height, width), dtype=plane.dtype, device=plane.device)
+        # As far apart as they were: how OpenCV rounds the next mean depends on it.
+        small = torch.empty((height, width * plane.stride(1)), dtype=plane.dtype, device=plane.device)[:, :: plane.stride(1)]
         grid = (triton.cdiv(height, _BLOCK[0]), triton.cdiv(width, _BLOCK[1]))
         _halve_kernel[grid](
-            plane, small, height, width, plane.stride(0), STEP=plane.stride(1), X=x, Y=y, BY=_BLOCK[0], BX=_BLOCK[1]
+            plane, small, height, width, plane.stride(0), STEP=plane.stride(1), X=x, Y=y, BY=_BLOCK[0], BX=_BLOCK[1], **EXACT
         )
         plane = small
     return plane
-
-
-def _matrix(encoding: color.Encoding, lsb: int) -> npt.NDArray[np.float32]:
-    """[12] float32, the sums that `streamseg.preprocess` makes of the codes.
-
-    R: of Y, of V, constant. G: of Y. Green's chroma: of U, of V, constant. G: of that chroma, constant. B: of Y, of U, constant.
-    """
-    matrix, offset = encoding.to_rgb()
-    matrix, offset = matrix * (255 / 2**lsb), offset * 255
-    unit, middle = (1, 128) if encoding.depth <= 8 else (256, 32768)
-    still = 2.0 ** (encoding.depth - 1 + lsb) * (matrix[1, 1] + matrix[1, 2])
-    red = [matrix[0, 0], matrix[0, 2], offset[0]]
-    green = [matrix[1, 0], unit * matrix[1, 1], unit * matrix[1, 2], middle - unit * still]
-    green += [1 / unit, offset[1] + still - middle / unit]
-    return np.array([*red, *green, matrix[2, 0], matrix[2, 1], offset[2]], np.float32)

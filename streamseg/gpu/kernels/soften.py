@@ -65,8 +65,8 @@ def matte_into(out: torch.Tensor, instances: Instances, feather: float, upload: 
     half, grid = max(1, radius // 2), _tiles(y1 - y0, x1 - x0)
     crop = (y0 * width + x0, width, y1 - y0, x1 - x0, half)
     for _ in range(2):
-        box_rows_kernel[grid](out, sums, *crop, BY=_BLOCK[0], BX=_BLOCK[1])
-        box_columns_kernel[grid](sums, out, *crop, BY=_BLOCK[0], BX=_BLOCK[1])
+        box_rows_kernel[grid](out, sums, *crop, BY=_BLOCK[0], BX=_BLOCK[1], **EXACT)
+        box_columns_kernel[grid](sums, out, *crop, BY=_BLOCK[0], BX=_BLOCK[1], **EXACT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,8 +252,8 @@ def draw_pixelate(
             block_x,
             COMPONENTS=part.components,
             STEP=part.a.stride(1),
-            BY=16,
-            BX=32,
+            BY=min(16, triton.next_power_of_2(block_y)),
+            BX=min(32, triton.next_power_of_2(block_x)),
             **EXACT,
         )
         area.mix(part, means, block_y, block_x, picture.layout.lsb, smooth=False)

@@ -2,10 +2,12 @@
 
 DIS flow (Kroeger et al., ECCV 2016) from the later frame back to the earlier one: with it anything known about the earlier frame, a
 mask for example, is looked up from each pixel of the later one ("backward warping"), so that no pixel is left without an answer.
+Only the part of the picture that holds the objects asked for is worked on.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamseg import planes
+from streamseg.masks import Region
 from streamseg.types import Frame
 
 __all__ = ["Flow", "Motion", "flow", "small_luma"]
@@ -28,6 +31,13 @@ LEAST_SIDE = 32
 """Smaller pictures are enlarged to this: the coarsest patches must fit in."""
 NOISE = 8.0
 """Codes of 255 by which the same surface may differ between frames: confidence is 1 / e there."""
+MARGIN = 24
+"""Small pixels around what is asked for: motion there is known as far, and coarse patches see some of the surroundings."""
+LEAST_REGION = 64
+"""Small pixels: with less the coarsest levels, which find large motions, would be left out."""
+
+_LIKENESS = np.exp(-np.square(np.arange(256, dtype=np.float32) / NOISE))
+"""By how many codes two pixels differ -> how alike they are."""
 
 FloatArray = npt.NDArray[np.float32]
 ByteArray = npt.NDArray[np.uint8]
@@ -38,12 +48,14 @@ class Flow:
     """From the pixels of one frame, the target, back to those of an earlier one, the source."""
 
     field: FloatArray
-    """[h, w, 2] float32 (x, y): source position - target position, in small pixels."""
+    """[r, c, 2] float32 (x, y): source position - target position, in small pixels, over `region`."""
     target: ByteArray
     """[h, w] the target's small grey picture."""
     source: ByteArray
     scale: tuple[float, float]
     """Frame pixels to a small pixel, along x and y."""
+    region: Region
+    """The small pixels in which motion is known; elsewhere it is that of the nearest one."""
 
     def at(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Where points of the target frame were in the source frame.
@@ -56,14 +68,18 @@ class Flow:
         """
         scale, shape = np.array(self.scale, np.float32), points.shape[:3]
         flat = points.reshape(shape[0] * shape[1], shape[2], 2)
-        small = flat / scale - np.float32(0.5)  # OpenCV counts from the centre of the first pixel
-        moved = small + pick(self.field, small)
+        small = flat / scale
+        small -= np.float32(0.5)  # OpenCV counts from the centre of the first pixel
+        moved = pick(self.field, small - np.array(self.region[:2], np.float32))
+        moved += small
         now, then = pick(self.target, small), pick(self.source, moved)
-        difference = cv2.absdiff(now, then).astype(np.float32) / np.float32(NOISE)
-        likeness = np.exp(-difference * difference)
+        likeness = _LIKENESS.take(cv2.absdiff(now, then))
         h, w = self.target.shape
-        likeness[((moved < -0.5) | (moved > (w - 0.5, h - 0.5))).any(-1)] = 0
-        return ((moved + np.float32(0.5)) * scale).reshape(points.shape), likeness.reshape(shape)
+        x, y = moved[..., 0], moved[..., 1]
+        likeness[(x < -0.5) | (x > w - 0.5) | (y < -0.5) | (y > h - 0.5)] = 0
+        moved += np.float32(0.5)
+        moved *= scale
+        return moved.reshape(points.shape), likeness.reshape(shape)
 
 
 def pick(picture: npt.NDArray[Any], points: FloatArray, method: int = cv2.INTER_LINEAR) -> npt.NDArray[Any]:
@@ -72,15 +88,17 @@ def pick(picture: npt.NDArray[Any], points: FloatArray, method: int = cv2.INTER_
     return cv2.remap(picture, points, None, method, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload,no-any-return]
 
 
-def flow(source: ByteArray, target: ByteArray, scale: tuple[float, float] = (1.0, 1.0)) -> Flow:
-    """Flow between two grey pictures [h, w] uint8 of one size."""
+def flow(source: ByteArray, target: ByteArray, scale: tuple[float, float] = (1.0, 1.0), region: Region | None = None) -> Flow:
+    """Flow between two grey pictures [h, w] uint8 of one size, over a `region` of them or the whole."""
+    left, top, right, bottom = region = region or (0, 0, target.shape[1], target.shape[0])
+    now, then = (np.ascontiguousarray(picture[top:bottom, left:right]) for picture in (target, source))
     # At the pictures' own resolution and without variational refinement: on real clips more exact than the presets that refine a
     # coarser field, at half their time.
     estimator = cv2.DISOpticalFlow.create(cv2.DISOpticalFlow_PRESET_ULTRAFAST)
     estimator.setFinestScale(0)
     estimator.setPatchStride(STRIDE)
-    field = np.zeros((*target.shape, 2), np.float32)
-    return Flow(estimator.calc(target, source, field), target, source, scale)  # type: ignore[arg-type]
+    field = np.zeros((*now.shape, 2), np.float32)
+    return Flow(estimator.calc(now, then, field), target, source, scale, region)  # type: ignore[arg-type]
 
 
 class Motion:
@@ -95,19 +113,25 @@ class Motion:
         self._lumas: OrderedDict[int, ByteArray] = OrderedDict()
         self._flows: OrderedDict[tuple[int, int], Flow] = OrderedDict()
 
-    def between(self, source: Frame, target: Frame) -> Flow | None:
-        """The flow from `target` back to `source`; None over a change of epoch, where the two have nothing in common."""
+    def between(self, source: Frame, target: Frame, boxes: FloatArray | None = None) -> Flow | None:
+        """The flow from `target` back to `source`; None over a change of epoch, where the two have nothing in common.
+
+        With `boxes` [N, 4] xyxy, frame pixels, at least in and around these: motion by up to MARGIN small pixels is found.
+        """
         if source.epoch != target.epoch or (source.width, source.height) != (target.width, target.height):
             return None
         key = (source.index, target.index)
         with self._lock:
-            if key not in self._flows:
-                before, now = self._luma(source), self._luma(target)
-                scale = (target.width / now.shape[1], target.height / now.shape[0])
-                self._flows[key] = flow(before, now, scale)
+            before, now = self._luma(source), self._luma(target)
+            height, width = now.shape
+            scale = (target.width / width, target.height / height)
+            region = _around(boxes, scale, width, height)
+            known = self._flows.get(key)
+            if known is None or not _holds(known.region, region):
+                self._flows[key] = known = flow(before, now, scale, region)
                 while len(self._flows) > self._keep:
                     self._flows.popitem(last=False)
-            return self._flows[key]
+            return known
 
     def _luma(self, frame: Frame) -> ByteArray:
         if frame.index not in self._lumas:
@@ -115,6 +139,29 @@ class Motion:
             while len(self._lumas) > self._keep:
                 self._lumas.popitem(last=False)
         return self._lumas[frame.index]
+
+
+def _around(boxes: FloatArray | None, scale: tuple[float, float], width: int, height: int) -> Region:
+    """The part of a small picture that holds all boxes (frame pixels) with their surroundings; the whole without boxes."""
+    if boxes is None or not len(boxes):
+        return 0, 0, width, height
+    (left, right), (top, bottom) = (
+        _span(float(boxes[:, k].min()) / scale[k], float(boxes[:, k + 2].max()) / scale[k], side)
+        for k, side in enumerate((width, height))
+    )
+    return left, top, right, bottom
+
+
+def _span(low: float, high: float, side: int) -> tuple[int, int]:
+    """From `low` to `high` with a margin, and not less than LEAST_REGION, inside of 0..side."""
+    missing = max(0.0, LEAST_REGION - (high - low + 2 * MARGIN)) / 2
+    start, stop = math.floor(low - MARGIN - missing), math.ceil(high + MARGIN + missing)
+    start = max(0, min(start, side - LEAST_REGION))
+    return start, min(side, max(stop, start + LEAST_REGION))
+
+
+def _holds(outer: Region, inner: Region) -> bool:
+    return outer[0] <= inner[0] and outer[1] <= inner[1] and outer[2] >= inner[2] and outer[3] >= inner[3]
 
 
 def small_luma(frame: Frame) -> ByteArray:

@@ -50,7 +50,7 @@ def carry(instances: Instances, flow: Flow, width: int, height: int) -> Instance
     old = instances.masks.astype(np.float32)
     boxes = _first_guess(instances.boxes, old, flow)
     for _ in range(ROUNDS):
-        points = warp.cells(boxes)
+        points = warp.cells(boxes, warp.COARSE)
         sources, likeness = flow.at(points)
         inside = warp.look_up(old, instances.boxes, sources, width, height) / 255
         boxes = warp.moved_boxes(instances.boxes, points, sources, np.where(inside > 0.5, likeness + 0.1, 0.0))
@@ -63,11 +63,11 @@ def carry(instances: Instances, flow: Flow, width: int, height: int) -> Instance
 
 def _first_guess(boxes: FloatArray, masks: FloatArray, flow: Flow) -> FloatArray:
     """The boxes shifted by the median motion seen where the masks were."""
-    points = warp.cells(boxes)
+    points = warp.cells(boxes, warp.COARSE)
     sources, _ = flow.at(points)
     shifted = boxes.copy()
     for i in range(len(boxes)):
-        inside = masks[i] > 127
+        inside = masks[i, :: warp.COARSE, :: warp.COARSE] > 127
         if inside.any():
             shift = np.median((points[i] - sources[i])[inside], axis=0)
             shifted[i] += np.tile(shift, 2)

@@ -84,10 +84,11 @@ class Smoother:
         found, past = result.instances, self._past
         ages = np.ones(len(found), np.int64)
         boxes, masks = found.boxes, found.masks.astype(np.float32)
-        flow = self._motion.between(past.frame, result.frame) if past is not None and len(found) and len(past.ids) else None
-        if flow is not None and past is not None:
-            rows, columns = _both(past.ids, found.track_ids)
-            if len(rows):
+        rows, columns = _both(past.ids, found.track_ids) if past is not None else (ages[:0], ages[:0])
+        if past is not None and len(rows):
+            where = np.concatenate([past.boxes[rows], boxes[columns]])
+            flow = self._motion.between(past.frame, result.frame, where)
+            if flow is not None:
                 keep = math.exp(-max(0.0, result.frame.time - past.time) / self._seconds)
                 boxes = boxes.copy()
                 boxes[columns], masks[columns] = _mean(past, rows, found, columns, flow, keep)
@@ -125,11 +126,11 @@ def _mean(
     new_boxes, new_masks = found.boxes[columns], found.masks[columns].astype(np.float32)
     # A young mean trusts its past less: the first mask is no better than the second.
     weight = np.minimum(keep, past.ages[rows] / (past.ages[rows] + 1)).astype(np.float32)
-    points = warp.cells(new_boxes)
+    points, coarse = warp.cells(new_boxes, warp.COARSE), new_masks[:, :: warp.COARSE, :: warp.COARSE]
     sources, likeness = flow.at(points)
     old = warp.look_up(past.masks[rows], past.boxes[rows], sources, width, height)
-    agreement = np.clip((_soft_iou(old, new_masks) - UNLIKE) / (ALIKE - UNLIKE), 0, 1)
-    carried = warp.moved_boxes(past.boxes[rows], points, sources, likeness * (np.minimum(old, new_masks) > 127))
+    agreement = np.clip((_soft_iou(old, coarse) - UNLIKE) / (ALIKE - UNLIKE), 0, 1)
+    carried = warp.moved_boxes(past.boxes[rows], points, sources, likeness * (np.minimum(old, coarse) > 127))
     boxes = _steady(carried, new_boxes, weight * agreement, width, height)
     # Once more over the boxes as they will be: the grid moves with its box.
     points = warp.cells(boxes)
@@ -141,7 +142,7 @@ def _mean(
 
 
 def _soft_iou(a: FloatArray, b: FloatArray) -> FloatArray:
-    """[N] of soft masks [N, 28, 28] over the same boxes."""
+    """[N] of soft masks [N, r, c] at the same points."""
     both, either = np.minimum(a, b).sum((1, 2)), np.maximum(a, b).sum((1, 2))
     return np.asarray(both / np.maximum(either, 1e-6), np.float32)
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from streamseg.flow import pick
 from streamseg.types import MASK_SIZE
 
-__all__ = ["box_iou", "cells", "look_up", "moved_boxes"]
+__all__ = ["COARSE", "box_iou", "cells", "look_up", "moved_boxes"]
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -18,9 +18,9 @@ _PAD = 2
 _TILE = MASK_SIZE + 2 * _PAD
 # Frame pixels; a box that ends so close to the frame's border is cut off by it (as in streamseg.masks).
 _AT_BORDER = 0.5
-# Every second cell along x and y says enough of how a box moves.
-_SKIP = 2
-# Sum of weights, in such cells, below which too little of an object can be followed.
+# Every second cell along x and y says enough of how a box moves, and of how alike two masks are.
+COARSE = 2
+# Sum of weights, of cells, below which too little of an object can be followed.
 _LEAST_SEEN = 4.0
 _ROUNDS = 3
 # Squares of frame pixels: points are never expected to agree better than this, nor worse than that.
@@ -30,12 +30,16 @@ _MOST_GROWTH = 1.25
 _STEPS = (np.arange(MASK_SIZE, dtype=np.float32) + 0.5) / MASK_SIZE
 
 
-def cells(boxes: FloatArray) -> FloatArray:
-    """float32 [N, 28, 28, 2]: (x, y) of the centres of the cells of the mask grids over `boxes` [N, 4], frame pixels."""
-    points = np.empty((len(boxes), MASK_SIZE, MASK_SIZE, 2), np.float32)
+def cells(boxes: FloatArray, skip: int = 1) -> FloatArray:
+    """float32 [N, 28, 28, 2]: (x, y) of the centres of the cells of the mask grids over `boxes` [N, 4], frame pixels.
+
+    With `skip` only of every so manyth cell along x and y.
+    """
+    steps = _STEPS[::skip]
+    points = np.empty((len(boxes), len(steps), len(steps), 2), np.float32)
     size = boxes[:, 2:] - boxes[:, :2]
-    points[..., 0] = (boxes[:, 0, None] + _STEPS * size[:, 0, None])[:, None, :]
-    points[..., 1] = (boxes[:, 1, None] + _STEPS * size[:, 1, None])[:, :, None]
+    points[..., 0] = (boxes[:, 0, None] + steps * size[:, 0, None])[:, None, :]
+    points[..., 1] = (boxes[:, 1, None] + steps * size[:, 1, None])[:, :, None]
     return points
 
 
@@ -61,8 +65,9 @@ def look_up(masks: npt.NDArray[np.float32], boxes: FloatArray, points: FloatArra
     atlas[:, :, -_PAD:] = atlas[:, :, -_PAD - 1, None] * (boxes[:, 2, None, None] > width - _AT_BORDER)
     atlas[:, :_PAD] = atlas[:, _PAD, None] * (boxes[:, 1, None, None] < _AT_BORDER)
     atlas[:, -_PAD:] = atlas[:, -_PAD - 1, None] * (boxes[:, 3, None, None] > height - _AT_BORDER)
-    size = np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-3)
-    place = (points - boxes[:, None, None, :2]) * (MASK_SIZE / size)[:, None, None] + np.float32(_PAD - 0.5)
+    rate = (MASK_SIZE / np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-3)).astype(np.float32)
+    place = points * rate[:, None, None]
+    place += (np.float32(_PAD - 0.5) - boxes[:, :2] * rate)[:, None, None]
     # All grids lie below each other in one picture; nothing may reach into the next one.
     np.clip(place, _PAD - 1, _PAD + MASK_SIZE, out=place)
     place[..., 1] += (np.arange(n, dtype=np.float32) * _TILE)[:, None, None]
@@ -85,24 +90,25 @@ def moved_boxes(boxes: FloatArray, points: FloatArray, sources: FloatArray, weig
 
     Returns: float32 [N, 4] in the target frame, not clipped.
     """
-    now, then = (a[:, ::_SKIP, ::_SKIP].reshape(len(boxes), -1, 2) for a in (points, sources))
-    weight = weights[:, ::_SKIP, ::_SKIP].reshape(len(boxes), -1).copy()
+    # x and y apart, [2, N, P]: sums run over what lies side by side in memory.
+    now, then = (np.ascontiguousarray(np.moveaxis(a.reshape(len(boxes), -1, 2), 2, 0)) for a in (points, sources))
+    weight = weights.reshape(len(boxes), -1)
     total = np.maximum(weight.sum(1), 1e-6)
     enough = total >= _LEAST_SEEN
     step, trust = now - then, weight / total[:, None]
     for _ in range(_ROUNDS):
-        off = step - np.einsum("np,npk->nk", trust, step)[:, None]
-        squares = np.einsum("npk,npk->np", off, off)
+        off = step - np.einsum("np,knp->kn", trust, step)[..., None]
+        squares = off[0] * off[0] + off[1] * off[1]
         usual = np.einsum("np,np->n", trust, np.minimum(squares, _MOST_OFF)) + _LEAST_OFF
-        trust = weight / (1 + squares / usual[:, None]) ** 2
+        trust = weight / np.square(1 + squares / usual[:, None])
         trust /= np.maximum(trust.sum(1, keepdims=True), 1e-6)
-    centre_then, centre_now = (np.einsum("np,npk->nk", trust, a) for a in (then, now))
-    dt, dn = then - centre_then[:, None], now - centre_now[:, None]
+    centre_then, centre_now = (np.einsum("np,knp->kn", trust, a) for a in (then, now))
+    dt, dn = then - centre_then[..., None], now - centre_now[..., None]
     # One scale for both axes: a few cells say too little for two.
-    spread = np.einsum("np,npk,npk->n", trust, dt, dt)
-    scale = np.where(spread > 0, np.einsum("np,npk,npk->n", trust, dt, dn) / np.maximum(spread, 1e-6), 1.0)
-    scale = np.tile(np.clip(scale, 1 / _MOST_GROWTH, _MOST_GROWTH)[:, None], 4)
-    moved = (boxes - np.tile(centre_then, 2)) * scale + np.tile(centre_now, 2)
+    spread = np.einsum("np,knp->n", trust, dt * dt)
+    scale = np.where(spread > 0, np.einsum("np,knp->n", trust, dt * dn) / np.maximum(spread, 1e-6), 1.0)
+    scale = np.clip(scale, 1 / _MOST_GROWTH, _MOST_GROWTH)[:, None]
+    moved = (boxes - np.tile(centre_then.T, 2)) * scale + np.tile(centre_now.T, 2)
     return np.where(enough[:, None], moved, boxes).astype(np.float32)
 
 

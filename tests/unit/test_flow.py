@@ -92,3 +92,25 @@ def test_pictures_of_any_shape(size: tuple[int, int]) -> None:
     assert flow is not None
     points, _ = flow.at(np.array([[[[0.5, 0.5], [width - 0.5, height - 0.5]]]], np.float32))
     assert np.isfinite(points).all()
+
+
+def test_flow_around_boxes_is_as_exact_there_and_less_work() -> None:
+    scene, i = scenes.crossing(camera=scenes.pan(40)), 11
+    source, target = scene.truth(i - 1), scene.truth(i)
+    rows, columns = np.nonzero(target.visible[0])
+    box = np.array([[columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]], np.float32)
+    motion = Motion()
+    near = motion.between(source.frame(), target.frame(), box)
+    assert near is not None
+    assert near.field.size < 0.7 * near.target.size * 2
+    points = np.stack([columns, rows], -1)[None, None].astype(np.float32) + np.float32(0.5)
+    true = scene.flow(i, i - 1)[rows, columns]
+    found = (near.at(points)[0] - points)[0, 0]
+    assert np.median(np.linalg.norm(found - true, axis=1)) < 1.0
+    assert motion.between(source.frame(), target.frame(), box[:, [0, 1, 0, 1]] + 5) is near, (
+        "what is known is not computed again"
+    )
+    whole = motion.between(source.frame(), target.frame())
+    assert whole is not near, "but what is not known is"
+    assert whole is not None
+    assert whole.field.shape[:2] == whole.target.shape

@@ -169,6 +169,11 @@ def resolve(
             f"the model {text!r} is not {'shipped' if found.shipped else 'here'} at {wanted}; there are: {_sizes(found)}. "
             "Others must be exported first"
         )
+    if precision == "int8":  # on pictures of the user's: a graph calibrated on others would silently be worse
+        raise ModelError(
+            f"there is no int8 graph of {text!r} at {_show(size)}; it must be calibrated on pictures like yours: streamseg export "
+            f"{text} --size {_show(size)} --precision int8 --calibrate VIDEO -o FOLDER; then give that file as the model"
+        )
     try:
         return export_once(text, found.weights, size, precision, report)
     except MissingExtra as error:

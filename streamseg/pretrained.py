@@ -32,7 +32,7 @@ class Pretrained:
     box_ap: float
     """Percent on COCO val2017, as its authors state; so is `mask_ap`."""
     mask_ap: float
-    licence: str = "BSD-3-Clause (torchvision), trained on COCO"
+    licence: str = "torchvision's (code: BSD-3-Clause), trained on COCO"
 
     @property
     def digest(self) -> str:

@@ -134,6 +134,8 @@ def test_a_precision_is_a_graph_of_its_own(shop, mine, exports):
     assert models.resolve("mine", (64, 96)).name == "mine-64x96.onnx"
     assert graph_of("mine", (64, 96), "fp16").precision == "fp16"
     assert [request["precision"] for request in exports] == ["fp16", "fp32"]
+    with pytest.raises(ModelError, match="streamseg export mine --size 64x96 --precision int8 --calibrate VIDEO"):
+        models.resolve("mine", (64, 96), precision="int8")
 
 
 @pytest.mark.parametrize(("network", "size"), [("resnet50-fpn-v2", (800, 1344)), ("lite", (320, 576))])

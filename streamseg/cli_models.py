@@ -44,7 +44,7 @@ def list_(context: typer.Context, as_json: JsonOption = False) -> None:
 
 @app.command()
 def pull(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="resnet50-fpn or resnet50-fpn-v2.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="resnet50-fpn, resnet50-fpn-v2, or imagenet-BODY for trainings.")],
     url: Annotated[str, typer.Option(help="Another address: of the .pth file, or of a folder that has it.")] = "",
     force: Annotated[bool, typer.Option("--force", help="Fetch it again, though it is here.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors.")] = False,

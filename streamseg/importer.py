@@ -80,8 +80,10 @@ def check_name(name: str) -> None:
         raise ConfigError(
             f"{name!r} cannot be a model's name; allowed: a-z, 0-9, - and _, up to 60, not ending like a size (-320x576)"
         )
-    if (resources.shipped("engines") / name).is_dir():
-        raise ConfigError(f"{name!r} is a model that streamseg brings; take another name (--name)")
+    if name == "imagenet" or (resources.shipped("engines") / name).is_dir():
+        raise ConfigError(
+            f"{name!r} is {'taken' if name == 'imagenet' else 'a model that streamseg brings'}; take another (--name)"
+        )
 
 
 def remove(name: str) -> Path:

@@ -12,10 +12,12 @@ from pathlib import Path
 
 from streamseg.download import Patience, Progress, download
 from streamseg.errors import ModelError, OutputError
-from streamseg.folders import cache_root, elsewhere, locked, make_folder, models_root
+from streamseg.folders import cache_root, elsewhere, locked, models_root
 from streamseg.importer import import_file
 
-__all__ = ["BASE_URL", "PRETRAINED", "Pretrained", "pull"]
+__all__ = ["BASE_URL", "BODIES", "PRETRAINED", "Pretrained", "pull"]
+
+Report = Callable[[str], None]
 
 BASE_URL = "https://download.pytorch.org/models/"
 """Where torchvision's weights are; $STREAMSEG_MODELS_URL names another place with files of these names."""
@@ -28,10 +30,10 @@ class Pretrained:
     file: str
     """Its name ends in the first 8 digits of its sha256, as torch.hub checks them."""
     megabytes: int
-    classes: int
-    box_ap: float
+    classes: int = 0
+    box_ap: float = 0.0
     """Percent on COCO val2017, as its authors state; so is `mask_ap`."""
-    mask_ap: float
+    mask_ap: float = 0.0
     licence: str = "torchvision's (code: BSD-3-Clause), trained on COCO"
 
     @property
@@ -48,7 +50,24 @@ PRETRAINED: dict[str, Pretrained] = {
 }
 """By name, which is also its network's: COCO_V1 of torchvision's MaskRCNN_ResNet50_FPN_Weights and ..._FPN_V2_Weights."""
 
+BODIES: dict[str, Pretrained] = {
+    "imagenet-resnet50": Pretrained("resnet50-0676ba61.pth", 103),
+    "imagenet-mobilenet_v3_large": Pretrained("mobilenet_v3_large-8738ca79.pth", 22),
+}
+"""torchvision's IMAGENET1K_V1 weights by body, which trainings start from (`model.design.IMAGENET_FILES`); no models on their own."""
+
 UNPUBLISHED = ("mobilenetv3-fpn", "resnet50-c4")
+
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    """The options of a download."""
+
+    url: str
+    force: bool
+    progress: Progress | None
+    report: Report
+    patience: Patience | None
 
 
 def pull(
@@ -57,14 +76,14 @@ def pull(
     url: str = "",
     force: bool = False,
     progress: Progress | None = None,
-    report: Callable[[str], None] | None = None,
+    report: Report | None = None,
     patience: Patience | None = None,
 ) -> Path:
     """Fetch a published checkpoint and make it a model of the user's; returns its weights file.
 
     `url` is another address of the file, or of a folder that has it; default: $STREAMSEG_MODELS_URL, else `BASE_URL`. The file
-    must have the hash that its name begins, and, once it was fetched, the same hash for ever. With `force` a model that is here
-    is fetched and made again.
+    must have the hash that its name begins, and, once it was fetched, the same hash for ever. With `force` what is here is
+    fetched and made again. ImageNet weights of a network's body (`BODIES`) are put where trainings look for them.
 
     Raises ModelError (unknown name, what `download` says), MissingExtra (torch, before anything is fetched), OutputError.
     """
@@ -72,28 +91,42 @@ def pull(
 
     if name in UNPUBLISHED:
         raise ModelError(f"nobody published weights of {name} for COCO: train it (streamseg train), or import yours")
-    if name not in PRETRAINED:
-        raise ModelError(f"{name!r} cannot be fetched; there are: {', '.join(PRETRAINED)}")
-    wanted, tell = PRETRAINED[name], report or (lambda _: None)
-    target = models_root() / name / f"{name}.safetensors"
+    known = PRETRAINED | BODIES
+    if name not in known:
+        raise ModelError(f"{name!r} cannot be fetched; there are: {', '.join(known)}")
+    wanted, how = known[name], _How(url, force, progress, report or (lambda _: None), patience)
+    target = models_root() / (f"imagenet/{wanted.file}" if name in BODIES else f"{name}/{name}.safetensors")
     with locked(models_root(), f"{name}.pull", f"another process is fetching {name}; waiting for it", report):
         if target.is_file() and not force:
-            tell(f"{name} is here already: {target}; to fetch it again: --force")
-            return target
-        address = _address(url or os.environ.get("STREAMSEG_MODELS_URL", "") or BASE_URL, wanted.file)
-        file = cache_root() / "downloads" / wanted.file
-        known = _known(wanted.file)
-        tell(f"fetching {address} ({wanted.megabytes} MB)")
-        found = download(
-            address, file, sha256=known or wanted.digest, force=force, progress=progress, report=report, patience=patience
-        )
-        if not known:
-            _remember(wanted.file, found)
+            how.report(f"{name} is here already: {target}; to fetch it again: --force")
+        elif name in BODIES:
+            _fetch(wanted, target, how)
+        else:
+            file = cache_root() / "downloads" / wanted.file
+            found = _fetch(wanted, file, how)
+            notes = {"origin": f"torchvision, {wanted.file}", "licence": wanted.licence, "source_sha256": found}
+            import_file(file, name=name, network=name, overwrite=True, notes=notes)
+            file.unlink(missing_ok=True)
+    return target
 
-        notes = {"origin": f"torchvision, {wanted.file}", "licence": wanted.licence, "source_sha256": found}
-        made = import_file(file, name=name, network=name, overwrite=True, notes=notes).path
-        file.unlink(missing_ok=True)
-    return made
+
+def _fetch(wanted: Pretrained, file: Path, how: _How) -> str:
+    """Download, with the hash it must have; returns it."""
+    address = _address(how.url or os.environ.get("STREAMSEG_MODELS_URL", "") or BASE_URL, wanted.file)
+    known = _known(wanted.file)
+    how.report(f"fetching {address} ({wanted.megabytes} MB)")
+    found = download(
+        address,
+        file,
+        sha256=known or wanted.digest,
+        force=how.force,
+        progress=how.progress,
+        report=how.report,
+        patience=how.patience,
+    )
+    if not known:
+        _remember(wanted.file, found)
+    return found
 
 
 def _address(url: str, file: str) -> str:
@@ -117,12 +150,12 @@ def _known(file: str) -> str:
 
 def _remember(file: str, sha256: str) -> None:
     path = _records()
-    try:
-        records = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-        records[file] = {"sha256": sha256, "first": datetime.now(UTC).isoformat(timespec="seconds")}
-        make_folder(path.parent)
-        partial = path.with_name(f"{path.name}.{os.getpid()}")
-        partial.write_text(json.dumps(records, indent=2))
-        partial.replace(path)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}; {elsewhere(path)}") from error
+    with locked(models_root(), "fetched", "another process notes what it fetched; waiting for it"):
+        try:
+            records = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+            records[file] = {"sha256": sha256, "first": datetime.now(UTC).isoformat(timespec="seconds")}
+            partial = path.with_name(f"{path.name}.{os.getpid()}")
+            partial.write_text(json.dumps(records, indent=2))
+            partial.replace(path)
+        except OSError as error:
+            raise OutputError(f"cannot write {path}: {error.strerror}; {elsewhere(path)}") from error

@@ -53,7 +53,7 @@ def imagenet_file(body: str) -> Path:
             return place
     raise ModelError(
         f"the ImageNet weights of {body} are not on this machine: neither {places[0]} nor {places[1]} exists; "
-        f"download https://download.pytorch.org/models/{name} to one of them, or start from random or other weights "
+        f"fetch them: streamseg models pull imagenet-{body}; or start from random or other weights "
         "(pretrained=False)"
     )
 

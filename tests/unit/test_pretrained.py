@@ -13,11 +13,12 @@ import pytest
 
 pytest.importorskip("torch", reason="needs extra `train`")
 
-from streamseg import folders, pretrained
+from streamseg import folders, models, pretrained
 from streamseg.download import Patience
 from streamseg.errors import MissingExtra, ModelError
 from streamseg.importer import Imported
-from streamseg.pretrained import PRETRAINED, Pretrained, pull
+from streamseg.model.design import IMAGENET_FILES, imagenet_file
+from streamseg.pretrained import BODIES, PRETRAINED, Pretrained, pull
 from tests.http_source import Server
 from tests.shelf import Shelf
 from tests.weights import tiny_weights
@@ -102,6 +103,22 @@ def test_the_first_fetch_is_remembered_in_full(mirror, shelf, imported, monkeypa
     (folders.models_root() / "fetched.json").write_text("{")
     with pytest.raises(ModelError, match="repair or remove it"):
         pull("tiny", url=f"{mirror}/models", force=True, patience=QUICK)
+
+
+def test_a_body_s_weights_are_put_where_trainings_look_for_them(mirror, imported, monkeypatch):
+    monkeypatch.setitem(BODIES, "imagenet-resnet50", Pretrained(FILE, 1))
+    monkeypatch.setitem(IMAGENET_FILES, "resnet50", FILE)
+    path = pull("imagenet-resnet50", url=f"{mirror}/models", patience=QUICK)
+    assert imagenet_file("resnet50") == path
+    assert path.read_bytes() == DATA
+    assert not imported
+    assert "imagenet" not in models.installed()
+
+
+def test_bodies_are_those_that_trainings_look_for():
+    assert {name: published.file for name, published in BODIES.items()} == {
+        f"imagenet-{body}": file for body, file in IMAGENET_FILES.items()
+    }
 
 
 @pytest.mark.parametrize(

@@ -110,8 +110,7 @@ class Landing:
         return self._upload(upright)
 
     def _take(self, picture: av.VideoFrame, surface: str, fresh: bool) -> DevicePicture:
-        device, torch = self._device, self._device.torch
-        default = torch.cuda.default_stream(device.where)
+        device, torch, default = self._device, self._device.torch, self._device.default_stream()
         made: list[Tensor] = []
         with device.running(default):
             for plane in picture.planes:
@@ -120,7 +119,8 @@ class Landing:
                     torch.empty(source.shape, dtype=source.dtype, device=source.device).copy_(source, non_blocking=True)
                 )
         ready = device.mark(default)
-        self._copying.append((picture, ready))
+        if ready is not None:
+            self._copying.append((picture, ready))
         while len(self._copying) > _UNDER_WAY:
             self._copying.popleft()[1].synchronize()
         found = cast("Iterable[AvSideData]", picture.side_data) if fresh else ()

@@ -53,6 +53,10 @@ class Device:
         """A stream that does not wait for the default stream; None on the CPU."""
         return self.torch.cuda.Stream(self.where) if self.on_gpu else None
 
+    def default_stream(self) -> Any:
+        """The stream in which FFmpeg works; None on the CPU."""
+        return self.torch.cuda.default_stream(self.where) if self.on_gpu else None
+
     def running(self, stream: Any) -> contextlib.AbstractContextManager[Any]:
         """What is started within, by this thread, goes into `stream`."""
         return self.torch.cuda.stream(stream) if self.on_gpu else _INTERPRETER

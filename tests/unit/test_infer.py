@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from dataclasses import replace
 from fractions import Fraction
 
 import av
 import numpy as np
 import pytest
 
-from streamseg.engine.base import Detections
+from streamseg.engine.base import Detections, DeviceImage
 from streamseg.errors import EngineError
 from streamseg.infer import Infer
 from streamseg.preprocess import Prepared
@@ -119,3 +120,36 @@ def test_an_engine_closed_meanwhile_is_an_error_not_a_wait():
 def test_a_batch_below_one_is_refused():
     with pytest.raises(ValueError, match="batch is 0"):
         Infer(FakeEngine(), batch=0)
+
+
+def there(index: int) -> Prepared:
+    """As `prepared`, on a device; torch's CPU stands in for it."""
+    import torch
+
+    here = prepared(index)
+    assert isinstance(here.image, np.ndarray)
+    return replace(here, image=DeviceImage(torch.from_numpy(here.image)))
+
+
+def test_pictures_on_a_device_are_handed_over_where_they_are():
+    engine = FakeEngine()
+    infer = Infer(engine, batch=2)
+    given = [there(0), there(1)]
+    for item in given:
+        infer(item)
+    assert engine.submitted[0][0] == [item.image for item in given]
+
+
+def test_a_batch_of_both_kinds_goes_by_way_of_the_host():
+    engine = FakeEngine()
+    infer = Infer(engine, batch=3)
+    pending = [infer(make(i)) for i, make in enumerate((there, prepared, there))]
+    engine.answer(0)
+    assert [number(p) for p in pending] == [0, 1, 2]
+
+
+def test_a_sample_of_a_picture_is_the_same_on_either_side():
+    here = replace(prepared(0), image=np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8))
+    import torch
+
+    np.testing.assert_array_equal(replace(here, image=DeviceImage(torch.from_numpy(here.image))).sample(2), here.sample(2))

@@ -9,6 +9,7 @@ import pytest
 from streamseg import models
 from streamseg.engine import open_engine, read_spec
 from streamseg.engine import torchcuda as module
+from streamseg.engine.base import DeviceImage
 from streamseg.engine.torchcuda import open_torch, why_not_torch
 from streamseg.errors import EngineUnavailable, ModelError
 from tests import graphs
@@ -55,3 +56,15 @@ def test_auto_never_takes_it_and_by_name_it_says_why_not(tmp_path, monkeypatch):
     assert "torch" not in said[0]
     with pytest.raises(EngineUnavailable, match="the engine torch: no NVIDIA driver"):
         open_engine(model, engine="torch")
+
+
+def test_it_takes_pictures_that_lie_on_its_device():
+    import torch
+
+    spec = read_spec(models.resolve("lite", (256, 448)))
+    images = np.random.default_rng(0).integers(0, 256, (2, *spec.size, 3), np.uint8)
+    with open_torch(spec, batch=2, device="cpu") as engine:
+        there = engine.submit([DeviceImage(torch.from_numpy(image)) for image in images]).result(60)
+        here = engine.submit(images).result(60)
+    np.testing.assert_array_equal(there.scores, here.scores)
+    np.testing.assert_array_equal(there.masks, here.masks)

@@ -10,6 +10,7 @@ The network it computes: row r of an image's boxes, scores, labels and masks is 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import random
 import threading
 from collections import deque
@@ -152,6 +153,16 @@ class FakeDriver:
     def upload(self, device: int, host: np.ndarray, stream: int) -> None:
         def work() -> None:
             self.memory[device][: host.nbytes] = host
+
+        self.put(stream, "work", work)
+
+    def copy(self, to: int, device: int, size: int, stream: int) -> None:
+        """`device` is the address of a tensor of torch's; `to` lies within what was allocated here."""
+
+        def work() -> None:
+            base = max(address for address in self.memory if address <= to)
+            found = (ctypes.c_uint8 * size).from_address(device)
+            self.memory[base][to - base : to - base + size] = found
 
         self.put(stream, "work", work)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from streamseg.engine import Engine, read_spec
+from streamseg.engine.base import DeviceImage
 from streamseg.engine.tensorrt.driver import OutOfMemory
 from streamseg.engine.tensorrt.runtime import TensorRTEngine, load_plan
 from streamseg.errors import EngineError
@@ -157,3 +160,45 @@ def test_close_frees_the_gpu(spec, world):
     assert world.driver.closed
     with pytest.raises(EngineError, match="closed"):
         engine.submit(pictures(1))
+
+
+class Made:
+    """Work that fills pictures on the device, of a stage before the engine: done when its stream is run, not before."""
+
+    def __init__(self, driver: fake.FakeDriver) -> None:
+        self.driver = driver
+        driver.attach()
+        self.stream = driver.stream()
+
+    def picture(self, value: int) -> DeviceImage:
+        tensor = torch.full((8, 12, 3), 99, dtype=torch.uint8)
+        self.driver.put(self.stream, "work", lambda: tensor.__setitem__((0, 0, 0), value))
+        event = self.driver.event()
+        self.driver.record(event, self.stream)
+        return DeviceImage(tensor, SimpleNamespace(cuda_event=event))
+
+
+@pytest.mark.parametrize("in_flight", [1, 2])
+def test_pictures_that_lie_on_the_gpu_are_taken_there_once_they_are_made(spec, world, in_flight):
+    with opened(spec, world, in_flight=in_flight) as engine:
+        made = Made(world.driver)
+        allocations = world.driver.allocations
+        futures = [engine.submit([made.picture(10 * i + k) for k in range(1 + i % 6)]) for i in range(20)]
+        for i, future in enumerate(futures):
+            np.testing.assert_array_equal(future.result(20).labels[:, 0], np.arange(10 * i, 10 * i + 1 + i % 6))
+        assert world.driver.allocations == allocations
+        # and pictures of the host between them
+        np.testing.assert_array_equal(engine.submit(pictures(7, 8)).result(20).labels[:, 0], [7, 8])
+
+
+def test_a_picture_of_another_size_or_type_is_refused(spec, world):
+    with opened(spec, world) as engine:
+        for tensor in (
+            torch.zeros(8, 8, 3, dtype=torch.uint8),
+            torch.zeros(8, 12, 3),
+            torch.zeros(12, 8, 3, dtype=torch.uint8).transpose(0, 1),
+        ):
+            with pytest.raises(ValueError, match=r"expected uint8 \[B, 8, 12, 3\]"):
+                engine.submit([DeviceImage(tensor)])
+        with pytest.raises(ValueError, match="expected uint8"):
+            engine.submit([])

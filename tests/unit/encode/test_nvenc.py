@@ -1,0 +1,70 @@
+"""When NVENC is taken, and how; no GPU here opens it, so that what it writes is for a machine that has one."""
+
+from __future__ import annotations
+
+import pytest
+from av.video.format import VideoFormat
+
+from streamseg.encode import codecs, nvenc
+from streamseg.encode.codecs import choose
+from streamseg.errors import OutputError
+
+PLAIN = ["yuv420p", "nv12"]
+
+
+def form(name: str) -> VideoFormat:
+    return VideoFormat(name, 64, 48)
+
+
+@pytest.fixture
+def there(monkeypatch):
+    monkeypatch.setattr(codecs, "why_not_nvenc", lambda encoder: None)
+
+
+@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".ts"])
+def test_plain_pictures_on_a_gpu_that_has_it(there, suffix, name):
+    choice = choose(suffix, form(name), gpu=True)
+    assert (choice.name, choice.pix_fmt) == ("h264_nvenc", name)
+    assert choice.options["cq"] == "21"
+    assert choice.options["bf"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "name", "expected"),
+    [
+        (".mp4", "yuv420p10le", "hevc"),  # x265 writes HDR metadata, which do not reach NVENC
+        (".mp4", "yuv444p", "h264"),
+        (".mov", "yuva444p", "prores"),
+        (".webm", "yuv420p", "vp9"),
+        (".avi", "yuv420p", "h264"),
+        (".mp4", "rgb24", "h264"),
+    ],
+)
+def test_other_pictures_and_files_stay_with_the_cpu(there, suffix, name, expected):
+    assert choose(suffix, form(name), gpu=True).name == expected
+
+
+def test_not_without_being_asked_nor_where_it_does_not_open(there, monkeypatch):
+    assert choose(".mp4", form("nv12")).name == "h264"
+    monkeypatch.setattr(codecs, "why_not_nvenc", lambda encoder: "it does not open")
+    assert choose(".mp4", form("nv12"), gpu=True).name == "h264"
+
+
+def test_by_name(there):
+    assert choose(".mp4", form("yuv420p"), codec="hevc_nvenc", crf=30).options["cq"] == "30"
+    assert choose(".mp4", form("yuv420p"), codec="hevc_nvenc").tag == "hvc1"
+    assert choose(".mkv", form("yuv420p10le"), codec="hevc_nvenc").pix_fmt == "p010le", "no bit is lost"
+    with pytest.raises(OutputError, match=r"cannot be used in a \.webm file"):
+        choose(".webm", form("yuv420p"), codec="h264_nvenc")
+
+
+def test_live_nothing_is_kept_back(there):
+    assert choose(".mkv", form("nv12"), gpu=True, live=True).options["delay"] == "0"
+
+
+def test_why_not_is_a_sentence():
+    if (reason := nvenc.why_not_nvenc()) is None:
+        pytest.skip("there is one")
+    assert reason.startswith(("it does not open: ", "this FFmpeg"))
+    assert nvenc.why_not_nvenc("no_such_nvenc") == "this FFmpeg was built without it"

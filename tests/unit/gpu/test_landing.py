@@ -1,0 +1,169 @@
+"""Where decoded pictures land. NVDEC's frames are played by frames in host memory that say `cuda` and hand over planes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from types import SimpleNamespace
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from streamseg import planes
+from streamseg.decode import Decoder
+from streamseg.decode.orient import UPRIGHT, Orientation, turn
+from streamseg.errors import EngineUnavailable, SourceError
+from streamseg.gpu import Device, DevicePicture, Landing, choose_device
+from streamseg.gpu import choose as choosing
+from streamseg.gpu import decode as module
+from tests import clips
+from tests.unit import pictures
+
+
+@pytest.fixture(scope="module")
+def device() -> Device:
+    return Device("cpu")
+
+
+@dataclass
+class Surface:
+    """What PyAV gives for a picture that NVDEC decoded."""
+
+    real: av.VideoFrame
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+    @property
+    def format(self) -> Any:
+        return SimpleNamespace(name="cuda")
+
+    @property
+    def sw_format(self) -> av.VideoFormat:
+        return self.real.format
+
+
+@pytest.fixture
+def nvdec(monkeypatch):
+    monkeypatch.setattr(module, "why_not_nvdec", lambda: None)
+
+
+def same(a: av.VideoFrame, b: av.VideoFrame) -> None:
+    assert a.format.name == b.format.name
+    for mine, theirs in zip(planes.views(a).planes, planes.views(b).planes, strict=True):
+        np.testing.assert_array_equal(mine.array, theirs.array)
+
+
+@pytest.mark.parametrize("form", ["nv12", "p010le"])
+@pytest.mark.parametrize("orientation", [UPRIGHT, Orientation(True, True, False)], ids=["upright", "turned"])
+def test_what_nvdec_decodes_stays_where_it_is(device, nvdec, form, orientation):
+    landing, real = Landing(device, "nvdec"), pictures.noise(form, 64, 48)
+    landed = landing(Surface(real), orientation, fresh=True)
+    assert isinstance(landed, DevicePicture)
+    assert landing.how == f"NVDEC ({form})"
+    assert landing.accel is not None
+    assert landing.accel.is_hw_owned
+    assert (landed.pts, landed.time_base, landed.colorspace) == (1234, Fraction(1, 90000), 1)
+    same(landed.host(), turn(real, orientation))
+
+
+def test_its_picture_is_a_copy_that_the_decoder_may_write_over(device, nvdec):
+    real = pictures.noise("nv12", 64, 48)
+    landed = Landing(device)(Surface(real), UPRIGHT, fresh=False)
+    for array, _ in planes.views(real).planes:
+        array[...] = 0
+    same(landed.host(), pictures.noise("nv12", 64, 48))
+
+
+@pytest.mark.parametrize(("form", "size"), [("nv12", (63, 47)), ("yuv444p", (64, 48))])
+def test_what_dlpack_cannot_hand_over_comes_by_way_of_the_host(device, nvdec, form, size):
+    landing, real = Landing(device), pictures.noise(form, *size)
+    landed = landing(Surface(real), UPRIGHT, fresh=False)
+    assert isinstance(landed, DevicePicture)
+    assert "by way of the CPU" in landing.how
+    same(landed.host(), real)
+
+
+def test_what_nvdec_does_not_decode_is_uploaded_and_it_is_said(device, nvdec):
+    landing = Landing(device, "auto")
+    assert isinstance(landing(pictures.noise("yuv422p", 64, 48), UPRIGHT, fresh=False), DevicePicture)
+    assert landing.how == "CPU, uploaded (NVDEC does not decode it (yuv422p))"
+    with pytest.raises(SourceError, match="does not decode yuv422p; use --decode auto"):
+        Landing(device, "nvdec")(pictures.noise("yuv422p", 64, 48), UPRIGHT, fresh=False)
+
+
+def test_without_nvdec(device, monkeypatch):
+    monkeypatch.setattr(module, "why_not_nvdec", lambda: "there is none")
+    assert Landing(device).accel is None
+    landing = Landing(device, "cpu")
+    landing(pictures.noise("yuv420p", 64, 48), UPRIGHT, fresh=False)
+    assert landing.how == "CPU, uploaded (asked for)"
+    with pytest.raises(SourceError, match="NVDEC is asked for, but there is none"):
+        Landing(device, "nvdec")
+
+
+def test_why_there_is_no_nvdec_is_a_sentence():
+    if (reason := module.why_not_nvdec()) is None:
+        pytest.skip("there is one")
+    assert "FFmpeg" in reason
+
+
+def test_pictures_that_the_kernels_cannot_read_stay_in_host_memory(device):
+    landing, picture = Landing(device), pictures.noise("rgb24", 64, 48)
+    assert landing(picture, UPRIGHT, fresh=False) is picture
+    assert landing.how == "CPU (rgb24 stays in host memory)"
+
+
+def test_nothing_is_uploaded_where_the_network_turned_out_to_be_on_the_cpu(device):
+    landing, picture = Landing(device), pictures.noise("yuv420p", 64, 48)
+    landing.uploads = False
+    assert landing(picture, UPRIGHT, fresh=False) is picture
+
+
+@pytest.mark.parametrize("make", [clips.vfr, clips.hdr10, clips.rotated, clips.odd], ids=lambda make: make.__name__)
+def test_a_decoder_gives_the_same_frames_on_a_device(device, tmp_path, make):
+    source = make(tmp_path / "v.mp4")
+    with Decoder(source) as decoder:
+        here = list(decoder.frames())
+        expected = decoder.info
+    with Decoder(source, landing=Landing(device)) as decoder:
+        there = list(decoder.frames())
+        assert decoder.info == expected
+    assert [(f.pts, f.duration, f.epoch, f.index) for f in there] == [(f.pts, f.duration, f.epoch, f.index) for f in here]
+    for a, b in zip(there, here, strict=True):
+        assert isinstance(a.picture, DevicePicture)
+        copy = DevicePicture(device, a.picture.use(None), a.picture.format, a.picture.tags).host()
+        same(copy, planes.on_host(b.picture))
+
+
+def test_hdr_metadata_reach_the_encoder(device, tmp_path):
+    from streamseg.encode.hdr import x265_params
+
+    with Decoder(clips.hdr10(tmp_path / "v.mp4")) as decoder:
+        expected = x265_params(next(decoder.frames()).picture)
+    with Decoder(tmp_path / "v.mp4", landing=Landing(device)) as decoder:
+        found = x265_params(next(decoder.frames()).picture)
+    assert found == expected
+
+
+# --- which device ---------------------------------------------------------------------------------------------------------------
+
+
+def test_frames_stay_in_host_memory_for_an_engine_on_the_cpu_without_a_word(monkeypatch):
+    said: list[str] = []
+    assert choose_device("openvino", "auto", report=said.append) is None
+    assert choose_device("tensorrt", "host", require_gpu=True, report=said.append) is None
+    assert said == []
+
+
+def test_what_is_missing_is_said_or_an_error(monkeypatch):
+    monkeypatch.setattr(choosing, "computes_on_gpu", lambda engine: True)
+    monkeypatch.setattr(choosing, "why_not_gpu", lambda: "triton is not installed; run: pip install 'streamseg[gpu]'")
+    said: list[str] = []
+    assert choose_device("auto", "auto", report=said.append) is None
+    assert said == ["frames stay in host memory: triton is not installed; run: pip install 'streamseg[gpu]'"]
+    for options in ({"require_gpu": True}, {"decode": "nvdec"}):
+        with pytest.raises(EngineUnavailable, match=r"triton is not installed.*--decode host"):
+            choose_device("auto", options.pop("decode", "auto"), **options)

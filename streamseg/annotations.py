@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -21,7 +21,7 @@ try:
 except ImportError as _error:
     raise MissingExtra("pycocotools", "eval") from _error
 
-__all__ = ["Box", "Rle", "Skipped", "leads_out", "read_box", "read_json", "read_rle", "read_tables"]
+__all__ = ["Box", "Rle", "Skipped", "find_images", "leads_out", "read_box", "read_json", "read_rle", "read_tables"]
 
 Box = tuple[float, float, float, float]
 """x, y, width, height in photo pixels."""
@@ -95,6 +95,19 @@ def leads_out(name: str) -> bool:
     """Whether a picture's name would be looked for outside of its folder."""
     forms = (PurePosixPath(name), PureWindowsPath(name))
     return any(form.is_absolute() or ".." in form.parts for form in forms)
+
+
+def find_images(path: Path, names: Sequence[str]) -> Path:
+    """The folder that holds most of the first pictures of the annotation file `path`: where labelling tools put them.
+
+    images/ beside the file, which is also the answer where none is found; the file's own folder; images/ beside its folder,
+    and in there, or beside the folder too, one named as the subset in instances_SUBSET.json.
+    """
+    subset = path.stem.removeprefix("instances_")
+    above = path.parent.parent
+    places = [path.parent / "images", path.parent, above / "images", above / "images" / subset, above / subset]
+    some = [name for name in names[:50] if not leads_out(name)]
+    return max(places, key=lambda place: sum((place / name).is_file() for name in some))
 
 
 def read_box(value: Any) -> Box | None:

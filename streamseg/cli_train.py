@@ -5,23 +5,18 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import sys
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from streamseg.errors import ConfigError
 
 if TYPE_CHECKING:
     from streamseg.model.augment import Augmentation
     from streamseg.model.coco import DataFile, TrainingData
+    from streamseg.model.screen import TrainingScreen
     from streamseg.model.settings import Settings
     from streamseg.model.train import Trainer
     from streamseg.model.validate import Validation
@@ -29,16 +24,11 @@ if TYPE_CHECKING:
 DATA, LENGTH, NETWORK, LEARNING = "Data", "Length and output", "Network", "Learning"
 PICTURES, MACHINE = "Augmentation", "Machine"
 
-QUIET_SECONDS = 60.0
-"""Between two lines of progress where there is no terminal."""
-
 
 def train(
     data: Annotated[
         list[str],
-        typer.Option(
-            metavar="JSON[@IMAGES]", help="COCO-format annotations; pictures in images/ beside it.", rich_help_panel=DATA
-        ),
+        typer.Option(metavar="JSON[@IMAGES]", help="COCO-format annotations, and their pictures.", rich_help_panel=DATA),
     ],
     out: Annotated[Path, typer.Option(help="Folder of the run.", rich_help_panel=LENGTH)],
     val: Annotated[
@@ -51,6 +41,9 @@ def train(
     one_class: Annotated[
         str | None, typer.Option(metavar="NAME", help="Take all these objects as one class of this name.", rich_help_panel=DATA)
     ] = None,
+    crowds: Annotated[
+        str, typer.Option(metavar="ignore|objects", help="What `iscrowd` means; CVAT's brush: objects.", rich_help_panel=DATA)
+    ] = "ignore",
     bad_data: Annotated[
         str, typer.Option(metavar="skip|refuse", help="What to do about faults in the data.", rich_help_panel=DATA)
     ] = "skip",
@@ -129,6 +122,8 @@ def train(
 
     An interrupt saves a checkpoint; the same command with --resume goes on from there.
     """
+    from streamseg.model.checkpoint import check_folder
+    from streamseg.model.screen import TrainingScreen
     from streamseg.model.settings import CANVASES, Every, Settings
     from streamseg.model.train import Trainer
 
@@ -140,14 +135,15 @@ def train(
     given |= {"workers": workers, "replicas": replicas, "pretrained": pretrained, "freeze": freeze}
     given |= {"device": device, "amp": amp, "eval_every": Every.parse(eval_every)}
     settings = Settings(**given, eval_size=_size(eval_size) if eval_size else None)
+    check_folder(out, resume)
     _threads(threads)
     shares = _numbers(share, "--share")
-    screen = _Screen()
-    loaded = _read(screen, data, classes, one_class, bad_data)
-    validation = _validation(val, loaded, settings, one_class, eval_limit)
+    screen = TrainingScreen()
+    loaded = _read(screen, data, classes, {"one_class": one_class, "crowds": crowds, "bad_data": bad_data})
+    validation = _validation(val, loaded, settings, {"one_class": one_class, "crowds": crowds, "limit": eval_limit})
     trainer = Trainer(loaded, settings, out, start=start, shares=shares, validation=validation, watch=screen)
     screen.begin(trainer, validation)
-    with _stopped_by_signals(trainer, screen) as signals, screen.bar(trainer):
+    with _stopped_by_signals(trainer) as signals, screen.bar(trainer):
         trainer.run(resume)
     if signals and trainer.progress < 1:
         screen.say(f"stopped at step {trainer.step}; go on with the same command and --resume")
@@ -216,42 +212,42 @@ def _files(texts: list[str]) -> list[DataFile]:
     return [DataFile.parse(text) for text in texts]
 
 
-def _read(screen: _Screen, data: list[str], classes: str | None, one_class: str | None, bad_data: str) -> TrainingData:
+def _read(screen: TrainingScreen, data: list[str], classes: str | None, options: dict[str, Any]) -> TrainingData:
     """The training data, shown as a table of what there is and what is wrong with it."""
     from streamseg.model.coco import read_data
 
     names = [name.strip() for name in classes.split(",") if name.strip()] if classes is not None else None
     with screen.reading() as tick:
-        loaded = read_data(_files(data), names, one_class=one_class, bad_data=bad_data, tick=tick)
+        loaded = read_data(_files(data), names, **options, tick=tick)
     screen.data(loaded)
     return loaded
 
 
-def _validation(
-    val: list[str] | None, data: TrainingData, settings: Settings, one_class: str | None, limit: int | None
-) -> Validation | None:
+def _validation(val: list[str] | None, data: TrainingData, settings: Settings, options: dict[str, Any]) -> Validation | None:
     from streamseg.model.validate import Validation
     from streamseg.model.weights import ModelInfo
 
     if not val:
         return None
     info = ModelInfo(settings.network, data.classes, data.category_ids)
-    return Validation(_files(val), info, one_class, limit)
+    return Validation(_files(val), info, **options)
 
 
 @contextlib.contextmanager
-def _stopped_by_signals(trainer: Trainer, screen: _Screen) -> Iterator[list[int]]:
-    """The first SIGINT or SIGTERM ends the run after the step under way; a second one at once."""
+def _stopped_by_signals(trainer: Trainer) -> Iterator[list[int]]:
+    """The first SIGINT, SIGTERM or SIGHUP ends the run after the step under way; a second one at once."""
     received: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    if before[signal.SIGHUP] == signal.SIG_IGN:  # nohup's wish
+        del before[signal.SIGHUP]
 
     def handle(number: int, _frame: Any) -> None:
         received.append(number)
         trainer.stop = True
         for each in before:
             signal.signal(each, signal.SIG_DFL)
-        # By the system's call: the handler may have interrupted a print.
-        os.write(2, b"\nending after this step, with a checkpoint; again to give up at once\n")
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            os.write(2, b"\nending after this step, with a checkpoint; again to give up at once\n")
 
     for number in before:
         signal.signal(number, handle)
@@ -260,88 +256,3 @@ def _stopped_by_signals(trainer: Trainer, screen: _Screen) -> Iterator[list[int]
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-class _Screen:
-    """Progress in the terminal: a bar where somebody watches, else a line now and then."""
-
-    def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
-        self._bar: Progress | None = None
-        self._task: Any = None
-        self._spoken = time.monotonic()
-
-    def say(self, message: str) -> None:
-        """One line."""
-        self._console.print(escape(message), soft_wrap=True)
-
-    @contextlib.contextmanager
-    def reading(self) -> Iterator[Any]:
-        """A bar of pictures looked at; None where nobody watches."""
-        if not self._console.is_terminal:
-            yield None
-            return
-        columns = (TextColumn("looking at the photos"), BarColumn(24), MofNCompleteColumn())
-        with Progress(*columns, console=self._console, transient=True) as bar:
-            task = bar.add_task("", total=None)
-            yield lambda done, total: bar.update(task, completed=done, total=total)
-
-    def data(self, data: TrainingData) -> None:
-        """What there is to learn from, and what was wrong with it."""
-        table = Table("class", "objects", "with mask", title=f"{len(data.photos)} photos", title_justify="left")
-        for name, (objects, masks) in data.objects().items():
-            table.add_row(escape(name), str(objects), str(masks))
-        self._console.print(table)
-        if data.faults.kinds:
-            table = Table("fault", "count", "for example", title=f"{data.faults.total} faults", title_justify="left")
-            for kind, fault in data.faults.kinds.items():
-                table.add_row(escape(kind), str(fault.count), escape("; ".join(fault.examples)))
-            self._console.print(table)
-
-    def begin(self, trainer: Trainer, validation: Validation | None) -> None:
-        """What will be done."""
-        from streamseg.model.journal import tensorboard_hint
-
-        for sentence in (*trainer.origin, *(validation.warnings if validation is not None else ())):
-            self.say(sentence)
-        length = f"{trainer.total} steps" if trainer.total is not None else f"{trainer.settings.minutes:g} minutes"
-        types = "" if trainer.precision.amp == "off" else f" in {trainer.precision.amp}"
-        self.say(f"{length} of {trainer.settings.batch} on {trainer.precision.device}{types}; into {trainer.out}")
-        if (hint := tensorboard_hint()) is not None:
-            self.say(hint)
-
-    @contextlib.contextmanager
-    def bar(self, trainer: Trainer) -> Iterator[None]:
-        """Show how the run goes on."""
-        if not self._console.is_terminal:
-            yield
-            return
-        columns = (TaskProgressColumn(), BarColumn(20), TimeRemainingColumn(elapsed_when_finished=True))
-        with Progress(*columns, TextColumn("{task.description}", markup=False), console=self._console) as self._bar:
-            self._task = self._bar.add_task("", total=100, completed=int(100 * trainer.progress))
-            yield
-        self._bar = None
-
-    def step(self, trainer: Trainer, values: Mapping[str, float]) -> None:
-        """A step is done."""
-        text = _terms(trainer.step, values)
-        if self._bar is not None:
-            self._bar.update(self._task, completed=100 * trainer.progress, description=text)
-        elif time.monotonic() - self._spoken > QUIET_SECONDS:
-            self._spoken = time.monotonic()
-            left = trainer.elapsed / 60 * (1 / max(trainer.progress, 1e-6) - 1)
-            self.say(f"{100 * trainer.progress:.0f} %, {left:.0f} min left: {text}")
-
-    def finish(self, trainer: Trainer) -> None:
-        """Where the result is, and what to do with it."""
-        best = trainer.out / "best.safetensors"
-        weights = best if best.exists() else trainer.out / "model.safetensors"
-        self.say(f"{trainer.step} steps in {trainer.elapsed / 60:.1f} minutes")
-        print(weights)
-        sys.stdout.flush()
-
-
-def _terms(step: int, values: Mapping[str, float]) -> str:
-    short = {name.removeprefix("loss_").replace("_reg", ""): value for name, value in values.items() if name != "skipped"}
-    parts = ", ".join(f"{name} {value:.3f}" for name, value in short.items())
-    return f"step {step}: loss {sum(short.values()):.3f} ({parts})" + (", skipped" if values["skipped"] else "")

@@ -15,7 +15,7 @@ from typing import Any
 
 from pycocotools import mask as rle_tools
 
-from streamseg.annotations import Box, Rle, Skipped, leads_out, read_box, read_json, read_rle, read_tables
+from streamseg.annotations import Box, Rle, Skipped, find_images, leads_out, read_box, read_json, read_rle, read_tables
 from streamseg.errors import ConfigError, SourceNotFound
 from streamseg.evaluate.segments import Case, Detection, Photo, Truth
 
@@ -50,13 +50,13 @@ def locate(data: Path) -> Path:
 def read_dataset(path: Path, images: Path | None = None, limit: int | None = None, *, pictures: bool = True) -> Dataset:
     """The photos of an annotation file whose picture is there (unless not `pictures`), the first `limit` of them.
 
-    `images` is the folder of the pictures, by default images/ beside the file. Raises SourceNotFound (no file, no pictures) or
-    ConfigError (not a COCO annotation file).
+    `images` is the folder of the pictures, by default the one that `find_images` finds. Raises SourceNotFound (no file, no
+    pictures) or ConfigError (not a COCO annotation file).
     """
     document = read_json(path)
     categories, entries, rows = read_tables(document, path)
     _refuse_doubles(entries, path)
-    folder = images if images is not None else path.parent / "images"
+    folder = images if images is not None else find_images(path, [str(entry["file_name"]) for entry in entries])
     dataset = Dataset(path, [], categories, Skipped())
     by_image: dict[Any, list[Mapping[str, Any]]] = {entry["id"]: [] for entry in entries}
     for row in rows:

@@ -1,13 +1,13 @@
 """The Mask R-CNN network: its parts, weights, training and export. Needs extra `train`.
 
-    backbones  EfficientNet-Lite0 and the feature pyramid
-    networks   build(name, num_classes): the networks by name
+    networks   build(name, num_classes): the networks by name (design, heads, lite, mobilenet, resnet, c4, backbones)
     partial    losses for images that are labelled only in part
-    coco       read COCO-format annotations, bad ones named and counted
-    augment    training samples: scale jitter, colour, copy-paste
-    teacher    pseudo-labels from a box detector
-    train      the training loop and its checkpoints
     weights    the safetensors file
+    coco       read COCO-format data for training, bad ones named and counted (faults, pictures)
+    augment    training samples: scale jitter, colour, copy-paste; dataset: which comes when
+    train      the trainer (settings, start, freeze, precision, checkpoint, journal, screen)
+    validate   AP while training (examine: when, and what is written; sheet: predictions beside truth)
+    teacher    pseudo-labels from a box detector
     nms, atlas, graph   the inference graph and its two parts that replace missing ops
     export     ONNX files that share one weights file
 

@@ -11,13 +11,26 @@ import torch
 from safetensors import SafetensorError
 from torchvision.models.detection import MaskRCNN
 
-from streamseg.errors import ConfigError, ModelError, OutputError
+from streamseg.encode.files import make_folder
+from streamseg.errors import ConfigError, ModelError, OutputError, OutputExists
 from streamseg.model.weights import ModelInfo, save_weights
 
-__all__ = ["FILE", "check_same", "read_checkpoint", "write_checkpoint", "write_weights"]
+__all__ = ["FILE", "check_folder", "check_same", "read_checkpoint", "write_checkpoint", "write_weights"]
 
 FILE = "checkpoint.pt"
 FORMAT = 1
+
+
+def check_folder(out: Path, resume: bool) -> bool:
+    """Make a run's folder, and say whether it holds a checkpoint to go on from.
+
+    Raises OutputExists where it does and that was not asked for, OutputError where the folder cannot be made.
+    """
+    make_folder(out)
+    exists = (out / FILE).is_file()
+    if exists and not resume:
+        raise OutputExists(f"{out} holds a run: go on with it by --resume, or give --out another folder")
+    return exists
 
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as rle_tools
 
-from streamseg.annotations import Rle, leads_out, read_box, read_json, read_rle, read_tables
+from streamseg.annotations import Rle, find_images, leads_out, read_box, read_json, read_rle, read_tables
 from streamseg.errors import ConfigError, SourceNotFound
 from streamseg.model.faults import Faults
 from streamseg.model.pictures import Tick, with_pictures
@@ -71,7 +71,7 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """An annotation file and the folder of its pictures, by default images/ beside it."""
+    """An annotation file and the folder of its pictures, by default where `find_images` finds them."""
 
     annotations: Path
     images: Path | None = None
@@ -103,29 +103,37 @@ class TrainingData:
             counts[self.classes[thing.label - 1]] = total + 1, masks + (thing.rle is not None)
         return counts
 
+    def ignored(self) -> int:
+        """Regions that are neither learnt nor taken for background: crowds, doubtful labels."""
+        return sum(len(photo.ignore) for photo in self.photos)
+
 
 def read_data(
     files: Sequence[DataFile],
     classes: Sequence[str] | None = None,
     *,
     one_class: str | None = None,
+    crowds: str = "ignore",
     bad_data: str = "skip",
     tick: Tick | None = None,
 ) -> TrainingData:
     """Read annotation files and look at every picture once.
 
     `classes`: names that become labels 1..C in this order, others being background; by default every category
-    of the files. `one_class`: all of these objects are one class of this name. Raises SourceNotFound or
+    of the files. `one_class`: all of these objects are one class of this name. `crowds`: "ignore" what is marked
+    `iscrowd`, as COCO means it, or take it as "objects". Raises SourceNotFound or
     ConfigError for a file that is missing or of another kind, for classes that no file has, where no photo is
     left, and on any fault when `bad_data` is "refuse".
     """
+    if crowds not in ("ignore", "objects"):
+        raise ConfigError(f"crowds: {crowds!r} is not a choice; allowed: ignore, objects")
     documents = [(file, *read_tables(read_json(file.annotations), file.annotations)) for file in files]
     names, ids = _classes([categories for _, categories, _, _ in documents], classes)
     faults = Faults()
     photos: list[Photo] = []
     for file, categories, entries, rows in documents:
-        folder = file.images if file.images is not None else file.annotations.parent / "images"
-        photos += _Reader(folder, categories, names, one_class is not None, faults).photos(entries, rows)
+        folder = file.images or find_images(file.annotations, [str(entry["file_name"]) for entry in entries])
+        photos += _Reader(folder, categories, names, one_class is not None, crowds, faults).photos(entries, rows)
     photos = with_pictures(photos, faults, tick)
     if one_class is not None:
         names, ids = (one_class,), (1,)
@@ -162,11 +170,14 @@ def _classes(files: Sequence[Mapping[int, str]], wanted: Sequence[str] | None) -
 class _Reader:
     """Makes photos of one file's entries."""
 
-    def __init__(self, folder: Path, categories: Mapping[int, str], names: Sequence[str], merge: bool, faults: Faults) -> None:
+    def __init__(
+        self, folder: Path, categories: Mapping[int, str], names: Sequence[str], merge: bool, crowds: str, faults: Faults
+    ) -> None:
         places = {name.casefold(): 1 if merge else i for i, name in enumerate(names, 1)}
         self.folder, self.categories, self.faults = folder, categories, faults
         self.label_of = {i: places[name.casefold()] for i, name in categories.items() if name.casefold() in places}
         self.labels = 1 if merge else len(names)
+        self.heed_crowds = crowds == "ignore"
 
     def photos(self, entries: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> list[Photo]:
         """The photos that are well described; whether their pictures can be read is not looked at yet."""
@@ -232,7 +243,7 @@ class _Reader:
             rle = read_rle(row["segmentation"], height, width)
         if box is None:
             return self._boxless(row, rle, category, where)
-        if row.get("iscrowd") or _doubtful(row):
+        if (self.heed_crowds and row.get("iscrowd")) or _doubtful(row):
             return box
         if row.get("segmentation") and rle is None:
             self.faults.add("mask malformed, empty or outside its image", where, "region ignored")
@@ -247,7 +258,7 @@ class _Reader:
         self.faults.add(kind, where, "its mask's taken")
         x, y, w, h = (float(v) for v in rle_tools.toBbox(rle))
         box = (x, y, x + w, y + h)
-        return box if row.get("iscrowd") else Thing(box, self.label_of[category], rle)
+        return box if self.heed_crowds and row.get("iscrowd") else Thing(box, self.label_of[category], rle)
 
 
 def _doubtful(row: Mapping[str, Any]) -> bool:

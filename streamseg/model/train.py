@@ -20,8 +20,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.detection.image_list import ImageList
 
-from streamseg.encode.files import make_folder
-from streamseg.errors import BadOutput, OutputError, OutputExists
+from streamseg.errors import BadOutput, OutputError
 from streamseg.model import checkpoint
 from streamseg.model.coco import TrainingData
 from streamseg.model.dataset import Batch, Samples, Target, batches, repeat_rare, source_weights
@@ -75,8 +74,8 @@ class Trainer:
         torch.manual_seed(settings.seed)
         model, self.origin = begin(self.info, start, settings.pretrained)
         freeze(model, settings.freeze)
-        layout = torch.channels_last if settings.channels_last else torch.contiguous_format
-        self.model = model.to(self.precision.device, memory_format=layout).train()
+        self.layout = torch.channels_last if settings.channels_last else torch.contiguous_format
+        self.model = model.to(self.precision.device, memory_format=self.layout).train()
         self.precision.prepare(self.model)
         self.average = copy.deepcopy(self.model).eval()
         self.optimizer = torch.optim.AdamW(self._groups(), lr=settings.lr)
@@ -123,7 +122,7 @@ class Trainer:
 
     def losses(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
         """Each weighted term of the loss for uint8 [B, 3, H, W] images."""
-        x = normalise(self.model, images)
+        x = normalise(self.model, images).contiguous(memory_format=self.layout)
         listed = ImageList(x, [(x.shape[2], x.shape[3])] * len(x))
         with self.precision.autocast():
             features = self.model.backbone(x)
@@ -186,10 +185,7 @@ class Trainer:
         `resume`: go on from the checkpoint in `out`, if there is one. Raises OutputExists where there is one and it was not
         asked for, OutputError when the last checkpoint could not be written, BadOutput when the loss stays not finite.
         """
-        make_folder(self.out)
-        if (self.out / checkpoint.FILE).is_file():
-            if not resume:
-                raise OutputExists(f"{self.out} holds a run: go on with it by --resume, or give --out another folder")
+        if checkpoint.check_folder(self.out, resume):
             self.load()
         journal = Journal(self.out, self.step)
         try:

@@ -40,7 +40,7 @@ def normalise(model: MaskRCNN, images: Tensor) -> Tensor:
     """Uint8 [B, 3, H, W] as the network takes it: float, its mean and deviation, on its device."""
     mean = images.new_tensor(model.transform.image_mean, dtype=torch.float32).view(1, 3, 1, 1)
     std = images.new_tensor(model.transform.image_std, dtype=torch.float32).view(1, 3, 1, 1)
-    return ((images.float() / 255 - mean) / std).contiguous(memory_format=torch.channels_last)
+    return (images.float() / 255 - mean) / std
 
 
 class TorchEngine:
@@ -118,9 +118,18 @@ class Validation:
     """Photos to evaluate on during a run."""
 
     def __init__(
-        self, files: Sequence[DataFile], info: ModelInfo, one_class: str | None = None, limit: int | None = None
+        self,
+        files: Sequence[DataFile],
+        info: ModelInfo,
+        *,
+        one_class: str | None = None,
+        crowds: str = "ignore",
+        limit: int | None = None,
     ) -> None:
-        """Read the files; their categories are classes of `info` by name. Raises SourceNotFound or ConfigError."""
+        """Read the files; their categories are classes of `info` by name, the options as for `read_data`.
+
+        Raises SourceNotFound or ConfigError.
+        """
         self.info = info
         self.categories = dict(enumerate(info.classes, 1))
         self.warnings: list[str] = []
@@ -128,9 +137,9 @@ class Validation:
         for file in files:
             dataset = read_dataset(file.annotations, file.images, limit)
             self.warnings += [f"{file.annotations}: {sentence}" for sentence in dataset.skipped.sentences()]
-            self.photos += self._relabelled(dataset, one_class)
+            self.photos += self._relabelled(dataset, one_class, crowds == "ignore")
 
-    def _relabelled(self, dataset: Dataset, one_class: str | None) -> list[Photo]:
+    def _relabelled(self, dataset: Dataset, one_class: str | None, heed_crowds: bool) -> list[Photo]:
         """The photos with our labels for categories, and ids that no other file's photo has."""
         names = {name.casefold(): label for label, name in self.categories.items()}
         label_of = {
@@ -145,7 +154,7 @@ class Validation:
         answer: list[Photo] = []
         for photo in dataset.photos:
             truths = tuple(
-                replace(truth, category_id=label_of[truth.category_id])
+                replace(truth, category_id=label_of[truth.category_id], crowd=truth.crowd and heed_crowds)
                 for truth in photo.truths
                 if truth.category_id in label_of
             )

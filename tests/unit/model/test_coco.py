@@ -14,6 +14,7 @@ import numpy as np
 from pycocotools import mask as rle_tools
 
 from streamseg.errors import ConfigError, SourceNotFound
+from streamseg.evaluate.dataset import read_dataset
 from streamseg.model.coco import DataFile, TrainingData, read_data
 from streamseg.model.pictures import read_picture
 from tests.unit.model.conftest import annotation
@@ -193,6 +194,35 @@ def test_crowds_and_doubtful_teacher_boxes_are_ignored_not_learnt(make_coco: Mak
     photo = read(make_coco(rows)).photos[0]
     assert photo.ignore == ((0, 0, 10, 10), (10, 0, 20, 10))
     assert [(t.box, t.rle) for t in photo.things] == [((20, 0, 30, 10), None)]
+
+
+def test_crowds_may_be_how_a_tool_marks_its_masks(make_coco: MakeCoco) -> None:
+    """CVAT's COCO export sets iscrowd on every mask that was painted with its brush."""
+    counts = [96 * 64 - 64 * 40, 64 * 20, 64 * 20]
+    path = make_coco([annotation(1, 1, (56, 0, 20, 64), segmentation={"size": [64, 96], "counts": counts}, iscrowd=1)])
+    assert (read(path).objects()["person"], read(path).ignored()) == ((0, 0), 1)
+    data = read(path, crowds="objects")
+    assert (data.objects()["person"], data.ignored()) == ((1, 1), 0)
+    with pytest.raises(ConfigError, match="allowed: ignore, objects"):
+        read(path, crowds="people")
+
+
+@pytest.mark.parametrize("layout", ["result.json", "annotations/instances_default.json", "sub/images/x.json"])
+def test_pictures_are_found_where_labelling_tools_put_them(make_coco: MakeCoco, layout: str) -> None:
+    """Label Studio names images/1.png beside its file; CVAT has a folder annotations beside images; others one folder for all."""
+    path = make_coco([annotation(1, 1, (5, 5, 20, 20))])
+    document = json.loads(path.read_text())
+    if layout == "result.json":
+        for entry in document["images"]:
+            entry["file_name"] = f"images/{entry['file_name']}"
+    moved = path.parent / layout
+    moved.parent.mkdir(parents=True, exist_ok=True)
+    if layout.startswith("sub"):
+        for picture in (path.parent / "images").iterdir():
+            picture.rename(moved.parent / picture.name)
+    moved.write_text(json.dumps(document))
+    assert len(read(moved).photos) == 2
+    assert len(read_dataset(moved).photos) == 2
 
 
 def test_partial_labels_are_told(make_coco: MakeCoco) -> None:

@@ -71,7 +71,7 @@ def test_resume_is_exact(make_coco: MakeCoco, tmp_path: Path, amp: str, workers:
     straight = advance(whole, 2 * steps)
     (tmp_path / "halves").mkdir()
     first = trainer(path, tmp_path / "halves", amp=amp)
-    halves = advance(first, steps, workers)
+    halves = advance(first, steps)
     first.save()
     second = trainer(path, tmp_path / "halves", amp=amp)
     second.load()

@@ -68,9 +68,9 @@ class Upload:
             return staging
         # From torch's cache: memory that kernels of an earlier frame on this stream may still read is not given out to another.
         whole = staging[:size].to(self._device, non_blocking=True)
-        event: Any = torch.cuda.Event()  # type: ignore[no-untyped-call]
-        event.record()
-        self._copied[slot] = event
+        if self._copied[slot] is None:
+            self._copied[slot] = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        self._copied[slot].record()
         return whole
 
 

@@ -28,14 +28,22 @@ class Launch:
     def __init__(self, kernel: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.kernel = kernel
         self.name: str = kernel.fn.__name__
-        given = dict(zip(kernel.arg_names, args, strict=False)) | kwargs
+        given = self._given = dict(zip(kernel.arg_names, args, strict=False)) | kwargs
         self.constants = {p.name: given[p.name] for p in kernel.params if p.is_constexpr}
         self.signature = {p.name: "constexpr" if p.is_constexpr else _type_of(given[p.name]) for p in kernel.params}
         self.options = {name: value for name, value in kwargs.items() if name not in kernel.arg_names}
 
     @property
-    def key(self) -> str:
-        return f"{self.name} {self.constants} {self.signature}"
+    def variant(self) -> tuple[Any, ...]:
+        """What Triton compiles a kernel anew for: besides types and constants whether a number is 1 or a multiple of 16."""
+        known = []
+        for param in self.kernel.params:
+            value = self._given[param.name]
+            if isinstance(value, torch.Tensor) and not param.do_not_specialize_on_alignment:
+                known.append((param.name, value.data_ptr() % 16 == 0))
+            elif isinstance(value, int) and not param.is_constexpr and not param.do_not_specialize:
+                known.append((param.name, value == 1, value % 16 == 0))
+        return self.name, tuple(sorted(self.constants.items())), tuple(self.signature.values()), tuple(known)
 
     def compile(self, capability: int) -> Any:
         """Machine code for a compute capability, 90 for 9.0: by Triton and the ptxas that it brings."""
@@ -52,13 +60,12 @@ def _type_of(value: Any) -> str:
 
 
 @contextlib.contextmanager
-def recorded() -> Iterator[dict[str, Launch]]:
-    """All different launches within, none of which happens."""
-    launches: dict[str, Launch] = {}
+def recorded() -> Iterator[list[Launch]]:
+    """All launches within, none of which happens."""
+    launches: list[Launch] = []
 
     def run(self: Any, *args: Any, grid: Any, warmup: bool, **kwargs: Any) -> None:
-        launch = Launch(self, args, kwargs)
-        launches.setdefault(launch.key, launch)
+        launches.append(Launch(self, args, kwargs))
 
     with mock.patch.object(JITFunction, "run", run):
         yield launches

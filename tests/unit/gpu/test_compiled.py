@@ -11,7 +11,7 @@ from streamseg.composite import Blur, Matte, Overlay, Pixelate
 from tests.unit.gpu.cases import Case, drawn, prepared
 
 GPUS = {80: "A100", 89: "L4, RTX 40", 90: "H100, H200", 120: "RTX 50"}
-EFFECTS = (Overlay(), Blur(), Pixelate(), Matte(feather=100))
+EFFECTS = (Overlay(), Blur("instances"), Pixelate(), Matte(feather=100))
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def launches() -> list[Any]:
         prepared(Case("nv12", 500, 300), (24, 40))
     several = ("preprocess_kernel", "paint_kernel")
     seen: dict[tuple[Any, ...], Any] = {}
-    for launch in made.values():
+    for launch in made:
         variant = (launch.signature["luma"], launch.constants["STEP"]) if launch.name in several else ()
         seen.setdefault((launch.name, *variant), launch)
     return list(seen.values())
@@ -56,3 +56,22 @@ def test_kernels_compile(capability: int, launches: list[Any], tmp_path: Path, m
         code = launch.compile(capability)
         assert len(code.asm["cubin"]) > 1000, launch.name
         assert f".target sm_{capability}" in code.asm["ptx"], launch.name
+
+
+def test_no_frame_needs_a_kernel_of_its_own() -> None:
+    """Triton compiles anew, for a second, where a number becomes 1 or a multiple of 16: none that differs between frames may."""
+    from streamseg.gpu.kernels import Compositor
+    from tests.unit.gpu.cases import found, surface
+    from tests.unit.gpu.compiling import recorded
+
+    compositor, variants = Compositor(EFFECTS, "cpu"), []
+    moved = [
+        tuple(tuple(edge + step for edge in (4, 4, 20, 18)) for step in steps) for steps in ((0,), (1, 12), range(0, 32, 2))
+    ]
+    for boxes in (((0, 0, 64, 48),), ((16, 16, 32, 32), (1, 1, 17, 17)), *moved):
+        case = Case("nv12", boxes=boxes, effects=EFFECTS)
+        with recorded() as made:
+            compositor(surface(case, "cpu")[0], found(case))
+        variants.append({launch.variant for launch in made})
+    assert len(variants[0]) >= 8
+    assert all(variant == variants[0] for variant in variants[1:])

@@ -60,7 +60,7 @@ def pull(
     except KeyboardInterrupt:
         screen.say("interrupted; the same command goes on from here")
         raise typer.Exit(130) from None
-    screen.say(f"{name}: {path}; run it: streamseg run SOURCE --model {name}")
+    screen.say(f"{name}: {path}" + (f"; run it: streamseg run SOURCE --model {name}" if path.stem == name else ""))
 
 
 @app.command("import")

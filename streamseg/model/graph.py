@@ -128,6 +128,7 @@ class InferenceGraph(nn.Module):
         strides = [settings.height // sizes[name][0] for name in self.pooled]
         self.places, _, _ = layout([sizes[name] for name in self.pooled], strides)
         self.thresholds = level_sides(pool, strides)
+        self.mask_thresholds = level_sides(model.roi_heads.mask_roi_pool, strides)
         pyramid = 1 if len(sizes) > 1 else 4
         self.pre_nms = settings.pre_nms or min(TOPK_LIMIT, pyramid * settings.proposals)
         labels = model.roi_heads.box_predictor.cls_score.out_features
@@ -233,7 +234,7 @@ class InferenceGraph(nn.Module):
         """Masks of the predicted classes: [B, D, 4], [B, D] → float [B, D, 28, 28] in 0..1."""
         heads = self.model.roi_heads
         size = int(heads.mask_roi_pool.output_size[0])
-        pooled = atlas_roi_align(atlas, boxes, self.places, self.thresholds, size)
+        pooled = atlas_roi_align(atlas, boxes, self.places, self.mask_thresholds, size)
         features, table, bias = mask_features(heads.mask_predictor, heads.mask_head(pooled))
         row = (labels + 1).flatten()
         if len(table) <= max(self.class_labels):  # class-agnostic: background's row and one for every class

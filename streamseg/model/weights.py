@@ -134,20 +134,28 @@ def load_weights(path: Path) -> tuple[MaskRCNN, ModelInfo]:
 
 
 def _fit(model: MaskRCNN, state: Mapping[str, Tensor], problem: str) -> None:
-    """Load `state`, which may lack batch norm's counters; raises ModelError naming what differs."""
+    """Load `state`, which may lack batch norm's counters; raises ModelError naming what differs.
+
+    torchvision's modules know the names that they had before release 0.13, which its COCO_V1 file of 2019 has.
+    """
     own = model.state_dict()
-    missing = [name for name in own if name not in state and not name.endswith("num_batches_tracked")]
-    unexpected = [name for name in state if name not in own and not name.endswith("num_batches_tracked")]
+    common = own.keys() & state.keys()
     other = [
         f"{name} is {list(state[name].shape)}, not {list(own[name].shape)}"
         for name in own
-        if name in state and state[name].shape != own[name].shape
+        if name in common and state[name].shape != own[name].shape
     ]
-    if missing or unexpected or other:
-        parts = {"missing": missing, "unexpected": unexpected, "of another shape": other}
-        said = "; ".join(f"{what}: {', '.join(names[:3])}" for what, names in parts.items() if names)
-        raise ModelError(f"{problem}: {said}")
-    model.load_state_dict(state, strict=False)
+    missing: list[str] = []
+    unexpected: list[str] = []
+    if not other:
+        try:
+            missing, unexpected = model.load_state_dict(dict(state), strict=False)
+        except RuntimeError as error:  # a tensor under an old name has another shape
+            raise ModelError(f"{problem}: {error}") from error
+    parts = {"missing": missing, "unexpected": unexpected, "of another shape": other}
+    lists = {what: [name for name in names if not name.endswith("num_batches_tracked")] for what, names in parts.items()}
+    if any(lists.values()):
+        raise ModelError(f"{problem}: " + "; ".join(f"{what}: {', '.join(n[:3])}" for what, n in lists.items() if n))
 
 
 def from_torchvision(

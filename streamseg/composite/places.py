@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -15,10 +18,21 @@ from streamseg.errors import ConfigError
 from streamseg.masks import Region, region_of
 from streamseg.types import Activity, Instances
 
-__all__ = ["Counts", "Zones"]
+__all__ = ["Counts", "Drawing", "Zones"]
 
 _SUBPIXEL = 4  # bits of cv2's fixed-point coordinates
 _PLATE = (40, 40, 40)
+
+
+class Drawing(NamedTuple):
+    """One thing to be drawn."""
+
+    region: Region
+    coverage: npt.NDArray[np.uint8]
+    """uint8 [region height, region width]: the opacity of the colour or, of text, how much the letters cover."""
+    rgb: tuple[int, int, int]
+    """The colour; of text, the plate's."""
+    is_text: bool
 
 
 @dataclass(frozen=True)
@@ -40,28 +54,39 @@ class Zones:
 
     def __call__(self, canvas: Canvas, _instances: Instances) -> None:
         """Draw onto `canvas`."""
-        activity = canvas.activity
-        if activity is None:
-            return
+        _draw(canvas, self)
+
+    def drawings(self, activity: Activity, width: int, height: int, align: int) -> Iterator[Drawing]:
+        """What is drawn on a frame of width x height, in order."""
+        unit = min(width, height) / 1080
         for number, (name, points) in enumerate(activity.places.items()):
             rgb, closed = PALETTE[number % len(PALETTE)], name in activity.zones
-            self._shape(canvas, points, closed, rgb)
+            line = max(1, round(self.width * unit))
+            region, alpha = _shape(points.tobytes(), closed, self.fill, line, width, height, max(2, align))
+            if alpha.size:
+                yield Drawing(region, alpha, rgb, False)
             if self.label:
-                _write(canvas, _caption(activity, name), (float(points[0, 0]), float(points[0, 1])), rgb)
+                at = (float(points[0, 0]), float(points[0, 1]))
+                yield from _text(_caption(activity, name), at, rgb, width, height, align)
 
-    def _shape(self, canvas: Canvas, points: npt.NDArray[np.float32], closed: bool, rgb: tuple[int, int, int]) -> None:
-        line = max(1, round(self.width * canvas.unit))
-        box = [*(points.min(axis=0) - line - 1), *(points.max(axis=0) + line + 1)]
-        x0, y0, x1, y1 = region = region_of(box, canvas.width, canvas.height, max(2, canvas.align))
-        if x1 <= x0 or y1 <= y0:
-            return
-        alpha = np.zeros((y1 - y0, x1 - x0), np.uint8)
+
+@lru_cache(maxsize=64)
+def _shape(
+    points_: bytes, closed: bool, fill: float, line: int, width: int, height: int, align: int
+) -> tuple[Region, npt.NDArray[np.uint8]]:
+    """The opacity of a line or zone (points: float32 [P, 2]) over its region; read-only. Places stand still: it is drawn once."""
+    points = np.frombuffer(points_, np.float32).reshape(-1, 2)
+    box = [*(points.min(axis=0) - line - 1), *(points.max(axis=0) + line + 1)]
+    x0, y0, x1, y1 = region = region_of(box, width, height, align)
+    alpha = np.zeros((y1 - y0, x1 - x0), np.uint8)
+    if alpha.size:
         # cv2 takes points in whole units from the centre of the first pixel.
         local = np.rint((points - (x0 + 0.5, y0 + 0.5)) * (1 << _SUBPIXEL)).astype(np.int32).reshape(-1, 1, 2)
-        if closed and self.fill:
-            cv2.fillPoly(alpha, [local], (round(255 * self.fill),), cv2.LINE_AA, _SUBPIXEL)
+        if closed and fill:
+            cv2.fillPoly(alpha, [local], (round(255 * fill),), cv2.LINE_AA, _SUBPIXEL)
         cv2.polylines(alpha, [local], closed, (255,), line, cv2.LINE_AA, _SUBPIXEL)
-        canvas.paint(region, alpha, rgb)
+    alpha.flags.writeable = False
+    return region, alpha
 
 
 @dataclass(frozen=True)
@@ -70,15 +95,31 @@ class Counts:
 
     def __call__(self, canvas: Canvas, _instances: Instances) -> None:
         """Draw onto `canvas`."""
-        activity = canvas.activity
-        if activity is None:
-            return
-        margin, top = 12 * canvas.unit, 12 * canvas.unit
+        _draw(canvas, self)
+
+    def drawings(self, activity: Activity, width: int, height: int, align: int) -> Iterator[Drawing]:
+        """What is drawn on a frame of width x height, in order."""
+        unit = min(width, height) / 1080
+        margin, top = 12 * unit, 12 * unit
         for name, total in sorted(activity.total.items()):
-            spot = _write(canvas, f"{name} {activity.now.get(name, 0)} of {total}", (margin, top), _PLATE)
+            written = f"{name} {activity.now.get(name, 0)} of {total}"
+            spot = None
+            for drawing in _text(written, (margin, top), _PLATE, width, height, align):
+                spot = drawing.region
+                yield drawing
             if spot is None:
                 return
             top = float(spot[3])
+
+
+def _draw(canvas: Canvas, effect: Zones | Counts) -> None:
+    if canvas.activity is None:
+        return
+    for region, coverage, rgb, is_text in effect.drawings(canvas.activity, canvas.width, canvas.height, canvas.align):
+        if is_text:
+            draw_plate(canvas, region, coverage, rgb)
+        else:
+            canvas.paint(region, coverage, rgb)
 
 
 def _caption(activity: Activity, name: str) -> str:
@@ -89,14 +130,14 @@ def _caption(activity: Activity, name: str) -> str:
     return f"{name} {crossed.get('left_to_right', 0)} right, {crossed.get('right_to_left', 0)} left"
 
 
-def _write(canvas: Canvas, text: str, at: tuple[float, float], rgb: tuple[int, int, int]) -> Region | None:
-    """Text on a plate whose top left corner is near `at`, inside the frame; None when it does not fit in."""
-    coverage = plate(text, font_size(canvas.unit), canvas.align)
+def _text(
+    text: str, at: tuple[float, float], rgb: tuple[int, int, int], width: int, height: int, align: int
+) -> Iterator[Drawing]:
+    """Text on a plate whose top left corner is near `at`, inside the frame; nothing when it does not fit in."""
+    coverage = plate(text, font_size(min(width, height) / 1080), align)
     h, w = coverage.shape
-    if w > canvas.width or h > canvas.height:
-        return None
-    x0 = int(min(max(0.0, at[0]), canvas.width - w)) // canvas.align * canvas.align
-    y0 = int(min(max(0.0, at[1]), canvas.height - h)) // canvas.align * canvas.align
-    spot = (x0, y0, x0 + w, y0 + h)
-    draw_plate(canvas, spot, coverage, rgb)
-    return spot
+    if w > width or h > height:
+        return
+    x0 = int(min(max(0.0, at[0]), width - w)) // align * align
+    y0 = int(min(max(0.0, at[1]), height - h)) // align * align
+    yield Drawing((x0, y0, x0 + w, y0 + h), coverage, rgb, True)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamseg.composite import Blur, Matte, Overlay, Pixelate
+from streamseg.composite import Blur, Counts, Matte, Overlay, Pixelate, Zones
 from tests.unit.gpu import cases, test_composite, test_preprocess
 from tests.unit.gpu.cases import BT601, BT709, BT2020, FULL, LIMITED, PQ, Case
 
@@ -46,6 +46,7 @@ DRAWN = [
     pytest.param(Case("nv12", 1920, 1080, boxes=STREET, effects=(Pixelate(),)), id="pixelate"),
     pytest.param(Case("yuv420p", 1920, 1080, boxes=STREET, effects=(Pixelate("background", block=333),)), id="large blocks"),
     pytest.param(Case("nv12", 1920, 1080, boxes=STREET, effects=(Matte(feather=12),)), id="matte"),
+    pytest.param(Case("nv12", 1920, 1080, boxes=STREET, effects=(Zones(), Counts()), places=True), id="zones and counts"),
 ]
 
 

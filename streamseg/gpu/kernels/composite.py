@@ -11,6 +11,7 @@ from streamseg.composite import Effect
 from streamseg.composite.choose import chosen
 from streamseg.gpu.kernels.overlay import draw_overlay
 from streamseg.gpu.kernels.pack import Scratch, Upload
+from streamseg.gpu.kernels.places import draw_places
 from streamseg.gpu.kernels.soften import draw_blur, draw_matte, draw_pixelate
 from streamseg.gpu.kernels.surface import Surface
 from streamseg.types import Activity, Instances
@@ -22,8 +23,10 @@ _DRAW: dict[type, Callable[..., Surface]] = {
     composite.Blur: draw_blur,
     composite.Pixelate: draw_pixelate,
     composite.Matte: draw_matte,
+    composite.Zones: draw_places,
+    composite.Counts: draw_places,
 }
-"""How each kind of effect is drawn."""
+"""How each kind of effect is drawn, of the instances; Zones and Counts, of the activity."""
 
 
 class Compositor:
@@ -47,7 +50,7 @@ class Compositor:
 
     def changes(self, instances: Instances, activity: Activity | None = None) -> bool:
         """False when no effect would draw anything, so that the picture need not be copied."""
-        return any(_changes(effect, instances) for effect in self._effects)
+        return any(_changes(effect, instances, activity) for effect in self._effects)
 
     def __call__(self, picture: Surface, instances: Instances, activity: Activity | None = None) -> Surface:
         """Draw into the planes of `picture`, on the current stream, without waiting for the device.
@@ -57,11 +60,14 @@ class Compositor:
         know.
         """
         for effect in self._effects:
-            picture = _DRAW[type(effect)](effect, picture, instances, self._upload, self._scratch)
+            shown = activity if isinstance(effect, composite.Zones | composite.Counts) else instances
+            picture = _DRAW[type(effect)](effect, picture, shown, self._upload, self._scratch)
         return picture
 
 
-def _changes(effect: Effect, instances: Instances) -> bool:
+def _changes(effect: Effect, instances: Instances, activity: Activity | None) -> bool:
+    if isinstance(effect, composite.Zones | composite.Counts):
+        return activity is not None and bool(activity.places if isinstance(effect, composite.Zones) else activity.total)
     if isinstance(effect, composite.Matte):
         return True
     if isinstance(effect, composite.Blur | composite.Pixelate) and effect.where == "background":

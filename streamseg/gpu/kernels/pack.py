@@ -19,6 +19,7 @@ Array = npt.NDArray[Any]
 
 _ALIGN = 16
 _SLOTS = 4
+_CONSTANTS = 64
 _AT_BORDER = 0.5
 _STEEPNESS = 3.0
 
@@ -80,6 +81,7 @@ class Scratch:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._kept: dict[str, torch.Tensor] = {}
+        self._constants: dict[int, tuple[Array, torch.Tensor]] = {}
 
     def __call__(self, name: str, shape: Sequence[int], dtype: torch.dtype = torch.uint8) -> torch.Tensor:
         """Memory of any content; what had the name before is gone."""
@@ -88,6 +90,16 @@ class Scratch:
         if kept is None or kept.dtype != dtype or kept.numel() < size:
             kept = self._kept[name] = torch.empty(1 << max(0, size - 1).bit_length(), dtype=dtype, device=self._device)
         return kept[:size].view(*shape)
+
+    def constant(self, array: Array) -> torch.Tensor:
+        """`array`, which must never change, on the device: copied there the first time that this very array is given."""
+        kept = self._constants.get(id(array))
+        if kept is None:
+            if len(self._constants) >= _CONSTANTS:
+                self._constants.clear()
+            # With the array itself, so that no other one gets its id.
+            kept = self._constants[id(array)] = (array, torch.from_numpy(array.copy()).to(self._device))
+        return kept[1]
 
 
 def instance_table(

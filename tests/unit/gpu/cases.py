@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from streamseg import color, composite, planes, preprocess
-from streamseg.types import Frame, Instances
+from streamseg.types import Activity, Frame, Instances
 from tests.unit import pictures
 
 Array = np.ndarray[Any, Any]
@@ -41,6 +41,8 @@ class Case:
     effects: tuple[Any, ...] = ()
     fine: int = 0
     """Cells a side of a finer mask of every second instance; 0: none."""
+    places: bool = False
+    """There is a zone, and a line across it."""
     seed: int = 0
 
     def __str__(self) -> str:
@@ -68,6 +70,23 @@ def found(case: Case) -> Instances:
     if case.fine:
         instances = replace(instances, fine=tuple(_blob(rng, case.fine) if i % 2 else None for i in range(n)))
     return instances
+
+
+def activity(case: Case) -> Activity | None:
+    if not case.places:
+        return None
+    w, h = case.width, case.height
+    return Activity(
+        {"car": 2},
+        {"car": 7, "dog": 1},
+        {"gate": {"left_to_right": 3, "right_to_left": 1}},
+        {"yard": {"inside": 1, "entered": 5, "left": 4}},
+        (),
+        {
+            "yard": np.array([[0.1 * w, 0.6 * h], [0.9 * w, 0.5 * h], [1.2 * w, 1.1 * h]], np.float32),
+            "gate": np.array([[0.2 * w, 0.1 * h], [0.6 * w, 0.9 * h]], np.float32),
+        },
+    )
 
 
 def surface(case: Case, device: str) -> tuple[Any, list[Any]]:
@@ -114,7 +133,7 @@ def drawn(case: Case, device: str = "cpu", repeat: int = 1) -> tuple[str, list[A
     compositor = Compositor(case.effects, device)
     for _ in range(repeat):
         target, whole = surface(case, device)
-        result = compositor(target, found(case))
+        result = compositor(target, found(case), activity(case))
         for tensor, plane in zip(whole, target.planes, strict=True):
             beyond = tensor.cpu().numpy()[:, plane[0].numel() :]
             assert (beyond == _GUARD).all(), "a kernel wrote beyond the end of a row"
@@ -122,7 +141,8 @@ def drawn(case: Case, device: str = "cpu", repeat: int = 1) -> tuple[str, list[A
 
 
 def expected_drawn(case: Case) -> tuple[str, list[Array]]:
-    made = composite.Compositor(case.effects)(pictures.result(picture(case), found(case))).picture
+    seen = replace(pictures.result(picture(case), found(case)), activity=activity(case))
+    made = composite.Compositor(case.effects)(seen).picture
     return made.format.name, [plane.array.copy() for plane in planes.views(made).planes]
 
 

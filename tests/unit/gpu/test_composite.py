@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from streamseg import planes
-from streamseg.composite import Alpha, Blur, Matte, Overlay, Pixelate
+from streamseg.composite import Alpha, Blur, Counts, Matte, Overlay, Pixelate, Zones
 from tests.unit.gpu.cases import BOXES, BT601, BT709, BT2020, FULL, LIMITED, PQ, Case, apart, drawn, expected_drawn, picture
 
 ONE = (tuple(BOXES[1]),)
@@ -30,6 +30,9 @@ OVERLAYS = [
     pytest.param(
         Case("yuv420p", 64, 48, boxes=((-0.5, -3.0, 64.0, 50.0), (2.0, 20.0, 62.0, 21.0)), effects=(AREAS,)), id="flat"
     ),
+    pytest.param(Case("nv12", 171, 61, boxes=(), effects=(Zones(width=40), Counts()), places=True), id="zones and counts"),
+    pytest.param(Case("p010le", effects=(Zones(label=False),), places=True), id="zones, p010"),
+    pytest.param(Case("nv12", 42, 31, boxes=(), effects=(Zones(), Counts())), id="no zones"),
 ]
 SOFT = [
     pytest.param(Case("nv12", 65, 49, effects=(Matte(feather=120),)), id="matte, feathered"),
@@ -96,6 +99,7 @@ def _changes(case: Case) -> bool:
         (Pixelate(), (), False),
         (Blur(), (), True),
         (Matte(), (), True),
+        (Zones(), ONE, False),
     ],
 )
 def test_a_picture_that_will_not_change_is_known_before(effect: Any, boxes: Any, expected: bool, interpreted: Any) -> None:
@@ -109,7 +113,7 @@ def _can_draw(effects: list[Any]) -> bool:
 
 
 def test_effects_without_a_kernel_are_known(interpreted: Any) -> None:
-    assert interpreted(_can_draw, [Overlay(), Blur(), Pixelate(), Matte()])
+    assert interpreted(_can_draw, [Overlay(), Blur(), Pixelate(), Matte(), Zones(), Counts()])
     assert not interpreted(_can_draw, [Overlay(), Alpha()])
 
 

@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from streamseg.cadence import Every
 from streamseg.config import PipelineConfig, load_pipeline, override
 from streamseg.pipeline import Source, build, iterate
 from streamseg.report import RunReport
@@ -29,6 +30,7 @@ def stream(
     batch: int = 1,
     threads: int = 0,
     precision: str = "auto",
+    detect_every: Every = 1,
 ) -> Iterator[Result]:
     """Find and follow the instances of a video, lazily, one `Result` a frame.
 
@@ -45,13 +47,23 @@ def stream(
     it; `start` and `duration` are seconds. A file gives every frame; what happens live (`realtime=True`: a file played at its own
     speed) drops the oldest frames when the loop is too slow.
 
+    With `detect_every` N the network looks at every Nth frame, and optical flow carries masks and identities to the others, whose
+    results have `detected` False; "auto" looks at as many frames as keep up with what happens live.
+
     Raises StreamsegError (see `streamseg.errors`): a bad option or an unreadable source at the first `next`, a damaged source
     after the frames that could be read.
     """
     changes: dict[str, dict[str, Any]] = {
         "decode": {"start": start, "duration": duration, "realtime": realtime},
         "preprocess": {"size": size},
-        "infer": {"model": str(model), "engine": engine, "batch": batch, "threads": threads, "precision": precision},
+        "infer": {
+            "model": str(model),
+            "engine": engine,
+            "batch": batch,
+            "threads": threads,
+            "precision": precision,
+            "every": detect_every,
+        },
         "postprocess": {"conf": conf, "classes": classes if classes is None or isinstance(classes, str) else tuple(classes)},
     }
     return iterate(source, override(PipelineConfig(), changes))
@@ -63,11 +75,14 @@ def run(
     *,
     pipeline: str | PathLike[str] | PipelineConfig = "drive",
     overwrite: bool = False,
+    detect_every: Every | None = None,
 ) -> RunReport:
     """Run a whole pipeline into its outputs, as `streamseg run SOURCE -p PIPELINE -o OUTPUT` does.
 
-    `pipeline` is a shipped name ("drive", "edit", "live"), a file, or a `PipelineConfig`. Raises StreamsegError.
+    `pipeline` is a shipped name ("drive", "edit", "live"), a file, or a `PipelineConfig`; `detect_every`, as in `stream`, replaces
+    what it says. Raises StreamsegError.
     """
     config = pipeline if isinstance(pipeline, PipelineConfig) else load_pipeline(Path(pipeline))
+    config = override(config, {"infer": {"every": detect_every}})
     outputs = [output] if isinstance(output, (str, PathLike)) else list(output or ())
     return build(source, config, [str(path) for path in outputs], overwrite=overwrite).run()

@@ -137,6 +137,7 @@ class Result:
             "epoch": frame.epoch,
             "width": frame.width,
             "height": frame.height,
+            "detected": self.detected,
             "instances": [
                 {
                     "track_id": int(found.track_ids[i]) or None,

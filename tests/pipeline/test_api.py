@@ -27,6 +27,27 @@ def test_results_come_lazily_with_everything_in_them(tmp_path, known):
     assert {int(r.track_ids[0]) for r in results} == {1}
 
 
+def test_the_network_may_look_at_every_third_frame(tmp_path, known):
+    source = clips.cfr(tmp_path / "a.mp4", 8)
+    results = list(streamseg.stream(source, model=known, detect_every=3))
+    assert [r.detected for r in results] == [i % 3 == 0 for i in range(8)]
+    assert all(r.track_ids.tolist() == [1] for r in results), "masks and identities are carried to the others"
+    assert all(r.detected for r in streamseg.stream(source, model=known, detect_every="auto")), (
+        "a file waits: nothing to keep up with"
+    )
+    with pytest.raises(ConfigError, match="not a number of frames from 1 to 100, nor auto"):
+        next(streamseg.stream(source, model=known, detect_every=0))
+
+
+def test_a_run_may_look_at_every_third_frame(tmp_path, make_config):
+    source, out = clips.cfr(tmp_path / "a.mp4", 8), tmp_path / "o.jsonl"
+    streamseg.run(source, out, pipeline=make_config(), detect_every=3)
+    frames = [json.loads(line) for line in out.read_text().splitlines()][1:]
+    assert [(f["detected"], len(f["instances"])) for f in frames if "instances" in f] == [(i % 3 == 0, 1) for i in range(8)]
+    with pytest.raises(ConfigError, match="not a number of frames"):
+        streamseg.run(source, tmp_path / "p.jsonl", pipeline=make_config(), detect_every="often")
+
+
 def test_masks_are_the_frames_size(tmp_path, known):
     result = next(streamseg.stream(clips.cfr(tmp_path / "a.mp4", 3), model=known))
     x0, y0, x1, y1 = (int(v) for v in BOX)

@@ -165,6 +165,8 @@ def doctor(report: Data) -> None:
         state = "[green]chosen[/green]" if engine["chosen"] else ("[green]runs[/green]" if engine["runs"] else "[red]no[/red]")
         table.add_row(engine["name"], state, escape(engine["why_not"] or ""))
     console.print(table)
+    for what, why_not in report["pictures"].items():
+        console.print(f"{what}: {'yes' if why_not is None else escape(f'no: {why_not}')}", soft_wrap=True)
     versions = ", ".join(f"{name} {version}" for name, version in report["versions"].items() if version)
     console.print(escape(versions), soft_wrap=True)
     shipped = report["models"]

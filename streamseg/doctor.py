@@ -83,6 +83,8 @@ class Report:
     """Why no GPU is listed."""
     engines: tuple[EngineReport, ...]
     """Best first."""
+    pictures: dict[str, str | None]
+    """Why frames cannot live on the GPU, be decoded or be encoded there; None where they can; nothing without a GPU."""
     models: ModelReport
     hardware_decoders: tuple[str, ...]
     """Kinds of hardware decoding FFmpeg was built with; whether the device is there shows only when one is opened."""
@@ -101,7 +103,7 @@ class Report:
 
 
 def doctor() -> Report:
-    """Look at the machine. Imports no torch and opens no GPU; takes about a second."""
+    """Look at the machine. Imports no torch; takes about a second, a little more where there is a GPU."""
     import av
     from av.codec.hwaccel import hwdevices_available
 
@@ -117,6 +119,7 @@ def doctor() -> Report:
         gpus=gpus,
         gpu_note=note,
         engines=_engines(),
+        pictures=_pictures() if gpus else {},
         models=_models(),
         hardware_decoders=tuple(sorted(hwdevices_available())),
     )
@@ -129,6 +132,14 @@ def _engines() -> tuple[EngineReport, ...]:
         chosen = why_not is None and candidate.auto and not any(report.chosen for report in reports)
         reports.append(EngineReport(candidate.name, why_not is None, why_not, chosen))
     return tuple(reports)
+
+
+def _pictures() -> dict[str, str | None]:
+    from streamseg.encode.nvenc import why_not_nvenc
+    from streamseg.gpu.decode import why_not_nvdec
+    from streamseg.gpu.device import why_not_gpu
+
+    return {"frames on the GPU": why_not_gpu(), "NVDEC": why_not_nvdec(), "NVENC": why_not_nvenc()}
 
 
 def _models() -> ModelReport:

@@ -128,7 +128,7 @@ class Decoder:
             elif address.threaded:
                 self._open_live(address)
             else:
-                self._open_file(address)
+                self._open_by_any_means(address)
         except StreamsegError:
             self.close()
             raise
@@ -159,6 +159,14 @@ class Decoder:
         finite = address.kind == "pipe" or (address.scheme in ("http", "https") and is_finite(reader.container))
         header = header_of(address, reader.container, reader.stream, live=not finite, rate=self._rate)
         self._begin(self._live.pictures(endless=not finite), header)
+
+    def _open_by_any_means(self, address: Address) -> None:
+        try:
+            self._open_file(address)
+        except Unreadable as error:
+            if self._landing is None or not self._landing.give_up(str(error)):
+                raise
+            self._open_file(address)
 
     def _open_file(self, address: Address) -> None:
         """Seek to a keyframe before `start` if that leads there for sure; else decode from the beginning."""

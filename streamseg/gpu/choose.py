@@ -27,7 +27,9 @@ def choose_device(
         return None  # what the engine says of itself is enough
     reason = why_not_gpu()
     if reason is None:
-        return Device()
+        device = Device()
+        if (reason := device.why_not()) is None:
+            return device
     if needed:
         raise EngineUnavailable(f"frames are to live on a GPU, but: {reason}. With `--decode host` they stay in host memory")
     if report is not None:

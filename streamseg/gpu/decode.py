@@ -82,6 +82,13 @@ class Landing:
         """What to open the source with."""
         return hardware() if self._why_not is None else None
 
+    def give_up(self, reason: str) -> bool:
+        """NVDEC failed on this source, where FFmpeg cannot go on by itself: whether to open it again, to be decoded by the CPU."""
+        if self.accel is None or self._mode == "nvdec":
+            return False
+        self._why_not = f"NVDEC failed: {reason}"
+        return True
+
     def __call__(self, picture: av.VideoFrame, orientation: Orientation, *, fresh: bool) -> DevicePicture | av.VideoFrame:
         """`picture` as it was decoded, tags complete, made upright and put on the device.
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from typing import Any
 
-from streamseg.engine.tensorrt.driver import find_gpu, no_driver
+from streamseg.engine.tensorrt.driver import OutOfMemory, find_gpu, no_driver
 from streamseg.errors import MissingExtra, StreamsegError
 
 __all__ = ["Device", "why_not_gpu"]
@@ -49,6 +49,12 @@ class Device:
         self.where = torch.device(name)
         self.on_gpu = self.where.type == "cuda"
 
+    def why_not(self) -> str | None:
+        """Why torch cannot use it; None if it can."""
+        if self.on_gpu and not self.torch.cuda.is_available():
+            return f"torch {self.torch.__version__} cannot use the GPU; install one that is built for CUDA"
+        return None
+
     def stream(self) -> Any:
         """A stream that does not wait for the default stream; None on the CPU."""
         return self.torch.cuda.Stream(self.where) if self.on_gpu else None
@@ -57,9 +63,17 @@ class Device:
         """The stream in which FFmpeg works; None on the CPU."""
         return self.torch.cuda.default_stream(self.where) if self.on_gpu else None
 
-    def running(self, stream: Any) -> contextlib.AbstractContextManager[Any]:
-        """What is started within, by this thread, goes into `stream`."""
-        return self.torch.cuda.stream(stream) if self.on_gpu else _INTERPRETER
+    @contextlib.contextmanager
+    def running(self, stream: Any) -> Iterator[None]:
+        """What is started within, by this thread, goes into `stream`. Raises OutOfMemory."""
+        try:
+            with self.torch.cuda.stream(stream) if self.on_gpu else _INTERPRETER:
+                yield
+        except self.torch.cuda.OutOfMemoryError as error:
+            raise OutOfMemory(
+                "the GPU has no memory left for pictures: free some, lower batch or in_flight, or keep frames in host memory "
+                "(--decode host)"
+            ) from error
 
     def mark(self, stream: Any) -> Any:
         """An event that happens when all that is in `stream` so far is done; None on the CPU, where it is done already."""

@@ -177,6 +177,10 @@ class DevicePicture:
                 self._download = None
             return self._host
 
+    def to_ndarray(self, **options: Any) -> Any:
+        """As `av.VideoFrame.to_ndarray`, of the picture in host memory."""
+        return self.host().to_ndarray(**options)
+
     def __repr__(self) -> str:
         return f"DevicePicture({self.width}x{self.height} {self.format.name} on {self.device.where})"
 

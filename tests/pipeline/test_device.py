@@ -19,9 +19,9 @@ from streamseg import planes
 from tests import clips, graphs
 
 EFFECTS = {
-    "overlay": [{"overlay": {"label": "{name} {id}", "contour": 2}}],
     "matte": [{"matte": {}}],
-    "overlay and counts, which has no kernel": [{"overlay": {}}, {"counts": {}}],
+    "alpha, which has no kernel, and blur": [{"blur": {}}, {"alpha": {}}],
+    "overlay and counts": [{"overlay": {}}, {"counts": {}}],
     "nothing": [],
 }
 
@@ -104,7 +104,7 @@ def test_pictures_and_results_are_those_of_the_host(tmp_path, elsewhere, effects
 
 def test_10_bits_batches_and_frames_that_the_network_leaves_out(tmp_path, elsewhere):
     source = moving(tmp_path / "in.mkv", "yuv420p10le")
-    results, same, _ = compared(tmp_path, elsewhere, EFFECTS["overlay"], source, batch=2, every=2)
+    results, same, _ = compared(tmp_path, elsewhere, [{"overlay": {}}], source, batch=2, every=2)
     assert [len(line.get("instances", [])) for line in same] == [len(line.get("instances", [])) for line in results]
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from streamseg import color, planes
 from streamseg.decode.orient import Orientation, turn
+from streamseg.errors import EngineError
 from streamseg.flow import small_luma
 from streamseg.gpu import Device, DevicePicture
 from streamseg.gpu import frame as module
@@ -124,3 +125,18 @@ def test_side_data_are_those_of_the_picture_or_what_was_copied(device):
     picture = DevicePicture(device, there.use(None), there.format, there.tags, side_data=[kept])
     assert [bytes(data) for data in picture.side_data] == [b"abc"]
     assert [bytes(data) for data in picture.turned(Orientation(flip_x=True), None).side_data] == [b"abc"]
+
+
+def test_no_memory_is_an_error_that_says_what_to_do(device, monkeypatch):
+    def none(*args: object) -> None:
+        raise device.torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB.")
+
+    monkeypatch.setattr(device, "empty", none)
+    with pytest.raises(EngineError, match=r"no memory left for pictures.*--decode host"):
+        Uploader(device)(pictures.noise("nv12", 64, 48))
+
+
+def test_who_asks_for_an_array_gets_the_picture(device):
+    picture = pictures.noise("yuv420p", 64, 48)
+    there = only_there(Uploader(device)(picture))
+    np.testing.assert_array_equal(there.to_ndarray(format="rgb24"), picture.to_ndarray(format="rgb24"))

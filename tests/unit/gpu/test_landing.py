@@ -13,8 +13,9 @@ import pytest
 
 from streamseg import planes
 from streamseg.decode import Decoder
+from streamseg.decode import decoder as decoder_module
 from streamseg.decode.orient import UPRIGHT, Orientation, turn
-from streamseg.errors import EngineUnavailable, SourceError
+from streamseg.errors import EngineUnavailable, SourceError, Unreadable
 from streamseg.gpu import Device, DevicePicture, Landing, choose_device
 from streamseg.gpu import choose as choosing
 from streamseg.gpu import decode as module
@@ -138,6 +139,25 @@ def test_a_decoder_gives_the_same_frames_on_a_device(device, tmp_path, make):
         same(copy, planes.on_host(b.picture))
 
 
+def test_where_nvdec_fails_the_cpu_decodes(device, nvdec, tmp_path, monkeypatch):
+    """FFmpeg falls back by itself where NVDEC does not know a codec; not where it takes it and gives errors."""
+    original = decoder_module.open_container
+
+    def opened(address, timeout, file=None, accel=None):
+        if accel is not None:
+            raise av.error.ExternalError(1, "Generic error in an external library")
+        return original(address, timeout, file)
+
+    monkeypatch.setattr(decoder_module, "open_container", opened)
+    source = clips.cfr(tmp_path / "v.mp4", frames=3)
+    landing = Landing(device)
+    with Decoder(source, landing=landing) as decoder:
+        assert len(list(decoder.frames())) == 3
+    assert "NVDEC failed" in landing.how
+    with pytest.raises(Unreadable):
+        Decoder(source, landing=Landing(device, "nvdec")).open()
+
+
 def test_hdr_metadata_reach_the_encoder(device, tmp_path):
     from streamseg.encode.hdr import x265_params
 
@@ -156,6 +176,17 @@ def test_frames_stay_in_host_memory_for_an_engine_on_the_cpu_without_a_word(monk
     assert choose_device("openvino", "auto", report=said.append) is None
     assert choose_device("tensorrt", "host", require_gpu=True, report=said.append) is None
     assert said == []
+
+
+def test_a_torch_without_cuda_is_said(monkeypatch):
+    import torch
+
+    monkeypatch.setattr(choosing, "computes_on_gpu", lambda engine: True)
+    monkeypatch.setattr(choosing, "why_not_gpu", lambda: None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    said: list[str] = []
+    assert choose_device("auto", "auto", report=said.append) is None
+    assert "install one that is built for CUDA" in said[0]
 
 
 def test_what_is_missing_is_said_or_an_error(monkeypatch):

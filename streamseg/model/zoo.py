@@ -123,11 +123,13 @@ def network_of(state: Mapping[str, Tensor], path: Path, wanted: str | None = Non
     for key in (_SCORES, *([] if any(name in state for name in _MASKS) else _MASKS[:1])):
         if key not in state:
             raise ModelError(f"{path} holds no Mask R-CNN: it has no {key}, but {_some(list(state))}")
-    misfits = {name: _misfit(state, name) for name in ([wanted] if wanted else NETWORKS)}
+    misfits: dict[str, Misfit] = {}
+    for name in [wanted] if wanted else NETWORKS:
+        misfits[name] = _misfit(state, name)
+        if not len(misfits[name]):
+            return name
     nearest = min(misfits, key=lambda name: len(misfits[name]))
-    if len(misfits[nearest]):
-        raise ModelError(f"{path} does not fit {'' if wanted else 'any network; the nearest is '}{nearest}: {misfits[nearest]}")
-    return nearest
+    raise ModelError(f"{path} does not fit {'' if wanted else 'any network; the nearest is '}{nearest}: {misfits[nearest]}")
 
 
 def _misfit(state: Mapping[str, Tensor], network: str) -> Misfit:

@@ -20,7 +20,7 @@ from streamseg import folders, models, ondemand
 from streamseg.cli import main
 from streamseg.engine.spec import read_spec
 from streamseg.pretrained import PRETRAINED, Pretrained
-from tests import clips
+from tests import clips, graphs
 from tests.http_source import Server
 from tests.shelf import Shelf
 from tests.weights import tiny_weights
@@ -112,38 +112,56 @@ def test_from_the_server_to_a_video(streamseg, tmp_path, monkeypatch):
     assert "BSD-3-Clause" in row["licence"]
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-def test_export_writes_graphs_that_run(streamseg, tmp_path):
-    clip = clips.cfr(tmp_path / "a.mp4", 3)
-    export = (
-        "export",
-        SHIPPED / "lite.safetensors",
-        "-o",
-        tmp_path / "out",
-        "--size",
-        "64x96",
-        "--detections",
-        "7",
-        "--batch",
-        "1",
-    )
-    done = streamseg(*export)
+@pytest.fixture
+def exports(monkeypatch):
+    """What the exporter was asked for, which writes graphs of known answers; the real one is in the test above, and its own."""
+    import streamseg.model.export as module
+
+    asked: list[tuple] = []
+
+    def write(weights, folder, sizes, settings, name, dynamic_batch, precision, calibration):
+        asked.append((sizes, settings.proposals, settings.detections, dynamic_batch, precision, tuple(calibration)))
+        (folder / f"{name}.safetensors").write_bytes(weights.read_bytes())
+        suffix = "" if precision == "fp32" else f"-{precision}"
+        for size in sizes:
+            graphs.constant_model(folder / f"{name}-{size[0]}x{size[1]}{suffix}.onnx", size=size)
+
+    monkeypatch.setattr(module, "export_model", write)
+    return asked
+
+
+def test_export_writes_graphs_that_run(streamseg, exports, tmp_path):
+    export = ("export", SHIPPED / "lite.safetensors", "-o", tmp_path / "out", "--size", "64x96", "--size", "96x64")
+    done = streamseg(*export, "--detections", "7", "--batch", "1")
     assert done.returncode == 0, done.stderr
-    graph = tmp_path / "out" / "lite-64x96.onnx"
-    assert done.stdout.split() == [str(graph)]
-    spec = read_spec(graph)
-    assert (spec.size, spec.batch, spec.detections) == ((64, 96), 1, 7)
+    graph, other = (tmp_path / "out" / f"lite-{size}.onnx" for size in ("64x96", "96x64"))
+    assert done.stdout.split() == [str(graph), str(other)]
+    assert exports == [([(64, 96), (96, 64)], 20, 7, False, "fp32", ())]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [graph.name, other.name, "lite.safetensors"]
+
+    clip = clips.cfr(tmp_path / "a.mp4", 3)
     done = streamseg("run", clip, "--model", graph, "-o", tmp_path / "o.jsonl")
     assert done.returncode == 0, done.stderr
-    before = graph.stat().st_mtime_ns
-    done = streamseg(*export)
-    assert (done.returncode, graph.stat().st_mtime_ns) == (11, before)
-    assert f"{graph}: there already; replace with --overwrite" in done.stderr
-    done = streamseg("models", "import", graph, "--name", "small")
-    assert done.returncode == 0, done.stderr
+    assert streamseg("models", "import", graph, "--name", "small").returncode == 0
     assert streamseg("run", clip, "--model", "small", "-o", tmp_path / "p.jsonl").returncode == 0
     assert (tmp_path / "p.jsonl").read_text().splitlines()[1:] == (tmp_path / "o.jsonl").read_text().splitlines()[1:]
+
+
+def test_export_replaces_only_when_asked(streamseg, exports, tmp_path):
+    export = ("export", "lite", "-o", tmp_path, "--size", "64x96")
+    assert streamseg(*export).returncode == 0
+    graph = tmp_path / "lite-64x96.onnx"
+    graph.write_bytes(b"mine")
+    done = streamseg(*export)
+    assert (done.returncode, graph.read_bytes()) == (11, b"mine")
+    assert f"{graph}: there already; replace with --overwrite" in done.stderr
+    assert len(exports) == 1, "refused before the work"
+    assert streamseg(*export, "--overwrite").returncode == 0
+    assert read_spec(graph).size == (64, 96)
+    (tmp_path / "lite.safetensors").write_bytes(b"other weights")
+    done = streamseg("export", "lite", "-o", tmp_path, "--size", "96x96", "--precision", "int8", "--calibrate", "a.mp4")
+    assert (done.returncode, (tmp_path / "lite.safetensors").read_bytes()) == (11, b"other weights")
+    assert exports[-1][4:] == ("int8", ("a.mp4",))
 
 
 @pytest.mark.parametrize(
@@ -161,8 +179,6 @@ def test_export_writes_graphs_that_run(streamseg, tmp_path):
     ],
 )
 def test_what_cannot_be_exported(streamseg, tmp_path, arguments, code, said):
-    from tests import graphs
-
     graphs.constant_model(folders.models_root() / "graphonly" / "graphonly-64x96.onnx")
     done = streamseg("export", *arguments, "-o", tmp_path / "out")
     assert done.returncode == code, done.stderr
@@ -208,4 +224,4 @@ def test_an_import_says_what_it_took_the_file_for(streamseg, tmp_path):
     assert "--model copy" in done.stderr
     done = streamseg("models", "import", SHIPPED / "lite.safetensors")
     assert done.returncode == 3
-    assert "'lite' is a model that streamseg brings; take another name" in done.stderr
+    assert "'lite' is a model that streamseg brings; take another (--name)" in done.stderr

@@ -43,8 +43,9 @@ def drop_cast_pairs(model: onnx.ModelProto) -> None:
     same = {n.output[0]: origin[n.input[0]] for n in graph.node if _casts_to(n, TensorProto.FLOAT16) and n.input[0] in origin}
     for node in graph.node:
         node.input[:] = [same.get(name, name) for name in node.input]
-    used = {name for node in graph.node for name in node.input} | {output.name for output in graph.output}
-    nodes = [n for n in graph.node if n.output[0] not in same and (n.output[0] not in origin or n.output[0] in used)]
+    nodes = [n for n in graph.node if n.output[0] not in same]
+    used = {name for node in nodes for name in node.input} | {output.name for output in graph.output}
+    nodes = [n for n in nodes if n.output[0] not in origin or n.output[0] in used]
     del graph.node[:]
     graph.node.extend(nodes)
 

@@ -22,7 +22,7 @@ from onnx import helper, numpy_helper
 
 from streamseg.errors import ConfigError, MissingExtra
 
-__all__ = ["KEPT", "fold_affine", "layers", "quantize", "ranges", "session"]
+__all__ = ["KEPT", "fold_affine", "insert", "layers", "part_of", "quantize", "ranges", "session"]
 
 FloatArray = npt.NDArray[np.float32]
 Picture = npt.NDArray[np.uint8]
@@ -124,16 +124,25 @@ def session(model: onnx.ModelProto, outputs: Sequence[str]) -> Any:
         import onnxruntime
     except ImportError as error:
         raise MissingExtra("onnxruntime", "onnx") from error
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    declared = {o.name: o for o in copy.graph.output}
-    wanted = [declared.get(name) or onnx.ValueInfoProto(name=name) for name in outputs]
-    wanted = [onnx.ValueInfoProto.FromString(value.SerializeToString()) for value in wanted]
-    del copy.graph.output[:]
-    copy.graph.output.extend(wanted)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(copy.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    content = part_of(model, outputs).SerializeToString()
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def part_of(model: onnx.ModelProto, outputs: Sequence[str]) -> onnx.ModelProto:
+    """The part of a graph that computes `outputs`, any tensors of it."""
+    graph, needed = model.graph, set(outputs)
+    nodes: list[onnx.NodeProto] = []
+    for node in reversed(graph.node):  # in ONNX, a node comes after those that it reads
+        if needed.intersection(node.output):
+            needed.update(node.input)
+            nodes.append(node)
+    declared = {output.name: output for output in graph.output}
+    wanted = [declared.get(name, onnx.ValueInfoProto(name=name)) for name in outputs]
+    constants = [tensor for tensor in graph.initializer if tensor.name in needed]
+    part = helper.make_graph(nodes[::-1], "part", list(graph.input), wanted, constants)
+    return helper.make_model(part, opset_imports=model.opset_import, ir_version=model.ir_version)
 
 
 def ranges(model: onnx.ModelProto, pictures: Sequence[Picture], kept: float = KEPT) -> dict[str, float]:
@@ -179,6 +188,7 @@ def insert(model: onnx.ModelProto, known: Mapping[str, float], weights: Sequence
         },
     )
     quantizer.quantize_model()
+    quantizer.model.topological_sort()
     if quantizer.model.model is not model:
         model.CopyFrom(quantizer.model.model)
 

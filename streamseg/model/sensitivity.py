@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from streamseg.model.quantize import Picture, insert, layers, session
+from streamseg.model.quantize import Picture, insert, layers, part_of, session
 
 __all__ = ["noise_of", "outliers", "sensitive_layers"]
 
@@ -56,6 +56,7 @@ def noise_of(
     outputs: Sequence[str],
 ) -> dict[str, float]:
     """For each weight: the power of the noise in `outputs`, over that of the outputs, when its layers alone are quantised."""
+    model = part_of(model, outputs)
     expected = _run(model, pictures, outputs)
     answer = {}
     for weight in weights:

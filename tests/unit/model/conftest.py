@@ -78,3 +78,27 @@ def lively_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "random.safetensors"
     save_weights(model, ModelInfo("lite", ("person", "car"), (1, 3)), path)
     return path
+
+
+@pytest.fixture(scope="session")
+def tiny_graphs(lively_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """`lively_weights` exported in fp16 and in int8 at 64×96 with K 40 and D 10, calibrated on eight soft pictures."""
+    import torch
+
+    from streamseg.model.export import export_model
+    from streamseg.model.graph import GraphSettings
+    from tests.unit.model.lively import pictures
+
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("precisions")
+    frames = folder / "frames"
+    frames.mkdir()
+    for i, picture in enumerate(pictures(8, 64, 96, seed=7).numpy()):
+        cv2.imwrite(str(frames / f"{i:03}.png"), picture[..., ::-1])
+    settings = GraphSettings(proposals=40, detections=10)
+    return {
+        precision: export_model(
+            lively_weights, folder, [(64, 96)], settings, "tiny", precision=precision, calibration=[frames]
+        )[0]
+        for precision in ("fp16", "int8")
+    }

@@ -77,7 +77,7 @@ def run(
     start: Annotated[str | None, typer.Option(help="Where to begin: 3s, 1m30s, 00:01:30.")] = None,
     duration: Annotated[str | None, typer.Option(help="How much to read, as 10s.")] = None,
     realtime: Annotated[bool, typer.Option("--realtime", help="Play a file at its own speed, as a camera would.")] = False,
-    rate: Annotated[float | None, typer.Option(help="Frames a second of an image sequence.")] = None,
+    rate: Annotated[float | None, typer.Option(help="Frames a second of images, and of a source without times.")] = None,
     batch: Annotated[int | None, typer.Option(help="Frames that the network sees at once.")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads of the engine.")] = None,
     detect_every: Annotated[

@@ -46,7 +46,7 @@ class Decoder:
         https, udp, tcp, srt address; "-" for standard input.
     start, duration: seconds from the source's first picture; exact to the frame. The first frame is the first whose time is not
         before `start`. pts keep the source's values.
-    rate: frames a second of images (25 if None); elsewhere it is used where pts are missing.
+    rate: frames a second of images (25 if None); elsewhere it is used where pts are missing, and warned of where they are not.
     realtime: give frames no faster than their pts.
     max_pixels: larger pictures are refused before they are decoded.
     threads: of the codec; 0 lets libav choose.
@@ -132,6 +132,10 @@ class Decoder:
         except StreamsegError:
             self.close()
             raise
+        if self._rate is not None and address.kind != "images" and self._first is not None and not self._first.synthetic_pts:
+            self.warnings.append(
+                f"{self.info.name}: the rate of {float(self._rate):g} frames a second is not used: the source has times of its own"
+            )
         return self.info
 
     def _share(self, address: Address) -> Shared:

@@ -237,3 +237,13 @@ def test_memory_needs_no_garbage_collection(tmp_path: Path) -> None:
             assert resident() - before < 15
         finally:
             gc.enable()
+
+
+def test_a_rate_that_says_nothing_is_said_to_be_unused(tmp_path: Path) -> None:
+    decoder, frames = run(clips.cfr(tmp_path / "a.mp4", 4), rate=5)
+    assert any("rate of 5 frames a second is not used" in warning for warning in decoder.warnings)
+    assert frames[1].time == pytest.approx(frames[0].time + 1 / 25)
+    decoder, frames = run(clips.raw_h264(tmp_path / "a.h264"), rate=5)
+    assert not any("not used" in warning for warning in decoder.warnings)
+    assert frames[1].time == pytest.approx(frames[0].time + 1 / 5)
+    assert not run(clips.cfr(tmp_path / "b.mp4", 4))[0].warnings

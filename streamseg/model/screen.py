@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from streamseg.model.journal import tensorboard_hint
 
@@ -85,8 +85,9 @@ class TrainingScreen:
         if not self._console.is_terminal:
             yield
             return
-        columns = (TaskProgressColumn(), BarColumn(20), TimeRemainingColumn(elapsed_when_finished=True))
-        with Progress(*columns, TextColumn("{task.description}", markup=False), console=self._console) as self._bar:
+        terms = TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True))
+        columns = (TaskProgressColumn(), BarColumn(6), TimeRemainingColumn(elapsed_when_finished=True), terms)
+        with Progress(*columns, console=self._console, expand=True) as self._bar:
             self._task = self._bar.add_task("", total=100, completed=int(100 * trainer.progress))
             yield
         self._bar = None
@@ -99,18 +100,27 @@ class TrainingScreen:
         elif time.monotonic() - self._spoken > QUIET_SECONDS:
             self._spoken = time.monotonic()
             left = trainer.elapsed / 60 * (1 / max(trainer.progress, 1e-6) - 1)
-            self.say(f"{100 * trainer.progress:.0f} %, {left:.0f} min left: {text}")
+            self.say(f"{100 * trainer.progress:.0f} %, {left:.0f} min left: step {text}")
 
     def finish(self, trainer: Trainer) -> None:
         """Where the result is, and what to do with it."""
         best = trainer.out / "best.safetensors"
         weights = best if best.exists() else trainer.out / "model.safetensors"
-        self.say(f"{trainer.step} steps in {trainer.elapsed / 60:.1f} minutes")
+        self.say(f"{trainer.step} steps in {trainer.elapsed / 60:.1f} minutes; to run it: streamseg models import {weights}")
         print(weights)
         sys.stdout.flush()
 
 
+SHORT = {
+    "loss_objectness": "obj",
+    "loss_rpn_box_reg": "rpn",
+    "loss_classifier": "cls",
+    "loss_box_reg": "box",
+    "loss_mask": "mask",
+}
+
+
 def _terms(step: int, values: Mapping[str, float]) -> str:
-    short = {name.removeprefix("loss_").replace("_reg", ""): value for name, value in values.items() if name != "skipped"}
-    parts = ", ".join(f"{name} {value:.3f}" for name, value in short.items())
-    return f"step {step}: loss {sum(short.values()):.3f} ({parts})" + (", skipped" if values["skipped"] else "")
+    parts = " ".join(f"{short} {values[name]:.2f}" for name, short in SHORT.items())
+    loss = sum(values[name] for name in SHORT)
+    return f"{step} loss {loss:.2f}: {parts}" + (", skipped" if values["skipped"] else "")

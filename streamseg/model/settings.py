@@ -61,7 +61,7 @@ class Settings:
     """Learning rate of the backbone's body, as a multiple of `lr`."""
     weight_decay: float = 0.02
     warmup: int = 200
-    """Steps in which the rate rises from 0; at most a tenth of a run of `steps` or `epochs`."""
+    """Steps in which the rate rises from 0; at most a tenth of the run."""
     clip: float = 5.0
     ema: float = 0.998
     augmentation: Augmentation = field(default_factory=Augmentation)
@@ -72,7 +72,7 @@ class Settings:
     """Processes that prepare samples; 0: none."""
     replicas: int = 1
     """Parts that a batch is split into, each on a thread of its own. On few busy cores two parts with one
-    arithmetic thread each do 1.4 times the work of one part with two. Exact resume needs 1: with more, the
+    arithmetic thread each did 1.1 to 1.4 times the work of one part with two. Exact resume needs 1: with more, the
     parts draw from one random generator in no fixed order."""
     repeat: float = 0.0
     """Part of the draws towards which photos of each rarer class are raised, 0: none (`dataset.repeat_rare`)."""

@@ -116,8 +116,7 @@ class Trainer:
 
     def learning_rate(self) -> float:
         """Warm-up, then half a cosine from `lr` to 1 % of it."""
-        longest = self.settings.warmup if self.total is None else min(self.settings.warmup, self.total // 10)
-        warm = min(1.0, (self.step + 1) / max(1, longest))
+        warm = min(1.0, max((self.step + 1) / max(1, self.settings.warmup), 10 * self.progress))
         return self.settings.lr * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * self.progress)))
 
     def losses(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:

@@ -240,6 +240,9 @@ def test_the_schedule_warms_up_and_falls(make_coco: MakeCoco, tmp_path: Path) ->
     run.elapsed = 600.0
     assert run.learning_rate() == pytest.approx(0.01)
     assert run.progress == 1
+    short = trainer(tmp_path / "coco" / "instances.json", tmp_path / "run", steps=100, warmup=1000, lr=1.0)
+    short.step = 10
+    assert short.learning_rate() > 0.97, "a short run is not spent warming up"
 
 
 def test_an_epoch_is_as_many_samples_as_there_are_photos(make_coco: MakeCoco, tmp_path: Path) -> None:

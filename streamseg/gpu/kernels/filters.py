@@ -100,7 +100,7 @@ def weight(
 @triton.jit
 def _mean(total: tl.tensor, step: tl.tensor, STEP: tl.constexpr) -> tl.tensor:
     """A sum over step x step samples by their number, a power of four, rounded as INTER_AREA does: float32."""
-    mean = half_even(total.to(tl.float32) / (step * step).to(tl.float32))
+    mean = half_even(tl.div_rn(total.to(tl.float32), (step * step).to(tl.float32)))
     return tl.where(step == 2, mean_of_four(total, STEP).to(tl.float32), mean)
 
 
@@ -143,7 +143,7 @@ def reduce_kernel(
             total_b += tl.load(b + at).to(tl.int32)
         opaque += weight(alpha + alpha_begin, sy, sx, alpha_height, alpha_width, alpha_pitch, SX, SY, INVERT)
     # Far inside the sharp part there is no weight, and nobody sees the result: any small number avoids 0 / 0.
-    mass = _mean(opaque, step, 1) / 255.0 + 0.0001
+    mass = tl.div_rn(_mean(opaque, step, 1), 255.0) + 0.0001
     seen, at = (y < rows) & (x < columns), y * columns + x
     tl.store(out + at, _mean(total, step, STEP) * mass, mask=seen)
     if COMPONENTS == 2:
@@ -227,7 +227,7 @@ def means_kernel(
             total += tl.load(a + at, mask=inside, other=0).to(tl.float32)
             if COMPONENTS == 2:
                 total_b += tl.load(b + at, mask=inside, other=0).to(tl.float32)
-    scale = 1.0 / (block_height * block_width).to(tl.float32)
+    scale = tl.div_rn(1.0, (block_height * block_width).to(tl.float32))
     halves = 0.125 if STEP == 1 else 0.0  # INTER_AREA rounds halves up where the block is 2x2 in a plane of its own
     up = tl.where((block_height == 2) & (block_width == 2), halves, 0.0)
     at = row * columns + column

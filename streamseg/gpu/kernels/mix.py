@@ -14,7 +14,7 @@ __all__ = ["mix_kernel"]
 @triton.jit
 def _tap(at: tl.tensor, step: tl.tensor, count: tl.tensor) -> tl.tensor:
     """Position `at` among samples that are `step` times as coarse: the samples before and after, and the share of the second."""
-    position = (at.to(tl.float32) + 0.5) / step.to(tl.float32) - 0.5
+    position = tl.div_rn(at.to(tl.float32) + 0.5, step.to(tl.float32)) - 0.5
     before = tl.floor(position)
     share = position - before
     first = before.to(tl.int32)

@@ -8,55 +8,57 @@ from typing import Any
 from unittest import mock
 
 import torch
-import triton
 from triton.backends.compiler import GPUTarget
-from triton.compiler import ASTSource
+from triton.runtime import driver
 from triton.runtime.jit import JITFunction
 
-_TYPES = {
-    torch.uint8: "*u8",
-    torch.uint16: "*u16",
-    torch.int32: "*i32",
-    torch.float32: "*fp32",
-    torch.float64: "*fp64",
-}
+
+class _Driver:
+    """What Triton asks the driver of before a launch: which GPU there is."""
+
+    def __init__(self, capability: int) -> None:
+        self._capability = capability
+
+    def get_current_target(self) -> GPUTarget:
+        return GPUTarget("cuda", self._capability, 32)
+
+    def get_current_device(self) -> int:
+        return 0
+
+    def get_current_stream(self, _device: int) -> int:
+        return 0
 
 
 class Launch:
-    """A kernel and what it was launched with: as much as the compiler needs to know."""
+    """A kernel and what it was launched with."""
 
     def __init__(self, kernel: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.kernel = kernel
+        self.kernel, self._args, self._kwargs = kernel, args, kwargs
         self.name: str = kernel.fn.__name__
-        given = self._given = dict(zip(kernel.arg_names, args, strict=False)) | kwargs
-        self.constants = {p.name: given[p.name] for p in kernel.params if p.is_constexpr}
-        self.signature = {p.name: "constexpr" if p.is_constexpr else _type_of(given[p.name]) for p in kernel.params}
-        self.options = {name: value for name, value in kwargs.items() if name not in kernel.arg_names}
+        self.given: dict[str, Any] = dict(zip(kernel.arg_names, args, strict=False)) | kwargs
 
     @property
     def variant(self) -> tuple[Any, ...]:
-        """What Triton compiles a kernel anew for: besides types and constants whether a number is 1 or a multiple of 16."""
-        known = []
+        """What Triton compiles a kernel anew for: types, constants, and whether numbers are 1 or multiples of 16 where it may ask."""
+        known: list[Any] = [self.name]
         for param in self.kernel.params:
-            value = self._given[param.name]
-            if isinstance(value, torch.Tensor) and not param.do_not_specialize_on_alignment:
-                known.append((param.name, value.data_ptr() % 16 == 0))
-            elif isinstance(value, int) and not param.is_constexpr and not param.do_not_specialize:
+            value = self.given[param.name]
+            if param.is_constexpr:
+                known.append((param.name, value))
+            elif isinstance(value, torch.Tensor):
+                known.append((param.name, value.dtype, param.do_not_specialize_on_alignment or value.data_ptr() % 16 == 0))
+            elif not param.do_not_specialize:
                 known.append((param.name, value == 1, value % 16 == 0))
-        return self.name, tuple(sorted(self.constants.items())), tuple(self.signature.values()), tuple(known)
+        return tuple(known)
 
     def compile(self, capability: int) -> Any:
-        """Machine code for a compute capability, 90 for 9.0: by Triton and the ptxas that it brings."""
-        at = {(self.kernel.arg_names.index(name),): value for name, value in self.constants.items()}
-        source = ASTSource(fn=self.kernel, signature=self.signature, constexprs=at)
-        return triton.compile(source, target=GPUTarget("cuda", capability, 32), options=self.options)
-
-
-def _type_of(value: Any) -> str:
-    if isinstance(value, torch.Tensor):
-        return _TYPES[value.dtype]
-    assert isinstance(value, int), f"a kernel is launched with {value!r}"
-    return "i32"
+        """Compiled for a compute capability, 90 for 9.0, as the launch would on such a GPU: Triton, and the ptxas it brings."""
+        with mock.patch.object(driver, "_active", _Driver(capability)):
+            self.kernel.device_caches.clear()
+            try:
+                return self.kernel.warmup(*self._args, grid=(1,), **self._kwargs)
+            finally:
+                self.kernel.device_caches.clear()
 
 
 @contextlib.contextmanager

@@ -29,7 +29,7 @@ def launches() -> list[Any]:
     several = ("preprocess_kernel", "paint_kernel")
     seen: dict[tuple[Any, ...], Any] = {}
     for launch in made:
-        variant = (launch.signature["luma"], launch.constants["STEP"]) if launch.name in several else ()
+        variant = (launch.given["luma"].dtype, launch.given["STEP"]) if launch.name in several else ()
         seen.setdefault((launch.name, *variant), launch)
     return list(seen.values())
 

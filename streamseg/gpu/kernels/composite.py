@@ -39,14 +39,20 @@ class Compositor:
     def __init__(self, effects: Sequence[Effect], device: torch.device | str) -> None:
         if not self.can_draw(effects):
             kinds = ", ".join(kind.__name__ for kind in _DRAW)
-            raise ValueError(f"the device draws {kinds}; got {[type(effect).__name__ for effect in effects]}")
+            names = [type(effect).__name__ for effect in effects]
+            raise ValueError(f"the device draws {kinds}, Matte last; got {names}: draw in host memory")
         self._effects = tuple(effects)
         self._upload, self._scratch = Upload(torch.device(device)), Scratch(torch.device(device))
 
     @staticmethod
     def can_draw(effects: Sequence[Effect]) -> bool:
-        """Whether all of `effects` have kernels; if not, the picture has to be drawn on in host memory."""
-        return all(type(effect) in _DRAW for effect in effects)
+        """Whether all of `effects` have kernels; if not, the picture has to be drawn on in host memory.
+
+        None draws on grey: Matte must come last.
+        """
+        return all(type(effect) in _DRAW for effect in effects) and not any(
+            isinstance(e, composite.Matte) for e in effects[:-1]
+        )
 
     def changes(self, instances: Instances, activity: Activity | None = None) -> bool:
         """False when no effect would draw anything, so that the picture need not be copied."""

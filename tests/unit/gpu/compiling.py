@@ -39,7 +39,7 @@ class Launch:
 
     @property
     def variant(self) -> tuple[Any, ...]:
-        """What Triton compiles a kernel anew for: types, constants, and whether numbers are 1 or multiples of 16 where it may ask."""
+        """What Triton compiles anew for: types, constants, and whether numbers are 1 or multiples of 16, unless told not to."""
         known: list[Any] = [self.name]
         for param in self.kernel.params:
             value = self.given[param.name]

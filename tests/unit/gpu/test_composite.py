@@ -113,7 +113,8 @@ def _can_draw(effects: list[Any]) -> bool:
 
 
 def test_effects_without_a_kernel_are_known(interpreted: Any) -> None:
-    assert interpreted(_can_draw, [Overlay(), Blur(), Pixelate(), Matte(), Zones(), Counts()])
+    assert interpreted(_can_draw, [Overlay(), Blur(), Pixelate(), Zones(), Counts(), Matte()])
+    assert not interpreted(_can_draw, [Matte(), Overlay()])
     assert not interpreted(_can_draw, [Overlay(), Alpha()])
 
 

@@ -18,6 +18,7 @@ __all__ = ["Layer", "check_layers", "check_plan", "layers_of", "plan_types", "su
 
 TYPES = {"FLOAT": "fp32", "HALF": "fp16", "BF16": "bf16", "INT8": "int8", "FP8": "fp8", "INT32": "int32", "INT64": "int64"}
 CONVOLUTIONS = ("CONVOLUTION", "DECONVOLUTION")
+MULTIPLY = (*CONVOLUTIONS, "MATRIX_MULTIPLY")
 _IN_PLAN = {
     "fp32": r"\bFP32\b|\bFloat\b",
     "fp16": r"\bFP16\b|\bHalf\b",
@@ -33,15 +34,25 @@ class Layer(NamedTuple):
     kind: str
     """TensorRT's name, as CONVOLUTION."""
     type: str
-    """Of its first output: fp32, fp16, ..."""
+    """int8 where it multiplies what comes out of DequantizeLinear, else that of its first output: fp32, fp16, ..."""
 
 
 def layers_of(network: Any) -> list[Layer]:
-    """Every layer of a strongly typed network, whose tensors have the types that they will be computed in."""
+    """Every layer of a strongly typed network, whose tensors have the types that they will be computed in.
+
+    TensorRT fuses DequantizeLinear with the convolution that it feeds, whose own type stays that of the scale.
+    """
     layers = []
+    quantised: set[str] = set()
     for index in range(network.num_layers):
         layer = network.get_layer(index)
-        layers.append(Layer(layer.name, layer.type.name, _type(layer.get_output(0)) if layer.num_outputs else ""))
+        kind, computes = layer.type.name, _type(layer.get_output(0)) if layer.num_outputs else ""
+        if kind == "DEQUANTIZE":
+            quantised.add(layer.get_output(0).name)
+        inputs = [layer.get_input(i) for i in range(min(2, layer.num_inputs))] if kind in MULTIPLY else []
+        if inputs and all(tensor is not None and tensor.name in quantised for tensor in inputs):
+            computes = "int8"
+        layers.append(Layer(layer.name, kind, computes))
     return layers
 
 
@@ -58,15 +69,20 @@ def summary(layers: Iterable[Layer]) -> dict[str, dict[str, int]]:
 
 
 def check_layers(layers: Iterable[Layer], asked: str, name: str) -> None:
-    """Raise EngineError unless every convolution, where the time goes, computes in the precision asked for.
+    """Raise EngineError unless every convolution, where the time goes, computes in the precision asked for; for int8, most.
 
-    int8: their inputs come out of DequantizeLinear, which TensorRT fuses with them, and their own type stays that of the scale.
+    An int8 graph rightly leaves some layers in float, which would cost too much accuracy.
     """
     layers = list(layers)
     convolutions = [layer for layer in layers if layer.kind in CONVOLUTIONS]
     if asked == "int8":
         if not any(layer.kind == "DEQUANTIZE" for layer in layers):
             raise EngineError(f"{name} was asked for in int8, but its graph quantises nothing; export an int8 graph")
+        eight = sum(layer.type == "int8" for layer in convolutions)
+        if 2 * eight < len(convolutions):
+            raise EngineError(
+                f"{name} was asked for in int8, but only {eight} of {len(convolutions)} convolutions are; export an int8 graph"
+            )
         return
     wrong = [layer for layer in convolutions if layer.type != asked]
     quantised = sum(layer.kind == "QUANTIZE" for layer in layers)

@@ -39,7 +39,7 @@ def test_the_types_of_the_graph_are_those_of_the_engine(tmp_path, types):
     spec = read_spec(convolution_model(tmp_path / "m.onnx", types=types))
     built = compile_plan(TENSORRT_RTX, spec, batches=(1, 3), capabilities=["sm_89"])
     counts = summary(built.layers)
-    assert counts["CONVOLUTION"] == {"fp16" if types == "fp16" else "fp32": 1}
+    assert counts["CONVOLUTION"] == {types: 1}
     assert ("QUANTIZE" in counts) == (types == "int8")
 
 

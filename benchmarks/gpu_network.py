@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,10 @@ from streamseg import models
 from streamseg.engine import read_spec
 from streamseg.engine.base import DeviceImage, PooledEngine
 from streamseg.engine.spec import GraphSpec
-from streamseg.engine.torchcuda import torch_engine
+from streamseg.engine.torchcuda import graph_of, torch_engine
 from streamseg.folders import models_root
 from streamseg.model.export import export_model
-from streamseg.model.graph import GraphSettings, InferenceGraph
-from streamseg.model.half import halve
+from streamseg.model.graph import GraphSettings
 from streamseg.model.networks import build
 from streamseg.model.weights import ModelInfo, load_weights, save_weights
 from streamseg.ondemand import settings_for
@@ -44,6 +43,8 @@ class Network:
     settings: GraphSettings
     weights: str
     """Where they are from: speed does not depend on it, answers do."""
+    graphs: dict[str, Any] = field(default_factory=dict)
+    """By precision; to make one takes seconds."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -53,9 +54,10 @@ class Network:
     def key(self) -> str:
         return f"{self.name} {self.settings.height}x{self.settings.width}"
 
-    def graph(self, precision: str) -> InferenceGraph:
-        # A copy: who moves the graph to a device must not move what others are made of.
-        return InferenceGraph(halve(self.model) if precision == "fp16" else copy.deepcopy(self.model), self.settings)
+    def graph(self, precision: str) -> Any:
+        if precision not in self.graphs:
+            self.graphs[precision] = graph_of(self.model, self.settings, precision)
+        return copy.deepcopy(self.graphs[precision])  # who moves it to a device moves a copy
 
     def spec(self, precision: str) -> GraphSpec:
         """What an exported graph would say of itself; torch needs no more of it."""
@@ -251,8 +253,3 @@ def agreement(engine: PooledEngine, reference_: PooledEngine, images: Any, least
         "box_px": float(abs(a.boxes - b.boxes)[same].max(initial=0)),
         "mask": float(abs(a.masks - b.masks)[same].mean()) if same.any() else 0.0,
     }
-
-
-def resized(network: Network, size: tuple[int, int]) -> Network:
-    """The same network at another input size."""
-    return replace(network, settings=replace(network.settings, height=size[0], width=size[1]))

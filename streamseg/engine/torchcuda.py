@@ -18,7 +18,7 @@ from streamseg.engine.spec import GraphSpec
 from streamseg.engine.tensorrt.driver import find_gpu, no_driver
 from streamseg.errors import EngineError, MissingExtra, ModelError, StreamsegError
 
-__all__ = ["open_torch", "torch_engine", "why_not_torch"]
+__all__ = ["graph_of", "open_torch", "torch_engine", "why_not_torch"]
 
 
 def why_not_torch() -> str | None:
@@ -87,8 +87,7 @@ def open_torch(
     """
     if len(spec.weights) != 1:
         raise ModelError(f"{spec.path} refers to no weights file, which torch needs; use another engine")
-    from streamseg.model.graph import GraphSettings, InferenceGraph  # MissingExtra says what to install
-    from streamseg.model.half import halve
+    from streamseg.model.graph import GraphSettings  # MissingExtra says what to install
     from streamseg.model.weights import load_weights
 
     proposals = parse_graph(spec.path.read_bytes(), str(spec.path)).metadata.get("streamseg.proposals", "")
@@ -104,8 +103,18 @@ def open_torch(
         score_threshold=spec.score_threshold,
     )
     model, _ = load_weights(spec.weights[0])
-    graph = InferenceGraph(halve(model) if spec.precision == "fp16" else model, settings)
-    return torch_engine(graph, spec, in_flight=in_flight, batch=batch, device=device)
+    return torch_engine(graph_of(model, settings, spec.precision), spec, in_flight=in_flight, batch=batch, device=device)
+
+
+def graph_of(model: Any, settings: Any, precision: str) -> Any:
+    """The InferenceGraph of a MaskRCNN, on the CPU, its layers in float16 where that is the precision."""
+    from streamseg.model.graph import InferenceGraph
+    from streamseg.model.half import halve
+
+    graph = InferenceGraph(model, settings)
+    if precision == "fp16":
+        graph.model = halve(graph.model)  # not before: to make a graph its pyramid is computed, in float16 slowly on CPUs
+    return graph
 
 
 def torch_engine(graph: Any, spec: GraphSpec, *, in_flight: int = 2, batch: int = 1, device: str = "cuda") -> PooledEngine:

@@ -79,7 +79,7 @@ def pictures(path: Path) -> list[tuple[int, list[np.ndarray]]]:
 
 
 def compared(tmp_path, elsewhere, effects, source, **more):
-    model = graphs.rectangle_model(tmp_path / "m.onnx", size=(64, 96), batch=None)
+    model = graphs.rectangle_model(tmp_path / "m.onnx", size=(32, 48), batch=None)
     found = []
     for name, on_device in (("host", False), ("device", True)):
         outputs = [str(tmp_path / f"{name}.mkv"), str(tmp_path / f"{name}.jsonl")]
@@ -110,7 +110,7 @@ def test_10_bits_batches_and_frames_that_the_network_leaves_out(tmp_path, elsewh
 
 def test_a_source_that_changes_its_size(tmp_path, elsewhere):
     source = clips.size_change(tmp_path / "in.ts", frames=3)
-    model = graphs.constant_model(tmp_path / "m.onnx")
+    model = graphs.constant_model(tmp_path / "m.onnx", size=(32, 48))
     for name, on_device in (("host", False), ("device", True)):
         elsewhere(str(source), str(model), [], [str(tmp_path / f"{name}.mkv")], on_device)
     here, there = pictures(tmp_path / "host.mkv"), pictures(tmp_path / "device.mkv")

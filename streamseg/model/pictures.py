@@ -24,7 +24,8 @@ Tick = Callable[[int, int], None]
 def with_pictures(photos: Sequence[Photo], faults: Faults, tick: Tick | None) -> list[Photo]:
     """Those whose picture is there, can be read, and has the stated size."""
     kept = []
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    pool = ThreadPoolExecutor(os.cpu_count() or 1)
+    try:
         for done, (photo, problem) in enumerate(zip(photos, pool.map(_problem, photos), strict=True), 1):
             if problem is None:
                 kept.append(photo)
@@ -32,6 +33,8 @@ def with_pictures(photos: Sequence[Photo], faults: Faults, tick: Tick | None) ->
                 faults.add(problem, f"{photo.path.name} ({photo.width}×{photo.height})")
             if tick is not None:
                 tick(done, len(photos))
+    finally:
+        pool.shutdown(cancel_futures=True)  # an interrupt need not wait for all the others
     return kept
 
 

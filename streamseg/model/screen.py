@@ -59,10 +59,6 @@ class TrainingScreen:
         ignored = data.ignored()
         if ignored:
             self.say(f"{ignored} regions are ignored: marked iscrowd, or doubtful")
-        if ignored and not any(objects for objects, _ in data.objects().values()):
-            self.say(
-                "there is no object: if iscrowd is set on all of them, as CVAT does with brush masks, give --crowds objects"
-            )
         if data.faults.kinds:
             table = Table("fault", "count", "for example", title=f"{data.faults.total} faults", title_justify="left")
             for kind, fault in data.faults.kinds.items():

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.detection.image_list import ImageList
 
-from streamseg.errors import BadOutput, OutputError
+from streamseg.errors import BadOutput, ConfigError, OutputError
 from streamseg.model import checkpoint
 from streamseg.model.coco import TrainingData
 from streamseg.model.dataset import Batch, Samples, Target, batches, repeat_rare, source_weights
@@ -67,12 +67,18 @@ class Trainer:
         validation: Validation | None = None,
         watch: Watch | None = None,
     ) -> None:
+        if not any(photo.things for photo in data.photos):
+            raise ConfigError(
+                "the data have no object to learn; if iscrowd is set on all of them, as CVAT does with brush masks, give "
+                "--crowds objects"
+            )
         self.settings, self.out, self.watch = settings, out, watch
         names = data.classes, data.category_ids
         self.info = ModelInfo(settings.network, *names, settings.class_agnostic, settings.roi_pool)
         self.precision = Precision(settings.device, settings.amp)
         torch.manual_seed(settings.seed)
         model, self.origin = begin(self.info, start, settings.pretrained)
+        self.origin += _shared(data, validation)
         freeze(model, settings.freeze)
         self.layout = torch.channels_last if settings.channels_last else torch.contiguous_format
         self.model = model.to(self.precision.device, memory_format=self.layout).train()
@@ -279,3 +285,10 @@ class Trainer:
         passing = ("workers", "save_every", "eval_every", "eval_size", "nan_limit", "pretrained")
         kept = {name: value for name, value in self.settings.plain().items() if name not in passing}
         return kept | {"classes": list(self.info.classes), "photos": len(self.samples.photos)}
+
+
+def _shared(data: TrainingData, validation: Validation | None) -> list[str]:
+    """A warning where photos are both learnt from and evaluated on."""
+    learnt = {photo.path.resolve() for photo in data.photos}
+    both = sum(photo.path.resolve() in learnt for photo in validation.photos) if validation is not None else 0
+    return [f"{both} photos to evaluate on are also learnt from: the figures will flatter"] if both else []

@@ -18,6 +18,7 @@ from streamseg.errors import BadOutput, ConfigError, EngineUnavailable, ModelErr
 from streamseg.model.coco import DataFile, read_data
 from streamseg.model.dataset import Batch, batches
 from streamseg.model.train import TERMS, Settings, Trainer
+from streamseg.model.validate import Validation
 from streamseg.model.weights import ModelInfo, load_weights
 from tests.unit.model.conftest import annotation
 
@@ -276,3 +277,16 @@ def test_a_gpu_that_is_not_there_is_refused(make_coco: MakeCoco, tmp_path: Path)
         pytest.skip("there is one")
     with pytest.raises(EngineUnavailable, match="--device cuda"):
         trainer(make_coco(ROWS), tmp_path, device="cuda")
+
+
+def test_data_without_an_object_are_refused(make_coco: MakeCoco, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no object to learn; .*--crowds objects"):
+        trainer(make_coco([annotation(1, 1, (10, 10, 30, 40), iscrowd=1)]), tmp_path)
+
+
+def test_photos_that_are_learnt_and_evaluated_on_are_told(make_coco: MakeCoco, tmp_path: Path) -> None:
+    path = make_coco(ROWS)
+    settings = Settings(steps=1, pretrained=False)
+    data = read_data([DataFile(path)])
+    run = Trainer(data, settings, tmp_path, validation=Validation([DataFile(path)], INFO))
+    assert "2 photos to evaluate on are also learnt from" in run.origin[-1]

@@ -86,11 +86,11 @@ def _gpu(library: Library, recipe: Recipe) -> Gpu | None:
 def graph_of(model: str, size: tuple[int, int] | None, precision: str | None, report: Report | None = None) -> GraphSpec:
     """The graph of a model at that size and precision: NAME-HxW.onnx, or NAME-HxW-fp16.onnx beside it.
 
-    A model by name is exported in fp16 where that graph is not there, as `models.resolve` does; int8 needs pictures to be
-    calibrated on, and is made by `streamseg export`. Raises ModelError, and what `resolve` raises.
+    A model by name is exported in a precision that is not there, as `models.resolve` does; int8 must be calibrated, so that this
+    may fail with the way to do it. Raises ModelError, and what `resolve` raises.
     """
-    on_demand = precision == "fp16" and not model.endswith(".onnx") and os.sep not in model
-    path = resolve(model, size, precision="fp16" if on_demand else "fp32", report=report)
+    by_name = not model.endswith(".onnx") and os.sep not in model
+    path = resolve(model, size, precision=precision if by_name and precision else "fp32", report=report)
     spec = read_spec(path)
     if precision is None or spec.precision == precision:
         return spec
@@ -98,7 +98,7 @@ def graph_of(model: str, size: tuple[int, int] | None, precision: str | None, re
     if not other.is_file():
         raise ModelError(
             f"{path} is {spec.precision}, and there is no {precision} graph {other.name} beside it: an engine has the types of its "
-            f"graph. Export the model in {precision}, or leave the precision out"
+            f"graph. Export the model: streamseg export MODEL --precision {precision} -o {path.parent}, or leave the precision out"
         )
     found = read_spec(other)
     if found.precision != precision:

@@ -37,8 +37,8 @@ def calibration_pictures(
     chosen = list(sources) or sample_clips()
     if not chosen:
         raise ConfigError(
-            "int8 needs pictures to calibrate with: give a video or a folder of photos like those it will see, or fetch the sample "
-            "clips with `python samples/fetch.py`"
+            "int8 needs pictures to calibrate with, like those it will see: "
+            "streamseg export MODEL --precision int8 --calibrate VIDEO (or a folder of photos)"
         )
     each = max(1, -(-frames // len(chosen)))
     return [picture for source in chosen for picture in _spread(source, size, each)]

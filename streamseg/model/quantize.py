@@ -43,7 +43,7 @@ def quantize(model: onnx.ModelProto, pictures: Sequence[Picture], excluded: Sequ
     leave; None: those that `sensitivity.sensitive_layers` finds. Raises MissingExtra (onnxruntime), ConfigError (no pictures).
     """
     if not pictures:
-        raise ConfigError("int8 needs pictures to calibrate with: give a video or a folder of photos like those it will see")
+        raise ConfigError("int8 needs pictures to calibrate with")
     originals = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
     factors = fold_affine(model)
     known = ranges(model, pictures)

@@ -42,11 +42,28 @@ def test_a_bad_recipe_is_answered_with_file_line_and_what_is_allowed(case):
 
 
 @pytest.mark.parametrize("name", recipe_names())
-def test_shipped_recipes_name_graphs_that_are_there(name):
+def test_shipped_recipes_name_graphs_that_are_there_or_say_how_to_get_them(name, tmp_path, monkeypatch):
+    for variable in ("STREAMSEG_MODELS", "STREAMSEG_CACHE"):
+        monkeypatch.setenv(variable, str(tmp_path / variable))
     recipe = load_recipe(name)
+    assert recipe.model == name
+    assert recipe.sizes
+    assert recipe.precisions
+    assert recipe.batches
     for size in recipe.sizes:
+        assert not any(side % 32 for side in size), "no network takes that size"
         for precision in recipe.precisions:
-            assert graph_of(recipe.model, size, precision).size == size
+            if name == "lite":
+                assert graph_of(recipe.model, size, precision).size == size
+            else:
+                with pytest.raises(ModelError, match=f"fetch it: streamseg models pull {name}"):
+                    graph_of(recipe.model, size, precision)
+
+
+def test_there_is_a_recipe_for_every_model_that_is_worth_a_gpu():
+    assert recipe_names() == ["lite", "resnet50-fpn", "resnet50-fpn-v2"]
+    listed = (Path(__file__).parents[2] / "pyproject.toml").read_text()
+    assert all(f'"engines/{name}.yaml" = "streamseg/shipped/engines/{name}.yaml"' in listed for name in recipe_names())
 
 
 def test_flags_go_on_top_of_the_recipe(tmp_path):

@@ -1,18 +1,20 @@
 """Where outputs go: what may be written, and a file that never half-writes.
 
-Checked before anything is opened: an output is never its own source (same path, symbolic or hard link), and what exists is
-only replaced on request.
+Checked before anything is opened: an output is never its own source (same path, symbolic or hard link), what exists is only
+replaced on request, and what another run is writing is not even then.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import stat
 from pathlib import Path
 
 from streamseg.errors import OutputError, OutputExists, OutputIsInput
 
-__all__ = ["OutputFile", "check_file", "local_path", "make_folder", "replace_atomically", "same_place"]
+__all__ = ["OutputFile", "check_file", "local_path", "lock", "make_folder", "replace_atomically", "same_place"]
 
 
 def local_path(source: str | int | os.PathLike[str] | None) -> Path | None:
@@ -44,8 +46,27 @@ def check_file(path: Path, source: Path | None, overwrite: bool) -> None:
     if not overwrite and (path.exists() or path.is_symlink()):
         raise OutputExists(f"{path}: already exists; pass --overwrite to replace it, or choose another name")
     make_folder(path.parent)
+    if path.is_file():
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            lock(file.fileno(), path)
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise OutputError(f"{path}: no permission to write here; choose another place or change the permissions")
+
+
+def lock(fd: int, path: Path) -> None:
+    """Take an open file for this run until it is closed. OutputError when another run has it: two would write into each other.
+
+    The lock (flock) ends with the process, however that ends. Devices and pipes are not locked, nor is what lies on a file system
+    that has no locks.
+    """
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        return
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise OutputError(f"{path}: another run is writing it; wait for its end, or choose another name") from error
+    except OSError:
+        return
 
 
 def make_folder(folder: Path) -> None:
@@ -76,13 +97,20 @@ class OutputFile:
     """
 
     def __init__(self, path: Path, overwrite: bool) -> None:
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | (os.O_TRUNC if overwrite else os.O_EXCL)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | (0 if overwrite else os.O_EXCL)
         try:
             self._fd = os.open(path, flags, 0o666)
         except FileExistsError as error:
             raise OutputExists(f"{path}: already exists; pass --overwrite to replace it, or choose another name") from error
         except OSError as error:
             raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+        try:
+            lock(self._fd, path)
+            with contextlib.suppress(OSError):  # a FIFO has no length
+                os.ftruncate(self._fd, 0)
+        except OutputError:
+            os.close(self._fd)
+            raise
         self.path = path
         self.closed = False
         self.error: OSError | None = None

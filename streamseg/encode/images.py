@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import av
 import cv2
 
-from streamseg.encode.files import local_path, make_folder, replace_atomically, same_place
-from streamseg.encode.sink import Picture, SinkCounters
+from streamseg.encode.files import make_folder, replace_atomically, same_place
+from streamseg.encode.filesink import FileSink
+from streamseg.encode.sink import Picture
 from streamseg.encode.stills import to_still
 from streamseg.errors import OutputError, OutputExists, OutputIsInput
 from streamseg.planes import on_host, reformat, supported
@@ -32,7 +33,7 @@ _DEFAULT = "%06d.png"
 _JPEG_QUALITY = 95
 
 
-class ImageSink:
+class ImageSink(FileSink):
     """Writes each picture as a file, numbered by the frame's index in the source."""
 
     def __init__(
@@ -43,12 +44,8 @@ class ImageSink:
         overwrite: bool = False,
         source: str | int | os.PathLike[str] | None = None,
     ) -> None:
-        self.name = str(path)
-        self.counters = SinkCounters()
-        self.warnings: list[str] = []
+        super().__init__(path, info, overwrite=overwrite, source=source)
         self._folder, self._pattern = _split(self.name)
-        self._overwrite, self._info = overwrite, info
-        self._source = local_path(source)
         self._encoders: dict[tuple[int, int, str], av.VideoCodecContext] = {}
 
     def open(self) -> None:

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from streamseg.encode.files import OutputFile, check_file, local_path
-from streamseg.encode.sink import Picture, SinkCounters
+from streamseg.encode.files import OutputFile
+from streamseg.encode.filesink import FileSink
+from streamseg.encode.sink import Picture
 from streamseg.errors import OutputError
 
 if TYPE_CHECKING:
-    from streamseg.decode import SourceInfo
     from streamseg.result import Result
     from streamseg.types import Event
 
@@ -27,28 +25,10 @@ __all__ = ["SCHEMA", "JsonlSink"]
 SCHEMA = "streamseg.results/1"
 
 
-class JsonlSink:
+class JsonlSink(FileSink):
     """Writes results as JSON lines, UTF-8."""
 
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        info: SourceInfo,
-        *,
-        overwrite: bool = False,
-        source: str | int | os.PathLike[str] | None = None,
-    ) -> None:
-        self.path = Path(path)
-        self.name = str(path)
-        self.counters = SinkCounters()
-        self.warnings: list[str] = []
-        self._info, self._overwrite = info, overwrite
-        self._source = local_path(source)
-        self._file: OutputFile | None = None
-
-    def open(self) -> None:
-        """Check that the file can be written. Raises OutputError."""
-        check_file(self.path, self._source, self._overwrite)
+    _file: OutputFile | None = None
 
     def __call__(self, rendered: Picture, /) -> None:
         """Write one line. Raises OutputError."""

@@ -16,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import os
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import av
@@ -25,10 +24,10 @@ from av.video.stream import VideoStream
 
 from streamseg.encode.codecs import Choice, choose, container_of, has_alpha, named_codec
 from streamseg.encode.convert import Fitter, even_size
-from streamseg.encode.files import check_file, local_path
+from streamseg.encode.filesink import FileSink
 from streamseg.encode.hdr import x265_params
 from streamseg.encode.muxer import Muxer, Origin
-from streamseg.encode.sink import Picture, SinkCounters
+from streamseg.encode.sink import Picture
 from streamseg.encode.tracks import AV_ERRORS, Packets, Tracks
 from streamseg.errors import OutputError
 from streamseg.planes import encoding, on_host
@@ -49,7 +48,7 @@ _ARBITRARY_CLOCK = frozenset({"mpegts", "mpeg"})
 _AVCOL = {"bt709": 1, "fcc": 4, "bt601": 6, "smpte240m": 7, "bt2020": 9}
 
 
-class VideoSink:
+class VideoSink(FileSink):
     """Encodes pictures into a video file and copies the source's audio and subtitles beside them."""
 
     def __init__(
@@ -66,14 +65,10 @@ class VideoSink:
         threads: int = 0,
         gpu: bool = False,
     ) -> None:
-        self.path = Path(path)
-        self.name = str(path)
-        self.counters = SinkCounters()
-        self.warnings: list[str] = []
-        self._info, self._codec, self._crf, self._alpha = info, codec, crf, alpha
-        self._overwrite, self._threads = overwrite, threads or os.cpu_count() or 1
+        super().__init__(path, info, overwrite=overwrite, source=source)
+        self._codec, self._crf, self._alpha = codec, crf, alpha
+        self._threads = threads or os.cpu_count() or 1
         self._packets, self._gpu = passthrough, gpu
-        self._source = local_path(source)
         self._tracks: Tracks | None = None
         self._muxer: Muxer | None = None
         self._encoder: _Encoder | None = None
@@ -85,7 +80,7 @@ class VideoSink:
         container_of(self.path.suffix)
         if self._codec != "auto":
             named_codec(self.path.suffix, self._codec)
-        check_file(self.path, self._source, self._overwrite)
+        super().open()
         with contextlib.suppress(ValueError):  # an unknown format of the source: the first picture will tell
             self._choose(VideoFormat(self._info.pix_fmt, 16, 16))
         self._tracks = Tracks(self._packets, self.path.suffix)

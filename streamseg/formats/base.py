@@ -12,8 +12,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamseg.encode.files import check_file, local_path
-from streamseg.encode.sink import Picture, SinkCounters
+from streamseg.encode.files import lock
+from streamseg.encode.filesink import FileSink
+from streamseg.encode.sink import Picture
 from streamseg.errors import OutputError
 from streamseg.masks import Region
 
@@ -27,7 +28,7 @@ _SEPARATOR = b",\n"
 _CHUNK = 1 << 16
 
 
-class FormatSink:
+class FormatSink(FileSink):
     """Base of the formats' sinks: checks, counters, and errors that say which file.
 
     A subclass writes in `_begin` (the first result), `_write` (each result) and `_finish` (once, if there was a result; also after
@@ -42,18 +43,9 @@ class FormatSink:
         overwrite: bool = False,
         source: str | int | os.PathLike[str] | None = None,
     ) -> None:
-        self.path = Path(path)
-        self.name = str(path)
-        self.counters = SinkCounters()
-        self.warnings: list[str] = []
-        self._info, self._overwrite = info, overwrite
-        self._source = local_path(source)
+        super().__init__(path, info, overwrite=overwrite, source=source)
         self._begun = self._ended = False
         self._untracked = 0
-
-    def open(self) -> None:
-        """Check that the output can be written. Raises OutputError."""
-        check_file(self.path, self._source, self._overwrite)
 
     def __call__(self, rendered: Picture, /) -> None:
         """Take one result. Raises OutputError."""
@@ -103,7 +95,13 @@ class Draft:
 
     def __init__(self, path: Path, head: bytes) -> None:
         self._path, self._part = path, path.with_name(f".{path.name}.part")
-        self._file = self._part.open("w+b", buffering=0)
+        self._file = os.fdopen(os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666), "r+b", buffering=0)
+        try:
+            lock(self._file.fileno(), path)
+            self._file.truncate(0)
+        except (OSError, OutputError):
+            self._file.close()
+            raise
         self.size = 0
         """Bytes."""
         try:

@@ -228,6 +228,28 @@ def test_output_that_appears_meanwhile_is_not_overwritten(tmp_path):
     assert (tmp_path / "out.mp4").read_bytes() == b"precious"
 
 
+@pytest.mark.parametrize("name", ["o.mp4", "o.mkv", "o.jsonl", "o.mots.txt", "o.coco.json"])
+def test_two_runs_never_write_one_file(name, tmp_path):
+    path, pictures = tmp_path / name, frames([clips.picture(i) for i in range(3)])
+    first, second, third = (open_sink(path, INFO, overwrite=True) for _ in range(3))
+    first.open()
+    second.open()  # nothing is written yet
+    first(rendered(pictures[0]))
+    with pytest.raises(OutputError, match="another run is writing it"):
+        second(rendered(pictures[0]))
+    if not name.endswith(".json"):  # which is under its name only when it is whole
+        with pytest.raises(OutputError, match="another run is writing it"):
+            third.open()
+    second.abort()
+    for frame in pictures[1:]:
+        first(rendered(frame))
+    first.close()
+    assert path.stat().st_size > 100 or name == "o.mots.txt", "the first goes on"  # no instances: no lines
+    third.open()
+    third(rendered(pictures[0]))
+    third.close()
+
+
 @pytest.mark.parametrize("how", ["same path", "other spelling", "hard link", "symbolic link", "source is the link"])
 def test_source_is_never_written_onto(how, tmp_path):
     source = clips.cfr(tmp_path / "in.mp4", 3)

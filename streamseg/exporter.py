@@ -45,8 +45,8 @@ def export(
 
     `model` is a name of `streamseg models` or a checkpoint's file, of which `network` and `classes` may have to be said as for
     `importer.import_file`. `proposals` and `detections` are the K and D of `model.graph.GraphSettings`; by default those of an
-    export on demand. With `dynamic_batch` a graph takes 1 to 64 pictures at once, otherwise one. `precision` is fp32, fp16, or int8,
-    which is calibrated on the pictures of `calibrate`: videos and folders. All files appear when all are made.
+    export on demand. With `dynamic_batch` a graph takes 1 to 64 pictures at once, otherwise one. `precision` is fp32, fp16, or
+    int8, which is calibrated on the pictures of `calibrate`: videos and folders. All files appear when all are made.
 
     Raises ConfigError (a size, number or precision that cannot be), ModelError (no such model or file, or it cannot be exported),
     MissingExtra (torch), OutputExists, OutputError.

@@ -43,7 +43,7 @@ DEFAULT_SIZE = (320, 576)
 Size = tuple[int, int]
 Report = Callable[[str], None]
 
-_FILE = re.compile(r"(?P<name>[a-z0-9][a-z0-9_-]*)-(?P<height>\d+)x(?P<width>\d+)\.onnx")
+_FILE = re.compile(r"(?P<name>[a-z0-9][a-z0-9_-]*)-(?P<height>\d+)x(?P<width>\d+)(?P<kind>-fp16|-int8)?\.onnx")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,9 @@ def _models_in(root: Path, shipped: bool) -> dict[str, Model]:
         if match is None:
             found[name] = Model(name, path.parent, shipped, model.graphs, path)
         else:
-            model.graphs[int(match["height"]), int(match["width"])] = path
+            size = int(match["height"]), int(match["width"])
+            if match["kind"] is None or size not in model.graphs:  # of a size's graphs the fp32 one stands for all
+                model.graphs[size] = path
             found[name] = model
     return found
 
@@ -156,7 +158,7 @@ def resolve(
     MissingExtra (torch, for the export) or OutputError (no place to keep the graph).
     """
     text = os.fspath(model)
-    if text.endswith(".onnx") or os.sep in text:
+    if os.sep in text or Path(text).suffix in (".onnx", ".pth", ".pt", ".safetensors"):
         return _explicit(Path(text), size)
     found = find(text)
     if size is None:
@@ -184,7 +186,10 @@ def resolve(
 
 
 def _in_precision(graph: Path, precision: str) -> Path:
-    return graph if precision == "fp32" else graph.with_name(f"{graph.stem}-{precision}{graph.suffix}")
+    """The graph of that precision beside `graph`; for fp32 this one, if there is no other."""
+    stem = graph.stem.removesuffix("-fp16").removesuffix("-int8")
+    beside = graph.with_name(f"{stem}{'' if precision == 'fp32' else f'-{precision}'}.onnx")
+    return graph if precision == "fp32" and not beside.is_file() else beside
 
 
 def ready_sizes(model: Model) -> list[Size]:

@@ -17,6 +17,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -24,9 +25,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from streamseg import errors
 from streamseg.download import sha256_of
-from streamseg.errors import ConfigError, ModelError, OutputError
+from streamseg.errors import ConfigError, ModelError, OutputError, StreamsegError
 from streamseg.folders import cache_root, elsewhere, locked, make_folder
 from streamseg.weightsfile import read_header
 
@@ -42,6 +42,9 @@ _LARGE: Size = (800, 1344)
 
 _SMALL_SETTINGS = {"proposals": 100, "detections": 30}
 _LARGE_SETTINGS = {"proposals": 300, "detections": 100, "candidates": 300}
+
+_ERRORS: dict[str, type[StreamsegError]] = {"ConfigError": ConfigError, "OutputError": OutputError}
+"""What the exporter may raise; all else is a model's error."""
 
 _CHILD = "import sys; sys.path[:] = {path!r}; from streamseg.model.child import main; main()"
 """Finds modules where we do, and runs no code of the caller's main module."""
@@ -153,12 +156,16 @@ def _export_in_child(request: Mapping[str, Any]) -> None:
         except ValueError as error:
             said.seek(0)
             last = said.read()[-800:].decode("utf-8", "replace").strip()
-            raise ModelError(
-                f"the exporter ended with exit code {child.returncode} while it exported {request['name']}: {last}"
-            ) from error
+            raise ModelError(f"the exporter {_end_of(child.returncode)} while it exported {request['name']}: {last}") from error
         finally:
             child.kill()  # on Ctrl-C it would work on
     if outcome is not None:
         kind, message = outcome
-        error_type = getattr(errors, str(kind), ModelError)
-        raise (error_type if error_type is not errors.MissingExtra else ModelError)(message)
+        raise _ERRORS.get(kind, ModelError)(message)
+
+
+def _end_of(code: int) -> str:
+    if code >= 0:
+        return f"ended with exit code {code}"
+    hint = " (too little memory? a ResNet-50 takes 2 GB)" if code == -signal.SIGKILL else ""
+    return f"was ended by {signal.Signals(-code).name}{hint}"

@@ -48,6 +48,24 @@ def test_a_further_size_of_the_same_weights_joins_its_model(tmp_path, root):
     assert read_spec(models.resolve("door", (128, 96))).size == (128, 96)
 
 
+def test_a_graph_in_half_precision_is_a_model_too_and_stands_back_behind_the_full_one(tmp_path):
+    def kind(precision: str) -> Path:
+        path = graphs.constant_model(
+            tmp_path / precision / "a" / "x.onnx", metadata={"streamseg.name": "door", "streamseg.precision": precision}
+        )
+        graphs.move_weights(path, "a.bin")
+        return path
+
+    half = import_file(kind("fp16")).path
+    assert half.name == "door-64x96-fp16.onnx"
+    assert models.resolve("door") == models.resolve("door", (64, 96), precision="fp16") == half
+    full = import_file(kind("fp32")).path
+    assert models.resolve("door") == full
+    assert models.resolve("door", precision="fp16") == half
+    with pytest.raises(ModelError, match="'door' is not here at 64x96 in int8"):
+        models.resolve("door", precision="int8")
+
+
 def test_a_model_is_replaced_only_when_asked(tmp_path, root):
     import_file(graph(tmp_path / "a"))
     other = graph(tmp_path / "b", (128, 192))

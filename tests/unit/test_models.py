@@ -249,3 +249,30 @@ def test_weights_that_are_cut_short_are_named(shop, mine):
     mine.write_bytes(mine.read_bytes()[:-1])
     with pytest.raises(ModelError, match="is cut short"):
         models.resolve("mine")
+
+
+def test_a_checkpoint_is_not_run_as_it_is(shop, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("a.pth").write_bytes(b"x")
+    for path in ("a.pth", "./a.pth"):
+        with pytest.raises(ModelError, match=r"streamseg models import a\.pth"):
+            models.resolve(path)
+
+
+@pytest.mark.parametrize(
+    ("child", "error", "said"),
+    [
+        (
+            "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+            ModelError,
+            r"the exporter was ended by SIGKILL \(too little memory\?.*\) while it exported mine",
+        ),
+        ("import sys; sys.exit('out of luck')", ModelError, "the exporter ended with exit code 1 .*: out of luck"),
+        ('print(\'["ConfigError", "not so"]\')', ConfigError, "^not so$"),
+    ],
+)
+def test_what_becomes_of_the_exporter_is_said(shop, mine, monkeypatch, child, error, said):
+    monkeypatch.setattr(ondemand, "_CHILD", child)
+    with pytest.raises(error, match=said):
+        models.resolve("mine", (64, 96))
+    assert not list((folders.cache_root() / "graphs").glob(".exporting*"))

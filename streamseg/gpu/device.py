@@ -15,6 +15,7 @@ from typing import Any
 
 from streamseg.engine.tensorrt.driver import OutOfMemory, find_gpu, no_driver
 from streamseg.errors import MissingExtra, StreamsegError
+from streamseg.gpu.toolchain import why_not_build
 
 __all__ = ["Device", "why_not_gpu"]
 
@@ -32,6 +33,8 @@ def why_not_gpu() -> str | None:
     for package in ("torch", "triton"):
         if find_spec(package) is None:
             return str(MissingExtra(package, "gpu"))
+    if (reason := why_not_build()) is not None:
+        return reason
     try:
         find_gpu()
     except StreamsegError as error:

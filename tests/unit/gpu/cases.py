@@ -45,10 +45,6 @@ class Case:
     """There is a zone, and a line across it."""
     seed: int = 0
 
-    def __str__(self) -> str:
-        kinds = "-".join(type(effect).__name__ for effect in self.effects)
-        return f"{self.form}-{self.width}x{self.height}-{self.matrix}{self.range}{self.transfer}-{kinds}-{len(self.boxes)}"
-
 
 def picture(case: Case) -> av.VideoFrame:
     made = pictures.noise(case.form, case.width, case.height, case.seed)

@@ -22,15 +22,14 @@ def choose_device(
     """
     if decode == "host":
         return None
-    needed = require_gpu or decode == "nvdec"
-    if not needed and not computes_on_gpu(engine):
-        return None  # what the engine says of itself is enough
+    if decode != "nvdec" and not computes_on_gpu(engine):
+        return None  # what the engine says of itself is enough, also where a GPU is required
     reason = why_not_gpu()
     if reason is None:
         device = Device()
         if (reason := device.why_not()) is None:
             return device
-    if needed:
+    if require_gpu or decode == "nvdec":
         raise EngineUnavailable(f"frames are to live on a GPU, but: {reason}. With `--decode host` they stay in host memory")
     if report is not None:
         report(f"frames stay in host memory: {reason}")

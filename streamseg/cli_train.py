@@ -68,7 +68,10 @@ def train(
     eval_limit: Annotated[int | None, typer.Option(min=1, help="Photos of each --val at most.", rich_help_panel=LENGTH)] = None,
     network: Annotated[
         str | None,
-        typer.Option(help="Default: that of --start, or lite. `--network help` lists them.", rich_help_panel=NETWORK),
+        typer.Option(
+            help="lite, mobilenetv3-fpn, resnet50-fpn, resnet50-fpn-v2, resnet50-c4; default: that of --start, or lite.",
+            rich_help_panel=NETWORK,
+        ),
     ] = None,
     start: Annotated[
         str | None, typer.Option(metavar="MODEL|FILE", help="Weights to fine-tune: lite, or a file.", rich_help_panel=NETWORK)
@@ -153,12 +156,8 @@ def train(
 
 def _design(network: str | None, class_agnostic: bool | None, roi_pool: str | None, start: str | None) -> dict[str, Any]:
     """The network and its options: as given, else those of the weights to start from."""
-    from streamseg.model.networks import NETWORKS
     from streamseg.model.start import info_of
 
-    if network == "help":
-        print("\n".join(sorted(NETWORKS)))
-        raise typer.Exit
     given = {"network": network, "class_agnostic": class_agnostic, "roi_pool": roi_pool}
     usual: dict[str, Any] = {"network": "lite", "class_agnostic": False, "roi_pool": "align"}
     if start is not None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from streamseg.errors import ConfigError
+from streamseg.errors import ConfigError, StageError
 from streamseg.model.augment import Augmentation, paste, place, recolour
 from streamseg.model.coco import Photo, Thing
 from streamseg.model.pictures import read_picture
@@ -114,7 +114,7 @@ class Samples(Dataset[tuple[Tensor, Target]]):
 def batches(samples: Samples, first: int, workers: int, pin: bool = False) -> Iterator[Batch]:
     """Batches from sample `first` on, without end, made by `workers` processes (0: by the caller).
 
-    Raises ConfigError when a picture cannot be read any more.
+    Raises ConfigError when a picture cannot be read any more, StageError when a process was killed.
     """
     loader: DataLoader[Any] = DataLoader(
         samples,
@@ -135,6 +135,8 @@ def batches(samples: Samples, first: int, workers: int, pin: bool = False) -> It
         yield from rows
     except ConfigError as error:  # a worker's arrives with its traceback as text
         raise ConfigError(str(error).strip().splitlines()[-1].removeprefix("streamseg.errors.ConfigError: ")) from error
+    except (RuntimeError, OSError, EOFError) as error:  # how a process that was killed is told of
+        raise StageError("sampling", error) from error
 
 
 def collate(rows: list[tuple[Tensor, Target]]) -> Batch:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.detection.image_list import ImageList
 
-from streamseg.errors import BadOutput, ConfigError, OutputError
+from streamseg.errors import BadOutput, ConfigError, EngineError, OutputError
 from streamseg.model import checkpoint
 from streamseg.model.coco import TrainingData
 from streamseg.model.dataset import Batch, Samples, Target, batches, repeat_rare, source_weights
@@ -35,8 +35,7 @@ from streamseg.model.weights import ModelInfo
 
 __all__ = ["TERMS", "Settings", "Trainer", "Watch"]
 
-ROW_STEPS = 20
-"""Steps that one row of losses.csv averages."""
+ROW_STEPS = 20  # that one row of losses.csv averages
 
 
 class Watch(Protocol):
@@ -188,7 +187,8 @@ class Trainer:
         """Train to the end of the schedule or until `stop`, saving, logging and evaluating as it goes.
 
         `resume`: go on from the checkpoint in `out`, if there is one. Raises OutputExists where there is one and it was not
-        asked for, OutputError when the last checkpoint could not be written, BadOutput when the loss stays not finite.
+        asked for, OutputError when the last checkpoint could not be written, BadOutput when the loss stays not finite, EngineError
+        when a GPU's memory is full, StageError when a sampling process was killed.
         """
         if checkpoint.check_folder(self.out, resume):
             self.load()
@@ -209,7 +209,7 @@ class Trainer:
         for images, targets in batches(self.samples, first, self.settings.workers, pin):
             if self.stop or self.progress >= 1:
                 break
-            values = self.update(images, targets)
+            values = self._update_or_say_why(images, targets)
             self._refuse_nonsense(values)
             sums, count = {name: sums.get(name, 0.0) + value for name, value in values.items()}, count + 1
             now = time.monotonic()
@@ -229,6 +229,12 @@ class Trainer:
     def _log(self, journal: Journal, sums: Mapping[str, float], count: int) -> None:
         means = {name: value / count for name, value in sums.items()}
         journal.losses(self.step, self.elapsed / 60, self.learning_rate(), means)
+
+    def _update_or_say_why(self, images: Tensor, targets: list[Target]) -> dict[str, float]:
+        try:
+            return self.update(images, targets)
+        except torch.OutOfMemoryError as error:
+            raise EngineError("the GPU's memory is full: give a smaller --batch or --size, or --amp bf16") from error
 
     def _refuse_nonsense(self, values: Mapping[str, float]) -> None:
         self._bad_steps = self._bad_steps + 1 if values["skipped"] else 0

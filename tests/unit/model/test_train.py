@@ -6,6 +6,7 @@ pytest.importorskip("torch", reason="needs extra `train`")
 
 import csv
 import itertools
+import multiprocessing
 import resource
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +15,16 @@ from typing import Any
 
 import torch
 
-from streamseg.errors import BadOutput, ConfigError, EngineUnavailable, ModelError, OutputError, OutputExists
+from streamseg.errors import (
+    BadOutput,
+    ConfigError,
+    EngineError,
+    EngineUnavailable,
+    ModelError,
+    OutputError,
+    OutputExists,
+    StageError,
+)
 from streamseg.model.coco import DataFile, read_data
 from streamseg.model.dataset import Batch, batches
 from streamseg.model.train import TERMS, Settings, Trainer
@@ -290,3 +300,24 @@ def test_photos_that_are_learnt_and_evaluated_on_are_told(make_coco: MakeCoco, t
     data = read_data([DataFile(path)])
     run = Trainer(data, settings, tmp_path, validation=Validation([DataFile(path)], INFO))
     assert "2 photos to evaluate on are also learnt from" in run.origin[-1]
+
+
+def test_a_full_gpu_is_answered_with_what_to_do(make_coco: MakeCoco, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = trainer(make_coco(ROWS), tmp_path)
+
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(run, "losses", full)
+    with pytest.raises(EngineError, match="smaller --batch or --size"):
+        run.run()
+
+
+def test_a_sampling_process_that_is_killed_is_told(make_coco: MakeCoco, tmp_path: Path) -> None:
+    run = trainer(make_coco(ROWS), tmp_path)
+    stream = samples(run, workers=1)
+    next(stream)
+    for child in multiprocessing.active_children():
+        child.kill()
+    with pytest.raises(StageError, match="the sampling stage failed"):
+        list(itertools.islice(stream, 50))

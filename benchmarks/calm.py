@@ -28,7 +28,7 @@ from streamseg.config import PipelineConfig, load_pipeline, override
 from streamseg.decode import Decoder
 from streamseg.engine import Engine
 from streamseg.evaluate.boundary import TOLERANCE, boundary_f
-from streamseg.flow import Motion, luma
+from streamseg.flow import luma
 from streamseg.infer import Infer
 from streamseg.pipeline import engine_for, postprocess_for, tracker_for
 from streamseg.preprocess import Preprocess
@@ -168,14 +168,12 @@ def cost() -> None:
     sizes = np.stack([heights * rng.uniform(0.4, 1.5, 10), heights], 1)
     corners = rng.uniform(0, 1, (10, 2)) * (np.array([1280, 720]) - sizes)
     masks = np.repeat(cv2.circle(np.zeros((28, 28), np.uint8), (14, 14), 11, 255, -1)[None], 10, 0)
-    spent: dict[str, list[float]] = {name: [] for name in ("flow", "masks", "edges", "carry")}
-    motion = Motion()
     stages = {
-        "masks": Smooth(Smoother(0.08, motion), None),
+        "flow and masks": Smooth(Smoother(), None),
         "edges": Smooth(None, Refiner()),
-        "carry": Smooth(None, None, motion),
+        "flow and carry": Smooth(None, None),
     }
-    before: Frame | None = None
+    spent: dict[str, list[float]] = {name: [] for name in stages}
     for i in range(60):
         view = np.ascontiguousarray(ground[i : i + 720, 2 * i : 2 * i + 1280])
         frame = Frame(av.VideoFrame.from_ndarray(view, "rgb24").reformat(format="yuv420p"), i, i, Fraction(1, 25))
@@ -183,18 +181,13 @@ def cost() -> None:
         found = Instances(
             boxes.astype(np.float32), np.ones(10, np.float32), np.zeros(10, np.int64), masks, ("it",), np.arange(1, 11)
         )
-        if before is not None:
-            began = time.thread_time()
-            motion.between(before, frame)
-            spent["flow"].append(time.thread_time() - began)
         for name, stage in stages.items():
-            carries = name == "carry" and i % 2 == 1
+            carries = name == "flow and carry" and i % 2 == 1
             result = Result(frame, found[:0] if carries else found, detected=not carries)
             began = time.thread_time()
             stage(result)
-            if name != "carry" or carries:
+            if name != "flow and carry" or carries:
                 spent[name].append(time.thread_time() - began)
-        before = frame
     print("| part | ms, median | ms, least |\n|---|---|---|")
     for name, values in spent.items():
         print(f"| {name} | {1e3 * np.median(values):.2f} | {1e3 * min(values[2:]):.2f} |")

@@ -1,7 +1,7 @@
 """Who is who: our tracker, plain box-IoU tracking and supervision's ByteTrack on the same detections; the cost of a frame; no
 growth.
 
-python benchmarks/tracking.py [scores] [cost] [growth] [--frames 100000]
+python benchmarks/tracking.py [scores] [cost] [growth] [--seeds 8] [--frames 100000]
 
 The scenes are those of tests/scenes.py, whose truth is known; the detections those of a detector that errs (tests/noisy.py).
 All three see every detection with a score from 0.1, and may show those from 0.5. ByteTrack is that of the package `trackers`,
@@ -36,7 +36,7 @@ from streamseg.track.overlap import box_iou
 from streamseg.types import Frame, Instances
 from tests import scenes
 from tests.noisy import NoisyDetector
-from tests.scores import Scorer, Scores
+from tests.scores import FIGURES, Scorer, Scores
 
 CONF = 0.5
 
@@ -99,45 +99,68 @@ class Byte:
 # --- scores -------------------------------------------------------------------------------------------------------------------
 
 
-def all_scenes() -> list[tuple[str, float, scenes.Scene | scenes.Film]]:
+def all_scenes(seed: int = 0) -> list[tuple[str, float, scenes.Scene | scenes.Film]]:
     """(name, frames a second, scene): steady and moving cameras, 10 to 60 frames a second, dropped frames, cuts."""
-    pan, shake = scenes.pan, scenes.shake
+    pan, shake, n = scenes.pan, scenes.shake, 100 * seed
     return [
-        ("crossing 25/s", 25, scenes.crossing(25)),
-        ("crossing 60/s, pan", 60, scenes.crossing(60, camera=pan(35), seed=5)),
-        ("crossing 10/s", 10, scenes.crossing(10, seed=1)),
-        ("crossing 25/s, 30% dropped, shake", 25, scenes.crossing(25, drop=0.3, seed=2, camera=shake(5, 2))),
-        ("pillar 25/s", 25, scenes.pillar(25)),
-        ("pillar 10/s, pan", 10, scenes.pillar(10, camera=pan(40, 3), seed=3)),
-        ("leaving 25/s", 25, scenes.leaving(25)),
-        ("crowd 25/s", 25, scenes.crowd(25, seed=1)),
-        ("crowd 10/s, shake", 10, scenes.crowd(10, seed=2, camera=shake(8, 3))),
-        ("street 25/s, pan and zoom", 25, scenes.street(25, camera=pan(-60, 0, 0.03))),
-        ("street 10/s, 20% dropped", 10, scenes.street(10, drop=0.2, seed=4)),
-        ("fast 25/s", 25, scenes.fast(25)),
-        ("cuts 25/s", 25, scenes.cuts(25)),
+        ("crossing 25/s", 25, scenes.crossing(25, seed=n)),
+        ("crossing 60/s, pan", 60, scenes.crossing(60, camera=pan(35), seed=n + 5)),
+        ("crossing 10/s", 10, scenes.crossing(10, seed=n + 1)),
+        ("crossing 25/s, 30% dropped, shake", 25, scenes.crossing(25, drop=0.3, seed=n + 2, camera=shake(5, 2))),
+        ("pillar 25/s", 25, scenes.pillar(25, seed=n)),
+        ("pillar 10/s, pan", 10, scenes.pillar(10, camera=pan(40, 3), seed=n + 3)),
+        ("leaving 25/s", 25, scenes.leaving(25, seed=n)),
+        ("crowd 25/s", 25, scenes.crowd(25, seed=n + 1)),
+        ("crowd 10/s, shake", 10, scenes.crowd(10, seed=n + 2, camera=shake(8, 3))),
+        ("street 25/s, pan and zoom", 25, scenes.street(25, camera=pan(-60, 0, 0.03), seed=n)),
+        ("street 10/s, 20% dropped", 10, scenes.street(10, drop=0.2, seed=n + 4)),
+        ("fast 25/s", 25, scenes.fast(25, seed=n)),
+        ("cuts 25/s", 25, scenes.cuts(25, seed=n)),
     ]
 
 
-def compare() -> None:
-    totals: dict[str, list[Scores]] = {"streamseg": [], "box IoU": [], "ByteTrack": []}
-    for name, rate, scene in all_scenes():
-        trackers = {"streamseg": Tracker(CONF), "box IoU": BoxIou(), "ByteTrack": Byte(rate)}
-        scorers = {who: Scorer() for who in trackers}
-        detector = NoisyDetector(seed=7)
-        for truth in scene:
-            found = detector(truth)
-            for who, tracker in trackers.items():
-                scorers[who].add(truth, tracker(found).instances)
-        print(f"{name}, {len(scene)} frames")
-        for who, scorer in scorers.items():
-            totals[who].append(scorer.scores())
-            print(f"  {who:10s} {totals[who][-1]}")
-    print("mean of all scenes, switches in sum")
-    for who, each in totals.items():
-        means = (100 * float(np.mean([getattr(s, field) for s in each])) for field in ("hota", "idf1", "smotsa", "assa"))
-        print(f"  {who:10s} HOTA {{:5.1f}}  IDF1 {{:5.1f}}  sMOTSA {{:5.1f}}  AssA {{:5.1f}}".format(*means), end="")
-        print(f"  switches {sum(s.switches for s in each)}")
+Table = dict[str, dict[str, list[Scores]]]
+"""Scene -> tracker -> the scores for each seed."""
+
+
+def compare(seeds: int) -> None:
+    """Every scene as drawn and detected with `seeds` different random numbers."""
+    table: Table = {}
+    for seed in range(seeds):
+        for name, rate, scene in all_scenes(seed):
+            trackers = {"streamseg": Tracker(CONF), "box IoU": BoxIou(), "ByteTrack": Byte(rate)}
+            scorers = {who: Scorer() for who in trackers}
+            detector = NoisyDetector(seed=7 + seed)
+            for truth in scene:
+                found = detector(truth)
+                for who, tracker in trackers.items():
+                    scorers[who].add(truth, tracker(found).instances)
+            print(f"{name}, seed {seed}, {len(scene)} frames")
+            for who, scorer in scorers.items():
+                scores = scorer.scores()
+                table.setdefault(name, {}).setdefault(who, []).append(scores)
+                print(f"  {who:10s} {scores}", flush=True)
+    show(table, seeds)
+
+
+def show(table: Table, seeds: int) -> None:
+    """Means over the seeds for each scene and for all, and where ByteTrack is not worse."""
+    print(f"\nmeans of {seeds} seeds; switches in sum")
+    rows = [*table, "all"]
+    for name in rows:
+        print(name)
+        for who in next(iter(table.values())):
+            each = [s for n in (table if name == "all" else [name]) for s in table[n][who]]
+            means = "  ".join(f"{f} {100 * np.mean([getattr(s, f.lower()) for s in each]):5.1f}" for f in FIGURES)
+            print(f"  {who:10s} {means}  switches {sum(s.switches for s in each)}")
+    print("runs in which ByteTrack has a better figure, or fewer switches:")
+    for name, each in table.items():
+        pairs = list(zip(each["streamseg"], each["ByteTrack"], strict=True))
+        worse = {f: sum(getattr(b, f.lower()) > getattr(a, f.lower()) for a, b in pairs) for f in FIGURES}
+        worse["switches"] = sum(b.switches < a.switches for a, b in pairs)
+        said = ", ".join(f"{f} {n}" for f, n in worse.items() if n)
+        if said:
+            print(f"  {name}: {said} of {len(pairs)}")
 
 
 # --- cost ---------------------------------------------------------------------------------------------------------------------
@@ -234,10 +257,11 @@ def growth(frames: int, objects: int = 1000) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", choices=["scores", "cost", "growth", []], default=["scores", "cost"])
-    parser.add_argument("--frames", type=int, default=100_000)
+    parser.add_argument("--frames", type=int, default=100_000, help="of the run that looks for growth")
+    parser.add_argument("--seeds", type=int, default=1, help="random numbers with which each scene is drawn and detected")
     args = parser.parse_args()
     if "scores" in args.parts:
-        compare()
+        compare(args.seeds)
     if "cost" in args.parts:
         cost()
     if "growth" in args.parts:

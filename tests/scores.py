@@ -1,7 +1,8 @@
 """How well identities hold, by the field's own program: HOTA, IDF1 and sMOTSA from TrackEval, on masks.
 
-HOTA: Luiten et al., IJCV 2020; IDF1: Ristani et al., ECCV 2016 workshops; sMOTSA: Voigtlaender et al., CVPR 2019 (TrackEval's
-sMOTA with mask IoU as similarity). Classes are left out of account: what is measured is who is who.
+HOTA: Luiten et al., IJCV 2020; IDF1: Ristani et al., ECCV 2016 workshops; MOTA: Bernardin and Stiefelhagen 2008; sMOTSA:
+Voigtlaender et al., CVPR 2019 (TrackEval's sMOTA with mask IoU as similarity). Classes are left out of account: what is measured is
+who is who.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tests.scenes import Truth
 LEAST_VISIBLE = 0.1
 LEAST_PIXELS = 12
 """What shows less of itself is not asked for in a frame, nor counted as wrong when found."""
+FIGURES = ("HOTA", "IDF1", "sMOTSA", "MOTA", "AssA")
 STEP = 2
 """Masks are compared at every second pixel."""
 
@@ -34,6 +36,7 @@ class Scores:
     smotsa: float
     assa: float
     """HOTA's part that tells about identities alone."""
+    mota: float
     switches: int
     """Times an object got another id than it had before."""
     ids: int
@@ -41,7 +44,7 @@ class Scores:
     objects: int
 
     def __str__(self) -> str:
-        shares = "  ".join(f"{name} {100 * getattr(self, name.lower()):5.1f}" for name in ("HOTA", "IDF1", "sMOTSA", "AssA"))
+        shares = "  ".join(f"{name} {100 * getattr(self, name.lower()):5.1f}" for name in FIGURES)
         return f"{shares}  switches {self.switches:3d}  ids {self.ids:3d} of {self.objects}"
 
 
@@ -87,6 +90,7 @@ class Scorer:
             idf1=float(identity["IDF1"]),
             smotsa=float(clear["sMOTA"]),
             assa=float(np.mean(hota["AssA"])),
+            mota=float(clear["MOTA"]),
             switches=int(clear["IDSW"]),
             ids=len(told[0]),
             objects=len(true[0]),

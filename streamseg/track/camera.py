@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamseg import planes
-from streamseg.track.cuts import Thumbnail, is_cut
+from streamseg.track.cuts import SUPPORT, Thumbnail, is_cut
 from streamseg.types import MASK_SIZE, Frame
 
 __all__ = ["Camera", "Change", "small_grey"]
@@ -61,7 +61,7 @@ class Camera:
     """Watches the pictures go by. Call it once a frame, in order."""
 
     def __init__(self) -> None:
-        self._before: tuple[Grey, Thumbnail] | None = None
+        self._before: Grey | None = None
 
     def forget(self) -> None:
         """Start afresh: the next frame has nothing to do with the last."""
@@ -70,19 +70,18 @@ class Camera:
     def __call__(self, frame: Frame, boxes: FloatArray, masks: npt.NDArray[np.bool_]) -> Change:
         """What happened since the frame before, in which objects were at `boxes` [T, 4] xyxy with bordered `masks` [T, 30, 30]."""
         grey, scale = small_grey(frame)
-        now = (grey, Thumbnail.of(grey))
-        before, self._before = self._before, now
+        before, self._before = self._before, grey
         change = Change(np.eye(2, 3), np.zeros((len(boxes), 2)), np.full(len(boxes), np.inf), cut=False)
-        if before is None or before[0].shape != grey.shape:
+        if before is None or before.shape != grey.shape:
             return change
         height, width = grey.shape
         ground = _ground_points((height, width), (boxes / np.tile(scale, 2)).astype(np.float32))
         chosen, places, valid = _object_points(grey.shape, (boxes / np.tile(scale, 2)).astype(np.float32), masks)
         points = np.concatenate([ground, places[valid]])
-        moved, good = _follow(before[0], grey, points)
+        moved, good = _follow(before, grey, points)
         count = len(ground)
         matrix, share = _similarity(ground, moved[:count], good[:count])
-        if is_cut(before[1], now[1], share):
+        if share < SUPPORT and is_cut(Thumbnail.of(before), Thumbnail.of(grey), share):
             return change._replace(cut=True)
         steps = np.full(places.shape, np.inf)
         steps[valid] = np.where(good[count:, None], moved[count:] - points[count:], np.inf)

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Thumbnail", "is_cut"]
+__all__ = ["SUPPORT", "Thumbnail", "is_cut"]
 
 SIZE = (48, 27)
 SUPPORT = 0.35

@@ -98,7 +98,8 @@ def associate(tracks: Tracks, found: Found, time: float, *, max_age: float, conf
     rows, columns = _assign(score, first)
 
     # The other rounds are for what is left, which is most often nothing.
-    left = found.high & ~found.copy & ~np.isin(np.arange(len(found)), columns)
+    left = found.high & ~found.copy
+    left[columns] = False
     if left.any() and len(rows) < len(tracks):
         near, enough = _nearness(tracks, found)
         closeness = _closeness(tracks, found, age)

@@ -109,10 +109,12 @@ class Tracker:
         ids[born] = np.arange(self._next_id, self._next_id + len(born))
         self._next_id += len(born)
         tracks = self._age(tracks, rows, found, columns, elapsed)
-        tracks = tracks.join(Tracks.born(found, born, ids[born], time))
+        if len(born):
+            tracks = tracks.join(Tracks.born(found, born, ids[born], time))
         self._tracks, ended = _merge(tracks, found, ids, elapsed)
         self._time = time
-        ids[np.isin(ids, ended)] = 0
+        if len(ended):
+            ids[np.isin(ids, ended)] = 0
         return replace(result, instances=self._chosen(found, ids))
 
     def _look(self, result: Result, tracks: Tracks, elapsed: float) -> Tracks:
@@ -203,6 +205,9 @@ def _merge(tracks: Tracks, found: Found, ids: IntArray, elapsed: float) -> tuple
         if ids[i] and ids[j]:
             pair = (i, j) if abs(scores[i] - scores[j]) > SURER else sorted((i, j), key=lambda k: int(ids[k]))
             lesser.append(int(ids[pair[1]]))
+    if not lesser:
+        tracks.doubled[:] = 0.0
+        return tracks, tracks.ids[:0]
     doubled = np.isin(tracks.ids, lesser)
     tracks.doubled[:] = np.where(doubled, tracks.doubled + elapsed, 0.0)
     over = tracks.doubled > DOUBLED_TIME

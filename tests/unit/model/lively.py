@@ -90,7 +90,7 @@ def enliven(model: MaskRCNN, images: Tensor, background: float = 4.0) -> MaskRCN
         inner = heads.mask_head(heads.mask_roi_pool(features, some, sizes))
     predictor = heads.mask_predictor
     last = predictor.logits if hasattr(predictor, "logits") else predictor.mask_fcn_logits
-    rescale(last, lambda: predictor(inner), 1.5)
+    rescale(last, lambda: predictor(inner), 1.0)
     return model
 
 

@@ -37,3 +37,15 @@ def test_level_steps_up_at_the_stated_sides() -> None:
     sides = torch.tensor([10.0, 79.9, 80.0, 159.9, 160.0, 319.0, 320.0, 900.0])
     boxes = torch.stack((torch.zeros(8), torch.zeros(8), sides, sides), 1)
     assert level_of(boxes, [80.0, 160.0, 320.0]).tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
+def test_one_level_needs_no_thresholds() -> None:
+    """C4: stride 16 alone, RoIs of every size."""
+    generator = torch.Generator().manual_seed(0)
+    level = torch.randn(1, 4, 10, 14, generator=generator) * 20
+    low = torch.rand(1, 40, 2, generator=generator) * torch.tensor([224.0, 160])
+    high = torch.minimum(low + torch.rand(1, 40, 2, generator=generator) ** 3 * 224, torch.tensor([224.0, 160]))
+    boxes = torch.cat((low, high), 2)
+    expected = MultiScaleRoIAlign(["0"], 14, 2)({"0": level}, list(boxes), [(160, 224)])
+    places, _, _ = layout([(10, 14)], [16])
+    assert (atlas_roi_align(build_atlas([level]), boxes, places, [], 14) - expected).abs().max() < 2e-3

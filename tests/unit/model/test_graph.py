@@ -4,74 +4,24 @@ import pytest
 
 pytest.importorskip("torch", reason="needs extra `train`")
 
+import math
 from pathlib import Path
 
 import torch
-from torchvision.models.detection import MaskRCNN, maskrcnn_resnet50_fpn, maskrcnn_resnet50_fpn_v2
+from torchvision.models.detection.image_list import ImageList
 
-from streamseg.errors import ConfigError
+from streamseg.errors import ConfigError, ModelError
 from streamseg.model.graph import GraphSettings, InferenceGraph
 from streamseg.model.weights import load_weights
+
+from .lively import check_parity, pictures
 
 SIZE = (128, 192)
 
 
-def compare(model: MaskRCNN, images: torch.Tensor, settings: GraphSettings, box: float, score: float, mask: float) -> int:
-    """Number of detections, after checking each against torchvision's own inference."""
-    model.transform.min_size, model.transform.max_size = (settings.height,), settings.width
-    with torch.no_grad():
-        boxes, scores, labels, masks = InferenceGraph(model, settings)(images)
-        expected = model([image.permute(2, 0, 1).float() / 255 for image in images])
-        features = model.backbone(torch.stack([model.transform.normalize(i.permute(2, 0, 1).float() / 255) for i in images]))
-        found = [e["boxes"] for e in expected]
-        pooled = model.roi_heads.mask_roi_pool(features, found, [(settings.height, settings.width)] * len(images))
-        logits = model.roi_heads.mask_predictor(model.roi_heads.mask_head(pooled))
-    own = logits[torch.arange(len(logits)), torch.cat([e["labels"] for e in expected])].sigmoid()
-    for i, (answer, small) in enumerate(zip(expected, own.split([len(f) for f in found]), strict=True)):
-        n = len(answer["scores"])
-        assert int((labels[i] >= 0).sum()) == n
-        assert (scores[i, :n] - answer["scores"]).abs().max() <= score
-        other = (labels[i, :n, None] + 1 != answer["labels"]).float() * 1e4
-        match = (torch.cdist(boxes[i, :n], answer["boxes"], p=torch.inf) + other).argmin(1)  # equal scores have no order
-        assert match.sort().values.tolist() == list(range(n)), "every detection has its own partner"
-        assert torch.equal(labels[i, :n] + 1, answer["labels"][match].to(torch.int32))
-        assert (boxes[i, :n] - answer["boxes"][match]).abs().max() <= box
-        assert (masks[i, :n] - small[match]).abs().max() <= mask
-        assert not boxes[i, n:].any()
-        assert not scores[i, n:].any()
-        assert not masks[i, n:].any()
-        assert (labels[i, n:] == -1).all()
-    return sum(len(f) for f in found)
-
-
-def pictures(batch: int) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(1)
-    coarse = torch.randint(0, 256, (batch, 3, 8, 12), generator=generator).float()
-    smooth = torch.nn.functional.interpolate(coarse, SIZE, mode="bilinear")
-    return smooth.to(torch.uint8).permute(0, 2, 3, 1).contiguous()
-
-
-def test_lite_matches_torchvision(lively_weights: Path) -> None:
+def test_lite_matches_torchvision_in_a_batch(lively_weights: Path) -> None:
     model, _ = load_weights(lively_weights)
-    settings = GraphSettings(*SIZE)
-    assert compare(model, pictures(2), settings, 0.05, 1e-3, 5e-3) > 20
-
-
-@pytest.mark.parametrize("make", [maskrcnn_resnet50_fpn, maskrcnn_resnet50_fpn_v2])
-def test_resnet_matches_torchvision(make: type) -> None:
-    """The graph wraps any torchvision Mask R-CNN, its transposed convolution included."""
-    torch.manual_seed(3)
-    model = make(
-        weights=None,
-        weights_backbone=None,
-        num_classes=4,
-        rpn_pre_nms_top_n_test=100,
-        rpn_post_nms_top_n_test=100,
-        box_detections_per_img=20,
-    ).eval()
-    torch.nn.init.normal_(model.roi_heads.box_predictor.cls_score.weight, std=0.1)
-    settings = GraphSettings(*SIZE, proposals=100, detections=20, candidates=300)
-    assert compare(model, pictures(1), settings, 0.05, 1e-3, 5e-3) > 0
+    check_parity(model, pictures(2, *SIZE), GraphSettings(*SIZE), least=20)
 
 
 def test_black_picture_of_an_untrained_model_gives_only_padding(lively_weights: Path) -> None:
@@ -85,7 +35,80 @@ def test_black_picture_of_an_untrained_model_gives_only_padding(lively_weights: 
     assert (labels == -1).all()
 
 
-@pytest.mark.parametrize("bad", [{"height": 300}, {"width": 32}, {"detections": 0}, {"candidates": 3}])
-def test_bad_settings_are_refused(bad: dict[str, int]) -> None:
-    with pytest.raises(ConfigError):
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize(
+    "layer",
+    ["rpn.head.cls_logits", "rpn.head.bbox_pred", "roi_heads.box_predictor.cls_score", "roi_heads.box_predictor.bbox_pred"],
+)
+def test_a_picture_whose_answer_is_not_finite_has_nan_for_scores(lively_weights: Path, layer: str, value: float) -> None:
+    """Only that picture; and its boxes stay finite, for they say where features are read."""
+    model, _ = load_weights(lively_weights)
+    images = pictures(2, *SIZE)
+    graph = InferenceGraph(model, GraphSettings(*SIZE))
+    with torch.no_grad():
+        healthy = graph(images)
+        hook = model.get_submodule(layer).register_forward_hook(lambda _module, _given, answer: spoil(answer, value))
+        boxes, scores, _, _ = graph(images)
+        hook.remove()
+    assert torch.isnan(scores[0]).all()
+    assert torch.equal(scores[1], healthy[1][1])
+    assert torch.isfinite(boxes).all()
+
+
+def spoil(answer: torch.Tensor, value: float) -> torch.Tensor:
+    """One number of the first picture's answer replaced."""
+    answer = answer.clone(memory_format=torch.contiguous_format)
+    answer.view(-1)[5] = value
+    return answer
+
+
+def test_weights_that_are_not_finite_are_not_exported(lively_weights: Path) -> None:
+    model, _ = load_weights(lively_weights)
+    with torch.no_grad():
+        model.backbone.body._conv_stem.weight[0, 0, 0, 0] = math.nan
+    with pytest.raises(ModelError, match=r"backbone.body._conv_stem.weight; the training diverged"):
+        InferenceGraph(model, GraphSettings(*SIZE))
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        ({"height": 300}, "multiples of 32"),
+        ({"width": 32}, "multiples of 32"),
+        ({"detections": 0}, "allowed: 1"),
+        ({"candidates": 3}, "30 detections of 3 candidates"),
+        ({"iterations": 5}, "even numbers"),
+        ({"iterations": 0}, "even numbers"),
+        ({"proposals": 0}, "1 or more"),
+        ({"proposals": 4000}, "allows 3839"),
+        ({"candidates": 5000}, "allows 3839"),
+        ({"pre_nms": -1}, "0 or more"),
+    ],
+)
+def test_bad_settings_are_refused(bad: dict[str, int], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
         GraphSettings(**bad)
+
+
+def test_fewer_candidates_than_detections_are_padded(lively_weights: Path) -> None:
+    """Few proposals of few classes: 8 × 2 boxes for 30 rows."""
+    model, _ = load_weights(lively_weights)
+    settings = GraphSettings(*SIZE, proposals=8, detections=30, candidates=30)
+    check_parity(model, pictures(1, *SIZE), settings, least=3)
+
+
+def test_a_level_smaller_than_the_proposals_is_padded(lively_weights: Path) -> None:
+    """64×64: five levels of 768, 192, 48, 12 and 3 anchors for 200 proposals."""
+    model, _ = load_weights(lively_weights)
+    check_parity(model, pictures(1, 64, 64), GraphSettings(64, 64, proposals=200), least=3)
+
+
+def test_anchors_of_a_level_that_does_not_divide_the_picture_lie_as_torchvision_has_them(lively_weights: Path) -> None:
+    """96×160: the coarsest level has 2×3 cells, of 48×53 pixels."""
+    model, _ = load_weights(lively_weights)
+    graph = InferenceGraph(model, GraphSettings(96, 160))
+    features = list(model.backbone(torch.zeros(1, 3, 96, 160)).values())
+    (expected,) = model.rpn.anchor_generator(ImageList(torch.zeros(1, 3, 96, 160), [(96, 160)]), features)
+    mine = [graph.anchors(i, torch.arange(3 * f.shape[2] * f.shape[3])[None], f.shape[3])[0] for i, f in enumerate(features)]
+    assert features[-1].shape[2:] == (2, 3)
+    assert torch.equal(torch.cat(mine), expected)

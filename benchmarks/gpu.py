@@ -13,82 +13,18 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import os
 import platform
-import re
+import shutil
 import subprocess
 import sys
-import tempfile
-import time
-import traceback
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from gpu_run import Bench
+
 ROOT = Path(__file__).resolve().parent.parent
-SIZES = {"lite": (320, 576), "resnet50-fpn": (800, 1344), "resnet50-fpn-v2": (800, 1344)}
-ALWAYS = ("environment", "peaks", "prepare")
-"""Parts that the others need."""
-PICTURES = {"720p": (1280, 720), "1080p": (1920, 1080)}
-
-
-class Bench:
-    """The run: what was asked for, what was found, what time is left."""
-
-    def __init__(self, arguments: argparse.Namespace) -> None:
-        self.smoke = arguments.device == "cpu"
-        self.device, self.quick, self.path, self.eval = arguments.device, arguments.quick, arguments.json, arguments.eval
-        self.tests, self.only = not arguments.no_tests, re.compile(arguments.only)
-        self.end = time.monotonic() + arguments.budget
-        self.rows: list[dict[str, Any]] = []
-        self.found: dict[str, Any] = {"smoke": self.smoke, "quick": self.quick, "rows": self.rows, "problems": {}}
-        self.folder = Path(tempfile.mkdtemp(prefix="streamseg-gpu-"))
-        self.networks: dict[str, Any] = {}
-        self.engines: dict[tuple[str, str], tuple[str, str]] = {}
-        """(network, engine) → (precision, path of the graph) of what runs here."""
-        self.tflops = self.bandwidth = 0.0
-        sizes = {"lite": (64, 96)} if self.smoke else SIZES
-        self.sizes = {k: v for k, v in sizes.items() if not (self.quick and k == "resnet50-fpn")}
-        self.pictures = {"tiny": (96, 64)} if self.smoke else PICTURES
-        self.batches = (1, 2) if self.smoke else (1, 8)
-        self.count = 1 if self.smoke else 30
-        self.frames = 3 if self.smoke else 250
-        """Of a clip."""
-        self.seconds = 0.2 if self.smoke else (1.5 if self.quick else 3.0)
-        self.precision = "fp32" if self.smoke else "fp16"  # float16 is slow on CPUs
-
-    def part(self, name: str, needs: float, work: Callable[[], Any]) -> None:
-        """Run a part, if it is wanted and `needs` seconds are left; keep what it gives, or why there is nothing."""
-        if not (self.only.search(name) or name.startswith(ALWAYS)):
-            return
-        left = self.end - time.monotonic()
-        if left < needs:
-            self.found["problems"][name] = f"left out: {left:.0f} s of the budget are left, it needs {needs:.0f}"
-        else:
-            print(f"-- {name} ({left:.0f} s left)", flush=True)
-            began = time.monotonic()
-            try:
-                answer = work()
-                if answer is not None:
-                    self.found[name] = answer
-            except Exception as error:  # whatever it is, the other parts are worth having
-                self.found["problems"][name] = f"{type(error).__name__}: {error}"
-                traceback.print_exc()
-            self.found.setdefault("seconds", {})[name] = round(time.monotonic() - began, 1)
-        if name in self.found["problems"]:
-            print(f"   {name}: {self.found['problems'][name]}", flush=True)
-        self.save()
-
-    def save(self) -> None:
-        self.path.write_text(json.dumps(self.found, indent=1, default=str))
-
-    def row(self, **facts: Any) -> None:
-        """One line of the table."""
-        self.rows.append({k: round(v, 4) if isinstance(v, float) else v for k, v in facts.items()})
-        print("   " + "  ".join(f"{k} {v:.3f}" if isinstance(v, float) else f"{k} {v}" for k, v in facts.items()), flush=True)
-
 
 # --- parts ----------------------------------------------------------------------------------------------------------------------
 
@@ -304,14 +240,14 @@ def go(bench: Bench) -> None:
     for name in bench.sizes:
         bench.part(f"prepare {name}", 10, lambda name=name: prepare(bench, name))
     for name, engine in list(bench.engines):
-        for batch in bench.batches:
-            key = f"{name} {engine} {batch}"
-            bench.part(f"engine {key}", 20, lambda a=(name, engine, batch): engine_only(bench, *a))
+        for batch in reversed(bench.batches):  # an engine built for 8 also runs 1
+            key, patience = f"{name} {engine} {batch}", 180 if engine == "torch" else 600  # the latter are built first
+            bench.part(f"engine {key}", 20, lambda a=(name, engine, batch): engine_only(bench, *a), patience)
     for name in bench.networks:
         for batch in bench.batches:
             bench.part(f"torch eager {name} {batch}", 10, lambda a=(name, batch): eager(bench, *a, compiled=False))
     if bench.tests:
-        bench.part("correctness", 60, lambda: correctness(bench))
+        bench.part("correctness", 60, lambda: correctness(bench), 300)
     for label in bench.pictures:
         bench.part(f"stages {label}", 20, lambda label=label: stages(bench, label))
     pipelines(bench)
@@ -320,7 +256,7 @@ def go(bench: Bench) -> None:
             bench.part(f"mask AP {engine}", 60, lambda engine=engine: mask_ap(bench, engine))
     for name in () if bench.smoke else bench.networks:
         for batch in bench.batches[:1] if bench.quick else bench.batches:
-            bench.part(f"torch.compile {name} {batch}", 90, lambda a=(name, batch): eager(bench, *a, compiled=True))
+            bench.part(f"torch.compile {name} {batch}", 90, lambda a=(name, batch): eager(bench, *a, compiled=True), 300)
 
 
 def pipelines(bench: Bench) -> None:
@@ -350,6 +286,7 @@ def main() -> int:
     parser.add_argument("--eval", default=None, help="COCO-format annotations, or a folder with instances.json: mask AP")
     parser.add_argument("--budget", type=float, default=560.0, help="seconds; parts that do not fit are left out")
     parser.add_argument("--only", default="", metavar="REGEX", help="parts to run, as 'end to end lite'")
+    parser.add_argument("--resume", action="store_true", help="go on after the last part that the JSON knows")
     parser.add_argument("--no-tests", action="store_true", help="leave the tests out")
     arguments = parser.parse_args()
     sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
@@ -364,6 +301,7 @@ def main() -> int:
             return 2
     bench = Bench(arguments)
     go(bench)
+    shutil.rmtree(bench.folder, ignore_errors=True)
     bench.found["bars"] = [] if bench.smoke else bars(bench.rows)
     bench.save()
     show(bench)

@@ -96,6 +96,10 @@ def load(name: str, size: tuple[int, int]) -> Network:
 
 def export(network: Network, precision: str, folder: Path) -> Path:
     """The network as the ONNX graph that TensorRT compiles."""
+    height, width = network.size
+    made = folder / f"{network.name}-{height}x{width}{'' if precision == 'fp32' else f'-{precision}'}.onnx"
+    if made.exists():
+        return made
     weights = folder / f"{network.name}-weights.safetensors"
     if not weights.exists():
         save_weights(network.model, network.info, weights, half=True)

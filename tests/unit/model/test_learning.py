@@ -55,23 +55,23 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_lite_learns_eight_photos_by_heart(shapes: Path, tmp_path: Path) -> None:
-    """Fine-tuned for new classes, 40 steps of two: found without fail, with good masks; and all that a run writes is there."""
+    """Fine-tuned for new classes, 30 steps of two: found without fail, with good masks; and all that a run writes is there."""
     data = read_data([DataFile(shapes)])
     info = ModelInfo("lite", data.classes, data.category_ids)
     settings = Settings(
-        steps=40, batch=2, lr=1e-3, warmup=4, canvases=((96, 128),), workers=0,
-        augmentation=Augmentation.none(), eval_every=Every(20, "steps"),
+        steps=30, batch=2, lr=1e-3, warmup=3, canvases=((96, 128),), workers=0,
+        augmentation=Augmentation.none(), eval_every=Every(15, "steps"),
     )  # fmt: skip
     run = Trainer(data, settings, tmp_path, start="lite", validation=Validation([DataFile(shapes)], info))
     run.run()
     rows = list(csv.DictReader((tmp_path / "evaluations.csv").read_text().splitlines()))
-    assert [row["step"] for row in rows] == ["20", "40"]
+    assert [row["step"] for row in rows] == ["15", "30"]
     assert float(rows[1]["mask AP50"]) > 95
-    assert float(rows[1]["mask AP"]) > 65  # 85 where it was measured
+    assert float(rows[1]["mask AP"]) > 60  # 80 where it was measured
     assert float(rows[1]["box AP disc"]) > 50
     assert run.examiner.best == pytest.approx(max(float(row["mask AP"]) for row in rows), abs=1e-3)
     assert load_weights(tmp_path / "best.safetensors")[1] == info
-    for step in (20, 40):
+    for step in (15, 30):
         assert cv2.imread(str(tmp_path / "sheets" / f"{step:06d}.png")) is not None
 
 

@@ -22,7 +22,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from gpu_run import Bench
+from gpu_run import Bench, bars, show
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -74,10 +74,8 @@ def peaks(bench: Bench) -> dict[str, float]:
 
 
 def prepare(bench: Bench, name: str) -> dict[str, Any]:
-    """Load a network, work out its floor, and export and compile it for the TensorRTs that are here."""
+    """Load a network and work out its floor."""
     import gpu_network
-
-    from streamseg.engine import CANDIDATES
 
     network = bench.networks[name] = gpu_network.load(name, bench.sizes[name])
     facts: dict[str, Any] = {"weights": network.weights}
@@ -85,12 +83,15 @@ def prepare(bench: Bench, name: str) -> dict[str, Any]:
         least = gpu_network.floor(network, batch, bench.tflops, bench.bandwidth)
         facts[f"floor of {batch}"] = asdict(least)
         bench.row(what="floor", network=network.key, batch=batch, ms=least.ms, layered_ms=least.layered_ms, gflops=least.gflops)
-    for candidate in CANDIDATES:
-        if candidate.name.startswith("tensorrt") and candidate.why_not() is None:
-            graph = gpu_network.export(network, bench.precision, bench.folder)
-            bench.engines[name, candidate.name] = (bench.precision, str(graph))
-    bench.engines[name, "torch"] = (bench.precision, "")
     return facts
+
+
+def export(bench: Bench, name: str, engine: str) -> None:
+    """Export a network for a TensorRT that is here."""
+    import gpu_network
+
+    graph = gpu_network.export(bench.networks[name], bench.precision, bench.folder)
+    bench.engines[name, engine] = (bench.precision, str(graph))
 
 
 def engine_only(bench: Bench, name: str, engine: str, batch: int) -> None:
@@ -147,8 +148,8 @@ def stages(bench: Bench, label: str) -> dict[str, Any]:
         ms, how = gpu_streams.decode_ms(clip, None if mode == "host" else device, mode, bench.frames)
         facts[f"decode, {mode}"] = ms
         bench.row(what="stage", picture=label, stage=f"decode ({how})", ms=ms)
-    size, count = next(iter(bench.sizes.values())), 1 if bench.smoke else 20
-    for name, ms in gpu_streams.stage_ms(clip, size, device, bench.count, count).items():
+    sizes, count = list(dict.fromkeys(bench.sizes.values())), 1 if bench.smoke else 20
+    for name, ms in gpu_streams.stage_ms(clip, sizes, device, bench.count, count).items():
         facts[name] = ms
         bench.row(what="stage", picture=label, stage=name, ms=ms)
     return facts
@@ -189,56 +190,41 @@ def mask_ap(bench: Bench, engine: str) -> dict[str, Any]:
     return {"precision": precision, "results": done}
 
 
-# --- the answer -----------------------------------------------------------------------------------------------------------------
+# --- their order ---------------------------------------------------------------------------------------------------------------
 
 
-def bars(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The three bars, for each network: passed, failed, or why nothing can be said."""
-    found = []
-    engines = [r for r in rows if r["what"] == "engine"]
-    for r in engines:
-        who = f"{r['network']}, {r['engine']} {r['precision']}"
-        alike = [o for o in rows if (o.get("network"), o.get("batch")) == (r["network"], r["batch"])]
-        least = next((o["ms"] for o in alike if o["what"] == "floor"), 0.0)
-        if r["batch"] >= 8 and least:
-            found.append(_bar(f"at least half of the float16 floor at batch {r['batch']}: {who}", least / r["ms"], 0.5))
-        plain = [o["ms"] for o in alike if o["what"] == "torch eager"]
-        if r["batch"] == 1 and plain and r["engine"] != "torch":
-            found.append(_bar(f"3 times torch eager at batch 1: {who}", plain[0] / r["ms"], 3.0))
-    for r in rows:
-        if r["what"] == "end to end" and r["streams"] == 1 and r["frames"] == "on the GPU" and r["of_engine"]:
-            how = f"{r['network']}, {r['engine']}, batch {r['batch']}, {r['picture']}, encoded: {r['encoded']}"
-            found.append(_bar(f"end to end at least 0.9 of the engine alone: {how}", r["of_engine"], 0.9))
-    return found
-
-
-def _bar(what: str, value: float, least: float) -> dict[str, Any]:
-    return {"bar": what, "value": round(value, 3), "least": least, "passed": value >= least}
-
-
-def show(bench: Bench) -> None:
-    """The table, last: who sees only the end of the output sees this."""
-    if bench.smoke:
-        print("\nSMOKE: a dry run on the CPU with tiny pictures; these figures mean nothing")
-    for what in dict.fromkeys(row["what"] for row in bench.rows):
-        print(f"\n{what}")
-        for row in (r for r in bench.rows if r["what"] == what):
-            shown = {k: v for k, v in row.items() if k not in ("what", "stages", "device", "agreement")}
-            print("  " + "  ".join(f"{k} {v:.3f}" if isinstance(v, float) else str(v) for k, v in shown.items()))
-    print("\nbars")
-    for bar in bench.found["bars"]:
-        print(f"  {'PASS' if bar['passed'] else 'FAIL'}  {bar['value']:.2f} (at least {bar['least']})  {bar['bar']}")
-    for part, problem in bench.found["problems"].items():
-        print(f"  NOT RUN  {part}: {problem}")
-    print(f"\nwritten to {bench.path}")
-
-
-def go(bench: Bench) -> None:
+def everything(bench: Bench) -> None:
     """All parts, the ones that matter most first."""
     bench.part("environment", 5, lambda: environment(bench))
     bench.part("peaks", 5, lambda: peaks(bench))
+    prepared(bench)
+    computing(bench)
+    if bench.tests:
+        bench.part("correctness", 60, lambda: correctness(bench), 300)
+    for label in bench.pictures:
+        bench.part(f"stages {label}", 20, lambda label=label: stages(bench, label))
+    pipelines(bench)
+    for engine in dict.fromkeys(engine for name, engine in bench.engines if name == "lite" and bench.eval):
+        bench.part(f"mask AP {engine}", 60, lambda engine=engine: mask_ap(bench, engine))
+    for name in () if bench.smoke else bench.networks:
+        for batch in bench.batches[:1] if bench.quick else bench.batches:
+            bench.part(f"torch.compile {name} {batch}", 90, lambda a=(name, batch): eager(bench, *a, compiled=True), 300)
+
+
+def prepared(bench: Bench) -> None:
+    """The networks, and their graphs for the TensorRTs that are here."""
+    from streamseg.engine import CANDIDATES
+
     for name in bench.sizes:
         bench.part(f"prepare {name}", 10, lambda name=name: prepare(bench, name))
+    for name, engine in itertools.product(bench.networks, [c.name for c in CANDIDATES if c.gpu and c.why_not() is None]):
+        if engine != "torch":
+            bench.part(f"prepare {name} for {engine}", 30, lambda a=(name, engine): export(bench, *a))
+    bench.engines |= {(name, "torch"): (bench.precision, "") for name in bench.networks}
+
+
+def computing(bench: Bench) -> None:
+    """Engines alone, and torch beside them."""
     for name, engine in list(bench.engines):
         for batch in reversed(bench.batches):  # an engine built for 8 also runs 1
             key, patience = f"{name} {engine} {batch}", 180 if engine == "torch" else 600  # the latter are built first
@@ -246,24 +232,14 @@ def go(bench: Bench) -> None:
     for name in bench.networks:
         for batch in bench.batches:
             bench.part(f"torch eager {name} {batch}", 10, lambda a=(name, batch): eager(bench, *a, compiled=False))
-    if bench.tests:
-        bench.part("correctness", 60, lambda: correctness(bench), 300)
-    for label in bench.pictures:
-        bench.part(f"stages {label}", 20, lambda label=label: stages(bench, label))
-    pipelines(bench)
-    if bench.eval:
-        for engine in dict.fromkeys(engine for name, engine in bench.engines if name == "lite"):
-            bench.part(f"mask AP {engine}", 60, lambda engine=engine: mask_ap(bench, engine))
-    for name in () if bench.smoke else bench.networks:
-        for batch in bench.batches[:1] if bench.quick else bench.batches:
-            bench.part(f"torch.compile {name} {batch}", 90, lambda a=(name, batch): eager(bench, *a, compiled=True), 300)
 
 
 def pipelines(bench: Bench) -> None:
-    """Whole pipelines with each network's best engine."""
-    best: dict[str, str] = {}
-    for name, engine in bench.engines:
-        best.setdefault(name, engine)  # TensorRTs come first
+    """Whole pipelines with each network's best engine that ran."""
+    ran = {(row["network"], row["engine"]) for row in bench.rows if row["what"] == "engine"}
+    best = dict.fromkeys(bench.networks, "torch")
+    # The TensorRTs are first, and so win.
+    best |= {name: engine for name, engine in reversed(bench.engines) if (bench.networks[name].key, engine) in ran}
     labels = list(bench.pictures)
     for name, engine in best.items():
         for label, batch in itertools.product(labels, bench.batches):
@@ -300,7 +276,7 @@ def main() -> int:
             print("no GPU that torch can use here; --device cpu --quick tries the script itself", file=sys.stderr)
             return 2
     bench = Bench(arguments)
-    go(bench)
+    everything(bench)
     shutil.rmtree(bench.folder, ignore_errors=True)
     bench.found["bars"] = [] if bench.smoke else bars(bench.rows)
     bench.save()

@@ -128,3 +128,47 @@ class Bench:
         self.rows[:] = [row for row in self.rows if {k: row.get(k) for k in same} != same]
         self.rows.append(made)
         print("   " + "  ".join(f"{k} {v:.3f}" if isinstance(v, float) else f"{k} {v}" for k, v in facts.items()), flush=True)
+
+
+# --- the answer -----------------------------------------------------------------------------------------------------------------
+
+
+def bars(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The three bars, for each network: passed, failed, or why nothing can be said."""
+    found = []
+    engines = [r for r in rows if r["what"] == "engine"]
+    for r in engines:
+        who = f"{r['network']}, {r['engine']} {r['precision']}"
+        alike = [o for o in rows if (o.get("network"), o.get("batch")) == (r["network"], r["batch"])]
+        least = next((o["ms"] for o in alike if o["what"] == "floor"), 0.0)
+        if r["batch"] >= 8 and least:
+            found.append(_bar(f"at least half of the float16 floor at batch {r['batch']}: {who}", least / r["ms"], 0.5))
+        plain = [o["ms"] for o in alike if o["what"] == "torch eager"]
+        if r["batch"] == 1 and plain and r["engine"] != "torch":
+            found.append(_bar(f"3 times torch eager at batch 1: {who}", plain[0] / r["ms"], 3.0))
+    for r in rows:
+        if r["what"] == "end to end" and r["streams"] == 1 and r["frames"] == "on the GPU" and r["of_engine"]:
+            how = f"{r['network']}, {r['engine']}, batch {r['batch']}, {r['picture']}, encoded: {r['encoded']}"
+            found.append(_bar(f"end to end at least 0.9 of the engine alone: {how}", r["of_engine"], 0.9))
+    return found
+
+
+def _bar(what: str, value: float, least: float) -> dict[str, Any]:
+    return {"bar": what, "value": round(value, 3), "least": least, "passed": value >= least}
+
+
+def show(bench: Bench) -> None:
+    """The table, last: who sees only the end of the output sees this."""
+    if bench.smoke:
+        print("\nSMOKE: a dry run on the CPU with tiny pictures; these figures mean nothing")
+    for what in dict.fromkeys(row["what"] for row in bench.rows):
+        print(f"\n{what}")
+        for row in (r for r in bench.rows if r["what"] == what):
+            shown = {k: v for k, v in row.items() if k not in ("what", "stages", "device", "agreement")}
+            print("  " + "  ".join(f"{k} {v:.3f}" if isinstance(v, float) else str(v) for k, v in shown.items()))
+    print("\nbars")
+    for bar in bench.found["bars"]:
+        print(f"  {'PASS' if bar['passed'] else 'FAIL'}  {bar['value']:.2f} (at least {bar['least']})  {bar['bar']}")
+    for part, problem in bench.found["problems"].items():
+        print(f"  NOT RUN  {part}: {problem}")
+    print(f"\nwritten to {bench.path}")

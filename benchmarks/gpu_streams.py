@@ -9,7 +9,7 @@ import queue
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -95,7 +95,9 @@ def decode_ms(source: Path, device: Device | None, mode: str, frames: int) -> tu
         return 1e3 * (time.perf_counter() - began) / max(1, count), landing.how if landing else "CPU"
 
 
-def stage_ms(source: Path, size: tuple[int, int], device: Device, count: int, instances: int = 20) -> dict[str, float]:
+def stage_ms(
+    source: Path, sizes: Sequence[tuple[int, int]], device: Device, count: int, instances: int = 20
+) -> dict[str, float]:
     """Median milliseconds a frame of the picture's stages, each alone: by the GPU's clock, uploads and downloads by the host's."""
     torch, name = device.torch, device.where.type
     with Decoder(source) as decoder:
@@ -103,8 +105,7 @@ def stage_ms(source: Path, size: tuple[int, int], device: Device, count: int, in
     upload = Uploader(device)
     picture = upload(planes.on_host(frame.picture))
     surface = picture.surface(torch.cuda.current_stream() if device.on_gpu else None)
-    out = device.empty((*size, 3), torch.uint8)
-    prepare, found = Preprocess(*size, device.where), crowd(picture.width, picture.height, instances)
+    found = crowd(picture.width, picture.height, instances)
     draw = Compositor([Overlay()], device.where)
     own = replace(surface, planes=tuple(plane.clone() for plane in surface.planes))
 
@@ -116,9 +117,12 @@ def stage_ms(source: Path, size: tuple[int, int], device: Device, count: int, in
         made = upload(planes.on_host(frame.picture))
         DevicePicture(device, made.use(device.stream()), made.format, made.tags).host()
 
+    def prepared(size: tuple[int, int]) -> float:
+        prepare, out = Preprocess(*size, device.where), device.empty((*size, 3), torch.uint8)
+        return median(networks.times(lambda: prepare(surface, out), name, count))
+
     median = statistics.median
-    return {
-        "preprocess": median(networks.times(lambda: prepare(surface, out), name, count)),
+    return {f"preprocess to {h}x{w}": prepared((h, w)) for h, w in sizes} | {
         "copy of the planes": median(networks.times(copied, name, count)),
         f"composite, {instances} instances": median(networks.times(lambda: draw(own, found), name, count)),
         "upload and download (host clock)": median(networks.times(there_and_back, "cpu", count)),

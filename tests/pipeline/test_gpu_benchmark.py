@@ -37,7 +37,7 @@ def test_the_dry_run_measures_every_part_and_says_what_it_is(tmp_path):
     assert [row["batch"] for row in rows["floor"]] == [1, 2]
     assert rows["floor"][1]["gflops"] == pytest.approx(2 * rows["floor"][0]["gflops"], rel=0.01)
     assert rows["engine"][0]["agreement"]["same_row_and_label"] == 1.0
-    assert {"preprocess", "composite, 1 instances"} <= {row["stage"] for row in rows["stage"]}
+    assert {"preprocess to 64x96", "composite, 1 instances"} <= {row["stage"] for row in rows["stage"]}
     assert [row["encoded"] for row in rows["end to end"]] == ["no", "yes"]
     assert all(row["fps"] > 0 for row in rows["end to end"])
 

@@ -275,6 +275,9 @@ def main() -> int:
         if not torch.cuda.is_available():
             print("no GPU that torch can use here; --device cpu --quick tries the script itself", file=sys.stderr)
             return 2
+    from streamseg.gpu import Device
+
+    Device(arguments.device)  # before anything else uses the GPU: see there
     bench = Bench(arguments)
     everything(bench)
     shutil.rmtree(bench.folder, ignore_errors=True)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from typing import Any
 
-from streamseg.engine.tensorrt.driver import OutOfMemory, find_gpu, no_driver
+from streamseg.engine.tensorrt.driver import OutOfMemory, find_gpu, no_driver, sleep_while_waiting
 from streamseg.errors import MissingExtra, StreamsegError
 from streamseg.gpu.toolchain import why_not_build
 
@@ -51,6 +51,8 @@ class Device:
         self.torch: Any = torch
         self.where = torch.device(name)
         self.on_gpu = self.where.type == "cuda"
+        if self.on_gpu:
+            sleep_while_waiting()
 
     def why_not(self) -> str | None:
         """Why torch cannot use it; None if it can."""

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from streamseg.errors import EngineError, EngineUnavailable, MissingExtra
 
-__all__ = ["Driver", "Gpu", "OutOfMemory", "find_gpu", "no_driver"]
+__all__ = ["Driver", "Gpu", "OutOfMemory", "find_gpu", "no_driver", "sleep_while_waiting"]
 
 ByteArray = npt.NDArray[np.uint8]
 
@@ -73,6 +73,19 @@ def find_gpu() -> Gpu:
         raise
     except EngineError as error:
         raise EngineUnavailable(f"the NVIDIA driver does not work: {error}") from error
+
+
+def sleep_while_waiting() -> None:
+    """Let threads that wait for the first GPU sleep, not spin. Call it before anything else uses the GPU.
+
+    FFmpeg shares the primary context, which torch and TensorRT use, only where it was made like this. Nothing happens where that
+    cannot be set: FFmpeg then says so itself. Raises MissingExtra.
+    """
+    cuda = _bindings()
+    cuda.cuInit(0)
+    code, device = cuda.cuDeviceGet(0)
+    if code == cuda.CUresult.CUDA_SUCCESS:
+        cuda.cuDevicePrimaryCtxSetFlags(device, int(cuda.CUctx_flags.CU_CTX_SCHED_BLOCKING_SYNC))
 
 
 class Driver:

@@ -67,6 +67,7 @@ class StandIn:
             "Launch",
             "Begin",
             "Init",
+            "SetFlags",
         )
         return () if any(word in name for word in silent) else (known.get(name, 4096 + len(self.calls)),)
 
@@ -92,6 +93,7 @@ def test_every_call_is_one_that_the_driver_takes(cuda):
         assert cuda.kept[0].raw == b"\3" * 64
         driver.upload(memory, host[:10], stream)
         driver.download(host[10:30], memory, stream)
+        driver.copy(memory, memory + 8, 40, stream)
         driver.record(event, stream)
         driver.wait(stream, event)
         driver.synchronize(event)
@@ -102,6 +104,7 @@ def test_every_call_is_one_that_the_driver_takes(cuda):
     copies = {name: arguments for name, arguments in cuda.calls if "Memcpy" in name}
     assert copies["cuMemcpyHtoDAsync"] == (memory, address, 10, stream)
     assert copies["cuMemcpyDtoHAsync"] == (address + 10, memory, 20, stream)
+    assert copies["cuMemcpyDtoDAsync"] == (memory, memory + 8, 40, stream)
 
 
 def test_close_frees_everything_once_after_the_gpu_has_finished_and_the_context_last(cuda):
@@ -188,3 +191,14 @@ def test_the_stand_ins_of_these_tests_have_no_calls_that_the_real_ones_lack(stan
     ours = {call for call in vars(stand_in) if not call.startswith("_")} - {"put"}
     assert ours
     assert ours <= set(dir(genuine))
+
+
+def test_the_primary_context_is_made_as_ffmpeg_wants_it(cuda):
+    """FFmpeg: "Primary context already active with incompatible flags", and decodes on the CPU."""
+    module.sleep_while_waiting()
+    name, arguments = cuda.calls[-1]
+    assert (name, arguments[1]) == ("cuDevicePrimaryCtxSetFlags", real.CUctx_flags.CU_CTX_SCHED_BLOCKING_SYNC)
+    cuda.calls.clear()
+    cuda.fail["cuDeviceGet"] = real.CUresult.CUDA_ERROR_NO_DEVICE
+    module.sleep_while_waiting()
+    assert cuda.names() == ["cuInit", "cuDeviceGet"], "no GPU: it is for others to say"

@@ -29,7 +29,6 @@ from streamseg.config import override
 from streamseg.decode import Decoder
 from streamseg.encode import SinkCounters
 from streamseg.engine import open_engine
-from streamseg.errors import StreamsegError
 from streamseg.gpu import Device, DevicePicture, Landing
 from streamseg.gpu.kernels import Compositor, Preprocess
 from streamseg.gpu.upload import Uploader
@@ -207,9 +206,9 @@ def _child(job: Job, start: Any, answers: Any) -> None:
             began = time.time()
             report = built.run()
             answers.put((began, time.time(), report.frames_done))
-    except (StreamsegError, RuntimeError, OSError) as error:
-        start.abort()  # the others must not wait for this one
-        answers.put(str(error))
+    except Exception as error:  # whatever it is, nobody must wait for this one
+        start.abort()
+        answers.put(f"{type(error).__name__}: {error}")
 
 
 def run_together(job: Job, count: int) -> dict[str, Any]:
@@ -230,7 +229,7 @@ def run_together(job: Job, count: int) -> dict[str, Any]:
                 child.kill()
     failed = [answer for answer in found if isinstance(answer, str)]
     if failed:
-        raise RuntimeError(failed[0])
+        raise RuntimeError(min(failed, key=lambda text: text.startswith("BrokenBarrierError")))
     seconds = max(end for _, end, _ in found) - min(began for began, _, _ in found)
     return {"fps": sum(frames for *_, frames in found) / seconds, "streams": count, "seconds": seconds}
 

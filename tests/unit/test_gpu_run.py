@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
+sys.path.insert(0, str(FOLDER))
+from gpu_run import bars  # noqa: E402 - a script's own folder is where it looks
+
 SCRIPT = """
 import argparse, sys, time
 sys.path.insert(0, {folder!r})
@@ -42,3 +45,28 @@ def test_what_hangs_or_fails_does_not_end_the_run(tmp_path):
     assert problems["hangs"] == "did not end within 0.5 s"
     assert problems["takes too long"].startswith("left out: ")
     assert set(problems) == {"fails", "hangs", "takes too long"}
+
+
+def test_the_bars_compare_what_belongs_together():
+    def engine(name: str, batch: int, ms: float) -> dict[str, object]:
+        return {"what": "engine", "network": "r", "engine": name, "precision": "fp16", "batch": batch, "ms": ms}
+
+    def whole(of_engine: float, **more: object) -> dict[str, object]:
+        row = {"what": "end to end", "network": "r", "engine": "tensorrt", "batch": 8, "picture": "1080p", "streams": 1}
+        return row | {"frames": "on the GPU", "encoded": "no", "of_engine": of_engine} | more
+
+    rows = [
+        {"what": "floor", "network": "r", "batch": 1, "ms": 1.0},
+        {"what": "floor", "network": "r", "batch": 8, "ms": 6.0},
+        {"what": "floor", "network": "other", "batch": 8, "ms": 60.0},
+        {"what": "torch eager", "network": "r", "batch": 1, "ms": 7.0},
+        {"what": "stage", "picture": "720p", "stage": "preprocess", "ms": 0.1},
+        engine("tensorrt", 8, 10.0),
+        engine("tensorrt", 1, 3.5),
+        engine("torch", 1, 7.0),
+        whole(0.95),
+        whole(0.5, streams=8),
+        whole(0.5, frames="in host memory"),
+    ]
+    found = [(bar["value"], bar["passed"]) for bar in bars(rows)]
+    assert found == [(0.6, True), (2.0, False), (0.95, True)], "half the floor; 3 times torch, not against itself; end to end"

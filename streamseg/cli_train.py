@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import os
 import signal
 from collections.abc import Iterator
@@ -23,6 +24,29 @@ if TYPE_CHECKING:
 
 DATA, LENGTH, NETWORK, LEARNING = "Data", "Length and output", "Network", "Learning"
 PICTURES, MACHINE = "Augmentation", "Machine"
+
+
+def _from_file(context: typer.Context, path: Path | None) -> Path | None:
+    """Take options that are not given from a YAML file, its keys named as they are. Raises ConfigError with file:line."""
+    if path is None:
+        return None
+    from streamseg.config.load import parse_yaml, read_yaml
+    from streamseg.config.schema import Section
+
+    data, tree = parse_yaml(read_yaml(path, "settings file"), str(path), Section)
+    lines = {key.value: key.start_mark.line + 1 for key, _ in tree.value} if tree is not None else {}
+    options = {option.name: option for option in context.command.params if option.name not in ("_settings", "help", None)}
+    context.default_map = {}
+    for key, value in data.items():
+        name = str(key).replace("-", "_")
+        if name not in options:
+            close = difflib.get_close_matches(name, map(str, options), n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise ConfigError(f"{path}:{lines.get(key, 1)}: unknown option {key!r}{hint} (see streamseg train --help)")
+        repeatable = getattr(options[name], "multiple", False)
+        values = value if isinstance(value, list) else [value]
+        context.default_map[name] = values if repeatable else ",".join(map(str, values)) if isinstance(value, list) else value
+    return path
 
 
 def train(
@@ -120,6 +144,17 @@ def train(
     workers: Annotated[int, typer.Option(help="Processes that make samples; 0: none.", rich_help_panel=MACHINE)] = 1,
     replicas: Annotated[int, typer.Option(help="Parts of a batch computed in parallel.", rich_help_panel=MACHINE)] = 1,
     threads: Annotated[int, typer.Option(help="CPU threads of torch; 0: its choice.", rich_help_panel=MACHINE)] = 0,
+    _settings: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="FILE.yaml",
+            is_eager=True,
+            callback=_from_file,
+            help="Options from a file, as `epochs: 30`; those given here go before.",
+            rich_help_panel=LENGTH,
+        ),
+    ] = None,
 ) -> None:
     """Train or fine-tune a model on COCO-format data; then `streamseg export` it.
 

@@ -35,14 +35,14 @@ class Examiner:
         if measured is None:  # interrupted: the run that goes on does it again
             return
         self.count = count
-        journal.evaluation(trainer.step, trainer.elapsed / 60, measured.row())
         better = measured.quality > self.best
         trainer.say(f"step {trainer.step}: {_sentence(measured)}{', the best so far' if better else ''}")
+        if better:
+            write_weights(self.out / "best.safetensors", trainer.average, self.info)
+            self.best = measured.quality
+        journal.evaluation(trainer.step, trainer.elapsed / 60, measured.row())
         cases = [case for case in measured.cases if case.photo.image_id in self.shown]
         write_sheet(self.out / "sheets" / f"{trainer.step:06d}.png", cases, self.validation.categories)
-        if better:
-            self.best = measured.quality
-            write_weights(self.out / "best.safetensors", trainer.average, self.info)
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint must hold of this."""

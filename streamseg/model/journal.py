@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib.util
 import io
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from streamseg.encode.files import replace_atomically
 from streamseg.errors import OutputError
 
-__all__ = ["Journal", "tensorboard_hint"]
+__all__ = ["Journal", "tensorboard_hint", "write_settings"]
 
 
 def tensorboard_hint() -> str | None:
@@ -20,6 +21,15 @@ def tensorboard_hint() -> str | None:
     if importlib.util.find_spec("tensorboard") is not None:
         return None
     return "curves go to CSV files alone; for TensorBoard too: pip install 'streamseg[tensorboard]'"
+
+
+def write_settings(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Note in settings.json what the run was made with, as plain data. Raises OutputError."""
+    path = folder / "settings.json"
+    try:
+        replace_atomically(path, (json.dumps(settings, indent=2) + "\n").encode())
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 class Journal:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,7 +26,7 @@ from streamseg.model.coco import TrainingData
 from streamseg.model.dataset import Batch, Samples, Target, batches, repeat_rare, source_weights
 from streamseg.model.examine import Examiner
 from streamseg.model.freeze import freeze
-from streamseg.model.journal import Journal
+from streamseg.model.journal import Journal, write_settings
 from streamseg.model.precision import Precision
 from streamseg.model.settings import TERMS, Settings
 from streamseg.model.start import begin
@@ -193,6 +193,7 @@ class Trainer:
         if checkpoint.check_folder(self.out, resume):
             self.load()
         journal = Journal(self.out, self.step)
+        write_settings(self.out, self.settings.plain() | {"classes": self.info.classes, "start": self.origin})
         try:
             self._train(journal)
             self.save()
@@ -222,13 +223,20 @@ class Trainer:
             if now - saved > self.settings.save_every:
                 self.save()
                 saved = now
-            self.examiner.examine(self, journal)
+            self._or_said(lambda: self.examiner.examine(self, journal))
         if sums:
             self._log(journal, sums, count)
 
     def _log(self, journal: Journal, sums: Mapping[str, float], count: int) -> None:
         means = {name: value / count for name, value in sums.items()}
-        journal.losses(self.step, self.elapsed / 60, self.learning_rate(), means)
+        self._or_said(lambda: journal.losses(self.step, self.elapsed / 60, self.learning_rate(), means))
+
+    def _or_said(self, write: Callable[[], None]) -> None:
+        """A disk that is full for a while does not end a run."""
+        try:
+            write()
+        except OutputError as error:
+            self.say(f"{error}; the run goes on")
 
     def _update_or_say_why(self, images: Tensor, targets: list[Target]) -> dict[str, float]:
         try:

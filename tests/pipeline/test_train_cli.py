@@ -141,6 +141,25 @@ def test_bad_options_are_answered_with_what_is_allowed(
     assert said in str(result.exception)
 
 
+def test_options_may_stand_in_a_file(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    file = tmp_path / "mine.yaml"
+    lines = [f"data: {data}", f"out: {out}", "steps: 5", "lr: 2e-4", "size: [64x96, 96x64]", "classes: [car]", "save-every: 60"]
+    file.write_text("\n".join(lines))
+    result = CliRunner().invoke(
+        app, ["train", "--config", str(file), "--workers", "0", "--batch", "1", "--random", "--steps", "1"]
+    )
+    assert result.exit_code == 0, result.output
+    made = json.loads((out / "settings.json").read_text())
+    assert (made["steps"], made["lr"], made["save_every"]) == (1, 2e-4, 60.0)
+    assert made["canvases"] == [[64, 96], [96, 64]]
+    assert made["classes"] == ["car"]
+    file.write_text("\n".join([*lines, "", "epocs: 3"]))
+    wrong = CliRunner().invoke(app, ["train", "--config", str(file)])
+    assert isinstance(wrong.exception, ConfigError)
+    assert str(wrong.exception).startswith(f"{file}:9: unknown option 'epocs'; did you mean epochs?")
+
+
 def test_the_help_names_every_network() -> None:
     words = (
         CliRunner().invoke(app, ["train", "--help"], env={"COLUMNS": "200"}).stdout.replace(",", " ").replace(";", " ").split()

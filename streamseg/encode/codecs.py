@@ -127,6 +127,9 @@ class Choice:
     options: dict[str, str]
     tag: str | None = None
     """FourCC that players of the container expect."""
+    ends_with_key: bool = False
+    """The last picture has to be a key frame, so that it is also the last in decoding order; with B-frames it is not otherwise,
+    and the last packet's duration, with which a movie ends, is another picture's."""
 
 
 def has_alpha(format: VideoFormat) -> bool:
@@ -196,7 +199,8 @@ def choose(
     options = _options(name, quality, pix_fmt, live=live, reorders=container.reorders, rate=rate)
     # hev1 does not open in QuickTime.
     tag = "hvc1" if name in ("hevc", "hevc_nvenc") and container.muxer in ("mp4", "mov") else None
-    return Choice(name, chosen, pix_fmt, options, tag)
+    ends = name in ("h264", "hevc") and not live and container.muxer in ("mp4", "mov")
+    return Choice(name, chosen, pix_fmt, options | ({"forced-idr": "1"} if ends else {}), tag, ends)
 
 
 def _is_plain(picture: VideoFormat) -> bool:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import av
 from av.video.format import VideoFormat
+from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
 from streamseg.encode.codecs import Choice, choose, container_of, has_alpha, named_codec
@@ -44,6 +45,9 @@ __all__ = ["VideoSink"]
 
 _KEYFRAME_SECONDS = 2
 _UNSPECIFIED = 2
+# x265 does not set the decoding times of a film that has no more pictures than it may hold for B-frames: they are what lay in its
+# memory. So short a film has no B-frame.
+_UNORDERED = 2
 _ARBITRARY_CLOCK = frozenset({"mpegts", "mpeg"})
 _AVCOL = {"bt709": 1, "fcc": 4, "bt601": 6, "smpte240m": 7, "bt2020": 9}
 
@@ -202,6 +206,9 @@ class _Encoder:
         self.fit = Fitter(first, padded, choice.pix_fmt, matrix=matrix, full_range=full)
         self._stream, self._info = stream, info
         self._durations: dict[int, int] = {}
+        self._holds = choice.ends_with_key
+        self._held: tuple[av.VideoFrame, Frame] | None = None
+        self._sent = 0
         context = stream.codec_context
         context.width, context.height = padded
         context.pix_fmt = choice.pix_fmt
@@ -229,10 +236,20 @@ class _Encoder:
         """Packets that are ready; times in the source's ticks."""
         try:
             made = self.fit(picture)
+        except AV_ERRORS as error:
+            raise OutputError(f"{self._stream.codec_context.name} cannot encode {frame!r}: {error}") from error
+        if not self._holds:
+            return self._send(made, frame)
+        held, self._held = self._held, (made, frame)
+        return self._send(*held) if held is not None else []
+
+    def _send(self, made: av.VideoFrame, frame: Frame, kind: PictureType = PictureType.NONE) -> list[av.Packet[Any]]:
+        try:
             # Decoders leave the type there, and encoders take it as an order.
-            made.pict_type = 0
+            made.pict_type = kind
             if made.pts != frame.pts or made.time_base != frame.time_base:
                 made.pts, made.time_base = frame.pts, frame.time_base
+            self._sent += 1
             if frame.duration > 0:
                 self._durations[frame.pts] = frame.duration
             return [self._timed(packet) for packet in self._stream.encode(made)]
@@ -241,10 +258,17 @@ class _Encoder:
 
     def flush(self) -> list[av.Packet[Any]]:
         """The packets still inside."""
+        held, self._held = self._held, None
+        # No B-frame leans on a key frame that comes later: the picture that is shown last is then the last one in the file, too.
+        last = self._send(*held, PictureType.I) if held is not None else []
         try:
-            return [self._timed(packet) for packet in self._stream.encode(None)]
+            packets = last + [self._timed(packet) for packet in self._stream.encode(None)]
         except AV_ERRORS as error:
             raise OutputError(f"{self._stream.codec_context.name} cannot finish: {error}") from error
+        if self._sent <= _UNORDERED:
+            for packet in packets:
+                packet.dts = packet.pts
+        return packets
 
     def _timed(self, packet: av.Packet[Any]) -> av.Packet[Any]:
         # Encoders drop or guess the duration; the last picture's is known to nobody else.

@@ -357,7 +357,8 @@ def test_source_picture_types_do_not_command_the_encoder(tmp_path):
     source = clips.cfr(tmp_path / "in.mp4", 30, video=clips.Video(gop=1))
     copy(source, tmp_path / "out.mp4")
     with av.open(str(tmp_path / "out.mp4")) as container:
-        assert sum(p.is_keyframe for p in container.demux(video=0) if p.size) == 1
+        keys = [p.is_keyframe for p in container.demux(video=0) if p.size]
+    assert keys == [True, *[False] * 28, True]  # the last one is ours: see `Choice.ends_with_key`
 
 
 def test_times_that_do_not_grow_are_dropped_and_counted(tmp_path):
@@ -402,6 +403,27 @@ def test_crf_changes_quality(tmp_path):
     made = [clips.picture(i, 320, 240) for i in range(10)]
     sizes = [write(tmp_path / f"{crf}.mp4", made, crf=crf).counters.bytes for crf in (5, 45)]
     assert sizes[0] > 2 * sizes[1]
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+@pytest.mark.parametrize("count", [1, 2, 3, 29, 30, 31])
+def test_a_short_film_is_no_longer_than_its_pictures(codec, count, tmp_path):
+    """B-frames put another picture last in the file, whose duration then had to reach to the end: 30 pictures read 29 a second."""
+    path = tmp_path / "out.mp4"
+    info = replace(INFO, rate=Fraction(30), time_base=Fraction(1, 30))
+    sink = open_sink(path, info, codec=codec)
+    sink.open()
+    for frame in frames([clips.picture(i) for i in range(count)], time_base=Fraction(1, 30)):
+        sink(rendered(frame))
+    sink.close()
+    assert times(path) == [Fraction(i, 30) for i in range(count)]
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        assert stream.duration * stream.time_base == Fraction(count, 30)
+        assert stream.average_rate == 30
+        packets = [packet for packet in container.demux(stream) if packet.pts is not None]
+        assert packets[-1].pts == max(packet.pts for packet in packets)
+        assert {packet.duration * packet.time_base for packet in packets} == {Fraction(1, 30)}
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from streamseg.config.schema import OutputConfig, PipelineConfig
 from streamseg.decode import Decoder, SourceInfo
 from streamseg.encode import Sink, copies_tracks, is_view, open_sink
 from streamseg.encode.nvenc import why_not_nvenc
-from streamseg.engine import Engine, computes_on_gpu, open_engine
+from streamseg.engine import Engine, GraphSpec, computes_on_gpu, open_engine
 from streamseg.events import EventDetector
 from streamseg.flow import Motion
 from streamseg.gpu import Device, DeviceCompositor, DevicePreprocess, Landing, choose_device
@@ -234,8 +234,16 @@ def preprocess_for(engine: Engine, device: Device | None) -> Stage:
 
 
 def engine_for(config: PipelineConfig, say: Say | None = None) -> Engine:
-    """The engine that a pipeline asks for, loaded; `say` is told which was chosen and why. Raises ModelError or EngineError."""
+    """The engine that a pipeline asks for, loaded; `say` is told which was chosen and why.
+
+    Raises ModelError, EngineError or, before the engine is loaded, ConfigError for classes that the model does not know.
+    """
     i = config.infer
+
+    def check(spec: GraphSpec) -> None:
+        postprocess_for(config, spec.classes)
+        events_for(config).check_classes(spec.classes)
+
     return open_engine(
         i.model,
         engine=i.engine,
@@ -245,6 +253,7 @@ def engine_for(config: PipelineConfig, say: Say | None = None) -> Engine:
         in_flight=i.in_flight,
         batch=i.batch,
         require_gpu=i.require_gpu,
+        check=check,
         report=say,
     )
 

@@ -66,6 +66,7 @@ def open_engine(
     batch: int = 1,
     require_gpu: bool = False,
     precision: str = "auto",
+    check: Callable[[GraphSpec], None] | None = None,
     report: Callable[[str], None] | None = None,
 ) -> Engine:
     """Compile a model and run it once.
@@ -75,7 +76,8 @@ def open_engine(
     will be submitted together. "auto" takes the first candidate that runs here and tells `report` why the better ones were not
     taken; a name means that engine or an error. `precision` "fp32", "fp16" and "int8" take the model's graph of that kind, whose
     types every engine follows (CPUs compute fp16 in float32); "bf16" lets OpenVINO compute the fp32 graph in bfloat16, on a CPU
-    that can; "auto" takes the model as it is, computed as it says on every machine.
+    that can; "auto" takes the model as it is, computed as it says on every machine. `check` is shown the model's description before
+    an engine is loaded, and raises if it is not what it needs.
 
     With `require_gpu` "auto" takes none that computes elsewhere. A TensorRT engine is
     built when it is first needed, which can take minutes; `report` is told.
@@ -85,6 +87,8 @@ def open_engine(
     """
     _check(engine, precision, require_gpu, threads=(threads, 0), in_flight=(in_flight, 1), batch=(batch, 1))
     spec = _spec(model, size, precision, report)
+    if check is not None:
+        check(spec)
     refused: list[str] = []
     for candidate in _candidates(engine, precision, require_gpu):
         reason = candidate.why_not()

@@ -118,7 +118,7 @@ class EventDetector:
         frame, found = result.frame, result.instances
         if self._epoch is None:
             self._begin = frame.time
-            self._check_classes(found.class_names)
+            self.check_classes(found.class_names)
         elif self._epoch != frame.epoch:
             self._give_up(list(self._subjects))
         self._epoch = frame.epoch
@@ -135,7 +135,8 @@ class EventDetector:
         self._give_up([t for t, subject in self._subjects.items() if frame.time - subject.last > self._patience])
         return replace(result, activity=self._activity(found))
 
-    def _check_classes(self, known: Sequence[str]) -> None:
+    def check_classes(self, known: Sequence[str]) -> None:
+        """Raises ConfigError where a line or zone asks for a class that is not among `known`, the model's."""
         watched: dict[str, Line | Zone] = {**self._lines, **self._zones}
         for name, place in watched.items():
             for wanted in place.classes or ():

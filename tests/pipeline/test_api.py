@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -46,6 +47,24 @@ def test_a_run_may_look_at_every_third_frame(tmp_path, make_config):
     assert [(f["detected"], len(f["instances"])) for f in frames if "instances" in f] == [(i % 3 == 0, 1) for i in range(8)]
     with pytest.raises(ConfigError, match="not a number of frames"):
         streamseg.run(source, tmp_path / "p.jsonl", pipeline=make_config(), detect_every="often")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["postprocess: {classes: cra}", "events: {zones: {yard: {points: [[0, 0], [1, 0], [1, 1]], classes: cra}}}"],
+    ids=["postprocess", "a zone"],
+)
+def test_unknown_classes_are_told_before_an_engine_is_loaded(wrong, tmp_path, make_config, monkeypatch):
+    from streamseg.engine import choose
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("an engine was about to be loaded")
+
+    monkeypatch.setattr(choose, "CANDIDATES", [replace(c, open=never) for c in choose.CANDIDATES])
+    source, out = clips.cfr(tmp_path / "a.mp4", 2), tmp_path / "o.mp4"
+    with pytest.raises(ConfigError, match=r"'cra'.*this model knows"):
+        streamseg.run(source, out, pipeline=make_config(wrong + "\noutputs: {picture: {composite: [overlay]}}"))
+    assert not out.exists()
 
 
 def test_masks_are_the_frames_size(tmp_path, known):

@@ -112,3 +112,16 @@ def test_a_driver_that_hangs_does_not_hang_us(shop, monkeypatch):
 def test_it_imports_no_torch(shop):
     code = "import sys; from streamseg.doctor import doctor; doctor(); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_with_a_gpu_it_says_what_becomes_of_pictures(shop, tmp_path, monkeypatch, capsys):
+    from streamseg import display
+
+    assert doctor().pictures == {}, "without one there is nothing to say"
+    nvidia_smi(tmp_path, "echo 'NVIDIA T4, 15360, 570.86.15, 7.5'", monkeypatch)
+    report = doctor()
+    assert list(report.pictures) == ["frames on the GPU", "NVDEC", "NVENC"]
+    display.doctor(report.as_dict())
+    said = capsys.readouterr().out
+    for what, why_not in report.pictures.items():
+        assert f"{what}: {'yes' if why_not is None else 'no: '}" in said

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from streamseg import color, planes
+from streamseg.composite import Alpha, Compositor, Overlay
 from streamseg.decode.orient import Orientation, turn
 from streamseg.errors import EngineError
 from streamseg.flow import small_luma
-from streamseg.gpu import Device, DevicePicture
+from streamseg.gpu import Device, DeviceCompositor, DevicePicture
 from streamseg.gpu import frame as module
 from streamseg.gpu.upload import Uploader
 from streamseg.result import Result
@@ -140,3 +141,20 @@ def test_who_asks_for_an_array_gets_the_picture(device):
     picture = pictures.noise("yuv420p", 64, 48)
     there = only_there(Uploader(device)(picture))
     np.testing.assert_array_equal(there.to_ndarray(format="rgb24"), picture.to_ndarray(format="rgb24"))
+
+
+def test_where_no_effect_draws_the_decoders_picture_goes_on(device):
+    there = only_there(Uploader(device)(pictures.noise("nv12", 64, 48)))
+    shown = DeviceCompositor([Overlay()], device)(pictures.result(there, pictures.instances([])))
+    assert shown.picture is there
+    assert DeviceCompositor([], device)(shown.result).picture is there
+
+
+def test_an_effect_without_a_kernel_draws_in_host_memory(device):
+    picture = pictures.noise("yuv420p", 64, 48)
+    found = pictures.instances([[10, 5, 60, 40]])
+    drawn = DeviceCompositor([Alpha()], device)(pictures.result(only_there(Uploader(device)(picture)), found)).picture
+    expected = Compositor([Alpha()])(pictures.result(picture, found)).picture
+    assert isinstance(drawn, av.VideoFrame)
+    for mine, theirs in zip(planes.views(drawn).planes, planes.views(expected).planes, strict=True):
+        np.testing.assert_array_equal(mine.array, theirs.array)

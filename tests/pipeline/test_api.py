@@ -119,10 +119,8 @@ def test_leaving_the_loop_ends_the_threads(tmp_path, known):
 
 def test_memory_does_not_grow_with_the_length(tmp_path, known):
     source = clips.cfr(tmp_path / "a.mp4", 400)
-    sizes = []
     tracemalloc.start()
-    for _ in streamseg.stream(source, model=known):
-        sizes.append(tracemalloc.get_traced_memory()[0])
+    sizes = [tracemalloc.get_traced_memory()[0] for _ in streamseg.stream(source, model=known)]
     tracemalloc.stop()
     # The least of some: how many frames are under way at a moment differs.
     assert min(sizes[350:]) - min(sizes[60:110]) < 100_000

@@ -21,13 +21,14 @@ from streamseg.engine.tensorrt.precision import summary
 
 ROOT = Path(__file__).parents[3]
 PRECISIONS = ("fp32", "fp16", "int8")
-MADE = (("resnet50-fpn-v2", "128x192"), ("resnet50-fpn-v2", "256x448"), ("lite", "128x192"))
+LARGE = "256x448"  # for one batch size only: each takes as long as the first
+MADE = (("resnet50-fpn-v2", "128x192"), ("resnet50-fpn-v2", LARGE), ("lite", "128x192"))
 CASES = [(network, size, precision) for network, size in MADE for precision in PRECISIONS]
 Case = tuple[str, str, str]
 
 
-def compiled(graph: Path) -> Built:
-    return compile_plan(TENSORRT_RTX, read_spec(graph), batches=(1, 4), capabilities=["sm_89"])
+def compiled(graph: Path, batches: tuple[int, ...] = (1, 4)) -> Built:
+    return compile_plan(TENSORRT_RTX, read_spec(graph), batches=batches, capabilities=["sm_89"])
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +46,9 @@ def plans(tmp_path_factory: pytest.TempPathFactory, tiny_graphs: dict[str, Path]
     with ThreadPoolExecutor(2) as pool:
         folders = list(pool.map(make, *zip(*MADE, strict=True)))
         made = dict(zip(MADE, folders, strict=True))
-        built = {(n, s, p): pool.submit(compiled, made[n, s] / f"{p}.onnx") for n, s, p in CASES}
+        built = {
+            (n, s, p): pool.submit(compiled, made[n, s] / f"{p}.onnx", (2,) if s == LARGE else (1, 4)) for n, s, p in CASES
+        }
         built |= {("lite", "64x96", p): pool.submit(compiled, path) for p, path in tiny_graphs.items()}
     return built
 

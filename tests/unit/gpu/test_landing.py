@@ -19,6 +19,7 @@ from streamseg.errors import EngineUnavailable, SourceError, Unreadable
 from streamseg.gpu import Device, DevicePicture, Landing, choose_device
 from streamseg.gpu import choose as choosing
 from streamseg.gpu import decode as module
+from streamseg.gpu import device as device_module
 from tests import clips
 from tests.unit import pictures
 
@@ -183,6 +184,7 @@ def test_a_torch_without_cuda_is_said(monkeypatch):
 
     monkeypatch.setattr(choosing, "computes_on_gpu", lambda engine: True)
     monkeypatch.setattr(choosing, "why_not_gpu", lambda: None)
+    monkeypatch.setattr(device_module, "sleep_while_waiting", lambda: None)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     said: list[str] = []
     assert choose_device("auto", "auto", report=said.append) is None

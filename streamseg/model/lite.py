@@ -103,7 +103,8 @@ def lite(design: Design) -> MaskRCNN:
         box_roi_pool=pooler(design.roi_pool, LEVELS, 7, canonical_scale=160),
         box_head=TwoMLPHead(width * 49, 256),
         box_predictor=FastRCNNPredictor(256, design.num_labels),
-        mask_roi_pool=pooler(design.roi_pool, LEVELS, MASK_SIZE // 2, canonical_scale=160),
+        # Masks read one level finer than boxes do, for their outline; the shipped weights were trained so.
+        mask_roi_pool=pooler(design.roi_pool, LEVELS, MASK_SIZE // 2, canonical_scale=320),
         mask_head=SeparableMaskHead(width, 128),
         mask_predictor=ShuffleMaskPredictor(128, 64, design.num_labels, design.class_agnostic_masks),
         rpn_pre_nms_top_n_train=400,

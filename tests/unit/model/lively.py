@@ -66,8 +66,11 @@ def rescale(layer: nn.Module, run: Callable[[], object], std: float, mean: float
 
 
 @torch.no_grad()
-def enliven(model: MaskRCNN, images: Tensor, background: float = 4.0) -> MaskRCNN:
-    """Scale the random weights of `model` by its answers to these pictures; returns it in evaluation mode."""
+def enliven(model: MaskRCNN, images: Tensor, background: float = 4.0, contrast: float = 2.5) -> MaskRCNN:
+    """Scale the random weights of `model` by its answers to these pictures; returns it in evaluation mode.
+
+    `contrast`: deviation of the class logits. Random layers amplify rounding a thousandfold, the more the greater it is.
+    """
     model.eval()
     x = normalised(model, images)
     sizes = [(x.shape[2], x.shape[3])] * len(x)
@@ -82,7 +85,7 @@ def enliven(model: MaskRCNN, images: Tensor, background: float = 4.0) -> MaskRCN
         heads = model.roi_heads
         pooled = heads.box_roi_pool(features, proposals, sizes)
         trunk = heads.box_head(pooled)
-    rescale(heads.box_predictor.cls_score, lambda: heads.box_predictor(trunk), 2.5)
+    rescale(heads.box_predictor.cls_score, lambda: heads.box_predictor(trunk), contrast)
     heads.box_predictor.cls_score.bias[0] += background
     rescale(heads.box_predictor.bbox_pred, lambda: heads.box_predictor(trunk), 0.6)
     some = [boxes[:20] for boxes in proposals]
@@ -90,7 +93,7 @@ def enliven(model: MaskRCNN, images: Tensor, background: float = 4.0) -> MaskRCN
         inner = heads.mask_head(heads.mask_roi_pool(features, some, sizes))
     predictor = heads.mask_predictor
     last = predictor.logits if hasattr(predictor, "logits") else predictor.mask_fcn_logits
-    rescale(last, lambda: predictor(inner), 1.0)
+    rescale(last, lambda: predictor(inner), 0.7)
     return model
 
 

@@ -57,6 +57,7 @@ def test_parity_with_torchvision(networks: dict[str, MaskRCNN], name: str, size:
 @pytest.mark.timeout(400)
 def test_parity_at_the_size_of_the_paper(networks: dict[str, MaskRCNN]) -> None:
     """800×1344, 1000 proposals, 100 detections. Its coarsest level has 13 rows, an odd share of 800 pixels."""
+    torch.set_num_threads(2)  # minutes of work on one busy core
     for name, proposals in (("lite", 300), ("resnet50-fpn", 1000), ("resnet50-fpn-v2", 1000)):
         settings = GraphSettings(*LARGE, proposals=proposals, detections=100, candidates=2000, iterations=16)
         check_parity(lively(networks, name), pictures(1, *LARGE), settings)

@@ -40,6 +40,9 @@ UNLIKE = 0.55
 """Below this similarity only a good overlap makes a match."""
 CERTAIN = 0.6
 """Overlap with a track just seen from which colours do not matter."""
+CERTAIN_EMERGING = 0.3
+"""The same for a track that something has just hidden: what first comes out from behind it is a strip, with other colours than
+the whole."""
 LOST_ALIKE = 0.68
 """Least similarity to a track not seen for more than LOST_TIME: another may have come in its place."""
 COPY_PENALTY = 0.2
@@ -93,7 +96,8 @@ def associate(tracks: Tracks, found: Found, time: float, *, max_age: float, conf
     just = np.asarray(age <= max(LOST_TIME, age.min()))[:, None]
 
     least = np.where(found.copy, COPY_OVERLAP, np.where(found.high, MIN_OVERLAP, LOW_OVERLAP))
-    plausible = ~known | (alike >= np.where(just, UNLIKE, LOST_ALIKE)) | (just & (fit >= CERTAIN))
+    certain = np.where(tracks.hidden, CERTAIN_EMERGING, CERTAIN)[:, None]
+    plausible = ~known | (alike >= np.where(just, UNLIKE, LOST_ALIKE)) | (just & (fit >= certain))
     first = recent & plausible & (fit >= least) & (found.high | (sure & just & (alike >= UNLIKE)))
     rows, columns = _assign(score, first)
 

@@ -44,6 +44,14 @@ def test_no_identity_is_switched_where_people_cross(scene):
     assert scores.hota > 0.85, scores
 
 
+@pytest.mark.parametrize("seed", [2, 3])
+def test_what_comes_out_from_behind_something_is_known_at_once(seed):
+    """In these the first strip of a person who was hidden, a quarter of him, was given an id of its own for a frame or two."""
+    scene = replace(scenes.crossing(25, seed=100 * seed), times=scenes.times(3.2, 25))
+    (scores,) = judge(scene, Tracker(CONF), detector=NoisyDetector(seed=7 + seed))
+    assert scores.switches == 0, scores
+
+
 @pytest.mark.parametrize(
     ("scene", "rate"),
     [
@@ -81,8 +89,8 @@ def test_after_a_cut_nobody_inherits_an_id():
     assert not ids_of_shot[1] & ids_of_shot[2]
 
 
-def test_a_frame_costs_about_two_milliseconds_at_720p_with_ten_instances():
-    """1.9 ms of one core on the machine this was written on; the limit leaves room for a slow or busy one."""
+def test_a_frame_costs_less_than_two_milliseconds_at_720p_with_ten_instances():
+    """1.7 ms of one core on the machine this was written on; the limit leaves room for a slow or busy one."""
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:

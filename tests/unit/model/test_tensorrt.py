@@ -10,6 +10,7 @@ pytest.importorskip("tensorrt_rtx", reason="needs extra `rtx`")
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def compiled(graph: Path, batches: tuple[int, ...] = (1, 4)) -> Built:
 
 
 @pytest.fixture(scope="session")
-def plans(tmp_path_factory: pytest.TempPathFactory, tiny_graphs: dict[str, Path]) -> dict[Case, Future[Built]]:
+def plans(tmp_path_factory: pytest.TempPathFactory, tiny_graphs: dict[str, Path]) -> Iterator[dict[Case, Future[Built]]]:
     """Made in processes of their own, two at a time: tracing and compiling use one core each."""
     root = tmp_path_factory.mktemp("graphs")
 
@@ -43,14 +44,12 @@ def plans(tmp_path_factory: pytest.TempPathFactory, tiny_graphs: dict[str, Path]
         assert done.returncode == 0, done.stderr[-2000:]
         return folder
 
-    with ThreadPoolExecutor(2) as pool:
-        folders = list(pool.map(make, *zip(*MADE, strict=True)))
-        made = dict(zip(MADE, folders, strict=True))
-        built = {
-            (n, s, p): pool.submit(compiled, made[n, s] / f"{p}.onnx", (2,) if s == LARGE else (1, 4)) for n, s, p in CASES
-        }
-        built |= {("lite", "64x96", p): pool.submit(compiled, path) for p, path in tiny_graphs.items()}
-    return built
+    pool = ThreadPoolExecutor(2)
+    made = dict(zip(MADE, pool.map(make, *zip(*MADE, strict=True)), strict=True))
+    built = {(n, s, p): pool.submit(compiled, made[n, s] / f"{p}.onnx", (2,) if s == LARGE else (1, 4)) for n, s, p in CASES}
+    built |= {("lite", "64x96", p): pool.submit(compiled, path) for p, path in tiny_graphs.items()}
+    yield built  # each test waits for its own plan
+    pool.shutdown(cancel_futures=True)
 
 
 @pytest.mark.timeout(900)

@@ -55,6 +55,10 @@ def export(
 
     for size in sizes:
         check_size(size)
+    if precision not in ("fp32", "fp16", "int8"):
+        raise ConfigError(f"--precision is {precision!r}; allowed: fp32, fp16, int8")
+    if calibrate and precision != "int8":
+        raise ConfigError(f"--calibrate is for --precision int8, not {precision}; leave one of the two out")
     tell = report or (lambda _: None)
     with tempfile.TemporaryDirectory() as scratch:
         name, weights = _weights(model, network, classes, Path(scratch))
@@ -84,6 +88,10 @@ def _weights(model: str, network: str | None, classes: Sequence[str], scratch: P
     """The name and weights file of a model here, or of a checkpoint, which is converted into `scratch`."""
     path = Path(model)
     if path.suffix not in (".pth", ".pt", ".safetensors") and os.sep not in model:
+        if network is not None or classes:
+            raise ConfigError(
+                f"--network and --classes are for a checkpoint's file; the model {model!r} has its own: leave them out"
+            )
         found = find(model)
         if found.weights is None:
             raise ModelError(f"the model {model!r} is a graph without weights: what it was exported from can be exported again")

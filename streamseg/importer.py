@@ -65,7 +65,7 @@ def import_file(
     (torch, for checkpoints), OutputExists (a model of that name is there), OutputError.
     """
     if not file.is_file():
-        raise ModelError(f"there is no file {file}")
+        raise ModelError(f"{file} is a folder; name the file in it" if file.is_dir() else f"there is no file {file}")
     if name is not None:
         check_name(name)
     notes = {"origin": file.name, "imported": datetime.now(UTC).isoformat(timespec="seconds"), **(notes or {})}
@@ -89,6 +89,8 @@ def check_name(name: str) -> None:
 def remove(name: str) -> Path:
     """Delete the user's model `name`; returns the folder that is gone. Raises ModelError if there is none, OutputError."""
     folder = models_root() / name
+    if _NAME.fullmatch(name) and not folder.is_dir() and (resources.shipped("engines") / name).is_dir():
+        raise ModelError(f"the model {name!r} comes with streamseg and cannot be removed")
     if not _NAME.fullmatch(name) or not folder.is_dir():
         mine = ", ".join(sorted(path.name for path in models_root().glob("[a-z0-9]*/"))) or "none"
         raise ModelError(f"there is no model {name!r} in {models_root()}; there are: {mine}")
@@ -105,6 +107,7 @@ def _import_weights(
     overwrite: bool,
     notes: Mapping[str, str],
 ) -> Imported:
+    from streamseg.model.networks import NETWORKS
     from streamseg.model.weights import save_weights
     from streamseg.model.zoo import read_checkpoint
 
@@ -112,6 +115,10 @@ def _import_weights(
     model, info = read_checkpoint(file, network, classes, norm_eps)
     chosen = name or name_for(file, info.network, len(info.classes))
     check_name(chosen)
+    if chosen in NETWORKS and chosen != info.network:
+        raise ConfigError(
+            f"{chosen!r} is the name of another network, but {file} holds a {info.network}; take another (--name)"
+        )
 
     try:
         header = read_header(file)

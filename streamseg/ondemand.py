@@ -40,6 +40,9 @@ SIZES: dict[str, Size] = {"lite": (320, 576), "mobilenetv3-fpn": (320, 576)}
 _LARGE: Size = (800, 1344)
 """torchvision's COCO weights were trained at 800 pixels for the shorter side, at most 1333 for the longer."""
 
+LARGEST = 4096 * 4096
+"""Most pixels of a network's input: one with 100 million did not finish exporting within a minute."""
+
 _SMALL_SETTINGS = {"proposals": 100, "detections": 30}
 _LARGE_SETTINGS = {"proposals": 300, "detections": 100, "candidates": 300}
 
@@ -61,7 +64,12 @@ def settings_for(network: str) -> dict[str, int]:
 
 
 def check_size(size: Size) -> None:
-    """Raise ConfigError, with sizes nearby, for one that no network can take."""
+    """Raise ConfigError, with sizes nearby, for one that no network can take, or that no memory would hold."""
+    if size[0] * size[1] > LARGEST:
+        raise ConfigError(
+            f"the size {size[0]}x{size[1]} is too large: its input would have {size[0] * size[1] / 1e6:.0f} million pixels; "
+            f"allowed: {LARGEST / 1e6:.0f} million, as 4096x4096; pictures of any size are fitted into it"
+        )
     if any(side % 32 or side < 64 for side in size):
         below, above = (tuple(max(64, (side + more) // 32 * 32) for side in size) for more in (0, 31))
         near = " or ".join(dict.fromkeys(f"{h}x{w}" for h, w in (below, above)))

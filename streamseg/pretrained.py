@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from streamseg import resources
 from streamseg.download import Patience, Progress, download
 from streamseg.errors import ModelError, OutputError
 from streamseg.folders import cache_root, elsewhere, locked, models_root
@@ -92,6 +93,8 @@ def pull(
     if name in UNPUBLISHED:
         raise ModelError(f"nobody published weights of {name} for COCO: train it (streamseg train), or import yours")
     known = PRETRAINED | BODIES
+    if name not in known and (resources.shipped("engines") / name).is_dir():
+        raise ModelError(f"{name!r} comes with streamseg and need not be fetched: streamseg run SOURCE --model {name}")
     if name not in known:
         raise ModelError(f"{name!r} cannot be fetched; there are: {', '.join(known)}")
     wanted, how = known[name], _How(url, force, progress, report or (lambda _: None), patience)

@@ -8,11 +8,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from streamseg.encode.files import check_file, replace_atomically
-from streamseg.errors import OutputError, OutputIsInput
+from streamseg.errors import OutputError, OutputExists, OutputIsInput
 from streamseg.evaluate.dataset import locate
 from streamseg.evaluate.evaluation import Evaluation
 
 __all__ = ["check_outputs", "write_json"]
+
+_RESULTS = (".json", ".html", ".htm")
+"""Kinds of file that an evaluation writes, and so may replace: `--json video.mp4` is a slip."""
 
 
 def check_outputs(
@@ -21,7 +24,7 @@ def check_outputs(
     """Refuse, before the work begins, outputs that cannot be written or would replace what is read.
 
     That is the annotation file of `data`, `others` (a model file, a folder of pictures) and what is in these. An older result is
-    replaced. Raises SourceNotFound, OutputIsInput or OutputError.
+    replaced, a file of another kind is not. Raises SourceNotFound, OutputIsInput, OutputExists or OutputError.
     """
     annotations = locate(Path(data))
     read = [annotations, annotations.parent / "images", *map(Path, others)]
@@ -31,6 +34,10 @@ def check_outputs(
         for path in read:
             if output.exists() and path.exists() and place.is_relative_to(path.resolve()):
                 raise OutputIsInput(f"{output}: this is read by the evaluation; it is never written onto. Choose another name.")
+        if output.is_file() and output.suffix.lower() not in _RESULTS:
+            raise OutputExists(
+                f"{output}: already exists, and is no earlier result ({', '.join(_RESULTS)}); choose another name, or remove it"
+            )
 
 
 def write_json(evaluation: Evaluation, path: Path) -> None:

@@ -60,7 +60,9 @@ class TrainingScreen:
         if ignored:
             self.say(f"{ignored} regions are ignored: marked iscrowd, or doubtful")
         if data.faults.kinds:
-            table = Table("fault", "count", "for example", title=f"{data.faults.total} faults", title_justify="left")
+            table = Table(
+                "fault", "count", "for example", title=f"faults in the data: {data.faults.total}", title_justify="left"
+            )
             for kind, fault in data.faults.kinds.items():
                 table.add_row(escape(kind), str(fault.count), escape("; ".join(fault.examples)))
             self._console.print(table)
@@ -71,7 +73,7 @@ class TrainingScreen:
             self.say(sentence)
         length = f"{trainer.total} steps" if trainer.total is not None else f"{trainer.settings.minutes:g} minutes"
         types = "" if trainer.precision.amp == "off" else f" in {trainer.precision.amp}"
-        self.say(f"{length} of {trainer.settings.batch} on {trainer.precision.device}{types}; into {trainer.out}")
+        self.say(f"{length} of {trainer.settings.batch} pictures on {trainer.precision.device}{types}; into {trainer.out}")
         if (hint := tensorboard_hint()) is not None:
             self.say(hint)
 

@@ -70,6 +70,10 @@ def read_checkpoint(
     """
     if network is not None and network not in NETWORKS:
         raise ConfigError(f"unknown network {network!r}; there are: {', '.join(sorted(NETWORKS))}")
+    if twice := [name for name in dict.fromkeys(classes) if classes.count(name) > 1]:
+        raise ConfigError(f"--classes names {', '.join(map(repr, twice))} twice; each class needs a name of its own")
+    if norm_eps is not None and not 0 <= norm_eps <= 1:
+        raise ConfigError(f"--norm-eps is {norm_eps}; allowed: 0 to 1, usual: 0 or 1e-5")
     if _is_safetensors(path):
         state, ours = _read_tensors(path)
         if ours:

@@ -12,7 +12,7 @@ import pytest
 
 from streamseg import evaluate as ev
 from streamseg.cli import main
-from streamseg.errors import ConfigError, OutputIsInput, SourceNotFound
+from streamseg.errors import ConfigError, OutputExists, OutputIsInput, SourceNotFound
 from tests import graphs
 
 COLOURS = {"person": (255, 0, 0), "bicycle": (0, 255, 0), "car": (0, 0, 255), "motorcycle": (255, 255, 255)}
@@ -237,10 +237,13 @@ def test_the_command(command, data, model, tmp_path):
 def test_the_command_refuses(command, data, model, tmp_path):
     folder = data()
     before = (folder / "instances.json").read_bytes()
+    video = tmp_path / "talk.mp4"
+    video.write_bytes(b"mine")
     for arguments, error in (
         (["--json", folder / "instances.json"], OutputIsInput),
         (["--page", folder / "images" / "1.png"], OutputIsInput),
         (["--json", model], OutputIsInput),
+        (["--json", video], OutputExists),
         (["--pool", "wheels=tram"], ConfigError),
         (["--images", tmp_path / "none"], SourceNotFound),
     ):
@@ -248,7 +251,7 @@ def test_the_command_refuses(command, data, model, tmp_path):
         assert code == error.exit_code, err
         assert err.splitlines()[-1].startswith("streamseg: ")
         assert "Traceback" not in err
-    assert (folder / "instances.json").read_bytes() == before
+    assert ((folder / "instances.json").read_bytes(), video.read_bytes()) == (before, b"mine")
     code, _, err = command(tmp_path / "none.json", "--model", model)
     assert (code, "none.json" in err) == (SourceNotFound.exit_code, True)
 

@@ -172,6 +172,9 @@ def test_export_replaces_only_when_asked(streamseg, exports, tmp_path):
         (("lite", "--batch", "3"), 3, "--batch is '3'; allowed: 1 or dynamic"),
         (("lite", "--proposals", "0"), 3, "proposals is 0; allowed: 1 to"),
         (("lite", "--precision", "fp8"), 3, "precision is 'fp8'; allowed: fp32, fp16"),
+        (("lite", "--calibrate", "a.mp4"), 3, "--calibrate is for --precision int8, not fp32"),
+        (("lite", "--classes", "a,b"), 3, "the model 'lite' has its own: leave them out"),
+        (("lite", "--network", "resnet50-fpn"), 3, "the model 'lite' has its own: leave them out"),
         (("huge",), 13, "unknown model 'huge'"),
         (("resnet50-fpn",), 13, "streamseg models pull resnet50-fpn"),
         (("gone.pth",), 13, "cannot read"),
@@ -225,3 +228,18 @@ def test_an_import_says_what_it_took_the_file_for(streamseg, tmp_path):
     done = streamseg("models", "import", SHIPPED / "lite.safetensors")
     assert done.returncode == 3
     assert "'lite' is a model that streamseg brings; take another (--name)" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--classes", "a,a,c,d,e,f,g,h"), "--classes names 'a' twice"),
+        (("--norm-eps", "-1"), "--norm-eps is -1.0; allowed: 0 to 1"),
+        (("--norm-eps", "nan"), "--norm-eps is nan; allowed: 0 to 1"),
+        (("--name", "resnet50-fpn"), "'resnet50-fpn' is the name of another network"),
+    ],
+)
+def test_an_import_that_would_mislead_is_refused(streamseg, arguments, said):
+    done = streamseg("models", "import", SHIPPED / "lite.safetensors", "--name", "copy", *arguments)
+    assert (done.returncode, said in done.stderr) == (3, True), done.stderr
+    assert not list(folders.models_root().glob("*/*.safetensors"))

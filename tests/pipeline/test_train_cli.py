@@ -105,7 +105,7 @@ def test_the_data_are_shown_with_what_is_wrong(data: Path, tmp_path: Path) -> No
     assert result.exit_code == 0, result.output
     words = " ".join(result.stderr.split())
     assert "2 photos" in words
-    assert "2 faults" in words
+    assert "faults in the data: 2" in words
     assert "gone.png" in words
     assert "annotation 9" in words
     assert "lite: starts from random weights" in words

@@ -83,9 +83,11 @@ def test_remove_deletes_only_the_user_s(tmp_path, root):
     import_file(graph(tmp_path / "a"))
     assert remove("door") == root / "door"
     assert not (root / "door").exists()
-    for name in ("door", "lite", "../shipped", ""):
+    for name in ("door", "../shipped", ""):
         with pytest.raises(ModelError, match=f"no model '{name}'"):
             remove(name)
+    with pytest.raises(ModelError, match="'lite' comes with streamseg and cannot be removed"):
+        remove("lite")
     assert models.resolve("lite").is_file()
 
 
@@ -116,6 +118,8 @@ def test_a_checkpoint_whose_name_is_none(tmp_path):
 def test_files_that_make_no_model(tmp_path):
     with pytest.raises(ModelError, match="there is no file"):
         import_file(tmp_path / "gone.pth")
+    with pytest.raises(ModelError, match="is a folder; name the file in it"):
+        import_file(tmp_path)
     (tmp_path / "a.onnx").write_bytes(b"nonsense")
     with pytest.raises(ModelError, match="not an ONNX file"):
         import_file(tmp_path / "a.onnx")

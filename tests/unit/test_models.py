@@ -187,6 +187,12 @@ def test_a_size_that_cannot_be_is_answered_with_one_that_can(shop, mine, exports
     assert not exports
 
 
+def test_a_size_that_no_memory_holds_is_refused_at_once(shop, mine, exports):
+    with pytest.raises(ConfigError, match=r"9984x9984 is too large: .* 100 million pixels; allowed: 17 million, as 4096x4096"):
+        models.resolve("mine", (9984, 9984))
+    assert not exports
+
+
 def test_what_could_be_fetched_is_never_fetched_unasked(shop, exports):
     with pytest.raises(ModelError, match="fetch it: streamseg models pull resnet50-fpn-v2"):
         models.resolve("resnet50-fpn-v2")

@@ -126,6 +126,7 @@ def test_bodies_are_those_that_trainings_look_for():
     [
         ("resnet50-c4", "nobody published weights of resnet50-c4 for COCO: train it"),
         ("mobilenetv3-fpn", "nobody published"),
+        ("lite", "'lite' comes with streamseg and need not be fetched"),
         ("huge", "'huge' cannot be fetched; there are: resnet50-fpn, resnet50-fpn-v2"),
     ],
 )

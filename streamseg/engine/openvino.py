@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,13 +20,33 @@ __all__ = ["cpu_count", "open_openvino", "why_not_bf16", "why_not_openvino"]
 OUTPUTS = ("boxes", "scores", "labels", "masks")
 
 
+@cache
+def _core() -> Any:
+    """OpenVINO's core: one for the process, which stays.
+
+    The CPU plugin gives the thread that loads it a stack for signals, and unmaps it when it is unloaded, by whichever thread: an
+    engine opened in the main thread and closed in another made the next Ctrl-C a segmentation fault (seen with OpenVINO 2026.4).
+    So it is loaded by a thread that no signal reaches, and never unloaded.
+    """
+    import openvino
+
+    def load() -> Any:
+        core = openvino.Core()
+        core.available_devices  # noqa: B018 - loads the plugins
+        return core
+
+    with ThreadPoolExecutor(1, "openvino") as thread:
+        return thread.submit(load).result()
+
+
 def why_not_openvino() -> str | None:
     """Why it cannot run here, or None if it can."""
     try:
-        import openvino
+        import openvino  # noqa: F401 - the core may be there from before
+
+        devices = _core().available_devices
     except ImportError as error:
         return f"openvino cannot be imported ({error}); run: pip install openvino"
-    devices = openvino.Core().available_devices
     return (
         None
         if "CPU" in devices
@@ -36,9 +58,7 @@ def why_not_bf16() -> str | None:
     """Why the CPU cannot compute in bfloat16, or None if it can (AVX512_BF16 or AMX)."""
     if (reason := why_not_openvino()) is not None:
         return reason
-    import openvino
-
-    core = openvino.Core()
+    core = _core()
     if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         return None
     return f"this CPU ({core.get_property('CPU', 'FULL_DEVICE_NAME')}) has no bfloat16 arithmetic (AVX512_BF16 or AMX)"
@@ -93,7 +113,7 @@ def open_openvino(
         "INFERENCE_NUM_THREADS": str(threads or cpu_count()),
     }
     try:
-        core = openvino.Core()
+        core = _core()
         model = core.read_model(spec.path)
         if spec.batch == 0:
             model.reshape({"images": [size, *spec.size, 3]})  # a fixed shape runs faster than a dynamic one

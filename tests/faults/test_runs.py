@@ -145,3 +145,30 @@ def test_a_full_disk_stops_one_output_and_not_the_other(tmp_path, known):  # noq
     assert sum('"instances"' in line for line in lines) == 120
     assert os.path.getsize(tmp_path / "o.mkv") <= 60_000
     assert clips.decoded(tmp_path / "o.mkv")
+
+
+CLOSED_ELSEWHERE = """
+import faulthandler, os, signal, sys, threading
+from streamseg.engine import open_engine
+faulthandler.enable()
+heard = []
+signal.signal(signal.SIGINT, lambda *_: heard.append(1))
+engine = open_engine(sys.argv[1], engine="openvino")
+def close():
+    global engine
+    engine.close()
+    del engine
+thread = threading.Thread(target=close)
+thread.start()
+thread.join()
+os.kill(os.getpid(), signal.SIGINT)
+sys.exit(0 if heard else 1)
+"""
+
+
+def test_an_interrupt_after_an_engine_was_closed_by_another_thread(known):  # noqa: F811
+    """OpenVINO's CPU plugin took the main thread's signal stack with it when another thread unloaded it: Ctrl-C crashed."""
+    done = subprocess.run(
+        [sys.executable, "-c", CLOSED_ELSEWHERE, str(known)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")

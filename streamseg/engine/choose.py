@@ -105,7 +105,11 @@ def open_engine(
                 return opened
         refused.append(f"{candidate.name}: {reason}")
     if require_gpu and engine == "auto":
-        raise EngineUnavailable(f"a GPU is required, but no engine can use one here: {'; '.join(refused)}")
+        why = "; ".join(refused)
+        raise EngineUnavailable(
+            f"a GPU is required, but no engine can use one here: {why}. Mend that (`streamseg doctor` shows it), or let the "
+            "network run on the CPU: without --require-gpu"
+        )
     if engine == "auto":
         raise EngineUnavailable(f"no engine can run {spec.path} here: {'; '.join(refused)}")
     raise EngineUnavailable(f"the engine {refused[0]}. Use --engine auto for one that runs here")

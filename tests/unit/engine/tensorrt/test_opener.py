@@ -192,7 +192,7 @@ def test_this_machine_without_a_gpu(tmp_path, monkeypatch):
         assert engine.name == "openvino"
     assert "not tensorrt: no NVIDIA driver; not tensorrt-rtx: no NVIDIA driver" in said[0]
     with pytest.raises(
-        EngineUnavailable, match=r"GPU is required.*tensorrt: no NVIDIA driver; tensorrt-rtx: no NVIDIA driver$"
+        EngineUnavailable, match=r"GPU is required.*tensorrt: no NVIDIA driver; tensorrt-rtx: no NVIDIA driver\. Mend"
     ):
         open_engine(model, require_gpu=True)
     with pytest.raises(EngineUnavailable, match="tensorrt-rtx: no NVIDIA driver"):

@@ -1,9 +1,12 @@
 """A pipeline around a model whose answers are known."""
 
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from streamseg.cli import main
 from streamseg.config import PipelineConfig, parse_pipeline
 from tests import graphs
 
@@ -29,3 +32,24 @@ def make_config(known: Path):
         return config.model_copy(update={"infer": chosen})
 
     return make
+
+
+@dataclass
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def streamseg(monkeypatch, capfd):
+    """Call the console script's function as the shell would, without the second that a new interpreter takes."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["streamseg", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capfd.readouterr()
+        return Done(ended.value.code or 0, out, err)
+
+    return call

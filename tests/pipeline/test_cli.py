@@ -3,33 +3,10 @@
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
 
 import pytest
 
-from streamseg.cli import main
 from tests import clips
-
-
-@dataclass
-class Done:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-@pytest.fixture
-def streamseg(monkeypatch, capfd):
-    """Call the console script's function as the shell would, without the second that a new interpreter takes."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["streamseg", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capfd.readouterr()
-        return Done(ended.value.code or 0, out, err)
-
-    return call
 
 
 def in_a_shell(*arguments, **more):

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import sys
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,6 @@ pytest.importorskip("torch", reason="needs extra `train`")
 import torch
 
 from streamseg import folders, models, ondemand
-from streamseg.cli import main
 from streamseg.engine.spec import read_spec
 from streamseg.pretrained import PRETRAINED, Pretrained
 from tests import clips, graphs
@@ -28,23 +26,13 @@ from tests.weights import tiny_weights
 SHIPPED = Path(__file__).parents[2] / "engines" / "lite"
 
 
-@dataclass
-class Done:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
 @pytest.fixture
-def streamseg(monkeypatch, capfd):
-    """Call the console script's function as the shell would."""
+def streamseg(streamseg):
+    """As elsewhere, with the errors' lines joined: where they are broken depends on the paths in them."""
 
     def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["streamseg", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capfd.readouterr()
-        return Done(ended.value.code or 0, out, " ".join(err.split()))
+        done = streamseg(*arguments)
+        return replace(done, stderr=" ".join(done.stderr.split()))
 
     return call
 

@@ -44,8 +44,7 @@ class _Runner:
 
     def __call__(self, images: Images) -> list[npt.NDArray[Any]]:
         torch = self._torch
-        # torch's default lets convolutions round to TF32; a reference must not.
-        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False), torch.cuda.stream(self._stream):
+        with torch.inference_mode(), torch.cuda.stream(self._stream):
             answers = self._graph(self._on_device(images))
             if self._stream is None:
                 return [answer.numpy() for answer in answers]
@@ -121,6 +120,9 @@ def torch_engine(graph: Any, spec: GraphSpec, *, in_flight: int = 2, batch: int 
     """An engine of an InferenceGraph, which is moved to `device`. Raises EngineError where torch cannot use the GPU."""
     import torch
 
+    # torch's default lets convolutions round to TF32; a reference must not. Set for the process: `cudnn.flags` turns cuDNN off unless
+    # told otherwise, and two runners at once would restore each other's settings.
+    torch.backends.cudnn.allow_tf32 = False
     try:
         placed = graph.to(device)
         runners = [_Runner(torch, placed, device) for _ in range(in_flight)]

@@ -105,8 +105,8 @@ def plan_types(information: str) -> dict[str, int]:
     keys differ in 11 and RTX, so that the type is searched for in all that is said of a layer's first output.
     """
     try:
-        layers = json.loads(information).get("Layers", [])
-    except (ValueError, AttributeError):
+        layers = json.loads(information).get("Layers") or []
+    except (TypeError, ValueError, AttributeError):
         return {}
     counts: Counter[str] = Counter()
     for layer in layers:

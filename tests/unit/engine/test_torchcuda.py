@@ -68,3 +68,13 @@ def test_it_takes_pictures_that_lie_on_its_device():
         here = engine.submit(images).result(60)
     np.testing.assert_array_equal(there.scores, here.scores)
     np.testing.assert_array_equal(there.masks, here.masks)
+
+
+def test_cudnn_stays_on_and_keeps_float32():
+    """`torch.backends.cudnn.flags` turns cuDNN off by default: the reference, and all of torch after it, would have been slow."""
+    import torch
+
+    with open_torch(read_spec(models.resolve("lite", (256, 448))), device="cpu") as engine:
+        engine.submit(np.zeros((1, 256, 448, 3), np.uint8)).result(60)
+        assert torch.backends.cudnn.enabled
+        assert not torch.backends.cudnn.allow_tf32

@@ -95,7 +95,11 @@ def open_engine(
         if reason is None:
             try:
                 opened = candidate.open(spec, threads=threads, in_flight=in_flight, batch=batch, report=report)
-                opened.warm_up()
+                try:
+                    opened.warm_up()
+                except EngineError:
+                    opened.close()  # the next candidate may need its memory
+                    raise
             except EngineError as error:
                 if engine != "auto":
                     raise

@@ -120,8 +120,8 @@ def torch_engine(graph: Any, spec: GraphSpec, *, in_flight: int = 2, batch: int 
     """An engine of an InferenceGraph, which is moved to `device`. Raises EngineError where torch cannot use the GPU."""
     import torch
 
-    # torch's default lets convolutions round to TF32; a reference must not. Set for the process: `cudnn.flags` turns cuDNN off unless
-    # told otherwise, and two runners at once would restore each other's settings.
+    # torch's default lets convolutions round to TF32; a reference must not. Set for the process: `cudnn.flags` turns cuDNN off
+    # unless told otherwise, and two runners at once would restore each other's settings.
     torch.backends.cudnn.allow_tf32 = False
     try:
         placed = graph.to(device)

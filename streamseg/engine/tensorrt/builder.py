@@ -63,7 +63,10 @@ def compile_here(
     targets = targets_of(library, capabilities)
     trt, log = library.load(), library.logger()
     began = time.monotonic()
-    builder = trt.Builder(log)
+    try:
+        builder = trt.Builder(log)
+    except TypeError as error:  # pybind11's for a null: why, stands in the log
+        raise EngineError(f"{library.name} {trt.__version__} cannot start: {_said(log)}") from error
     network = _parse(trt, builder, spec, log)
     layers = layers_of(network)
     check_layers(layers, spec.precision, str(spec.path))
@@ -85,7 +88,8 @@ def compile_here(
         config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)  # so that nothing is allocated while it runs
     # TensorRT-RTX times nothing at build: there the calls do nothing and are deprecated.
     cache = None if library.ahead_of_time else config.create_timing_cache(timing_cache)
-    if cache is not None:
+    if cache is not None and not config.set_timing_cache(cache, False):  # of another driver, or of a GPU that was changed
+        cache = config.create_timing_cache(b"")
         config.set_timing_cache(cache, False)
     watch = _monitor(trt, progress)
     config.progress_monitor = watch

@@ -53,8 +53,10 @@ def find_gpu() -> Gpu:
         raise EngineUnavailable(reason)
     cuda = _bindings()
     try:
-        _check(cuda, cuda.cuInit(0))
-        if _check(cuda, cuda.cuDeviceGetCount()) == 0:
+        code = cuda.cuInit(0)[0]
+        if code != cuda.CUresult.CUDA_ERROR_NO_DEVICE:
+            _check(cuda, (code,))
+        if code == cuda.CUresult.CUDA_ERROR_NO_DEVICE or _check(cuda, cuda.cuDeviceGetCount()) == 0:
             raise EngineUnavailable(
                 "the NVIDIA driver shows no GPU (CUDA_VISIBLE_DEVICES hides them, or the container has none)"
             )

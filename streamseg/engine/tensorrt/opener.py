@@ -226,10 +226,11 @@ def _load_smaller_if_needed(
             raise EngineError(f"{error}: {advice}") from error
         if report is not None:
             report(f"{error}: trying batches of up to {batches[-2]} instead of {batches[-1]}")
-        try:
-            return _load(library, spec, plan, batches, batches[:-1], in_flight, store)
-        except OutOfMemory as again:
-            raise EngineError(f"{again}, also with batches of up to {batches[-2]}: {advice}") from again
+    # Not within `except`: the error's traceback would keep the first engine in the GPU's memory.
+    try:
+        return _load(library, spec, plan, batches, batches[:-1], in_flight, store)
+    except OutOfMemory as again:
+        raise EngineError(f"{again}, also with batches of up to {batches[-2]}: {advice}") from again
 
 
 def _load(

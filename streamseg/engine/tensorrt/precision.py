@@ -99,10 +99,11 @@ def check_layers(layers: Iterable[Layer], asked: str, name: str) -> None:
 
 
 def plan_types(information: str) -> dict[str, int]:
-    """How many convolutions of a plan give each type, from the engine inspector's JSON; empty where it does not say.
+    """How many convolutions of a plan compute in each type, from the engine inspector's JSON; empty where it does not say.
 
     TensorRT 10 writes {"Layers": [{"LayerType": "CaskConvolution", "Outputs": [{"Format/Datatype": "... FP16 format ..."}]}]}; the
-    keys differ in 11 and RTX, so that the type is searched for in all that is said of a layer's first output.
+    keys differ in 11 and RTX, so that the type is searched for in all that is said. Weights and input tell it better than the
+    output: an int8 convolution may give float, and a conversion may be fused behind one in half precision.
     """
     try:
         layers = json.loads(information).get("Layers") or []
@@ -112,10 +113,15 @@ def plan_types(information: str) -> dict[str, int]:
     for layer in layers:
         if not isinstance(layer, dict) or "conv" not in str(layer.get("LayerType", "")).lower():
             continue
-        outputs = layer.get("Outputs") or [{}]
-        said = json.dumps(outputs[0])
-        counts.update(next(([kind] for kind, pattern in _IN_PLAN.items() if re.search(pattern, said)), []))
+        told = [layer.get("Weights"), *((layer.get(side) or [{}])[0] for side in ("Inputs", "Outputs"))]
+        counts.update([kind for kind in map(_type_in, told) if kind][:1])
     return dict(counts)
+
+
+def _type_in(said: Any) -> str | None:
+    """The type that the inspector states of a tensor or of weights."""
+    text = json.dumps({key: value for key, value in said.items() if key != "Name"}) if isinstance(said, dict) else ""
+    return next((kind for kind, pattern in _IN_PLAN.items() if re.search(pattern, text)), None)
 
 
 def check_plan(types: dict[str, int], asked: str, name: str) -> None:

@@ -14,7 +14,7 @@ import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -51,7 +51,10 @@ class Loaded:
 def load_plan(library: Library, plan: bytes, spec: GraphSpec, batches: Sequence[int], jit_cache: bytes = b"") -> Loaded:
     """Deserialise a plan that the store has checked. Raises EngineError if it is not of this graph and these batch sizes."""
     trt, log = library.load(), library.logger()
-    runtime = trt.Runtime(log)
+    try:
+        runtime = trt.Runtime(log)
+    except TypeError:  # pybind11's for a null: why, stands in the log
+        _fail(log, f"{library.name} {trt.__version__} cannot start")
     engine = runtime.deserialize_cuda_engine(plan)
     if engine is None:
         _fail(log, f"{library.name} {trt.__version__} cannot load the engine of {spec.path}")
@@ -93,7 +96,7 @@ def _check(engine: Any, spec: GraphSpec, batches: Sequence[int]) -> None:
             )
 
 
-def _fail(log: Any, what: str) -> None:
+def _fail(log: Any, what: str) -> NoReturn:
     said = "; ".join(log.errors[-3:]) or "it gave no reason"
     if "out of memory" in said.lower() or "outofmemory" in said.lower():
         raise OutOfMemory(f"{what}: the GPU is out of memory ({said})")

@@ -154,6 +154,9 @@ def test_a_machine_whose_gpus_cannot_be_used(cuda, monkeypatch):
     cuda.devices = 0
     with pytest.raises(EngineUnavailable, match="shows no GPU"):
         find_gpu()
+    cuda.fail["cuInit"] = real.CUresult.CUDA_ERROR_NO_DEVICE  # what an empty CUDA_VISIBLE_DEVICES gives
+    with pytest.raises(EngineUnavailable, match="CUDA_VISIBLE_DEVICES hides them"):
+        find_gpu()
     cuda.fail["cuInit"] = real.CUresult.CUDA_ERROR_SYSTEM_DRIVER_MISMATCH
     with pytest.raises(EngineUnavailable, match="the NVIDIA driver does not work: CUDA: the driver's words"):
         find_gpu()

@@ -6,6 +6,7 @@ The GPU is not there (fake.py); the compiler is the real one of TensorRT-RTX.
 from __future__ import annotations
 
 import errno
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -159,6 +160,27 @@ def test_too_little_memory_leads_to_smaller_batches_once(spec, world, store):
     with pytest.raises(EngineError, match=r"out of memory, also with batches of up to 1: free GPU memory, or lower batch"):
         opened(spec)
     assert world.driver.closed, "memory of the attempts was not freed"
+
+
+def test_the_first_attempt_is_gone_before_the_second(spec, world, store, monkeypatch):
+    """Its weights would still fill the GPU: the traceback of the error held them."""
+    build_entry(RTX, spec, store, batches=(1, 4), capabilities=["sm_86"])
+    opened(spec).close()
+    assert world.driver is not None
+    world.memory = world.driver.used - 1
+    earlier: list[weakref.ref[object]] = []
+    alive: list[bool] = []
+    load = opener.load_plan
+
+    def watched(*args):
+        alive.extend(ref() is not None for ref in earlier)
+        loaded = load(*args)
+        earlier.append(weakref.ref(loaded.engine))
+        return loaded
+
+    monkeypatch.setattr(opener, "load_plan", watched)
+    opened(spec).close()
+    assert alive == [False]
 
 
 def test_one_batch_size_that_does_not_fit_is_an_error_at_once(spec, world, store):

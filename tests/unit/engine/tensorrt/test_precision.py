@@ -41,3 +41,15 @@ def test_another_precision_than_asked_for_is_an_error():
     check_plan(plan_types(plan(half, half, single)), "fp16", "m.onnx")  # a conversion that was fused
     with pytest.raises(EngineError, match=r"built for fp16, but the plan's convolutions are 2 fp32"):
         check_plan(plan_types(plan(single, single)), "fp16", "m.onnx")
+
+
+def test_an_int8_convolution_may_give_float():
+    """What was seen in TensorRT-RTX's plans: input and weights int8, output float, for 89 of lite's 90 convolutions."""
+    layer = {
+        "LayerType": "CaskConvolution",
+        "Inputs": [{"Name": "Half", "Format/Datatype": "Int8"}],
+        "Outputs": [{"Format/Datatype": "Float"}],
+        "Weights": {"Type": "Int8", "Count": 9},
+    }
+    assert plan_types(json.dumps({"Layers": [layer, layer | {"Weights": None}]})) == {"int8": 2}
+    assert plan_types('{"Layers": null}') == {}

@@ -27,6 +27,7 @@ __all__ = ["Guarded", "PacketReader", "Picture", "Shared", "open_container"]
 
 
 TS_DISCONT = 0x200
+_NVDEC_THREADS = 4
 """AVFMT_TS_DISCONT (libavformat/avformat.h)."""
 
 
@@ -90,7 +91,8 @@ class PacketReader:
         context = self.stream.codec_context
         # frame threads decode ahead: as many frames of latency as there are threads
         context.thread_type = "SLICE" if shared.address.kind in ("camera", "network") else "AUTO"
-        context.thread_count = shared.threads
+        # libav asks NVDEC for one surface more a thread, and with many threads for more than the 32 that it has
+        context.thread_count = min(shared.threads or _NVDEC_THREADS, _NVDEC_THREADS) if shared.accel else shared.threads
         # libav compares the size it allocates, lines padded; the exact limit is checked on each picture
         context.options = {"max_pixels": str(shared.max_pixels + shared.max_pixels // 4 + 2**20)}
         self._joinable = self._shared.address.threaded or bool(container.format.flags & TS_DISCONT)

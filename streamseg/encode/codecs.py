@@ -53,8 +53,8 @@ CODECS = {
     "av1": Codec("libsvtav1", 32, (0, 63), even=True),
     "prores": Codec("prores_ks", 2, (1, 31), alpha=True, intra=True),
     "ffv1": Codec("ffv1", None, alpha=True, intra=True),
-    "h264_nvenc": Codec("h264_nvenc", 21, even=True),
-    "hevc_nvenc": Codec("hevc_nvenc", 23, even=True),
+    "h264_nvenc": Codec("h264_nvenc", 21, (1, 51), even=True),
+    "hevc_nvenc": Codec("hevc_nvenc", 23, (1, 51), even=True),
 }
 """By the name a user gives to --codec; the encoder's own name works too."""
 
@@ -167,7 +167,7 @@ def choose(
 ) -> Choice:
     """Encoder, pixel format and settings for pictures of one format in one container.
 
-    `gpu`: of its own accord take NVENC for H.264 of 8 bits 4:2:0, where it can be opened.
+    `gpu`: of its own accord take NVENC for H.264 of 8 bits 4:2:0, where it can be opened for pictures of this size.
 
     With `alpha` the output must hold transparency; without, a source's is kept where the container can hold it and left out
     otherwise. Raises OutputError when the container or codec cannot hold them or `crf` is out of its range.
@@ -184,7 +184,8 @@ def choose(
             raise OutputError(f"a {suffix} file cannot hold transparency; use one of {', '.join(able)}, or a folder of PNG")
     else:
         name = (container.deep if deep else None) or container.codecs[0]
-        if gpu and name == "h264" and container.reorders and _is_plain(picture) and why_not_nvenc("h264_nvenc") is None:
+        size = (picture.width, picture.height)
+        if gpu and name == "h264" and container.reorders and _is_plain(picture) and why_not_nvenc("h264_nvenc", size) is None:
             name = "h264_nvenc"
     chosen = CODECS[name]
     if alpha and not chosen.alpha:

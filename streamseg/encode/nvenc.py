@@ -15,17 +15,22 @@ import av
 __all__ = ["options", "why_not_nvenc"]
 
 
-@lru_cache(maxsize=4)
-def why_not_nvenc(encoder: str = "h264_nvenc") -> str | None:
-    """Why this encoder cannot be used here; None if it can: it is opened to find out, which takes a moment where there is a GPU."""
+@lru_cache(maxsize=16)
+def why_not_nvenc(encoder: str = "h264_nvenc", size: tuple[int, int] = (256, 256)) -> str | None:
+    """Why this encoder cannot be used here for pictures of `size` (width, height); None if it can.
+
+    It is opened to find out, which takes a moment where there is a GPU: chips differ in the sizes that they take (H.264 from about
+    160x64 to 4096x4096), and many have a number of films that they encode at once.
+    """
     try:
         context = cast("av.VideoCodecContext", av.VideoCodecContext.create(encoder, "w"))
-        context.width, context.height, context.pix_fmt, context.time_base = 256, 256, "nv12", Fraction(1, 25)
+        context.width, context.height = (edge + edge % 2 for edge in size)
+        context.pix_fmt, context.time_base = "nv12", Fraction(1, 25)
         context.open()
+    except (av.FFmpegError, OSError) as error:  # first: some of FFmpeg's errors are ValueErrors, too
+        return f"it does not open: {getattr(error, 'strerror', None) or error}"
     except ValueError:
         return "this FFmpeg was built without it"
-    except (av.FFmpegError, OSError) as error:
-        return f"it does not open: {getattr(error, 'strerror', None) or error}"
     return None
 
 

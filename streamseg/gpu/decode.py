@@ -11,6 +11,7 @@ downloaded as soon as it is there (3 MB a frame of 1080p, a tenth of a milliseco
 
 from __future__ import annotations
 
+import ctypes
 from collections import deque
 from collections.abc import Iterable
 from functools import lru_cache
@@ -50,6 +51,10 @@ def why_not_nvdec() -> str | None:
     """Why FFmpeg cannot reach the GPU's decoder; None if it can. What it can decode shows only with the first picture."""
     if "cuda" not in hwdevices_available():
         return "this FFmpeg was built without CUDA"
+    try:
+        ctypes.CDLL("libnvcuvid.so.1")  # FFmpeg looks for it with the first picture only
+    except OSError:
+        return "this FFmpeg finds no libnvcuvid, the driver's video part (containers: NVIDIA_DRIVER_CAPABILITIES=compute,video)"
     try:
         av.CodecContext.create("h264", "r", hwaccel=hardware())
     except (av.FFmpegError, OSError, NotImplementedError) as error:
@@ -129,7 +134,7 @@ class Landing:
         if ready is not None:
             self._copying.append((picture, ready))
         while len(self._copying) > _UNDER_WAY:
-            self._copying.popleft()[1].synchronize()
+            self._let_go()
         found = cast("Iterable[AvSideData]", picture.side_data) if fresh else ()
         side = [SideData(data.type, bytes(data)) for data in found]
         form = av.VideoFormat(surface, picture.width, picture.height)
@@ -138,7 +143,12 @@ class Landing:
     def close(self) -> None:
         """Let go of NVDEC's frames, which hold its decoder. Twice is harmless."""
         while self._copying:
-            self._copying.popleft()[1].synchronize()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        picture, ready = self._copying.popleft()
+        ready.synchronize()
+        del picture  # not before
 
 
 def _fetched(picture: av.VideoFrame, surface: str) -> av.VideoFrame:

@@ -18,7 +18,7 @@ def form(name: str) -> VideoFormat:
 
 @pytest.fixture
 def there(monkeypatch):
-    monkeypatch.setattr(codecs, "why_not_nvenc", lambda encoder: None)
+    monkeypatch.setattr(codecs, "why_not_nvenc", lambda encoder, size: None)
 
 
 @pytest.mark.parametrize("name", PLAIN)
@@ -47,8 +47,23 @@ def test_other_pictures_and_files_stay_with_the_cpu(there, suffix, name, expecte
 
 def test_not_without_being_asked_nor_where_it_does_not_open(there, monkeypatch):
     assert choose(".mp4", form("nv12")).name == "h264"
-    monkeypatch.setattr(codecs, "why_not_nvenc", lambda encoder: "it does not open")
+    monkeypatch.setattr(codecs, "why_not_nvenc", lambda encoder, size: "it does not open")
     assert choose(".mp4", form("nv12"), gpu=True).name == "h264"
+
+
+def test_a_size_that_the_chip_does_not_take_stays_with_the_cpu(monkeypatch):
+    """A film of 96x64 or of 8K would have failed with its first picture."""
+    monkeypatch.setattr(
+        codecs, "why_not_nvenc", lambda encoder, size: None if size == (1280, 720) else "too small or too large"
+    )
+    names = [choose(".mp4", VideoFormat("nv12", *size), gpu=True).name for size in ((1280, 720), (96, 64), (7680, 4320))]
+    assert names == ["h264_nvenc", "h264", "h264"]
+
+
+def test_quality_0_is_none_that_nvenc_knows():
+    """To NVENC it means the preset's bit rate, not the best quality."""
+    with pytest.raises(OutputError, match=r"crf 0 is out of range for h264_nvenc; allowed: 1 \(best\)"):
+        choose(".mp4", form("nv12"), codec="h264_nvenc", crf=0)
 
 
 def test_by_name(there):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from itertools import chain
@@ -126,9 +126,9 @@ class Decoder:
             if address.kind == "images":
                 self._open_images(address)
             elif address.threaded:
-                self._open_live(address)
+                self._open_by_any_means(address, self._open_live)
             else:
-                self._open_by_any_means(address)
+                self._open_by_any_means(address, self._open_file)
         except StreamsegError:
             self.close()
             raise
@@ -164,13 +164,21 @@ class Decoder:
         header = header_of(address, reader.container, reader.stream, live=not finite, rate=self._rate)
         self._begin(self._live.pictures(endless=not finite), header)
 
-    def _open_by_any_means(self, address: Address) -> None:
+    def _open_by_any_means(self, address: Address, open_: Callable[[Address], None]) -> None:
+        """Once more, decoded by the CPU, if the GPU's decoder was tried and could not."""
+        said = len(self.warnings)
         try:
-            self._open_file(address)
+            open_(address)
         except Unreadable as error:
             if self._landing is None or not self._landing.give_up(str(error)):
                 raise
-            self._open_file(address)
+        else:
+            return
+        del self.warnings[said:]
+        if self._live is not None:
+            self._live.close()
+            self._live = None
+        open_(address)
 
     def _open_file(self, address: Address) -> None:
         """Seek to a keyframe before `start` if that leads there for sure; else decode from the beginning."""
@@ -239,6 +247,8 @@ class Decoder:
             raise SourceError(f"{header.name}: stopped while it was being opened")
         if sought:
             return False
+        if self.counters.decode_errors and self._landing is not None and self._landing.accel is not None:
+            raise Unreadable(f"{header.name}: NVDEC cannot decode any of its pictures; use --decode cpu")
         if self.counters.decode_errors:
             raise Unreadable(
                 f"{header.name}: none of its pictures can be decoded: damaged, or a kind of {header.codec} we do not know"

@@ -162,6 +162,8 @@ class PacketReader:
             self._shared.counters.decode_errors += 1
             self._errors_at_end += 1
             return
+        if images is None and self._shared.accel is not None:
+            raise Unreadable(f"{self._name}: the GPU has no memory left to decode it; free some, or use --decode cpu")
         if images is None:
             raise TooLarge(f"{self._name}: not enough memory for its pictures")
         if images:
@@ -204,6 +206,11 @@ class PacketReader:
             )
         elif damaged:
             self._shared.warnings.append(f"{self._name}: its last packet is damaged")
+        if (failed := self._shared.counters.decode_errors) > bool(damaged):
+            way = "; --decode cpu may read them" if self._shared.accel is not None else ""
+            self._shared.warnings.append(
+                f"{self._name}: {failed} packets could not be decoded, their pictures are missing{way}"
+            )
 
     def _missing(self, duration: float) -> float | None:
         """Seconds between the last packet and the end that the header tells, None if it is there up to rounding."""

@@ -43,7 +43,7 @@ class DeviceCompositor(Compositor):
             return super().__call__(result)
         if not self._kernels.changes(result.instances, result.activity):
             return Rendered(result, picture)
-        with self._device.running(self._stream):
+        with self._device.launching(self._stream):
             surface = picture.surface(self._stream)
             own = replace(surface, planes=tuple(plane.clone() for plane in surface.planes))
             drawn = self._kernels(own, result.instances, result.activity)

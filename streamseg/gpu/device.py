@@ -19,8 +19,9 @@ from streamseg.gpu.toolchain import why_not_build
 
 __all__ = ["Device", "why_not_gpu"]
 
-_INTERPRETER = threading.RLock()
-"""On the CPU kernels run in Triton's interpreter, which is not made for several threads."""
+_TRITON = threading.RLock()
+"""Triton is not made for several threads: the first launch of a kernel loads it, and a second thread would launch what is not
+loaded yet. On the CPU kernels run in its interpreter, where no two may run at once."""
 
 Tensor = Any
 """torch.Tensor: torch is an extra, and is imported where it is needed."""
@@ -72,13 +73,19 @@ class Device:
     def running(self, stream: Any) -> Iterator[None]:
         """What is started within, by this thread, goes into `stream`. Raises OutOfMemory."""
         try:
-            with self.torch.cuda.stream(stream) if self.on_gpu else _INTERPRETER:
+            with self.torch.cuda.stream(stream) if self.on_gpu else _TRITON:
                 yield
         except self.torch.cuda.OutOfMemoryError as error:
             raise OutOfMemory(
                 "the GPU has no memory left for pictures: free some, lower batch or in_flight, or keep frames in host memory "
                 "(--decode host)"
             ) from error
+
+    @contextlib.contextmanager
+    def launching(self, stream: Any) -> Iterator[None]:
+        """As `running`, for Triton's kernels: one thread at a time. Raises OutOfMemory."""
+        with _TRITON, self.running(stream):
+            yield
 
     def mark(self, stream: Any) -> Any:
         """An event that happens when all that is in `stream` so far is done; None on the CPU, where it is done already."""

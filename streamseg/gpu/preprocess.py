@@ -28,7 +28,7 @@ class DevicePreprocess:
         if not isinstance(picture, DevicePicture):
             return self._host(frame)
         device = self._device
-        with device.running(self._stream):
+        with device.launching(self._stream):
             image = device.empty((*self._size, 3), device.torch.uint8)
             letterbox = self._kernel(picture.surface(self._stream), image)
         return Prepared(frame, DeviceImage(image, device.mark(self._stream)), letterbox)

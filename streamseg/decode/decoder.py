@@ -170,7 +170,8 @@ class Decoder:
         try:
             open_(address)
         except Unreadable as error:
-            if self._landing is None or not self._landing.give_up(str(error)):
+            # What came through a pipe does not come again.
+            if self._landing is None or address.kind == "pipe" or not self._landing.give_up(str(error)):
                 raise
         else:
             return

@@ -1,4 +1,4 @@
-"""NVIDIA's driver, played by the host: `cuda.c` and `nvcuvid.c` have its binary interface, for cuda-bindings and FFmpeg as they are.
+"""NVIDIA's driver, played by the host: `cuda.c` and `nvcuvid.c` have its binary interface; cuda-bindings and FFmpeg are real.
 
 A process finds them in LD_LIBRARY_PATH, which counts when it starts: what uses them is run as a child.
 """

@@ -162,8 +162,11 @@ def peaks(device: str) -> tuple[float, float]:
     return 2 * side**3 / product / 1e9, 2 * size / copied / 1e6
 
 
-def times(work: Callable[[], Any], device: str, count: int) -> list[float]:
-    """Milliseconds of each of `count` runs, by the GPU's own clock (by the host's on the CPU)."""
+def times(work: Callable[[], Any], device: str, count: int, *, ahead: bool = False) -> list[float]:
+    """Milliseconds of each of `count` runs, by the GPU's own clock (by the host's on the CPU).
+
+    ahead: the GPU waits until the host has launched all, so that the host's time is not measured.
+    """
     for _ in range(min(5, count)):
         work()
     if device != "cuda":
@@ -175,6 +178,8 @@ def times(work: Callable[[], Any], device: str, count: int) -> list[float]:
         return taken
     events = [(torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)) for _ in range(count)]
     for begin, end in events:
+        if ahead:
+            torch.cuda._sleep(5_000_000)  # some three milliseconds
         begin.record()
         work()
         end.record()

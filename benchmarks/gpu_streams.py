@@ -118,12 +118,12 @@ def stage_ms(
 
     def prepared(size: tuple[int, int]) -> float:
         prepare, out = Preprocess(*size, device.where), device.empty((*size, 3), torch.uint8)
-        return median(networks.times(lambda: prepare(surface, out), name, count))
+        return median(networks.times(lambda: prepare(surface, out), name, count, ahead=True))
 
     median = statistics.median
     return {f"preprocess to {h}x{w}": prepared((h, w)) for h, w in sizes} | {
-        "copy of the planes": median(networks.times(copied, name, count)),
-        f"composite, {instances} instances": median(networks.times(lambda: draw(own, found), name, count)),
+        "copy of the planes": median(networks.times(copied, name, count, ahead=True)),
+        f"composite, {instances} instances": median(networks.times(lambda: draw(own, found), name, count, ahead=True)),
         "upload and download (host clock)": median(networks.times(there_and_back, "cpu", count)),
     }
 

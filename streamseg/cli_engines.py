@@ -67,9 +67,10 @@ def list_(as_json: JsonOption = False) -> None:
 @app.command()
 def show(name: NameArg, log: Annotated[bool, typer.Option("--log", help="Show what the compiler said.")] = False) -> None:
     """Show what an engine was made from, and in which types its layers compute."""
-    entry = _find(_store(), name)
+    store = _store()
+    entry = _find(store, name)
     if log:
-        print((entry.path / "build.log").read_text("utf-8", "replace"), end="")
+        print(store.build_log(entry), end="")
     else:
         print(json.dumps(_facts(entry) | {"layers": entry.manifest.layers if entry.manifest else {}}, indent=2))
 
@@ -94,13 +95,17 @@ def prune(
 ) -> None:
     """Remove engines that are damaged, or were built by another version of the library than is installed."""
     store = _store()
+    found = 0
     for entry in store.entries():
         reason = "all" if everything else _useless(store, entry)
         if reason is None:
             continue
         if not dry_run:
             store.remove(entry)
+        found += 1
         print(f"{'would remove' if dry_run else 'removed'} {entry.path.name}: {reason}")
+    if not found:
+        print(f"nothing to remove in {store.root}")
 
 
 def _store() -> Store:

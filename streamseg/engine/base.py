@@ -175,7 +175,8 @@ class PooledEngine:
         runner = self._runners.get()
         try:
             parts = [self._run_part(runner, images[i : i + self._batch]) for i in range(0, len(images), self._batch)]
-            return Detections(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+            whole = parts[0] if len(parts) == 1 else [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+            return Detections(*whole)
         except Exception as error:
             raise EngineError(f"{self.name} failed to run {self.spec.path.name}: {error}") from error
         finally:

@@ -123,7 +123,7 @@ class Store:
     """The engines under one folder, which is made when the first is added."""
 
     def __init__(self, root: Path | None = None) -> None:
-        self.root = root or default_root()
+        self.root = (root or default_root()).resolve()  # a cache is often a link to a larger disk
 
     def entries(self) -> list[Entry]:
         """All engines, sound or not, by name."""
@@ -175,6 +175,18 @@ class Store:
                 "or was changed; remove it: streamseg engines prune"
             )
         return plan
+
+    def build_log(self, entry: Entry) -> str:
+        """What the compiler said, in printable characters. Raises ModelError."""
+        path = entry.path / "build.log"
+        try:
+            problem = _distrust(path)
+            text = "" if problem else path.read_text("utf-8", "replace")
+        except OSError as error:
+            problem, text = f"{path.name}: {error.strerror}", ""
+        if problem is not None:
+            raise ModelError(f"the engine {entry.path} has no log to show: {problem}")
+        return "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)
 
     def remove(self, entry: Entry) -> None:
         """Delete an engine. Raises OutputError."""
@@ -255,6 +267,8 @@ class Store:
     def _locked(self, name: str, report: Report | None) -> Iterator[None]:
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if (problem := _distrust(self.root)) is not None:  # before minutes of compiling for nothing
+                raise OutputError(f"cannot keep engines in {self.root}: {problem}; or name another folder in STREAMSEG_ENGINES")
             locks = self.root / ".locks"
             locks.mkdir(mode=0o700, exist_ok=True)
             lock = os.open(locks / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -286,6 +300,8 @@ def _distrust(path: Path) -> str | None:
     status = path.lstat()
     if stat.S_ISLNK(status.st_mode):
         return f"{path.name} is a link"
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+        return f"{path.name} is no file"
     if status.st_uid not in (os.geteuid(), 0):
         return f"{path.name} belongs to another user (id {status.st_uid})"
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):

@@ -240,3 +240,37 @@ def test_where_engines_are_kept(monkeypatch, tmp_path):
     assert default_root() == tmp_path / "cache/streamseg/engines"
     monkeypatch.setenv("STREAMSEG_ENGINES", "~/mine")
     assert default_root() == tmp_path / "mine"
+
+
+def test_a_store_that_is_a_link_to_a_larger_disk(store, entry, tmp_path):
+    link = tmp_path / "cache"
+    link.symlink_to(store.root)
+    through = Store(link)
+    (found,) = through.entries()
+    assert through.problem(found) is None
+
+
+def test_nothing_is_compiled_for_a_store_that_others_may_write(store, entry):
+    store.root.chmod(0o777)
+    with pytest.raises(OutputError, match=r"cannot keep engines in .*other users may write engines \(chmod go-w\)"):
+        store.add(key_of(entry), lambda: pytest.fail("minutes of compiling for nothing"))
+
+
+@pytest.mark.timeout(10)
+def test_a_log_is_read_only_if_it_is_one_and_shows_no_control_characters(store, entry):
+    log = entry.path / "build.log"
+    log.write_text("warning: \x1b[2Jgone\n")
+    assert store.build_log(entry) == "warning: \\x1b[2Jgone\n"
+    log.unlink()
+    for make in (lambda: log.symlink_to("/etc/hostname"), lambda: os.mkfifo(log), lambda: None):
+        make()
+        with pytest.raises(ModelError, match="has no log to show: "):
+            store.build_log(entry)
+        log.unlink(missing_ok=True)
+
+
+@pytest.mark.timeout(10)
+def test_a_pipe_in_the_manifests_place_is_no_file(store, entry):
+    (entry.path / "manifest.json").unlink()
+    os.mkfifo(entry.path / "manifest.json")
+    assert "manifest.json is no file" in (store.problem(again(store)) or "")

@@ -158,6 +158,7 @@ def test_engines_of_another_version_are_pruned(shell, tmp_path, monkeypatch):
     _, out, _ = shell("engines", "prune")
     assert "built by tensorrt-rtx 0.9, installed is" in out
     assert Store().entries() == []
+    assert shell("engines", "prune")[1] == f"nothing to remove in {Store().root}\n"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -227,6 +228,8 @@ def _load_smaller_if_needed(
         if report is not None:
             report(f"{error}: trying batches of up to {batches[-2]} instead of {batches[-1]}")
     # Not within `except`: the error's traceback would keep the first engine in the GPU's memory.
+    if (torch := sys.modules.get("torch")) is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()  # what torch keeps for itself
     try:
         return _load(library, spec, plan, batches, batches[:-1], in_flight, store)
     except OutOfMemory as again:

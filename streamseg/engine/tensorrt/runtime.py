@@ -30,6 +30,9 @@ __all__ = ["Loaded", "TensorRTEngine", "load_plan"]
 
 ByteArray = npt.NDArray[np.uint8]
 
+_RUNS_BEFORE_CAPTURE = 4
+"""TensorRT-RTX wants to have run a shape before it captures it: better now than between the frames of a film."""
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
@@ -199,6 +202,10 @@ class _Lane:
             shape.graph = graphs[0] if graphs and whole else None
         return sum(shape.graph is not None for shape in self._shapes.values())
 
+    def close(self) -> None:
+        """Let go of the contexts, also where an error's traceback keeps this lane."""
+        self._shapes.clear()
+
     def _compute(self, shape: _Shape) -> None:
         if shape.graph is not None:
             self._driver.launch(shape.graph, self._streams.compute)
@@ -211,6 +218,7 @@ class _Lane:
         context = engine.create_execution_context(chosen)
         if context is None:
             _fail(log, f"{self._loaded.library.name} gives no execution context")
+        context.nvtx_verbosity = trt.ProfilingVerbosity.NONE  # else as detailed as the plan, at each run
         ok = context.set_optimization_profile_async(profile, self._streams.compute) and context.set_input_shape(
             "images", images
         )
@@ -244,10 +252,12 @@ class TensorRTEngine(PooledEngine):
 
         Raises OutOfMemory or EngineError. Comes before anything is submitted.
         """
+        by_itself = self._loaded is not None and self._loaded.config is not None
         for lane in self._lanes:
             for batch in self.batches:
-                lane(np.zeros((batch, *self.spec.size, 3), np.uint8))
-        if self._loaded is not None and self._loaded.config is None:
+                for _ in range(_RUNS_BEFORE_CAPTURE if by_itself else 1):
+                    lane(np.zeros((batch, *self.spec.size, 3), np.uint8))
+        if not by_itself:
             captured = sum(lane.capture() for lane in self._lanes)
             if captured < len(self._lanes) * len(self.batches):
                 self.device = f"{self.device[:-1]}, without CUDA graphs)"
@@ -260,6 +270,8 @@ class TensorRTEngine(PooledEngine):
     def close(self) -> None:
         """See Engine.close."""
         super().close()
+        for lane in self._lanes:
+            lane.close()
         self._lanes.clear()  # the contexts, then the engine, go before the memory they use
         self._loaded = None
         self._driver.close()

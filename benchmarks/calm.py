@@ -34,14 +34,15 @@ from streamseg.pipeline import engine_for, postprocess_for, tracker_for
 from streamseg.preprocess import Preprocess
 from streamseg.refine import Refiner
 from streamseg.result import Result
+from streamseg.runtime import Chain
 from streamseg.smooth import Smooth, Smoother
 from streamseg.types import Frame, Instances
 
 PARTS = {
-    "neither": lambda: Smooth(None, None),
-    "masks": lambda: Smooth(Smoother(), None),
-    "edges": lambda: Smooth(None, Refiner()),
-    "both": lambda: Smooth(Smoother(), Refiner()),
+    "neither": lambda: Smooth(None),
+    "masks": lambda: Smooth(Smoother()),
+    "edges": lambda: Chain([Smooth(None), Refiner()]),
+    "both": lambda: Chain([Smooth(Smoother()), Refiner()]),
 }
 
 
@@ -132,7 +133,7 @@ def every_third(clips: list[Path], count: int, engine: Engine) -> None:
     for clip in clips:
         runs, spent = [], []
         for every in (1, 3):
-            stage, began = Smooth(Smoother(), Refiner()), time.process_time()
+            stage, began = Chain([Smooth(Smoother()), Refiner()]), time.process_time()
             runs.append([stage(result) for result in tracked(frames_of(clip, count), engine, every)])
             spent.append((time.process_time() - began) / len(runs[-1]) * 1e3)
         overlaps, objects = _compare(*runs)
@@ -169,9 +170,9 @@ def cost() -> None:
     corners = rng.uniform(0, 1, (10, 2)) * (np.array([1280, 720]) - sizes)
     masks = np.repeat(cv2.circle(np.zeros((28, 28), np.uint8), (14, 14), 11, 255, -1)[None], 10, 0)
     stages = {
-        "flow and masks": Smooth(Smoother(), None),
-        "edges": Smooth(None, Refiner()),
-        "flow and carry": Smooth(None, None),
+        "flow and masks": Smooth(Smoother()),
+        "edges": Chain([Smooth(None), Refiner()]),
+        "flow and carry": Smooth(None),
     }
     spent: dict[str, list[float]] = {name: [] for name in stages}
     for i in range(60):

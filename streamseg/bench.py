@@ -30,6 +30,7 @@ from streamseg.pipeline import (
     events_for,
     occlusion_for,
     postprocess_for,
+    refine_for,
     smooth_for,
     tracker_for,
 )
@@ -125,7 +126,7 @@ def _alone(
     spec, clock, done = engine.spec, _Clock(), 0
     preprocess, infer = Preprocess(spec.height, spec.width), Infer(engine, config.infer.batch)
     postprocess = postprocess_for(config, spec.classes)
-    tracker, smooth = tracker_for(config), smooth_for(config)
+    tracker, smooth, refine = tracker_for(config), smooth_for(config), refine_for(config)
     occlusion, events = occlusion_for(config), events_for(config)
     compositor = Compositor(effects(output))
     sink = open_sink(str(folder / "alone.mp4"), info, codec=output.encode.codec, crf=output.encode.crf)
@@ -139,7 +140,8 @@ def _alone(
             found = clock.time("postprocess", _each, postprocess, pending)
             tracked = clock.time("track", _each, tracker, found)
             calmed = clock.time("smooth", _each, smooth, tracked)
-            judged = clock.time("occlusion", _each, occlusion, calmed)
+            refined = clock.time("refine", _each, refine, calmed) if refine is not None else calmed
+            judged = clock.time("occlusion", _each, occlusion, refined)
             watched = clock.time("events", _each, events, judged)
             rendered = clock.time("composite", _each, compositor, watched)
             clock.time("encode", _each, sink, rendered)

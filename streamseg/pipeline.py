@@ -1,7 +1,7 @@
 """The whole pipeline, from source to sinks: the one place where the stages meet.
 
-decode → preprocess → infer → postprocess → track → smooth → occlusion → events ─┬→ composite → encode
-                                                                                 └→ composite → encode
+decode → preprocess → infer → postprocess → track → smooth → refine → occlusion → events ─┬→ composite → encode
+                                                                                          └→ composite → encode
 One such branch for each output.
 """
 
@@ -47,6 +47,7 @@ __all__ = [
     "occlusion_for",
     "postprocess_for",
     "preprocess_for",
+    "refine_for",
     "smooth_for",
     "tracker_for",
 ]
@@ -310,11 +311,10 @@ def _runtime(
         ("infer", Infer(engine, batch, Cadence(every))),
         ("postprocess", postprocess_for(config, spec.classes)),
     ]
-    later: list[tuple[str, Stage]] = [
-        ("track", track),
-        ("smooth", smooth),
-        ("events", Chain([occlusion_for(config), events])),
-    ]
+    later: list[tuple[str, Stage]] = [("track", track), ("smooth", smooth)]
+    if (refine := refine_for(config)) is not None:
+        later.append(("refine", refine))
+    later.append(("events", Chain([occlusion_for(config), events])))
     # Live, latency counts for more than that these few milliseconds are spread over cores.
     trunk += [("track", Chain([stage for _, stage in later]))] if live else later
     # A partly filled batch waits inside the channels for the rest of it: they must have room for one.
@@ -325,7 +325,12 @@ def _runtime(
 def smooth_for(config: PipelineConfig) -> Smooth:
     """The smooth stage: what the file asks for."""
     motion, seconds = Motion(), config.smooth.masks
-    return Smooth(Smoother(seconds, motion) if seconds else None, Refiner() if config.smooth.edges else None, motion)
+    return Smooth(Smoother(seconds, motion) if seconds else None, motion)
+
+
+def refine_for(config: PipelineConfig) -> Refiner | None:
+    """The refine stage, if the file asks for it. It costs about as much as smoothing, hence a thread of its own."""
+    return Refiner() if config.smooth.edges else None
 
 
 def compositor_for(output: Target | OutputConfig, device: Device | None) -> Compositor:

@@ -1,5 +1,5 @@
-"""Edge refinement: a 28x28 mask becomes an outline that follows the picture's own edges, top-down as in SharpMask (Pinheiro et al.,
-ECCV 2016), without a network.
+"""The refine stage: a 28x28 mask becomes an outline that follows the picture's own edges, top-down as in SharpMask (Pinheiro et
+al., ECCV 2016), without a network.
 
 The guided filter with a colour guide (He, Sun and Tang, TPAMI 2013): in each small window the mask is fitted as a linear function
 of the picture's three channels, and the function is applied to the picture; computed on a small grid and applied on a fine one (He

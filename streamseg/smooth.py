@@ -18,7 +18,6 @@ import numpy.typing as npt
 from streamseg import warp
 from streamseg.flow import Flow, Motion
 from streamseg.propagate import Propagate
-from streamseg.refine import Refiner
 from streamseg.result import Result
 from streamseg.types import Frame, Instances
 
@@ -49,11 +48,11 @@ class _Past:
 
 
 class Smooth:
-    """The stage: masks averaged over time where the network looked, carried along where it did not; then their edges refined."""
+    """The stage: masks averaged over time where the network looked, carried along where it did not."""
 
-    def __init__(self, masks: Smoother | None, edges: Refiner | None, motion: Motion | None = None) -> None:
-        """Without `masks` nothing is averaged, without `edges` nothing refined; `motion` is what masks are carried along."""
-        self._masks, self._edges = masks, edges
+    def __init__(self, masks: Smoother | None, motion: Motion | None = None) -> None:
+        """Without `masks` nothing is averaged; `motion` is what masks are carried along."""
+        self._masks = masks
         self._propagate = Propagate(motion)
 
     def __call__(self, result: Result) -> Result:
@@ -63,7 +62,7 @@ class Smooth:
         result = self._propagate(result)
         if self._masks is not None and not result.detected:
             self._masks.follow(result)
-        return result if self._edges is None else self._edges(result)
+        return result
 
 
 class Smoother:

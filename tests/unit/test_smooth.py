@@ -11,6 +11,7 @@ import pytest
 
 from streamseg.refine import Refiner
 from streamseg.result import Result
+from streamseg.runtime import Chain, Stage
 from streamseg.smooth import Smooth, Smoother
 from streamseg.types import Instances
 from tests import scenes
@@ -19,7 +20,7 @@ from tests.scenes import Scene, times
 from tests.through_time import Score, identified, iou, masks_by_id, steady_detector
 
 
-def _play(scene: scenes.Scene, stages: dict[str, Smooth], frames: int) -> dict[str, Score]:
+def _play(scene: scenes.Scene, stages: dict[str, Stage], frames: int) -> dict[str, Score]:
     """The same trembling detections through each of `stages`; `floor`: what a detector that never errs scores, without a stage."""
     detector, exact = steady_detector(), NoisyDetector.perfect()
     scores = {name: Score(scene) for name in [*stages, "floor"]}
@@ -33,8 +34,8 @@ def _play(scene: scenes.Scene, stages: dict[str, Smooth], frames: int) -> dict[s
 
 
 def test_flicker_falls_and_outlines_are_better() -> None:
-    stages = {"raw": Smooth(None, None), "smooth": Smooth(Smoother(), None), "edges": Smooth(None, Refiner())}
-    scores = _play(scenes.street(camera=scenes.shake(2)), stages | {"both": Smooth(Smoother(), Refiner())}, 16)
+    stages = {"raw": Smooth(None), "smooth": Smooth(Smoother()), "edges": Chain([Smooth(None), Refiner()])}
+    scores = _play(scenes.street(camera=scenes.shake(2)), stages | {"both": Chain([Smooth(Smoother()), Refiner()])}, 16)
     floor = scores["floor"].flicker  # uncovered ground and what the grid of 28 cannot hold flicker even then
     assert scores["smooth"].flicker - floor < 0.6 * (scores["raw"].flicker - floor)
     assert scores["smooth"].iou > scores["raw"].iou
@@ -47,7 +48,7 @@ def test_flicker_falls_and_outlines_are_better() -> None:
 
 def test_fifty_frames_a_second() -> None:
     """More frames are averaged, over the same time: the masks are no softer."""
-    scores = _play(scenes.crossing(50.0), {"raw": Smooth(None, None), "smooth": Smooth(Smoother(), None)}, 16)
+    scores = _play(scenes.crossing(50.0), {"raw": Smooth(None), "smooth": Smooth(Smoother())}, 16)
     floor = scores["floor"].flicker
     assert scores["smooth"].flicker - floor < 0.4 * (scores["raw"].flicker - floor)
     assert scores["smooth"].iou > scores["raw"].iou - 0.003
@@ -143,7 +144,11 @@ def test_the_cost_of_ten_instances_at_720p() -> None:
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
-        scene, stage, spent = Scene((), times(0.3), 1280, 720, camera=scenes.shake(3)), Smooth(Smoother(), Refiner()), []
+        scene, stage, spent = (
+            Scene((), times(0.3), 1280, 720, camera=scenes.shake(3)),
+            Chain([Smooth(Smoother()), Refiner()]),
+            [],
+        )
         corners = np.random.default_rng(0).uniform(0, (980, 400), (10, 2))
         boxes = np.concatenate([corners, corners + np.array([150, 300])], 1).astype(np.float32)
         masks = np.repeat((cv2.circle(np.zeros((28, 28), np.uint8), (14, 14), 11, 255, -1))[None], 10, 0)

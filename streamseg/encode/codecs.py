@@ -248,8 +248,10 @@ def _options(
     if name == "h264":
         base = {"preset": "superfast", "crf": crf, "bf": str(b_frames)}
         return base | ({"tune": "zerolatency"} if live else {"rc-lookahead": str(lookahead), "x264-params": "mbtree=1"})
-    if name in ("h264_nvenc", "hevc_nvenc"):
-        return nvenc.options(crf, live=live)
+    if name in _NVENC:
+        # Its default for H.264 is the main profile, without 8x8 transforms.
+        high = {"profile": "high"} if name == "h264_nvenc" and pix_fmt in ("nv12", "yuv420p") else {}
+        return nvenc.options(crf, live=live) | high
     if name == "hevc":
         params = f"log-level=none:frame-threads=1:bframes={b_frames}" + ("" if live else f":rc-lookahead={lookahead}")
         return {"preset": "ultrafast", "crf": crf, "x265-params": params} | ({"tune": "zerolatency"} if live else {})

@@ -18,7 +18,7 @@ __all__ = ["FIELDS", "Scratch", "Upload", "instance_table"]
 Array = npt.NDArray[Any]
 
 _ALIGN = 16
-_SLOTS = 4
+_SLOTS = 16  # four frames of an overlay and a blur
 _CONSTANTS = 64
 _AT_BORDER = 0.5
 _STEEPNESS = 3.0
@@ -70,7 +70,7 @@ class Upload:
         # From torch's cache: memory that kernels of an earlier frame on this stream may still read is not given out to another.
         whole = staging[:size].to(self._device, non_blocking=True)
         if self._copied[slot] is None:
-            self._copied[slot] = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            self._copied[slot] = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
         self._copied[slot].record()
         return whole
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
+import av
 import pytest
 from av.video.format import VideoFormat
 
@@ -83,3 +86,19 @@ def test_why_not_is_a_sentence():
         pytest.skip("there is one")
     assert reason.startswith(("it does not open: ", "this FFmpeg"))
     assert nvenc.why_not_nvenc("no_such_nvenc") == "this FFmpeg was built without it"
+
+
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize(("codec", "name"), [("h264_nvenc", "nv12"), ("h264_nvenc", "yuv444p"), ("hevc_nvenc", "p010le")])
+def test_ffmpeg_knows_every_option(codec, name, live):
+    """They are read before the GPU is looked for."""
+    choice = choose(".mkv", VideoFormat(name, 640, 360), codec=codec, live=live)
+    context = av.VideoCodecContext.create(codec, "w")
+    context.width, context.height, context.pix_fmt, context.time_base = 640, 360, choice.pix_fmt, Fraction(1, 25)
+    context.options = dict(choice.options)
+    problem: Exception | None = None
+    try:
+        context.open()
+    except av.FFmpegError as error:  # there is no GPU
+        problem = error
+    assert not isinstance(problem, av.error.ArgumentError), problem

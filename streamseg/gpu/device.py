@@ -8,6 +8,7 @@ gives its memory away only when both are done.
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
@@ -22,6 +23,10 @@ __all__ = ["Device", "why_not_gpu"]
 _TRITON = threading.RLock()
 """Triton is not made for several threads: the first launch of a kernel loads it, and a second thread would launch what is not
 loaded yet. On the CPU kernels run in its interpreter, where no two may run at once."""
+
+_SWITCH = 0.0005
+"""Seconds after which a thread that computes in Python must let another have the GIL. Each of torch's calls gives it up and waits
+for it: beside a busy thread a copy of 64 KB took 15 ms with Python's own 5 ms, 3.9 ms with this, 0.003 ms alone (two cores)."""
 
 Tensor = Any
 """torch.Tensor: torch is an extra, and is imported where it is needed."""
@@ -54,6 +59,7 @@ class Device:
         self.on_gpu = self.where.type == "cuda"
         if self.on_gpu:
             sleep_while_waiting()
+            sys.setswitchinterval(min(sys.getswitchinterval(), _SWITCH))
 
     def why_not(self) -> str | None:
         """Why torch cannot use it; None if it can."""

@@ -25,6 +25,7 @@ from typing import Any
 from gpu_run import Bench, bars, show
 
 ROOT = Path(__file__).resolve().parent.parent
+TESTS = 240  # seconds
 
 # --- parts ----------------------------------------------------------------------------------------------------------------------
 
@@ -66,10 +67,15 @@ def correctness(bench: Bench) -> dict[str, Any]:
     environment.pop("TRITON_INTERPRET", None)  # tests that interpret say so themselves
     options = ["-q", "-x" if bench.smoke else "--tb=short", "-p", "no:cacheprovider", "-W", "default"]
     command = [sys.executable, "-m", "pytest", *options, *where]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240, check=False)
-    tail = (done.stdout.strip() or done.stderr.strip()).splitlines()[-40:]
+    try:
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=TESTS, check=False)
+        passed, said = done.returncode == 0, done.stdout.strip() or done.stderr.strip()
+    except subprocess.TimeoutExpired as late:  # what they said so far is worth having
+        so_far = late.stdout.decode("utf-8", "replace") if isinstance(late.stdout, bytes) else late.stdout or ""
+        passed, said = False, f"{so_far.strip()}\ndid not end within {TESTS} s"
+    tail = said.splitlines()[-40:]
     print("\n".join(f"   {line}" for line in tail[-12:]), flush=True)
-    return {"passed": done.returncode == 0, "what": where, "summary": tail[-1] if tail else "", "tail": tail}
+    return {"passed": passed, "what": where, "summary": tail[-1] if tail else "", "tail": tail}
 
 
 def peaks(bench: Bench) -> dict[str, float]:

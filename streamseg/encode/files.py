@@ -14,7 +14,7 @@ from pathlib import Path
 
 from streamseg.errors import OutputError, OutputExists, OutputIsInput
 
-__all__ = ["OutputFile", "check_file", "local_path", "lock", "make_folder", "replace_atomically", "same_place"]
+__all__ = ["Claim", "OutputFile", "check_file", "local_path", "lock", "make_folder", "replace_atomically", "same_place"]
 
 
 def local_path(source: str | int | os.PathLike[str] | None) -> Path | None:
@@ -67,6 +67,28 @@ def lock(fd: int, path: Path) -> None:
         raise OutputError(f"{path}: another run is writing it; wait for its end, or choose another name") from error
     except OSError:
         return
+
+
+class Claim:
+    """A name in a folder, such as a pattern of images, taken for this run: another run that writes there is refused."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        """Raises OutputError, or OSError where no file can be made."""
+        self._path = folder / f".{name}.lock"
+        self._fd: int | None = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+        try:
+            lock(self._fd, folder / name)
+        except OutputError:
+            os.close(self._fd)
+            raise
+
+    def release(self) -> None:
+        """Give it back. Twice is harmless; does not raise."""
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            with contextlib.suppress(OSError):
+                self._path.unlink()
+            os.close(fd)
 
 
 def make_folder(folder: Path) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import av
 import cv2
 
-from streamseg.encode.files import make_folder, replace_atomically, same_place
+from streamseg.encode.files import Claim, make_folder, replace_atomically, same_place
 from streamseg.encode.filesink import FileSink
 from streamseg.encode.sink import Picture
 from streamseg.encode.stills import to_still
@@ -47,6 +47,7 @@ class ImageSink(FileSink):
         super().__init__(path, info, overwrite=overwrite, source=source)
         self._folder, self._pattern = _split(self.name)
         self._encoders: dict[tuple[int, int, str], av.VideoCodecContext] = {}
+        self._claim: Claim | None = None
 
     def open(self) -> None:
         """Check and make the folder. Raises OutputError."""
@@ -80,6 +81,8 @@ class ImageSink(FileSink):
         """Write one file. Raises OutputError."""
         path = self._folder / (self._pattern % rendered.result.frame.index)
         try:
+            if self._claim is None:
+                self._claim = Claim(self._folder, self._pattern)
             data = self._encode(on_host(rendered.picture), path.suffix.lower())
             replace_atomically(path, data)
         except (OSError, av.FFmpegError, ValueError, cv2.error) as error:
@@ -113,13 +116,16 @@ class ImageSink(FileSink):
 
     def close(self) -> None:
         """Nothing is pending: every file is complete. Warns of images from an older run that are still there."""
+        self.abort()
         if self.counters.frames and self._overwrite:
             stale = len(self._existing()) - self.counters.frames
             if stale > 0:
                 self.warnings.append(f"{self._folder}: {stale} images of an earlier run are still there")
 
     def abort(self) -> None:
-        """As `close`."""
+        """As `close`, without a word."""
+        if self._claim is not None:
+            self._claim.release()
 
 
 def _split(name: str) -> tuple[Path, str]:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamseg import masks, rle
-from streamseg.encode.files import OutputFile, make_folder, replace_atomically, same_place
+from streamseg.encode.files import Claim, OutputFile, make_folder, replace_atomically, same_place
 from streamseg.errors import OutputError, OutputExists, OutputIsInput
 from streamseg.formats.base import FormatSink
 from streamseg.formats.categories import mots_ids
@@ -78,6 +78,7 @@ class MotsPngSink(FormatSink):
         return sum(bool(re.fullmatch(r"\d{6,}\.png", name)) for name in os.listdir(self.path)) if self.path.is_dir() else 0
 
     def _begin(self, first: Result) -> None:
+        self._claim = Claim(self.path, "mots")
         self._numbers = InstanceNumbers(self.name)
         self._classes = mots_ids(first.instances.class_names)
 
@@ -88,6 +89,7 @@ class MotsPngSink(FormatSink):
         self.counters.bytes += len(data)
 
     def _finish(self) -> None:
+        self._claim.release()
         self.warnings += self._numbers.warnings()
         if self._overwrite and (stale := self._existing() - self.counters.frames) > 0:
             self.warnings.append(f"{self.name}: {stale} images of an earlier run are still there")

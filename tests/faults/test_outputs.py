@@ -250,6 +250,28 @@ def test_two_runs_never_write_one_file(name, tmp_path):
     third.close()
 
 
+@pytest.mark.parametrize("name", ["o.cvat.zip", "o", "o/a%03d.png", "o.mots"])
+def test_two_runs_never_mix_their_images(name, tmp_path):
+    path, pictures = tmp_path / name, frames([clips.picture(i) for i in range(2)])
+    first, second, third = (open_sink(path, INFO, overwrite=True) for _ in range(3))
+    first.open(), second.open()
+    first(rendered(pictures[0]))
+    with pytest.raises(OutputError, match="another run is writing it"):
+        second(rendered(pictures[0]))
+    second.abort()
+    if "%" in name:  # another pattern in the same folder is another output
+        with_other_name = open_sink(tmp_path / "o" / "b%03d.png", INFO)
+        with_other_name.open()
+        with_other_name(rendered(pictures[0]))
+        with_other_name.close()
+    first(rendered(pictures[1]))
+    first.close()
+    third.open()
+    third(rendered(pictures[0]))
+    third.close()
+    assert [p.name for p in tmp_path.rglob(".*")] == [], "nothing hidden is left"
+
+
 @pytest.mark.parametrize("how", ["same path", "other spelling", "hard link", "symbolic link", "source is the link"])
 def test_source_is_never_written_onto(how, tmp_path):
     source = clips.cfr(tmp_path / "in.mp4", 3)

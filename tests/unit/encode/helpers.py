@@ -58,8 +58,12 @@ def write(path: Path | str, pictures: Iterable[av.VideoFrame], info: SourceInfo 
         info = replace(info, pix_fmt=first.format.name, width=first.width, height=first.height)
     sink = open_sink(path, info, **options)
     sink.open()
-    for frame in all_frames:
-        sink(rendered(frame))
+    try:
+        for frame in all_frames:
+            sink(rendered(frame))
+    except BaseException:
+        sink.abort()  # as the runtime does
+        raise
     sink.close()
     return sink
 

@@ -49,8 +49,12 @@ def write(path: Path, made: Iterable[Result], **options: Any) -> Sink:
     """Write results to `path`; the closed sink."""
     sink = open_sink(path, replace(INFO, name="walk.mp4"), **options)
     sink.open()
-    for result in made:
-        sink(Rendered(result, result.frame.picture))
+    try:
+        for result in made:
+            sink(Rendered(result, result.frame.picture))
+    except BaseException:
+        sink.abort()  # as the runtime does
+        raise
     sink.close()
     return sink
 

@@ -1,10 +1,13 @@
 """`streamseg` and `python -m streamseg`: the command line, interruptible from its very first import."""
 
+import signal
 import sys
+from types import FrameType
 
 
 def main() -> None:
     """Run the command line; an interrupt during start-up is one line and exit code 130."""
+    signal.signal(signal.SIGTERM, _end)  # a run has its own way to end
     try:
         from streamseg.cli import main as run
 
@@ -12,6 +15,11 @@ def main() -> None:
     except KeyboardInterrupt:
         print("streamseg: interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    """Leave by way of everybody's clearing up, with the exit code of a process that the signal ended."""
+    sys.exit(128 + number)
 
 
 if __name__ == "__main__":

@@ -173,13 +173,14 @@ def train(
     given |= {"workers": workers, "replicas": replicas, "pretrained": pretrained, "freeze": freeze}
     given |= {"device": device, "amp": amp, "eval_every": Every.parse(eval_every)}
     settings = Settings(**given, eval_size=_size(eval_size) if eval_size else None)
-    check_folder(out, resume)
-    _threads(threads)
     shares = _numbers(share, "--share")
     screen = TrainingScreen()
-    loaded = _read(screen, data, classes, {"one_class": one_class, "crowds": crowds, "bad_data": bad_data})
-    validation = _validation(val, loaded, settings, {"one_class": one_class, "crowds": crowds, "limit": eval_limit})
-    trainer = Trainer(loaded, settings, out, start=start, shares=shares, validation=validation, watch=screen)
+    with _removed_if_refused(out):
+        check_folder(out, resume)  # before the data, which may take minutes to read
+        _threads(threads)
+        loaded = _read(screen, data, classes, {"one_class": one_class, "crowds": crowds, "bad_data": bad_data})
+        validation = _validation(val, loaded, settings, {"one_class": one_class, "crowds": crowds, "limit": eval_limit})
+        trainer = Trainer(loaded, settings, out, start=start, shares=shares, validation=validation, watch=screen)
     screen.begin(trainer, validation)
     with _stopped_by_signals(trainer) as signals, screen.bar(trainer):
         trainer.run(resume)
@@ -265,6 +266,19 @@ def _validation(val: list[str] | None, data: TrainingData, settings: Settings, o
         return None
     info = ModelInfo(settings.network, data.classes, data.category_ids)
     return Validation(_files(val), info, **options)
+
+
+@contextlib.contextmanager
+def _removed_if_refused(folder: Path) -> Iterator[None]:
+    """Leave no empty folder of a run that did not begin."""
+    there = folder.exists()
+    try:
+        yield
+    except BaseException:
+        if not there:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 @contextlib.contextmanager

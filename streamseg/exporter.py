@@ -73,7 +73,7 @@ def export(
         with _placing(out, overwrite) as work:
             from streamseg.model.export import export_model
 
-            export_model(weights, work, wanted, settings, name, dynamic_batch, precision, calibrate)
+            export_model(weights, work, wanted, settings, name, dynamic_batch, precision, calibrate, report)
     return graphs
 
 

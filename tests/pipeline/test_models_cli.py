@@ -5,6 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import signal
+import subprocess
+import sys
+import time
 from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
@@ -107,7 +111,8 @@ def exports(monkeypatch):
 
     asked: list[tuple] = []
 
-    def write(weights, folder, sizes, settings, name, dynamic_batch, precision, calibration):
+    def write(weights, folder, sizes, settings, name, dynamic_batch, precision, calibration, report):
+        report(f"{precision} layers")
         asked.append((sizes, settings.proposals, settings.detections, dynamic_batch, precision, tuple(calibration)))
         (folder / f"{name}.safetensors").write_bytes(weights.read_bytes())
         suffix = "" if precision == "fp32" else f"-{precision}"
@@ -124,6 +129,7 @@ def test_export_writes_graphs_that_run(streamseg, exports, tmp_path):
     assert done.returncode == 0, done.stderr
     graph, other = (tmp_path / "out" / f"lite-{size}.onnx" for size in ("64x96", "96x64"))
     assert done.stdout.split() == [str(graph), str(other)]
+    assert "fp32 layers" in done.stderr, "what the exporter says reaches the user"
     assert exports == [([(64, 96), (96, 64)], 20, 7, False, "fp32", ())]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [graph.name, other.name, "lite.safetensors"]
 
@@ -231,3 +237,20 @@ def test_an_import_that_would_mislead_is_refused(streamseg, arguments, said):
     done = streamseg("models", "import", SHIPPED / "lite.safetensors", "--name", "copy", *arguments)
     assert (done.returncode, said in done.stderr) == (3, True), done.stderr
     assert not list(folders.models_root().glob("*/*.safetensors"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_export_that_is_ended_leaves_nothing(tmp_path, number):
+    out = tmp_path / "graphs"
+    command = [sys.executable, "-m", "streamseg", "export", "lite", "--size", "64x96", "-o", str(out)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        limit = time.monotonic() + 60
+        while not list(out.glob(".exporting.*/*")):
+            assert process.poll() is None, process.stderr.read() if process.stderr else ""
+            assert time.monotonic() < limit
+            time.sleep(0.02)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert "Traceback" not in said
+    assert list(out.iterdir()) == []

@@ -165,3 +165,13 @@ def test_the_help_names_every_network() -> None:
         CliRunner().invoke(app, ["train", "--help"], env={"COLUMNS": "200"}).stdout.replace(",", " ").replace(";", " ").split()
     )
     assert set(NETWORKS) <= set(words)
+
+
+def test_a_refused_run_leaves_no_folder(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    refused = CliRunner().invoke(app, ["train", "--data", str(data), "--out", str(out), *FAST, "--classes", "unicorn"])
+    assert isinstance(refused.exception, ConfigError)
+    assert not out.exists()
+    out.mkdir()
+    CliRunner().invoke(app, ["train", "--data", str(data), "--out", str(out), *FAST, "--classes", "unicorn"])
+    assert out.exists(), "it was there before"

@@ -27,8 +27,9 @@ __all__ = ["Guarded", "PacketReader", "Picture", "Shared", "open_container"]
 
 
 TS_DISCONT = 0x200
-_NVDEC_THREADS = 4
 """AVFMT_TS_DISCONT (libavformat/avformat.h)."""
+_NVDEC_THREADS = 4
+"""Enough to read ahead of the GPU. libav asks NVDEC for one surface more a thread, and with many for more than the 32 it has."""
 
 
 @dataclass(slots=True)
@@ -91,7 +92,6 @@ class PacketReader:
         context = self.stream.codec_context
         # frame threads decode ahead: as many frames of latency as there are threads
         context.thread_type = "SLICE" if shared.address.kind in ("camera", "network") else "AUTO"
-        # libav asks NVDEC for one surface more a thread, and with many threads for more than the 32 that it has
         context.thread_count = min(shared.threads or _NVDEC_THREADS, _NVDEC_THREADS) if shared.accel else shared.threads
         # libav compares the size it allocates, lines padded; the exact limit is checked on each picture
         context.options = {"max_pixels": str(shared.max_pixels + shared.max_pixels // 4 + 2**20)}
@@ -206,7 +206,7 @@ class PacketReader:
             )
         elif damaged:
             self._shared.warnings.append(f"{self._name}: its last packet is damaged")
-        if (failed := self._shared.counters.decode_errors) > bool(damaged):
+        if (failed := self._shared.counters.decode_errors) > bool(damaged):  # more than the last one, which is said above
             way = "; --decode cpu may read them" if self._shared.accel is not None else ""
             self._shared.warnings.append(
                 f"{self._name}: {failed} packets could not be decoded, their pictures are missing{way}"

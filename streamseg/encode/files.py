@@ -14,7 +14,17 @@ from pathlib import Path
 
 from streamseg.errors import OutputError, OutputExists, OutputIsInput
 
-__all__ = ["Claim", "OutputFile", "check_file", "local_path", "lock", "make_folder", "replace_atomically", "same_place"]
+__all__ = [
+    "Claim",
+    "OutputFile",
+    "check_file",
+    "local_path",
+    "lock",
+    "make_folder",
+    "open_locked",
+    "replace_atomically",
+    "same_place",
+]
 
 
 def local_path(source: str | int | os.PathLike[str] | None) -> Path | None:
@@ -69,18 +79,27 @@ def lock(fd: int, path: Path) -> None:
         return
 
 
+def open_locked(path: Path, output: Path, flags: int = 0) -> int:
+    """Open a file to read and write, made if it is not there, and `lock` it for `output`; its content stays.
+
+    Raises OutputError where another run has it, or OSError.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | flags, 0o666)
+    try:
+        lock(fd, output)
+    except OutputError:
+        os.close(fd)
+        raise
+    return fd
+
+
 class Claim:
     """A name in a folder, such as a pattern of images, taken for this run: another run that writes there is refused."""
 
     def __init__(self, folder: Path, name: str) -> None:
         """Raises OutputError, or OSError where no file can be made."""
         self._path = folder / f".{name}.lock"
-        self._fd: int | None = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
-        try:
-            lock(self._fd, folder / name)
-        except OutputError:
-            os.close(self._fd)
-            raise
+        self._fd: int | None = open_locked(self._path, folder / name, os.O_NOFOLLOW)
 
     def release(self) -> None:
         """Give it back. Twice is harmless; does not raise."""

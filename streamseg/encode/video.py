@@ -86,7 +86,7 @@ class VideoSink(FileSink):
             named_codec(self.path.suffix, self._codec)
         super().open()
         with contextlib.suppress(ValueError):  # an unknown format of the source: the first picture will tell
-            self._choose(VideoFormat(self._info.pix_fmt, 16, 16))
+            self._choose(VideoFormat(self._info.pix_fmt, self._info.width, self._info.height))
         self._tracks = Tracks(self._packets, self.path.suffix)
         self.warnings += self._tracks.warnings
 

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamseg.encode.files import lock
+from streamseg.encode.files import open_locked
 from streamseg.encode.filesink import FileSink
 from streamseg.encode.sink import Picture
 from streamseg.errors import OutputError
@@ -95,11 +95,10 @@ class Draft:
 
     def __init__(self, path: Path, head: bytes) -> None:
         self._path, self._part = path, path.with_name(f".{path.name}.part")
-        self._file = os.fdopen(os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666), "r+b", buffering=0)
+        self._file = os.fdopen(open_locked(self._part, path), "r+b", buffering=0)
         try:
-            lock(self._file.fileno(), path)
             self._file.truncate(0)
-        except (OSError, OutputError):
+        except OSError:
             self._file.close()
             raise
         self.size = 0

@@ -7,7 +7,6 @@ A zip of `default/images/frame_000000.jpg`, `default/instances/frame_000000.png`
 from __future__ import annotations
 
 import io
-import os
 import zipfile
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +14,7 @@ import cv2
 import numpy as np
 
 from streamseg.composite import to_image
-from streamseg.encode.files import lock
-from streamseg.errors import OutputError
+from streamseg.encode.files import open_locked
 from streamseg.formats.base import FormatSink
 from streamseg.formats.mots import InstanceNumbers, instance_picture, png
 
@@ -39,12 +37,7 @@ class CvatSink(FormatSink):
         self._numbers = InstanceNumbers(self.name)
         self._classes = range(1, len(names) + 1)
         self._part = self.path.with_name(f".{self.path.name}.part")
-        self._file = _WholeWrites(os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666), "r+b")
-        try:
-            lock(self._file.fileno(), self.path)
-        except OutputError:
-            self._file.close()
-            raise
+        self._file = _WholeWrites(open_locked(self._part, self.path), "r+b")
         self._file.truncate(0)
         # JPEG and PNG are compressed already.
         self._zip = zipfile.ZipFile(self._file, "w", zipfile.ZIP_STORED)

@@ -78,9 +78,9 @@ class MotsPngSink(FormatSink):
         return sum(bool(re.fullmatch(r"\d{6,}\.png", name)) for name in os.listdir(self.path)) if self.path.is_dir() else 0
 
     def _begin(self, first: Result) -> None:
-        self._claim = Claim(self.path, "mots")
         self._numbers = InstanceNumbers(self.name)
         self._classes = mots_ids(first.instances.class_names)
+        self._claim = Claim(self.path, "mots")
 
     def _write(self, result: Result) -> None:
         self._untracked += int(np.count_nonzero(result.instances.track_ids == 0))

@@ -54,9 +54,10 @@ def find_gpu() -> Gpu:
     cuda = _bindings()
     try:
         code = cuda.cuInit(0)[0]
-        if code != cuda.CUresult.CUDA_ERROR_NO_DEVICE:
+        hidden = code == cuda.CUresult.CUDA_ERROR_NO_DEVICE
+        if not hidden:
             _check(cuda, (code,))
-        if code == cuda.CUresult.CUDA_ERROR_NO_DEVICE or _check(cuda, cuda.cuDeviceGetCount()) == 0:
+        if hidden or _check(cuda, cuda.cuDeviceGetCount()) == 0:
             raise EngineUnavailable(
                 "the NVIDIA driver shows no GPU (CUDA_VISIBLE_DEVICES hides them, or the container has none)"
             )

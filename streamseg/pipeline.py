@@ -268,7 +268,7 @@ def postprocess_for(config: PipelineConfig, class_names: Sequence[str]) -> Postp
 def tracker_for(config: PipelineConfig) -> Tracker:
     """The track stage: it passes on what is sure enough or carries on what is known."""
     t = config.track
-    return Tracker(config.postprocess.conf, max_age=t.max_age, confirm=t.confirm, reidentify=t.reidentify)
+    return Tracker(config.postprocess.conf, keep=t.keep, max_age=t.max_age, confirm=t.confirm, reidentify=t.reidentify)
 
 
 def occlusion_for(config: PipelineConfig) -> OcclusionEstimator:

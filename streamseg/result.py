@@ -144,6 +144,8 @@ class Result:
                     "class": found.class_names[found.labels[i]],
                     "label": int(found.labels[i]),
                     "score": round(float(found.scores[i]), 4),
+                    "track_score": round(float(found.track_scores[i]), 4),
+                    "doubtful": bool(found.doubtful[i]),
                     "box": [round(float(v), 2) for v in found.boxes[i]],
                     "mask": rle.encode(crop, x0, y0, frame.width, frame.height),
                 }

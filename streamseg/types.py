@@ -29,6 +29,7 @@ AnyPicture: TypeAlias = "av.VideoFrame | DevicePicture"
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 ByteArray = npt.NDArray[np.uint8]
+BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,10 @@ class Instances:
     class_names: tuple[str, ...]
     track_ids: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
     """[N] int64, positive and never reused within a run; 0 where not (yet) tracked."""
+    track_scores: FloatArray = field(default_factory=lambda: np.zeros(0, np.float32))
+    """[N] float32 in [0, 1]: the track's mean score, over the last second or so; the frame's own score where not tracked."""
+    doubtful: BoolArray = field(default_factory=lambda: np.zeros(0, np.bool_))
+    """[N] bool: the track's mean score has fallen below the confidence asked for; it still followed because it was sure before."""
     fine: tuple[ByteArray | None, ...] = ()
     """Empty, or for each instance a finer grid [g, g] uint8 over its box, refined to the picture's edges; None: there is none."""
 
@@ -123,12 +128,18 @@ class Instances:
         n = len(self.boxes)
         if len(self.track_ids) == 0 and n:
             object.__setattr__(self, "track_ids", np.zeros(n, np.int64))
+        if len(self.track_scores) == 0 and n:
+            object.__setattr__(self, "track_scores", self.scores)
+        if len(self.doubtful) == 0 and n:
+            object.__setattr__(self, "doubtful", np.zeros(n, np.bool_))
         expected: dict[str, tuple[tuple[int, ...], Any]] = {
             "boxes": ((n, 4), np.float32),
             "scores": ((n,), np.float32),
             "labels": ((n,), np.int64),
             "masks": ((n, MASK_SIZE, MASK_SIZE), np.uint8),
             "track_ids": ((n,), np.int64),
+            "track_scores": ((n,), np.float32),
+            "doubtful": ((n,), np.bool_),
         }
         for name, (shape, dtype) in expected.items():
             array = getattr(self, name)
@@ -168,6 +179,8 @@ class Instances:
             labels=self.labels[keep],
             masks=self.masks[keep],
             track_ids=self.track_ids[keep],
+            track_scores=self.track_scores[keep],
+            doubtful=self.doubtful[keep],
             fine=tuple(self.fine[i] for i in np.arange(len(self))[keep]) if self.fine else (),
         )
 

@@ -31,10 +31,10 @@ class _Absent:
 
 
 def label_text(template: str, instances: Instances, index: int) -> str:
-    """What `template` ({name}, {id}, {score}) says of one instance."""
+    """What `template` ({name}, {id}, {score}: the track's mean score) says of one instance."""
     track = int(instances.track_ids[index])
     name = instances.class_names[instances.labels[index]]
-    text = template.format(name=name, id=track or _Absent(), score=float(instances.scores[index]))
+    text = template.format(name=name, id=track or _Absent(), score=float(instances.track_scores[index]))
     return " ".join(text.split())
 
 

@@ -19,7 +19,7 @@ from streamseg.errors import ConfigError
 from streamseg.masks import Region
 from streamseg.types import Instances
 
-__all__ = ["Overlay", "around", "sampling", "scaled"]
+__all__ = ["Overlay", "around", "contour_reach", "contour_width", "sampling", "scaled"]
 
 Array = npt.NDArray[Any]
 ByteArray = npt.NDArray[np.uint8]
@@ -34,6 +34,8 @@ _CROWD = 4.0
 class Overlay:
     """Draw the instances: colours stay with the track, the higher score lies on top where masks overlap.
 
+    An instance that is `doubtful` is drawn with half the fill and half the contour's width.
+
     Raises ConfigError for a value out of range or a label that cannot be filled in.
     """
 
@@ -44,7 +46,7 @@ class Overlay:
     box: bool = False
     """Draw the bounding box too."""
     label: str = "{name} {id} {score:.0%}"
-    """Fields {name}, {id} (empty while untracked), {score} in 0..1; empty: no label."""
+    """Fields {name}, {id} (empty while untracked), {score}, the track's mean score over the last second in 0..1; empty: no label."""
     classes: Sequence[str] | None = None
     """Names to draw; None: all."""
 
@@ -71,14 +73,13 @@ class Overlay:
 
     def _areas(self, canvas: Canvas, shown: Instances) -> None:
         width, height = canvas.width, canvas.height
-        line = max(1, round(self.contour * canvas.unit + 0.25)) if self.contour else 0
+        line = contour_width(self.contour, canvas.unit)
         boxes: list[list[float]] = shown.boxes.tolist()
         grids = shown.grids
         regions = [around(box, line + 1, width, height, max(4, canvas.align)) for box in boxes]
         scale = sampling(regions, width, height)
         taken = np.zeros((-(-height // scale), -(-width // scale)), np.uint8)
-        reach = 2 * max(1, round(line / scale)) + 1
-        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)) if line else None
+        styles = [_Style.of(self.fill, line, scale), _Style.of(self.fill / 2, line / 2, scale)]
         for i, region in enumerate(regions):
             if region[2] <= region[0]:
                 continue
@@ -88,25 +89,15 @@ class Overlay:
             visible = cv2.min(cover, cv2.bitwise_not(under))
             cv2.max(under, cover, under)
             rgb = color_of(int(shown.track_ids[i]), int(shown.labels[i]))
+            style = styles[int(shown.doubtful[i])]
             if self.box:
-                alpha = _enlarge(self._alpha(cover, visible, kernel), region, scale)
+                alpha = _enlarge(style.alpha(cover, visible), region, scale)
                 canvas.paint(region, cv2.max(alpha, _ring(boxes[i], region, max(1, round(2 * canvas.unit)))), rgb)  # type: ignore[arg-type]
                 continue
-            part, (rows, columns) = _trim(region, visible, scale, reach)
+            part, (rows, columns) = _trim(region, visible, scale, style.margin)
             if part[2] > part[0]:
-                alpha = self._alpha(cover[rows, columns], visible[rows, columns], kernel)
+                alpha = style.alpha(cover[rows, columns], visible[rows, columns])
                 canvas.paint(part, _enlarge(alpha, part, scale), rgb, alpha if scale == 2 else None)
-
-    def _alpha(self, cover: ByteArray, visible: Array, kernel: Array | None) -> ByteArray:
-        """The opacity of one instance from all that it covers and what of it is not under another."""
-        alpha = cv2.convertScaleAbs(visible, alpha=self.fill)
-        if kernel is not None:
-            edge = cv2.erode(cover, kernel)
-            # Twice the difference: the ramps on both sides of a thin line would leave little of its colour.
-            cv2.subtract(cover, edge, edge)
-            cv2.add(edge, edge, edge)
-            cv2.max(alpha, cv2.min(edge, visible, edge), alpha)
-        return alpha  # type: ignore[return-value]
 
     def _labels(self, canvas: Canvas, shown: Instances) -> None:
         size, align = font_size(canvas.unit), canvas.align
@@ -123,6 +114,44 @@ class Overlay:
             if spot is not None:
                 placed.append(spot)
                 draw_plate(canvas, spot, coverage, color_of(int(ids[i]), int(shown.labels[i])))
+
+
+def contour_width(contour: float, unit: float) -> int:
+    """Pixels of the line inside a mask's outline; `contour` in pixels of a 1080p picture, `unit` the frame's size of one."""
+    return max(1, round(contour * unit + 0.25)) if contour else 0
+
+
+def contour_reach(line: float, scale: int) -> int:
+    """How far the line reaches inwards, in samples of `scale` pixels; 0: there is none."""
+    return max(1, round(line / scale)) if line else 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Style:
+    """How the area of an instance is drawn."""
+
+    fill: float
+    margin: int
+    """Samples around what is visible that its contour looks at."""
+    kernel: Array | None
+    """cv2's structuring element that makes the contour; None: there is none."""
+
+    @classmethod
+    def of(cls, fill: float, line: float, scale: int) -> _Style:
+        """`line` in pixels."""
+        size = 2 * contour_reach(line, scale) + 1
+        return cls(fill, size, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)) if line else None)
+
+    def alpha(self, cover: ByteArray, visible: Array) -> ByteArray:
+        """The opacity of one instance from all that it covers and what of it is not under another."""
+        alpha = cv2.convertScaleAbs(visible, alpha=self.fill)
+        if self.kernel is not None:
+            edge = cv2.erode(cover, self.kernel)
+            # Twice the difference: the ramps on both sides of a thin line would leave little of its colour.
+            cv2.subtract(cover, edge, edge)
+            cv2.add(edge, edge, edge)
+            cv2.max(alpha, cv2.min(edge, visible, edge), alpha)
+        return alpha  # type: ignore[return-value]
 
 
 def around(box: list[float], margin: int, width: int, height: int, align: int) -> Region:

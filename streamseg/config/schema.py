@@ -162,6 +162,8 @@ class TrackConfig(Section):
 
     low: Fraction01 = 0.1
     """Detections with a score from here up to `conf` may carry on an object that is known, but begin none."""
+    keep: Fraction01 = 0.3
+    """An object is shown while its mean score over the last second is at least this; 0: as long as it is followed."""
     confirm: Seconds = 0.1
     """Seconds for which an object must have been seen before it may be carried on by low scores, or be recognised."""
     max_age: Positive = 1.0

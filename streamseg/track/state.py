@@ -21,6 +21,8 @@ VOTE_TIME = 3.0
 """Seconds after which a vote for a class counts 1/e."""
 LOOK_TIME = 1.0
 """Seconds over which a track's appearance is averaged."""
+SCORE_TIME = 1.0
+"""Seconds over which a track's score is averaged: longer than a network's scores flicker, shorter than a mistake should stay."""
 
 FloatArray = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -75,6 +77,8 @@ class Tracks:
     """[T, 30, 30] bordered: the mask last seen."""
     looks: FloatArray
     """[T, BINS] what it looks like, averaged."""
+    scores: Doubles
+    """[T] mean of its scores, older ones fading."""
     votes: FloatArray
     """[T, C] sum of the scores of each class, fading."""
     first: Doubles
@@ -102,6 +106,7 @@ class Tracks:
             seen=boxes.copy(),
             masks=found.masks[rows],
             looks=found.looks[rows],
+            scores=instances.scores[rows].astype(np.float64),
             votes=votes,
             first=np.full(n, time),
             last=np.full(n, time),
@@ -148,6 +153,8 @@ class Tracks:
         self.motion.update(rows, boxes, doubt, frame)
         self.votes[rows] *= np.exp(-elapsed / VOTE_TIME)[:, None]
         self.votes[rows, instances.labels[columns]] += instances.scores[columns]
+        fresh = np.maximum(1 / (self.hits[rows] + 1), 1 - np.exp(-elapsed / SCORE_TIME))
+        self.scores[rows] += fresh * (instances.scores[columns] - self.scores[rows])
         # What is partly hidden shows in its box and mask some of what hides it: its look is better left as it was.
         gain = np.where(doubt > 1.5, 0.0, np.maximum(1 / self.hits[rows], 1 - np.exp(-elapsed / LOOK_TIME)))
         known = self.looks[rows].any(1)

@@ -53,18 +53,22 @@ class Tracker:
     """Sets `track_ids`, and the class that a track has been seen as most.
 
     Ids are positive, rise from 1 and are never used again, not even over a cut or a change of epoch, which end all tracks. Of
-    what it is given it passes on the instances with a score of at least `conf` and those that continue a confirmed track,
-    without second detections of the same thing. A frame without a picture (results played again) is tracked by motion and masks
+    what it is given it passes on the instances with a score of at least `conf` and those that continue a confirmed track whose
+    mean score (`state.SCORE_TIME`) is at least `keep`, without second detections of the same thing. A frame without a picture (results played again) is tracked by motion and masks
     alone.
     """
 
-    def __init__(self, conf: float = 0.5, *, max_age: float = 1.0, confirm: float = 0.1, reidentify: float = 3.0) -> None:
-        """All but `conf` in seconds. Raises ValueError for a value out of range."""
+    def __init__(
+        self, conf: float = 0.5, *, keep: float = 0.3, max_age: float = 1.0, confirm: float = 0.1, reidentify: float = 3.0
+    ) -> None:
+        """`conf` and `keep` are scores, the others seconds. Raises ValueError for a value out of range."""
         for name, value in (("max_age", max_age), ("confirm", confirm), ("reidentify", reidentify)):
             if not value >= 0 or (name == "max_age" and value == 0):
                 raise ValueError(f"{name} is {value}; allowed: {'more than 0' if name == 'max_age' else '0 or more'} seconds")
-        if not 0 <= conf <= 1:
-            raise ValueError(f"conf is {conf}; allowed: 0 to 1")
+        for name, value in (("conf", conf), ("keep", keep)):
+            if not 0 <= value <= 1:
+                raise ValueError(f"{name} is {value}; allowed: 0 to 1")
+        self._keep = min(keep, conf)
         self._conf, self._max_age, self._confirm, self._reidentify = conf, max_age, confirm, reidentify
         self._camera = Camera()
         self._next_id = 1
@@ -165,18 +169,19 @@ class Tracker:
         return tracks.select(~missed | (keep & (gone <= longest)))
 
     def _chosen(self, found: Found, ids: IntArray) -> Instances:
-        """The instances that are passed on, with their ids and the classes of their tracks."""
+        """The instances that are passed on, with their ids, and the classes and mean scores of their tracks."""
         assert self._tracks is not None
-        instances = replace(found.instances, track_ids=ids)
         row = {int(i): k for k, i in enumerate(self._tracks.ids)}
         confirmed = self._tracks.confirmed(self._confirm)
-        labels, keep = instances.labels.copy(), ids > 0
+        labels, scores, keep = found.instances.labels.copy(), found.instances.scores.copy(), ids > 0
         for k in np.flatnonzero(keep):
             own = row[int(ids[k])]
-            labels[k] = self._tracks.votes[own].argmax()
-            # A low score may carry on what is known, but not show a second time what a high one shows.
-            keep[k] = found.high[k] or (confirmed[own] and not (found.same[k] & found.high & (ids > 0)).any())
-        return replace(instances, labels=labels)[keep]
+            labels[k], scores[k] = self._tracks.votes[own].argmax(), self._tracks.scores[own]
+            # A low score may carry on what is known, but neither for ever nor show a second time what a high one shows.
+            twice = (found.same[k] & found.high & (ids > 0)).any()
+            keep[k] = found.high[k] or (confirmed[own] and scores[k] >= self._keep and not twice)
+        known = replace(found.instances, track_ids=ids, labels=labels, track_scores=scores, doubtful=scores < self._conf)
+        return known[keep]
 
 
 def _advance(tracks: Tracks, elapsed: float) -> None:

@@ -18,7 +18,7 @@ from streamseg import composite
 from streamseg.color import Encoding, drawing_codes
 from streamseg.composite.choose import chosen
 from streamseg.composite.labels import font_size, label_text, place, plate
-from streamseg.composite.overlay import around, sampling
+from streamseg.composite.overlay import around, contour_reach, contour_width, sampling
 from streamseg.composite.palette import color_of, text_color
 from streamseg.gpu.kernels.common import EXACT, half_even
 from streamseg.gpu.kernels.cover import cover, overlaps, sample_region
@@ -35,22 +35,20 @@ _BLOCK = (16, 64)
 RGB = tuple[int, int, int]
 
 
-@triton.jit(do_not_specialize=["count", "reach"])
+@triton.jit(do_not_specialize=["count"])
 def opacity_kernel(
     table: tl.tensor,
     covers: tl.tensor,
     ellipse: tl.tensor,
     out: tl.tensor,
     count: tl.tensor,
-    reach: tl.tensor,
-    fill: tl.tensor,
     SCALE: tl.constexpr,
     BY: tl.constexpr,
     BX: tl.constexpr,
 ) -> None:
     """A tile of samples, the instances from front to back: the opacity of each, where those before it do not cover it.
 
-    `reach`: of the contour, in samples, 0: none. ellipse: [2 * reach + 1], how far it reaches along x in each row. fill: [1].
+    ellipse: for each way of drawing, how far the contour reaches along x in each of its rows.
     """
     top, left = tl.program_id(0) * BY, tl.program_id(1) * BX
     y, x = top + tl.arange(0, BY), left + tl.arange(0, BX)
@@ -65,12 +63,13 @@ def opacity_kernel(
             covered = tl.load(covers + begin + at, mask=inside, other=0).to(tl.int32)
             visible = tl.minimum(covered, 255 - taken)
             taken = tl.maximum(taken, covered)
-            alpha = half_even(visible.to(tl.float32) * tl.load(fill)).to(tl.int32)
+            alpha = half_even(visible.to(tl.float32) * tl.load(row + 21).to(tl.float32)).to(tl.int32)
+            reach, middle = tl.load(row + 22).to(tl.int32), tl.load(row + 23).to(tl.int32)
             # Where all of it is hidden there is no need to look for its outline.
             if (reach > 0) & (tl.max(tl.max(visible, axis=1), axis=0) > 0):
                 least = covered
                 for dy in range(-reach, reach + 1):
-                    half = tl.load(ellipse + reach + dy)
+                    half = tl.load(ellipse + middle + dy)
                     row_known = ((y + dy >= y0) & (y + dy < y1))[:, None]
                     for dx in range(-half, half + 1):
                         known = row_known & ((x + dx >= x0) & (x + dx < x1))[None, :]
@@ -97,30 +96,30 @@ def draw_overlay(
     if len(shown) == 0:
         return picture
     width, height, unit = picture.width, picture.height, picture.unit
-    line = max(1, round(effect.contour * unit + 0.25)) if effect.contour else 0
+    line = contour_width(effect.contour, unit)
     areas = effect.fill > 0 or effect.contour > 0 or effect.box
     boxes = shown.boxes.tolist() if areas else []
     regions = [around(box, line + 1, width, height, max(4, picture.align)) for box in boxes]
     scale = sampling(regions, width, height)
     table, grids, samples = instance_table(shown[: len(regions)], regions, width, height, scale)
     colors = [color_of(int(i), int(label)) for i, label in zip(shown.track_ids, shown.labels, strict=True)]
-    for row, box, rgb in zip(table, boxes, colors, strict=False):
+    sure, thin = (contour_reach(width, scale) for width in (line, line / 2))
+    # By `doubtful`: opacity of the fill, reach of the contour, where the middle of its ellipse is.
+    styles = [(effect.fill, sure, sure), (effect.fill / 2, thin, 2 * sure + 1 + thin)]
+    for row, box, rgb, doubtful in zip(table, boxes, colors, shown.doubtful, strict=False):
         row[14:17] = [round(code) for code in drawing_codes(rgb, picture.encoding)]
         row[17:21] = [round(edge) for edge in box]
-    reach = max(1, round(line / scale)) if line else 0
+        row[21:24] = styles[int(doubtful)]
     plates, coverage = _plates(effect, picture, shown, colors)
-    fill = np.array([effect.fill], np.float32)
-    parts = upload([table, grids, plates, coverage, _ellipse(reach), fill])
-    table_, grids_, plates_, coverage_, ellipse_, fill_ = parts
+    parts = upload([table, grids, plates, coverage, np.concatenate([_ellipse(sure), _ellipse(thin)])])
+    table_, grids_, plates_, coverage_, ellipse_ = parts
     alphas = scratch("alphas", (max(1, samples),))
     if samples:
         covers = scratch("covers", (samples,))
         size = (-(-height // scale), -(-width // scale))
         cover(table_, grids_, covers, size, scale)
         grid = (triton.cdiv(size[0], _BLOCK[0]), triton.cdiv(size[1], _BLOCK[1]))
-        opacity_kernel[grid](
-            table_, covers, ellipse_, alphas, len(table), reach, fill_, SCALE=scale, BY=_BLOCK[0], BX=_BLOCK[1], **EXACT
-        )
+        opacity_kernel[grid](table_, covers, ellipse_, alphas, len(table), SCALE=scale, BY=_BLOCK[0], BX=_BLOCK[1], **EXACT)
     ring = max(1, round(2 * unit)) if effect.box else 0
     paint(picture, table_, alphas, plates_, coverage_, scale=scale, line=ring)
     return picture

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import av
 import numpy as np
 import pytest
 
 from streamseg import color, planes
 from streamseg.composite import Compositor, Overlay, to_image
+from streamseg.composite.labels import label_text
 from streamseg.composite.palette import color_of
 from streamseg.errors import ConfigError
 from streamseg.types import Instances
@@ -196,3 +199,27 @@ def test_tiny_frames_are_survived(fmt, size):
 def test_bad_options_name_the_value(options, message):
     with pytest.raises(ConfigError, match=message):
         Overlay(**options)
+
+
+def test_doubtful_instances_are_drawn_fainter_and_thinner():
+    """Half the fill inside, half the width of the line along the outline; sure ones beside them stay as they are."""
+    black = av.VideoFrame.from_ndarray(np.zeros((1080, 1920, 3), np.uint8), "rgb24")
+    boxes = [[100.0, 100.0, 700.0, 900.0], [1000.0, 100.0, 1600.0, 900.0]]
+    found = instances(boxes, masks=np.full((2, 28, 28), 255, np.uint8))
+    found = replace(found, doubtful=np.array([False, True]), track_ids=np.array([1, 1]))
+    drawn = to_image(draw(black, found, fill=0.4, contour=8, label="")).astype(float)
+    colour = np.array(color_of(1, 0), float)
+    assert np.abs(drawn[500, 400] - 0.4 * colour).max() < 2
+    assert np.abs(drawn[500, 1300] - 0.2 * colour).max() < 2
+    wide, thin = (strong_in(drawn[500, x0 : x0 + 700], colour) for x0 in (50, 950))
+    assert wide == pytest.approx(2 * thin, abs=4)
+    assert thin >= 6
+
+
+def strong_in(row: np.ndarray, colour: np.ndarray) -> int:
+    return int((row.max(1) > 0.7 * colour.max()).sum())
+
+
+def test_labels_show_the_mean_score_of_the_track():
+    found = replace(instances(BOXES[:1]), track_scores=np.array([0.61], np.float32))
+    assert label_text("{name} {score:.0%}", found, 0) == f"{found.names[0]} 61%"

@@ -41,6 +41,8 @@ class Case:
     effects: tuple[Any, ...] = ()
     fine: int = 0
     """Cells a side of a finer mask of every second instance; 0: none."""
+    doubtful: bool = False
+    """Every second instance is."""
     places: bool = False
     """There is a zone, and a line across it."""
     seed: int = 0
@@ -63,6 +65,8 @@ def found(case: Case) -> Instances:
     n = len(case.boxes)
     masks = np.stack([_blob(rng, 28) for _ in range(n)]) if n else np.zeros((0, 28, 28), np.uint8)
     instances = pictures.instances([list(box) for box in case.boxes], masks=masks)
+    if case.doubtful:
+        instances = replace(instances, doubtful=np.arange(n) % 2 == 1)
     if case.fine:
         instances = replace(instances, fine=tuple(_blob(rng, case.fine) if i % 2 else None for i in range(n)))
     return instances

@@ -24,6 +24,7 @@ OVERLAYS = [
     pytest.param(Case("nv12", 65, 49, effects=(Overlay(box=True, label=""),)), id="boxes"),
     pytest.param(Case("nv12", effects=(AREAS,), fine=56), id="finer masks"),
     pytest.param(Case("p010le", 100, 80, effects=(Overlay(fill=0, contour=0),)), id="labels only"),
+    pytest.param(Case("nv12", 97, 61, effects=(Overlay(contour=50, label=""),), doubtful=True), id="doubtful ones"),
     pytest.param(Case("yuv420p", 42, 31, boxes=CROWD, effects=(AREAS,)), id="crowd: every second sample"),
     pytest.param(Case("yuv422p", 42, 31, boxes=CROWD, effects=(AREAS,)), id="crowd, 4:2:2"),
     pytest.param(Case("nv12", 42, 31, boxes=CROWD + CROWD, effects=(Overlay(box=True, label=""),)), id="crowd: every fourth"),

@@ -362,3 +362,37 @@ def test_box_iou():
 def test_a_max_age_of_nothing_is_refused():
     with pytest.raises(ValueError, match="max_age is 0"):
         Tracker(max_age=0)
+
+
+def follow(tracker: Tracker, scores: Sequence[float], rate: float = 25.0) -> list[Instances]:
+    """One thing that stands still, seen with these scores."""
+    box = np.array((10, 10, 50, 90), np.float32)
+    return [tracker(result(i / rate, [(box, 0, ELLIPSE, s)], index=i)).instances for i, s in enumerate(scores)]
+
+
+def test_a_mistake_is_not_followed_for_ever():
+    """A stone that was taken for a person for a moment stays no `person 19 %`, though its low scores match its track."""
+    shown = [len(found) for found in follow(Tracker(0.5), [0.55] * 5 + [0.19] * 200)]
+    assert shown[:10] == [1] * 10, "a track ends at its first low score"
+    assert shown[-150:] == [0] * 150
+    assert min(i for i, n in enumerate(shown) if n == 0) / 25 < 1.5
+    assert [len(found) for found in follow(Tracker(0.5, keep=0), [0.55] * 5 + [0.19] * 200)] == [1] * 205
+
+
+def test_a_track_that_becomes_sure_again_is_the_same_one():
+    found = follow(Tracker(0.5), [0.8] * 10 + [0.15] * 100 + [0.8] * 50)
+    assert len(found[100]) == 0
+    assert {int(i) for one in found for i in one.track_ids} == {1}
+    assert all(len(one) == 1 for one in found[110:])
+
+
+def test_tracks_tell_their_mean_score_and_whether_it_is_in_doubt():
+    found = follow(Tracker(0.5), [0.9] * 25 + [0.4] * 100)
+    means = [float(one.track_scores[0]) for one in found]
+    assert means[24] == pytest.approx(0.9)
+    assert all(a >= b for a, b in zip(means, means[1:], strict=False))
+    assert means[50] == pytest.approx(0.4 + 0.5 * np.exp(-26 / 25), abs=0.01), "a second after, 1/e of what was is left"
+    assert [bool(one.doubtful[0]) for one in found] == [mean < 0.5 for mean in means]
+    assert found[50].scores.tolist() == pytest.approx([0.4]), "the frame's own score is changed"
+    assert not found[0].doubtful[0]
+    assert found[-1].doubtful[0]

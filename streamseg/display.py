@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from streamseg.composite.places import crossings
 from streamseg.encode import is_view
 from streamseg.errors import scrub
 
@@ -88,8 +89,7 @@ class Screen:
 
 def _event_lines(events: dict[str, Any]) -> Iterator[str]:
     for name, counts in events["lines"].items():
-        crossed = [f"{count} {direction.replace('_', ' ')}" for direction, count in counts.items()]
-        yield f"line {name}: {', '.join(crossed)}"
+        yield f"line {name}: {crossings(counts)}"
     for name, counts in events["zones"].items():
         stay = f", stayed {counts['mean_seconds']:.1f} s on average, {counts['longest_seconds']:.1f} s at most"
         yield f"zone {name}: {counts['entered']} entered, {counts['left']} left, {counts['inside']} inside{stay}"

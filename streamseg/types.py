@@ -248,7 +248,8 @@ class Event:
     place: str = ""
     """Name of the line or zone."""
     direction: str = ""
-    """`cross` only: `left_to_right` or `right_to_left`, for one who looks from the line's first point to its second."""
+    """`cross` only: one of the line's `directions`; by default `left_to_right` or `right_to_left`, for one who looks from the
+    line's first point to its second."""
     seconds: float | None = None
     """`leave` and `dwell` only: how long it has been inside."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from streamseg.errors import ConfigError
 from streamseg.masks import Region, region_of
 from streamseg.types import Activity, Instances
 
-__all__ = ["Counts", "Drawing", "Zones"]
+__all__ = ["Counts", "Drawing", "Zones", "crossings"]
 
 _SUBPIXEL = 4  # bits of cv2's fixed-point coordinates
 _PLATE = (40, 40, 40)
@@ -102,7 +102,7 @@ class Counts:
         unit = min(width, height) / 1080
         margin, top = 12 * unit, 12 * unit
         for name, total in sorted(activity.total.items()):
-            written = f"{name} {activity.now.get(name, 0)} of {total}"
+            written = f"{name}: {activity.now.get(name, 0)} now, {total} in all"
             spot = None
             for drawing in _text(written, (margin, top), _PLATE, width, height, align):
                 spot = drawing.region
@@ -125,9 +125,13 @@ def _draw(canvas: Canvas, effect: Zones | Counts) -> None:
 def _caption(activity: Activity, name: str) -> str:
     if name in activity.zones:
         zone = activity.zones[name]
-        return f"{name} {zone['inside']} in, {zone['entered']} entered"
-    crossed = activity.lines.get(name, {})
-    return f"{name} {crossed.get('left_to_right', 0)} right, {crossed.get('right_to_left', 0)} left"
+        return f"{name}: {zone['inside']} inside, {zone['entered']} entered"
+    return f"{name}: {crossings(activity.lines.get(name, {}))}"
+
+
+def crossings(counts: Mapping[str, int]) -> str:
+    """How often a line was crossed, by direction, in words."""
+    return ", ".join(f"{count} {direction.replace('_', ' ')}" for direction, count in counts.items())
 
 
 def _text(

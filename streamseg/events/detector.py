@@ -22,7 +22,6 @@ from streamseg.types import Activity, Event, Instances
 
 __all__ = ["EventDetector"]
 
-LEFT_TO_RIGHT, RIGHT_TO_LEFT = "left_to_right", "right_to_left"
 GAP = 0.2
 """Seconds: of a longer time between two sightings this much counts as seen."""
 PRESENT = 1.0
@@ -106,7 +105,7 @@ class EventDetector:
         self._told: list[Event] = []
         self.total: dict[str, int] = {}
         """Tracks counted so far, of each class."""
-        self.crossed = {name: {LEFT_TO_RIGHT: 0, RIGHT_TO_LEFT: 0} for name in self._lines}
+        self.crossed = {name: dict.fromkeys(line.directions, 0) for name, line in self._lines.items()}
         """Crossings so far, of each line, by direction."""
         self.stays: dict[str, dict[str, float]] = {
             name: {"inside": 0, "entered": 0, "left": 0, "seconds": 0.0, "longest": 0.0} for name in self._zones
@@ -226,7 +225,7 @@ class EventDetector:
 
     def _cross(self, track: int, subject: _Subject, place: str, state: _Crossing) -> None:
         if state.through and state.since is not None:
-            direction = LEFT_TO_RIGHT if state.side < 0 else RIGHT_TO_LEFT
+            direction = self._lines[place].directions[0 if state.side < 0 else 1]
             self._tell(track, subject, Event("cross", state.since, track, subject.name, place, direction))
 
     def _watch_zone(self, track: int, subject: _Subject, place: str, point: Point, margin: float) -> None:

@@ -26,8 +26,13 @@ class Line:
     """Two points, x and y, in fractions of the frame when all lie in 0..1, otherwise in pixels."""
     classes: Sequence[str] | None = None
     """Names to watch; None: all."""
+    directions: tuple[str, str] = ("left_to_right", "right_to_left")
+    """What crossings are called, by how they look to one who stands at the first point and looks to the second: those from left to
+    right, and those from right to left; for example ("in", "out")."""
 
     def __post_init__(self) -> None:
+        if len(self.directions) != 2 or not all(self.directions) or self.directions[0] == self.directions[1]:
+            raise ConfigError(f"a line's directions are two different names, as [in, out]; got {list(self.directions)}")
         if len(self.points) != 2 or self.points[0] == self.points[1]:
             raise ConfigError(f"a line has two different points, as [[0.1, 0.5], [0.9, 0.5]]; got {_shown(self.points)}")
         _check_unit(self.points)

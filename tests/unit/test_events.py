@@ -76,6 +76,20 @@ def test_directions_are_those_of_who_looks_along_the_line():
     assert kinds(play(EventDetector(level), down[::-1])[0]) == [("cross", "right_to_left")]
 
 
+def test_directions_can_be_named():
+    door = {"door": Line(((0.1, 0.5), (0.9, 0.5)), directions=("in", "out"))}
+    down = [{1: (500, y)} for y in np.linspace(100, 400, 50)]
+    detector = EventDetector(door)
+    assert kinds(play(detector, down)[0]) == [("cross", "in")]
+    assert detector.summary()["lines"] == {"door": {"in": 1, "out": 0}}
+
+
+@pytest.mark.parametrize("names", [("in",), ("in", "in"), ("in", "")])
+def test_directions_without_two_names_are_refused(names):
+    with pytest.raises(ConfigError, match=r"two different names, as \[in, out\]"):
+        Line(((0.1, 0.5), (0.9, 0.5)), directions=names)
+
+
 def test_flicker_on_the_line_does_not_count():
     rng = np.random.default_rng(0)
     stands = [{1: (500 + rng.normal(0, 6), 300)} for _ in range(200)]

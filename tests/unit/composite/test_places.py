@@ -82,14 +82,17 @@ def texts(effect, shown, monkeypatch) -> list[str]:
 
 def test_what_is_written(monkeypatch):
     shown = seen("yuv420p", activity(gate=LINE, square=SQUARE))
-    assert texts(Zones(), shown, monkeypatch) == ["gate 3 right, 1 left", "square 1 in, 5 entered"]
-    assert texts(Counts(), shown, monkeypatch) == ["car 0 of 1", "person 2 of 7"]
+    assert texts(Zones(), shown, monkeypatch) == [
+        "gate: 3 left to right, 1 right to left",
+        "square: 1 inside, 5 entered",
+    ]
+    assert texts(Counts(), shown, monkeypatch) == ["car: 0 now, 1 in all", "person: 2 now, 7 in all"]
 
 
 def test_counts_stand_in_the_corner_and_leave_the_rest_alone():
     moved = changed("yuv420p", Counts(), activity())
     assert moved[4:30, 4:60].mean() > 0.5
-    moved[:60, :140] = False
+    moved[:60, :200] = False
     assert not moved.any()
 
 

@@ -26,6 +26,7 @@ def stream(
     classes: str | Sequence[str] | None = None,
     start: float | str = 0.0,
     duration: float | str | None = None,
+    end: float | str | None = None,
     realtime: bool = False,
     batch: int = 1,
     threads: int = 0,
@@ -41,11 +42,11 @@ def stream(
     The pipeline runs ahead of the loop by a few frames and no further: memory does not grow with the video's length. Leaving the
     loop ends it.
 
-    `source` is a file, a folder or glob of images, a camera's number or device, an RTSP or HTTP address. `conf` is the score that
-    an instance must have once; it is then followed down to lower ones. `classes` are names, as a list or "person,car". `size` is
-    the network's input as "HEIGHTxWIDTH" or (height, width), `precision` one of fp32, bf16, fp16 and int8, as `--precision` takes
-    it; `start` and `duration` are seconds. A file gives every frame; what happens live (`realtime=True`: a file played at its own
-    speed) drops the oldest frames when the loop is too slow.
+    `source` is a file, a folder or glob of images, a camera's number or device, an RTSP or HTTP address. `conf` is the least
+    score with which an object is first shown; what is known is followed to lower ones. `classes` are names, as a list or
+    "person,car". `size` is the network's input as "HEIGHTxWIDTH" or (height, width), `precision` one of fp32, bf16, fp16 and
+    int8, as `--precision` takes it; `start`, and `duration` or `end`, are seconds. A file gives every frame; what happens live
+    (`realtime=True`: a file played at its own speed) drops the oldest frames when the loop is too slow.
 
     With `detect_every` N the network looks at every Nth frame, and optical flow carries masks and identities to the others, whose
     results have `detected` False; "auto" looks at as many frames as keep up with what happens live.
@@ -54,7 +55,7 @@ def stream(
     after the frames that could be read.
     """
     changes: dict[str, dict[str, Any]] = {
-        "decode": {"start": start, "duration": duration, "realtime": realtime},
+        "decode": {"start": start, "duration": duration, "end": end, "realtime": realtime},
         "preprocess": {"size": size},
         "infer": {
             "model": str(model),

@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from streamseg import cli_engines, cli_models, cli_train
+from streamseg.cli_help import Command, Group
 from streamseg.errors import StreamsegError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from streamseg.config import PipelineConfig
 
 app = typer.Typer(
     name="streamseg",
+    cls=Group,
     help="Instance segmentation of video in real time: Mask R-CNN on every frame, identities through time, masks composited.",
     no_args_is_help=True,
     add_completion=False,
@@ -50,7 +54,7 @@ def _global(
     """Options that stand before the verb."""
 
 
-@app.command()
+@app.command(cls=Command)
 def run(
     source: SourceArg,
     output: Annotated[
@@ -65,17 +69,19 @@ def run(
     pipeline: Annotated[str, typer.Option("-p", "--pipeline", help="drive, edit, live, or your own .yaml file.")] = "drive",
     classes: Annotated[str | None, typer.Option(help="Classes to keep, as person,car; all for every one.")] = None,
     conf: Annotated[
-        float | None, typer.Option(help="Score an instance must have once; it is then followed to lower ones.")
+        float | None, typer.Option(help="Least score, 0 to 1, with which an object is first shown; default 0.5.")
     ] = None,
     engine: Annotated[str | None, typer.Option(help="auto, openvino, onnxruntime, tensorrt, tensorrt-rtx, torch.")] = None,
     model: Annotated[str | None, typer.Option(help="A name of `streamseg models`, or an .onnx file.")] = None,
     precision: Annotated[
-        str | None, typer.Option(help="fp32, fp16, int8: kinds of the model; bf16: OpenVINO on a new CPU.")
+        str | None,
+        typer.Option(help="How the network computes: fp32, fp16 or int8 (fastest); bf16 on CPUs that have it."),
     ] = None,
     require_gpu: Annotated[bool, typer.Option("--require-gpu", help="Fail rather than run the network on the CPU.")] = False,
     size: Annotated[str | None, typer.Option(help="The network's input, HEIGHTxWIDTH.")] = None,
     start: Annotated[str | None, typer.Option(help="Where to begin: 3s, 1m30s, 00:01:30.")] = None,
     duration: Annotated[str | None, typer.Option(help="How much to read, as 10s.")] = None,
+    end: Annotated[str | None, typer.Option(help="Where to stop, as 15s; in place of --duration.")] = None,
     realtime: Annotated[bool, typer.Option("--realtime", help="Play a file at its own speed, as a camera would.")] = False,
     rate: Annotated[float | None, typer.Option(help="Frames a second of images, and of a source without times.")] = None,
     batch: Annotated[int | None, typer.Option(help="Frames that the network sees at once.")] = None,
@@ -99,7 +105,14 @@ def run(
     from streamseg.pipeline import build
 
     changes: dict[str, dict[str, Any]] = {
-        "decode": {"start": start, "duration": duration, "realtime": realtime or None, "rate": rate, "device": decode},
+        "decode": {
+            "start": start,
+            "duration": duration,
+            "end": end,
+            "realtime": realtime or None,
+            "rate": rate,
+            "device": decode,
+        },
         "preprocess": {"size": _size(size, model)},
         "infer": {
             "model": model,
@@ -115,6 +128,8 @@ def run(
     config = _with_encoding(override(load_pipeline(pipeline), changes), codec, crf)
     screen = display.Screen(quiet=quiet or json_report)
     built = build(source, config, output or [], overwrite=overwrite, say=screen.say)
+    if classes is None and (others := _left_out(config.postprocess.classes, built.engine.spec.classes)):
+        screen.say(f"classes: {', '.join(config.postprocess.classes or ())} (not {', '.join(others)}: --classes all)")
     with screen.progress(built) as tick:
         report = built.run(tick)
     screen.summary(report)
@@ -127,6 +142,12 @@ def run(
 def _size(size: str | None, model: str | None) -> str | None:
     """Another model has its own size; the pipeline file's was meant for the model that stands there."""
     return "auto" if size is None and model is not None else size
+
+
+def _left_out(kept: Sequence[str] | None, known: Sequence[str]) -> list[str]:
+    """The classes that the model knows and the pipeline file leaves out; "..." stands for those after the fourth."""
+    others = [name for name in known if kept is not None and name not in kept]
+    return others if len(others) <= 4 else [*others[:4], "..."]
 
 
 def _with_encoding(config: PipelineConfig, codec: str | None, crf: float | None) -> PipelineConfig:
@@ -144,7 +165,7 @@ def _with_encoding(config: PipelineConfig, codec: str | None, crf: float | None)
     return override(config, {"outputs": merged})
 
 
-@app.command()
+@app.command(cls=Command)
 def probe(source: SourceArg, as_json: JsonOption = False) -> None:
     """Show what a source holds, and what streamseg would do with it."""
     from streamseg import display
@@ -153,7 +174,7 @@ def probe(source: SourceArg, as_json: JsonOption = False) -> None:
     _show(look(source), as_json, display.probe)
 
 
-@app.command()
+@app.command(cls=Command)
 def doctor(as_json: JsonOption = False) -> None:
     """Show which engines can run here, which is chosen, why the better ones are not, what to install."""
     from streamseg import display
@@ -165,7 +186,7 @@ def doctor(as_json: JsonOption = False) -> None:
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(cls=Command)
 def bench(
     source: SourceArg,
     pipeline: Annotated[str, typer.Option("-p", "--pipeline", help="drive, edit, live, or your own .yaml file.")] = "drive",
@@ -173,7 +194,8 @@ def bench(
     engine: Annotated[str | None, typer.Option(help="auto, openvino, onnxruntime, …")] = None,
     model: Annotated[str | None, typer.Option(help="A name of `streamseg models`, or an .onnx file.")] = None,
     precision: Annotated[
-        str | None, typer.Option(help="fp32, fp16, int8: kinds of the model; bf16: OpenVINO on a new CPU.")
+        str | None,
+        typer.Option(help="How the network computes: fp32, fp16 or int8 (fastest); bf16 on CPUs that have it."),
     ] = None,
     size: Annotated[str | None, typer.Option(help="The network's input, HEIGHTxWIDTH.")] = None,
     as_json: JsonOption = False,
@@ -190,13 +212,16 @@ def bench(
     _show(measure(source, config, frames).to_json(), as_json, display.bench)
 
 
-@app.command(name="eval")
+@app.command(name="eval", cls=Command)
 def evaluate(
     data: Annotated[str, typer.Argument(metavar="DATA", help="COCO-format annotations, or a folder with instances.json.")],
     images: Annotated[str | None, typer.Option(help="Folder of the pictures; default: images/ beside the annotations.")] = None,
     engine: Annotated[str, typer.Option(help="auto, openvino, onnxruntime, …")] = "auto",
     model: Annotated[str, typer.Option(help="A name of `streamseg models`, or an .onnx file.")] = "lite",
-    precision: Annotated[str, typer.Option(help="fp32, fp16, int8: kinds of the model; bf16: OpenVINO on a new CPU.")] = "auto",
+    precision: Annotated[
+        str,
+        typer.Option(help="How the network computes: fp32, fp16 or int8 (fastest); bf16 on CPUs that have it."),
+    ] = "auto",
     size: Annotated[str | None, typer.Option(help="The network's input, HEIGHTxWIDTH.")] = None,
     limit: Annotated[int | None, typer.Option(help="Photos to look at; default: all.")] = None,
     conf: Annotated[float, typer.Option(help="Lowest score that counts where a measure needs one; AP needs none.")] = 0.5,
@@ -235,10 +260,10 @@ def evaluate(
         ev.write_page(done, page, worst)
 
 
-app.command()(cli_engines.build)
-app.command()(cli_train.train)
+app.command(cls=Command)(cli_engines.build)
+app.command(cls=Command)(cli_train.train)
 app.add_typer(cli_engines.app, name="engines")
-app.command()(cli_models.export)
+app.command(cls=Command)(cli_models.export)
 app.add_typer(cli_models.app, name="models")
 
 

@@ -14,6 +14,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
+from streamseg.cli_help import Command, Group
+
 if TYPE_CHECKING:
     from streamseg.engine.store import Entry, Store
     from streamseg.engine.tensorrt.builder import Progress as Steps
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 NameArg = Annotated[str, typer.Argument(metavar="ENGINE", help="A name of `streamseg engines list`, or the beginning of one.")]
 
-app = typer.Typer(help="List, show, check and remove the compiled engines that are kept.", no_args_is_help=True)
+app = typer.Typer(cls=Group, help="List, show, check and remove the compiled engines that are kept.", no_args_is_help=True)
 
 
 def build(
@@ -51,7 +53,7 @@ def build(
         _table(entries)
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_(as_json: JsonOption = False) -> None:
     """List the engines that are kept."""
     store = _store()
@@ -64,7 +66,7 @@ def list_(as_json: JsonOption = False) -> None:
         print(f"no engines in {store.root}; build one: streamseg build lite")
 
 
-@app.command()
+@app.command(cls=Command)
 def show(name: NameArg, log: Annotated[bool, typer.Option("--log", help="Show what the compiler said.")] = False) -> None:
     """Show what an engine was made from, and in which types its layers compute."""
     store = _store()
@@ -75,7 +77,7 @@ def show(name: NameArg, log: Annotated[bool, typer.Option("--log", help="Show wh
         print(json.dumps(_facts(entry) | {"layers": entry.manifest.layers if entry.manifest else {}}, indent=2))
 
 
-@app.command()
+@app.command(cls=Command)
 def verify(name: Annotated[str | None, typer.Argument(metavar="[ENGINE]", help="One engine; default: all.")] = None) -> None:
     """Check that the engines are whole and unchanged."""
     store = _store()
@@ -88,7 +90,7 @@ def verify(name: Annotated[str | None, typer.Argument(metavar="[ENGINE]", help="
         raise typer.Exit(13)
 
 
-@app.command()
+@app.command(cls=Command)
 def prune(
     everything: Annotated[bool, typer.Option("--all", help="Remove the usable ones too.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,

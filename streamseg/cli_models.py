@@ -14,6 +14,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Column, Table
 
+from streamseg.cli_help import Command, Group
+
 if TYPE_CHECKING:
     from streamseg.download import Progress as Steps
 
@@ -27,7 +29,7 @@ EpsOption = Annotated[
     typer.Option(help="Epsilon of the frozen batch norm it was trained with; default: 0 for COCO's 91 labels, else 1e-5."),
 ]
 
-app = typer.Typer(help="List the models, fetch published ones, bring in your own.", invoke_without_command=True)
+app = typer.Typer(cls=Group, help="List the models, fetch published ones, bring in your own.", invoke_without_command=True)
 
 
 @app.callback()
@@ -42,7 +44,7 @@ def list_(context: typer.Context, as_json: JsonOption = False) -> None:
         _table(rows)
 
 
-@app.command()
+@app.command(cls=Command)
 def pull(
     name: Annotated[str, typer.Argument(metavar="NAME", help="resnet50-fpn, resnet50-fpn-v2, or imagenet-BODY for trainings.")],
     url: Annotated[str, typer.Option(help="Another address: of the .pth file, or of a folder that has it.")] = "",
@@ -63,7 +65,7 @@ def pull(
     screen.say(f"{name}: {path}" + (f"; run it: streamseg run SOURCE --model {name}" if path.stem == name else ""))
 
 
-@app.command("import")
+@app.command("import", cls=Command)
 def import_(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="A .pth, .pt or .safetensors checkpoint, or an .onnx of streamseg's.")
@@ -90,7 +92,7 @@ def import_(
     )
 
 
-@app.command()
+@app.command(cls=Command)
 def remove(name: Annotated[str, typer.Argument(metavar="NAME", help="A model that was pulled or imported.")]) -> None:
     """Delete a model that was pulled or imported."""
     from streamseg.importer import remove as delete

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, Task, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from streamseg.composite.places import crossings
 from streamseg.encode import is_view
@@ -24,6 +25,15 @@ if TYPE_CHECKING:
 __all__ = ["Screen", "bench", "doctor", "probe"]
 
 Data = Mapping[str, Any]
+
+
+class _Left(TimeRemainingColumn):
+    """The time that the rest will take, and what it is."""
+
+    def render(self, task: Task) -> Text:
+        """`0:00:17 left`; nothing while it is not known."""
+        left = super().render(task)
+        return left if not left.plain.strip("-:") else left.append(" left")
 
 
 class Screen:
@@ -49,7 +59,7 @@ class Screen:
             BarColumn(24),
             TaskProgressColumn(),
             TextColumn("{task.fields[seen]}", markup=False),
-            TimeRemainingColumn(),
+            _Left(),
         )
         with Progress(*columns, console=self._console, transient=True) as bar:
             total = None if pipeline.info.live else pipeline.info.frame_count

@@ -212,7 +212,8 @@ def _landing(device: Device | None, config: PipelineConfig) -> Landing | None:
 
 
 def _decoder(source: Source, config: PipelineConfig, landing: Landing | None) -> Decoder:
-    return Decoder(source, **config.decode.model_dump(exclude={"policy", "device"}), landing=landing)
+    how = config.decode.model_dump(exclude={"policy", "device", "end"}) | {"duration": config.decode.span}
+    return Decoder(source, **how, landing=landing)
 
 
 def _settle(landing: Landing | None, engine: Engine, device: Device | None, say: Say | None) -> None:

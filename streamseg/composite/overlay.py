@@ -46,7 +46,7 @@ class Overlay:
     box: bool = False
     """Draw the bounding box too."""
     label: str = "{name} {id} {score:.0%}"
-    """Fields {name}, {id} (empty while untracked), {score}, the track's mean score over the last second in 0..1; empty: no label."""
+    """Fields {name}, {id} (empty while untracked), {score} (0..1, the track's mean over the last second); empty: no label."""
     classes: Sequence[str] | None = None
     """Names to draw; None: all."""
 

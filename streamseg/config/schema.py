@@ -107,6 +107,9 @@ class DecodeConfig(Section):
     """Play a file at its own speed, as if it were a camera."""
     start: Seconds = 0.0
     duration: Positive | None = None
+    """Seconds to read."""
+    end: Positive | None = None
+    """Where to stop, seconds from the source's beginning; in place of `duration`."""
     rate: Annotated[float, Field(gt=0, le=1000)] | None = None
     """Frames a second of an image sequence, which does not say."""
     timeout: Positive = 5.0
@@ -122,6 +125,21 @@ class DecodeConfig(Section):
     device: Literal["auto", "cpu", "nvdec", "host"] = "auto"
     """Where the network computes on a GPU, frames live there too: `auto` decodes them there where it can, `cpu` uploads them,
     `nvdec` means the GPU's decoder or an error, `host` keeps them in host memory."""
+
+    @model_validator(mode="after")
+    def _one_span(self) -> DecodeConfig:
+        if self.end is not None and self.duration is not None:
+            raise ValueError(
+                f"duration ({self.duration:g} s) and end ({self.end:g} s) both say where to stop; give one of them"
+            )
+        if self.end is not None and self.end <= self.start:
+            raise ValueError(f"the end, {self.end:g} s, must be after the start, {self.start:g} s")
+        return self
+
+    @property
+    def span(self) -> float | None:
+        """Seconds to read from `start` on, None: all."""
+        return self.duration if self.end is None else self.end - self.start
 
 
 class PreprocessConfig(Section):

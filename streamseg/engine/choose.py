@@ -12,6 +12,7 @@ from streamseg.engine.base import Engine, PooledEngine
 from streamseg.engine.onnxruntime import open_onnxruntime, why_not_onnxruntime
 from streamseg.engine.openvino import open_openvino, why_not_openvino
 from streamseg.engine.spec import GraphSpec, read_spec
+from streamseg.engine.tensorrt.driver import no_driver
 from streamseg.engine.tensorrt.opener import open_tensorrt, open_tensorrt_rtx, why_not_tensorrt, why_not_tensorrt_rtx
 from streamseg.engine.torchcuda import open_torch, why_not_torch
 from streamseg.errors import ConfigError, EngineError, EngineUnavailable, ModelError
@@ -165,5 +166,7 @@ def computes_on_gpu(engine: str) -> bool:
 
 def _tell(report: Callable[[str], None] | None, opened: PooledEngine, refused: list[str]) -> None:
     if report is not None:
-        because = f" (not {'; not '.join(refused)})" if refused else ""
-        report(f"engine: {opened}{because}")
+        absent = no_driver()  # on most machines: said once, not of each library
+        others = [r for r in refused if absent is None or not r.endswith(f": {absent}")]
+        reasons = [*([absent] if absent is not None and len(others) < len(refused) else []), *(f"not {r}" for r in others)]
+        report(f"engine: {opened}" + (f" ({'; '.join(reasons)})" if reasons else ""))

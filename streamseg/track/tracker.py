@@ -54,8 +54,8 @@ class Tracker:
 
     Ids are positive, rise from 1 and are never used again, not even over a cut or a change of epoch, which end all tracks. Of
     what it is given it passes on the instances with a score of at least `conf` and those that continue a confirmed track whose
-    mean score (`state.SCORE_TIME`) is at least `keep`, without second detections of the same thing. A frame without a picture (results played again) is tracked by motion and masks
-    alone.
+    mean score (`state.SCORE_TIME`) is at least `keep`, without second detections of the same thing. A frame
+    without a picture (results played again) is tracked by motion and masks alone.
     """
 
     def __init__(

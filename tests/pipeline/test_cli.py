@@ -64,6 +64,29 @@ def test_codec_and_crf_speak_of_what_o_names(streamseg, clip, known, tmp_path):
     assert "prores" in streamseg("probe", tmp_path / "o.alpha.mov", "--json").stdout
 
 
+def test_end_is_where_duration_leads(streamseg, clip, known, tmp_path):
+    """25 frames a second: frames 3 to 7 are those from 0.12 s up to 0.32 s."""
+    for name, span in (("end", ["--end", "320ms"]), ("duration", ["--duration", "0.2"])):
+        done = streamseg("run", clip, "--model", known, "--start", "120ms", *span, "-o", tmp_path / f"{name}.mp4")
+        assert done.returncode == 0, done.stderr
+    frames = [
+        [clips.read_index(clips.plane_array(f)) for f in clips.decoded(tmp_path / f"{n}.mp4")] for n in ("end", "duration")
+    ]
+    assert frames == [[3, 4, 5, 6, 7]] * 2
+
+
+def test_classes_that_are_left_out_are_named(streamseg, clip, known, tmp_path):
+    done = streamseg("run", clip, "--model", known, "-o", tmp_path / "o.jsonl")
+    assert "(not cat, dog: --classes all)" in done.stderr
+    done = streamseg("run", clip, "--model", known, "-o", tmp_path / "p.jsonl", "--classes", "person")
+    assert "--classes all" not in done.stderr
+
+
+def test_flags_show_no_value(streamseg):
+    for verb in (["run"], ["train"], ["engines", "prune"], []):
+        assert "<bool>" not in streamseg(*verb, "--help").stdout
+
+
 @pytest.mark.parametrize(
     "verb", [["--help"], ["run", "--help"], ["probe", "--help"], ["--version"], ["models"], ["doctor", "--json"]]
 )
@@ -87,6 +110,8 @@ WRONG = {
     "absent engine": (["run", "{clip}", "-o", "{tmp}/o.mp4", "--engine", "tensorrt"], 15, "tensorrt"),
     "no model": (["run", "{clip}", "-o", "{tmp}/o.mp4", "--model", "{tmp}/no.onnx"], 13, "no.onnx"),
     "foreign model": (["run", "{clip}", "-o", "{tmp}/o.mp4", "--model", "{tmp}/text.onnx"], 13, "text.onnx"),
+    "two ends": (["run", "{clip}", "-o", "{tmp}/o.mp4", "--end", "1s", "--duration", "2s"], 3, "give one of them"),
+    "end before start": (["run", "{clip}", "-o", "{tmp}/o.mp4", "--start", "2s", "--end", "1s"], 3, "must be after the start"),
     "bad time": (["run", "{clip}", "-o", "{tmp}/o.mp4", "--start", "soon"], 3, "not a time"),
     "unknown option": (["run", "{clip}", "--colour", "red"], 2, "colour"),
     "unknown codec": (["run", "{clip}", "-o", "{tmp}/o.mp4", "--codec", "h999"], 10, "h999"),

@@ -117,7 +117,8 @@ def instance_table(
     Returns: float64 [N, FIELDS]: 0..3 region x0, y0, x1, y1; 4 where its grid begins, 5 cells a side, 6 sides on which the frame
         cuts it off (1 left, 2 right, 4 top, 8 bottom); 7 gain; 8..11 position in the grid of sample x: (x + 0.5) * [8] + [9], of
         sample y: (y + 0.5) * [10] + [11]; 12 the last position; 13 where its samples begin in a buffer of all regions; 14..16
-        codes of its colour, 17..20 its box in whole pixels, 21..23 how an overlay draws it (all left 0). The grids, uint8, one after the other. Samples.
+        codes of its colour, 17..20 its box in whole pixels, 21..23 how an overlay draws it (all left 0). The grids, uint8, one
+        after the other. Samples.
     """
     table = np.zeros((len(shown), FIELDS), np.float64)
     grids, begin, samples = [], 0, 0

@@ -20,15 +20,25 @@ def model(tmp_path):
     return graphs.constant_model(tmp_path / "m.onnx")
 
 
-def test_auto_takes_the_best_that_runs_and_says_why_the_better_were_not(model):
+def test_auto_takes_the_best_that_runs_and_says_why_the_better_were_not(model, monkeypatch):
+    absent = [replace(c, why_not=lambda: "its library is missing") if c.gpu else c for c in CANDIDATES]
+    monkeypatch.setattr(choose, "CANDIDATES", tuple(absent))
     said: list[str] = []
     with open_engine(model, report=said.append) as engine:
         assert engine.name == "openvino"
     assert len(said) == 1
     assert said[0].startswith("engine: openvino on ")
-    assert "not tensorrt: " in said[0]
-    assert "not tensorrt-rtx: " in said[0]
-    assert "onnxruntime" not in said[0]
+    assert said[0].endswith(" (not tensorrt: its library is missing; not tensorrt-rtx: its library is missing)")
+
+
+def test_a_machine_without_a_gpu_says_so_once(model, monkeypatch):
+    absent = [replace(c, why_not=lambda: "no NVIDIA driver") if c.gpu else c for c in CANDIDATES]
+    monkeypatch.setattr(choose, "CANDIDATES", tuple(absent))
+    monkeypatch.setattr(choose, "no_driver", lambda: "no NVIDIA driver")
+    said: list[str] = []
+    open_engine(model, report=said.append).close()
+    assert said[0].endswith(" (no NVIDIA driver)")
+    assert "tensorrt" not in said[0]
 
 
 def test_auto_goes_on_when_an_engine_cannot_run_the_model(model, monkeypatch):

@@ -6,6 +6,7 @@ import pickle
 import time
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -390,7 +391,7 @@ def test_tracks_tell_their_mean_score_and_whether_it_is_in_doubt():
     found = follow(Tracker(0.5), [0.9] * 25 + [0.4] * 100)
     means = [float(one.track_scores[0]) for one in found]
     assert means[24] == pytest.approx(0.9)
-    assert all(a >= b for a, b in zip(means, means[1:], strict=False))
+    assert all(a >= b for a, b in pairwise(means))
     assert means[50] == pytest.approx(0.4 + 0.5 * np.exp(-26 / 25), abs=0.01), "a second after, 1/e of what was is left"
     assert [bool(one.doubtful[0]) for one in found] == [mean < 0.5 for mean in means]
     assert found[50].scores.tolist() == pytest.approx([0.4]), "the frame's own score is changed"

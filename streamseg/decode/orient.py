@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from av.sidedata.sidedata import Type as SideDataType
 
+from streamseg import sidedata
 from streamseg.planes import copy_tags
 
 __all__ = ["UPRIGHT", "Orientation", "display_orientation", "turn"]
@@ -53,10 +54,8 @@ def display_orientation(picture: av.VideoFrame) -> Orientation | None:
 
     The matrix (libavutil/display.h) maps source (p, q) to (a p + c q, b p + d q), all 16.16 fixed point, p to the right, q down.
     """
-    try:
-        side_data: Any = picture.side_data  # PyAV's stub calls it a dict, but it iterates over buffers
-    except ValueError:
-        # PyAV 18 cannot list the side data of a photo with EXIF, a kind unknown to it; it can tell a turn, but no mirroring.
+    side_data = sidedata.listed(picture)
+    if side_data is None:  # PyAV can tell a turn, but no mirroring
         return _TURNS.get(round(picture.rotation) % 360)
     matrix = next((bytes(s) for s in side_data if s.type is SideDataType.DISPLAYMATRIX), None)
     if matrix is None:

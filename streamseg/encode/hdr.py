@@ -6,12 +6,11 @@ A television maps its brightness by them. Libav keeps them with the picture, and
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 from fractions import Fraction
-from typing import cast
 
-from av.sidedata.sidedata import SideData, Type
+from av.sidedata.sidedata import Type
 
+from streamseg import sidedata
 from streamseg.types import AnyPicture
 
 __all__ = ["x265_params"]
@@ -20,7 +19,7 @@ __all__ = ["x265_params"]
 def x265_params(picture: AnyPicture) -> str:
     """Parameters for `x265-params`, each with a colon before it; empty for a picture without such metadata."""
     text = ""
-    for data in cast("Sequence[SideData]", picture.side_data):
+    for data in sidedata.listed(picture) or ():
         if data.type == Type.MASTERING_DISPLAY_METADATA:
             text += _mastering(bytes(data))
         elif data.type == Type.CONTENT_LIGHT_LEVEL:

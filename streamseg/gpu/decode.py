@@ -13,22 +13,19 @@ from __future__ import annotations
 
 import ctypes
 from collections import deque
-from collections.abc import Iterable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal
 
 import av
 from av.codec.hwaccel import HWAccel, hwdevices_available
 
+from streamseg import sidedata
 from streamseg.decode.orient import Orientation, turn
 from streamseg.errors import SourceError, Unreadable, scrub
 from streamseg.gpu.device import Device, Tensor
 from streamseg.gpu.frame import DevicePicture, SideData, Tags
 from streamseg.gpu.upload import Uploader
 from streamseg.planes import layout, supported
-
-if TYPE_CHECKING:
-    from av.sidedata.sidedata import SideData as AvSideData
 
 __all__ = ["Landing", "Mode", "hardware", "why_not_nvdec"]
 
@@ -135,7 +132,7 @@ class Landing:
             self._copying.append((picture, ready))
         while len(self._copying) > _UNDER_WAY:
             self._let_go()
-        found = cast("Iterable[AvSideData]", picture.side_data) if fresh else ()
+        found = (sidedata.listed(picture) or ()) if fresh else ()
         side = [SideData(data.type, bytes(data)) for data in found]
         form = av.VideoFormat(surface, picture.width, picture.height)
         return DevicePicture(device, made, form, Tags.of(picture), ready=ready, side_data=side)

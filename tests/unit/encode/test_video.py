@@ -210,7 +210,7 @@ def test_hdr_stays_ten_bit_and_tagged(tmp_path):
     source = clips.hdr10(tmp_path / "in.mp4")
     copy(source, tmp_path / "out.mp4")
     frame = clips.decoded(tmp_path / "out.mp4")[0]
-    assert frame.format.name == "yuv420p10le"
+    assert frame.format.components[0].bits > 8
     tags = clips.BT2020_PQ
     assert (frame.colorspace, frame.color_range, frame.color_primaries, frame.color_trc) == (
         tags.space,
@@ -545,3 +545,18 @@ def decode_alpha(path) -> av.VideoFrame:
             for frame in decoder.decode(packet):
                 return frame
     raise AssertionError("no picture")
+
+
+def test_a_deep_picture_with_exif_is_encoded(tmp_path):
+    """PyAV lists no side data where one is EXIF, which every TIFF has; HDR's metadata were looked for there: ValueError."""
+    source = tmp_path / "frame.tiff"
+    with av.open(str(source), "w", format="image2", options={"update": "1"}) as container:
+        stream = container.add_stream("tiff")
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "rgb48le"
+        container.mux(stream.encode(clips.picture(5, pix_fmt="rgb48le")))
+    with pytest.raises(ValueError, match="not a valid Type"):
+        _ = clips.decoded(source)[0].side_data  # once PyAV knows EXIF, this test shows nothing
+    copy(source, tmp_path / "out.mp4")
+    [frame] = clips.decoded(tmp_path / "out.mp4")
+    assert frame.format.components[0].bits > 8
+    assert clips.read_index(clips.plane_array(frame), 4095) == 5

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from streamseg.engine.base import PooledEngine
 from streamseg.engine.openvino import OUTPUTS, cpu_count
+from streamseg.engine.quiet import import_onnxruntime
 from streamseg.engine.spec import GraphSpec
 from streamseg.errors import EngineError, MissingExtra
 
@@ -22,7 +23,7 @@ __all__ = ["open_onnxruntime", "why_not_onnxruntime"]
 def why_not_onnxruntime() -> str | None:
     """Why it cannot run here, or None if it can."""
     try:
-        import onnxruntime  # noqa: F401
+        import_onnxruntime()
     except ImportError as error:
         return f"onnxruntime cannot be imported ({error}); run: pip install 'streamseg[onnx]'"
     return None
@@ -38,7 +39,7 @@ def open_onnxruntime(
     Raises EngineError if ONNX Runtime cannot load the graph, MissingExtra if it is not installed.
     """
     try:
-        import onnxruntime
+        onnxruntime = import_onnxruntime()
     except ImportError as error:
         raise MissingExtra("onnxruntime", "onnx") from error
     options = onnxruntime.SessionOptions()

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamseg.engine.base import PooledEngine
+from streamseg.engine.quiet import import_openvino
 from streamseg.engine.spec import GraphSpec
 from streamseg.errors import EngineError, EngineUnavailable
 
@@ -28,7 +29,7 @@ def _core() -> Any:
     engine opened in the main thread and closed in another made the next Ctrl-C a segmentation fault (seen with OpenVINO 2026.4).
     So it is loaded by a thread that no signal reaches, and never unloaded.
     """
-    import openvino
+    openvino = import_openvino()
 
     def load() -> Any:
         core = openvino.Core()
@@ -42,8 +43,7 @@ def _core() -> Any:
 def why_not_openvino() -> str | None:
     """Why it cannot run here, or None if it can."""
     try:
-        import openvino  # noqa: F401 - the core may be there from before
-
+        import_openvino()  # the core may be there from before
         devices = _core().available_devices
     except ImportError as error:
         return f"openvino cannot be imported ({error}); run: pip install openvino"
@@ -101,7 +101,7 @@ def open_openvino(
     Raises EngineError if OpenVINO cannot compile the graph, EngineUnavailable if it is not installed or the CPU has no bfloat16.
     """
     try:
-        import openvino
+        openvino = import_openvino()
     except ImportError as error:
         raise EngineUnavailable(f"openvino: {why_not_openvino()}") from error
     if bf16 and (reason := why_not_bf16()) is not None:

@@ -20,6 +20,7 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
+from streamseg.engine.quiet import import_onnxruntime
 from streamseg.errors import ConfigError, MissingExtra
 
 __all__ = ["KEPT", "fold_affine", "insert", "layers", "part_of", "quantize", "ranges", "session"]
@@ -121,7 +122,7 @@ def _affine_after(
 def session(model: onnx.ModelProto, outputs: Sequence[str]) -> Any:
     """An ONNX Runtime session that computes `outputs`, any tensors of the graph, and nothing else. Raises MissingExtra."""
     try:
-        import onnxruntime
+        onnxruntime = import_onnxruntime()
     except ImportError as error:
         raise MissingExtra("onnxruntime", "onnx") from error
     options = onnxruntime.SessionOptions()
@@ -165,18 +166,17 @@ def ranges(model: onnx.ModelProto, pictures: Sequence[Picture], kept: float = KE
 
 def insert(model: onnx.ModelProto, known: Mapping[str, float], weights: Sequence[str]) -> None:
     """Put QuantizeLinear and DequantizeLinear before the layers of these weights, in place, with the activations' `ranges`."""
-    from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType, TensorData, TensorsData
-
+    ort = import_onnxruntime("quantization")
     chosen = layers(model)
     nodes = [node.name for weight in weights for node in chosen[weight]]
-    data = {n: TensorData(lowest=np.float32(-top), highest=np.float32(max(top, 1e-6))) for n, top in known.items()}
-    quantizer = QDQQuantizer(
+    data = {n: ort.TensorData(lowest=np.float32(-top), highest=np.float32(max(top, 1e-6))) for n, top in known.items()}
+    quantizer = ort.QDQQuantizer(
         model,
         per_channel=True,
         reduce_range=False,
-        weight_qType=QuantType.QInt8,
-        activation_qType=QuantType.QInt8,
-        tensors_range=TensorsData(CalibrationMethod.MinMax, data),
+        weight_qType=ort.QuantType.QInt8,
+        activation_qType=ort.QuantType.QInt8,
+        tensors_range=ort.TensorsData(ort.CalibrationMethod.MinMax, data),
         nodes_to_quantize=nodes,
         nodes_to_exclude=[],
         op_types_to_quantize=["Conv", "Gemm"],

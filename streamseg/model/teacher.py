@@ -15,8 +15,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
+
+from streamseg.engine.quiet import import_onnxruntime
 
 SIDE = 416
 LEAST_SCORE = 0.10
@@ -57,7 +58,7 @@ def iou(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def add_boxes(document: dict[str, Any], images: Path, detector: Path) -> int:
     """Add teacher boxes to `document` in place; returns how many. Boxes on known objects are left out."""
-    session = ort.InferenceSession(str(detector), providers=["CPUExecutionProvider"])
+    session = import_onnxruntime().InferenceSession(str(detector), providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     known: dict[int, list[list[float]]] = {}
     for row in document["annotations"]:

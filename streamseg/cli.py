@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from streamseg import cli_engines, cli_models, cli_train
+from streamseg.cli_errors import end_with
 from streamseg.cli_help import Command, Group
-from streamseg.errors import StreamsegError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -284,23 +284,5 @@ def main() -> None:
     arguments = (["--debug"] if debug else []) + [a for a in arguments if a != "--debug"]
     try:
         app(arguments, standalone_mode=True)
-    except StreamsegError as error:
-        if debug:
-            raise
-        print(f"streamseg: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # The reader of our output went away (`streamseg models | head -1`).
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
-    except OSError as error:
-        if debug:
-            raise
-        print(f"streamseg: cannot write the answer: {error.strerror or error}", file=sys.stderr)
-        os._exit(1)  # what is left in the buffer of stdout cannot be written at exit either
     except Exception as error:
-        if debug:
-            raise
-        name = Path(sys.argv[0]).name
-        print(f"{name}: unexpected {type(error).__name__}: {error}; run it again with --debug and report this", file=sys.stderr)
-        sys.exit(1)
+        end_with(error, debug)

@@ -1,10 +1,14 @@
-"""How commands show their options: a flag takes no value, so none is shown behind it."""
+"""How commands show their options and usage errors: no value behind a flag that takes none, no password of a mistyped address."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
+
+from streamseg.errors import scrub
 
 __all__ = ["Command", "Group"]
 
@@ -14,6 +18,18 @@ def _without_value(params: list[Any]) -> list[Any]:
         if getattr(param, "is_bool_flag", False):
             param.metavar = ""
     return params
+
+
+@contextlib.contextmanager
+def _scrubbed() -> Iterator[None]:
+    """A usage error quotes what was typed, which may be an address in the wrong place. It is scrubbed before lines are broken."""
+    try:
+        yield
+    except Exception as error:
+        if (say := getattr(error, "format_message", None)) is not None:
+            words = scrub(say())
+            error.format_message = lambda: words  # type: ignore[attr-defined]
+        raise
 
 
 class Command(TyperCommand):
@@ -30,3 +46,13 @@ class Group(TyperGroup):
     def get_params(self, ctx: Any) -> list[Any]:
         """Its parameters, `--help` included."""
         return _without_value(super().get_params(ctx))
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        """As its base, for what stands before the verb."""
+        with _scrubbed():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        """As its base, for the verb and what stands behind it."""
+        with _scrubbed():
+            return super().invoke(ctx)

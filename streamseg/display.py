@@ -69,7 +69,7 @@ class Screen:
             def tick(running: Pipeline) -> None:
                 nonlocal told
                 for name, error in running.runtime.errors[told:]:
-                    bar.console.print(escape(f"{name}: {error}"), style="red")
+                    bar.console.print(escape(scrub(f"{name}: {error}")), style="red")
                     told += 1
                 bar.update(task, completed=running.tally.frames, seen=_status(running))
 

@@ -23,7 +23,7 @@
 
 from __future__ import annotations
 
-import re
+from streamseg.credentials import scrub
 
 __all__ = [
     "BadOutput",
@@ -43,15 +43,21 @@ __all__ = [
     "StreamsegError",
     "TooLarge",
     "Unreadable",
+    "clean",
     "scrub",
 ]
 
-_USERINFO = re.compile(r"(?P<scheme>\b[a-zA-Z][a-zA-Z0-9+.-]*://)[^\s/@'\"]*@")
 
-
-def scrub(text: str) -> str:
-    """Replace `user:password@` in every URL within `text` by `***@`."""
-    return _USERINFO.sub(r"\g<scheme>***@", text)
+def clean(error: BaseException) -> BaseException:
+    """`error`, to be chained behind another: itself, or, if it or what is behind it says a secret, a stand-in that does not."""
+    behind = error.__cause__ or error.__context__
+    words = f"{error!r} {error} {error.args} {getattr(error, '__notes__', '')}"
+    cleaned = None if behind is None else clean(behind)
+    if scrub(words) == words and cleaned is behind:
+        return error
+    stand_in = RuntimeError(scrub(f"{type(error).__name__}: {error}")).with_traceback(error.__traceback__)
+    stand_in.__cause__ = cleaned
+    return stand_in
 
 
 class StreamsegError(Exception):

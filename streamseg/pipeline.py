@@ -20,6 +20,7 @@ from streamseg.decode import Decoder, SourceInfo
 from streamseg.encode import Sink, copies_tracks, is_view, open_sink
 from streamseg.encode.nvenc import why_not_nvenc
 from streamseg.engine import Engine, GraphSpec, computes_on_gpu, open_engine
+from streamseg.errors import scrub
 from streamseg.events import EventDetector
 from streamseg.flow import Motion
 from streamseg.gpu import Device, DeviceCompositor, DevicePreprocess, Landing, choose_device
@@ -94,7 +95,9 @@ class Pipeline:
             done = counters[_sink_name(target)]
             stages = [c for name, c in counters.items() if name in (_sink_name(target), _draw_name(target))]
             outputs.append(
-                OutputReport(target.name, sink.name, done.given, sum(c.dropped for c in stages), tuple(sink.warnings))
+                OutputReport(
+                    target.name, sink.name, done.given, sum(c.dropped for c in stages), tuple(map(scrub, sink.warnings))
+                )
             )
         return RunReport(
             source=self.info.name,
@@ -110,7 +113,7 @@ class Pipeline:
             latency_ms=latency_table(counters) if self.live else {},
             stages=stage_table(counters),
             outputs=tuple(outputs),
-            warnings=tuple(self.decoder.warnings),
+            warnings=tuple(map(scrub, self.decoder.warnings)),
             interrupted=self.runtime.interrupted is not None,
         )
 

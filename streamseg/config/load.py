@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from streamseg.config.schema import PipelineConfig, Section
-from streamseg.errors import ConfigError
+from streamseg.errors import ConfigError, clean
 from streamseg.resources import shipped
 
 __all__ = ["load_pipeline", "override", "parse_pipeline", "parse_yaml", "pipeline_names", "read_yaml", "validate"]
@@ -97,7 +97,7 @@ def validate(schema: type[S], data: dict[str, Any], name: str, tree: yaml.Node |
             where = ".".join(str(part) for part in problem["loc"])
             line = f":{_line(tree, problem['loc'])}" if tree is not None else ""
             lines.append(f"{name}{line}: {where}: {_explain(schema, problem)}")
-        raise ConfigError("\n".join(lines)) from error
+        raise ConfigError("\n".join(lines)) from clean(error)
 
 
 def _explain(schema: type[Section], problem: Any) -> str:

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
+from streamseg.credentials import doubtful, misread, shown
 from streamseg.decode.images import SUFFIXES, find_images
-from streamseg.errors import SourceError, SourceNotFound, scrub
+from streamseg.errors import SourceError, SourceNotFound, clean
 
 __all__ = ["Address", "Kind", "parse_source"]
 
@@ -45,6 +46,7 @@ FORMATS = (
 PLAYLIST_FORMATS = "hls,dash,concat"
 PLAYLIST_PROTOCOLS = "file,http,https,httpproxy,tcp,tls,crypto,data"
 
+_ENCODING = "needs percent-encoding: %40 for @, %2F for /, %3F for ?, %23 for #, %3A for :, %25 for %, %20 for a space"
 _SCHEME = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*)(?P<mark>://|:|,)")
 
 
@@ -58,6 +60,8 @@ class Address:
     name: str
     """What a user may see."""
     scheme: str = "file"
+    advice: str = ""
+    """To be added where it cannot be opened."""
     format: str | None = None
     """The demuxer to use; None: libav looks at the bytes."""
     options: dict[str, str] = field(default_factory=dict)
@@ -80,15 +84,24 @@ def parse_source(source: str | int | os.PathLike[str], *, timeout: float = 5.0, 
     text = str(source)
     if not text:
         raise SourceNotFound("no source was given: the name is empty")
-    if isinstance(source, int) or (text.isdecimal() and not Path(text).exists()):
+    there = _exists(text)
+    if isinstance(source, int) or (text.isdecimal() and not there):
         return _camera(f"/dev/video{int(text)}", text)
     if text == "-":
         return Address("pipe", "-", "standard input", "pipe", options=_limits("pipe", playlists))
-    if isinstance(source, str) and not Path(text).exists():
+    if isinstance(source, str) and not there:
         match = _SCHEME.match(text)
         if match:
             return _address(text, match["scheme"].lower(), match["mark"], timeout, playlists)
     return _path(text, playlists)
+
+
+def _exists(text: str) -> bool:
+    """Whether there is a file or folder of that name; what is too long for a name, such as a signed address, is none."""
+    try:
+        return Path(text).exists()
+    except OSError:
+        return False
 
 
 def _limits(protocols: str, playlists: bool) -> dict[str, str]:
@@ -115,9 +128,13 @@ def _address(text: str, scheme: str, mark: str, timeout: float, playlists: bool)
             return _path(unquote(parts.path), playlists)
     if mark != "://" or scheme not in PROTOCOLS:
         allowed = ", ".join(f"{s}://" for s in PROTOCOLS)
-        shown = scrub(text)
         raise SourceError(
-            f"{shown!r} is neither a file nor an address that may be opened; allowed: a path, {allowed}, - for a pipe"
+            f"{shown(text)!r} is neither a file nor an address that may be opened; allowed: a path, {allowed}, - for a pipe"
+        )
+    if misread(text):
+        raise SourceError(
+            f"{shown(text)}: this address cannot be read as user:password@host:port/path; a user name or password with /, ?, # or "
+            f"a space in it {_ENCODING}"
         )
     microseconds = str(int(timeout * 1e6))
     options = _limits(PROTOCOLS[scheme], playlists)
@@ -131,12 +148,20 @@ def _address(text: str, scheme: str, mark: str, timeout: float, playlists: bool)
         options |= {"rw_timeout": microseconds, "timeout": microseconds}
     if playlists and scheme in ("http", "https"):
         options["protocol_whitelist"] += ",crypto,data"
-    return Address("network", text, scrub(text), scheme, options=options)
+    advice = f"; a user name or password with special characters {_ENCODING}" if doubtful(text) else ""
+    return Address("network", text, shown(text), scheme, advice, options=options)
 
 
 def _path(text: str, playlists: bool) -> Address:
-    path = Path(text).expanduser()
-    images = find_images(path)
+    if "@" in text and shown(text) != text and not _exists(text):
+        raise SourceNotFound(
+            f"{shown(text)}: no such file; an address begins with its scheme, as rtsp://user:password@host/path"
+        )
+    try:
+        path = Path(text).expanduser()
+        images = find_images(path)
+    except (OSError, RuntimeError) as error:  # too long for a name, not to be looked into, the home of nobody
+        raise SourceNotFound(f"{text}: no such file ({getattr(error, 'strerror', None) or error})") from clean(error)
     if images is not None:
         if images[0].suffix.lower() not in SUFFIXES:  # a glob or pattern that means one video
             return _path(str(images[0]), playlists)

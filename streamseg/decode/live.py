@@ -166,7 +166,7 @@ class LiveReader:
                 problem = SourceLost(f"{name}: cannot be opened: no answer within {self._timeout:g} s")  # RTSP: "invalid data"
         if problem:
             self.close()
-            raise problem
+            raise type(problem)(f"{problem}{self._shared.address.advice}")
         return self._reader
 
     def _connect(self) -> bool:

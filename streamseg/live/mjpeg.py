@@ -94,8 +94,8 @@ class MjpegServer:
         """Listen. Raises OutputError when the port is taken, or a foreign address is given without a token."""
         if not _is_loopback(self.host) and len(self._token or "") < _MIN_TOKEN:
             raise OutputError(
-                f"{self.name}: others can reach this address, so it needs a token of at least {_MIN_TOKEN} characters: "
-                f"{self.name}/?token=CHOOSE-ONE, or listen on 127.0.0.1"
+                f"{self.name}: others can reach this address, so it needs a token of at least {_MIN_TOKEN} characters: write them "
+                f"behind {self.name}/?token= or listen on 127.0.0.1"
             )
         try:
             self._server = _Server(self, self.host, self.port)

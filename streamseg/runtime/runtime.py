@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, Protocol
 
-from streamseg.errors import StageError, StreamsegError
+from streamseg.errors import StageError, StreamsegError, clean
 from streamseg.runtime.channel import Channel, Closed, Policy
 
 __all__ = ["Branch", "Counters", "Runtime", "Source", "Stage"]
@@ -275,7 +275,7 @@ class Runtime:
         name, error = self.errors[0]
         if isinstance(error, StreamsegError):
             raise error
-        raise StageError(name, error) from error
+        raise StageError(name, error) from clean(error)
 
     def run(self, *, every: float = 0.1, tick: Callable[[], None] | None = None) -> None:
         """Start, wait for the end, raise the first error. SIGINT, SIGTERM and SIGHUP stop, a second one aborts.

@@ -224,6 +224,8 @@ class LiveReader:
                 raise Stalled(0, f"data, but no picture for {patience:.0f} s")
             if not (endless and self._falls_behind(packet, connection.waiting)):
                 yield packet
+            elif self._reader is not None:
+                self._reader.place(packet)  # time goes on, so that what comes next has not leapt
 
     def _come_back(self, problem: BaseException | None) -> bool:
         """Reconnect with exponential back-off and jitter; False if stopped. Raises SourceLost when the time is up."""

@@ -28,6 +28,8 @@ __all__ = ["Guarded", "PacketReader", "Picture", "Shared", "open_container"]
 
 TS_DISCONT = 0x200
 """AVFMT_TS_DISCONT (libavformat/avformat.h)."""
+_REORDERED = frozenset(("h264", "hevc", "vvc"))
+"""Codecs of which libav does not tell in which order their pictures are shown before they are decoded."""
 _NVDEC_THREADS = 4
 """Enough to read ahead of the GPU. libav asks NVDEC for one surface more a thread, and with many for more than the 32 it has."""
 
@@ -97,6 +99,9 @@ class PacketReader:
         context.options = {"max_pixels": str(shared.max_pixels + shared.max_pixels // 4 + 2**20)}
         self._joinable = self._shared.address.threaded or bool(container.format.flags & TS_DISCONT)
         """Made to be joined anywhere (a transport stream), or live: any stream may be the first to meet the seam."""
+        self._leaps = self._may_leap(container)
+        self._without_pts = container.format.name == "avi" and context.name in _REORDERED and context.reorder_depth > 0
+        """AVI has only the order of decoding; what libav gives as pts there is that order, too."""
         self.from_start = True
         """Reading began at the first packet (False after a seek): the number of packets tells whether any is missing."""
         self._errors_at_end = 0
@@ -115,27 +120,45 @@ class PacketReader:
             raise TooLarge(f"{self._name}: pictures of {width}x{height} exceed the limit of {limit} pixels (max_pixels)")
         return stream
 
+    def _may_leap(self, container: InputContainer) -> bool:
+        """Whether a clock that goes ahead by much is a new one, and no pause: in transport streams, and from what sends now."""
+        address = self._shared.address
+        sends = address.kind == "camera" or (address.kind == "network" and address.scheme not in ("http", "https"))
+        return sends or (bool(container.format.flags & TS_DISCONT) and container.format.name != "ogg")
+
+    def place(self, packet: Packet) -> bool:
+        """Give a packet its time in the run; True if its stream enters another segment of the source's clock with it."""
+        video = packet.stream_index == self.stream.index
+        if video and self._without_pts:
+            packet.pts = None
+        reorders = video and self.stream.codec_context.reorder_depth > 0
+        return self._shared.splicer.place(packet, video or self._joinable, reorders=reorders, leaps=self._leaps)
+
     def pictures(self, packets: Iterable[Packet]) -> Iterator[Picture]:
         """Decode until the packets end; then whatever the decoder still holds."""
-        broken = False
+        seam: Fraction | None = None
+        """The first picture from this time on is of another segment."""
         for packet in packets:
             if self._shared.stopped():
                 return
             if not packet.size:
                 continue  # PyAV's sign that a stream is at its end
-            video = packet.stream_index == self.stream.index
-            jumped = self._shared.splicer.place(packet, leads=video or self._joinable)
+            entered = self.place(packet)
             self._note(packet)
-            if not video:
+            if packet.stream_index != self.stream.index:
                 self._shared.hub.offer(packet)
                 continue
-            if jumped:
-                broken = True
-                yield from self._drain()
-                self.stream.codec_context.flush_buffers()
+            if entered:
                 self._shared.counters.jumps += 1
+                seam = _first_time(packet)
+                if packet.is_keyframe and self.stream.codec_context.reorder_depth:
+                    # The pictures held back would be mixed with the new ones, or dropped where those have another size. Without
+                    # a key frame what is to come may still need them: VP9 crashes libav then.
+                    yield from self._drain()
+                    self.stream.codec_context.flush_buffers()
             for picture in self._decode(packet):
-                picture.broken, broken = broken, False
+                if seam is not None and (picture.pts is None or picture.pts * picture.time_base >= seam):
+                    picture.broken, seam = True, None
                 yield picture
         yield from self._drain()
 
@@ -172,8 +195,8 @@ class PacketReader:
         for image in images:
             self._refuse_growth(image.width, image.height)
             pts = image.pts
-            if pts is None and not self.stream.codec_context.has_b_frames:
-                pts = image.dts
+            if pts is None and (self._without_pts or not self.stream.codec_context.has_b_frames):
+                pts = image.dts  # of the packet that pushed the picture out: when it is due
             yield Picture(image, pts, image.time_base or time_base, image.duration or 0)
 
     def _refuse_growth(self, width: int, height: int) -> None:
@@ -214,13 +237,21 @@ class PacketReader:
 
     def _missing(self, duration: float) -> float | None:
         """Seconds between the last packet and the end that the header tells, None if it is there up to rounding."""
-        start = (self.container.start_time or 0) / av.time_base
+        # Matroska's header tells when it ends, others how long it lasts.
+        late = 0 if "matroska" in self.container.format.name else self.container.start_time or 0
+        start = late / av.time_base
         lost = start + duration - self._end
         counted = self.from_start and self.stream.frames and self._video_packets < self.stream.frames
         rate = nominal_rate(self.stream) or Fraction(25)
         if lost > max(float(3 / rate), 0.2, 0.01 * duration) or (counted and lost > 1.5 / rate):
             return max(0.0, float(lost))
         return None
+
+
+def _first_time(packet: Packet) -> Fraction:
+    """Seconds: no later picture's presentation lies before."""
+    ticks = [t for t in (packet.pts, packet.dts) if t is not None]
+    return min(ticks, default=0) * (packet.time_base or Fraction(1))
 
 
 class Guarded:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from bisect import insort
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,11 @@ if TYPE_CHECKING:
 __all__ = ["DecodeCounters", "Splicer", "Timeline"]
 
 JUMP = 0.25
-"""Seconds: dts that go back by more are a new clock (files joined, a camera restarted); less is disorder within one."""
+"""Seconds: a clock that goes back by more is a new one (files joined, a camera restarted); less is disorder within one."""
+LEAP = 10.0
+"""Seconds: where a clock may start anew anywhere, one that goes ahead by more is a new one, too; elsewhere it is a pause."""
+HELD_BACK = 16
+"""Pictures: the most that H.264 and H.265 let come later than they are shown (max_num_reorder_frames, sps_max_num_reorder_pics)."""
 
 
 @dataclass(slots=True)
@@ -32,7 +37,7 @@ class DecodeCounters:
     non_monotonic: int = 0
     """Frames whose pts did not increase, and was moved by the least that makes it."""
     jumps: int = 0
-    """Times the source's clock jumped back, and was rebased to go on."""
+    """Times the source's clock started anew (see JUMP and LEAP), and was rebased to go on."""
     format_changes: int = 0
     """Times the size or the pixel format changed."""
     reconnects: int = 0
@@ -44,57 +49,121 @@ class DecodeCounters:
     """1 if the source ended before the time its header tells."""
 
 
+@dataclass(slots=True)
+class _Clock:
+    """Where one stream has come to, on the run's clock, seconds."""
+
+    segment: int = 0
+    shown: list[Fraction] = field(default_factory=list)
+    """The latest presentation times of the segment, ascending: as many as may still be followed by an earlier one, and one."""
+    decoded: Fraction | None = None
+    """The last dts of the segment."""
+    tells_dts: bool = True
+    """No packet came with a pts alone: then dts are the container's own. Else libav derives them, and may err after a jump."""
+    end: Fraction | None = None
+    step: Fraction = Fraction(0)
+    """From a picture to the next."""
+
+    def went_back(self, pts: Fraction | None, dts: Fraction | None, held_back: int) -> bool:
+        """Whether times that come next belong to another clock: pts are compared with pts, dts with dts.
+
+        held_back: so many pictures may precede in the file, yet be shown later.
+        """
+        if pts is not None and self.shown:
+            if len(self.shown) > held_back and pts < self.shown[-1 - held_back] - Fraction(JUMP):
+                return True
+            if pts >= self.shown[-1] or not self.tells_dts:
+                return False
+        return dts is not None and self.decoded is not None and dts < self.decoded - Fraction(JUMP)
+
+    def note(self, pts: Fraction | None, dts: Fraction | None, duration: Fraction) -> None:
+        """A packet with these times belongs to the segment."""
+        time = pts if pts is not None else dts
+        if time is None:
+            return
+        latest = self.shown[-1] if self.shown else self.decoded
+        if latest is not None and time > latest:
+            self.step = time - latest
+        if pts is not None:
+            self.tells_dts &= dts is not None
+            insort(self.shown, pts)
+            del self.shown[: -1 - HELD_BACK]
+        self.decoded = self.decoded if dts is None else dts
+        end = time + (duration or self.step)
+        self.end = end if self.end is None else max(self.end, end)
+
+    def enter(self, segment: int) -> None:
+        """What comes next is another segment's."""
+        self.segment, self.decoded = segment, None
+        self.shown.clear()
+
+
 class Splicer:
-    """Shifts packets so that a clock that jumps back, or starts anew after a reconnect, goes on where the old one was.
+    """Shifts packets so that a clock that starts anew goes on where the old one was: after a jump, or a reconnect.
 
     Between two jumps lies a segment, with one offset for all streams, so sound stays with its picture. At a seam the streams are
     interleaved: some packets of the old segment come behind the first of the new one. So each stream changes over by itself.
+
+    A clock has jumped if it went back by more than JUMP. In the order of decoding, times of presentation go back where there are
+    B-frames, but never before those of a key frame's predecessors; so a key frame's is compared with the latest so far, and any
+    other's with the latest that no decoder would hold back any more. dts, which only go forward, count where the container has
+    them; where it has none (Matroska, NUT) libav gives no dts to the first packets, so that the two kinds must not be mixed.
     """
 
     def __init__(self) -> None:
         self._offsets = [Fraction(0)]
-        self._segments: dict[int, int] = {}
-        self._ends: dict[int, Fraction] = {}
+        self._streams: dict[int, _Clock] = {}
         self._restart_at: Fraction | None = None
 
     @property
     def end(self) -> Fraction:
         """Where the furthest stream has come to, seconds."""
-        return max(self._ends.values(), default=Fraction(0))
+        return max((c.end for c in self._streams.values() if c.end is not None), default=Fraction(0))
 
     def restart(self, at: float) -> None:
         """The next packet is the first of a new connection; put it at `at` seconds, or behind all before it."""
         self._restart_at = max(Fraction(at).limit_denominator(1_000_000), self.end)
 
-    def place(self, packet: Packet, leads: bool = True) -> bool:
+    def place(self, packet: Packet, leads: bool = True, *, reorders: bool = False, leaps: bool = False) -> bool:
         """Shift `packet` in place; True if its stream enters another segment with it.
 
         leads: a jump of this packet's stream is one of the whole source; else it is taken for a fault of this stream alone.
+        reorders: the stream's pictures may come in another order than they are shown. leaps: a clock that goes ahead of all
+        streams by more than LEAP is a new one.
         """
-        ticks = packet.dts if packet.dts is not None else packet.pts
-        if ticks is None:
-            return False
         time_base: Fraction = packet.time_base
-        index, time = packet.stream_index, ticks * time_base
+        pts, dts = _seconds(packet.pts, time_base), _seconds(packet.dts, time_base)
+        time = pts if pts is not None else dts
+        if time is None:
+            return False
         if self._restart_at is not None:
-            self._offsets = [self._restart_at - time]
-            self._segments.clear()
-            self._ends.clear()
+            self._offsets = [self._restart_at - (time if dts is None else dts)]
+            self._streams.clear()
             self._restart_at = None
-        before = self._segments.get(index)
-        segment = self._nearest(time, before or 0)
-        last = self._ends.get(index)
-        if leads and last is not None and time + self._offsets[segment] < last - Fraction(JUMP):
-            self._offsets.append(self.end - time)
-            segment = len(self._offsets) - 1
-        self._segments[index] = segment
-        if self._offsets[segment]:
-            shift = round(self._offsets[segment] / time_base)
+        fresh = packet.stream_index not in self._streams
+        stream = self._streams.setdefault(packet.stream_index, _Clock())
+        held_back = HELD_BACK if reorders and not packet.is_keyframe else 0
+        segment = self._nearest(time, stream.segment)
+        offset = self._offsets[segment]
+        if leads and not fresh:
+            back = stream.went_back(_moved(pts, offset), _moved(dts, offset), held_back)
+            if back or (leaps and self._leaps(time + offset, stream)):
+                # Before a picture that is not a key frame others may be shown that come later.
+                first = dts if dts is not None and held_back else time
+                self._offsets.append(self.end - first)
+                segment = len(self._offsets) - 1
+        entered = segment != stream.segment
+        if entered:
+            stream.enter(segment)
+        if shift := round(self._offsets[segment] / time_base):
             packet.pts = None if packet.pts is None else packet.pts + shift
             packet.dts = None if packet.dts is None else packet.dts + shift
-            time = (ticks + shift) * time_base
-        self._ends[index] = time + (packet.duration or 0) * time_base
-        return before is not None and segment != before
+        stream.note(_moved(pts, shift * time_base), _moved(dts, shift * time_base), (packet.duration or 0) * time_base)
+        return entered and not fresh
+
+    def _leaps(self, time: Fraction, stream: _Clock) -> bool:
+        """Whether a stream goes ahead of all others, and not by its usual step, as a time lapse does."""
+        return time - self.end > max(Fraction(LEAP), 10 * stream.step) and stream.step > 0
 
     def _nearest(self, time: Fraction, first: int) -> int:
         """The segment, from `first` on, in which `time` lies nearest to where the source has come to."""
@@ -102,6 +171,14 @@ class Splicer:
             return first
         end = self.end
         return min(range(first, len(self._offsets)), key=lambda s: abs(time + self._offsets[s] - end))
+
+
+def _seconds(ticks: int | None, time_base: Fraction) -> Fraction | None:
+    return None if ticks is None else ticks * time_base
+
+
+def _moved(time: Fraction | None, by: Fraction) -> Fraction | None:
+    return None if time is None else time + by
 
 
 class Timeline:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from fractions import Fraction
 
 import av
-import pytest
 
 from streamseg.decode.timeline import DecodeCounters, Splicer, Timeline
 
@@ -60,6 +59,8 @@ def test_another_time_base_is_converted() -> None:
 def packet(index: int, dts: int | None, pts: int | None = None, duration: int = 40) -> av.Packet:
     class Fake:
         """Only the attributes that a splicer reads and writes."""
+
+        is_keyframe = True
 
     fake = Fake()
     fake.stream_index, fake.dts, fake.pts, fake.duration, fake.time_base = index, dts, pts, duration, MS  # type: ignore[attr-defined]
@@ -135,4 +136,40 @@ def test_a_new_connection_begins_where_it_is_told_but_never_before_the_end() -> 
     splicer.restart(0.0)
     p = packet(0, 3)
     splicer.place(p)
-    assert p.dts == pytest.approx(5040)
+    assert p.dts == 5080, "behind what was shown, not only what was decoded"
+
+
+def reordered(index: int, dts: int | None, pts: int, key: bool = False) -> av.Packet:
+    p = packet(index, dts, pts)
+    p.is_keyframe = key
+    return p
+
+
+def test_pts_before_the_first_dts_are_no_clock_to_compare_dts_with() -> None:
+    """Matroska: libav derives dts only once it knows how many pictures are held back."""
+    splicer = Splicer()
+    for p in (reordered(0, None, 0, True), reordered(0, None, 900), reordered(0, 0, 400), reordered(0, 100, 100)):
+        before = (p.dts, p.pts)
+        assert not splicer.place(p, reorders=True)
+        assert (p.dts, p.pts) == before
+
+
+def test_pictures_held_back_over_a_pause_are_no_jump() -> None:
+    splicer = Splicer()
+    for p in (reordered(0, None, 0, True), *(reordered(0, None, t) for t in (600_000, 80, 40, 120, 600_080))):
+        assert not splicer.place(p, reorders=True)
+    assert splicer.place(reordered(0, None, 300_000, key=True), reorders=True), "but a key frame comes after all before it"
+
+
+def test_sound_and_picture_leap_together() -> None:
+    splicer = Splicer()
+    for i in range(10):
+        splicer.place(packet(0, 40 * i), leaps=True)
+        splicer.place(packet(1, 40 * i + 10), leaps=True)
+    sound, picture = packet(1, 7_200_010), packet(0, 7_200_000)
+    assert splicer.place(sound, leaps=True)
+    assert splicer.place(picture, leaps=True)
+    assert sound.dts == 410
+    assert picture.dts == 400
+    far = packet(0, 7_300_000)
+    assert not splicer.place(far), "where clocks do not start anew, it is a pause"

@@ -93,6 +93,12 @@ def run(
     decode: Annotated[
         str | None, typer.Option(help="auto; where a GPU computes: cpu, nvdec (or an error), host (frames stay off the GPU).")
     ] = None,
+    deinterlace: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[frame|field]", help="Make interlaced pictures progressive: one of each (frame), or two (field)."
+        ),
+    ] = None,
     codec: Annotated[str | None, typer.Option(help="An FFmpeg encoder, as libx264; auto: by container.")] = None,
     crf: Annotated[float | None, typer.Option(help="Quality: smaller is better and larger.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
@@ -112,6 +118,7 @@ def run(
             "realtime": realtime or None,
             "rate": rate,
             "device": decode,
+            "deinterlace": deinterlace,
         },
         "preprocess": {"size": _size(size, model)},
         "infer": {
@@ -282,6 +289,9 @@ def main() -> None:
     debug = "--debug" in arguments
     # --debug may stand anywhere: who adds it has just seen an error, and appends it to that command.
     arguments = (["--debug"] if debug else []) + [a for a in arguments if a != "--debug"]
+    for at, word in enumerate(arguments):
+        if word == "--deinterlace" and arguments[at + 1 : at + 2] not in (["frame"], ["field"], ["off"]):
+            arguments.insert(at + 1, "frame")
     try:
         app(arguments, standalone_mode=True)
     except Exception as error:

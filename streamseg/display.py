@@ -129,9 +129,8 @@ def probe(report: Data) -> None:
     pace = {True: "variable", False: "constant", None: "unknown pace"}[timing["variable"]]
     colour = {tag: name for tag, name in video["color"].items() if tag != "hdr" and name != "unspecified"}
     table = Table(show_header=False)
-    table.add_row(
-        "video", f"{video['codec']}, {video['width']}x{video['height']} upright, {video['pix_fmt']}, {video['bit_depth']} bit"
-    )
+    size = f"{video['width']}x{video['height']} upright"
+    table.add_row("video", f"{video['codec']}, {size}, {video['scan']}, {video['pix_fmt']}, {video['bit_depth']} bit")
     table.add_row(
         "time", f"{rate}, {pace}, {timing['frames'] or 'unknown number of'} frames, time base {timing['time_base']} s"
     )

@@ -105,13 +105,14 @@ class Result:
         """The frame without drawing: uint8 [height, width, 3], RGB, or another packed PyAV format such as `bgr24`."""
         from streamseg.composite import to_image
 
-        return to_image(self.frame.picture, format)
+        return to_image(self.frame.picture, format, interlaced=self.frame.field_order is not None)
 
     def plot(self, format: str = "rgb24") -> npt.NDArray[Any]:
         """The frame with masks, contours and labels drawn: uint8 [height, width, 3], RGB, or `bgr24` for OpenCV."""
         from streamseg.composite import Compositor, Overlay, to_image
 
-        return to_image(Compositor([Overlay()])(self).picture, format)
+        drawn = Compositor([Overlay()])(self).picture
+        return to_image(drawn, format, interlaced=self.frame.field_order is not None)
 
     def segments(self, *, disjoint: bool = False) -> Iterator[tuple[mask_ops.Region, npt.NDArray[np.bool_]]]:
         """For each instance its region (x0, y0, x1, y1) in whole pixels, and its mask there, bool [y1 - y0, x1 - x0].

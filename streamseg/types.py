@@ -17,6 +17,7 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     import av
 
+    from streamseg.fields import FieldOrder
     from streamseg.gpu.frame import DevicePicture
 
 __all__ = ["MASK_SIZE", "Activity", "AnyPicture", "Event", "Frame", "Instances", "Letterbox", "Occlusion", "Track"]
@@ -59,6 +60,8 @@ class Frame:
     """The source gave no usable pts; this one was made from the nominal rate."""
     corrupt: bool = False
     """The decoder reported damage in this picture."""
+    field_order: FieldOrder | None = None
+    """`tff` or `bff`: the picture is two fields, of two moments, and which is the first one; None: progressive."""
 
     @property
     def time(self) -> float:

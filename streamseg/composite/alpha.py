@@ -9,7 +9,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from streamseg import planes
+from streamseg import fields, planes
 from streamseg.color import encoding
 from streamseg.composite.canvas import Canvas
 from streamseg.composite.choose import chosen, matte
@@ -67,7 +67,7 @@ class Alpha:
         form = self.format
         if form == "auto":
             form = "yuva444p10le" if canvas.encoding.family != "rgb" else "rgba" if canvas.encoding.depth <= 8 else "rgba64le"
-        picture = planes.convert(canvas.picture, form)
+        picture = fields.convert(canvas.picture, form, interlaced=canvas.interlaced)
         if picture is canvas.picture:
             picture = planes.copy_frame(picture)
         _stretch_luma(canvas.picture, picture)
@@ -95,15 +95,18 @@ class Matte:
         canvas.replace(picture)
 
 
-def to_image(picture: AnyPicture, format: str = "rgb24") -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
+def to_image(
+    picture: AnyPicture, format: str = "rgb24", *, interlaced: bool = False
+) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
     """`picture` as an array [height, width, channels] in a packed RGB format (rgb24, bgr24, rgba, rgb48le, ...).
 
-    Uses the picture's own matrix and range. Raises ConfigError for a format that is not packed RGB.
+    Uses the picture's own matrix and range, and of interlaced pictures each field's own chroma. Raises ConfigError for a format
+    that is not packed RGB.
     """
     known = planes.layout(format)
     if known is None or known.family != "rgb" or len(known.planes) != 1:
         raise ConfigError(f"{format!r} is not a packed RGB format; use rgb24, bgr24, rgba, bgra or rgb48le")
-    converted = planes.convert(picture, format)
+    converted = fields.convert(planes.on_host(picture), format, interlaced=interlaced)
     array: npt.NDArray[np.uint8] = planes.views(converted).planes[0].array
     # A copy: the view does not keep the picture's memory alive.
     return array.copy()

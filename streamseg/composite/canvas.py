@@ -6,6 +6,7 @@ is 0 the result is the picture's value exactly; where it is 255, the paint's.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import av
@@ -27,7 +28,9 @@ RGB = tuple[int, int, int]
 class Canvas:
     """One frame's picture on its way through the effects of one output."""
 
-    def __init__(self, picture: AnyPicture, activity: Activity | None = None) -> None:
+    def __init__(self, picture: AnyPicture, activity: Activity | None = None, *, interlaced: bool = False) -> None:
+        self.interlaced = interlaced
+        """The picture is two fields: what works on lines above one another works on each alone."""
         self.activity = activity
         """Counts and events of the frame, for effects that show them."""
         supported = planes.supported(picture)
@@ -43,8 +46,8 @@ class Canvas:
         self.width, self.height = int(picture.width), int(picture.height)
         self.unit = min(self.width, self.height) / 1080
         """Pixels of this picture to one of a 1080p picture: what sizes of drawings are multiplied by."""
-        self.align = max(1 << max(spec.shift_x, spec.shift_y) for spec in self.views().layout.planes)
-        """Regions whose corners are multiples of this cover whole chroma samples."""
+        self.align = max(1 << max(spec.shift_x, spec.shift_y) for spec in self.views().layout.planes) << self.interlaced
+        """Regions whose corners are multiples of this cover whole chroma samples, of both fields, and begin with the top one."""
 
     @property
     def picture(self) -> av.VideoFrame:
@@ -76,6 +79,15 @@ class Canvas:
             found = self._codes[rgb] = (*color.drawing_codes(rgb, self.encoding), float(2**self.encoding.depth - 1))
         return found
 
+    def by_field(self, work: Callable[..., Array], *parts: Array) -> Array:
+        """What `work` makes of crops of one height that begin with the top field; of interlaced ones, of each field alone."""
+        if not self.interlaced:
+            return work(*parts)
+        made = np.empty_like(parts[0])
+        for parity in range(min(2, len(made))):
+            made[parity::2] = work(*(np.ascontiguousarray(part[parity::2]) for part in parts))
+        return made
+
     def paint(self, region: Region, alpha: ByteArray, rgb: RGB, halved: ByteArray | None = None) -> None:
         """Lay a colour over `region` (corners at multiples of `align`, or at the frame's border).
 
@@ -83,7 +95,7 @@ class Canvas:
         """
         codes = self.codes(rgb)
         lsb = self.writable().layout.lsb
-        weights = _Weights(alpha, halved)
+        weights = _Weights(alpha, None if self.interlaced else halved, self.interlaced)
         for array, spec in self.writable().planes:
             target = crop(array, region, spec.shift_x, spec.shift_y)
             weight, rest = weights.like(target, spec)
@@ -96,7 +108,7 @@ class Canvas:
     def mix(self, region: Region, alpha: ByteArray, others: list[Array]) -> None:
         """Lay other planes, one crop of the region for each of this picture's planes, over `region`."""
         lsb = self.writable().layout.lsb
-        weights = _Weights(alpha, None)
+        weights = _Weights(alpha, None, self.interlaced)
         for (array, spec), other in zip(self.writable().planes, others, strict=True):
             target = crop(array, region, spec.shift_x, spec.shift_y)
             weight, rest = weights.like(target, spec)
@@ -109,7 +121,8 @@ class Canvas:
 class _Weights:
     """Alpha and 255 - alpha in the shapes and types that the planes need, each made once."""
 
-    def __init__(self, alpha: ByteArray, halved: ByteArray | None) -> None:
+    def __init__(self, alpha: ByteArray, halved: ByteArray | None, interlaced: bool) -> None:
+        self._interlaced = interlaced
         self._alphas: dict[tuple[int, int], ByteArray] = {(0, 0): alpha}
         if halved is not None:
             self._alphas[1, 1] = halved
@@ -122,7 +135,7 @@ class _Weights:
         if found is None:
             alpha = self._alphas.get(key[:2])
             if alpha is None:
-                alpha = self._alphas[key[:2]] = shrink(self._alphas[0, 0], *key[:2])
+                alpha = self._alphas[key[:2]] = shrink(self._alphas[0, 0], *key[:2], self._interlaced)
             found = self._made[key] = _weights(alpha, array)
         return found
 
@@ -133,10 +146,16 @@ def crop(array: Array, region: Region, shift_x: int, shift_y: int) -> Array:
     return array[y0 >> shift_y : -(-y1 >> shift_y), x0 >> shift_x : -(-x1 >> shift_x)]
 
 
-def shrink(alpha: ByteArray, shift_x: int, shift_y: int) -> ByteArray:
-    """The mean alpha under each sample of a subsampled plane; an odd last column or row counts as two."""
+def shrink(alpha: ByteArray, shift_x: int, shift_y: int, interlaced: bool = False) -> ByteArray:
+    """The mean alpha under each sample of a subsampled plane, of its own field; an odd last column or row counts as two."""
     if not (shift_x or shift_y):
         return alpha
+    if interlaced and shift_y:
+        whole = np.empty((-(-alpha.shape[0] >> shift_y), -(-alpha.shape[1] >> shift_x)), np.uint8)
+        for parity in (0, 1):
+            into, of = whole[parity::2], shrink(alpha[parity::2], shift_x, shift_y)
+            into[...] = of[: len(into)]
+        return whole
     h, w = alpha.shape
     more_x, more_y = -w % (1 << shift_x), -h % (1 << shift_y)
     if more_x or more_y:

@@ -42,7 +42,8 @@ class Compositor:
         """The picture for one result. Raises ConfigError when an effect names a class that the model does not know."""
         if not self._effects:
             return Rendered(result, result.frame.picture)
-        canvas = Canvas(result.frame.picture, result.activity)
+        interlaced = result.frame.field_order is not None
+        canvas = Canvas(result.frame.picture, result.activity, interlaced=interlaced)
         for effect in self._effects:
             effect(canvas, result.instances)
         return Rendered(result, canvas.picture)

@@ -94,7 +94,7 @@ def draw_plate(canvas: Canvas, spot: Region, coverage: ByteArray, rgb: RGB) -> N
     for array, spec in planes.planes:
         shift = (spec.shift_x, spec.shift_y)
         if shift not in shrunk:
-            shrunk[shift] = shrink(coverage, *shift)
+            shrunk[shift] = shrink(coverage, *shift, canvas.interlaced)
         table = _ramp(rgb, canvas.encoding, spec.components, planes.layout.lsb)
         crop(array, spot, *shift)[...] = table[shrunk[shift]]
 

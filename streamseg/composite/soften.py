@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, get_args
 
 import cv2
@@ -76,9 +77,10 @@ class Blur:
         region, alpha = area
         blurred = []
         for array, spec in canvas.views().planes:
-            weight = shrink(alpha, spec.shift_x, spec.shift_y)
+            weight = shrink(alpha, spec.shift_x, spec.shift_y, canvas.interlaced)
             part = crop(array, region, spec.shift_x, spec.shift_y)
-            blurred.append(_blur(part, weight, sigma / (1 << spec.shift_x), sigma / (1 << spec.shift_y)))
+            sigmas = sigma / (1 << spec.shift_x), sigma / (1 << spec.shift_y + canvas.interlaced)
+            blurred.append(canvas.by_field(partial(_blur, sigma_x=sigmas[0], sigma_y=sigmas[1]), part, weight))
         canvas.mix(region, alpha, blurred)
 
 
@@ -141,7 +143,8 @@ class Pixelate:
         blocks = []
         for array, spec in canvas.views().planes:
             part = crop(array, outer, spec.shift_x, spec.shift_y)
-            blocks.append(_blocks(part, block >> spec.shift_x, block >> spec.shift_y))
+            sides = block >> spec.shift_x, block >> spec.shift_y + canvas.interlaced
+            blocks.append(canvas.by_field(partial(_blocks, width=sides[0], height=sides[1]), part))
         canvas.mix(outer, whole, blocks)
 
 

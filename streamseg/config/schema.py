@@ -85,6 +85,11 @@ def _parse_off(value: Any) -> Any:
     return 0.0 if value is False or value == "off" else value
 
 
+def _parse_deinterlace(value: Any) -> Any:
+    """YAML reads `off` as false."""
+    return "off" if value is False else value
+
+
 Seconds = Annotated[float, BeforeValidator(parse_seconds), Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, BeforeValidator(parse_seconds), Field(gt=0, allow_inf_nan=False)]
 Size = Annotated[tuple[int, int] | None, BeforeValidator(parse_size)]
@@ -122,6 +127,10 @@ class DecodeConfig(Section):
     """Follow playlists (.m3u8), which may name other files and hosts."""
     threads: Annotated[int, Field(ge=0, le=64)] = 0
     """Decoder threads; 0 lets FFmpeg choose."""
+    fields: Literal["auto", "progressive", "tff", "bff"] = "auto"
+    """Whether pictures are interlaced, and which field came first: as they say, or as you know better."""
+    deinterlace: Annotated[Literal["off", "frame", "field"], BeforeValidator(_parse_deinterlace)] = "off"
+    """Make interlaced pictures progressive: `frame` one of each, `field` two, at twice the rate."""
     device: Literal["auto", "cpu", "nvdec", "host"] = "auto"
     """Where the network computes on a GPU, frames live there too: `auto` decodes them there where it can, `cpu` uploads them,
     `nvdec` means the GPU's decoder or an error, `host` keeps them in host memory."""

@@ -17,6 +17,7 @@ from streamseg.decode.faults import AV_ERRORS, fault, no_video
 from streamseg.decode.framer import Framer
 from streamseg.decode.images import missing_numbers, read_images
 from streamseg.decode.info import Header, SourceInfo, header_of, images_header, is_finite, source_info
+from streamseg.decode.interlace import Deinterlace, Fields, Interlacing
 from streamseg.decode.live import LiveReader
 from streamseg.decode.passthrough import PassThrough, PassThroughHub
 from streamseg.decode.reader import Guarded, PacketReader, Picture, Shared, open_container
@@ -53,6 +54,8 @@ class Decoder:
     timeout: seconds without data after which a camera or network is taken for lost.
     reconnect: seconds to try to get it back.
     playlists: allow HLS, DASH and concat scripts, which make libav read other files and hosts.
+    fields: whether pictures are interlaced, and which field comes first: as they say (auto), or progressive, tff, bff.
+    deinterlace: make interlaced pictures progressive, one of each (frame) or two (field); on the CPU.
     landing: puts the pictures on a GPU, decoded there where it can; None: they stay in host memory.
     """
 
@@ -69,6 +72,8 @@ class Decoder:
         timeout: float = 5.0,
         reconnect: float = 30.0,
         playlists: bool = False,
+        fields: Fields = "auto",
+        deinterlace: Deinterlace = "off",
         landing: Landing | None = None,
     ) -> None:
         for label, value in (
@@ -89,6 +94,10 @@ class Decoder:
         self._max_pixels, self._threads = max_pixels, threads
         self._timeout, self._reconnect, self._playlists = timeout, reconnect, playlists
         self._landing = landing
+        self._interlacing = Interlacing(fields, deinterlace)
+        by_gpu = landing is not None and landing.accel is not None
+        if deinterlace != "off" and by_gpu and landing and not landing.give_up("deinterlacing is done on the CPU"):
+            raise ConfigError("pictures are deinterlaced on the CPU, so NVDEC cannot decode them; use --decode auto")
         self._stop = threading.Event()
         self._container: InputContainer | None = None
         self._live: LiveReader | None = None
@@ -171,7 +180,7 @@ class Decoder:
             open_(address)
         except Unreadable as error:
             # What came through a pipe does not come again.
-            if self._landing is None or address.kind == "pipe" or not self._landing.give_up(str(error)):
+            if self._landing is None or address.kind == "pipe" or not self._landing.give_up(f"NVDEC failed: {error}"):
                 raise
         else:
             return
@@ -227,6 +236,8 @@ class Decoder:
         ahead = next(pictures, None)
         if ahead is None:
             return self._nothing(header, sought)
+        header, pictures = self._interlacing.apply(header, ahead, pictures)
+        ahead = next(pictures)
         origin = header.origin
         if origin is None:
             origin = 0 if ahead.pts is None else round(ahead.pts * ahead.time_base / header.time_base)

@@ -13,6 +13,7 @@ from streamseg.decode.info import Header
 from streamseg.decode.orient import UPRIGHT, Orientation, display_orientation, turn
 from streamseg.decode.reader import Picture
 from streamseg.decode.timeline import DecodeCounters, Timeline
+from streamseg.fields import FieldOrder
 from streamseg.planes import supported
 from streamseg.types import AnyPicture, Frame
 
@@ -60,6 +61,8 @@ class Framer:
         self._last = 0
         self._began: float | None = None
         self._rotation: int | None = None
+        self._interlaced: bool | None = None
+        self._sideways = False
 
     def frames(self, pictures: Iterable[Picture]) -> Iterator[Frame]:
         """The frames within the span; ends at the first picture beyond it."""
@@ -75,7 +78,8 @@ class Framer:
             self._count(image, pts, picture.broken or jumped)
             self._counters.corrupt += corrupt
             duration = round(picture.duration * picture.time_base / time_base)
-            yield Frame(image, self._index, pts, time_base, duration, self._epoch, time.monotonic(), synthetic, corrupt)
+            order = self._field_order(picture, pts)
+            yield Frame(image, self._index, pts, time_base, duration, self._epoch, time.monotonic(), synthetic, corrupt, order)
             self._index += 1
 
     def _with_first_pts(self, pictures: Iterable[Picture]) -> Iterator[Picture]:
@@ -112,6 +116,28 @@ class Framer:
         self._counters.synthetic_pts += 1
         pts, _, _ = self._timeline.stamp(round((now - self._began) / self._header.time_base), self._header.time_base)
         return pts, True, False
+
+    def _field_order(self, picture: Picture, pts: int) -> FieldOrder | None:
+        """The order of the upright picture's fields; says once that films change, and that a quarter turn leaves no fields."""
+        order, name = picture.field_order, self._header.name
+        if order is not None and self.orientation.transpose:
+            if not self._sideways:
+                self._sideways = True
+                self._warnings.append(
+                    f"{name}: interlaced and to be turned by a quarter, so that its lines become columns, which no file can mark; "
+                    "use --deinterlace frame"
+                )
+            return None
+        if self._interlaced is False and order is not None:
+            at = float(pts * self._header.time_base)
+            self._warnings.append(
+                f"{name}: progressive at first, interlaced from {at:.2f} s on; --deinterlace frame makes all of it progressive"
+            )
+            self._interlaced = True
+        self._interlaced = order is not None if self._interlaced is None else self._interlaced
+        if order is not None and self.orientation.flip_y and picture.image.height % 2 == 0:
+            return "bff" if order == "tff" else "tff"
+        return order
 
     def _count(self, image: AnyPicture, pts: int, broken: bool) -> None:
         """Begin a new epoch where continuity is lost; count gaps of a live source."""

@@ -11,6 +11,7 @@ from av.stream import Disposition
 
 from streamseg.decode.address import Address, Kind
 from streamseg.decode.orient import Orientation
+from streamseg.fields import FieldOrder
 from streamseg.types import AnyPicture, Frame
 
 if TYPE_CHECKING:
@@ -140,6 +141,8 @@ class SourceInfo:
     """The source's tag also asked to mirror the picture left to right (before the turn), which was done."""
     video_index: int = 0
     """Which of `streams` is decoded."""
+    field_order: FieldOrder | None = None
+    """Of the first frame: interlaced, top (`tff`) or bottom (`bff`) field first; None: progressive."""
 
     @property
     def start_time(self) -> float:
@@ -245,6 +248,7 @@ def source_info(
         video_index=header.video_index,
         start_pts=first.pts,
         start=float(start),
+        field_order=first.field_order,
     )
 
 

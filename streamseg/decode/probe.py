@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -19,25 +20,30 @@ from streamseg.decode.faults import AV_ERRORS, fault
 from streamseg.decode.info import SourceInfo
 from streamseg.decode.reader import open_container
 from streamseg.errors import StreamsegError
+from streamseg.fields import WORDS, FieldOrder
 from streamseg.types import Frame
 
 __all__ = ["probe"]
 
 PACKETS = 200
 """How many pictures' times are looked at."""
+PICTURES = 12
+"""How many are decoded, to see whether they are interlaced."""
 LIVE_SECONDS = 2.0
 
 
 def probe(source: str | int | os.PathLike[str], *, timeout: float = 5.0, playlists: bool = False) -> dict[str, Any]:
-    """Open `source`, decode one picture, look at the times of the first `PACKETS`; plain data, ready for JSON.
+    """Open `source`, decode some pictures, look at the times of the first `PACKETS`; plain data, ready for JSON.
 
     Raises what `Decoder.open` raises.
     """
     with Decoder(source, timeout=timeout, playlists=playlists, reconnect=0.0) as decoder:
         info = decoder.info
         if info.kind == "file":
+            orders = _orders(decoder)
             ticks, missing = _file_times(source, info, playlists)
         else:
+            orders = [info.field_order]
             ticks, missing = _frame_times(decoder.frames(), LIVE_SECONDS if info.kind != "images" else 0.0)
         warnings = list(decoder.warnings)
     timing = _timing(ticks, missing, info)
@@ -54,6 +60,7 @@ def probe(source: str | int | os.PathLike[str], *, timeout: float = 5.0, playlis
             "height": info.height,
             "pix_fmt": info.pix_fmt,
             "bit_depth": info.bit_depth,
+            "scan": (scan := _scan(orders)),
             "rotation": info.rotation,
             "mirrored": info.mirrored,
             "sample_aspect_ratio": None if info.sample_aspect_ratio is None else str(info.sample_aspect_ratio),
@@ -63,7 +70,7 @@ def probe(source: str | int | os.PathLike[str], *, timeout: float = 5.0, playlis
         "timing": timing,
         "streams": [asdict(stream) for stream in info.streams],
         "metadata": info.metadata,
-        "plan": list(_plan(info, timing)),
+        "plan": list(_plan(info, timing, scan)),
         "warnings": warnings,
     }
 
@@ -116,8 +123,28 @@ def _is_variable(steps: list[float], time_base: Fraction) -> bool | None:
     return max(steps) - min(steps) > max(2.5 * float(time_base), 0.05 * median(steps))
 
 
-def _plan(info: SourceInfo, timing: dict[str, Any]) -> Iterator[str]:
+def _orders(decoder: Decoder) -> list[FieldOrder | None]:
+    """Of the first pictures; a source that breaks off soon is still worth describing."""
+    orders: list[FieldOrder | None] = []
+    with contextlib.suppress(StreamsegError):
+        orders.extend(frame.field_order for frame in islice(decoder.frames(), PICTURES))
+    return orders or [decoder.info.field_order]
+
+
+def _scan(orders: list[FieldOrder | None]) -> str:
+    """Whether the first pictures are interlaced, in words."""
+    found = [order for order in orders if order is not None]
+    if not found:
+        return "progressive"
+    words = " and ".join(WORDS[order] for order in sorted(set(found), key=found.index))
+    some = "" if len(found) == len(orders) else f" ({len(found)} of the first {len(orders)} pictures, the others progressive)"
+    return f"interlaced, {words}{some}"
+
+
+def _plan(info: SourceInfo, timing: dict[str, Any], scan: str) -> Iterator[str]:
     yield from _picture_plan(info)
+    if scan != "progressive":
+        yield f"{scan}: fields and their order kept, effects drawn in each; --deinterlace frame makes it progressive"
     yield from _time_plan(info, timing)
     others = [s for s in info.streams if s.index != info.video_index]
     for stream in others:

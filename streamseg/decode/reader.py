@@ -17,6 +17,7 @@ from streamseg.decode.info import duration_of, find_video, nominal_rate
 from streamseg.decode.passthrough import PassThroughHub
 from streamseg.decode.timeline import DecodeCounters, Splicer
 from streamseg.errors import TooLarge, Unreadable
+from streamseg.fields import FieldOrder
 
 if TYPE_CHECKING:
     from av.video.stream import VideoStream
@@ -46,6 +47,8 @@ class Picture:
     """Continuity is lost before this picture: a new epoch."""
     guessed: bool = False
     """`pts` was made from the next picture's."""
+    field_order: FieldOrder | None = None
+    """Of an interlaced picture, once it has been read (`decode.interlace`)."""
 
 
 @dataclass(slots=True)

@@ -44,15 +44,17 @@ class Codec:
     """Every picture is coded alone."""
     even: bool = False
     """4:2:0 pictures need an even width and height."""
+    fields: bool = False
+    """Codes the two fields of an interlaced picture, and tells players which one comes first."""
 
 
 CODECS = {
-    "h264": Codec("libx264", 18, even=True),
+    "h264": Codec("libx264", 18, even=True, fields=True),
     "hevc": Codec("libx265", 20, even=True),
     "vp9": Codec("libvpx-vp9", 30, (0, 63), alpha=True),
     "av1": Codec("libsvtav1", 32, (0, 63), even=True),
-    "prores": Codec("prores_ks", 2, (1, 31), alpha=True, intra=True),
-    "ffv1": Codec("ffv1", None, alpha=True, intra=True),
+    "prores": Codec("prores_ks", 2, (1, 31), alpha=True, intra=True, fields=True),
+    "ffv1": Codec("ffv1", None, alpha=True, intra=True, fields=True),
     "h264_nvenc": Codec("h264_nvenc", 21, (1, 51), even=True),
     "hevc_nvenc": Codec("hevc_nvenc", 23, (1, 51), even=True),
 }
@@ -164,9 +166,11 @@ def choose(
     live: bool = False,
     rate: Fraction | None = None,
     gpu: bool = False,
+    interlaced: bool = False,
 ) -> Choice:
     """Encoder, pixel format and settings for pictures of one format in one container.
 
+    `interlaced`: of its own accord take a codec that marks fields, where the container has one: x265 and NVENC do not.
     `gpu`: of its own accord take NVENC for H.264 of 8 bits 4:2:0, where it can be opened for pictures of this size.
 
     With `alpha` the output must hold transparency; without, a source's is kept where the container can hold it and left out
@@ -183,9 +187,10 @@ def choose(
             able = [s for s, c in CONTAINERS.items() if c.alpha]
             raise OutputError(f"a {suffix} file cannot hold transparency; use one of {', '.join(able)}, or a folder of PNG")
     else:
-        name = (container.deep if deep else None) or container.codecs[0]
+        name = (container.deep if deep and not interlaced else None) or container.codecs[0]
         size = (picture.width, picture.height)
-        if gpu and name == "h264" and container.reorders and _is_plain(picture) and why_not_nvenc("h264_nvenc", size) is None:
+        plain = not interlaced and container.reorders and _is_plain(picture)
+        if gpu and plain and name == "h264" and why_not_nvenc("h264_nvenc", size) is None:
             name = "h264_nvenc"
     chosen = CODECS[name]
     if alpha and not chosen.alpha:

@@ -14,15 +14,16 @@ import numpy.typing as npt
 from av.video.format import VideoFormat
 
 from streamseg.color import Matrix
+from streamseg.fields import by_field
 from streamseg.planes import copy_tags, encoding, layout, new_frame, reformat, supported, views, with_chroma
 
 __all__ = ["Fitter", "even_size"]
 
 
-def even_size(width: int, height: int, pix_fmt: str) -> tuple[int, int]:
-    """The size that holds a picture in whole chroma samples."""
+def even_size(width: int, height: int, pix_fmt: str, *, interlaced: bool = False) -> tuple[int, int]:
+    """The size that holds a picture, or each of its fields, in whole chroma samples."""
     form = VideoFormat(pix_fmt, 2, 2)
-    across, down = 2 // form.chroma_width(2), 2 // form.chroma_height(2)
+    across, down = 2 // form.chroma_width(2), 2 // form.chroma_height(2) << interlaced
     return -(-width // across) * across, -(-height // down) * down
 
 
@@ -42,22 +43,22 @@ class Fitter:
         self.resized = 0
         """Pictures that did not have the first one's size."""
 
-    def __call__(self, picture: av.VideoFrame) -> av.VideoFrame:
-        """The picture as the encoder takes it; itself if nothing has to change."""
+    def __call__(self, picture: av.VideoFrame, *, interlaced: bool = False) -> av.VideoFrame:
+        """The picture as the encoder takes it; itself if nothing has to change. The fields of an interlaced one are not mixed."""
         if (picture.width, picture.height) != self._size:
             self.resized += 1
-            made = self._letterbox(picture)
+            made = self._letterbox(picture, interlaced)
         else:
-            made = self._convert(picture)
+            made = self._convert(picture, interlaced)
         if (made.width, made.height) != self._padded:
-            made = self._pad(made)
+            made = self._pad(made, interlaced)
         if made is not picture:
             made.pts = picture.pts
             if picture.time_base is not None:
                 made.time_base = picture.time_base
         return made
 
-    def _convert(self, picture: av.VideoFrame, size: tuple[int, int] | None = None) -> av.VideoFrame:
+    def _convert(self, picture: av.VideoFrame, interlaced: bool, size: tuple[int, int] | None = None) -> av.VideoFrame:
         name, tags = picture.format.name, encoding(picture)
         same_code = tags.family != "yuv" or (tags.matrix == self._matrix and tags.full_range == self._full)
         if size is None and name == self._pix_fmt and same_code:
@@ -66,34 +67,42 @@ class Fitter:
             picture = with_chroma(picture)
             if size is None and picture.format.name == self._pix_fmt:
                 return picture
-        width, height = size or (None, None)
-        made = reformat(picture, self._pix_fmt, width=width, height=height, matrix=self._matrix, full_range=self._full)
+        if interlaced and (size is not None or _halved_down(picture.format) != _halved_down(VideoFormat(self._pix_fmt))):
+            half = None if size is None else (size[0], size[1] // 2)
+            made = by_field(supported(picture), lambda field: self._scale(field, half))
+        else:
+            made = self._scale(picture, size)
         if size is None:
             _widen_alpha(picture, made)
         return made
 
-    def _letterbox(self, picture: av.VideoFrame) -> av.VideoFrame:
+    def _scale(self, picture: av.VideoFrame, size: tuple[int, int] | None) -> av.VideoFrame:
+        width, height = size or (None, None)
+        return reformat(picture, self._pix_fmt, width=width, height=height, matrix=self._matrix, full_range=self._full)
+
+    def _letterbox(self, picture: av.VideoFrame, interlaced: bool) -> av.VideoFrame:
         width, height = self._size
         scale = min(width / picture.width, height / picture.height)
-        # Even sizes and offsets, so that chroma samples fall where the canvas has them.
-        inner = (min(width, _even(picture.width * scale)), min(height, _even(picture.height * scale)))
-        small = self._convert(picture, inner)
+        # Even sizes and offsets, so that chroma samples, and those of each field, fall where the canvas has them.
+        inner = (min(width, _even(picture.width * scale)), min(height, _even(picture.height * scale, interlaced)))
+        small = self._convert(picture, interlaced, inner)
         canvas = self._black()
-        left, top = _even((width - inner[0]) / 2 - 0.5), _even((height - inner[1]) / 2 - 0.5)
+        left, top = _even((width - inner[0]) / 2 - 0.5), _even((height - inner[1]) / 2 - 0.5, interlaced)
         for into, of in zip(views(canvas).planes, views(small).planes, strict=True):
             x, y = left >> into.spec.shift_x, top >> into.spec.shift_y
             rows, columns = of.array.shape[:2]
             into.array[y : y + rows, x : x + columns] = of.array
         return canvas
 
-    def _pad(self, picture: av.VideoFrame) -> av.VideoFrame:
+    def _pad(self, picture: av.VideoFrame, interlaced: bool) -> av.VideoFrame:
         padded = new_frame(*self._padded, picture.format.name)
         copy_tags(picture, padded)
         for into, of in zip(views(padded).planes, views(supported(picture)).planes, strict=True):
             rows, columns = of.array.shape[:2]
             into.array[:rows, :columns] = of.array
             into.array[:rows, columns:] = of.array[:, -1:]
-            into.array[rows:] = into.array[rows - 1]
+            for row in range(rows, len(into.array)):
+                into.array[row] = into.array[max(0, row - 1 - interlaced)]
         return padded
 
     def _black(self) -> av.VideoFrame:
@@ -122,5 +131,10 @@ def _alpha(picture: av.VideoFrame) -> npt.NDArray[Any]:
     return plane.array if len(plane.spec.components) == 1 else plane.array[..., plane.spec.components.index(3)]
 
 
-def _even(value: float) -> int:
-    return max(0, round(value / 2) * 2)
+def _halved_down(form: VideoFormat) -> bool:
+    return not form.is_rgb and form.chroma_height(4) < 4
+
+
+def _even(value: float, interlaced: bool = False) -> int:
+    step = 4 if interlaced else 2
+    return max(0, round(value / step) * step)

@@ -20,6 +20,7 @@ from streamseg.encode.filesink import FileSink
 from streamseg.encode.sink import Picture
 from streamseg.encode.stills import to_still
 from streamseg.errors import OutputError, OutputExists, OutputIsInput
+from streamseg.fields import full_chroma
 from streamseg.planes import on_host, reformat, supported
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class ImageSink(FileSink):
         self._folder, self._pattern = _split(self.name)
         self._encoders: dict[tuple[int, int, str], av.VideoCodecContext] = {}
         self._claim: Claim | None = None
+        self._warned = False
 
     def open(self) -> None:
         """Check and make the folder. Raises OutputError."""
@@ -83,7 +85,13 @@ class ImageSink(FileSink):
         try:
             if self._claim is None:
                 self._claim = Claim(self._folder, self._pattern)
-            data = self._encode(on_host(rendered.picture), path.suffix.lower())
+            interlaced = rendered.result.frame.field_order is not None
+            if interlaced and not self._warned:
+                self._warned = True
+                self.warnings.append(
+                    f"{self._folder}: interlaced: each image holds the lines of two moments; use --deinterlace frame"
+                )
+            data = self._encode(on_host(rendered.picture), path.suffix.lower(), interlaced)
             replace_atomically(path, data)
         except (OSError, av.FFmpegError, ValueError, cv2.error) as error:
             reason = getattr(error, "strerror", None) or str(error)
@@ -93,11 +101,12 @@ class ImageSink(FileSink):
         self.counters.frames += 1
         self.counters.bytes += len(data)
 
-    def _encode(self, picture: av.VideoFrame, suffix: str) -> bytes:
+    def _encode(self, picture: av.VideoFrame, suffix: str, interlaced: bool) -> bytes:
         if suffix in {".jpg", ".jpeg"}:
-            bgr = reformat(supported(picture), "bgr24").to_ndarray()
+            picture = full_chroma(supported(picture)) if interlaced else supported(picture)
+            bgr = reformat(picture, "bgr24").to_ndarray()
             return bytes(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1])
-        still = to_still(picture, big_endian=suffix == ".png")
+        still = to_still(picture, big_endian=suffix == ".png", interlaced=interlaced)
         return b"".join(bytes(packet) for packet in self._encoder(still, suffix).encode(still))
 
     def _encoder(self, picture: av.VideoFrame, suffix: str) -> av.VideoCodecContext:

@@ -12,6 +12,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from streamseg.fields import full_chroma
 from streamseg.planes import copy_tags, encoding, layout, new_frame, reformat, supported, views
 
 __all__ = ["to_still"]
@@ -22,9 +23,9 @@ _WHITE_OF_LIMITED = 65283
 Array = npt.NDArray[Any]
 
 
-def to_still(picture: av.VideoFrame, *, big_endian: bool) -> av.VideoFrame:
+def to_still(picture: av.VideoFrame, *, big_endian: bool, interlaced: bool = False) -> av.VideoFrame:
     """`picture` in gray, gray16, rgb24, rgb48, rgba or rgba64; itself if it is that already."""
-    picture = supported(picture)
+    picture = full_chroma(supported(picture)) if interlaced else supported(picture)
     known, tags = layout(picture.format.name), encoding(picture)
     assert known is not None
     deep = known.depth > 8

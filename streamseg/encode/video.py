@@ -19,11 +19,12 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, cast
 
 import av
+from av.codec.context import Flags
 from av.video.format import VideoFormat
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
-from streamseg.encode.codecs import Choice, choose, container_of, has_alpha, named_codec
+from streamseg.encode.codecs import CODECS, Choice, choose, container_of, has_alpha, named_codec
 from streamseg.encode.convert import Fitter, even_size
 from streamseg.encode.filesink import FileSink
 from streamseg.encode.hdr import x265_params
@@ -31,6 +32,7 @@ from streamseg.encode.muxer import Muxer, Origin
 from streamseg.encode.sink import Picture
 from streamseg.encode.tracks import AV_ERRORS, Packets, Tracks
 from streamseg.errors import OutputError
+from streamseg.fields import FieldOrder, Marker
 from streamseg.planes import encoding, on_host
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ __all__ = ["VideoSink"]
 
 _KEYFRAME_SECONDS = 2
 _UNSPECIFIED = 2
+_AV_FIELD: dict[FieldOrder, int] = {"tff": 2, "bff": 3}
 # x265 does not set the decoding times of a film that has no more pictures than it may hold for B-frames: they are what lay in its
 # memory. So short a film has no B-frame.
 _UNORDERED = 2
@@ -77,6 +80,7 @@ class VideoSink(FileSink):
         self._muxer: Muxer | None = None
         self._encoder: _Encoder | None = None
         self._last: int | None = None
+        self._warned = False
         self._closed = False
 
     def open(self) -> None:
@@ -86,14 +90,23 @@ class VideoSink(FileSink):
             named_codec(self.path.suffix, self._codec)
         super().open()
         with contextlib.suppress(ValueError):  # an unknown format of the source: the first picture will tell
-            self._choose(VideoFormat(self._info.pix_fmt, self._info.width, self._info.height))
+            interlaced = self._info.field_order is not None
+            self._choose(VideoFormat(self._info.pix_fmt, self._info.width, self._info.height), interlaced)
         self._tracks = Tracks(self._packets, self.path.suffix)
         self.warnings += self._tracks.warnings
 
-    def _choose(self, form: VideoFormat) -> Choice:
+    def _choose(self, form: VideoFormat, interlaced: bool) -> Choice:
         live, rate, gpu = self._info.live, self._info.rate, self._gpu
         return choose(
-            self.path.suffix, form, codec=self._codec, crf=self._crf, alpha=self._alpha, live=live, rate=rate, gpu=gpu
+            self.path.suffix,
+            form,
+            codec=self._codec,
+            crf=self._crf,
+            alpha=self._alpha,
+            live=live,
+            rate=rate,
+            gpu=gpu,
+            interlaced=interlaced,
         )
 
     def __call__(self, rendered: Picture, /) -> None:
@@ -106,6 +119,9 @@ class VideoSink(FileSink):
         if self._encoder is None or self._muxer is None:
             self._muxer, self._encoder = self._start(frame, picture)
         self._last = frame.pts
+        if frame.field_order is not None and not self._encoder.marks_fields and not self._warned:
+            self._warned = True
+            self.warnings.append(f"{self.path}: from {frame.time:.2f} s on {self._encoder.unmarked()}")
         self._write(self._encoder.encode(picture, frame))
         self.counters.frames += 1
         self.counters.resized = self._encoder.fit.resized
@@ -113,7 +129,8 @@ class VideoSink(FileSink):
     def _start(self, frame: Frame, picture: av.VideoFrame) -> tuple[Muxer, _Encoder]:
         if self._tracks is None:
             raise OutputError(f"{self.path}: open() was not called")
-        info, choice = self._info, self._choose(picture.format)
+        interlaced = frame.field_order is not None
+        info, choice = self._info, self._choose(picture.format, interlaced)
         muxer = Muxer(
             self.path,
             self._tracks,
@@ -127,7 +144,7 @@ class VideoSink(FileSink):
                 # From the decoder's own picture: what is drawn has the same colours, but not its side data.
                 choice.options["x265-params"] += x265_params(frame.picture)
             stream = muxer.add_video(choice, info.rate or Fraction(25), frame.time_base)
-            encoder = _Encoder(stream, choice, picture, info, self._threads)
+            encoder = _Encoder(stream, choice, picture, info, self._threads, frame.field_order)
             muxer.begin(frame.pts, self._origin())
         except BaseException:
             self._discard(muxer)
@@ -194,13 +211,22 @@ class VideoSink(FileSink):
 class _Encoder:
     """A configured encoder. Works in the source's ticks, so that no picture's pts is ever rewritten."""
 
-    def __init__(self, stream: VideoStream, choice: Choice, first: av.VideoFrame, info: SourceInfo, threads: int) -> None:
+    def __init__(
+        self,
+        stream: VideoStream,
+        choice: Choice,
+        first: av.VideoFrame,
+        info: SourceInfo,
+        threads: int,
+        field_order: FieldOrder | None,
+    ) -> None:
         tags = encoding(first)
         size = (first.width, first.height)
-        padded = even_size(*size, choice.pix_fmt) if choice.codec.even else size
+        padded = even_size(*size, choice.pix_fmt, interlaced=field_order is not None) if choice.codec.even else size
         self.padding = ""
         if padded != size:
-            self.padding = f"{size[0]}x{size[1]} is padded to {padded[0]}x{padded[1]}: {choice.name} needs an even size"
+            need = "an even size" if field_order is None else "an even size of each field"
+            self.padding = f"{size[0]}x{size[1]} is padded to {padded[0]}x{padded[1]}: {choice.name} needs {need}"
         matrix = tags.matrix if tags.family == "yuv" else "bt709"
         full = tags.full_range and tags.family != "rgb"
         self.fit = Fitter(first, padded, choice.pix_fmt, matrix=matrix, full_range=full)
@@ -213,6 +239,12 @@ class _Encoder:
         context.width, context.height = padded
         context.pix_fmt = choice.pix_fmt
         context.thread_count = threads
+        self._mark, self._codec = Marker(), choice.name
+        self.marks_fields = choice.codec.fields and field_order is not None
+        if field_order is not None:
+            context.field_order = _AV_FIELD[field_order]
+        if self.marks_fields:
+            context.flags |= Flags.interlaced_dct
         # Odd rates are often wrong (90000) or of time lapses (1/60).
         rate = min(max(float(info.rate or 25), 5.0), 240.0)
         context.gop_size = 1 if choice.codec.intra else round(rate * _KEYFRAME_SECONDS)
@@ -235,7 +267,7 @@ class _Encoder:
     def encode(self, picture: av.VideoFrame, frame: Frame) -> list[av.Packet[Any]]:
         """Packets that are ready; times in the source's ticks."""
         try:
-            made = self.fit(picture)
+            made = self.fit(picture, interlaced=frame.field_order is not None)
         except AV_ERRORS as error:
             raise OutputError(f"{self._stream.codec_context.name} cannot encode {frame!r}: {error}") from error
         if not self._holds:
@@ -245,6 +277,7 @@ class _Encoder:
 
     def _send(self, made: av.VideoFrame, frame: Frame, kind: PictureType = PictureType.NONE) -> list[av.Packet[Any]]:
         try:
+            made = self._mark(made, frame.field_order)
             # Decoders leave the type there, and encoders take it as an order.
             made.pict_type = kind
             if made.pts != frame.pts or made.time_base != frame.time_base:
@@ -255,6 +288,13 @@ class _Encoder:
             return [self._timed(packet) for packet in self._stream.encode(made)]
         except AV_ERRORS as error:
             raise OutputError(f"{self._stream.codec_context.name} cannot encode {frame!r}: {error}") from error
+
+    def unmarked(self) -> str:
+        """What is wrong with an interlaced picture that the encoder was not set up for."""
+        said = "interlaced pictures are written as the lines of progressive ones"
+        if CODECS[self._codec].fields:
+            return f"{said}, since the film began progressive; --deinterlace frame makes all of it so"
+        return f"{said}: {self._codec} cannot mark fields; use h264 in .mp4, .mov or .mkv, or --deinterlace frame"
 
     def flush(self) -> list[av.Packet[Any]]:
         """The packets still inside."""

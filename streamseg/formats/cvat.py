@@ -47,7 +47,7 @@ class CvatSink(FormatSink):
     def _write(self, result: Result) -> None:
         self._untracked += int(np.count_nonzero(result.instances.track_ids == 0))
         stem = f"frame_{result.frame.index:06d}"
-        bgr = to_image(result.frame.picture, "bgr24")
+        bgr = to_image(result.frame.picture, "bgr24", interlaced=result.frame.field_order is not None)
         jpeg = bytes(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1])
         numbered = png(instance_picture(result, self._classes, self._numbers))
         self._add({f"images/{stem}.jpg": jpeg, f"instances/{stem}.png": numbered})

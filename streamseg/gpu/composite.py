@@ -39,7 +39,8 @@ class DeviceCompositor(Compositor):
     def __call__(self, result: Result) -> Rendered:
         """The picture for one result. Raises ConfigError when an effect names a class that the model does not know."""
         picture = result.frame.picture
-        if self._kernels is None or not isinstance(picture, DevicePicture):
+        # The kernels do not know fields: interlaced pictures are drawn on in host memory.
+        if self._kernels is None or not isinstance(picture, DevicePicture) or result.frame.field_order is not None:
             return super().__call__(result)
         if not self._kernels.changes(result.instances, result.activity):
             return Rendered(result, picture)

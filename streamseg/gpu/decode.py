@@ -85,10 +85,10 @@ class Landing:
         return hardware() if self._why_not is None else None
 
     def give_up(self, reason: str) -> bool:
-        """NVDEC failed on this source, where FFmpeg cannot go on by itself: whether to open it again, to be decoded by the CPU."""
+        """NVDEC is no use for this source, where FFmpeg cannot go on by itself: whether the CPU may decode it."""
         if self.accel is None or self._mode == "nvdec":
             return False
-        self._why_not = f"NVDEC failed: {reason}"
+        self._why_not = reason
         return True
 
     def __call__(self, picture: av.VideoFrame, orientation: Orientation, *, fresh: bool) -> DevicePicture | av.VideoFrame:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests import clips
+from tests import clips, woven
 
 
 def in_a_shell(*arguments, **more):
@@ -80,6 +80,22 @@ def test_classes_that_are_left_out_are_named(streamseg, clip, known, tmp_path):
     assert "(not cat, dog: --classes all)" in done.stderr
     done = streamseg("run", clip, "--model", known, "-o", tmp_path / "p.jsonl", "--classes", "person")
     assert "--classes all" not in done.stderr
+
+
+@pytest.mark.parametrize(("asked", "frames"), [([], 6), (["field"], 12)])
+def test_deinterlace_alone_means_one_of_each(streamseg, known, tmp_path, asked, frames):
+    source = woven.write(tmp_path / "a.mp4")
+    done = streamseg("run", source, "--model", known, "-o", tmp_path / "o.mp4", "--deinterlace", *asked, "-q")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert woven.orders(tmp_path / "o.mp4") == [None] * frames
+
+
+def test_without_a_word_interlaced_stays_interlaced(streamseg, known, tmp_path):
+    source = woven.write(tmp_path / "a.mkv", "ffv1", "bff")
+    done = streamseg("run", source, "--model", known, "-o", tmp_path / "o.mp4")
+    assert (done.returncode, "warning" in done.stderr) == (0, False)
+    assert woven.orders(tmp_path / "o.mp4") == ["bff"] * 6
+    assert "interlaced, bottom field first" in streamseg("probe", source).stdout
 
 
 def test_flags_show_no_value(streamseg):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from fractions import Fraction
 from types import SimpleNamespace
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from streamseg import color, planes
-from streamseg.composite import Alpha, Compositor, Overlay
+from streamseg.composite import Alpha, Blur, Compositor, Overlay
 from streamseg.decode.orient import Orientation, turn
 from streamseg.errors import EngineError
 from streamseg.flow import small_luma
@@ -156,5 +157,17 @@ def test_an_effect_without_a_kernel_draws_in_host_memory(device):
     drawn = DeviceCompositor([Alpha()], device)(pictures.result(only_there(Uploader(device)(picture)), found)).picture
     expected = Compositor([Alpha()])(pictures.result(picture, found)).picture
     assert isinstance(drawn, av.VideoFrame)
+    for mine, theirs in zip(planes.views(drawn).planes, planes.views(expected).planes, strict=True):
+        np.testing.assert_array_equal(mine.array, theirs.array)
+
+
+def test_interlaced_pictures_are_drawn_on_in_host_memory(device, monkeypatch):
+    """The kernels know no fields; the CPU's effects do."""
+    monkeypatch.setattr("streamseg.gpu.kernels.Compositor.__call__", lambda *_: pytest.fail("drawn by a kernel"))
+    picture, found = pictures.noise("nv12", 64, 48), pictures.instances([[10, 5, 60, 40]])
+    results = [pictures.result(p, found) for p in (only_there(Uploader(device)(picture)), picture)]
+    results = [replace(r, frame=replace(r.frame, field_order="tff")) for r in results]
+    drawn = DeviceCompositor([Blur("instances")], device)(results[0]).picture
+    expected = Compositor([Blur("instances")])(results[1]).picture
     for mine, theirs in zip(planes.views(drawn).planes, planes.views(expected).planes, strict=True):
         np.testing.assert_array_equal(mine.array, theirs.array)

@@ -15,12 +15,13 @@ from streamseg import planes
 from streamseg.decode import Decoder
 from streamseg.decode import decoder as decoder_module
 from streamseg.decode.orient import UPRIGHT, Orientation, turn
-from streamseg.errors import EngineUnavailable, SourceError, Unreadable
+from streamseg.decode.reader import PacketReader
+from streamseg.errors import ConfigError, EngineUnavailable, SourceError, Unreadable
 from streamseg.gpu import Device, DevicePicture, Landing, choose_device
 from streamseg.gpu import choose as choosing
 from streamseg.gpu import decode as module
 from streamseg.gpu import device as device_module
-from tests import clips
+from tests import clips, woven
 from tests.unit import pictures
 
 
@@ -157,6 +158,38 @@ def test_where_nvdec_fails_the_cpu_decodes(device, nvdec, tmp_path, monkeypatch)
     assert "NVDEC failed" in landing.how
     with pytest.raises(Unreadable):
         Decoder(source, landing=Landing(device, "nvdec")).open()
+
+
+def test_interlaced_pictures_are_decoded_where_they_tell_their_fields(device, nvdec, tmp_path, monkeypatch):
+    original, decode = decoder_module.open_container, PacketReader._decode
+
+    def by_nvdec(self, packet):
+        for picture in decode(self, packet):
+            if self._shared.accel is not None:
+                picture.image = Surface(picture.image)
+            yield picture
+
+    monkeypatch.setattr(
+        decoder_module, "open_container", lambda address, timeout, file=None, accel=None: original(address, timeout)
+    )
+    monkeypatch.setattr(PacketReader, "_decode", by_nvdec)
+    source = woven.write(tmp_path / "v.mp4", order="bff", frames=3)
+    landing = Landing(device)
+    with Decoder(source, landing=landing) as decoder:
+        assert [frame.field_order for frame in decoder.frames()] == ["bff"] * 3
+    assert "NVDEC failed: interlaced pictures do not tell" in landing.how
+    with pytest.raises(Unreadable, match="--decode cpu"):
+        Decoder(source, landing=Landing(device, "nvdec")).open()
+
+
+def test_what_is_to_be_deinterlaced_is_decoded_by_the_cpu(device, nvdec, tmp_path):
+    source, landing = woven.write(tmp_path / "v.mp4", frames=3), Landing(device)
+    with Decoder(source, landing=landing, deinterlace="frame") as decoder:
+        made = list(decoder.frames())
+    assert [isinstance(frame.picture, DevicePicture) for frame in made] == [True] * 3
+    assert landing.how == "CPU, uploaded (deinterlacing is done on the CPU)"
+    with pytest.raises(ConfigError, match="use --decode auto"):
+        Decoder(source, landing=Landing(device, "nvdec"), deinterlace="frame")
 
 
 def test_hdr_metadata_reach_the_encoder(device, tmp_path):

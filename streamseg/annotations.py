@@ -15,13 +15,26 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from streamseg.errors import ConfigError, MissingExtra, SourceNotFound
+from streamseg.rle import runs_of
 
 try:
     from pycocotools import mask as rle_tools
 except ImportError as _error:
     raise MissingExtra("pycocotools", "eval") from _error
 
-__all__ = ["Box", "Rle", "Skipped", "find_images", "leads_out", "read_box", "read_json", "read_rle", "read_tables"]
+__all__ = [
+    "Box",
+    "Rle",
+    "Skipped",
+    "as_id",
+    "find_images",
+    "is_file",
+    "leads_out",
+    "read_box",
+    "read_json",
+    "read_rle",
+    "read_tables",
+]
 
 Box = tuple[float, float, float, float]
 """x, y, width, height in photo pixels."""
@@ -29,6 +42,9 @@ Rle = dict[str, Any]
 """Compressed run lengths: {"size": [height, width], "counts": bytes}."""
 
 _EXAMPLES = 3
+# pycocotools counts pixels in 32 bit, and takes 100 bytes for each pixel along an outline.
+_MOST_PIXELS = 2**31 - 1
+_LONGEST_OUTLINE = 2_000_000
 
 
 @dataclass(slots=True)
@@ -60,7 +76,7 @@ def read_json(path: Path) -> Any:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
     except json.JSONDecodeError as error:
         raise ConfigError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
-    except (UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # not UTF-8; a number of thousands of digits; nested too deeply
         raise ConfigError(f"{path}: not JSON: {error}") from error
 
 
@@ -76,7 +92,7 @@ def read_tables(document: Any, path: Path) -> tuple[dict[int, str], list[dict[st
             _ = (_integer(e["id"]), _integer(e["width"]), _integer(e["height"]), e["file_name"] + "")
         if not all(isinstance(row, dict) for row in rows):
             raise TypeError("an annotation is not an object")
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         what = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
         raise ConfigError(
             f"{path}: not a COCO annotation file ({what}); it needs images (id, file_name, width, height), annotations "
@@ -86,9 +102,22 @@ def read_tables(document: Any, path: Path) -> tuple[dict[int, str], list[dict[st
 
 
 def _integer(value: Any) -> int:
-    if isinstance(value, bool) or int(value) != value:
-        raise ValueError(f"{value!r} is not a whole number")
+    if isinstance(value, bool) or int(value) != value or abs(value) >= 2**63:
+        raise ValueError(f"{value!r} is not a whole number (of 64 bits)")
     return int(value)
+
+
+def as_id(value: Any) -> Any:
+    """An id as a file gives it, or None for what none can be: a list, an object."""
+    return value if isinstance(value, (int, float, str)) else None
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; there is none of a name that no file can have."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def leads_out(name: str) -> bool:
@@ -107,36 +136,49 @@ def find_images(path: Path, names: Sequence[str]) -> Path:
     above = path.parent.parent
     places = [path.parent / "images", path.parent, above / "images", above / "images" / subset, above / subset]
     some = [name for name in names[:50] if not leads_out(name)]
-    return max(places, key=lambda place: sum((place / name).is_file() for name in some))
+    return max(places, key=lambda place: sum(is_file(place / name) for name in some))
 
 
 def read_box(value: Any) -> Box | None:
     """COCO's [x, y, width, height] of positive size, or None for anything else."""
     try:
         x, y, w, h = (float(v) for v in value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return (x, y, w, h) if math.isfinite(x + y + w + h) and w > 0 and h > 0 else None
 
 
 def read_rle(segmentation: Any, height: int, width: int) -> Rle | None:
-    """The compressed run lengths of polygons or of either form of run lengths; None if malformed, empty or of another size."""
+    """The compressed run lengths of polygons or of either form of run lengths; None if malformed, empty or of another size.
+
+    What does not fill the image exactly is not given to pycocotools, which would write beyond it.
+    """
+    if not 0 < height * width <= _MOST_PIXELS:
+        return None
     try:
         if isinstance(segmentation, Mapping):
             if [int(v) for v in segmentation["size"]] != [height, width]:
                 return None
-            rle: Rle = {"size": [height, width], "counts": segmentation["counts"]}
-            if isinstance(rle["counts"], list):
-                if sum(rle["counts"]) != height * width or min(rle["counts"]) < 0:
-                    return None
-                rle = rle_tools.frPyObjects(rle, height, width)
-            elif isinstance(rle["counts"], str):
-                rle["counts"] = rle["counts"].encode("ascii")
-            return rle if rle_tools.decode(rle).any() else None
+            counts = segmentation["counts"]
+            if not isinstance(counts, (list, str)):
+                return None
+            runs = counts if isinstance(counts, list) else runs_of(counts)
+            if sum(runs) != height * width or min(runs) < 0 or not any(runs[1::2]):
+                return None
+            if isinstance(counts, str):
+                return {"size": [height, width], "counts": counts.encode("ascii")}
+            rle: Rle = rle_tools.frPyObjects({"size": [height, width], "counts": runs}, height, width)
+            return rle
         polygons = [[float(v) for v in p] for p in segmentation if len(p) >= 6 and len(p) % 2 == 0]
-        if not polygons or not all(math.isfinite(v) for p in polygons for v in p):
+        if not polygons or not sum(map(_outline, polygons)) <= _LONGEST_OUTLINE:
             return None
         rle = rle_tools.merge(rle_tools.frPyObjects(polygons, height, width))
         return rle if int(rle_tools.area(rle)) > 0 else None
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError, IndexError):
         return None
+
+
+def _outline(polygon: Sequence[float]) -> float:
+    """Length of a polygon's outline, the longer of across and down for each side; not finite where a coordinate is not."""
+    x, y = polygon[::2], polygon[1::2]
+    return sum(max(abs(x[i] - x[i - 1]), abs(y[i] - y[i - 1])) for i in range(len(x)))

@@ -59,11 +59,16 @@ def _compress(runs: npt.NDArray[np.int64]) -> str:
 
 
 def runs_of(counts: str) -> list[int]:
-    """The lengths of the runs that `counts` of a COCO RLE object spells, zeros first: the uncompressed form."""
+    """The lengths of the runs that `counts` of a COCO RLE object spells, zeros first: the uncompressed form.
+
+    Raises ValueError for characters that spell none, or where the last number breaks off.
+    """
     runs: list[int] = []
     value = shift = 0
     for character in counts.encode("ascii"):
         group = character - 48
+        if not 0 <= group < 64:
+            raise ValueError(f"{chr(character)!r} does not stand in run lengths")
         value |= (group & 0x1F) << shift
         shift += 5
         if not group & 0x20:
@@ -71,4 +76,6 @@ def runs_of(counts: str) -> list[int]:
                 value -= 1 << shift
             runs.append(value + runs[-2] if len(runs) > 2 else value)
             value = shift = 0
+    if shift:
+        raise ValueError("the run lengths break off within a number")
     return runs

@@ -15,7 +15,19 @@ from typing import Any
 
 from pycocotools import mask as rle_tools
 
-from streamseg.annotations import Box, Rle, Skipped, find_images, leads_out, read_box, read_json, read_rle, read_tables
+from streamseg.annotations import (
+    Box,
+    Rle,
+    Skipped,
+    as_id,
+    find_images,
+    is_file,
+    leads_out,
+    read_box,
+    read_json,
+    read_rle,
+    read_tables,
+)
 from streamseg.errors import ConfigError, SourceNotFound
 from streamseg.evaluate.segments import Case, Detection, Photo, Truth
 
@@ -60,8 +72,8 @@ def read_dataset(path: Path, images: Path | None = None, limit: int | None = Non
     dataset = Dataset(path, [], categories, Skipped())
     by_image: dict[Any, list[Mapping[str, Any]]] = {entry["id"]: [] for entry in entries}
     for row in rows:
-        if row.get("image_id") in by_image:
-            by_image[row["image_id"]].append(row)
+        if (image := as_id(row.get("image_id"))) in by_image:
+            by_image[image].append(row)
         else:
             dataset.skipped.add("annotation of an image that the file does not list", f"annotation {row.get('id')}")
     for entry in entries:
@@ -89,15 +101,15 @@ def _photo(
     if leads_out(name):
         dataset.skipped.add("image whose name leads out of the folder", name)
         return None
-    if pictures and not (folder / name).is_file():
+    if pictures and not is_file(folder / name):
         dataset.skipped.add("image file is missing", name)
         return None
     listed = entry.get("labelled_category_ids")
-    labelled = None if listed is None else frozenset(int(i) for i in listed)
+    labelled = frozenset(map(as_id, listed)) if isinstance(listed, list) else None
     truths = []
     for row in rows:
         where = f"{name}, annotation {row.get('id')}"
-        category = row.get("category_id")
+        category = as_id(row.get("category_id"))
         if category not in dataset.categories:
             dataset.skipped.add("annotation of an unknown category", where)
         elif labelled is None or category in labelled:
@@ -153,7 +165,7 @@ def cases_of(dataset: Dataset, rows: Sequence[Mapping[str, Any]]) -> list[Case]:
     for number, row in enumerate(rows):
         try:
             image_id, category, score = int(row["image_id"]), int(row["category_id"]), float(row["score"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ConfigError(f"row {number} of the detections is not a COCO result ({error!r})") from error
         photo = photos.get(image_id)
         if photo is None or category not in dataset.categories:

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as rle_tools
 
-from streamseg.annotations import Rle, find_images, leads_out, read_box, read_json, read_rle, read_tables
+from streamseg.annotations import Rle, as_id, find_images, leads_out, read_box, read_json, read_rle, read_tables
 from streamseg.errors import ConfigError, SourceNotFound
 from streamseg.model.faults import Faults
 from streamseg.model.pictures import Tick, with_pictures
@@ -184,7 +184,7 @@ class _Reader:
         by_image: dict[Any, list[Mapping[str, Any]]] = {entry["id"]: [] for entry in entries}
         seen: dict[Any, Mapping[str, Any]] = {}
         for row in rows:
-            where, identity, image = f"annotation {row.get('id')}", _key(row.get("id")), _key(row.get("image_id"))
+            where, identity, image = f"annotation {row.get('id')}", as_id(row.get("id")), as_id(row.get("image_id"))
             if image not in by_image:
                 self.faults.add("annotation of an image not in the file", where)
                 continue
@@ -224,7 +224,7 @@ class _Reader:
                 ignore.append(found)
         listed = entry.get("labelled_category_ids")
         ids = listed if isinstance(listed, list) else self.categories
-        looked_for = {self.label_of[i] for i in map(_key, ids) if i in self.label_of}
+        looked_for = {self.label_of[i] for i in map(as_id, ids) if i in self.label_of}
         labelled = (True, *(label in looked_for for label in range(1, self.labels + 1)))
         exhaustive = bool(entry.get("exhaustive", True))
         source = str(entry.get("source", ""))
@@ -232,7 +232,7 @@ class _Reader:
 
     def _thing(self, row: Mapping[str, Any], height: int, width: int, where: str) -> Thing | Corners | None:
         """An object, a region to ignore, or None for what is left out."""
-        category = _key(row.get("category_id"))
+        category = as_id(row.get("category_id"))
         box, rle = _clipped(row.get("bbox"), height, width), None
         if category not in self.categories:
             self.faults.add("category not in the list", where, "left out" if box is None else "region ignored")
@@ -267,11 +267,6 @@ def _doubtful(row: Mapping[str, Any]) -> bool:
         return False
     score = row.get("score", 1.0)
     return not isinstance(score, (int, float)) or score < TEACHER_TRUST or row.get("category_id") in UNTRUSTED_TEACHER_IDS
-
-
-def _key(value: Any) -> Any:
-    """The value, or None for one that no id can be."""
-    return value if isinstance(value, (int, float, str)) else None
 
 
 def _same(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:

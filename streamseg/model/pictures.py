@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streamseg.annotations import is_file
 from streamseg.errors import ConfigError
 from streamseg.model.faults import Faults
 
@@ -39,7 +40,7 @@ def with_pictures(photos: Sequence[Photo], faults: Faults, tick: Tick | None) ->
 
 
 def _problem(photo: Photo) -> str | None:
-    if not photo.path.is_file():
+    if not is_file(photo.path):
         return "image file is missing"
     try:
         read_picture(photo)

@@ -56,3 +56,9 @@ def test_runs_of_what_was_compressed(seed):
     runs = rle.runs_of(made["counts"])
     assert sum(runs) == 50 * 60
     assert mask_utils.frPyObjects({"size": [60, 50], "counts": runs}, 60, 50)["counts"].decode() == made["counts"]
+
+
+@pytest.mark.parametrize("counts", ["\x7f", "0 0", "P", "00P"])
+def test_what_spells_no_runs_is_refused(counts):
+    with pytest.raises(ValueError, match="run lengths"):
+        rle.runs_of(counts)

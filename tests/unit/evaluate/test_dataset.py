@@ -60,6 +60,12 @@ BAD = {
     "broken text": ({"segmentation": {"size": [HEIGHT, WIDTH], "counts": "o00O9m99"}}, "malformed"),
     "too many runs": ({"segmentation": {"size": [HEIGHT, WIDTH], "counts": [5, 10**9]}}, "malformed"),
     "empty": ({"segmentation": {"size": [HEIGHT, WIDTH], "counts": [HEIGHT * WIDTH]}}, "malformed"),
+    "text for another size": ({"segmentation": {"size": [HEIGHT, WIDTH], "counts": "T38d0L4"}}, "malformed"),
+    "neither text nor list": ({"segmentation": {"size": [HEIGHT, WIDTH], "counts": True}}, "malformed"),
+    "too large for a number": ({"segmentation": {"size": [10**400, WIDTH], "counts": "0"}}, "malformed"),
+    "an outline of a thousand kilometres": ({"segmentation": [[0, 0, 1e9, 0, 1e9, 1e9]]}, "malformed"),
+    "a category that is a list": ({"category_id": [1]}, "unknown category"),
+    "an image that is an object": ({"image_id": {"a": 1}}, "image that the file does not list"),
 }
 
 
@@ -90,6 +96,27 @@ def test_categories_that_were_not_looked_for_are_left_out(write):
     [case] = cases_of(dataset, rows)
     assert [d.category_id for d in case.detections] == [1]
     assert dataset.skipped.counts.total() == 2
+
+
+@pytest.mark.parametrize("listed", [["person"], [[1]], "all", 7])
+def test_ids_that_are_none_match_no_category(write, listed):
+    """Raised ValueError or TypeError."""
+    photo = read_dataset(write(ROW, labelled_category_ids=listed)).photos[0]
+    assert len(photo.truths) == (0 if isinstance(listed, list) else 1)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"images": 1e400', "[" * 10**5, "9" * 5000, '{"images": [{"id": 1e400, "width": 1, "height": 1}]}']
+)
+def test_numbers_beyond_bounds_are_no_annotations(tmp_path, text):
+    (tmp_path / "a.json").write_text(text if not text.endswith("]}") else text[:-1] + ', "annotations": [], "categories": []}')
+    with pytest.raises(ConfigError, match=r"a\.json"):
+        read_dataset(tmp_path / "a.json")
+
+
+def test_a_name_that_no_file_can_have_is_missing(write):
+    with pytest.raises(SourceNotFound, match="image file is missing"):
+        read_dataset(write(ROW, file_name="a" * 5000))
 
 
 def test_missing_pictures(write, tmp_path):

@@ -64,6 +64,8 @@ class GraphFile:
     operators: set[str] = field(default_factory=set)
     """"Conv", or "domain::Name" for one that is not of ONNX's own domain; those within subgraphs and functions too."""
     external: set[ExternalData] = field(default_factory=set)
+    opsets: dict[str, int] = field(default_factory=dict)
+    """Version of the operators of each domain; ONNX's own is "" here."""
 
 
 def parse_graph(data: bytes, name: str) -> GraphFile:
@@ -79,6 +81,9 @@ def parse_graph(data: bytes, name: str) -> GraphFile:
             if number == 7:
                 graphs += 1
                 _read_graph(_message(value), result, initializers, depth=0)
+            elif number == 8:
+                domain, version = _opset(_message(value))
+                result.opsets[domain] = version
             elif number == 14:
                 key, text = _strings(_message(value), 1, 2)
                 result.metadata[key] = text
@@ -171,6 +176,16 @@ def _dimension(dimension: memoryview) -> int:
         if number == 1 and isinstance(value, int):
             return value
     return 0
+
+
+def _opset(entry: memoryview) -> tuple[str, int]:
+    domain, version = "", 0
+    for number, value in _fields(entry):
+        if number == 1:
+            domain = _text(value)
+        elif number == 2 and isinstance(value, int):
+            version = value
+    return "" if domain == "ai.onnx" else domain, version
 
 
 def _strings(message: memoryview, *numbers: int) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ __all__ = ["GraphSpec", "read_spec"]
 
 FORMAT = "1"
 _HOW = "streamseg reads models made by its own export; see `streamseg models` for those it brings"
+_LAST_OPSET = 1000  # ONNX has about one a year
 _MAX_BYTES = 2 << 30  # the largest message protobuf allows
 
 
@@ -72,6 +73,9 @@ def read_spec(path: Path) -> GraphSpec:
     foreign = sorted(op for op in graph.operators if "::" in op)
     if foreign:
         raise ModelError(f"{path} needs operators of its own ({', '.join(foreign)}); a streamseg graph is plugin-free: {_HOW}")
+    strange = {domain or "ai.onnx": version for domain, version in graph.opsets.items() if version > _LAST_OPSET}
+    if strange:  # OpenVINO counts down from there to the last that it knows
+        raise ModelError(f"{path} names versions of operators that there are not ({strange}): it is damaged; {_HOW}")
     classes = _classes(meta, path)
     batch, height, width, detections = _check_shapes(graph, path)
     weights = external_paths(graph, path)

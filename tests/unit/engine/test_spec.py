@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from streamseg.engine import open_engine, read_spec
 from streamseg.engine.graphfile import parse_graph
-from streamseg.errors import ModelError
+from streamseg.errors import EngineError, ModelError
 from tests import graphs
 
 
@@ -244,3 +244,23 @@ def test_graphs_nested_without_end_are_refused(tmp_path):
 
     with pytest.raises(ModelError, match="nested deeper"):
         read_spec(rewrite(graphs.constant_model(tmp_path / "m.onnx"), nest))
+
+
+@pytest.mark.parametrize("domain", ["", "ai.onnx", "ai.onnx.ml"])
+def test_operators_of_a_version_that_there_is_not_are_refused(tmp_path, domain):
+    """OpenVINO counts down from there to the last that it knows: it seemed to hang."""
+
+    def change(model):
+        model.opset_import.append(helper.make_opsetid(domain, 2**62))
+
+    with pytest.raises(ModelError, match="versions of operators that there are not"):
+        read_spec(rewrite(graphs.constant_model(tmp_path / "m.onnx"), change))
+
+
+def test_a_graph_that_openvino_cannot_name_is_an_error_of_the_engine(tmp_path):
+    """Its message quotes the name of an operator that is not UTF-8: UnicodeDecodeError."""
+    path = graphs.constant_model(tmp_path / "m.onnx")
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"scores_value", b"scores_valu\xb9", 1))
+    with pytest.raises(EngineError, match="cannot compile"):
+        open_engine(path, engine="openvino", threads=1)

@@ -170,6 +170,8 @@ def _refuse_surprises(node: yaml.Node, name: str) -> None:
         elif isinstance(current, yaml.MappingNode):
             keys = set[str]()
             for key, value in current.value:
+                if not isinstance(key, yaml.ScalarNode):
+                    raise ConfigError(f"{name}:{key.start_mark.line + 1}: a key is a name, not a list or a section")
                 if key.value in keys:
                     raise ConfigError(f"{name}:{key.start_mark.line + 1}: the key {key.value!r} is given twice")
                 keys.add(key.value)

@@ -48,6 +48,7 @@ BAD = {
     "bad size": ("preprocess: {size: 320}", "is not a size; write HEIGHTxWIDTH"),
     "bad label": ('outputs: {a: {composite: [overlay: {label: "{nme}"}]}}', r"its fields are \{name\}, \{id\}, \{score\}"),
     "key twice": ("infer: {}\ninfer: {}\n", r"x\.yaml:2: the key 'infer' is given twice"),
+    "key that is a list": ("? [a, b]\n: 1\n", r"x\.yaml:1: a key is a name, not a list"),
     "alias": ("decode: &a {}\ninfer: *a\n", "aliases"),
     "not YAML": ("a: [\n", r"x\.yaml:2: not valid YAML"),
     "a list": ("- a\n", r"expected sections \(decode, preprocess"),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
 from streamseg.cadence import Every
 from streamseg.config import PipelineConfig, load_pipeline, override
+from streamseg.errors import ConfigError
 from streamseg.pipeline import Source, build, iterate
 from streamseg.report import RunReport
 from streamseg.result import Result
@@ -85,5 +86,17 @@ def run(
     """
     config = pipeline if isinstance(pipeline, PipelineConfig) else load_pipeline(Path(pipeline))
     config = override(config, {"infer": {"every": detect_every}})
-    outputs = [output] if isinstance(output, (str, PathLike)) else list(output or ())
-    return build(source, config, [str(path) for path in outputs], overwrite=overwrite).run()
+    return build(source, config, _paths(output), overwrite=overwrite).run()
+
+
+def _paths(output: object) -> list[str]:
+    """What `run` takes as its output, as -o would have it. Raises ConfigError."""
+    given: Sequence[object] = output if isinstance(output, (list, tuple)) else [] if output is None else [output]
+    paths = [fspath(path) if isinstance(path, (str, PathLike)) else path for path in given]
+    for path in paths:
+        if not isinstance(path, str):
+            raise ConfigError(
+                f"an output is a path or a list of paths, each a str or a Path, not {type(path).__name__}; for an output of the "
+                "pipeline file by its name write 'NAME=PATH'"
+            )
+    return [path for path in paths if isinstance(path, str)]

@@ -63,7 +63,8 @@ def run(
             "-o",
             "--output",
             metavar="OUT",
-            help="A video, a folder or %06d.png pattern, a .jsonl; NAME=OUT for one of the pipeline's outputs. Repeatable.",
+            help="A video, or a folder for it; images, as frames/%06d.png; a .jsonl; NAME=OUT for one of the pipeline's outputs. "
+            "Repeatable.",
         ),
     ] = None,
     pipeline: Annotated[str, typer.Option("-p", "--pipeline", help="drive, edit, live, or your own .yaml file.")] = "drive",

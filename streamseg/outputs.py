@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import glob
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
-from streamseg.composite import Overlay
+from streamseg.composite import Alpha, Overlay
 from streamseg.config.schema import EffectStep, EncodeConfig, OutputConfig
+from streamseg.decode.images import SUFFIXES as STILLS
 from streamseg.encode import is_results, is_view
+from streamseg.encode.codecs import CONTAINERS
+from streamseg.encode.images import IMAGE_SUFFIXES
 from streamseg.errors import ConfigError
 
 __all__ = ["Target", "plan"]
@@ -31,14 +36,17 @@ class Target:
     encode: EncodeConfig
 
 
-def plan(configured: Mapping[str, OutputConfig], given: Sequence[str]) -> list[Target]:
+def plan(configured: Mapping[str, OutputConfig], given: Sequence[str], source: object = "") -> list[Target]:
     """The outputs of a run.
 
     Each of `given` is what one -o says. `NAME=PATH` sets the path of the pipeline's output of that name (`NAME=none` leaves it
     out). Of the others the first picture fills the outputs whose path is `{out}`, or is beside it (`{stem}`); each further one
-    gets the same picture again; `.jsonl` gets the results. Raises ConfigError when nothing is left, or two share a path.
+    gets the same picture again; `.jsonl` gets the results. A folder means a film in it, of the name of `source`. Raises
+    ConfigError when nothing is left, or two share a path.
     """
     named, plain = _sort(configured, given)
+    main = next((output for output in configured.values() if "{out}" in output.path), _OVERLAY)
+    plain = [placed(path, source, main) for path in plain]
     pictures = [path for path in plain if not is_results(path)]
     out = pictures[0] if pictures else None
     targets: list[Target] = []
@@ -46,15 +54,14 @@ def plan(configured: Mapping[str, OutputConfig], given: Sequence[str]) -> list[T
         path = named.get(name, output.path)
         if path == "none" or (out is None and ("{out}" in path or "{stem}" in path)):
             continue
-        path = path.replace("{out}", out or "").replace("{stem}", _stem(out or ""))
+        path = placed(path.replace("{out}", out or "").replace("{stem}", _stem(out or "")), source, output)
         targets.append(Target(name, path, output.composite, output.encode))
-    main = next((output for output in configured.values() if "{out}" in output.path), _OVERLAY)
     used = {target.path for target in targets}
     for number, path in enumerate(p for p in plain if p not in used):
         kind, effects = ("results", ()) if is_results(path) else ("output", main.composite)
         targets.append(Target(f"{kind}{number + 1}", path, effects, main.encode))
     if not targets:
-        raise ConfigError("nothing to write: say where with -o (a video, a folder, a %06d.png pattern or a .jsonl file)")
+        raise ConfigError("nothing to write: say where with -o (a video or a folder for it, frames/%06d.png, a .jsonl file)")
     _refuse_twins(targets)
     return targets
 
@@ -74,6 +81,48 @@ def _sort(configured: Mapping[str, OutputConfig], given: Sequence[str]) -> tuple
         if not (match["path"] if match and match["name"] in configured else text):
             raise ConfigError(f"-o {text!r} names no file")
     return named, plain
+
+
+def placed(path: str, source: object, output: OutputConfig) -> str:
+    """The file that `path` means: in a folder (one that exists, ends with a slash or has no suffix) the film of the source's name;
+    `frames/*.png` is `frames/%06d.png`.
+
+    The film is of the source's own type, so that its sound and subtitles fit, or .mp4; with alpha, .mov where that cannot hold it.
+    """
+    place, suffix = Path(path), Path(path).suffix.lower()
+    if not path or path == "-" or "://" in path or is_results(path):
+        return path
+    if suffix in IMAGE_SUFFIXES and not path.endswith("/"):
+        return str(place.with_name(place.name.replace("*", "%06d"))) if place.name.count("*") == 1 else path
+    known = suffix in CONTAINERS and not path.endswith("/")
+    if known or not (path.endswith("/") or not suffix or place.is_dir()):
+        return path
+    name, own = _film(source)
+    alpha = any(isinstance(step.effect, Alpha) for step in output.composite)
+    if own not in CONTAINERS or (alpha and not CONTAINERS[own].alpha):
+        own = ".mov" if alpha else ".mp4"
+    return str(place / (name + own))
+
+
+def _film(source: object) -> tuple[str, str]:
+    """The name of a source, without and with only its suffix: of an address its last part, of images their folder."""
+    text = str(source)
+    if text == "-":
+        return "stdin", ""
+    if text.isdecimal():
+        return f"camera{text}", ""
+    if "://" in text:
+        parts = urlsplit(text)
+        text = Path(unquote(parts.path).rstrip("/")).name
+        if not text:
+            return parts.hostname or "film", ""
+    path = Path(text)
+    suffix = path.suffix.lower()
+    if path.is_dir():
+        return path.resolve().name or "film", ""
+    if suffix in STILLS or "%" in path.name or glob.has_magic(path.name):
+        return path.resolve().parent.name or "film", ""
+    return (path.stem if path.suffix else path.name) or "film", suffix
 
 
 def _stem(path: str) -> str:

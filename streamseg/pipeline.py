@@ -131,7 +131,7 @@ def build(
 
     Frames live on `device`; None: on the GPU where the network computes there, else in host memory.
     """
-    targets = plan(config.outputs, outputs)
+    targets = plan(config.outputs, outputs, source)
     device = device or _device(config, say)
     with contextlib.ExitStack() as undo:
         landing = _landing(device, config)

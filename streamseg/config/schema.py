@@ -296,7 +296,7 @@ class OutputConfig(Section):
     """One output: what is composited and where it goes."""
 
     path: str = "{out}"
-    """A video, a folder, a %06d pattern, .jsonl, or the address of a view.
+    """A video, a folder for it, images as frames/%06d.png, .jsonl, or the address of a view.
 
     `{out}` is what -o says, `{stem}` the same without its suffix."""
     composite: tuple[EffectStep, ...] = ()

@@ -94,13 +94,13 @@ def open_sink(
         return open_format(path, info, overwrite=overwrite, source=source)
     if is_results(name):
         return JsonlSink(path, info, overwrite=overwrite, source=source)
-    if suffix in IMAGE_SUFFIXES or not suffix or Path(name).is_dir() or name.endswith("/"):
+    if "://" not in name and (suffix in IMAGE_SUFFIXES or not suffix or Path(name).is_dir() or name.endswith("/")):
         if alpha and suffix in {".jpg", ".jpeg"}:
             raise OutputError(f"{name}: JPEG cannot hold transparency; use .png or .tif")
         return ImageSink(path, info, overwrite=overwrite, source=source)
     raise OutputError(
         f"{name}: unknown kind of output {suffix!r}; allowed: video {' '.join(CONTAINERS)}, images {' '.join(IMAGE_SUFFIXES)} "
-        f"(a folder or a %06d pattern), results {' '.join([*_RESULTS, *FORMATS])}, or a live view such as http://127.0.0.1:8080"
+        f"(as frames/%06d.png), results {' '.join([*_RESULTS, *FORMATS])}, or a live view such as http://127.0.0.1:8080"
     )
 
 

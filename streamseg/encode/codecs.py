@@ -185,7 +185,9 @@ def choose(
         name = container.alpha or ""
         if not name:
             able = [s for s, c in CONTAINERS.items() if c.alpha]
-            raise OutputError(f"a {suffix} file cannot hold transparency; use one of {', '.join(able)}, or a folder of PNG")
+            raise OutputError(
+                f"a {suffix} file cannot hold transparency; use one of {', '.join(able)}, or PNG images, as cut/%06d.png"
+            )
     else:
         name = (container.deep if deep and not interlaced else None) or container.codecs[0]
         size = (picture.width, picture.height)

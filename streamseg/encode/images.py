@@ -143,5 +143,7 @@ def _split(name: str) -> tuple[Path, str]:
     if path.suffix.lower() not in IMAGE_SUFFIXES:
         return path, _DEFAULT
     if len(_NUMBER.findall(path.name)) != 1 or "%" in _NUMBER.sub("", path.name):
-        raise OutputError(f"{name}: one file cannot hold a video; name a folder, or a pattern with one number such as %06d.png")
+        raise OutputError(
+            f"{name}: one file cannot hold a video; name images by a pattern with one number, such as frames/%06d.png"
+        )
     return path.parent, path.name

@@ -147,6 +147,25 @@ def test_run_writes_the_output_and_reports(tmp_path, make_config):
     assert json.loads(json.dumps(report.to_json()))["stages"]["infer"]["items"] == 10
 
 
+@pytest.mark.parametrize("output", [{"picture": "a.mp4"}, 3, b"a.mp4", ["a.mp4", None], {"a.mp4"}], ids=repr)
+def test_what_is_no_path_is_no_output(output, tmp_path, make_config, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    clip = clips.cfr(tmp_path / "v.mp4", 3)
+    with pytest.raises(ConfigError, match=r"a path or a list of paths.*'NAME=PATH'"):
+        streamseg.run(clip, output, pipeline=make_config())
+    assert [p.name for p in tmp_path.iterdir()] == ["v.mp4"]
+
+
+def test_a_folder_gets_the_film_and_a_pattern_gets_images(tmp_path, make_config):
+    clip = clips.cfr(tmp_path / "walk.mkv", 3)
+    config = make_config("outputs: {picture: {composite: [overlay], path: '{out}'}}")
+    streamseg.run(clip, tmp_path / "seen", pipeline=config)
+    streamseg.run(clip, f"{tmp_path}/images/*.png", pipeline=config)
+    assert [p.name for p in (tmp_path / "seen").iterdir()] == ["walk.mkv"]
+    assert len(clips.decoded(tmp_path / "seen" / "walk.mkv")) == 3
+    assert sorted(p.name for p in (tmp_path / "images").iterdir()) == [f"{n:06d}.png" for n in range(3)]
+
+
 def test_the_public_names_are_these():
     assert sorted(streamseg.__all__) == [
         "Frame",

@@ -1,5 +1,7 @@
 """What -o means, put together with a pipeline's outputs."""
 
+from pathlib import Path
+
 import pytest
 
 from streamseg.config import load_pipeline
@@ -7,8 +9,8 @@ from streamseg.errors import ConfigError
 from streamseg.outputs import plan
 
 
-def paths(pipeline, *given):
-    return {target.name: target.path for target in plan(load_pipeline(pipeline).outputs, given)}
+def paths(pipeline, *given, source="films/walk.mkv"):
+    return {target.name: target.path for target in plan(load_pipeline(pipeline).outputs, given, source)}
 
 
 def test_the_first_path_fills_the_pipeline():
@@ -67,3 +69,51 @@ def test_two_outputs_never_share_a_file():
 def test_empty_paths_are_refused(empty):
     with pytest.raises(ConfigError, match="names no file"):
         paths("edit", "a.mp4", empty)
+
+
+@pytest.mark.parametrize(
+    ("source", "film"),
+    [
+        ("films/walk.mkv", "walk.mkv"),
+        ("walk.MP4", "walk.mp4"),
+        (Path("films/a.b.webm"), "a.b.webm"),
+        ("walk.mpg", "walk.mp4"),
+        ("walk", "walk.mp4"),
+        ("shots/%04d.png", "shots.mp4"),
+        ("shots/*.jpg", "shots.mp4"),
+        ("shots/one.png", "shots.mp4"),
+        ("rtsp://ann:secret@cam.local/main?token=1", "main.mp4"),
+        ("http://cam.local:8000/", "cam.local.mp4"),
+        ("https://host/a%20b.mov?sig=x", "a b.mov"),
+        ("0", "camera0.mp4"),
+        (2, "camera2.mp4"),
+        ("-", "stdin.mp4"),
+    ],
+)
+def test_a_folder_means_the_film_of_its_own_name(source, film):
+    assert paths("drive", "b/outdir/", source=source) == {"picture": f"b/outdir/{film}"}
+
+
+def test_a_folder_is_a_folder_with_and_without_a_slash(tmp_path):
+    (tmp_path / "there.d").mkdir()
+    assert paths("drive", f"{tmp_path}/there.d") == {"picture": f"{tmp_path}/there.d/walk.mkv"}
+    assert paths("drive", f"{tmp_path}/there.d/") == {"picture": f"{tmp_path}/there.d/walk.mkv"}
+    assert paths("drive", f"{tmp_path}/new") == {"picture": f"{tmp_path}/new/walk.mkv"}
+    assert paths("drive", ".") == {"picture": "walk.mkv"}
+
+
+def test_beside_a_film_in_a_folder_lies_its_alpha():
+    assert paths("edit", "out/") == {"picture": "out/walk.mkv", "alpha": "out/walk.alpha.mov"}
+    assert paths("edit", "out/", source="walk.mp4")["picture"] == "out/walk.mp4"
+    assert paths("edit", "a.mp4", "alpha=cut/", source="walk.mp4")["alpha"] == "cut/walk.mov"
+    assert paths("edit", "a.mp4", "alpha=cut/", source="walk.mkv")["alpha"] == "cut/walk.mkv"
+
+
+def test_images_are_asked_for_by_a_pattern():
+    assert paths("drive", "out/*.png") == {"picture": "out/%06d.png"}
+    assert paths("drive", "out/%04d.tif") == {"picture": "out/%04d.tif"}
+    assert paths("edit", "x/*.png") == {"picture": "x/%06d.png", "alpha": "x.alpha.mov"}
+
+
+def test_folders_of_results_are_no_films():
+    assert paths("drive", "a.mp4", "out.mots/") == {"picture": "a.mp4", "results1": "out.mots/"}

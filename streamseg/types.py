@@ -45,7 +45,7 @@ class Frame:
 
     In host memory or on a GPU; code for the host takes it through `planes.supported`, which downloads it."""
     index: int
-    """0-based count of the frames this source has given."""
+    """0-based number in the source, also where the run began later; of a live source, of the frames that were decoded."""
     pts: int
     """Presentation time in units of `time_base`; strictly increases over the whole run, over epochs too."""
     time_base: Fraction

@@ -19,6 +19,7 @@ from streamseg.decode.images import missing_numbers, read_images
 from streamseg.decode.info import Header, SourceInfo, header_of, images_header, is_finite, source_info
 from streamseg.decode.interlace import Deinterlace, Fields, Interlacing
 from streamseg.decode.live import LiveReader
+from streamseg.decode.numbering import number_of
 from streamseg.decode.passthrough import PassThrough, PassThroughHub
 from streamseg.decode.reader import Guarded, PacketReader, Picture, Shared, open_container
 from streamseg.decode.timeline import DecodeCounters, Splicer
@@ -46,8 +47,9 @@ class Decoder:
     source: a file; a folder, glob or printf pattern of images; a camera's number or /dev/videoN; an rtsp, rtsps, rtmp, http,
         https, udp, tcp, srt address; "-" for standard input.
     start, duration: seconds from the source's first picture; exact to the frame. The first frame is the first whose time is not
-        before `start`. pts keep the source's values.
-    rate: frames a second of images (25 if None); elsewhere it is used where pts are missing, and warned of where they are not.
+        before `start`. pts keep the source's values, `Frame.index` is the number in the source (see `numbering`).
+    rate: frames a second of images (25 if None) and of bare streams (raw H.264, MJPEG, images in a pipe), whose times libav makes
+        up; elsewhere it is used where pts are missing, and warned of where they are not.
     realtime: give frames no faster than their pts.
     max_pixels: larger pictures are refused before they are decoded.
     threads: of the codec; 0 lets libav choose.
@@ -160,9 +162,9 @@ class Decoder:
         rate = self._rate or Fraction(25)
         gaps = missing_numbers(address.images)
         self.warnings += [gaps] if gaps else []
-        first = -(-self._start * rate // 1)
-        stills = read_images(address.images, rate, int(first), self._max_pixels)
-        self._begin((Picture(image, image.pts, 1 / rate, 1) for image in stills), images_header(address, rate))
+        first = int(-(-self._start * rate // 1))
+        stills = read_images(address.images, rate, first, self._max_pixels)
+        self._begin((Picture(image, image.pts, 1 / rate, 1) for image in stills), images_header(address, rate), before=first)
 
     def _open_live(self, address: Address) -> None:
         self._live = LiveReader(self._share(address), self._timeout, self._reconnect)
@@ -195,9 +197,9 @@ class Decoder:
         for back in SEEK_BACK if self._start else ():
             reader = self._reopen(address)
             header = header_of(address, reader.container, reader.stream, live=False, rate=self._rate)
-            if header.origin is None or not self._seek(reader, header.origin, back):
+            if header.origin is None or not reader.may_seek or not self._seek(reader, header.origin, back):
                 break
-            if self._begin(self._file_pictures(reader), header, sought=True):
+            if self._begin(self._file_pictures(reader), header, sought=address):
                 return
         reader = self._reopen(address)
         header = header_of(address, reader.container, reader.stream, live=False, rate=self._rate)
@@ -231,25 +233,35 @@ class Decoder:
         if not self._stop.is_set():
             reader.judge_end(packets.problem)
 
-    def _begin(self, pictures: Iterator[Picture], header: Header, sought: bool = False) -> bool:
-        """Decode up to the first frame that is wanted. False if `sought` led behind `start`, or to pictures without pts."""
+    def _begin(self, pictures: Iterator[Picture], header: Header, sought: Address | None = None, before: int = 0) -> bool:
+        """Decode up to the first frame that is wanted; `before`: so many pictures were passed over.
+
+        sought: the source, if the first picture is one that was sought in it. False if that lies behind `start`, or has no number.
+        """
         ahead = next(pictures, None)
         if ahead is None:
-            return self._nothing(header, sought)
+            return self._nothing(header, sought is not None)
+        found, told = ahead, header
         header, pictures = self._interlacing.apply(header, ahead, pictures)
         ahead = next(pictures)
         origin = header.origin
         if origin is None:
             origin = 0 if ahead.pts is None else round(ahead.pts * ahead.time_base / header.time_base)
-        framer = Framer(header, origin, self._start, self._duration, self.counters, self.warnings, self._landing)
-        if sought and (ahead.pts is None or (framer.first is not None and ahead.pts > framer.first)):
-            return False
+        limits = (self._start, self._duration)
+        if sought is not None:
+            late = ahead.pts is None or ahead.pts > origin + -(-self._start // header.time_base)
+            number = None if late else number_of(sought, header.video_index, found.pts, self._timeout)
+            if number is None:
+                return False
+            # Two frames of each picture, or one of two fields: of a film that is interlaced all through.
+            before = round(number * (header.rate / told.rate)) if header.rate and told.rate else number
+        framer = Framer(header, origin, *limits, self.counters, self.warnings, self._landing, before)
         begin = None if framer.first is None else float(framer.first * header.time_base)
         self._hub.window(begin, None if framer.end is None else float(framer.end * header.time_base))
         self._frames = framer.frames(chain([ahead], pictures))
         self._first = next(self._frames, None)
         if self._first is None:
-            return self._nothing(header, sought)
+            return self._nothing(header, sought is not None)
         self._info = source_info(header, self._first, framer.orientation, self._start, self._duration)
         return True
 

@@ -32,6 +32,7 @@ class Framer:
 
     header, origin: of the source; origin is the pts of its first picture. start, duration: seconds from there; None: to the end.
     land: turns a picture upright and puts it where frames are to live; None: they stay in host memory.
+    before: so many pictures of the source are shown before the first one given to `frames`.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Framer:
         counters: DecodeCounters,
         warnings: list[str],
         land: Land | None = None,
+        before: int = 0,
     ) -> None:
         self._header = header
         self._land = land
@@ -56,7 +58,8 @@ class Framer:
         """The pts from which on nothing is wanted, None if there is no end."""
         self.orientation: Orientation = UPRIGHT
         """How the last picture was turned."""
-        self._epoch = self._index = 0
+        self._epoch = 0
+        self._before = before
         self._shape: tuple[int, int, str] | None = None
         self._last = 0
         self._began: float | None = None
@@ -67,7 +70,7 @@ class Framer:
     def frames(self, pictures: Iterable[Picture]) -> Iterator[Frame]:
         """The frames within the span; ends at the first picture beyond it."""
         time_base = self._header.time_base
-        for picture in self._with_first_pts(pictures):
+        for index, picture in enumerate(self._with_first_pts(pictures), self._before):
             pts, synthetic, jumped = self._stamp(picture)
             if self.end is not None and pts >= self.end:
                 return
@@ -77,10 +80,9 @@ class Framer:
             image = self._upright(picture.image, anew=picture.broken or jumped)
             self._count(image, pts, picture.broken or jumped)
             self._counters.corrupt += corrupt
-            duration = round(picture.duration * picture.time_base / time_base)
+            duration = 1 if self._header.counted else round(picture.duration * picture.time_base / time_base)
             order = self._field_order(picture, pts)
-            yield Frame(image, self._index, pts, time_base, duration, self._epoch, time.monotonic(), synthetic, corrupt, order)
-            self._index += 1
+            yield Frame(image, index, pts, time_base, duration, self._epoch, time.monotonic(), synthetic, corrupt, order)
 
     def _with_first_pts(self, pictures: Iterable[Picture]) -> Iterator[Picture]:
         """A first picture without pts gets one from the next: RTSP does not give it before the first sender report."""
@@ -97,7 +99,7 @@ class Framer:
                     )
                 yield held
                 held = None
-            if (fresh or picture.broken) and picture.pts is None and not self._header.by_arrival:
+            if (fresh or picture.broken) and picture.pts is None and not self._header.timeless:
                 held = picture
             else:
                 yield picture
@@ -107,10 +109,13 @@ class Framer:
 
     def _stamp(self, picture: Picture) -> tuple[int, bool, bool]:
         """(pts, whether it was made up, whether time jumped back)."""
-        if not self._header.by_arrival:
-            pts, synthetic, jumped = self._timeline.stamp(picture.pts, picture.time_base, first=self._origin)
-            self._counters.synthetic_pts += picture.guessed
-            return pts, synthetic or picture.guessed, jumped
+        header = self._header
+        if not header.by_arrival:
+            told = None if header.counted else picture.pts
+            pts, synthetic, jumped = self._timeline.stamp(told, picture.time_base, first=self._origin)
+            made_up = picture.guessed or header.timeless
+            self._counters.synthetic_pts += made_up and not synthetic
+            return pts, synthetic or made_up, jumped
         now = time.monotonic()
         self._began = now if self._began is None else self._began
         self._counters.synthetic_pts += 1

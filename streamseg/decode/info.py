@@ -29,12 +29,14 @@ __all__ = [
     "header_of",
     "images_header",
     "is_finite",
+    "is_timeless",
+    "lacks_pts",
     "nominal_rate",
     "source_info",
 ]
 
 NO_TIMESTAMPS = 0x80
-"""AVFMT_NOTIMESTAMPS (libavformat/avformat.h): libav makes times up, at 25 a second."""
+"""AVFMT_NOTIMESTAMPS (libavformat/avformat.h): libav makes times up, at 25 a second or as the codec's own header says."""
 
 SPACES = {
     0: "gbr", 1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "ycgco", 9: "bt2020nc", 10: "bt2020c",
@@ -174,6 +176,10 @@ class Header:
     chapters: tuple[dict[str, Any], ...] = ()
     by_arrival: bool = False
     """A live source without a clock of its own: a picture's time is when it arrived."""
+    timeless: bool = False
+    """A bare stream of pictures (raw H.264, images in a pipe): what libav gives as times is made up."""
+    counted: bool = False
+    """Such a stream for which the user named a rate: a picture's time is its number by that rate."""
 
 
 def is_finite(container: InputContainer) -> bool:
@@ -183,17 +189,29 @@ def is_finite(container: InputContainer) -> bool:
     return bool(container.size > 0)
 
 
+def is_timeless(container: InputContainer) -> bool:
+    """Whether the format holds pictures only, one after the other, so that libav makes up their times."""
+    name = container.format.name
+    return bool(container.format.flags & NO_TIMESTAMPS) or name.endswith("_pipe") or name == "image2pipe"
+
+
+def lacks_pts(container: InputContainer, stream: VideoStream) -> bool:
+    """Whether pictures come in another order than they are shown, and their container (AVI) only counts them."""
+    return container.format.name == "avi" and stream.codec_context.reorder_depth > 0
+
+
 def header_of(address: Address, container: InputContainer, stream: VideoStream, *, live: bool, rate: Fraction | None) -> Header:
-    """What the container tells. rate: the user's word, used where the container has none."""
+    """What the container tells. rate: the user's word, used where the container has none, or makes it up."""
     context = stream.codec_context
-    by_arrival = live and (bool(container.format.flags & NO_TIMESTAMPS) or container.format.name.endswith("_pipe"))
+    timeless = is_timeless(container)
+    by_arrival, counted = live and timeless, timeless and not live and rate is not None
     tags = ColorTags(int(context.colorspace), int(context.color_range), int(context.color_primaries), int(context.color_trc))
     return Header(
         address.name,
         address.kind,
         live,
-        Fraction(1, 90000) if by_arrival or not stream.time_base else stream.time_base,
-        rate or (None if by_arrival else nominal_rate(stream)),
+        1 / rate if counted and rate else Fraction(1, 90000) if by_arrival or not stream.time_base else stream.time_base,
+        rate if by_arrival or counted else nominal_rate(stream) or rate,
         None if live else duration_of(container),
         stream.frames or None,
         tags,
@@ -203,9 +221,11 @@ def header_of(address: Address, container: InputContainer, stream: VideoStream, 
         container.format.name,
         context.name,
         stream.index,
-        0 if by_arrival else stream.start_time,
+        0 if by_arrival or counted else None if lacks_pts(container, stream) else stream.start_time,
         tuple(dict(chapter) for chapter in container.chapters()),
         by_arrival,
+        timeless,
+        counted,
     )
 
 

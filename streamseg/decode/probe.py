@@ -17,7 +17,7 @@ import av
 from streamseg.decode.address import parse_source
 from streamseg.decode.decoder import Decoder
 from streamseg.decode.faults import AV_ERRORS, fault
-from streamseg.decode.info import SourceInfo
+from streamseg.decode.info import SourceInfo, is_timeless
 from streamseg.decode.reader import open_container
 from streamseg.errors import StreamsegError
 from streamseg.fields import WORDS, FieldOrder
@@ -81,7 +81,8 @@ def _file_times(source: str | int | os.PathLike[str], info: SourceInfo, playlist
     try:
         with open_container(parse_source(source, playlists=playlists), timeout=5.0) as container:
             packets = container.demux(container.streams[info.video_index])
-            times = [packet.pts for packet in islice((p for p in packets if p.size), PACKETS)]
+            made_up = is_timeless(container)
+            times = [None if made_up else packet.pts for packet in islice((p for p in packets if p.size), PACKETS)]
     except AV_ERRORS as error:
         problem = fault(error, info.name)
     if problem:

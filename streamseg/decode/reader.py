@@ -13,7 +13,7 @@ from av.container import InputContainer
 
 from streamseg.decode.address import Address
 from streamseg.decode.faults import AV_ERRORS, fault, no_video
-from streamseg.decode.info import duration_of, find_video, nominal_rate
+from streamseg.decode.info import duration_of, find_video, is_timeless, lacks_pts, nominal_rate
 from streamseg.decode.passthrough import PassThroughHub
 from streamseg.decode.timeline import DecodeCounters, Splicer
 from streamseg.errors import TooLarge, Unreadable
@@ -103,8 +103,10 @@ class PacketReader:
         self._joinable = self._shared.address.threaded or bool(container.format.flags & TS_DISCONT)
         """Made to be joined anywhere (a transport stream), or live: any stream may be the first to meet the seam."""
         self._leaps = self._may_leap(container)
-        self._without_pts = container.format.name == "avi" and context.name in _REORDERED and context.reorder_depth > 0
-        """AVI has only the order of decoding; what libav gives as pts there is that order, too."""
+        self._without_pts = lacks_pts(container, self.stream) and context.name in _REORDERED
+        """What libav gives as pts is the order of decoding."""
+        self.may_seek = not (lacks_pts(container, self.stream) or is_timeless(container))
+        """After a seek, times are the same as without one."""
         self.from_start = True
         """Reading began at the first packet (False after a seek): the number of packets tells whether any is missing."""
         self._errors_at_end = 0

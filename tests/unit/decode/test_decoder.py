@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import resource
 import threading
 import time
@@ -138,7 +139,7 @@ def test_start_is_exact_to_the_frame(tmp_path: Path, name: str, start: float) ->
     decoder, frames = run(path, start=start)
     assert [f.pts for f in frames] == [f.pts for f in wanted]
     assert [planes(f.picture) for f in frames] == [planes(f.picture) for f in wanted]
-    assert frames[0].index == 0
+    assert [f.index for f in frames] == [f.index for f in wanted], "as in the source"
     assert decoder.info.start_pts == frames[0].pts
 
 
@@ -239,6 +240,79 @@ def test_memory_needs_no_garbage_collection(tmp_path: Path) -> None:
             gc.enable()
 
 
+VP9 = {"auto-alt-ref": "1", "lag-in-frames": "10", "deadline": "good", "cpu-used": "4"}
+NUMBERED: dict[str, Video] = {
+    "n.mp4": Video(b_frames=3, gop=10),
+    "n.mov": Video(b_frames=3, gop=10),
+    "fragments.mp4": Video(b_frames=3, gop=10),
+    "n.mkv": Video(b_frames=8, gop=10),
+    "n.nut": Video(b_frames=3, gop=10),
+    "n.flv": Video(b_frames=3, gop=10),
+    "n.ts": Video(b_frames=3, gop=10),
+    "n.webm": Video(codec="libvpx-vp9", gop=20, options=VP9),
+    "n.avi": Video(codec="mpeg4", options={"bf": "2"}, gop=10, colour=clips.Colour()),
+    "n.mpg": Video(codec="mpeg2video", options={"bf": "2"}, gop=10, colour=clips.Colour()),
+}
+
+
+@pytest.mark.parametrize("name", NUMBERED)
+def test_frames_are_numbered_as_in_the_source_also_where_reading_begins_later(tmp_path: Path, name: str) -> None:
+    """With uneven times a number cannot be worked out from the rate. Seen: each run began with 0."""
+    even = name.endswith(("avi", "mpg"))
+    times = range(60) if even else [t + 41 * n for n in range(4) for t in clips.UNEVEN]
+    options = {"movflags": "frag_keyframe+empty_moov"} if name.startswith("fragments") else None
+    path = clips.write(
+        tmp_path / name, times, Fraction(1, 25 if even else 50), NUMBERED[name], rate=Fraction(25), container_options=options
+    )
+    _, everything = run(path)
+    assert [f.index for f in everything] == list(range(len(times)))
+    for start in (0.5, 1.3, 1.9):
+        _, frames = run(path, start=start)
+        wanted = [f for f in everything if f.time - everything[0].time >= start - 1e-9]
+        assert [(f.index, f.pts) for f in frames] == [(f.index, f.pts) for f in wanted]
+
+
+def test_pictures_that_an_edit_list_cuts_off_have_no_number(tmp_path: Path) -> None:
+    whole = clips.cfr(tmp_path / "whole.mp4", 50, video=Video(b_frames=3, gop=10))
+    path = tmp_path / "cut.mp4"
+    with av.open(str(whole)) as source, av.open(str(path), "w") as out:
+        stream = out.add_stream_from_template(source.streams.video[0])
+        shift = round(Fraction(9, 25) / source.streams.video[0].time_base)
+        for packet in (p for p in source.demux(video=0) if p.size):
+            packet.pts, packet.dts, packet.stream = packet.pts - shift, packet.dts - shift, stream
+            out.mux(packet)
+    _, everything = run(path)
+    assert len(everything) == 41, "the clip has no edit list: it tests nothing"
+    _, frames = run(path, start=1.0)
+    assert frames[0].index == 25
+    assert read_index(plane_array(frames[0].picture)) == 34
+
+
+def test_packets_that_show_no_picture_have_no_number(tmp_path: Path) -> None:
+    """VP8's alternate references: here each key frame comes once more, hidden, before itself."""
+    path = tmp_path / "hidden.webm"
+    shown = clips.cfr(tmp_path / "n.webm", 40, video=Video(codec="libvpx", gop=10))
+    with av.open(str(shown)) as source, av.open(str(path), "w") as out:
+        stream = out.add_stream_from_template(source.streams.video[0])
+        for packet in (p for p in source.demux(video=0) if p.size):
+            if packet.is_keyframe and packet.pts:
+                data = bytes(packet)
+                hidden = av.Packet(bytes([data[0] & ~0x10]) + data[1:])
+                hidden.pts = hidden.dts = packet.pts - 10
+                hidden.time_base, hidden.is_keyframe, hidden.stream = packet.time_base, True, stream
+                out.mux(hidden)
+            packet.stream = stream
+            out.mux(packet)
+    assert len(clips.packets(path, "video")) == 43
+    _, frames = run(path, start=1.4)
+    assert [f.index for f in frames] == [read_index(plane_array(f.picture)) for f in frames] == [35, 36, 37, 38, 39]
+
+
+def test_images_are_numbered_as_in_their_folder(tmp_path: Path) -> None:
+    _, frames = run(clips.image_folder(tmp_path / "stills", 6), start=0.3, rate=10)
+    assert [f.index for f in frames] == [3, 4, 5]
+
+
 def test_a_rate_that_says_nothing_is_said_to_be_unused(tmp_path: Path) -> None:
     decoder, frames = run(clips.cfr(tmp_path / "a.mp4", 4), rate=5)
     assert any("rate of 5 frames a second is not used" in warning for warning in decoder.warnings)
@@ -247,3 +321,47 @@ def test_a_rate_that_says_nothing_is_said_to_be_unused(tmp_path: Path) -> None:
     assert not any("not used" in warning for warning in decoder.warnings)
     assert frames[1].time == pytest.approx(frames[0].time + 1 / 5)
     assert not run(clips.cfr(tmp_path / "b.mp4", 4))[0].warnings
+
+
+BARE = {
+    "bare.mjpeg": Video(codec="mjpeg", pix_fmt="yuvj420p", colour=clips.Colour()),
+    "bare.h264": Video(b_frames=3),
+    "bare.hevc": Video(codec="libx265", b_frames=3),
+    "bare.m2v": Video(codec="mpeg2video", colour=clips.Colour()),
+    "bare.obu": Video(codec="libsvtav1", options={"preset": "12"}),
+    "pngs": Video(codec="png", pix_fmt="rgb24", colour=clips.Colour(space=0)),
+}
+"""Streams that hold pictures and no times."""
+
+
+def bare(path: Path, video: Video) -> Path:
+    """Ten pictures, one after the other, in a file without a container."""
+    rated = clips.cfr(path.with_name(f"{path.stem}.{'nut' if path.suffix != '.obu' else 'mkv'}"), 10, 25, video)
+    if path.suffix in (".obu", ".h264", ".hevc"):
+        return clips.cfr(path, 10, 25, video, container_format=path.suffix[1:])
+    with av.open(str(rated)) as container:
+        path.write_bytes(b"".join(bytes(p) for p in container.demux(video=0) if p.size))
+    return path
+
+
+@pytest.mark.parametrize("pipe", [False, True])
+@pytest.mark.parametrize("name", BARE)
+def test_the_rate_of_a_bare_stream_is_the_users(tmp_path: Path, name: str, pipe: bool) -> None:
+    """libav makes their times up. Seen: --rate was said to be unused, since "the source has times of its own"."""
+    path = bare(tmp_path / name, BARE[name])
+    source = tmp_path / "fifo"
+    if pipe:
+        os.mkfifo(source)
+        threading.Thread(target=lambda: source.write_bytes(path.read_bytes()), daemon=True).start()
+    decoder, frames = run(source if pipe else path, rate=Fraction(30000, 1001))
+    assert [f.pts * f.time_base for f in frames] == [Fraction(1001 * i, 30000) for i in range(10)]
+    assert all(f.synthetic_pts for f in frames)
+    assert (decoder.info.rate, decoder.warnings) == (Fraction(30000, 1001), [])
+    if not pipe:
+        _, frames = run(path, rate=10, start=0.45)
+        assert [(f.index, round(f.time, 6)) for f in frames] == [(i, i / 10) for i in range(5, 10)]
+
+
+def test_a_rate_does_not_change_what_a_source_says_of_itself(tmp_path: Path) -> None:
+    decoder, _ = run(clips.cfr(tmp_path / "a.mkv", 20), rate=5)
+    assert (decoder.info.rate, decoder.info.frame_count) == (25, 20)

@@ -1,0 +1,83 @@
+"""Which number a picture has in its source, counted in the order they are shown, without decoding what comes before it.
+
+mp4, mov and AVI list every picture in an index, so that only the packets from the key frame before it are read. Other containers
+list key frames, or nothing: their packets are read from the start and counted, which takes as long as reading the file does, and
+decodes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any, cast
+
+from streamseg.decode.address import Address
+from streamseg.decode.faults import AV_ERRORS
+from streamseg.decode.reader import open_container
+from streamseg.decode.timeline import HELD_BACK
+
+if TYPE_CHECKING:
+    import av
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+    Packet = av.Packet[Any]
+
+__all__ = ["number_of"]
+
+_VP8_SHOWN = 0x10
+"""Bit of a VP8 frame's first byte (RFC 6386, 9.1)."""
+
+
+def number_of(address: Address, stream: int, pts: int | None, timeout: float) -> int | None:
+    """How many pictures of a file's stream are shown before the one at `pts` (its time base); None if that cannot be known."""
+    if pts is None:
+        return None
+    try:
+        with open_container(address, timeout) as container:
+            video = cast("VideoStream", container.streams[stream])
+            known = _start_by_index(container, video, pts)
+            seen = None if known is None else _count(_shown(container, video), pts)
+            return None if known is None or seen is None else known + seen
+    except AV_ERRORS:
+        return None
+
+
+def _start_by_index(container: InputContainer, stream: VideoStream, pts: int) -> int | None:
+    """Move `container` to a key frame not later than `pts`: the number of pictures before that; 0 where the start is best."""
+    entries = stream.index_entries
+    if not stream.frames or stream.frames != len(entries):
+        return 0
+    container.seek(pts, stream=stream)
+    key = next((p for p in container.demux(stream) if p.size), None)
+    if key is None or key.dts is None:
+        return None
+    at = entries.search_timestamp(key.dts, any_frame=True)
+    if at < 0 or entries[at].timestamp != key.dts or (key.pts is not None and key.pts > pts):
+        return None
+    container.seek(pts, stream=stream)
+    return sum(entry.size > 0 and not entry.is_discard for entry in islice(entries, at))
+
+
+def _shown(container: InputContainer, stream: VideoStream) -> Iterator[Packet]:
+    """The packets that make a picture each."""
+    vp8 = stream.codec_context.name in ("vp8", "libvpx")
+    for packet in container.demux(stream):
+        hidden = vp8 and packet.size and not memoryview(packet)[0] & _VP8_SHOWN
+        if packet.size and not packet.is_discard and not hidden:
+            yield packet
+
+
+def _count(packets: Iterable[Packet], pts: int) -> int | None:
+    """How many packets are shown before `pts`; None if the first of them has no pts."""
+    before = beyond = 0
+    for packet in packets:
+        if packet.pts is None and not before and not beyond:
+            return None
+        if packet.pts is None:
+            continue  # the second field of a picture
+        before += packet.pts < pts
+        beyond = 0 if packet.pts < pts else beyond + 1
+        if beyond > HELD_BACK:
+            break
+    return before

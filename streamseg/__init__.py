@@ -12,6 +12,7 @@
 from typing import TYPE_CHECKING, Any
 
 from streamseg.errors import StreamsegError
+from streamseg.imports import import_attribute
 
 if TYPE_CHECKING:
     from streamseg.api import run, stream
@@ -56,9 +57,7 @@ def __getattr__(name: str) -> Any:
         return _version()
     if name not in _LAZY:
         raise AttributeError(f"module 'streamseg' has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(_LAZY[name]), name)
+    return import_attribute(_LAZY[name], name)
 
 
 def _version() -> str:

@@ -10,9 +10,12 @@ from typing import Any
 from streamseg.cadence import Every
 from streamseg.config import PipelineConfig, load_pipeline, override
 from streamseg.errors import ConfigError
-from streamseg.pipeline import Source, build, iterate
+from streamseg.imports import forks_wait
+from streamseg.iteration import iterate
+from streamseg.pipeline import Source, build
 from streamseg.report import RunReport
 from streamseg.result import Result
+from streamseg.runtime.process import at_work, check_fork
 
 __all__ = ["run", "stream"]
 
@@ -68,7 +71,10 @@ def stream(
         },
         "postprocess": {"conf": conf, "classes": classes if classes is None or isinstance(classes, str) else tuple(classes)},
     }
-    return iterate(source, override(PipelineConfig(), changes))
+    check_fork()
+    with forks_wait():
+        config = override(PipelineConfig(), changes)
+    return iterate(source, config)
 
 
 def run(
@@ -84,9 +90,12 @@ def run(
     `pipeline` is a shipped name ("drive", "edit", "live"), a file, or a `PipelineConfig`; `detect_every`, as in `stream`, replaces
     what it says. Raises StreamsegError.
     """
-    config = pipeline if isinstance(pipeline, PipelineConfig) else load_pipeline(Path(pipeline))
-    config = override(config, {"infer": {"every": detect_every}})
-    return build(source, config, _paths(output), overwrite=overwrite).run()
+    check_fork()
+    with forks_wait():
+        config = pipeline if isinstance(pipeline, PipelineConfig) else load_pipeline(Path(pipeline))
+        config = override(config, {"infer": {"every": detect_every}})
+    with at_work():
+        return build(source, config, _paths(output), overwrite=overwrite).run()
 
 
 def _paths(output: object) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 
@@ -33,18 +33,18 @@ from streamseg.preprocess import Preprocess
 from streamseg.refine import Refiner
 from streamseg.report import OutputReport, RunReport, Tally, latency_table, stage_table
 from streamseg.result import Result
-from streamseg.runtime import Branch, Chain, Channel, Closed, Runtime, Stage
+from streamseg.runtime import Branch, Chain, Runtime, Stage
 from streamseg.smooth import Smooth, Smoother
 from streamseg.track import Tracker
 
 __all__ = [
     "Pipeline",
     "build",
+    "build_results",
     "compositor_for",
     "effects",
     "engine_for",
     "events_for",
-    "iterate",
     "occlusion_for",
     "postprocess_for",
     "preprocess_for",
@@ -157,8 +157,8 @@ def build(
     return Pipeline(info, decoder, engine, runtime, tally, events, sinks, live)
 
 
-def iterate(source: Source, config: PipelineConfig, *, say: Say | None = None) -> Iterator[Result]:
-    """The results of a source, one by one, computed while they are taken; memory does not grow with their number."""
+def build_results(source: Source, config: PipelineConfig, outlet: Stage, *, say: Say | None = None) -> tuple[Runtime, Engine]:
+    """Open a source and an engine, and connect them so that results go to `outlet`; the threads are not started yet."""
     device = _device(config, say)
     with contextlib.ExitStack() as undo:
         landing = _landing(device, config)
@@ -168,39 +168,11 @@ def iterate(source: Source, config: PipelineConfig, *, say: Say | None = None) -
         engine = engine_for(config, say)
         undo.callback(engine.close)
         _settle(landing, engine, device, say)
-        outlet = _Outlet()
         live = info.live or config.decode.realtime
         branches = [Branch("results", [("results", outlet)], 1)]
         runtime = _runtime(decoder, engine, config, branches, Tally(), events_for(config), live, device)
-        runtime.start()
         undo.pop_all()
-    try:
-        yield from outlet.results()
-        runtime.wait()
-    finally:
-        outlet.close()
-        runtime.abort()
-        runtime.wait(10)
-        engine.close()
-    runtime.check()
-
-
-class _Outlet:
-    """A sink that hands its results to whoever iterates."""
-
-    def __init__(self) -> None:
-        self._channel: Channel[Result] = Channel(1)
-
-    def __call__(self, result: Result) -> None:
-        self._channel.put(result)
-
-    def results(self) -> Iterator[Result]:
-        with contextlib.suppress(Closed):
-            while True:
-                yield self._channel.get()
-
-    def close(self) -> None:
-        self._channel.close()
+    return runtime, engine
 
 
 # --- the stages, in the order the data flows ------------------------------------------------------------------------------

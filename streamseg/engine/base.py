@@ -7,6 +7,7 @@ runtime's own thread would have to be trusted to come also when the request fail
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ import numpy.typing as npt
 
 from streamseg.engine.spec import GraphSpec
 from streamseg.errors import EngineError
+from streamseg.runtime.process import forked, forked_from, keep_in_forks
 from streamseg.types import MASK_SIZE
 
 __all__ = ["Detections", "DeviceImage", "Engine", "Images", "PooledEngine", "Runner"]
@@ -127,6 +129,8 @@ class PooledEngine:
         self.name = name
         self.device = device
         self.spec = spec
+        self._home = os.getpid()
+        keep_in_forks(self)
         self._batch = batch
         self._runners: SimpleQueue[Runner] = SimpleQueue()
         for runner in runners:
@@ -137,6 +141,8 @@ class PooledEngine:
 
     def submit(self, images: Images) -> Future[Detections]:
         """See Engine.submit."""
+        if forked(self._home):
+            raise EngineError(f"{self.name}: {forked_from('which had opened this engine')}")
         expected = (*self.spec.size, 3)
         if not _fits(images, expected):
             got = f"{images.dtype.name} {list(images.shape)}" if isinstance(images, np.ndarray) else str(list(images))
@@ -158,6 +164,8 @@ class PooledEngine:
 
     def close(self) -> None:
         """See Engine.close."""
+        if forked(self._home):
+            return
         self._pool.shutdown(wait=True, cancel_futures=True)
         while not self._runners.empty():
             self._runners.get()

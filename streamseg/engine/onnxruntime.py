@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from streamseg.engine.base import PooledEngine
 from streamseg.engine.openvino import OUTPUTS, cpu_count
-from streamseg.engine.quiet import import_onnxruntime
 from streamseg.engine.spec import GraphSpec
 from streamseg.errors import EngineError, MissingExtra
+from streamseg.imports import import_onnxruntime
 
 __all__ = ["open_onnxruntime", "why_not_onnxruntime"]
 

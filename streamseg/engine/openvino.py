@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from streamseg.engine.base import PooledEngine
-from streamseg.engine.quiet import import_openvino
 from streamseg.engine.spec import GraphSpec
 from streamseg.errors import EngineError, EngineUnavailable
+from streamseg.imports import import_openvino
+from streamseg.runtime.process import forked, forked_from, keep_in_forks
 
 __all__ = ["cpu_count", "open_openvino", "why_not_bf16", "why_not_openvino"]
 
@@ -22,7 +23,7 @@ OUTPUTS = ("boxes", "scores", "labels", "masks")
 
 
 @cache
-def _core() -> Any:
+def _loaded() -> Any:
     """OpenVINO's core: one for the process, which stays.
 
     The CPU plugin gives the thread that loads it a stack for signals, and unmaps it when it is unloaded, by whichever thread: an
@@ -37,7 +38,22 @@ def _core() -> Any:
         return core
 
     with ThreadPoolExecutor(1, "openvino") as thread:
-        return thread.submit(load).result()
+        core = thread.submit(load).result()
+    keep_in_forks(core)
+    return core
+
+
+_home: int | None = None
+"""The process that loads, or has loaded, the core."""
+
+
+def _core() -> Any:
+    """The core. Raises EngineUnavailable in a fork of the process that loaded it: there OpenVINO waits for its threads for ever."""
+    global _home
+    _home = _home or os.getpid()
+    if forked(_home):
+        raise EngineUnavailable(forked_from("which had loaded OpenVINO"))
+    return _loaded()
 
 
 def why_not_openvino() -> str | None:
@@ -45,6 +61,8 @@ def why_not_openvino() -> str | None:
     try:
         import_openvino()  # the core may be there from before
         devices = _core().available_devices
+    except EngineUnavailable as error:
+        return str(error)
     except ImportError as error:
         return f"openvino cannot be imported ({error}); run: pip install openvino"
     return (

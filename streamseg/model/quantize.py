@@ -20,8 +20,8 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
-from streamseg.engine.quiet import import_onnxruntime
 from streamseg.errors import ConfigError, MissingExtra
+from streamseg.imports import import_onnxruntime
 
 __all__ = ["KEPT", "fold_affine", "insert", "layers", "part_of", "quantize", "ranges", "session"]
 

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamseg.engine.quiet import import_onnxruntime
+from streamseg.imports import import_onnxruntime
 
 SIDE = 416
 LEAST_SCORE = 0.10

@@ -15,23 +15,18 @@ say the truth. Rules:
 
 from __future__ import annotations
 
-import contextlib
-import signal
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from types import FrameType
 from typing import Any, Protocol
 
 from streamseg.errors import StageError, StreamsegError, clean
 from streamseg.runtime.channel import Channel, Closed, Policy
+from streamseg.runtime.process import DEADLINE, handle_signals, keep_in_forks, wait_at_exit
 
 __all__ = ["Branch", "Counters", "Runtime", "Source", "Stage"]
-
-DEADLINE = 10.0
-"""Seconds that threads get to finalise their outputs after an abort; they normally need a fraction of one."""
 
 
 class Source(Protocol):
@@ -261,12 +256,18 @@ class Runtime:
     def start(self) -> None:
         """Start all threads."""
         self._running = len(self._threads)
+        keep_in_forks(self)
+        wait_at_exit(self)
         for thread in self._threads:
             thread.start()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the end; False when `timeout` seconds passed before it."""
-        return self._done.wait(timeout)
+        """Wait until all threads have ended; False when `timeout` seconds passed before it."""
+        if not self._done.wait(timeout):
+            return False
+        for thread in self._threads:
+            thread.join()  # it has nothing left to do
+        return True
 
     def check(self) -> None:
         """Raise the first error of the run: a StreamsegError as it is, anything else as StageError naming its stage."""
@@ -282,7 +283,7 @@ class Runtime:
 
         `tick` is called every `every` seconds in the calling thread (progress). Signals are only handled in the main thread.
         """
-        with self._signals():
+        with handle_signals(self._signalled):
             self.start()
             while not self.wait(every) and not self._overdue():
                 if tick is not None:
@@ -291,28 +292,11 @@ class Runtime:
                 tick()
         self.check()
 
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def handle(number: int, _frame: FrameType | None) -> None:
-            # In a thread of its own: a handler that takes a lock the interrupted code holds would wait for ever.
-            end = self.stop if self.interrupted is None else self.abort
-            self.interrupted = number
-            threading.Thread(target=end, daemon=True).start()
-
-        numbers = [signal.SIGINT, signal.SIGTERM]
-        # A closed terminal ends a recording in order, unless it was told not to care (nohup).
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-            numbers.append(signal.SIGHUP)
-        old = {number: signal.signal(number, handle) for number in numbers}
-        try:
-            yield
-        finally:
-            for number, handler in old.items():
-                signal.signal(number, handler)
+    def _signalled(self, number: int) -> None:
+        # In a thread of its own: a handler that takes a lock the interrupted code holds would wait for ever.
+        end = self.stop if self.interrupted is None else self.abort
+        self.interrupted = number
+        threading.Thread(target=end, daemon=True).start()
 
     def snapshot(self) -> dict[str, Counters]:
         """The counters as they stand, with queue lengths and drops filled in."""

@@ -1,5 +1,6 @@
 """The library as a user writes it: `stream`, `run`, and what a Result offers."""
 
+import gc
 import json
 import subprocess
 import sys
@@ -115,6 +116,30 @@ def test_leaving_the_loop_ends_the_threads(tmp_path, known):
             break
     del result
     assert threading.active_count() <= before
+
+
+def test_an_error_in_the_loop_and_the_garbage_collector_end_the_threads(tmp_path, known):
+    source = clips.cfr(tmp_path / "a.mp4", 60)
+    before = set(threading.enumerate())
+
+    def fail():
+        for result in streamseg.stream(source, model=known):
+            print(1 / (result.frame.index - 3))
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert set(threading.enumerate()) == before
+
+    class Holder:
+        results = streamseg.stream(source, model=known)
+
+    holder = Holder()
+    holder.itself = holder
+    next(holder.results)
+    assert set(threading.enumerate()) > before
+    del Holder, holder
+    gc.collect()
+    assert set(threading.enumerate()) == before
 
 
 def test_memory_does_not_grow_with_the_length(tmp_path, known):

@@ -10,7 +10,8 @@ import pytest
 
 from streamseg.config import override
 from streamseg.errors import ConfigError
-from streamseg.pipeline import build, iterate
+from streamseg.iteration import iterate
+from streamseg.pipeline import build
 from tests import clips, scenes
 
 

@@ -1,4 +1,4 @@
-"""Imports of the runtimes that report to their makers when they are used: here, with that switched off.
+"""Imports that need care: a fork waits for them, and the runtimes that report to their makers are imported with that switched off.
 
 - `import openvino` (since 2024.2) tells google-analytics.com by way of the package openvino_telemetry, from a forked process. It
   does without where that package cannot be imported, so it is hidden for as long as the import takes.
@@ -6,11 +6,15 @@
   in the environment when it is loaded.
 
 Both also leave files with an identity in the user's home. Nothing in this package imports them but by these two functions.
+
+An import under way in another thread when the process is forked could never be done in the child: its lock would stay taken.
 """
 
 from __future__ import annotations
 
+import concurrent.futures.thread  # noqa: F401 - it and logging set hooks for forks, which must not come while one waits in ours
 import contextlib
+import logging  # noqa: F401
 import os
 import sys
 import threading
@@ -18,10 +22,23 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
-__all__ = ["import_onnxruntime", "import_openvino"]
+__all__ = ["forks_wait", "import_attribute", "import_onnxruntime", "import_openvino"]
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _SWITCH = "ORT_DISABLE_TELEMETRY"
+
+
+@contextlib.contextmanager
+def forks_wait() -> Iterator[None]:
+    """Let a fork wait until this is done: it holds locks of libraries for a moment."""
+    with _lock:
+        yield
+
+
+def import_attribute(module: str, name: str) -> Any:
+    """What `from module import name` gives."""
+    with _lock:
+        return getattr(import_module(module), name)
 
 
 def import_openvino() -> Any:
@@ -54,3 +71,24 @@ def _hidden(name: str) -> Iterator[None]:
             del sys.modules[name]
         else:
             sys.modules[name] = before
+
+
+class _Forks:
+    """Lets a fork wait for imports, but not for ever: an import might wait for a thread that forks."""
+
+    patience = 20.0
+
+    def __init__(self) -> None:
+        self._held = threading.local()
+
+    def before(self) -> None:
+        self._held.lock = _lock.acquire(timeout=self.patience)
+
+    def after(self) -> None:
+        if self._held.lock:
+            _lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    _forks = _Forks()
+    os.register_at_fork(before=_forks.before, after_in_parent=_forks.after, after_in_child=_forks.after)

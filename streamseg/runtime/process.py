@@ -1,0 +1,155 @@
+"""What becomes of running threads when their process gets a signal, is forked, or ends.
+
+A fork copies the memory and the one thread that asked for it. Whatever other threads worked for is of no use in the child, and to
+destroy it there would wait for them for ever: libav, OpenVINO and ONNX Runtime join their threads. So it is kept, `forked` tells
+who must not touch it, and a signal that this process handles has its old meaning in a child.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import ctypes
+import os
+import signal
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any, Protocol
+
+from streamseg.errors import StreamsegError
+
+__all__ = [
+    "DEADLINE",
+    "at_work",
+    "begin_work",
+    "check_fork",
+    "end_work",
+    "forked",
+    "forked_from",
+    "handle_signals",
+    "keep_in_forks",
+    "wait_at_exit",
+]
+
+DEADLINE = 10.0
+"""Seconds that threads get to finalise their outputs after an abort; they normally need a fraction of one."""
+
+_kept: weakref.WeakSet[object] = weakref.WeakSet()
+_running: weakref.WeakSet[Running] = weakref.WeakSet()
+_at_work: weakref.WeakSet[object] = weakref.WeakSet()
+_torn = False
+"""This process was forked while another thread was at work."""
+
+
+class Running(Protocol):
+    """Threads that can be ended."""
+
+    def abort(self) -> None:
+        """End soon."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until they have ended."""
+
+
+def forked(home: int) -> bool:
+    """Whether this process is not the one that had the id `home`: a fork of it."""
+    return os.getpid() != home
+
+
+def forked_from(parent: str) -> str:
+    """Why that is no use here, and what to do; `parent` says what the parent was about, as "which ..."."""
+    return (
+        f"this process is a fork of one {parent}, and threads do not live on in a fork: start processes by multiprocessing's "
+        "'spawn' or 'forkserver', or fork before streamseg is first used"
+    )
+
+
+def check_fork() -> None:
+    """Raise StreamsegError in a fork of a process that was at work: a library's lock that was taken then, is so for ever here."""
+    if _torn:
+        raise StreamsegError(forked_from("in which streamseg was at work"))
+
+
+def begin_work(owner: object) -> None:
+    """`owner` uses threads from now on, until `end_work`. Raises StreamsegError as `check_fork` does."""
+    check_fork()
+    _at_work.add(owner)
+
+
+def end_work(owner: object) -> None:
+    """The opposite of `begin_work`."""
+    _at_work.discard(owner)
+
+
+@contextlib.contextmanager
+def at_work() -> Iterator[None]:
+    """`begin_work` and `end_work`."""
+    marker = threading.Event()  # any object that can be told from others
+    begin_work(marker)
+    try:
+        yield
+    finally:
+        end_work(marker)
+
+
+def keep_in_forks(owner: object) -> None:
+    """In processes that are forked from now on, never destroy `owner` nor what it holds."""
+    _kept.add(owner)
+
+
+def wait_at_exit(running: Running) -> None:
+    """When the process ends, abort these threads first: in native code, they would crash an interpreter that is taken down."""
+    _running.add(running)
+
+
+@contextlib.contextmanager
+def handle_signals(act: Callable[[int], None]) -> Iterator[None]:
+    """While it lasts, SIGINT, SIGTERM and SIGHUP call `act` with their number, in this process only. In the main thread only."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    home = os.getpid()
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if forked(home):
+            signal.signal(number, old[number] or signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        else:
+            act(number)
+
+    numbers: list[int] = [signal.SIGINT, signal.SIGTERM]
+    # A closed terminal ends a recording in order, unless it was told not to care (nohup).
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    old: dict[int, Any] = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+
+def _in_child() -> None:
+    global _torn
+    _torn = _torn or len(_at_work) > 0
+    _at_work.clear()
+    for owner in list(_kept):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(owner))  # once more than anybody will give back
+    _running.clear()
+
+
+def _at_exit() -> None:
+    there = list(_running)
+    for running in there:
+        running.abort()
+    for running in there:
+        running.wait(DEADLINE)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)
+atexit.register(_at_exit)

@@ -12,12 +12,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
+from typing import Literal
 
 from streamseg.cadence import Cadence
 from streamseg.composite import Alpha, Compositor, Effect, Rendered
 from streamseg.config.schema import OutputConfig, PipelineConfig
 from streamseg.decode import Decoder, SourceInfo
-from streamseg.encode import Sink, copies_tracks, is_view, open_sink
+from streamseg.encode import Sink, check_output, copies_tracks, is_view, open_sink
 from streamseg.encode.nvenc import why_not_nvenc
 from streamseg.engine import Engine, GraphSpec, computes_on_gpu, open_engine
 from streamseg.errors import scrub
@@ -135,8 +136,10 @@ def build(
     device = device or _device(config, say)
     with contextlib.ExitStack() as undo:
         landing = _landing(device, config)
-        decoder = _decoder(source, config, landing)
+        decoder = _decoder(source, config, landing, say)
         undo.callback(decoder.close)
+        for target in targets:  # a camera may be waited for
+            check_output(target.path, overwrite=overwrite, source=source)
         info = decoder.open()
         gpu = device is not None and device.on_gpu
         sinks = [(target, _sink(target, decoder, info, source, overwrite, gpu)) for target in targets]
@@ -162,7 +165,7 @@ def build_results(source: Source, config: PipelineConfig, outlet: Stage, *, say:
     device = _device(config, say)
     with contextlib.ExitStack() as undo:
         landing = _landing(device, config)
-        decoder = _decoder(source, config, landing)
+        decoder = _decoder(source, config, landing, say)
         undo.callback(decoder.close)
         info = decoder.open()
         engine = engine_for(config, say)
@@ -186,9 +189,11 @@ def _landing(device: Device | None, config: PipelineConfig) -> Landing | None:
     return None if device is None else Landing(device, config.decode.device)
 
 
-def _decoder(source: Source, config: PipelineConfig, landing: Landing | None) -> Decoder:
+def _decoder(source: Source, config: PipelineConfig, landing: Landing | None, say: Say | None) -> Decoder:
+    policy = config.decode.policy
     how = config.decode.model_dump(exclude={"policy", "device", "end"}) | {"duration": config.decode.span}
-    return Decoder(source, **how, landing=landing)
+    wait: Literal["likely", "live"] = "live" if policy == "drop_oldest" else "likely"
+    return Decoder(source, **how, wait=wait, say=say, keep_up=policy != "block", landing=landing)
 
 
 def _settle(landing: Landing | None, engine: Engine, device: Device | None, say: Say | None) -> None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import chain
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from streamseg.decode.address import Address, parse_source
 from streamseg.decode.faults import AV_ERRORS, fault, no_video
@@ -18,7 +18,7 @@ from streamseg.decode.framer import Framer
 from streamseg.decode.images import missing_numbers, read_images
 from streamseg.decode.info import Header, SourceInfo, header_of, images_header, is_finite, source_info
 from streamseg.decode.interlace import Deinterlace, Fields, Interlacing
-from streamseg.decode.live import LiveReader
+from streamseg.decode.live import LiveReader, Patience
 from streamseg.decode.numbering import number_of
 from streamseg.decode.passthrough import PassThrough, PassThroughHub
 from streamseg.decode.reader import Guarded, PacketReader, Picture, Shared, open_container
@@ -35,6 +35,8 @@ __all__ = ["Decoder", "open_source"]
 
 SEEK_BACK = (Fraction(0), Fraction(2), Fraction(10))
 """Seconds before `start` to seek to, in turn, until a picture not later than `start` comes; then from the beginning."""
+CATCH_UP = 3.0
+"""Seconds that decoding what came before the newest picture of a live source may take, before a late one is given."""
 
 
 class Decoder:
@@ -55,6 +57,10 @@ class Decoder:
     threads: of the codec; 0 lets libav choose.
     timeout: seconds without data after which a camera or network is taken for lost.
     reconnect: seconds to try to get it back.
+    wait: seconds to wait for it when it is not there at first: "live" waits for `reconnect` seconds, "likely" does so for cameras'
+        addresses, but not for http, where a file may be meant; "no" fails at once. What waiting cannot mend fails at once, too.
+    say: told when a source is waited for.
+    keep_up: leave out pictures of a live source that have become late, as those that come while nobody reads.
     playlists: allow HLS, DASH and concat scripts, which make libav read other files and hosts.
     fields: whether pictures are interlaced, and which field comes first: as they say (auto), or progressive, tff, bff.
     deinterlace: make interlaced pictures progressive, one of each (frame) or two (field); on the CPU.
@@ -73,6 +79,9 @@ class Decoder:
         threads: int = 0,
         timeout: float = 5.0,
         reconnect: float = 30.0,
+        wait: Literal["no", "likely", "live"] = "no",
+        say: Callable[[str], None] | None = None,
+        keep_up: bool = True,
         playlists: bool = False,
         fields: Fields = "auto",
         deinterlace: Deinterlace = "off",
@@ -95,6 +104,7 @@ class Decoder:
         self._realtime = realtime
         self._max_pixels, self._threads = max_pixels, threads
         self._timeout, self._reconnect, self._playlists = timeout, reconnect, playlists
+        self._wait, self._say, self._keep_up = wait, say, keep_up
         self._landing = landing
         self._interlacing = Interlacing(fields, deinterlace)
         by_gpu = landing is not None and landing.accel is not None
@@ -103,6 +113,7 @@ class Decoder:
         self._stop = threading.Event()
         self._container: InputContainer | None = None
         self._live: LiveReader | None = None
+        self._framer: Framer | None = None
         self._hub = PassThroughHub()
         self._frames: Iterator[Frame] = iter(())
         self._first: Frame | None = None
@@ -167,13 +178,17 @@ class Decoder:
         self._begin((Picture(image, image.pts, 1 / rate, 1) for image in stills), images_header(address, rate), before=first)
 
     def _open_live(self, address: Address) -> None:
-        self._live = LiveReader(self._share(address), self._timeout, self._reconnect)
+        waits = self._wait == "live" or (self._wait == "likely" and address.scheme not in ("http", "https"))
+        patience = Patience(self._timeout, self._reconnect, self._reconnect if waits else 0.0, self._say)
+        self._live = LiveReader(self._share(address), patience)
         reader = self._live.open()
         if reader is None:
             raise SourceError(f"{address.name}: stopped while it was being opened")
         finite = address.kind == "pipe" or (address.scheme in ("http", "https") and is_finite(reader.container))
         header = header_of(address, reader.container, reader.stream, live=not finite, rate=self._rate)
-        self._begin(self._live.pictures(endless=not finite), header)
+        if not finite:
+            self._live.attend(self._keep_up)
+        self._begin(self._live.pictures(), header)
 
     def _open_by_any_means(self, address: Address, open_: Callable[[Address], None]) -> None:
         """Once more, decoded by the CPU, if the GPU's decoder was tried and could not."""
@@ -258,7 +273,7 @@ class Decoder:
         framer = Framer(header, origin, *limits, self.counters, self.warnings, self._landing, before)
         begin = None if framer.first is None else float(framer.first * header.time_base)
         self._hub.window(begin, None if framer.end is None else float(framer.end * header.time_base))
-        self._frames = framer.frames(chain([ahead], pictures))
+        self._framer, self._frames = framer, framer.frames(chain([ahead], pictures))
         self._first = next(self._frames, None)
         if self._first is None:
             return self._nothing(header, sought is not None)
@@ -299,14 +314,33 @@ class Decoder:
         first, self._first = self._first, None
         if first is None:
             return
+        frames: Iterator[Frame] = chain([first], self._frames)
+        if self._live is not None and self.info.live:
+            frames = self._from_newest(self._live, frames)
         origin = time.monotonic() - first.time
-        for frame in chain([first], self._frames):
+        for frame in frames:
             if self._realtime and not self.info.live:
                 self._stop.wait(max(0.0, origin + frame.time - time.monotonic()))
             if self._stop.is_set():
                 return
             self.counters.frames += 1
             yield replace(frame, arrived=time.monotonic()) if self._realtime else frame
+
+    def _from_newest(self, live: LiveReader, frames: Iterator[Frame]) -> Iterator[Frame]:
+        """Begin with the newest picture, not with those that came since the source was opened."""
+        deadline = time.monotonic() + CATCH_UP
+        live.begin()
+        for frame in frames:
+            if live.outdated(frame.arrived) and time.monotonic() < deadline:
+                self.counters.skipped += 1
+                continue
+            assert self._framer is not None
+            first = self._framer.begin_with(frame)
+            end = self._framer.end
+            self._hub.window(first.time, None if end is None else float(end * first.time_base))
+            yield first
+            break
+        yield from frames
 
     # -- ending --------------------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from av import error as av_error
 
 from streamseg.errors import NoVideo, SourceError, SourceLost, SourceNotFound, StreamsegError, TooLarge, Unreadable
 
-__all__ = ["AV_ERRORS", "fault"]
+__all__ = ["AV_ERRORS", "fault", "may_mend", "no_video"]
 
 AV_ERRORS = (av.FFmpegError, OSError, MemoryError)
 """What PyAV raises out of libav."""
@@ -51,7 +51,22 @@ _REASONS: tuple[tuple[type[BaseException], type[SourceError], str], ...] = (
 )
 """First match wins: special before general."""
 
-_HOST_ERRORS = {errno.EHOSTUNREACH, errno.ENETUNREACH}
+_HOST_ERRORS = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN}
+_MENDING = (
+    av_error.HTTPServerError,
+    av_error.ExitError,
+    av_error.TimeoutError,
+    av_error.ConnectionRefusedError,
+    av_error.ConnectionResetError,
+    av_error.BrokenPipeError,
+    av_error.EOFError,
+)
+
+
+def may_mend(error: BaseException) -> bool:
+    """Whether a network source that could not be opened may be there later, without the user's doing: it is off, or it starts."""
+    code = getattr(error, "errno", None)  # EIO: the host's name is not known (yet); 0: our own `Stalled`
+    return isinstance(error, (*_MENDING, TimeoutError)) or code in {*_HOST_ERRORS, errno.EIO, 0}
 
 
 def fault(error: BaseException, name: str, *, doing: str = "") -> StreamsegError:

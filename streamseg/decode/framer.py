@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from typing import Protocol
 
@@ -54,12 +55,13 @@ class Framer:
         self._timeline = Timeline(header.time_base, header.rate, counters)
         self.first = origin + -(-start // header.time_base) if start else None
         """The lowest pts that is wanted, None if all are."""
-        self.end = None if duration is None else origin + (start + duration) / header.time_base
-        """The pts from which on nothing is wanted, None if there is no end."""
+        self._duration = duration
+        self.end = None if duration is None or header.live else origin + (start + duration) / header.time_base
+        """The pts from which on nothing is wanted, None if there is no end (live: until `begin_with` says where it begins)."""
         self.orientation: Orientation = UPRIGHT
         """How the last picture was turned."""
         self._epoch = 0
-        self._before = before
+        self._before, self._left_out = before, 0
         self._shape: tuple[int, int, str] | None = None
         self._last = 0
         self._began: float | None = None
@@ -82,7 +84,23 @@ class Framer:
             self._counters.corrupt += corrupt
             duration = 1 if self._header.counted else round(picture.duration * picture.time_base / time_base)
             order = self._field_order(picture, pts)
-            yield Frame(image, index, pts, time_base, duration, self._epoch, time.monotonic(), synthetic, corrupt, order)
+            arrived = time.monotonic() if picture.arrived is None else picture.arrived
+            yield Frame(
+                image, index - self._left_out, pts, time_base, duration, self._epoch, arrived, synthetic, corrupt, order
+            )
+
+    def begin_with(self, frame: Frame) -> Frame:
+        """Live: the first frame that is given, from which on frames and the duration count, and arrival times, too."""
+        time_base = self._header.time_base
+        if self._header.by_arrival:
+            self._began = frame.arrived
+            self._timeline = Timeline(time_base, self._header.rate, self._counters)
+            self._timeline.stamp(0, time_base)
+            self._last = 0
+        first = replace(frame, index=0, pts=0 if self._header.by_arrival else frame.pts)
+        self._left_out += frame.index
+        self.end = None if self._duration is None else first.pts + self._duration / time_base
+        return first
 
     def _with_first_pts(self, pictures: Iterable[Picture]) -> Iterator[Picture]:
         """A first picture without pts gets one from the next: RTSP does not give it before the first sender report."""
@@ -116,7 +134,7 @@ class Framer:
             made_up = picture.guessed or header.timeless
             self._counters.synthetic_pts += made_up and not synthetic
             return pts, synthetic or made_up, jumped
-        now = time.monotonic()
+        now = time.monotonic() if picture.arrived is None else picture.arrived
         self._began = now if self._began is None else self._began
         self._counters.synthetic_pts += 1
         pts, _, _ = self._timeline.stamp(round((now - self._began) / self._header.time_base), self._header.time_base)

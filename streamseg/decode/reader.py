@@ -49,6 +49,8 @@ class Picture:
     """`pts` was made from the next picture's."""
     field_order: FieldOrder | None = None
     """Of an interlaced picture, once it has been read (`decode.interlace`)."""
+    arrived: float | None = None
+    """Live: when the packet was read with which the picture came (monotonic seconds)."""
 
 
 @dataclass(slots=True)

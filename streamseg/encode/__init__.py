@@ -7,7 +7,7 @@ for rendered in pictures:
 sink.close()
 """
 
-from streamseg.encode.choose import copies_tracks, is_results, is_view, open_sink
+from streamseg.encode.choose import check_output, copies_tracks, is_results, is_view, open_sink
 from streamseg.encode.images import ImageSink
 from streamseg.encode.jsonl import JsonlSink
 from streamseg.encode.sink import Picture, Sink, SinkCounters
@@ -20,6 +20,7 @@ __all__ = [
     "Sink",
     "SinkCounters",
     "VideoSink",
+    "check_output",
     "copies_tracks",
     "is_results",
     "is_view",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from streamseg.encode.codecs import CONTAINERS
+from streamseg.encode.files import local_path, refuse_existing
 from streamseg.encode.images import IMAGE_SUFFIXES, ImageSink
 from streamseg.encode.jsonl import JsonlSink
 from streamseg.encode.sink import Sink
@@ -19,7 +20,7 @@ from streamseg.formats import FORMATS, format_of, open_format
 if TYPE_CHECKING:
     from streamseg.decode import SourceInfo
 
-__all__ = ["copies_tracks", "is_results", "is_view", "open_sink"]
+__all__ = ["check_output", "copies_tracks", "is_results", "is_view", "open_sink"]
 
 _RESULTS = (".jsonl", ".ndjson")
 
@@ -37,6 +38,13 @@ def is_results(path: str | os.PathLike[str]) -> bool:
 def copies_tracks(path: str | os.PathLike[str]) -> bool:
     """Whether an output can hold audio and subtitles, so that a pass-through is worth subscribing."""
     return not is_view(path) and Path(path).suffix.lower() in CONTAINERS
+
+
+def check_output(path: str | os.PathLike[str], *, overwrite: bool, source: str | int | os.PathLike[str] | None) -> None:
+    """Refuse what can be refused before the source is there, which may be a camera that is off. Raises OutputError."""
+    name = str(path)
+    if is_results(name) or copies_tracks(name):
+        refuse_existing(Path(name), local_path(source), overwrite)
 
 
 def open_sink(

@@ -22,6 +22,7 @@ __all__ = [
     "lock",
     "make_folder",
     "open_locked",
+    "refuse_existing",
     "replace_atomically",
     "same_place",
 ]
@@ -42,8 +43,8 @@ def same_place(first: Path, second: Path) -> bool:
         return os.path.realpath(first) == os.path.realpath(second)
 
 
-def check_file(path: Path, source: Path | None, overwrite: bool) -> None:
-    """Refuse an output file that is the source, exists (unless `overwrite`) or is a folder, and make its folder.
+def refuse_existing(path: Path, source: Path | None, overwrite: bool) -> None:
+    """Refuse an output file that is the source, exists (unless `overwrite`) or is a folder. Changes nothing.
 
     Raises OutputIsInput, OutputExists or OutputError.
     """
@@ -55,6 +56,11 @@ def check_file(path: Path, source: Path | None, overwrite: bool) -> None:
         )
     if not overwrite and (path.exists() or path.is_symlink()):
         raise OutputExists(f"{path}: already exists; pass --overwrite to replace it, or choose another name")
+
+
+def check_file(path: Path, source: Path | None, overwrite: bool) -> None:
+    """As `refuse_existing`; then make its folder, and see that it can be written. Raises OutputError."""
+    refuse_existing(path, source, overwrite)
     make_folder(path.parent)
     if path.is_file():
         with contextlib.suppress(OSError), path.open("rb") as file:

@@ -1,0 +1,228 @@
+"""One connection to a source that may stall or vanish, read by a thread of its own from the moment it opens.
+
+libav's reads block, and PyAV offers no way to interrupt one from outside. So the thread only opens, demuxes and keeps what comes;
+everything else happens in the caller's thread. This is the one thread outside of `runtime`, and it is needed so that `Decoder.stop`
+and the watchdog (monotonic time) need not wait for a peer: a connection that hangs is left to end by libav's own timeout, closes
+itself, and is replaced.
+
+What a live source sends while nobody takes it (an engine is being loaded, decoding is too slow) must not pile up: when a key frame
+comes and what waits before it has become late, only the times of that are kept.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import av
+from av.codec.hwaccel import HWAccel
+from av.container import InputContainer
+
+from streamseg.decode.address import Address
+from streamseg.decode.faults import AV_ERRORS
+from streamseg.decode.reader import open_container
+
+if TYPE_CHECKING:
+    Packet = av.Packet[Any]
+
+__all__ = ["LATE", "Arrival", "Connection", "Stalled"]
+
+LATE = 0.5
+"""Seconds for which a packet of a live source may wait to be decoded."""
+QUEUE_PACKETS = 256
+"""What a source that ends may be ahead; then it waits, since it does not go away."""
+QUEUE_BYTES = 256 * 2**20
+
+
+class Stalled(OSError):
+    """Nothing came for longer than the timeout."""
+
+
+@dataclass(slots=True)
+class Arrival:
+    """A packet, and when it was read (monotonic seconds)."""
+
+    packet: Packet
+    at: float
+    late: bool = False
+    """Left out: `packet` has only its times."""
+
+
+class _Pipe:
+    """A pipe as PyAV reads it: what is there now, never waiting to fill the whole buffer."""
+
+    name = "standard input"
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def read(self, size: int) -> bytes:
+        return os.read(self._descriptor, size)
+
+
+class Connection:
+    """One connection to a source, read by a thread of its own."""
+
+    def __init__(self, address: Address, timeout: float, accel: HWAccel | None = None) -> None:
+        self._address = address
+        self._timeout, self._accel = timeout, accel
+        self._changed = threading.Condition()
+        self._container: InputContainer | None = None
+        self._arrivals: deque[Arrival] = deque()
+        self._bytes = 0
+        self._ended = False
+        self._end: BaseException | None = None
+        self._live: int | None = None
+        self._keeps_up = self._taken = self._skips = False
+        self._released = threading.Event()
+        self._keep = False
+        self._thread = threading.Thread(target=self._pump, name="streamseg-source", daemon=True)
+        self._thread.start()
+
+    def attend(self, video: int, keep_up: bool) -> None:
+        """The source is live: its packets are never waited with. keep_up: those of the stream `video` may be left out when late."""
+        with self._changed:
+            self._live, self._keeps_up = video, keep_up
+            self._changed.notify_all()
+
+    # -- the thread ----------------------------------------------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        container: InputContainer | None = None
+        end: BaseException | None = None
+        try:
+            file = _Pipe(sys.stdin.fileno()) if self._address.url == "-" else None
+            container = open_container(self._address, self._timeout, file, self._accel)
+            with self._changed:
+                self._container = container
+                self._changed.notify_all()
+            for packet in container.demux():
+                if not self._put(packet):
+                    break
+        except AV_ERRORS as error:
+            end = error
+        except ValueError as error:  # sys.stdin is closed or has no descriptor
+            end = OSError(0, str(error))
+        with self._changed:
+            self._ended, self._end = True, end
+            self._changed.notify_all()
+        self._released.wait()  # the caller's decoder and templates point into the container until then
+        if container is not None and not self._keep:
+            container.close()
+
+    def _put(self, packet: Packet) -> bool:
+        arrival = Arrival(packet, time.monotonic())
+        with self._changed:
+            while self._full() and not self._released.is_set():
+                self._changed.wait()
+            if self._released.is_set():
+                return False
+            if self._live is not None and self._keeps_up:
+                self._leave_out(arrival)
+            self._arrivals.append(arrival)
+            self._bytes += arrival.packet.size
+            self._changed.notify_all()
+        return True
+
+    def _full(self) -> bool:
+        if self._live is None:
+            return len(self._arrivals) >= QUEUE_PACKETS
+        return self._bytes >= QUEUE_BYTES and not self._keeps_up
+
+    def _leave_out(self, new: Arrival) -> None:
+        """Make late what waits for too long before a new key frame. Without one, and without memory, the new packet itself."""
+        if new.packet.stream_index != self._live:
+            return
+        if new.packet.is_keyframe:
+            oldest = next((a.at for a in self._arrivals if self._is_video(a)), new.at)
+            if new.at - oldest > LATE or self._skips:
+                # Sound goes on where pictures are missing, but for what came before the first of them.
+                for arrival in self._arrivals:
+                    if not self._taken or self._is_video(arrival):
+                        self._hollow(arrival)
+            self._skips = False
+        elif self._skips or self._bytes >= QUEUE_BYTES:
+            self._skips = True
+            self._bytes += new.packet.size
+            self._hollow(new)
+
+    def _is_video(self, arrival: Arrival) -> bool:
+        return arrival.packet.stream_index == self._live and not arrival.late
+
+    def _hollow(self, arrival: Arrival) -> None:
+        if arrival.late:
+            return
+        whole, times = arrival.packet, av.Packet()
+        times.stream = whole.stream
+        times.time_base = whole.time_base
+        times.pts, times.dts, times.duration = whole.pts, whole.dts, whole.duration
+        times.is_keyframe = whole.is_keyframe
+        self._bytes -= whole.size
+        arrival.packet, arrival.late = times, True
+
+    # -- the caller ----------------------------------------------------------------------------------------------------------
+
+    def opened(self, stopped: Callable[[], bool]) -> InputContainer | None:
+        """The container once it is open; None if `stopped` first. Raises libav's errors, or Stalled."""
+        patience = 4 * self._timeout + 1  # libav has 2 to open it, 2 to look into its streams
+        with self._changed:
+            if not self._wait(lambda: self._container is not None or self._ended, patience, stopped):
+                return None
+            if self._container is None and self._end is not None:
+                raise self._end
+            return self._container
+
+    def packets(self, stopped: Callable[[], bool]) -> Iterator[Arrival]:
+        """Packets until the end. Raises libav's errors, or Stalled."""
+        patience = float("inf") if self._address.kind == "pipe" else self._timeout
+        while True:
+            with self._changed:
+                if not self._wait(lambda: bool(self._arrivals) or self._ended, patience, stopped):
+                    return
+                if not self._arrivals:
+                    break
+                arrival = self._arrivals.popleft()
+                self._bytes -= arrival.packet.size
+                self._changed.notify_all()
+            yield arrival
+        if self._end is not None:
+            raise self._end
+
+    def _wait(self, ready: Callable[[], bool], patience: float, stopped: Callable[[], bool]) -> bool:
+        """Whether it became `ready`; False if `stopped`. Stalled if neither happens within `patience` seconds."""
+        deadline = time.monotonic() + patience
+        while not stopped():
+            left = deadline - time.monotonic()
+            if self._changed.wait_for(ready, max(0.01, min(0.2, left))):
+                return True
+            if left <= 0:
+                raise Stalled(0, f"no data for {patience:.1f} s")
+        return False
+
+    def begin(self) -> None:
+        """From now on pictures are taken."""
+        with self._changed:
+            self._taken = True
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is a newer picture than those taken."""
+        with self._changed:
+            return any(self._is_video(arrival) for arrival in self._arrivals)
+
+    def release(self, keep: bool) -> None:
+        """Let the thread end; waits for it a moment, not longer (it may hang in a read).
+
+        keep: leave the container to whoever still refers to it, instead of closing it.
+        """
+        self._keep = keep
+        self._released.set()
+        with self._changed:
+            self._changed.notify_all()
+        self._thread.join(0.5)

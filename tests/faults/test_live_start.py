@@ -1,0 +1,228 @@
+"""How a live run begins: what comes while the engine is loaded is not shown late, and a camera that is off is waited for."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from streamseg import pipeline as pipelines
+from streamseg.config import parse_pipeline
+from streamseg.decode import Decoder
+from streamseg.errors import OutputExists, SourceError, SourceLost, SourceNotFound
+from tests import clips, graphs, http_source
+from tests.clips import Video, plane_array, read_index
+from tests.http_source import Server
+
+PART = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n"
+LOADING = 1.2
+"""Seconds that the engine of these tests takes to load."""
+PASSWORD, TOKEN = "hunter2secret", "sesame9open"
+
+
+def jpegs(tmp_path: Path, pause: float = 0.04) -> http_source.Answer:
+    """A camera that sends numbered JPEGs."""
+    made = [clips.save_image(tmp_path / "x.jpg", number).read_bytes() for number in range(200)]
+
+    def parts() -> Iterator[bytes]:
+        yield from (PART % (len(data), data) for data in made)
+
+    return http_source.stream(parts, "multipart/x-mixed-replace; boundary=frame", pause)
+
+
+def transport(tmp_path: Path, video: Video) -> http_source.Answer:
+    """A camera that sends a numbered transport stream at its own pace."""
+    data = clips.cfr(tmp_path / "a.ts", 200, video=video, container_format="mpegts").read_bytes()
+    step = -(-len(data) // 200 // 188) * 188
+    return http_source.stream(lambda: iter([data[at : at + step] for at in range(0, len(data), step)]), pause=0.04)
+
+
+@pytest.fixture
+def slow_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    load = pipelines.engine_for
+
+    def slowly(*arguments: object, **options: object) -> object:
+        time.sleep(LOADING)
+        return load(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(pipelines, "engine_for", slowly)
+
+
+def test_a_recording_begins_when_the_engine_is_there(tmp_path: Path, slow_engine: None) -> None:
+    """Seen: the first picture stood for as long as the engine took, then a burst; --duration counted from it, and gave one frame.
+
+    On the way: neither the password nor the token of the address is in anything that is written.
+    """
+    model = graphs.constant_model(tmp_path / "known.onnx", size=(64, 96))
+    config = parse_pipeline(
+        f"decode: {{policy: drop_oldest, duration: 1}}\ninfer: {{model: {model}, threads: 1}}\noutputs: {{p: {{path: '{{out}}'}}}}",
+        "t",
+    )
+    said: list[str] = []
+    inner = http_source.locked("cam", PASSWORD, jpegs(tmp_path))
+    with Server({f"/cam?token={TOKEN}": inner}) as server:
+        address = f"http://cam:{PASSWORD}@127.0.0.1:{server.port}/cam?token={TOKEN}"
+        out = tmp_path / "o.mkv"
+        built = pipelines.build(address, config, [str(out), str(tmp_path / "o.jsonl")], say=said.append)
+        report = built.run()
+    frames = clips.decoded(out)
+    shown = [read_index(plane_array(frame)) for frame in frames]
+    assert shown[0] >= 0.7 * LOADING / 0.04, "what came while the engine was loaded is old"
+    times = [float(frame.time) for frame in frames]
+    assert times[0] == pytest.approx(0, abs=0.01)
+    assert 0.7 <= times[-1] <= 1.05, "one second, from the first frame that was given"
+    pace = (times[-1] - times[0]) / (shown[-1] - shown[0])
+    assert pace == pytest.approx(0.043, abs=0.02), "each has the time of its arrival"
+    lines = (tmp_path / "o.jsonl").read_text()
+    assert json.loads(lines.splitlines()[1])["frame"] == 0
+    everything = lines + json.dumps(report.to_json()) + repr(built.info) + repr(said) + out.read_bytes().decode("latin1")
+    assert PASSWORD not in everything
+    assert TOKEN not in everything
+    assert json.loads(lines.splitlines()[0])["source"] == f"http://***@127.0.0.1:{server.port}/cam?token=***"
+
+
+@pytest.mark.parametrize("video", [Video(gop=5), Video(gop=10, b_frames=2)], ids=["ipp", "b-frames"])
+def test_what_comes_before_frames_are_taken_is_left_out(tmp_path: Path, video: Video) -> None:
+    with Server({"/cam": transport(tmp_path, video)}) as server, Decoder(f"{server.url}/cam", duration=0.4) as decoder:
+        assert decoder.info.live
+        time.sleep(1.5)
+        began = time.monotonic()
+        frames = list(decoder.frames())
+    shown = [read_index(plane_array(frame.picture)) for frame in frames]
+    assert shown[0] > 15, "old pictures are dropped"
+    assert shown == list(range(shown[0], shown[0] + 10)), "0.4 s from the first that is given, without a hole"
+    assert [frame.index for frame in frames] == list(range(10))
+    assert frames[0].arrived > began - 1.0
+    assert all(b.arrived >= a.arrived for a, b in pairwise(frames))
+    assert decoder.counters.skipped >= 10
+    assert decoder.counters.decode_errors == decoder.counters.corrupt == 0
+
+
+def test_nothing_is_left_out_where_nothing_may_be(tmp_path: Path) -> None:
+    """`policy: block`."""
+    with (
+        Server({"/cam": transport(tmp_path, Video(gop=5))}) as server,
+        Decoder(f"{server.url}/cam", duration=1.0, keep_up=False) as decoder,
+    ):
+        time.sleep(1.0)
+        frames = list(decoder.frames())
+    assert [read_index(plane_array(frame.picture)) for frame in frames] == list(range(25))
+    assert decoder.counters.skipped == 0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_a_camera_that_is_off_at_first_is_waited_for(tmp_path: Path) -> None:
+    """Seen: the run ended after 3 s."""
+    port, said = free_port(), list[str]()
+    decoder = Decoder(f"http://cam:{PASSWORD}@127.0.0.1:{port}/cam", timeout=2.0, reconnect=20.0, wait="live", say=said.append)
+    opening = threading.Thread(target=decoder.open)
+    opening.start()
+    time.sleep(1.2)
+    assert opening.is_alive()
+    with Server({"/cam": transport(tmp_path, Video(gop=5))}, port):
+        opening.join(8)
+        assert not opening.is_alive()
+        assert next(decoder.frames()).picture.width == 96
+        decoder.stop()
+        decoder.close()
+    assert len(said) == 1, "it is said once"
+    assert "nothing listens there" in said[0]
+    assert "waiting for it, up to 20 s" in said[0]
+    assert PASSWORD not in said[0]
+
+
+def test_it_is_waited_for_as_long_as_a_lost_one_is() -> None:
+    begin = time.monotonic()
+    with pytest.raises(SourceNotFound, match=r"connection refused\); it did not come within 0\.8 s"):
+        Decoder(f"rtsp://127.0.0.1:{free_port()}/cam", reconnect=0.8, wait="likely").open()
+    assert 0.7 < time.monotonic() - begin < 3.0
+
+
+def test_what_may_be_a_file_is_not_waited_for_unless_it_is_to_be_live() -> None:
+    begin = time.monotonic()
+    with pytest.raises(SourceNotFound, match="nothing listens"):
+        Decoder(f"http://127.0.0.1:{free_port()}/a.mp4", reconnect=60.0, wait="likely").open()
+    assert time.monotonic() - begin < 2.0
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [(401, "user name or password"), (403, "forbids"), (404, "404"), (410, "refuses")]
+)
+def test_what_waiting_cannot_mend_ends_at_once(status: int, words: str) -> None:
+    def answer(handler: http_source.BaseHTTPRequestHandler, _: threading.Event) -> None:
+        handler.send_error(status)
+
+    said: list[str] = []
+    with Server({"/cam": answer}) as server, pytest.raises(SourceError, match=words):
+        Decoder(f"{server.url}/cam", reconnect=60.0, wait="live", say=said.append).open()
+    assert said == []
+
+
+def test_a_server_that_still_starts_is_waited_for() -> None:
+    def answer(handler: http_source.BaseHTTPRequestHandler, _: threading.Event) -> None:
+        handler.send_error(503)
+
+    said: list[str] = []
+    with Server({"/cam": answer}) as server, pytest.raises(SourceLost, match=r"5xx.*0\.9 s"):
+        Decoder(f"{server.url}/cam", reconnect=0.9, wait="live", say=said.append).open()
+    assert len(said) == 1
+    assert len(server.hits) >= 2
+
+
+def test_a_host_that_nobody_knows_is_named() -> None:
+    with pytest.raises(SourceNotFound, match=r"no host of the name camera\.invalid is known") as caught:
+        Decoder(f"rtsp://admin:{PASSWORD}@camera.invalid/x", timeout=2.0).open()
+    assert PASSWORD not in str(caught.value)
+
+
+def test_stop_ends_the_wait(tmp_path: Path) -> None:
+    decoder = Decoder(f"rtsp://127.0.0.1:{free_port()}/cam", reconnect=60.0, wait="likely")
+    threading.Timer(0.4, decoder.stop).start()
+    begin = time.monotonic()
+    with pytest.raises(SourceError, match="stopped"):
+        decoder.open()
+    assert time.monotonic() - begin < 1.4
+
+
+def test_a_signal_ends_the_wait_of_a_run_that_said_what_it_waits_for(tmp_path: Path) -> None:
+    address = f"rtsp://cam:{PASSWORD}@127.0.0.1:{free_port()}/cam"
+    command = [sys.executable, "-m", "streamseg", "run", address, "-p", "live", "-o", str(tmp_path / "o.mp4")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stderr is not None
+        line = run.stderr.readline()
+        while "waiting" not in line:
+            assert line, "it ended instead of waiting"
+            line = run.stderr.readline()
+        begin = time.monotonic()
+        run.send_signal(signal.SIGINT)
+        rest = run.stderr.read()
+        code = run.wait(5)
+    assert code == 130
+    assert time.monotonic() - begin < 2.0
+    assert "Traceback" not in rest
+    assert PASSWORD not in line + rest
+    assert not (tmp_path / "o.mp4").exists()
+
+
+def test_an_output_that_is_refused_is_not_waited_with(tmp_path: Path) -> None:
+    """The camera's size is not needed to see that a file exists."""
+    (tmp_path / "o.mp4").write_bytes(b"precious")
+    config = parse_pipeline("decode: {policy: drop_oldest, reconnect: 60}\noutputs: {p: {path: '{out}'}}", "t")
+    begin = time.monotonic()
+    with pytest.raises(OutputExists, match="already exists"):
+        pipelines.build(f"rtsp://127.0.0.1:{free_port()}/cam", config, [str(tmp_path / "o.mp4")])
+    assert time.monotonic() - begin < 2.0

@@ -13,11 +13,16 @@ from urllib.parse import unquote
 __all__ = ["doubtful", "misread", "scrub", "shown"]
 
 HIDDEN = "***"
+_DEEPEST = 16
+"""Addresses within addresses that are looked into."""
 
-_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
+# Runs are bounded: of a word of many thousand characters each would else be tried from every one of them.
+_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{0,40}://")
 _NEXT = re.compile(r"[\s,;|'\"`<>()\[\]{}=][a-zA-Z][a-zA-Z0-9+.-]*://")
 """Where another address begins: within a password, `://` follows other characters."""
-_ENCODED = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*%(?:25)*3a%(?:25)*2f%(?:25)*2f[^\s'\"<>]*", re.IGNORECASE)
+_ENCODED = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{0,40}%(?:25)*3a%(?:25)*2f%(?:25)*2f[^\s'\"<>]*", re.IGNORECASE)
+_WORD = re.compile(r"[^\s'\"<>]+")
+_TELLS = re.compile(r"@|\?.*=")
 _HOST = re.compile(r"(?:\[[0-9a-zA-Z:.%]*\]|[\w.-]*)(?::(?P<port>\d{0,5}))?")
 _BARE_IPV6 = re.compile(r"[0-9a-fA-F.]*:[0-9a-fA-F.]*:[0-9a-fA-F:.]*")
 _BARE = re.compile(r"/*[^\s/:]*:.*@(?=[\w\[])", re.DOTALL)
@@ -29,7 +34,7 @@ _SECRET_PARTS = (
     "token", "auth", "pas", "pwd", "psw", "secret", "sign", "cred", "apikey", "accesskey", "hmac", "jwt", "session", "ticket"
 )  # fmt: skip
 _SECRET_NAMES = frozenset({"key", "pw", "pin", "psk", "sid", "code", "hash", "policy", "otp", "hdnts", "hdnea", "sas"})
-_IN_PATH = re.compile(r"([\w.-]*(?:token|auth|pas|pwd|psw|secret|signature|\bsig|\bkey)[\w.-]*?=).*", re.IGNORECASE | re.DOTALL)
+_IN_PATH = re.compile(r"((?:token|auth|pas|pwd|psw|secret|signature|\bsig|key)[\w.-]{0,64}?=).*", re.IGNORECASE | re.DOTALL)
 _TOKEN = re.compile(r"(?=[^0-9]*[0-9])(?=[^a-zA-Z]*[a-zA-Z])(?:[\w+/=~%-]{20,}|eyJ[\w.=-]{20,})")
 
 
@@ -92,7 +97,7 @@ def _is_host(text: str) -> bool:
 def _user_info(rest: str) -> int | None:
     """How much of what follows `scheme://` is `user:password@`; None if it is neither that nor a host."""
     authority, last = _authority(rest), rest.rfind("@") + 1
-    if "@" in authority:
+    if "@" in authority or not authority:
         return last
     if not _is_host(authority):
         return last or None
@@ -129,7 +134,7 @@ def _plain(text: str) -> str:
     """A text without `scheme://` in it: percent-encoded addresses, and `user:password@host`."""
     text = _ENCODED.sub(lambda match: _nested(match[0]), text)
     if "@" in text or "?" in text:
-        text = re.sub(r"[^\s'\"<>]*(?:@|\?[^\s'\"<>]*=)[^\s'\"<>]*", lambda match: shown(match[0]), text)
+        text = _WORD.sub(lambda match: shown(match[0]) if _TELLS.search(match[0]) else match[0], text)
     return text
 
 
@@ -140,6 +145,8 @@ def _nested(text: str) -> str:
         decoded = again
     if not _SCHEME.search(decoded):
         return text
+    if decoded.count("://") > _DEEPEST:
+        return HIDDEN
     hidden = scrub(decoded)
     return text if hidden == decoded else hidden
 
@@ -169,7 +176,7 @@ def _pairs(query: str) -> tuple[str, bool]:
 
 def _pieces(query: str) -> Iterator[tuple[str, bool]]:
     secret, separator = False, ""
-    for number, piece in enumerate(re.split(r"([&;])", query)):
+    for number, piece in enumerate(re.split(r"([&;?])", query)):
         if number % 2:
             if not secret:
                 yield piece, secret

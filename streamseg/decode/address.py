@@ -85,7 +85,7 @@ def parse_source(source: str | int | os.PathLike[str], *, timeout: float = 5.0, 
     if not text:
         raise SourceNotFound("no source was given: the name is empty")
     there = _exists(text)
-    if isinstance(source, int) or (text.isdecimal() and not there):
+    if isinstance(source, int) or (text.isdecimal() and len(text) < 10 and not there):
         return _camera(f"/dev/video{int(text)}", text)
     if text == "-":
         return Address("pipe", "-", "standard input", "pipe", options=_limits("pipe", playlists))
@@ -100,7 +100,7 @@ def _exists(text: str) -> bool:
     """Whether there is a file or folder of that name; what is too long for a name, such as a signed address, is none."""
     try:
         return Path(text).exists()
-    except OSError:
+    except (OSError, ValueError):  # the latter: a character that no name can hold
         return False
 
 
@@ -123,7 +123,10 @@ def _camera(device: str, name: str) -> Address:
 def _address(text: str, scheme: str, mark: str, timeout: float, playlists: bool) -> Address:
     """A URL, with libav's own timeouts set: no read may block for ever."""
     if scheme == "file" and mark != ",":
-        parts = urlsplit(text)
+        try:
+            parts = urlsplit(text)
+        except ValueError as error:  # brackets that hold no IPv6 address
+            raise SourceError(f"{shown(text)!r} is no address of a file ({error}); give its path") from clean(error)
         if parts.netloc in ("", "localhost"):
             return _path(unquote(parts.path), playlists)
     if mark != "://" or scheme not in PROTOCOLS:
@@ -160,8 +163,9 @@ def _path(text: str, playlists: bool) -> Address:
     try:
         path = Path(text).expanduser()
         images = find_images(path)
-    except (OSError, RuntimeError) as error:  # too long for a name, not to be looked into, the home of nobody
-        raise SourceNotFound(f"{text}: no such file ({getattr(error, 'strerror', None) or error})") from clean(error)
+    except (OSError, RuntimeError, ValueError) as error:  # too long, not to be looked into, the home of nobody, no name at all
+        name = text if text.isprintable() else repr(text)
+        raise SourceNotFound(f"{name}: no such file ({getattr(error, 'strerror', None) or error})") from clean(error)
     if images is not None:
         if images[0].suffix.lower() not in SUFFIXES:  # a glob or pattern that means one video
             return _path(str(images[0]), playlists)
@@ -170,6 +174,8 @@ def _path(text: str, playlists: bool) -> Address:
         mode = path.stat().st_mode
     except FileNotFoundError:
         raise SourceNotFound(f"{text}: no such file") from None
+    except ValueError:  # a character that no name can hold
+        raise SourceNotFound(f"{text!r}: no such file") from None
     except OSError as error:
         raise SourceError(f"{text}: {error.strerror}") from None
     if stat.S_ISCHR(mode):

@@ -97,7 +97,7 @@ def _pattern(name: str) -> re.Pattern[str]:
     """`frame%04d.png` as a regular expression: at least that many digits."""
     parts, end = [], 0
     for match in _PATTERN.finditer(name):
-        parts += [re.escape(name[end : match.start()]), rf"\d{{{int(match['width'] or 1)},}}"]
+        parts += [re.escape(name[end : match.start()]), rf"\d{{{int((match['width'] or '1')[:3])},}}"]
         end = match.end()
     return re.compile("".join(parts) + re.escape(name[end:]))
 

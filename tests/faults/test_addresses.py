@@ -189,6 +189,26 @@ def test_a_device_that_is_no_camera_is_refused() -> None:
         Decoder("/dev/zero").open()
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "a\0b.mp4",
+        "\0",
+        "x\ud800.mp4",
+        "~nobody-of-that-name/x.mp4",
+        "9" * 5000,
+        "a" * 5000,
+        "frame%99999999999d.png",
+        "file://[x/y",
+    ],
+)
+def test_what_no_file_can_be_named_is_not_there(source: str) -> None:
+    """ValueError, UnicodeEncodeError, RuntimeError, OSError or OverflowError before."""
+    with pytest.raises((SourceNotFound, SourceError)) as caught:
+        Decoder(source).open()
+    str(caught.value).encode()  # can be printed
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_file_without_permission_is_said(tmp_path: Path) -> None:
     clip = clips.ts(tmp_path / "a.ts")

@@ -5,6 +5,7 @@ import json
 import random
 import string
 import sys
+import time
 from urllib.parse import quote
 
 import pytest
@@ -230,3 +231,27 @@ def test_a_message_keeps_what_is_no_secret():
     assert str(error) == "x.mp4: 12 of 30 frames = 40 %; a@b wrote it; see http://h/p?n=1"
     assert json.loads(scrub(json.dumps({"source": "rtsp://a:secret@h/x", "n": 1}))) == {"source": "rtsp://***@h/x", "n": 1}
     assert scrub(io.StringIO("no address").read()) == "no address"
+
+
+@pytest.mark.parametrize("unit", ["a", "9", "a@", "a=", "a://", "key", "%", "x%3a%2f%2f"])
+def test_a_word_of_many_thousand_characters_takes_no_time(unit):
+    """Minutes, or a RecursionError, before the searches were bounded."""
+    began = time.process_time()
+    for text in (unit * 20_000, "@" + unit * 20_000, f"rtsp://h/{unit * 20_000}@x?token=hunter2"):
+        assert "hunter2" not in scrub(text)
+        shown(text)
+    assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "onvif:///hunter2@h:1",
+        "rtp://h:1/live.m3u8;apikey=hunter2",
+        "http://h/a#b?access_token=hunter2",
+        "https:///%40hunter2@h",
+    ],
+)
+def test_secrets_in_odd_places_are_found(address):
+    assert "hunter2" not in shown(address)
+    assert "hunter2" not in scrub(f"cannot open {address}: refused")

@@ -102,6 +102,10 @@ def run(
     ] = None,
     codec: Annotated[str | None, typer.Option(help="An FFmpeg encoder, as libx264; auto: by container.")] = None,
     crf: Annotated[float | None, typer.Option(help="Quality: smaller is better and larger.")] = None,
+    audio: Annotated[
+        str | None,
+        typer.Option(help="convert: copy the sound, convert what does not fit; copy: convert nothing; none: no sound."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors.")] = False,
     json_report: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
@@ -133,7 +137,7 @@ def run(
         },
         "postprocess": {"conf": conf, "classes": classes},
     }
-    config = _with_encoding(override(load_pipeline(pipeline), changes), codec, crf)
+    config = _with_encoding(override(load_pipeline(pipeline), changes), codec, crf, audio)
     screen = display.Screen(quiet=quiet or json_report)
     built = build(source, config, output or [], overwrite=overwrite, say=screen.say)
     if classes is None and (others := _left_out(config.postprocess.classes, built.engine.spec.classes)):
@@ -158,18 +162,17 @@ def _left_out(kept: Sequence[str] | None, known: Sequence[str]) -> list[str]:
     return others if len(others) <= 4 else [*others[:4], "..."]
 
 
-def _with_encoding(config: PipelineConfig, codec: str | None, crf: float | None) -> PipelineConfig:
-    """--codec and --crf speak of what -o names, not of what the pipeline writes beside it."""
+def _with_encoding(config: PipelineConfig, codec: str | None, crf: float | None, audio: str | None) -> PipelineConfig:
+    """--codec and --crf speak of what -o names, not of what the pipeline writes beside it; --audio of all that have sound."""
     from streamseg.config import override
 
-    named = {name: output for name, output in config.outputs.items() if "{out}" in output.path}
-    if codec is None and crf is None:
+    if codec is None and crf is None and audio is None:
         return config
-    changes = {
-        name: {"encode": {"codec": codec or output.encode.codec, "crf": crf if crf is not None else output.encode.crf}}
-        for name, output in named.items()
-    }
-    merged = {name: output.model_dump() | changes.get(name, {}) for name, output in config.outputs.items()}
+    merged = {}
+    for name, output in config.outputs.items():
+        named = {"codec": codec, "crf": crf} if "{out}" in output.path else {}
+        given = {key: value for key, value in (named | {"audio": audio}).items() if value is not None}
+        merged[name] = output.model_dump() | {"encode": output.encode.model_dump() | given}
     return override(config, {"outputs": merged})
 
 

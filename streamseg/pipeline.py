@@ -342,6 +342,7 @@ def _sink(target: Target, decoder: Decoder, info: SourceInfo, source: Source, ov
         passthrough=decoder.subscribe() if copies_tracks(target.path) else None,
         alpha=any(isinstance(effect, Alpha) for effect in effects(target)),
         gpu=gpu,
+        audio=target.encode.audio,
     )
 
 

@@ -290,6 +290,9 @@ class EncodeConfig(Section):
     """An FFmpeg encoder's name, or `auto`: by container, bit depth and alpha."""
     crf: Annotated[float, Field(ge=0, le=63)] | None = None
     """Constant rate factor: smaller is better and larger; none: the encoder's own sensible value."""
+    audio: Literal["convert", "copy", "none"] = "convert"
+    """The source's sound: `convert` copies what the container can hold and converts the rest, `copy` converts nothing (what does
+    not fit is left out, and said), `none` leaves all out."""
 
 
 class OutputConfig(Section):

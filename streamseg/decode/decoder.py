@@ -20,7 +20,7 @@ from streamseg.decode.info import Header, SourceInfo, header_of, images_header, 
 from streamseg.decode.interlace import Deinterlace, Fields, Interlacing
 from streamseg.decode.live import LiveReader, Patience
 from streamseg.decode.numbering import number_of
-from streamseg.decode.passthrough import PassThrough, PassThroughHub
+from streamseg.decode.passthrough import KINDS, PassThrough, PassThroughHub
 from streamseg.decode.reader import Guarded, PacketReader, Picture, Shared, open_container
 from streamseg.decode.timeline import DecodeCounters, Splicer
 from streamseg.errors import ConfigError, SourceError, StreamsegError, Unreadable
@@ -299,8 +299,10 @@ class Decoder:
 
     # -- reading -----------------------------------------------------------------------------------------------------------
 
-    def subscribe(self, wanted: Iterable[str] = ("audio", "subtitle")) -> PassThrough:
-        """The packets of the other streams, for one output; between `open` and `frames`. `wanted`: audio, subtitle, data."""
+    def subscribe(self, wanted: Iterable[str] = KINDS) -> PassThrough:
+        """The packets of the other streams, for one output; between `open` and `frames`.
+
+        wanted: audio, subtitle, data, attachment (a template without packets)."""
         container = self._live.reader.container if self._live and self._live.reader else self._container
         return self._hub.subscribe(container.streams if container else (), wanted)
 

@@ -1,8 +1,8 @@
-"""Audio, subtitle and data packets on their way from the source to an output, copied without being decoded.
+"""Audio, subtitle and data packets on their way from the source to an output; nothing here decodes them.
 
 Use by a sink::
 
-    through = decoder.subscribe(("audio", "subtitle"))     # after Decoder.open(), before Decoder.frames()
+    through = decoder.subscribe()                          # after Decoder.open(), before Decoder.frames()
     for template in through.streams:                       # av.Stream objects of the source
         try:
             stream_of[template.index] = container.add_stream_from_template(template)
@@ -14,7 +14,7 @@ Use by a sink::
         container.mux(packet)
 
 Times are on the same clock as `Frame.pts`: what the source said, plus what was added to go on over a reconnect or a jump of the
-source's clock. Within a stream dts strictly increases, as muxers demand.
+source's clock. Within a stream dts never decreases.
 
 Templates and packets point into the source's container, so a decoder that has subscribers does not close it: it is freed with the
 last of them.
@@ -36,8 +36,11 @@ if TYPE_CHECKING:
 
 __all__ = ["KINDS", "PassThrough", "PassThroughHub", "clone"]
 
-KINDS = ("audio", "subtitle", "data")
+KINDS = ("audio", "subtitle", "data", "attachment")
 MAX_BYTES = 128 * 2**20
+LEAD = 0.5
+"""Seconds of sound before the window that are kept for who asks for them: decoders begin with what came before (MP3's bit
+reservoir reaches back a quarter of a second)."""
 
 
 def clone(packet: Packet) -> Packet:
@@ -72,9 +75,18 @@ def _is_gap(packet: Packet) -> bool:
 class PassThrough:
     """The packets of some streams of a source, for one output. Thread-safe: the decoder offers, a sink takes."""
 
-    def __init__(self, streams: Sequence[Stream], max_bytes: int = MAX_BYTES) -> None:
+    def __init__(
+        self,
+        streams: Sequence[Stream],
+        max_bytes: int = MAX_BYTES,
+        window: tuple[float | None, float | None] = (None, None),
+    ) -> None:
         self._streams = {s.index: s for s in streams}
-        self._held: list[tuple[float, Packet]] = []
+        self.window = window
+        """Seconds on the source's clock that are wanted: from, and up to; None: no limit."""
+        self._held: list[tuple[float, Packet, bool]] = []
+        """When each is due, and whether it lies before the window."""
+        self._leads: set[int] = set()
         self._bytes = 0
         self._max_bytes = max_bytes
         self._last: dict[int, tuple[int, float]] = {}
@@ -83,7 +95,7 @@ class PassThrough:
         self.dropped = 0
         """Packets thrown away because nobody took them and `max_bytes` were reached (the oldest go first)."""
         self.rebased = 0
-        """Packets whose dts did not increase and was moved by the least that makes it."""
+        """Packets whose dts decreased and was moved by the least that mends it."""
 
     @property
     def streams(self) -> tuple[Stream, ...]:
@@ -94,8 +106,13 @@ class PassThrough:
         """Stop passing a stream (the output cannot hold its codec); what is held of it goes too."""
         with self._lock:
             self._streams.pop(stream.index, None)
-            self._held = [(t, p) for t, p in self._held if p.stream_index != stream.index]
-            self._bytes = sum(p.size for _, p in self._held)
+            self._held = [held for held in self._held if held[1].stream_index != stream.index]
+            self._bytes = sum(p.size for _, p, _ in self._held)
+
+    def lead(self, stream: Stream) -> None:
+        """Give what came up to `LEAD` seconds before the window, too (its decoder needs it to begin)."""
+        with self._lock:
+            self._leads.add(stream.index)
 
     def close(self) -> None:
         """The output is gone: hold nothing any more."""
@@ -104,27 +121,30 @@ class PassThrough:
             self._held.clear()
             self._bytes = 0
 
-    def offer(self, packet: Packet) -> None:
-        """Keep a copy of a packet if its stream is wanted (the decoder calls this)."""
+    def offer(self, packet: Packet, early: bool = False) -> None:
+        """Keep a copy of a packet if its stream is wanted (the decoder calls this). early: it lies before the window."""
         if packet.stream_index not in self._streams or self._closed:
             return
         copy = clone(packet)
         with self._lock:
-            self._held.append((self._in_order(copy), copy))
+            self._held.append((self._in_order(copy), copy, early))
             self._bytes += copy.size
             while self._bytes > self._max_bytes and len(self._held) > 1:
                 self._bytes -= self._held.pop(0)[1].size
                 self.dropped += 1
 
     def _in_order(self, packet: Packet) -> float:
-        """Make dts increase within the stream; return the packet's time in seconds."""
+        """Let dts never decrease within the stream; return the packet's time in seconds.
+
+        Equal ones stay: Matroska counts milliseconds, and TrueHD has 1200 packets a second.
+        """
         index = packet.stream_index
         last = self._last.get(index)
         ticks = packet.dts if packet.dts is not None else packet.pts
         if ticks is None:  # e.g. a continuation packet: it belongs right behind the one before
             return last[1] if last else 0.0
-        if last is not None and ticks <= last[0]:
-            ticks = last[0] + 1
+        if last is not None and ticks < last[0]:
+            ticks = last[0]
             packet.dts = ticks
             packet.pts = ticks if packet.pts is None else max(packet.pts, ticks)
             self.rebased += 1
@@ -135,12 +155,12 @@ class PassThrough:
     def take(self, until: float | None = None) -> list[Packet]:
         """Packets whose dts is at most `until` seconds (None: all there are), ordered by dts over all streams, each given once."""
         with self._lock:
-            due = [(t, p) for t, p in self._held if until is None or t <= until]
+            due = [held for held in self._held if until is None or held[0] <= until]
             if due:
-                self._held = [] if until is None else [(t, p) for t, p in self._held if t > until]
-                self._bytes = sum(p.size for _, p in self._held)
+                self._held = [] if until is None else [held for held in self._held if held[0] > until]
+                self._bytes = sum(p.size for _, p, _ in self._held)
         due.sort(key=lambda timed: timed[0])  # stable: the order within a stream stays
-        return [packet for _, packet in due]
+        return [packet for _, packet, early in due if not early or packet.stream_index in self._leads]
 
 
 class PassThroughHub:
@@ -157,16 +177,16 @@ class PassThroughHub:
         """Pass only what is presented from `start` up to `end` seconds on the source's clock (None: no limit)."""
         self._start, self._end = start, end
 
-    def subscribe(self, streams: Iterable[Stream], wanted: Iterable[str] = KINDS[:2]) -> PassThrough:
+    def subscribe(self, streams: Iterable[Stream], wanted: Iterable[str] = KINDS) -> PassThrough:
         """A new output's share of `streams`; it also gets what was demuxed while the source was being opened."""
         kinds = frozenset(wanted)
         if not kinds <= set(KINDS):
             raise ValueError(f"cannot pass {sorted(kinds - set(KINDS))} through; allowed: {', '.join(KINDS)}")
-        output = PassThrough([s for s in streams if s.type in kinds])
+        output = PassThrough([s for s in streams if s.type in kinds], window=(self._start, self._end))
         self._outputs.append(output)
         for packet in self._backlog:
             if self._trim(packet):  # the window may not have been known when it came
-                output.offer(packet)
+                output.offer(packet, self._is_early(packet))
         return output
 
     @property
@@ -189,8 +209,13 @@ class PassThroughHub:
             return
         if self._collecting:
             self._backlog.append(packet)
+        early = self._is_early(packet)
         for output in self._outputs:
-            output.offer(packet)
+            output.offer(packet, early)
+
+    def _is_early(self, packet: Packet) -> bool:
+        ticks = packet.pts if packet.pts is not None else packet.dts
+        return self._start is not None and ticks is not None and float(ticks * packet.time_base) < self._start
 
     def _trim(self, packet: Packet) -> bool:
         """False if the packet lies outside the window; a subtitle that is on screen at the start is shortened to fit."""
@@ -202,6 +227,8 @@ class PassThroughHub:
         if self._end is not None and time >= self._end:
             return False
         if self._start is None or time >= self._start:
+            return True
+        if packet.stream.type == "audio" and time >= self._start - LEAD:
             return True
         late = time + float((packet.duration or 0) * time_base) - self._start
         if packet.stream.type != "subtitle" or late <= 0:

@@ -39,6 +39,7 @@ def probe(source: str | int | os.PathLike[str], *, timeout: float = 5.0, playlis
     """
     with Decoder(source, timeout=timeout, playlists=playlists, reconnect=0.0) as decoder:
         info = decoder.info
+        others = _outlook(decoder)
         if info.kind == "file":
             orders = _orders(decoder)
             ticks, missing = _file_times(source, info, playlists)
@@ -70,7 +71,7 @@ def probe(source: str | int | os.PathLike[str], *, timeout: float = 5.0, playlis
         "timing": timing,
         "streams": [asdict(stream) for stream in info.streams],
         "metadata": info.metadata,
-        "plan": list(_plan(info, timing, scan)),
+        "plan": list(_plan(info, timing, scan, others)),
         "warnings": warnings,
     }
 
@@ -142,20 +143,24 @@ def _scan(orders: list[FieldOrder | None]) -> str:
     return f"interlaced, {words}{some}"
 
 
-def _plan(info: SourceInfo, timing: dict[str, Any], scan: str) -> Iterator[str]:
+def _outlook(decoder: Decoder) -> list[str]:
+    """What becomes of the other streams: asked of the very rule that outputs go by."""
+    from streamseg.encode.tracks import is_silent, outlook
+
+    through = decoder.subscribe()
+    through.close()
+    return [outlook(template) for template in through.streams if not is_silent(template)]
+
+
+def _plan(info: SourceInfo, timing: dict[str, Any], scan: str, others: list[str]) -> Iterator[str]:
     yield from _picture_plan(info)
     if scan != "progressive":
         yield f"{scan}: fields and their order kept, effects drawn in each; --deinterlace frame makes it progressive"
     yield from _time_plan(info, timing)
-    others = [s for s in info.streams if s.index != info.video_index]
-    for stream in others:
-        language = f" ({stream.language})" if stream.language and stream.language != "und" else ""
-        if stream.type in ("audio", "subtitle"):
-            yield f"{stream.type} {stream.codec}{language} copied unchanged, if the output's container can hold it"
-        elif stream.type == "video":
+    for stream in info.streams:
+        if stream.index != info.video_index and stream.type == "video":
             yield f"video stream {stream.index} ({stream.codec}, {stream.detail}) left out: one video is processed"
-        else:
-            yield f"{stream.type} stream {stream.index} left out"
+    yield from others
     if info.metadata:
         yield f"metadata kept: {', '.join(sorted(info.metadata))}"
 

@@ -12,7 +12,7 @@ from streamseg.encode.files import local_path, refuse_existing
 from streamseg.encode.images import IMAGE_SUFFIXES, ImageSink
 from streamseg.encode.jsonl import JsonlSink
 from streamseg.encode.sink import Sink
-from streamseg.encode.tracks import Packets
+from streamseg.encode.tracks import Audio, Packets
 from streamseg.encode.video import VideoSink
 from streamseg.errors import OutputError
 from streamseg.formats import FORMATS, format_of, open_format
@@ -60,6 +60,7 @@ def open_sink(
     token: str | None = None,
     threads: int = 0,
     gpu: bool = False,
+    audio: Audio = "convert",
 ) -> Sink:
     """The sink for `path`; call its `open()` before the first picture.
 
@@ -70,12 +71,14 @@ def open_sink(
         codec: `auto`, or a name from `codecs.CODECS` or FFmpeg's name of that encoder.
         crf: Quality, smaller is better; None is the codec's own sensible value.
         overwrite: Replace an existing output.
-        passthrough: Audio and subtitles to copy into a video.
+        passthrough: Audio, subtitles and the like to take over into a video.
         source: As given to the decoder; a file or folder is never written onto.
         alpha: The pictures will be transparent somewhere; checked before anything is decoded.
         token: For a view that listens on other addresses than this machine's own; `?token=` in its address does the same.
         threads: For the encoder; 0 is one a core.
         gpu: Frames live on a GPU: with the codec `auto`, its encoder is taken where it has one.
+        audio: `convert` copies the sound that a video's container can hold, and converts the rest; `copy` converts nothing; `none`
+            leaves all sound out.
 
     Raises OutputError where the name says nothing we can write; the rest is found by `Sink.open`.
     """
@@ -97,6 +100,7 @@ def open_sink(
             alpha=alpha,
             threads=threads,
             gpu=gpu,
+            audio=audio,
         )
     if format_of(name) is not None:
         return open_format(path, info, overwrite=overwrite, source=source)

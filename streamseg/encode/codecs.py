@@ -75,10 +75,24 @@ class Container:
     options: dict[str, str] = field(default_factory=dict)
     reorders: bool = True
     """Has a presentation time beside the decoding time, as B-frames need."""
+    sound: str = "aac"
+    """What sound that it cannot hold is converted to: an encoder, or `pcm`, of as many bits as are decoded."""
+    lossless: str = ""
+    """The same for lossless sound."""
+    text: str = ""
+    """The encoder of the text that it holds."""
+    negative: bool = True
+    """Places what comes before zero."""
+    timed: bool = True
+    """Can say that sound begins later than the picture, or stops for a while."""
+    data: tuple[str, ...] = ()
+    """Streams of data that can be read back as what they are."""
+    attachments: bool = False
+    """Holds fonts and the like."""
     refused: tuple[str, ...] = ()
-    """Audio and subtitle codecs (or how their names begin) that FFmpeg writes into it, but cannot finish or read back."""
+    """Other codecs than the picture's that FFmpeg writes into it, but cannot finish or read back."""
     only: tuple[str, ...] = ()
-    """If not empty: the only audio and subtitle codecs that can be read back."""
+    """If not empty: the only ones that can be read back."""
 
 
 # Fragments reach the disk twice a second while writing; a clean end rewrites them into one ordinary movie. `delay_moov` lets the
@@ -86,35 +100,71 @@ class Container:
 _MOV = {"movflags": "+hybrid_fragmented+delay_moov", "frag_duration": "300000"}
 _MATROSKA = {"cluster_time_limit": "500"}
 _NVENC = ("h264_nvenc", "hevc_nvenc")
+_WMA = ("wmalossless", "wmapro", "wmav1", "wmav2", "wmavoice")
 _TS = (
     "aac",
     "aac_latm",
+    "mp1",
     "mp2",
     "mp3",
-    "mp3float",
     "ac3",
     "eac3",
     "dts",
-    "truehd",
     "opus",
-    "libopus",
+    "s302m",
     "dvb_subtitle",
     "dvb_teletext",
 )
 
+_TS_DATA = ("klv", "timed_id3", "smpte_2038")
+# What else has a tag there is given a rate that libav guesses from the bits a second, wrong for ADPCM and its like.
+_AVI = (
+    "aac",
+    "ac3",
+    "dts",
+    "eac3",
+    "flac",
+    "mp2",
+    "mp3",
+    "pcm_alaw",
+    "pcm_f32le",
+    "pcm_f64le",
+    "pcm_mulaw",
+    "pcm_s16le",
+    "pcm_s24le",
+    "pcm_s32le",
+    "pcm_u8",
+)
+
 CONTAINERS = {
-    ".mp4": Container("mp4", ("h264", "hevc", "av1", "vp9", *_NVENC), deep="hevc", options=_MOV, refused=("pcm_",)),
-    ".mov": Container("mov", ("h264", "hevc", "prores", *_NVENC), deep="hevc", alpha="prores", options=_MOV),
+    ".mp4": Container(
+        "mp4", ("h264", "hevc", "av1", "vp9", *_NVENC), deep="hevc", options=_MOV, text="mov_text", refused=("dvd_subtitle",)
+    ),
+    ".mov": Container(
+        "mov",
+        ("h264", "hevc", "prores", *_NVENC),
+        deep="hevc",
+        alpha="prores",
+        options=_MOV,
+        lossless="pcm",
+        text="mov_text",
+        refused=("adpcm_ima_wav", "adpcm_ms", *_WMA),
+    ),
     ".mkv": Container(
         "matroska",
         ("h264", "hevc", "av1", "vp9", "ffv1", "prores", *_NVENC),
         deep="hevc",
         alpha="ffv1",
         options=_MATROSKA,
+        sound="flac",
+        lossless="pcm",
+        text="subrip",
+        attachments=True,
+        refused=("tta",),
     ),
-    ".webm": Container("webm", ("vp9", "av1"), alpha="vp9", options=_MATROSKA),
-    ".avi": Container("avi", ("h264", "ffv1"), alpha="ffv1", reorders=False),
-    ".ts": Container("mpegts", ("h264", "hevc", *_NVENC), deep="hevc", only=_TS),
+    ".webm": Container("webm", ("vp9", "av1"), alpha="vp9", options=_MATROSKA, sound="libopus", text="webvtt"),
+    ".avi": Container("avi", ("h264", "ffv1"), alpha="ffv1", reorders=False, sound="pcm", timed=False, only=_AVI),
+    ".ts": Container("mpegts", ("h264", "hevc", *_NVENC), deep="hevc", negative=False, data=_TS_DATA, only=(*_TS, *_TS_DATA)),
 }
 """By suffix."""
 

@@ -6,6 +6,7 @@ Written so that a process that is killed leaves a playable file: see `codecs.CON
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,7 +21,8 @@ from av.video.stream import VideoStream
 
 from streamseg.encode.codecs import Choice, container_of
 from streamseg.encode.files import OutputFile
-from streamseg.encode.tracks import AV_ERRORS, Tracks, add_copy, codec_of
+from streamseg.encode.remux import AV_ERRORS, codec_of
+from streamseg.encode.tracks import Converter, Track, Tracks
 from streamseg.errors import OutputError
 
 if TYPE_CHECKING:
@@ -39,6 +41,12 @@ Origin = Literal["source", "picture", "earliest"]
 _BUFFER = 1 << 18
 # mp4 counts a picture's duration in 32 bit: finer than this, a pause of some minutes would not fit.
 _MAX_TIMESCALE = 10_000_000
+# AVFMT_TS_NONSTRICT (libavformat/avformat.h): dts may stay where they were.
+_NON_STRICT = 0x20000
+_ROUNDING = Fraction(1, 1000)
+"""Seconds by which a packet's time may differ from a picture's that is the same."""
+_MOST_MOVED = Fraction(1, 10)
+"""Seconds by which a packet may be moved so that it comes behind the one before."""
 # Written by the muxer itself, or untrue of the new file.
 _OWN_METADATA = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder", "software"})
 
@@ -46,7 +54,8 @@ _OWN_METADATA = frozenset({"major_brand", "minor_version", "compatible_brands", 
 @dataclass(slots=True)
 class _Track:
     stream: Stream
-    unpack: BitStreamFilterContext | None
+    converter: Converter | None = None
+    unpack: BitStreamFilterContext | None = None
     last_dts: int | None = None
     duration: int = 0
     """Of the packet before."""
@@ -76,7 +85,7 @@ class Muxer:
         self._tracks: dict[int, _Track] = {}
         self._templates = tracks
         self.copied = 0
-        """Audio and subtitle packets written."""
+        """Packets of other streams written."""
         self.skipped = 0
         """Packets that did not fit behind the one before."""
         self.file = OutputFile(path, overwrite)
@@ -85,6 +94,7 @@ class Muxer:
                 self.file, "w", format=self._kind.muxer, container_options=self._options(), buffer_size=_BUFFER
             )
             self.container.metadata.update({k: v for k, v in metadata.items() if k.lower() not in _OWN_METADATA})
+        self._repeats = bool(self.container.format.flags & _NON_STRICT)
         self._chapters = chapters
         self._video: VideoStream | None = None
         self._done = False
@@ -93,9 +103,13 @@ class Muxer:
         # Half a second of waiting for a silent or sparse track is lost when the process is killed; the default waits ten.
         options = {"flush_packets": "1", "max_interleave_delta": "200000", **self._kind.options}
         if self._kind.muxer in ("mp4", "mov"):
-            # The source's ticks exactly; edit lists too, which is what the movie's own scale is for.
-            scale = str(self._time_base.denominator if self._time_base.denominator <= _MAX_TIMESCALE else 1_000_000)
-            options |= {"video_track_timescale": scale, "movie_timescale": scale}
+            # The source's ticks exactly; edit lists too, of picture and sound, which is what the movie's own scale is for.
+            scale = self._time_base.denominator if self._time_base.denominator <= _MAX_TIMESCALE else 1_000_000
+            movie = math.lcm(scale, *(track.rate for track in self._templates.kept.values() if track.rate))
+            options |= {
+                "video_track_timescale": str(scale),
+                "movie_timescale": str(movie if movie <= _MAX_TIMESCALE else scale),
+            }
         return options
 
     def add_video(self, choice: Choice, rate: Fraction, time_base: Fraction) -> VideoStream:
@@ -116,27 +130,45 @@ class Muxer:
         if self._source is not None and origin != "source":
             self._early = self._source.take(float(start))
         if origin == "picture":
-            self._early = [p for p in self._early if p.pts is None or p.pts * p.time_base >= start]
-        times = [start, *(p.pts * p.time_base for p in self._early if p.pts is not None)]
+            self._early = [packet for packet in self._early if self._sounds_with(packet, start)]
+        times = [start, *(p.pts * p.time_base for p in self._early if p.pts is not None and origin != "picture")]
         # A muxer cannot place what is before zero.
         self._origin = min(times) if origin != "source" else min(Fraction(0), start)
+        if not self._kind.negative:
+            # What an encoder puts before the first sample comes behind the first picture, too late for libav to make room for it.
+            priming = max((track.priming for track in self._templates.kept.values()), default=Fraction(0))
+            self._origin -= math.ceil(priming / self._time_base) * self._time_base
         with self._failing("opening the encoder for"):
-            for index, template in self._templates.kept:
-                self._tracks[index] = _Track(add_copy(self.container, template), self._unpacker(template))
+            for index, track in self._templates.kept.items():
+                self._tracks[index] = self._add(track, start if origin == "picture" else None)
             if self._chapters:
                 self.container.set_chapters([c for c in map(self._moved, self._chapters) if c["end"] > 0])
             self.container.start_encoding()
+
+    def _sounds_with(self, packet: Any, start: Fraction) -> bool:
+        """Whether a packet is heard from the first picture on, or is cut there by what converts it."""
+        track = self._templates.kept.get(packet.stream_index)
+        if packet.pts is None or (track is not None and track.converted):
+            return True
+        # Without times the first packet is heard with the first picture: take the one that begins nearest.
+        spare = _ROUNDING if self._kind.timed else (packet.duration or 0) * packet.time_base / 2
+        return bool(packet.pts * packet.time_base >= start - spare)
 
     def _moved(self, chapter: Chapter) -> Chapter:
         """A chapter on the output's clock."""
         shift = round(self._origin / (chapter["time_base"] or Fraction(1, 1_000_000)))
         return {**chapter, "start": max(0, chapter["start"] - shift), "end": chapter["end"] - shift}
 
-    def _unpacker(self, template: Stream) -> BitStreamFilterContext | None:
+    def _add(self, track: Track, first: Fraction | None) -> _Track:
+        """`first`: the first picture's time, where what sounds before it is left out."""
+        stream, converter = track.add(self.container)
+        if converter is not None:
+            end = self._source.window[1] if self._source is not None else None
+            converter.cut(first, None if end is None else Fraction(end), fill=not self._kind.timed)
         # AAC from MPEG-TS has a header on every packet. libav strips them for mp4 by itself, but not with delay_moov.
-        if self._kind.muxer in ("mp4", "mov") and codec_of(template) == "aac":
-            return BitStreamFilterContext("aac_adtstoasc", in_stream=template)
-        return None
+        elif self._kind.muxer in ("mp4", "mov") and codec_of(track.kept) == "aac":
+            return _Track(stream, unpack=BitStreamFilterContext("aac_adtstoasc", in_stream=track.kept))
+        return _Track(stream, converter)
 
     def video(self, packet: av.Packet[Any]) -> None:
         """Write an encoded picture, and before it what the source says belongs before it."""
@@ -179,19 +211,66 @@ class Muxer:
             track = self._tracks.get(packet.stream_index)
             if track is None:
                 continue
-            self._shift(packet)
-            packet.dts = packet.pts if packet.dts is None else packet.dts
-            if packet.dts is None or (track.last_dts is not None and packet.dts <= track.last_dts):
-                self.skipped += 1
+            if track.converter is None:
+                self._mux(packet, track)
                 continue
-            # Without a duration mp4 would end before the last packet, and players would leave it out.
-            packet.duration = track.duration = packet.duration or track.duration
-            track.last_dts = packet.dts
-            with self._failing("writing"):
-                for unpacked in track.unpack.filter(packet) if track.unpack is not None else [packet]:
-                    unpacked.stream = track.stream
-                    self.container.mux_one(unpacked)
-            self.copied += 1
+            with self._failing("converting sound or text for"):
+                made = track.converter.feed(packet)
+            for converted in made:
+                self._mux(converted, track)
+
+    def _mux(self, packet: Any, track: _Track) -> None:
+        """Write a packet of another stream, on the output's clock, behind the one before."""
+        self._shift(packet)
+        packet.dts = packet.pts if packet.dts is None else packet.dts
+        if packet.dts is None:
+            self.skipped += 1
+            return
+        self._rescale(packet, track.stream.time_base or packet.time_base)
+        if not self._kind.timed:
+            packet.dts = packet.pts = max(0, packet.dts)
+        lowest = None if track.last_dts is None else track.last_dts + (not self._repeats)
+        if lowest is not None and packet.dts < lowest:
+            if (lowest - packet.dts) * packet.time_base > _MOST_MOVED:
+                self.skipped += 1
+                return
+            packet.dts = lowest
+            packet.pts = lowest if packet.pts is None else max(packet.pts, lowest)
+        # Without a duration mp4 would end before the last packet, and players would leave it out.
+        packet.duration = track.duration = packet.duration or track.duration
+        track.last_dts = packet.dts
+        with self._failing("writing"):
+            for unpacked in track.unpack.filter(packet) if track.unpack is not None else [packet]:
+                unpacked.stream = track.stream
+                self.container.mux_one(unpacked)
+        self.copied += 1
+
+    @staticmethod
+    def _rescale(packet: Any, time_base: Fraction) -> None:
+        """To the ticks of the output, in which alone it can be seen whether one packet comes behind the other."""
+        if packet.time_base == time_base:
+            return
+        ratio = packet.time_base / time_base
+        packet.pts, packet.dts, packet.duration = (
+            # A half goes down, where Matroska's muxer, which adds Opus' pre-skip of six and a half, lets it go up.
+            None if ticks is None else math.ceil(ticks * ratio - Fraction(1, 2))
+            for ticks in (packet.pts, packet.dts, packet.duration or 0)
+        )
+        packet.time_base = time_base
+
+    def _finish_tracks(self) -> None:
+        for track in self._tracks.values():
+            if track.converter is not None:
+                with self._failing("converting sound or text for"):
+                    made = track.converter.finish()
+                for packet in made:
+                    self._mux(packet, track)
+
+    @property
+    def damaged(self) -> dict[int, int]:
+        """Packets that could not be decoded to be converted, by their stream's index in the source; only where there are any."""
+        found = {index: track.converter.damaged for index, track in self._tracks.items() if track.converter is not None}
+        return {index: count for index, count in found.items() if count}
 
     def finish(self, *, rest: bool = True) -> None:
         """Write the remaining packets (unless `rest` is False) and the trailer; OutputError when that fails."""
@@ -202,6 +281,7 @@ class Muxer:
             self._write_last()
             if rest and self._source is not None:
                 self._copy(self._source.take(None))
+            self._finish_tracks()
             with self._failing("finalising"):
                 self.file.hold_overwrites()
                 self.container.close()

@@ -29,8 +29,9 @@ from streamseg.encode.convert import Fitter, even_size
 from streamseg.encode.filesink import FileSink
 from streamseg.encode.hdr import x265_params
 from streamseg.encode.muxer import Muxer, Origin
+from streamseg.encode.remux import AV_ERRORS
 from streamseg.encode.sink import Picture
-from streamseg.encode.tracks import AV_ERRORS, Packets, Tracks
+from streamseg.encode.tracks import Audio, Packets, Tracks
 from streamseg.errors import OutputError
 from streamseg.fields import FieldOrder, Marker
 from streamseg.planes import encoding, on_host
@@ -71,8 +72,10 @@ class VideoSink(FileSink):
         alpha: bool = False,
         threads: int = 0,
         gpu: bool = False,
+        audio: Audio = "convert",
     ) -> None:
         super().__init__(path, info, overwrite=overwrite, source=source)
+        self._audio: Audio = audio
         self._codec, self._crf, self._alpha = codec, crf, alpha
         self._threads = threads or os.cpu_count() or 1
         self._packets, self._gpu = passthrough, gpu
@@ -92,7 +95,8 @@ class VideoSink(FileSink):
         with contextlib.suppress(ValueError):  # an unknown format of the source: the first picture will tell
             interlaced = self._info.field_order is not None
             self._choose(VideoFormat(self._info.pix_fmt, self._info.width, self._info.height), interlaced)
-        self._tracks = Tracks(self._packets, self.path.suffix)
+        begins = None if self._info.live or self._info.start > 0 else self._info.start_time
+        self._tracks = Tracks(self._packets, self.path.suffix, self._audio, begins)
         self.warnings += self._tracks.warnings
 
     def _choose(self, form: VideoFormat, interlaced: bool) -> Choice:
@@ -158,7 +162,7 @@ class VideoSink(FileSink):
         return muxer, encoder
 
     def _origin(self) -> Origin:
-        if self._info.live or self._info.start > 0:
+        if self._info.live or self._info.start > 0 or not container_of(self.path.suffix).timed:
             return "picture"
         return "earliest" if self._info.container in _ARBITRARY_CLOCK else "source"
 
@@ -189,6 +193,10 @@ class VideoSink(FileSink):
             self._write(self._encoder.flush())
             self._muxer.finish()
             self._write([])
+            self.warnings += [
+                f"{self.path}: {count} packets of stream {index} could not be decoded to be converted"
+                for index, count in self._muxer.damaged.items()
+            ]
         finally:
             self._muxer.leave()
 

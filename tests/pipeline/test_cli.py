@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import av
 import pytest
 
 from tests import clips, woven
@@ -62,6 +63,16 @@ def test_codec_and_crf_speak_of_what_o_names(streamseg, clip, known, tmp_path):
     done = streamseg("probe", tmp_path / "o.mkv", "--json")
     assert json.loads(done.stdout)["streams"][0]["codec"] == "ffv1"
     assert "prores" in streamseg("probe", tmp_path / "o.alpha.mov", "--json").stdout
+
+
+@pytest.mark.parametrize(("audio", "sounds"), [("convert", ["opus"]), ("copy", []), ("none", [])])
+def test_audio_speaks_of_every_output(audio, sounds, streamseg, clip, known, tmp_path):
+    """AAC has no place in WebM."""
+    done = streamseg("run", clip, "--model", known, "-o", tmp_path / "o.webm", "--audio", audio)
+    assert done.returncode == 0, done.stderr
+    with av.open(str(tmp_path / "o.webm")) as container:
+        assert [s.codec_context.name for s in container.streams.audio] == sounds
+    assert ("converted to opus" in done.stderr, "left out" in done.stderr) == (audio == "convert", audio == "copy")
 
 
 def test_end_is_where_duration_leads(streamseg, clip, known, tmp_path):

@@ -41,8 +41,14 @@ def test_constant_and_variable_rates_are_told_apart(tmp_path: Path) -> None:
         (lambda p: clips.rotated(p / "r.mp4", 90), "turned upright by 90 degrees"),
         (lambda p: clips.hdr10(p / "h.mkv"), "10 bit planes kept"),
         (lambda p: clips.hdr10(p / "h.mkv"), "HDR (PQ)"),
-        (lambda p: clips.cfr(p / "a.mp4", audio=True), "audio aac copied unchanged"),
-        (lambda p: clips.with_subtitles(p / "s.mkv"), "(eng) copied unchanged"),
+        (
+            lambda p: clips.cfr(p / "a.mp4", audio=True),
+            "(aac): converted to opus for .webm; copied into .mp4, .mov, .mkv, .avi and .ts",
+        ),
+        (
+            lambda p: clips.with_subtitles(p / "s.mkv"),
+            "(subrip, eng): converted to mov_text for .mp4 and .mov; converted to webvtt for .webm; copied into",
+        ),
         (lambda p: clips.raw_h264(p / "r.h264"), "no pts: made from 25 frames a second"),
         (lambda p: clips.duplicate_pts(p / "d.mkv"), "3 of 12 pts repeat"),
         (lambda p: clips.odd(p / "o.mp4"), "odd size 81x59"),

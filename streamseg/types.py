@@ -51,7 +51,7 @@ class Frame:
     time_base: Fraction
     """Seconds per unit of `pts` and `duration`; the same for all frames of a run."""
     duration: int = 0
-    """Units of `time_base`; 0 when the source does not say."""
+    """Units of `time_base`: until the next frame, or the source's end; of a live source what it says, 0 for nothing."""
     epoch: int = 0
     """Grows by one where continuity is lost: reconnect, change of size or format, jump of the clock."""
     arrived: float = 0.0

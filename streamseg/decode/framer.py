@@ -14,6 +14,7 @@ from streamseg.decode.info import Header
 from streamseg.decode.orient import UPRIGHT, Orientation, display_orientation, turn
 from streamseg.decode.reader import Picture
 from streamseg.decode.timeline import DecodeCounters, Timeline
+from streamseg.errors import StreamsegError
 from streamseg.fields import FieldOrder
 from streamseg.planes import supported
 from streamseg.types import AnyPicture, Frame
@@ -68,13 +69,51 @@ class Framer:
         self._rotation: int | None = None
         self._interlaced: bool | None = None
         self._sideways = False
+        self._cut = False
 
     def frames(self, pictures: Iterable[Picture]) -> Iterator[Frame]:
-        """The frames within the span; ends at the first picture beyond it."""
+        """The frames within the span; ends at the first picture beyond it.
+
+        A frame lasts until the next one, which is waited for, but not if the source is live. What containers tell is another time
+        where pictures are reordered: until the next one that is decoded.
+        """
+        if self._header.live:
+            yield from self._made(pictures)
+            return
+        held: Frame | None = None
+        step = 0
+        try:
+            for frame in self._made(pictures):
+                if held is not None:
+                    step = frame.pts - held.pts
+                    yield replace(held, duration=step)
+                held = frame
+        except StreamsegError:
+            if held is not None:
+                yield held
+            raise
+        if held is not None:
+            yield replace(held, duration=self._last_duration(held, step))
+
+    def _last_duration(self, frame: Frame, step: int) -> int:
+        """How long the last frame lasts, which had another one `step` ticks before it (0: none)."""
+        time_base, end = self._header.time_base, self._header.end
+        until = None if self.end is None else round(self.end) - frame.pts
+        if until is not None and self._cut:
+            return until
+        if end is not None and end / time_base > frame.pts and not self._counters.jumps + self._counters.ended_early:
+            lasts = round(end / time_base) - frame.pts
+        else:
+            # A wrong one is that of a picture before a pause.
+            lasts = min((d for d in (frame.duration, step) if d > 0), default=0)
+        return lasts if until is None else min(lasts, until)
+
+    def _made(self, pictures: Iterable[Picture]) -> Iterator[Frame]:
         time_base = self._header.time_base
         for index, picture in enumerate(self._with_first_pts(pictures), self._before):
             pts, synthetic, jumped = self._stamp(picture)
             if self.end is not None and pts >= self.end:
+                self._cut = True
                 return
             if self.first is not None and pts < self.first:
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ __all__ = [
     "StreamInfo",
     "bit_depth",
     "duration_of",
+    "end_of",
     "find_video",
     "header_of",
     "images_header",
@@ -180,6 +182,8 @@ class Header:
     """A bare stream of pictures (raw H.264, images in a pipe): what libav gives as times is made up."""
     counted: bool = False
     """Such a stream for which the user named a rate: a picture's time is its number by that rate."""
+    end: Fraction | None = None
+    """When the last picture ends, seconds on the source's clock, if the container tells."""
 
 
 def is_finite(container: InputContainer) -> bool:
@@ -226,6 +230,7 @@ def header_of(address: Address, container: InputContainer, stream: VideoStream, 
         by_arrival,
         timeless,
         counted,
+        None if live or timeless else end_of(container, stream),
     )
 
 
@@ -303,6 +308,21 @@ def nominal_rate(stream: VideoStream) -> Fraction | None:
 def duration_of(container: InputContainer) -> float | None:
     """Seconds of the longest stream, None if the container does not tell (streams that never end)."""
     return container.duration / av.time_base if container.duration and container.duration > 0 else None
+
+
+def end_of(container: InputContainer, stream: VideoStream) -> Fraction | None:
+    """When a stream's last picture ends, seconds on its clock; None if the container does not tell."""
+    if stream.duration and stream.duration > 0 and stream.time_base:
+        return ((stream.start_time or 0) + stream.duration) * stream.time_base
+    if "matroska" not in container.format.name or not container.duration or container.duration < 0:
+        return None
+    # The longest stream's end is told, and each one's in a tag, if at all.
+    end = Fraction(container.duration, av.time_base)
+    if sum(s.type in ("video", "audio") for s in container.streams) == 1:
+        return end
+    told = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d{1,9})?)", stream.metadata.get("DURATION", ""))
+    seconds = int(told[1]) * 3600 + int(told[2]) * 60 + Fraction(told[3]) if told else None
+    return seconds if seconds is not None and seconds <= end + Fraction(1, 100) else None
 
 
 def bit_depth(pixel_format: av.VideoFormat) -> int:

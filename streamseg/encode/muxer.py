@@ -80,6 +80,8 @@ class Muxer:
         self._origin = Fraction(0)
         self._early: list[Any] = []
         self._waiting: av.Packet[Any] | None = None
+        self._shown: int | None = None
+        """pts of the picture that is shown last so far."""
         self._end = 0
         self._source = tracks.packets
         self._tracks: dict[int, _Track] = {}
@@ -172,8 +174,8 @@ class Muxer:
 
     def video(self, packet: av.Packet[Any]) -> None:
         """Write an encoded picture, and before it what the source says belongs before it."""
-        if packet.pts is not None:
-            self._end = max(self._end, packet.pts + (packet.duration or 0))
+        if packet.pts is not None and (self._shown is None or packet.pts > self._shown):
+            self._shown, self._end = packet.pts, packet.pts + (packet.duration or 0)
         if self._kind.muxer in ("mp4", "mov"):
             # One is kept back, see `_write_last`.
             waiting, self._waiting = self._waiting, packet

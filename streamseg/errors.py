@@ -23,6 +23,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from streamseg.credentials import scrub
 
 __all__ = [
@@ -67,6 +69,17 @@ class StreamsegError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(scrub(message))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Those that make their message of other things cannot be made of it; multiprocessing hangs on what it cannot restore.
+        return _restored, (type(self), str(self), self.__dict__)
+
+
+def _restored(kind: type[StreamsegError], message: str, state: dict[str, Any]) -> StreamsegError:
+    error = kind.__new__(kind, message)
+    error.args = (message,)
+    error.__dict__.update(state)
+    return error
 
 
 class ConfigError(StreamsegError, ValueError):

@@ -25,11 +25,15 @@ class FullMasks(Sequence[npt.NDArray[np.bool_]]):
     `masks[i]` is bool [height, width] of the upright frame; `numpy.stack(masks)` makes the whole [N, height, width] array.
     """
 
-    def __init__(self, result: Result) -> None:
-        self._result = result
+    def __init__(self, instances: Instances, width: int, height: int) -> None:
+        """`width` and `height` are the frame's, pixels."""
+        self._instances, self._width, self._height = instances, width, height
 
     def __len__(self) -> int:
-        return len(self._result.instances)
+        return len(self._instances)
+
+    def __repr__(self) -> str:
+        return f"FullMasks({len(self)} of bool [{self._height}, {self._width}])"
 
     @overload
     def __getitem__(self, index: int) -> npt.NDArray[np.bool_]: ...
@@ -38,16 +42,19 @@ class FullMasks(Sequence[npt.NDArray[np.bool_]]):
     def __getitem__(self, index: int | slice) -> npt.NDArray[np.bool_] | list[npt.NDArray[np.bool_]]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
-        instances, frame = self._result.instances, self._result.frame
-        return mask_ops.full(instances.grids[index], instances.boxes[index], frame.width, frame.height)
+        instances = self._instances
+        return mask_ops.full(instances.grids[index], instances.boxes[index], self._width, self._height)
 
     def __iter__(self) -> Iterator[npt.NDArray[np.bool_]]:
         return (self[i] for i in range(len(self)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Result:
-    """One frame and what was found in it. Arrays share one length N, ordered by falling score; coordinates are frame pixels."""
+    """One frame and what was found in it. Arrays share one length N, ordered by falling score; coordinates are frame pixels.
+
+    It can be copied and pickled, its picture with it.
+    """
 
     frame: Frame
     instances: Instances
@@ -60,6 +67,12 @@ class Result:
 
     def __len__(self) -> int:
         return len(self.instances)
+
+    def __repr__(self) -> str:
+        frame = self.frame
+        size = f"{frame.width}x{frame.height}"
+        carried = "" if self.detected else ", carried along"
+        return f"Result(frame {frame.index} at {frame.time:.3f} s, {size}: {self.instances.summary()}{carried})"
 
     @property
     def pts(self) -> int:
@@ -99,7 +112,7 @@ class Result:
     @property
     def masks(self) -> FullMasks:
         """Bool masks [height, width] at frame size, pasted when indexed; the soft 28x28 ones are `instances.masks`."""
-        return FullMasks(self)
+        return FullMasks(self.instances, self.frame.width, self.frame.height)
 
     def image(self, format: str = "rgb24") -> npt.NDArray[Any]:
         """The frame without drawing: uint8 [height, width, 3], RGB, or another packed PyAV format such as `bgr24`."""
@@ -140,13 +153,8 @@ class Result:
             "height": frame.height,
             "detected": self.detected,
             "instances": [
-                {
-                    "track_id": int(found.track_ids[i]) or None,
-                    "class": found.class_names[found.labels[i]],
-                    "label": int(found.labels[i]),
-                    "score": round(float(found.scores[i]), 4),
-                    "track_score": round(float(found.track_scores[i]), 4),
-                    "doubtful": bool(found.doubtful[i]),
+                _instance_json(found, i)
+                | {
                     "box": [round(float(v), 2) for v in found.boxes[i]],
                     "mask": rle.encode(crop, x0, y0, frame.width, frame.height),
                 }
@@ -159,6 +167,27 @@ class Result:
         if self.activity is not None:
             data["now"], data["total"] = self.activity.now, self.activity.total
         return data
+
+    def rows(self, *, masks: bool = False) -> list[dict[str, Any]]:
+        """One flat dict an instance, for a table; all have the same keys in the same order, None where nothing is known.
+
+            pandas.DataFrame(row for result in streamseg.stream("a.mp4") for row in result.rows())
+
+        `frame`, `pts`, `time` (seconds), `epoch`, `detected`, those of `to_json` for an instance, and for its boxes `x0`, `y0`,
+        `x1`, `y1` (frame pixels). With `masks` also `mask`, COCO's run lengths: a dict of `size` and `counts`.
+        """
+        frame, found, hidden = self.frame, self.instances, self.occlusion
+        same = {"frame": frame.index, "pts": frame.pts, "time": frame.time, "epoch": frame.epoch, "detected": self.detected}
+        rows = []
+        for i, box in enumerate(found.boxes.tolist()):
+            row = same | _instance_json(found, i) | dict(zip(("x0", "y0", "x1", "y1"), box, strict=True))
+            row |= dict.fromkeys(_HIDDEN) if hidden is None else _occlusion_json(hidden, i)
+            extent = row.pop("extent") or (None,) * 4
+            rows.append(row | dict(zip(("extent_x0", "extent_y0", "extent_x1", "extent_y1"), extent, strict=True)))
+        if masks:
+            for row, ((x0, y0, _, _), crop) in zip(rows, self.segments(), strict=True):
+                row["mask"] = rle.encode(crop, x0, y0, frame.width, frame.height)
+        return rows
 
     def to_supervision(self) -> supervision.Detections:
         """The same as `supervision.Detections` (masks at frame size); needs the package `supervision`."""
@@ -178,6 +207,20 @@ class Result:
             tracker_id=self.track_ids,
             data={"class_name": np.array(self.names)},
         )
+
+
+_HIDDEN = ("visible", "occluded_by", "order", "at_border", "extent")
+
+
+def _instance_json(found: Instances, i: int) -> dict[str, Any]:
+    return {
+        "track_id": int(found.track_ids[i]) or None,
+        "class": found.class_names[found.labels[i]],
+        "label": int(found.labels[i]),
+        "score": round(float(found.scores[i]), 4),
+        "track_score": round(float(found.track_scores[i]), 4),
+        "doubtful": bool(found.doubtful[i]),
+    }
 
 
 def _occlusion_json(occlusion: Occlusion, i: int) -> dict[str, Any]:

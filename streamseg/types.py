@@ -7,7 +7,7 @@ that pixel (column c, row r) covers [c, c+1) x [r, r+1) and its centre is (c + 0
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from streamseg.fields import FieldOrder
     from streamseg.gpu.frame import DevicePicture
+    from streamseg.packing import PackedPicture
 
 __all__ = ["MASK_SIZE", "Activity", "AnyPicture", "Event", "Frame", "Instances", "Letterbox", "Occlusion", "Track"]
 
@@ -78,9 +79,22 @@ class Frame:
         """Pixels, upright."""
         return int(self.picture.height)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        from streamseg.packing import pack  # what knows of planes must not be needed for the nouns
+
+        others = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "picture"}
+        return _unpacked, (pack(self.picture), others)
+
+    def __copy__(self) -> Frame:
+        return replace(self)  # neither it nor its picture ever changes
+
     def __repr__(self) -> str:
         size = f"{self.width}x{self.height} {self.picture.format.name}"
         return f"Frame(index={self.index}, time={self.time:.3f}s, {size}, epoch={self.epoch})"
+
+
+def _unpacked(packed: PackedPicture, others: dict[str, Any]) -> Frame:
+    return Frame(packed.picture(), **others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +119,7 @@ class Letterbox:
         return ((boxes - shift) / scale).astype(np.float32)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Instances:
     """What was found in one frame, as a structure of arrays of one length N, ordered by falling score."""
 
@@ -192,11 +206,15 @@ class Instances:
         """The class name of each instance."""
         return [self.class_names[label] for label in self.labels]
 
-    def __repr__(self) -> str:
+    def summary(self) -> str:
+        """How many there are of each class, as "2 person, 1 car"; "none"."""
         counts: dict[str, int] = {}
         for name in self.names:
             counts[name] = counts.get(name, 0) + 1
-        return f"Instances({', '.join(f'{n} {c}' for c, n in counts.items()) or 'none'})"
+        return ", ".join(f"{n} {c}" for c, n in counts.items()) or "none"
+
+    def __repr__(self) -> str:
+        return f"Instances({self.summary()})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +232,7 @@ class Track:
     """`tentative`: too new to be sure of; `confirmed`: seen now; not seen now: `occluded` by what is seen, or else `lost`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Occlusion:
     """What hides what in one frame, as a structure of arrays aligned with the frame's instances, of length N."""
 
@@ -235,6 +253,10 @@ class Occlusion:
         for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
                 raise ValueError(f"Occlusion.{name}: expected {list(shape)}, got {list(getattr(self, name).shape)}")
+
+    def __repr__(self) -> str:
+        hidden = int((self.occluded_by > 0).sum())
+        return f"Occlusion(of {len(self.visible)} instances, {hidden} behind others)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,3 +294,8 @@ class Activity:
     events: tuple[Event, ...] = ()
     places: Mapping[str, FloatArray] = field(default_factory=dict)
     """The points [P, 2] of each line and zone, frame pixels."""
+
+    def __repr__(self) -> str:
+        return (
+            f"Activity(now={self.now}, total={self.total}, lines={self.lines}, zones={self.zones}, events={list(self.events)})"
+        )

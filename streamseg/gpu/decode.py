@@ -23,7 +23,7 @@ from streamseg import sidedata
 from streamseg.decode.orient import Orientation, turn
 from streamseg.errors import SourceError, Unreadable, scrub
 from streamseg.gpu.device import Device, Tensor
-from streamseg.gpu.frame import DevicePicture, SideData, Tags
+from streamseg.gpu.frame import DevicePicture, Tags
 from streamseg.gpu.upload import Uploader
 from streamseg.planes import layout, supported
 
@@ -132,8 +132,7 @@ class Landing:
             self._copying.append((picture, ready))
         while len(self._copying) > _UNDER_WAY:
             self._let_go()
-        found = (sidedata.listed(picture) or ()) if fresh else ()
-        side = [SideData(data.type, bytes(data)) for data in found]
+        side = sidedata.copies(picture) if fresh else ()
         form = av.VideoFormat(surface, picture.width, picture.height)
         return DevicePicture(device, made, form, Tags.of(picture), ready=ready, side_data=side)
 

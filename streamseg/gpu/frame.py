@@ -18,22 +18,12 @@ import numpy as np
 from streamseg import planes
 from streamseg.decode.orient import UPRIGHT, Orientation
 from streamseg.gpu.device import Device, Tensor
+from streamseg.sidedata import Kept
 
 if TYPE_CHECKING:
     from streamseg.gpu.kernels.surface import Surface
 
-__all__ = ["DevicePicture", "SideData", "Tags", "to_host"]
-
-
-class SideData(NamedTuple):
-    """A copy of one of a picture's side data (HDR metadata, display matrix)."""
-
-    type: Any
-    """av.sidedata.sidedata.Type."""
-    data: bytes
-
-    def __bytes__(self) -> bytes:
-        return self.data
+__all__ = ["DevicePicture", "Tags", "to_host"]
 
 
 class Tags(NamedTuple):
@@ -73,7 +63,7 @@ class DevicePicture:
         *,
         ready: Any = None,
         host: av.VideoFrame | None = None,
-        side_data: Sequence[SideData] = (),
+        side_data: Sequence[Kept] = (),
     ) -> None:
         """`planes_`: [h, w], or [h, w, n] where samples are interleaved; uint8 up to 8 bits, uint16 above, as in `planes.views`.
 

@@ -6,7 +6,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from fractions import Fraction
-from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -21,6 +20,7 @@ from streamseg.gpu import Device, DeviceCompositor, DevicePicture
 from streamseg.gpu import frame as module
 from streamseg.gpu.upload import Uploader
 from streamseg.result import Result
+from streamseg.sidedata import Kept
 from streamseg.track.appearance import histograms
 from streamseg.track.camera import small_grey
 from streamseg.types import Frame
@@ -123,7 +123,7 @@ def test_the_stages_that_look_at_the_picture_on_the_host_see_the_same(device):
 def test_side_data_are_those_of_the_picture_or_what_was_copied(device):
     there = Uploader(device)(pictures.noise("yuv420p", 64, 48))
     assert list(there.side_data) == []
-    kept = module.SideData(SimpleNamespace(name="MASTERING"), b"abc")
+    kept = Kept("MASTERING_DISPLAY_METADATA", b"abc")
     picture = DevicePicture(device, there.use(None), there.format, there.tags, side_data=[kept])
     assert [bytes(data) for data in picture.side_data] == [b"abc"]
     assert [bytes(data) for data in picture.turned(Orientation(flip_x=True), None).side_data] == [b"abc"]

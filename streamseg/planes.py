@@ -31,6 +31,7 @@ __all__ = [
     "copy_tags",
     "encoding",
     "layout",
+    "nearest_layout",
     "new_frame",
     "on_host",
     "reformat",
@@ -148,6 +149,11 @@ _LAYOUTS = _layouts()
 def layout(name: str) -> Layout | None:
     """The layout of the pixel format `name`, or None where numpy cannot view it (packed 4:2:2, palettes, big-endian, hardware)."""
     return _LAYOUTS.get(name)
+
+
+def nearest_layout(name: str) -> str:
+    """The format with a layout of at least the depth, chroma resolution and alpha of the pixel format `name`."""
+    return name if name in _LAYOUTS else _nearest(av.VideoFormat(name))
 
 
 def views(picture: av.VideoFrame) -> Planes:

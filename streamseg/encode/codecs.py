@@ -13,7 +13,7 @@ pictures a second and PSNR of luma, on an animation with fine grass, PyAV 18.1:
     prores_ks 4444, fixed quantiser 2        20      134     59.6     (with its rate search six times as long)
     ffv1 4:4:4 10 bit with alpha             44      136     lossless
 
-The lookahead is short because frames inside an encoder are lost when the process is killed.
+What each encoder is told beside that is in `settings`.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-import av
 from av.video.format import VideoFormat
 
-from streamseg.encode import nvenc
+from streamseg.encode.formats import has_alpha, is_deep, nearest_format, padded_size
+from streamseg.encode.named import unknown_codec
 from streamseg.encode.nvenc import why_not_nvenc
+from streamseg.encode.settings import encoder_options
 from streamseg.errors import OutputError
 
-__all__ = ["CODECS", "CONTAINERS", "Choice", "Codec", "Container", "choose", "container_of", "has_alpha"]
+__all__ = ["CODECS", "CONTAINERS", "Choice", "Codec", "Container", "choose", "container_of", "has_alpha", "named_codec"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +47,33 @@ class Codec:
     """4:2:0 pictures need an even width and height."""
     fields: bool = False
     """Codes the two fields of an interlaced picture, and tells players which one comes first."""
+    exact: bool = False
+    """Lossless: RGB stays RGB, and grey stays grey, where it has such a format."""
+    smallest: tuple[int, int] = (1, 1)
+    """Least width and height."""
+    largest: tuple[int, int] = (65535, 65535)
+    """Greatest width and height."""
+    never: tuple[str, ...] = ()
+    """Pixel formats that FFmpeg lists and the encoder refuses, or that it takes only as an experiment."""
 
 
+_NOT_VP9 = ("yuva422p", "yuva444p", "gbrp", "gbrap")
+_NOT_HEVC = ("yuva420p", "yuva420p10le")
+_ALWAYS_FULL = ("gray", "gray16be", "ya8", "ya16be")  # these two codecs cannot say that grey is of limited range
+
+# x265 4.1 writes beyond its memory where pictures are up to 48 wide, SVT-AV1 4.1 waits for ever where one side is below 32 and the
+# other is not; the other limits are the encoders' own.
 CODECS = {
-    "h264": Codec("libx264", 18, even=True, fields=True),
-    "hevc": Codec("libx265", 20, even=True),
-    "vp9": Codec("libvpx-vp9", 30, (0, 63), alpha=True),
-    "av1": Codec("libsvtav1", 32, (0, 63), even=True),
+    "h264": Codec("libx264", 18, even=True, fields=True, largest=(16384, 16384)),
+    "hevc": Codec("libx265", 20, even=True, smallest=(64, 16), largest=(16384, 16384), never=_NOT_HEVC),
+    "vp9": Codec("libvpx-vp9", 30, (0, 63), alpha=True, never=_NOT_VP9),
+    "av1": Codec("libsvtav1", 32, (0, 63), even=True, smallest=(32, 32), largest=(16384, 8704)),
     "prores": Codec("prores_ks", 2, (1, 31), alpha=True, intra=True, fields=True),
-    "ffv1": Codec("ffv1", None, alpha=True, intra=True, fields=True),
+    "ffv1": Codec("ffv1", None, alpha=True, intra=True, fields=True, exact=True),
+    "utvideo": Codec("utvideo", None, alpha=True, intra=True, even=True, exact=True),
+    "png": Codec("png", None, alpha=True, intra=True, exact=True, never=_ALWAYS_FULL),
+    "qtrle": Codec("qtrle", None, alpha=True, exact=True, never=(*_ALWAYS_FULL, "rgb555be")),
+    "h264rgb": Codec("libx264rgb", 0, largest=(16384, 16384), exact=True),
     "h264_nvenc": Codec("h264_nvenc", 21, (1, 51), even=True),
     "hevc_nvenc": Codec("hevc_nvenc", 23, (1, 51), even=True),
 }
@@ -91,6 +110,8 @@ class Container:
     """Holds fonts and the like."""
     refused: tuple[str, ...] = ()
     """Other codecs than the picture's that FFmpeg writes into it, but cannot finish or read back."""
+    opaque: tuple[str, ...] = ()
+    """Codecs whose transparency it does not store."""
     only: tuple[str, ...] = ()
     """If not empty: the only ones that can be read back."""
 
@@ -138,11 +159,17 @@ _AVI = (
 
 CONTAINERS = {
     ".mp4": Container(
-        "mp4", ("h264", "hevc", "av1", "vp9", *_NVENC), deep="hevc", options=_MOV, text="mov_text", refused=("dvd_subtitle",)
+        "mp4",
+        ("h264", "hevc", "av1", "vp9", "h264rgb", *_NVENC),
+        deep="hevc",
+        options=_MOV,
+        text="mov_text",
+        refused=("dvd_subtitle",),
+        opaque=("vp9",),
     ),
     ".mov": Container(
         "mov",
-        ("h264", "hevc", "prores", *_NVENC),
+        ("h264", "hevc", "prores", "png", "qtrle", "h264rgb", *_NVENC),
         deep="hevc",
         alpha="prores",
         options=_MOV,
@@ -152,7 +179,7 @@ CONTAINERS = {
     ),
     ".mkv": Container(
         "matroska",
-        ("h264", "hevc", "av1", "vp9", "ffv1", "prores", *_NVENC),
+        ("h264", "hevc", "av1", "vp9", "ffv1", "prores", "h264rgb", *_NVENC),
         deep="hevc",
         alpha="ffv1",
         options=_MATROSKA,
@@ -162,8 +189,8 @@ CONTAINERS = {
         attachments=True,
         refused=("tta",),
     ),
-    ".webm": Container("webm", ("vp9", "av1"), alpha="vp9", options=_MATROSKA, sound="libopus", text="webvtt"),
-    ".avi": Container("avi", ("h264", "ffv1"), alpha="ffv1", reorders=False, sound="pcm", timed=False, only=_AVI),
+    ".webm": Container("webm", ("vp9", "av1"), deep="av1", alpha="vp9", options=_MATROSKA, sound="libopus", text="webvtt"),
+    ".avi": Container("avi", ("h264", "ffv1", "utvideo"), alpha="ffv1", reorders=False, sound="pcm", timed=False, only=_AVI),
     ".ts": Container("mpegts", ("h264", "hevc", *_NVENC), deep="hevc", negative=False, data=_TS_DATA, only=(*_TS, *_TS_DATA)),
 }
 """By suffix."""
@@ -184,11 +211,6 @@ class Choice:
     and the last packet's duration, with which a movie ends, is another picture's."""
 
 
-def has_alpha(format: VideoFormat) -> bool:
-    """Whether a pixel format carries transparency."""
-    return any(component.is_alpha for component in format.components)
-
-
 def container_of(suffix: str) -> Container:
     """The container for a file suffix; OutputError lists the allowed ones."""
     try:
@@ -198,12 +220,16 @@ def container_of(suffix: str) -> Container:
 
 
 def named_codec(suffix: str, codec: str) -> str:
-    """The key in CODECS for what a user typed; OutputError lists what this container can hold."""
+    """The key in CODECS for what a user typed; OutputError says why it cannot be had and lists what this container can hold."""
     allowed = container_of(suffix).codecs
     for name in allowed:
         if codec.lower() in (name, CODECS[name].encoder):
             return name
-    raise OutputError(f"codec {codec!r} cannot be used in a {suffix} file; allowed: auto, {', '.join(allowed)}")
+    elsewhere = [s for s, c in CONTAINERS.items() if any(codec.lower() in (n, CODECS[n].encoder) for n in c.codecs)]
+    raise OutputError(
+        f"codec {codec!r} cannot be used in a {suffix} file{unknown_codec(codec.lower(), elsewhere)}; "
+        f"allowed: auto, {', '.join(allowed)}"
+    )
 
 
 def choose(
@@ -218,108 +244,83 @@ def choose(
     gpu: bool = False,
     interlaced: bool = False,
 ) -> Choice:
-    """Encoder, pixel format and settings for pictures of one format in one container.
+    """Encoder, pixel format and settings for pictures of one format and size in one container.
 
     `interlaced`: of its own accord take a codec that marks fields, where the container has one: x265 and NVENC do not.
     `gpu`: of its own accord take NVENC for H.264 of 8 bits 4:2:0, where it can be opened for pictures of this size.
 
     With `alpha` the output must hold transparency; without, a source's is kept where the container can hold it and left out
-    otherwise. Raises OutputError when the container or codec cannot hold them or `crf` is out of its range.
+    otherwise. Raises OutputError when the container or codec cannot hold them or their size, NVENC is asked for and cannot be
+    had, or `crf` is out of its range.
     """
     container = container_of(suffix)
     carried = has_alpha(picture)
-    deep = max(component.bits for component in picture.components) > 8
-    if codec != "auto":
-        name = named_codec(suffix, codec)
-    elif alpha or (carried and container.alpha):
-        name = container.alpha or ""
-        if not name:
-            able = [s for s, c in CONTAINERS.items() if c.alpha]
-            raise OutputError(
-                f"a {suffix} file cannot hold transparency; use one of {', '.join(able)}, or PNG images, as cut/%06d.png"
-            )
-    else:
-        name = (container.deep if deep and not interlaced else None) or container.codecs[0]
-        size = (picture.width, picture.height)
-        plain = not interlaced and container.reorders and _is_plain(picture)
-        if gpu and plain and name == "h264" and why_not_nvenc("h264_nvenc", size) is None:
-            name = "h264_nvenc"
-    chosen = CODECS[name]
-    if alpha and not chosen.alpha:
-        able = [n for n in CODECS if CODECS[n].alpha and n in container.codecs]
+    name = named_codec(suffix, codec) if codec != "auto" else _automatic(suffix, picture, alpha, interlaced, gpu)
+    chosen, clear = CODECS[name], _clear(container)
+    if alpha and name not in clear:
+        able = [n for n in CODECS if n in clear]
         hint = f"use {' or '.join(able)}" if able else "use .mov, .mkv or .webm"
         raise OutputError(f"codec {name!r} cannot hold transparency; {hint}")
     low, high = chosen.crf_range
     if crf is not None and not low <= crf <= high:
         raise OutputError(f"crf {crf:g} is out of range for {name}; allowed: {low} (best) to {high}")
-    pix_fmt = _nearest(picture, chosen.encoder, alpha or (carried and chosen.alpha))
+    pix_fmt = nearest_format(
+        picture, chosen.encoder, alpha or (carried and name in clear), exact=chosen.exact, never=chosen.never
+    )
+    size = (picture.width, picture.height)
+    size = padded_size(*size, pix_fmt, interlaced=interlaced) if chosen.even else size
+    if codec != "auto" and (reason := _why_not(name, size)) is not None:
+        able = [n for n in container.codecs if n not in _NVENC and _why_not(n, size) is None and (not alpha or n in clear)]
+        raise OutputError(f"codec {name!r} cannot be used here: {reason}; use {' or '.join(able[:3]) or 'another size'}")
     quality = chosen.crf if crf is None else crf
-    options = _options(name, quality, pix_fmt, live=live, reorders=container.reorders, rate=rate)
+    options = encoder_options(name, quality, pix_fmt, size, live=live, reorders=container.reorders, rate=rate)
     # hev1 does not open in QuickTime.
     tag = "hvc1" if name in ("hevc", "hevc_nvenc") and container.muxer in ("mp4", "mov") else None
-    ends = name in ("h264", "hevc") and not live and container.muxer in ("mp4", "mov")
+    ends = name in ("h264", "hevc", "h264rgb") and not live and container.muxer in ("mp4", "mov")
     return Choice(name, chosen, pix_fmt, options | ({"forced-idr": "1"} if ends else {}), tag, ends)
+
+
+def _automatic(suffix: str, picture: VideoFormat, alpha: bool, interlaced: bool, gpu: bool) -> str:
+    """The codec of a container for pictures of one format and size. OutputError where it has none."""
+    container, size = container_of(suffix), (picture.width, picture.height)
+    if alpha or (has_alpha(picture) and container.alpha):
+        if container.alpha:
+            return container.alpha
+        able = [s for s, c in CONTAINERS.items() if c.alpha]
+        raise OutputError(
+            f"a {suffix} file cannot hold transparency; use one of {', '.join(able)}, or PNG images, as cut/%06d.png"
+        )
+    deep = [container.deep] if container.deep and is_deep(picture) else []
+    usual = [name for name in container.codecs if name not in _NVENC]
+    marks = [name for name in usual if CODECS[name].fields] if interlaced else []
+    name = next((n for n in (*marks, *deep, *usual) if _why_not(n, size) is None), None)
+    if name is None:
+        raise OutputError(
+            f"no codec of a {suffix} file takes pictures of {size[0]}x{size[1]}; use .mkv, or PNG images, as cut/%06d.png"
+        )
+    plain = not interlaced and container.reorders and _is_plain(picture)
+    if gpu and plain and name == "h264" and why_not_nvenc("h264_nvenc", size) is None:
+        return "h264_nvenc"
+    return name
+
+
+def _clear(container: Container) -> tuple[str, ...]:
+    """The codecs whose transparency a container stores."""
+    return tuple(name for name in container.codecs if CODECS[name].alpha and name not in container.opaque)
+
+
+def _why_not(name: str, size: tuple[int, int]) -> str | None:
+    """Why a codec does not take pictures of `size` (width, height); None if it does."""
+    if name in _NVENC:
+        return why_not_nvenc(CODECS[name].encoder, size)
+    least, most = CODECS[name].smallest, CODECS[name].largest
+    size = (size[0] + size[0] % 2, size[1] + size[1] % 2) if CODECS[name].even else size
+    if size[0] >= least[0] and size[1] >= least[1] and size[0] <= most[0] and size[1] <= most[1]:
+        return None
+    return f"it takes pictures from {least[0]}x{least[1]} to {most[0]}x{most[1]}, these are {size[0]}x{size[1]}"
 
 
 def _is_plain(picture: VideoFormat) -> bool:
     """Whether it is 4:2:0 of 8 bits."""
     bits = max(component.bits for component in picture.components)
     return bits == 8 and not picture.is_rgb and (picture.chroma_width(100), picture.chroma_height(100)) == (50, 50)
-
-
-def _nearest(picture: VideoFormat, encoder: str, alpha: bool) -> str:
-    """The encoder's pixel format that loses least: the picture's own, or planar YUV with no fewer bits and no less chroma.
-
-    gray becomes 4:2:0 with neutral chroma and RGB becomes 4:2:0 where players expect nothing else, 4:4:4 in masters.
-    """
-    allowed = {format.name for format in av.codec.Codec(encoder, "w").video_formats or ()}
-    rgb = picture.is_rgb or picture.has_palette
-    gray = sum(not c.is_alpha for c in picture.components) == 1
-    if picture.name in allowed and not rgb and not gray and has_alpha(picture) == alpha:
-        return picture.name
-    if rgb:
-        chroma = "444" if encoder in ("prores_ks", "ffv1") else "420"
-    elif gray:
-        chroma = "420"
-    else:
-        chroma = {(100, 100): "444", (50, 100): "422"}.get((picture.chroma_width(100), picture.chroma_height(100)), "420")
-    bits = max(component.bits for component in picture.components)
-    if bits > 8 and chroma == "420" and "p010le" in allowed:
-        return "p010le"  # the encoders that take it know no planar 4:2:0 of more than 8 bits
-    depths = sorted((8, 10, 12, 16), key=lambda b: (b < bits, abs(b - bits)))
-    samplings = sorted(("420", "422", "444"), key=lambda s: (s < chroma, s)) if chroma != "444" else ["444", "422", "420"]
-    for sampling in samplings:
-        for depth in depths:
-            name = f"yuv{'a' if alpha else ''}{sampling}p{'' if depth == 8 else f'{depth}le'}"
-            if name in allowed:
-                return name
-    raise OutputError(f"{encoder} cannot take pictures in {picture.name}")  # every encoder above takes 4:2:0 or 4:4:4
-
-
-def _options(
-    name: str, quality: float | None, pix_fmt: str, *, live: bool, reorders: bool, rate: Fraction | None
-) -> dict[str, str]:
-    # Frames held inside an encoder are lost by kill -9 and late for a viewer: at most about 0.2 s of them, none when live.
-    lookahead, crf = max(2, min(8, round(float(rate or 25) * 0.2))), f"{quality:g}" if quality is not None else ""
-    b_frames = 0 if live or not reorders else 2
-    if name == "h264":
-        base = {"preset": "superfast", "crf": crf, "bf": str(b_frames)}
-        return base | ({"tune": "zerolatency"} if live else {"rc-lookahead": str(lookahead), "x264-params": "mbtree=1"})
-    if name in _NVENC:
-        # Its default for H.264 is the main profile, without 8x8 transforms.
-        high = {"profile": "high"} if name == "h264_nvenc" and pix_fmt in ("nv12", "yuv420p") else {}
-        return nvenc.options(crf, live=live) | high
-    if name == "hevc":
-        params = f"log-level=none:frame-threads=1:bframes={b_frames}" + ("" if live else f":rc-lookahead={lookahead}")
-        return {"preset": "ultrafast", "crf": crf, "x265-params": params} | ({"tune": "zerolatency"} if live else {})
-    if name == "vp9":
-        # libvpx codes alpha as a second stream, which cannot have alternate reference frames.
-        base = {"deadline": "realtime", "cpu-used": "8", "row-mt": "1", "crf": crf, "b": "0"}
-        return base | {"lag-in-frames": "0", "auto-alt-ref": "0"}
-    if name == "av1":
-        return {"preset": "12", "crf": crf, "svtav1-params": "pred-struct=1:lookahead=0"}
-    if name == "prores":
-        profile = "4444" if "444" in pix_fmt else "hq"
-        # FF_QP2LAMBDA is 118; a fixed quantiser avoids the six-fold cost of the rate search.
-        return {"profile": profile, "global_quality": str(round(118 * (quality or 2))), "flags": "+qscale", "vendor": "apl0"}
-    return {"level": "3", "slices": "4", "slicecrc": "1"}

@@ -1,7 +1,7 @@
 """Fit pictures into what an encoder takes, touching nothing when they already do.
 
 A conversion goes straight from the picture's format to the encoder's, once, with matrix and range stated. It changes neither:
-limited range stays limited, BT.2020 stays BT.2020.
+limited range stays limited, BT.2020 stays BT.2020. From RGB to RGB of no fewer bits every value comes back.
 """
 
 from __future__ import annotations
@@ -15,16 +15,9 @@ from av.video.format import VideoFormat
 
 from streamseg.color import Matrix
 from streamseg.fields import by_field
-from streamseg.planes import copy_tags, encoding, layout, new_frame, reformat, supported, views, with_chroma
+from streamseg.planes import copy_tags, encoding, layout, nearest_layout, new_frame, reformat, supported, views, with_chroma
 
-__all__ = ["Fitter", "even_size"]
-
-
-def even_size(width: int, height: int, pix_fmt: str, *, interlaced: bool = False) -> tuple[int, int]:
-    """The size that holds a picture, or each of its fields, in whole chroma samples."""
-    form = VideoFormat(pix_fmt, 2, 2)
-    across, down = 2 // form.chroma_width(2), 2 // form.chroma_height(2) << interlaced
-    return -(-width // across) * across, -(-height // down) * down
+__all__ = ["Fitter"]
 
 
 class Fitter:
@@ -39,7 +32,10 @@ class Fitter:
     ) -> None:
         self._size = (first.width, first.height)
         self._padded = padded
-        self._pix_fmt, self._matrix, self._full = pix_fmt, matrix, full_range
+        self._target = pix_fmt
+        # The samples of a big-endian format cannot be looked at: it is made last.
+        self._pix_fmt = pix_fmt if layout(pix_fmt) is not None else nearest_layout(pix_fmt)
+        self._matrix, self._full = matrix, full_range
         self.resized = 0
         """Pictures that did not have the first one's size."""
 
@@ -52,6 +48,8 @@ class Fitter:
             made = self._convert(picture, interlaced)
         if (made.width, made.height) != self._padded:
             made = self._pad(made, interlaced)
+        if self._target != self._pix_fmt:
+            made = reformat(made, self._target)
         if made is not picture:
             made.pts = picture.pts
             if picture.time_base is not None:
@@ -63,9 +61,10 @@ class Fitter:
         same_code = tags.family != "yuv" or (tags.matrix == self._matrix and tags.full_range == self._full)
         if size is None and name == self._pix_fmt and same_code:
             return picture
-        if tags.family == "gray" and tags.full_range == self._full:
+        if tags.family == "gray" and (tags.full_range == self._full or not tags.full_range):
+            # swscale takes grey for full range, whatever it is told.
             picture = with_chroma(picture)
-            if size is None and picture.format.name == self._pix_fmt:
+            if size is None and picture.format.name == self._pix_fmt and tags.full_range == self._full:
                 return picture
         if interlaced and (size is not None or _halved_down(picture.format) != _halved_down(VideoFormat(self._pix_fmt))):
             half = None if size is None else (size[0], size[1] // 2)

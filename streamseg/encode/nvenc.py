@@ -6,6 +6,8 @@ takes, not the way there and back.
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from fractions import Fraction
 from functools import lru_cache
 from typing import cast
@@ -13,6 +15,14 @@ from typing import cast
 import av
 
 __all__ = ["options", "why_not_nvenc"]
+
+_LIBRARIES = (
+    ("libcuda.so.1", "it needs an NVIDIA GPU, and this machine has no NVIDIA driver (libcuda.so.1)"),
+    (
+        "libnvidia-encode.so.1",
+        "the driver's video part is missing (libnvidia-encode.so.1; containers: NVIDIA_DRIVER_CAPABILITIES=compute,video)",
+    ),
+)
 
 
 @lru_cache(maxsize=16)
@@ -28,10 +38,20 @@ def why_not_nvenc(encoder: str = "h264_nvenc", size: tuple[int, int] = (256, 256
         context.pix_fmt, context.time_base = "nv12", Fraction(1, 25)
         context.open()
     except (av.FFmpegError, OSError) as error:  # first: some of FFmpeg's errors are ValueErrors, too
-        return f"it does not open: {getattr(error, 'strerror', None) or error}"
+        return _why_closed(size, getattr(error, "strerror", None) or str(error))
     except ValueError:
         return "this FFmpeg was built without it"
     return None
+
+
+def _why_closed(size: tuple[int, int], said: str) -> str:
+    """The cause that FFmpeg knows, but tells as "Operation not permitted": a library of NVIDIA's driver that is not there."""
+    for library, cause in _LIBRARIES if sys.platform == "linux" else ():
+        try:
+            ctypes.CDLL(library)
+        except OSError:
+            return cause
+    return f"the GPU's encoder does not open for pictures of {size[0]}x{size[1]}: {said} (data-centre GPUs have none)"
 
 
 def options(quality: str, *, live: bool) -> dict[str, str]:

@@ -4,6 +4,8 @@
   webm round to milliseconds, mpegts to 1/90000 s, avi has one fixed rate: so their formats want it.
 - Pictures go to the encoder in their own format where it takes that; colour tags and sample aspect ratio follow. No rotation
   tag: pictures are upright already.
+- RGB and grey stay so in a lossless codec that has them; elsewhere they become YUV. What a picture loses
+  else (alpha, depth, chroma) is a warning.
 - 4:2:0 needs an even size: an odd picture is padded by repeating its last column or row, with a warning.
 - A picture of another size than the first (the source changed) is scaled to fit, centred on black and counted.
 - If the process is killed, all but about the last second is playable; see `muxer`.
@@ -24,12 +26,14 @@ from av.video.format import VideoFormat
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
-from streamseg.encode.codecs import CODECS, Choice, choose, container_of, has_alpha, named_codec
-from streamseg.encode.convert import Fitter, even_size
+from streamseg.encode.codecs import CODECS, Choice, choose, container_of, named_codec
+from streamseg.encode.convert import Fitter
 from streamseg.encode.filesink import FileSink
+from streamseg.encode.formats import losses, padded_size
 from streamseg.encode.hdr import x265_params
 from streamseg.encode.muxer import Muxer, Origin
 from streamseg.encode.remux import AV_ERRORS
+from streamseg.encode.settings import encoder_rate
 from streamseg.encode.sink import Picture
 from streamseg.encode.tracks import Audio, Packets, Tracks
 from streamseg.errors import OutputError
@@ -49,6 +53,7 @@ __all__ = ["VideoSink"]
 _KEYFRAME_SECONDS = 2
 _UNSPECIFIED = 2
 _AV_FIELD: dict[FieldOrder, int] = {"tff": 2, "bff": 3}
+_RGB = 0  # H.273 MatrixCoefficients: none
 # x265 does not set the decoding times of a film that has no more pictures than it may hold for B-frames: they are what lay in its
 # memory. So short a film has no B-frame.
 _UNORDERED = 2
@@ -148,15 +153,13 @@ class VideoSink(FileSink):
                 # From the decoder's own picture: what is drawn has the same colours, but not its side data.
                 choice.options["x265-params"] += x265_params(frame.picture)
             stream = muxer.add_video(choice, info.rate or Fraction(25), frame.time_base)
-            encoder = _Encoder(stream, choice, picture, info, self._threads, frame.field_order)
+            encoder = _Encoder(stream, choice, picture, info, frame, self._threads)
             muxer.begin(frame.pts, self._origin())
         except BaseException:
             self._discard(muxer)
             raise
-        if has_alpha(picture.format) and not has_alpha(VideoFormat(choice.pix_fmt, 16, 16)):
-            self.warnings.append(
-                f"{self.path}: transparency is left out, which {choice.name} in {self.path.suffix} cannot hold"
-            )
+        for loss in losses(picture.format, VideoFormat(choice.pix_fmt, 16, 16), info.bit_depth):
+            self.warnings.append(f"{self.path}: {loss}: {choice.name} in a {self.path.suffix} file holds no more")
         if encoder.padding:
             self.warnings.append(f"{self.path}: {encoder.padding}")
         return muxer, encoder
@@ -220,23 +223,18 @@ class _Encoder:
     """A configured encoder. Works in the source's ticks, so that no picture's pts is ever rewritten."""
 
     def __init__(
-        self,
-        stream: VideoStream,
-        choice: Choice,
-        first: av.VideoFrame,
-        info: SourceInfo,
-        threads: int,
-        field_order: FieldOrder | None,
+        self, stream: VideoStream, choice: Choice, first: av.VideoFrame, info: SourceInfo, frame: Frame, threads: int
     ) -> None:
-        tags = encoding(first)
+        tags, field_order = encoding(first), frame.field_order
         size = (first.width, first.height)
-        padded = even_size(*size, choice.pix_fmt, interlaced=field_order is not None) if choice.codec.even else size
+        padded = padded_size(*size, choice.pix_fmt, interlaced=field_order is not None) if choice.codec.even else size
         self.padding = ""
         if padded != size:
             need = "an even size" if field_order is None else "an even size of each field"
             self.padding = f"{size[0]}x{size[1]} is padded to {padded[0]}x{padded[1]}: {choice.name} needs {need}"
+        into_rgb = VideoFormat(choice.pix_fmt, 16, 16).is_rgb
         matrix = tags.matrix if tags.family == "yuv" else "bt709"
-        full = tags.full_range and tags.family != "rgb"
+        full = into_rgb or (tags.full_range and tags.family != "rgb")
         self.fit = Fitter(first, padded, choice.pix_fmt, matrix=matrix, full_range=full)
         self._stream, self._info = stream, info
         self._durations: dict[int, int] = {}
@@ -253,10 +251,13 @@ class _Encoder:
             context.field_order = _AV_FIELD[field_order]
         if self.marks_fields:
             context.flags |= Flags.interlaced_dct
+        context.framerate = encoder_rate(info.rate, frame.time_base)
         # Odd rates are often wrong (90000) or of time lapses (1/60).
         rate = min(max(float(info.rate or 25), 5.0), 240.0)
         context.gop_size = 1 if choice.codec.intra else round(rate * _KEYFRAME_SECONDS)
         self._tag_colour(first, tags.family == "rgb", matrix, full)
+        if into_rgb:
+            context.colorspace = _RGB
         if info.sample_aspect_ratio:
             stream.sample_aspect_ratio = info.sample_aspect_ratio
 

@@ -8,9 +8,10 @@ import av
 import pytest
 from av.video.format import VideoFormat
 
-from streamseg.encode import codecs, nvenc
+from streamseg.encode import codecs, nvenc, open_sink
 from streamseg.encode.codecs import choose
 from streamseg.errors import OutputError
+from tests.unit.encode.helpers import INFO
 
 PLAIN = ["yuv420p", "nv12"]
 
@@ -84,13 +85,25 @@ def test_live_nothing_is_kept_back(there):
 def test_why_not_is_a_sentence():
     if (reason := nvenc.why_not_nvenc()) is None:
         pytest.skip("there is one")
-    assert reason.startswith(("it does not open: ", "this FFmpeg"))
+    assert "Operation not permitted" not in reason or "data-centre" in reason
+    assert any(word in reason for word in ("NVIDIA driver", "video part", "encoder does not open", "this FFmpeg")), reason
     assert nvenc.why_not_nvenc("no_such_nvenc") == "this FFmpeg was built without it"
+
+
+@pytest.mark.parametrize("codec", ["h264_nvenc", "hevc_nvenc"])
+def test_asked_for_and_not_there_is_an_error_before_anything_is_written(codec, tmp_path, monkeypatch):
+    """It said "Operation not permitted", with the first picture."""
+    reason = "it needs an NVIDIA GPU, and this machine has no NVIDIA driver (libcuda.so.1)"
+    monkeypatch.setattr(codecs, "why_not_nvenc", lambda encoder, size: reason)
+    with pytest.raises(OutputError) as caught:
+        open_sink(tmp_path / "a.mp4", INFO, codec=codec).open()
+    assert f"{codec!r} cannot be used here: {reason}; use h264 or hevc" in str(caught.value)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("live", [False, True])
 @pytest.mark.parametrize(("codec", "name"), [("h264_nvenc", "nv12"), ("h264_nvenc", "yuv444p"), ("hevc_nvenc", "p010le")])
-def test_ffmpeg_knows_every_option(codec, name, live):
+def test_ffmpeg_knows_every_option(there, codec, name, live):
     """They are read before the GPU is looked for."""
     choice = choose(".mkv", VideoFormat(name, 640, 360), codec=codec, live=live)
     context = av.VideoCodecContext.create(codec, "w")

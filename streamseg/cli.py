@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from streamseg import cli_engines, cli_models, cli_train
-from streamseg.cli_errors import end_with
+from streamseg.cli_errors import end_with, fill_closed
 from streamseg.cli_help import Command, Group
 
 if TYPE_CHECKING:
@@ -63,8 +62,8 @@ def run(
             "-o",
             "--output",
             metavar="OUT",
-            help="A video, or a folder for it; images, as frames/%06d.png; a .jsonl; NAME=OUT for one of the pipeline's outputs. "
-            "Repeatable.",
+            help="A video, or a folder for it; images, as frames/%06d.png; a .jsonl; - for standard output; NAME=OUT for one of "
+            "the pipeline's outputs. Repeatable.",
         ),
     ] = None,
     pipeline: Annotated[str, typer.Option("-p", "--pipeline", help="drive, edit, live, or your own .yaml file.")] = "drive",
@@ -100,6 +99,9 @@ def run(
             metavar="[frame|field]", help="Make interlaced pictures progressive: one of each (frame), or two (field)."
         ),
     ] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", help="What -o - writes to standard output: mkv, webm, ts, mp4, mov, jsonl.")
+    ] = None,
     codec: Annotated[str | None, typer.Option(help="An FFmpeg encoder, as libx264; auto: by container.")] = None,
     crf: Annotated[float | None, typer.Option(help="Quality: smaller is better and larger.")] = None,
     audio: Annotated[
@@ -113,6 +115,7 @@ def run(
     """Find, follow and draw the instances of a video."""
     from streamseg import display
     from streamseg.config import load_pipeline, override
+    from streamseg.outputs import in_format
     from streamseg.pipeline import build
 
     changes: dict[str, dict[str, Any]] = {
@@ -139,7 +142,7 @@ def run(
     }
     config = _with_encoding(override(load_pipeline(pipeline), changes), codec, crf, audio)
     screen = display.Screen(quiet=quiet or json_report)
-    built = build(source, config, output or [], overwrite=overwrite, say=screen.say)
+    built = build(source, config, in_format(output or [], form, json_report), overwrite=overwrite, say=screen.say)
     if classes is None and (others := _left_out(config.postprocess.classes, built.engine.spec.classes)):
         screen.say(f"classes: {', '.join(config.postprocess.classes or ())} (not {', '.join(others)}: --classes all)")
     with screen.progress(built) as tick:
@@ -287,8 +290,7 @@ def _show(data: Any, as_json: bool, human: Any) -> None:
 
 def main() -> None:
     """The console script `streamseg`."""
-    if sys.stdout is None:  # closed by the caller: `streamseg models >&-`
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for the rest of the process
+    fill_closed()
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     # --debug may stand anywhere: who adds it has just seen an error, and appends it to that command.

@@ -9,8 +9,19 @@ from pathlib import Path
 from typing import NoReturn
 
 from streamseg.errors import StreamsegError, scrub
+from streamseg.standard import ReaderGone
 
-__all__ = ["end_with"]
+__all__ = ["end_with", "fill_closed"]
+
+
+def fill_closed() -> None:
+    """Put the null device where standard input, output or error are closed (`>&-`): the next file would be opened in their place,
+    and what libraries print written into it."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(fd, True)
+    os.close(fd)
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - for the rest of the process
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
 
 
 def end_with(error: Exception, debug: bool) -> NoReturn:
@@ -19,6 +30,8 @@ def end_with(error: Exception, debug: bool) -> NoReturn:
         # The reader of our output went away (`streamseg models | head -1`).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    if isinstance(error.__cause__, ReaderGone) and not debug:
+        sys.exit(141)  # `-o - | head`: as other commands, without a word
     if debug:
         _say("".join(traceback.format_exception(error)).rstrip("\n"))
     elif isinstance(error, StreamsegError):

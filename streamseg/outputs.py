@@ -16,8 +16,9 @@ from streamseg.encode import is_results, is_view
 from streamseg.encode.codecs import CONTAINERS
 from streamseg.encode.images import IMAGE_SUFFIXES
 from streamseg.errors import ConfigError
+from streamseg.standard import STDOUT_SUFFIXES, is_stdout
 
-__all__ = ["Target", "plan"]
+__all__ = ["Target", "in_format", "plan"]
 
 _NAMED = re.compile(r"(?P<name>[a-z][a-z0-9_-]*)=(?P<path>.*)", re.DOTALL)
 
@@ -54,6 +55,11 @@ def plan(configured: Mapping[str, OutputConfig], given: Sequence[str], source: o
         path = named.get(name, output.path)
         if path == "none" or (out is None and ("{out}" in path or "{stem}" in path)):
             continue
+        if "{stem}" in path and is_stdout(out or ""):
+            raise ConfigError(
+                f"standard output has no name to put {path.replace('{stem}', 'NAME')} beside; say where with -o {name}=PATH, "
+                f"or -o {name}=none"
+            )
         path = placed(path.replace("{out}", out or "").replace("{stem}", _stem(out or "")), source, output)
         targets.append(Target(name, path, output.composite, output.encode))
     used = {target.path for target in targets}
@@ -62,8 +68,29 @@ def plan(configured: Mapping[str, OutputConfig], given: Sequence[str], source: o
         targets.append(Target(f"{kind}{number + 1}", path, effects, main.encode))
     if not targets:
         raise ConfigError("nothing to write: say where with -o (a video or a folder for it, frames/%06d.png, a .jsonl file)")
+    if any(target.path == "-" for target in targets):
+        kinds = " ".join(suffix[1:] for suffix in STDOUT_SUFFIXES)
+        raise ConfigError(f"-o - is standard output: say in which format with --format (one of {kinds}), or as -o -.mkv")
     _refuse_twins(targets)
     return targets
+
+
+def in_format(given: Sequence[str], form: str | None, report: bool = False) -> list[str]:
+    """What -o says, with `-` (standard output) in the format that --format names; `report`: --json prints there, too.
+
+    Raises ConfigError.
+    """
+    if report and any(is_stdout(path.rpartition("=")[2]) for path in given):
+        raise ConfigError("--json prints the report to standard output, where -o - writes; leave one of them out")
+    if form is None:
+        return list(given)
+    suffix = f".{form.lower().removeprefix('.')}"
+    if suffix not in STDOUT_SUFFIXES:
+        allowed = ", ".join(known[1:] for known in STDOUT_SUFFIXES)
+        raise ConfigError(f"--format {form}: cannot be written to standard output; allowed: {allowed}")
+    if not any(path == "-" or path.endswith("=-") for path in given):
+        raise ConfigError("--format says how standard output (-o -) is written; the format of a file is its ending")
+    return [f"{path}{suffix}" if path == "-" or path.endswith("=-") else path for path in given]
 
 
 def _sort(configured: Mapping[str, OutputConfig], given: Sequence[str]) -> tuple[dict[str, str], list[str]]:
@@ -136,6 +163,7 @@ def _refuse_twins(targets: Sequence[Target]) -> None:
     seen: dict[str, str] = {}
     for target in targets:
         key = target.path if is_view(target.path) else str(Path(target.path).absolute())
+        key = "standard output" if is_stdout(target.path) else key
         if key in seen:
             raise ConfigError(f"the outputs {seen[key]!r} and {target.name!r} would both write {target.path}")
         seen[key] = target.name

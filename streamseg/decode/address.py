@@ -7,9 +7,11 @@ the containers listed here may be opened; playlists (HLS, DASH, concat scripts) 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -18,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 from streamseg.credentials import doubtful, misread, shown
 from streamseg.decode.images import SUFFIXES, find_images
 from streamseg.errors import SourceError, SourceNotFound, clean
+from streamseg.standard import check_stdin
 
 __all__ = ["Address", "Kind", "parse_source"]
 
@@ -88,7 +91,7 @@ def parse_source(source: str | int | os.PathLike[str], *, timeout: float = 5.0, 
     if isinstance(source, int) or (text.isdecimal() and len(text) < 10 and not there):
         return _camera(f"/dev/video{int(text)}", text)
     if text == "-":
-        return Address("pipe", "-", "standard input", "pipe", options=_limits("pipe", playlists))
+        return _standard_input(playlists)
     if isinstance(source, str) and not there:
         match = _SCHEME.match(text)
         if match:
@@ -102,6 +105,16 @@ def _exists(text: str) -> bool:
         return Path(text).exists()
     except (OSError, ValueError):  # the latter: a character that no name can hold
         return False
+
+
+def _standard_input(playlists: bool) -> Address:
+    """A pipe, or the file that the shell put there (`< film.mp4`), which can be read in any order."""
+    check_stdin()
+    with contextlib.suppress(OSError, ValueError):  # not a descriptor: reading it will tell
+        fd = sys.stdin.fileno()
+        if stat.S_ISREG(os.fstat(fd).st_mode) and os.lseek(fd, 0, os.SEEK_CUR) == 0:
+            return Address("file", f"file:/dev/fd/{fd}", "standard input", "file", options=_limits("file", playlists))
+    return Address("pipe", "-", "standard input", "pipe", options=_limits("pipe", playlists))
 
 
 def _limits(protocols: str, playlists: bool) -> dict[str, str]:

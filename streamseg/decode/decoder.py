@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from streamseg.decode.address import Address, parse_source
-from streamseg.decode.faults import AV_ERRORS, fault, no_video
+from streamseg.decode.faults import AV_ERRORS, fault
 from streamseg.decode.framer import Framer
 from streamseg.decode.images import missing_numbers, read_images
 from streamseg.decode.info import Header, SourceInfo, header_of, images_header, is_finite, source_info
@@ -23,7 +23,7 @@ from streamseg.decode.numbering import number_of
 from streamseg.decode.passthrough import KINDS, PassThrough, PassThroughHub
 from streamseg.decode.reader import Guarded, PacketReader, Picture, Shared, open_container
 from streamseg.decode.timeline import DecodeCounters, Splicer
-from streamseg.errors import ConfigError, SourceError, StreamsegError, Unreadable
+from streamseg.errors import ConfigError, NoVideo, SourceError, StreamsegError, Unreadable
 from streamseg.types import Frame
 
 if TYPE_CHECKING:
@@ -293,9 +293,9 @@ class Decoder:
                 f"{header.name}: none of its pictures can be decoded: damaged, or a kind of {header.codec} we do not know"
             )
         if self._start:
-            length = f"; it lasts {header.duration:.2f} s" if header.duration else ""
-            raise no_video(header.name, f"nothing from {float(self._start):g} s on{length}")
-        raise no_video(header.name, "there is a stream for pictures, but none in it")
+            length = f"it lasts {header.duration:.2f} s" if header.duration else "it is shorter"
+            raise NoVideo(f"{header.name}: there is nothing from {float(self._start):g} s on: {length}")
+        raise NoVideo(f"{header.name}: there is a video in it, but without a single picture")
 
     # -- reading -----------------------------------------------------------------------------------------------------------
 

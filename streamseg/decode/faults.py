@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterable
 
 import av
 from av import error as av_error
@@ -92,9 +93,15 @@ def fault(error: BaseException, name: str, *, doing: str = "") -> StreamsegError
     return Unreadable(f"{where}{_words(error, code)}")
 
 
-def no_video(name: str, why: str) -> NoVideo:
-    """The error for a source without pictures."""
-    return NoVideo(f"{name}: holds no video: {why}")
+def no_video(name: str, found: Iterable[str]) -> NoVideo:
+    """The error for a source without pictures; `found`: the kinds of streams that it has."""
+    words = {"video": "a cover picture", "data": "data", "subtitle": "subtitles", "attachment": "attachments"}
+    kinds = [words.get(kind, kind) for kind in sorted(set(found))]
+    return NoVideo(f"{name}: there is no video in it, {f'only {_listed(kinds)}' if kinds else 'nor anything else'}")
+
+
+def _listed(words: list[str]) -> str:
+    return " and ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
 
 
 def _words(error: BaseException, code: int | None) -> str:

@@ -87,6 +87,13 @@ def open_container(address: Address, timeout: float, file: Any = None, accel: HW
     )
 
 
+_INDEX_LAST = (
+    "the index of this MP4 or MOV stands at its end, so it cannot be read as it comes; give it as a file "
+    "(who makes it can put the index first with FFmpeg's -movflags +faststart, "
+    "or write fragments, Matroska or MPEG-TS)"
+)
+
+
 class PacketReader:
     """Decodes the video packets of one container and passes the others on."""
 
@@ -119,8 +126,7 @@ class PacketReader:
     def _choose(self, container: InputContainer) -> VideoStream:
         stream = find_video(container)
         if stream is None:
-            kinds = ", ".join(sorted({s.type for s in container.streams})) or "no stream at all"
-            raise no_video(self._name, f"only {kinds}")
+            raise no_video(self._name, (s.type for s in container.streams))
         width, height = stream.codec_context.width, stream.codec_context.height
         if width * height > self._shared.max_pixels:
             limit = self._shared.max_pixels
@@ -226,9 +232,15 @@ class PacketReader:
         if problem is not None:
             reason = str(fault(problem, self._name)).removeprefix(f"{self._name}: ")
         if problem is not None or (lost and (damaged or indexed)) or (indexed and self._tail_corrupt):
+            if problem is not None and indexed and not self._video_packets and self._shared.address.threaded:
+                raise Unreadable(f"{self._name}: {_INDEX_LAST}")
             missing = f"; {lost:.2f} s of {duration:.2f} s are missing" if lost and duration else ""
-            at = f"{self._end:.2f} s"
-            raise Unreadable(f"{self._name}: {reason} at {at}{missing}; what came before is good")
+            at = (
+                f"at {self._end:.2f} s{missing}; what came before is good"
+                if self._end
+                else f"before its first picture{missing}"
+            )
+            raise Unreadable(f"{self._name}: {reason} {at}")
         if lost:
             self._shared.counters.ended_early = 1
             self._shared.warnings.append(

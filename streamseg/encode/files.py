@@ -13,6 +13,7 @@ import stat
 from pathlib import Path
 
 from streamseg.errors import OutputError, OutputExists, OutputIsInput
+from streamseg.standard import StandardOutput, check_stdout, is_stdout
 
 __all__ = [
     "Claim",
@@ -29,9 +30,11 @@ __all__ = [
 
 
 def local_path(source: str | int | os.PathLike[str] | None) -> Path | None:
-    """The file, folder or pattern that a source names; None for a camera, an address or a pipe."""
-    if source is None or isinstance(source, int) or str(source) == "-" or "://" in str(source):
+    """The file, folder or pattern that a source names, for `-` what the shell put there; None for a camera or an address."""
+    if source is None or isinstance(source, int) or "://" in str(source):
         return None
+    if str(source) == "-":
+        return Path("/dev/stdin")
     return Path(source)
 
 
@@ -48,6 +51,9 @@ def refuse_existing(path: Path, source: Path | None, overwrite: bool) -> None:
 
     Raises OutputIsInput, OutputExists or OutputError.
     """
+    if is_stdout(path):
+        check_stdout(path)
+        return
     if source is not None and same_place(path, source):
         raise OutputIsInput(f"{path}: this is the source itself; it is never written onto. Choose another output name.")
     if path.is_dir():
@@ -61,6 +67,8 @@ def refuse_existing(path: Path, source: Path | None, overwrite: bool) -> None:
 def check_file(path: Path, source: Path | None, overwrite: bool) -> None:
     """As `refuse_existing`; then make its folder, and see that it can be written. Raises OutputError."""
     refuse_existing(path, source, overwrite)
+    if is_stdout(path):
+        return
     make_folder(path.parent)
     if path.is_file():
         with contextlib.suppress(OSError), path.open("rb") as file:
@@ -144,20 +152,9 @@ class OutputFile:
     """
 
     def __init__(self, path: Path, overwrite: bool) -> None:
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | (0 if overwrite else os.O_EXCL)
-        try:
-            self._fd = os.open(path, flags, 0o666)
-        except FileExistsError as error:
-            raise OutputExists(f"{path}: already exists; pass --overwrite to replace it, or choose another name") from error
-        except OSError as error:
-            raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
-        try:
-            lock(self._fd, path)
-            with contextlib.suppress(OSError):  # a FIFO has no length
-                os.ftruncate(self._fd, 0)
-        except OutputError:
-            os.close(self._fd)
-            raise
+        self._standard = StandardOutput() if is_stdout(path) else None
+        self._fd = self._standard.fd if self._standard else self._open(path, overwrite)
+        self._seekable = self._standard is None and stat.S_ISREG(os.fstat(self._fd).st_mode)
         self.path = path
         self.closed = False
         self.error: OSError | None = None
@@ -166,6 +163,24 @@ class OutputFile:
         """Bytes, as far as written."""
         self._held: list[tuple[int, bytes]] | None = None
         self._at = 0
+
+    @staticmethod
+    def _open(path: Path, overwrite: bool) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | (0 if overwrite else os.O_EXCL)
+        try:
+            fd = os.open(path, flags, 0o666)
+        except FileExistsError as error:
+            raise OutputExists(f"{path}: already exists; pass --overwrite to replace it, or choose another name") from error
+        except OSError as error:
+            raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+        try:
+            lock(fd, path)
+            with contextlib.suppress(OSError):  # a FIFO has no length
+                os.ftruncate(fd, 0)
+        except OutputError:
+            os.close(fd)
+            raise
+        return fd
 
     def write(self, data: bytes) -> int:
         """Write all of `data` at the current position; OSError when not all of it fits."""
@@ -183,7 +198,7 @@ class OutputFile:
         try:
             self._position(at)
             while view:
-                done = os.write(self._fd, view)
+                done = self._standard.write(view) if self._standard else os.write(self._fd, view)
                 at, view = at + done, view[done:]
         except OSError as error:
             self.error = error
@@ -192,8 +207,7 @@ class OutputFile:
             self.size = max(self.size, at)
 
     def _position(self, at: int) -> None:
-        # A FIFO cannot seek; there, writes come in order anyway.
-        with contextlib.suppress(OSError):
+        if self._seekable:
             os.lseek(self._fd, at, os.SEEK_SET)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
@@ -206,8 +220,8 @@ class OutputFile:
         return self._at
 
     def seekable(self) -> bool:
-        """Muxers may go back."""
-        return True
+        """Muxers may go back; not in a pipe."""
+        return self._seekable
 
     def writable(self) -> bool:
         """For libav's question."""
@@ -227,4 +241,7 @@ class OutputFile:
         """Give the file back; held overwrites that were not committed are dropped. Raises OSError (network file systems)."""
         if not self.closed:
             self.closed = True
-            os.close(self._fd)
+            if self._standard:
+                self._standard.close()
+            else:
+                os.close(self._fd)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from streamseg.encode.files import check_file, local_path
 from streamseg.encode.sink import SinkCounters
+from streamseg.standard import is_stdout
 
 if TYPE_CHECKING:
     from streamseg.decode import SourceInfo
@@ -28,7 +29,7 @@ class FileSink:
     ) -> None:
         """`overwrite`: replace what exists; `source`: what is read, which is never written onto."""
         self.path = Path(path)
-        self.name = str(path)
+        self.name = "standard output" if is_stdout(path) else str(path)
         self.counters = SinkCounters()
         self.warnings: list[str] = []
         self._info, self._overwrite = info, overwrite

@@ -112,6 +112,8 @@ class Muxer:
                 "video_track_timescale": str(scale),
                 "movie_timescale": str(movie if movie <= _MAX_TIMESCALE else scale),
             }
+            if not self.file.seekable():  # nothing can be rewritten in the end: it stays in fragments
+                options["movflags"] = options["movflags"].replace("+hybrid_fragmented", "+frag_keyframe+default_base_moof")
         return options
 
     def add_video(self, choice: Choice, rate: Fraction, time_base: Fraction) -> VideoStream:

@@ -39,6 +39,7 @@ from streamseg.encode.tracks import Audio, Packets, Tracks
 from streamseg.errors import OutputError
 from streamseg.fields import FieldOrder, Marker
 from streamseg.planes import encoding, on_host
+from streamseg.standard import is_stdout
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -173,7 +174,7 @@ class VideoSink(FileSink):
         """Nothing was encoded: leave no empty file."""
         muxer.leave()
         with contextlib.suppress(OSError):
-            if self.path.is_file():
+            if self.path.is_file() and not is_stdout(self.path):
                 self.path.unlink()
 
     def _write(self, packets: list[Any]) -> None:

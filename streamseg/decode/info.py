@@ -312,17 +312,20 @@ def duration_of(container: InputContainer) -> float | None:
 
 def end_of(container: InputContainer, stream: VideoStream) -> Fraction | None:
     """When a stream's last picture ends, seconds on its clock; None if the container does not tell."""
+    alone = sum(s.type in ("video", "audio") for s in container.streams) == 1
+    length = Fraction(max(0, container.duration or 0), av.time_base)
     if stream.duration and stream.duration > 0 and stream.time_base:
-        return ((stream.start_time or 0) + stream.duration) * stream.time_base
-    if "matroska" not in container.format.name or not container.duration or container.duration < 0:
+        start = (stream.start_time or 0) * stream.time_base
+        # mp4's own duration of a stream is short by what the last pictures' order takes longer than the first ones'.
+        return start + max(stream.duration * stream.time_base, length if alone else 0)
+    if "matroska" not in container.format.name or not length:
         return None
+    if alone:
+        return length
     # The longest stream's end is told, and each one's in a tag, if at all.
-    end = Fraction(container.duration, av.time_base)
-    if sum(s.type in ("video", "audio") for s in container.streams) == 1:
-        return end
     told = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d{1,9})?)", stream.metadata.get("DURATION", ""))
     seconds = int(told[1]) * 3600 + int(told[2]) * 60 + Fraction(told[3]) if told else None
-    return seconds if seconds is not None and seconds <= end + Fraction(1, 100) else None
+    return seconds if seconds is not None and seconds <= length + Fraction(1, 100) else None
 
 
 def bit_depth(pixel_format: av.VideoFormat) -> int:

@@ -15,7 +15,7 @@ from streamseg.decode.address import Address
 from streamseg.decode.faults import AV_ERRORS, fault, no_video
 from streamseg.decode.info import duration_of, find_video, is_timeless, lacks_pts, nominal_rate
 from streamseg.decode.passthrough import PassThroughHub
-from streamseg.decode.timeline import DecodeCounters, Splicer
+from streamseg.decode.timeline import DecodeCounters, ShownOrder, Splicer
 from streamseg.errors import TooLarge, Unreadable
 from streamseg.fields import FieldOrder
 
@@ -29,8 +29,6 @@ __all__ = ["Guarded", "PacketReader", "Picture", "Shared", "open_container"]
 
 TS_DISCONT = 0x200
 """AVFMT_TS_DISCONT (libavformat/avformat.h)."""
-_REORDERED = frozenset(("h264", "hevc", "vvc"))
-"""Codecs of which libav does not tell in which order their pictures are shown before they are decoded."""
 _NVDEC_THREADS = 4
 """Enough to read ahead of the GPU. libav asks NVDEC for one surface more a thread, and with many for more than the 32 it has."""
 
@@ -112,9 +110,10 @@ class PacketReader:
         self._joinable = self._shared.address.threaded or bool(container.format.flags & TS_DISCONT)
         """Made to be joined anywhere (a transport stream), or live: any stream may be the first to meet the seam."""
         self._leaps = self._may_leap(container)
-        self._without_pts = lacks_pts(container, self.stream) and context.name in _REORDERED
-        """What libav gives as pts is the order of decoding."""
-        self.may_seek = not (lacks_pts(container, self.stream) or is_timeless(container))
+        self._without_pts = lacks_pts(container, self.stream)
+        """What libav gives as pts may be the order of decoding."""
+        self._order = ShownOrder(trusted=not self._without_pts)
+        self.may_seek = not (self._without_pts or is_timeless(container))
         """After a seek, times are the same as without one."""
         self.from_start = True
         """Reading began at the first packet (False after a seek): the number of packets tells whether any is missing."""
@@ -144,8 +143,13 @@ class PacketReader:
         video = packet.stream_index == self.stream.index
         if video and self._without_pts:
             packet.pts = None
-        reorders = video and self.stream.codec_context.reorder_depth > 0
+        reorders = video and self._reorders
         return self._shared.splicer.place(packet, video or self._joinable, reorders=reorders, leaps=self._leaps)
+
+    @property
+    def _reorders(self) -> bool:
+        """Pictures may come in another order than they are shown."""
+        return bool(self.stream.codec_context.reorder_depth)
 
     def pictures(self, packets: Iterable[Packet]) -> Iterator[Picture]:
         """Decode until the packets end; then whatever the decoder still holds."""
@@ -164,7 +168,8 @@ class PacketReader:
             if entered:
                 self._shared.counters.jumps += 1
                 seam = _first_time(packet)
-                if packet.is_keyframe and self.stream.codec_context.reorder_depth:
+                self._order.restart()
+                if packet.is_keyframe and self._reorders:
                     # The pictures held back would be mixed with the new ones, or dropped where those have another size. Without
                     # a key frame what is to come may still need them: VP9 crashes libav then.
                     yield from self._drain()
@@ -207,9 +212,7 @@ class PacketReader:
         time_base = self.stream.time_base or Fraction(1, 90000)
         for image in images:
             self._refuse_growth(image.width, image.height)
-            pts = image.pts
-            if pts is None and (self._without_pts or not self.stream.codec_context.has_b_frames):
-                pts = image.dts  # of the packet that pushed the picture out: when it is due
+            pts = self._order.time(image.pts, image.dts, self._reorders)
             yield Picture(image, pts, image.time_base or time_base, image.duration or 0)
 
     def _refuse_growth(self, width: int, height: int) -> None:

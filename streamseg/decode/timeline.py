@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     Packet = av.Packet[Any]
 
-__all__ = ["DecodeCounters", "Splicer", "Timeline"]
+__all__ = ["DecodeCounters", "ShownOrder", "Splicer", "Timeline"]
 
 JUMP = 0.25
 """Seconds: a clock that goes back by more is a new one (files joined, a camera restarted); less is disorder within one."""
@@ -179,6 +179,34 @@ def _seconds(ticks: int | None, time_base: Fraction) -> Fraction | None:
 
 def _moved(time: Fraction | None, by: Fraction) -> Fraction | None:
     return None if time is None else time + by
+
+
+class ShownOrder:
+    """Tells which of a decoded picture's two times is when it is shown, if any: its pts, or the dts at which it came out.
+
+    Pictures come out in the order they are shown. Where pts go back then, they only number the packets in the order of decoding
+    (written by who knew no B-frames, or by libav for AVI): the other time counts from there on.
+    """
+
+    def __init__(self, trusted: bool = True) -> None:
+        """trusted: False if the container is known to have no pts."""
+        self._trusted = trusted
+        self._told = False
+        self._latest: int | None = None
+
+    def time(self, pts: int | None, dts: int | None, reorders: bool) -> int | None:
+        """The time of the next picture. reorders: pictures may come in another order than they are shown."""
+        if pts is not None and self._trusted:
+            self._told = True
+            self._trusted = not reorders or self._latest is None or pts >= self._latest or dts is None
+            self._latest = pts
+        if not self._trusted:
+            return dts
+        return dts if pts is None and not (reorders and self._told) else pts
+
+    def restart(self) -> None:
+        """What comes next is another segment's."""
+        self._latest = None
 
 
 class Timeline:

@@ -20,6 +20,7 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from streamseg.encode.codecs import Choice, container_of
+from streamseg.encode.decoding import DecodingTimes
 from streamseg.encode.files import OutputFile
 from streamseg.encode.remux import AV_ERRORS, codec_of
 from streamseg.encode.tracks import Converter, Track, Tracks
@@ -79,10 +80,8 @@ class Muxer:
         self._time_base = time_base
         self._origin = Fraction(0)
         self._early: list[Any] = []
-        self._waiting: av.Packet[Any] | None = None
-        self._shown: int | None = None
-        """pts of the picture that is shown last so far."""
-        self._end = 0
+        measured = self._kind.muxer in ("mp4", "mov")
+        self._times = DecodingTimes(measured) if measured or self._kind.muxer == "mpegts" else None
         self._source = tracks.packets
         self._tracks: dict[int, _Track] = {}
         self._templates = tracks
@@ -176,24 +175,8 @@ class Muxer:
 
     def video(self, packet: av.Packet[Any]) -> None:
         """Write an encoded picture, and before it what the source says belongs before it."""
-        if packet.pts is not None and (self._shown is None or packet.pts > self._shown):
-            self._shown, self._end = packet.pts, packet.pts + (packet.duration or 0)
-        if self._kind.muxer in ("mp4", "mov"):
-            # One is kept back, see `_write_last`.
-            waiting, self._waiting = self._waiting, packet
-            if waiting is None:
-                return
-            packet = waiting
-        self._write(packet)
-
-    def _write_last(self) -> None:
-        # FFmpeg 8.1 ends the edit list of a hybrid file with the last fragment's last time in decoding order. Where B-frames put
-        # the picture that is shown last into an earlier fragment, players would leave that one out.
-        packet, self._waiting = self._waiting, None
-        if packet is not None:
-            if packet.pts is not None:
-                packet.duration = max(packet.duration or 0, self._end - packet.pts)
-            self._write(packet)
+        for ready in [packet] if self._times is None else self._times.push(packet):
+            self._write(ready)
 
     def _write(self, packet: av.Packet[Any]) -> None:
         ticks = packet.dts if packet.dts is not None else packet.pts
@@ -282,7 +265,8 @@ class Muxer:
             return
         self._done = True
         try:
-            self._write_last()
+            for packet in self._times.flush() if self._times is not None else ():
+                self._write(packet)
             if rest and self._source is not None:
                 self._copy(self._source.take(None))
             self._finish_tracks()

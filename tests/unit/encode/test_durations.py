@@ -1,5 +1,6 @@
 """How long films are: a picture lasts until the next one, the last until the source's end, whatever packets say of themselves."""
 
+import struct
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
@@ -49,6 +50,50 @@ def test_a_pause_of_ten_minutes_is_one(codec, tmp_path):
     copy(source, tmp_path / "o.mp4", codec=codec)
     assert times(tmp_path / "o.mp4") == [t * TICK for t in recorded]
     assert length(tmp_path / "o.mp4") == (Fraction(6005, 10), Fraction(6005, 10))
+
+
+PAUSES = {
+    "at once": [0, *(54_000_000 + 9000 * i for i in range(12))],
+    "after two": [0, 9000, *(54_000_000 + 9000 * i for i in range(12))],
+    "before the last": [*(9000 * i for i in range(12)), 54_000_000],
+    "before the last two": [*(9000 * i for i in range(12)), 54_000_000, 54_009_000],
+}
+
+
+def movie_seconds(path):
+    """What the movie's own header (mvhd, ISO 14496-12 8.2.2) says, which players go by."""
+    data = path.read_bytes()
+    at = data.rfind(b"mvhd") + 4
+    wide = data[at] == 1
+    scale, duration = struct.unpack(">IQ" if wide else ">II", data[at + (20 if wide else 12) :][: 12 if wide else 8])
+    return Fraction(duration, scale)
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".ts"])
+@pytest.mark.parametrize("where", PAUSES)
+def test_a_pause_among_the_first_or_last_pictures_is_one(where, suffix, codec, tmp_path):
+    """There B-frames move the times of decoding by as much as the pause: ten minutes were told as twenty, or as none."""
+    times_given = PAUSES[where]
+    pictures = frames((clips.picture(i) for i in range(len(times_given))), times_given, TICK)
+    sink = open_sink(tmp_path / f"o{suffix}", replace(INFO, time_base=TICK, rate=Fraction(30)), codec=codec)
+    sink.open()
+    for frame, following in zip(pictures, [*times_given[1:], times_given[-1] + 9000], strict=True):
+        sink(rendered(replace(frame, duration=following - frame.pts)))
+    sink.close()
+    made = times(tmp_path / f"o{suffix}")
+    assert [t - made[0] for t in made] == [t * TICK for t in times_given]
+    seconds = (times_given[-1] + 9000) * TICK
+    with av.open(str(tmp_path / f"o{suffix}")) as container:
+        stream = container.streams.video[0]
+        if suffix == ".ts":
+            assert stream.start_time * stream.time_base < 1
+        else:
+            assert made[0] == 0
+            assert stream.duration * stream.time_base == seconds == movie_seconds(tmp_path / f"o{suffix}")
+        packets = [p for p in container.demux(video=0) if p.size]
+    assert all(b.dts > a.dts for a, b in pairwise(packets))
+    assert all(p.dts <= p.pts for p in packets)
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])

@@ -84,6 +84,10 @@ def run(
     end: Annotated[str | None, typer.Option(help="Where to stop, as 15s; in place of --duration.")] = None,
     realtime: Annotated[bool, typer.Option("--realtime", help="Play a file at its own speed, as a camera would.")] = False,
     rate: Annotated[float | None, typer.Option(help="Frames a second of images, and of a source without times.")] = None,
+    spool: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="Keep a pipe, or a download, in a temporary file first, up to SIZE, as 2GB."),
+    ] = None,
     batch: Annotated[int | None, typer.Option(help="Frames that the network sees at once.")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads of the engine.")] = None,
     detect_every: Annotated[
@@ -125,6 +129,7 @@ def run(
             "end": end,
             "realtime": realtime or None,
             "rate": rate,
+            "spool": spool,
             "device": decode,
             "deinterlace": deinterlace,
         },

@@ -90,6 +90,19 @@ def _parse_deinterlace(value: Any) -> Any:
     return "off" if value is False else value
 
 
+_BYTES = {"": 1, "b": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+
+
+def _parse_bytes(value: Any) -> Any:
+    """`2GB`, `500MB`, `1.5GiB`, a number of bytes, or `off`."""
+    if value is False or value == "off":
+        return 0
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?", str(value).strip().lower())
+    if isinstance(value, bool) or match is None or match[2] not in _BYTES:
+        raise ValueError(f"{value!r} is not a size; write 2GB, 500MB, a number of bytes, or off")
+    return round(float(match[1]) * _BYTES[match[2]])
+
+
 Seconds = Annotated[float, BeforeValidator(parse_seconds), Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, BeforeValidator(parse_seconds), Field(gt=0, allow_inf_nan=False)]
 Size = Annotated[tuple[int, int] | None, BeforeValidator(parse_size)]
@@ -123,6 +136,8 @@ class DecodeConfig(Section):
     """Seconds for which a lost live source is tried again."""
     max_pixels: Annotated[int, Field(gt=0)] = 8192 * 8192
     """Larger pictures are refused before they are decoded."""
+    spool: Annotated[int, BeforeValidator(_parse_bytes), Field(ge=0)] = 0
+    """Bytes (2GB) that a pipe, or a file of a web server without ranges, may take in a temporary file, to be read there; `off`."""
     playlists: bool = False
     """Follow playlists (.m3u8), which may name other files and hosts."""
     threads: Annotated[int, Field(ge=0, le=64)] = 0

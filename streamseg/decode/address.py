@@ -22,7 +22,7 @@ from streamseg.decode.images import SUFFIXES, find_images
 from streamseg.errors import SourceError, SourceNotFound, clean
 from streamseg.standard import check_stdin
 
-__all__ = ["Address", "Kind", "parse_source"]
+__all__ = ["Address", "Kind", "limits", "parse_source"]
 
 Kind = Literal["file", "images", "camera", "network", "pipe"]
 
@@ -113,11 +113,12 @@ def _standard_input(playlists: bool) -> Address:
     with contextlib.suppress(OSError, ValueError):  # not a descriptor: reading it will tell
         fd = sys.stdin.fileno()
         if stat.S_ISREG(os.fstat(fd).st_mode) and os.lseek(fd, 0, os.SEEK_CUR) == 0:
-            return Address("file", f"file:/dev/fd/{fd}", "standard input", "file", options=_limits("file", playlists))
-    return Address("pipe", "-", "standard input", "pipe", options=_limits("pipe", playlists))
+            return Address("file", f"file:/dev/fd/{fd}", "standard input", "file", options=limits("file", playlists))
+    return Address("pipe", "-", "standard input", "pipe", options=limits("pipe", playlists))
 
 
-def _limits(protocols: str, playlists: bool) -> dict[str, str]:
+def limits(protocols: str, playlists: bool = False) -> dict[str, str]:
+    """libav's options that say which protocols and formats it may use."""
     return {
         "protocol_whitelist": f"{protocols},{PLAYLIST_PROTOCOLS}" if playlists and protocols == "file" else protocols,
         "format_whitelist": f"{FORMATS},{PLAYLIST_FORMATS}" if playlists else FORMATS,
@@ -129,7 +130,7 @@ def _camera(device: str, name: str) -> Address:
         found = sorted(str(p) for p in Path("/dev").glob("video*"))
         there = f"there are {', '.join(found)}" if found else "this machine has no video device"
         raise SourceNotFound(f"camera {name}: {device} does not exist; {there} (a file of that name is given as ./{name})")
-    options = _limits("file", playlists=False)
+    options = limits("file", playlists=False)
     return Address("camera", device, device, "v4l2", format="v4l2", options=options)
 
 
@@ -153,7 +154,7 @@ def _address(text: str, scheme: str, mark: str, timeout: float, playlists: bool)
             f"a space in it {_ENCODING}"
         )
     microseconds = str(int(timeout * 1e6))
-    options = _limits(PROTOCOLS[scheme], playlists)
+    options = limits(PROTOCOLS[scheme], playlists)
     if scheme in ("rtsp", "rtsps"):
         options |= {"timeout": microseconds, "rtsp_flags": "prefer_tcp"}
     elif scheme in ("http", "https"):
@@ -198,4 +199,4 @@ def _path(text: str, playlists: bool) -> Address:
     if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
         raise SourceError(f"{text}: neither a file, a folder of images, a camera nor a named pipe")
     kind: Kind = "pipe" if stat.S_ISFIFO(mode) else "file"
-    return Address(kind, f"file:{path.resolve()}", text, "file", options=_limits("file", playlists))
+    return Address(kind, f"file:{path.resolve()}", text, "file", options=limits("file", playlists))

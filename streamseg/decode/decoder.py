@@ -22,6 +22,7 @@ from streamseg.decode.live import LiveReader, Patience
 from streamseg.decode.numbering import number_of
 from streamseg.decode.passthrough import KINDS, PassThrough, PassThroughHub
 from streamseg.decode.reader import Guarded, PacketReader, Picture, Shared, open_container
+from streamseg.decode.spool import Spool, spooled
 from streamseg.decode.timeline import DecodeCounters, Splicer
 from streamseg.errors import ConfigError, NoVideo, SourceError, StreamsegError, Unreadable
 from streamseg.types import Frame
@@ -61,6 +62,8 @@ class Decoder:
         addresses, but not for http, where a file may be meant; "no" fails at once. What waiting cannot mend fails at once, too.
     say: told when a source is waited for.
     keep_up: leave out pictures of a live source that have become late, as those that come while nobody reads.
+    spool: bytes that what comes through a pipe, or from a web server without ranges, may take in a temporary file, which is then
+        read in its place; 0: it is read as it comes.
     playlists: allow HLS, DASH and concat scripts, which make libav read other files and hosts.
     fields: whether pictures are interlaced, and which field comes first: as they say (auto), or progressive, tff, bff.
     deinterlace: make interlaced pictures progressive, one of each (frame) or two (field); on the CPU.
@@ -82,6 +85,7 @@ class Decoder:
         wait: Literal["no", "likely", "live"] = "no",
         say: Callable[[str], None] | None = None,
         keep_up: bool = True,
+        spool: int = 0,
         playlists: bool = False,
         fields: Fields = "auto",
         deinterlace: Deinterlace = "off",
@@ -105,6 +109,8 @@ class Decoder:
         self._max_pixels, self._threads = max_pixels, threads
         self._timeout, self._reconnect, self._playlists = timeout, reconnect, playlists
         self._wait, self._say, self._keep_up = wait, say, keep_up
+        self._spool = spool
+        self._spooled: Spool | None = None
         self._landing = landing
         self._interlacing = Interlacing(fields, deinterlace)
         by_gpu = landing is not None and landing.accel is not None
@@ -145,6 +151,9 @@ class Decoder:
         """
         address = parse_source(self._source, timeout=self._timeout, playlists=self._playlists)
         try:
+            if self._spool:
+                self._spooled = spooled(address, self._spool, self._timeout, self._stop.is_set, self._say)
+                address = self._spooled.address if self._spooled else address
             if address.kind == "images":
                 self._open_images(address)
             elif address.threaded:
@@ -360,6 +369,8 @@ class Decoder:
             self._container.close()
         self._container = None
         self._frames = iter(())
+        if self._spooled is not None:
+            self._spooled.close()
         if self._landing is not None:
             self._landing.close()
 

@@ -86,8 +86,8 @@ def open_container(address: Address, timeout: float, file: Any = None, accel: HW
 
 
 _INDEX_LAST = (
-    "the index of this MP4 or MOV stands at its end, so it cannot be read as it comes; give it as a file "
-    "(who makes it can put the index first with FFmpeg's -movflags +faststart, "
+    "the index of this MP4 or MOV stands at its end, so it cannot be read as it comes; give it as a file, or pass --spool 2GB, "
+    "which keeps what comes in a temporary file first (who makes it can put the index first with FFmpeg's -movflags +faststart, "
     "or write fragments, Matroska or MPEG-TS)"
 )
 

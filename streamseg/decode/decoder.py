@@ -18,6 +18,7 @@ from streamseg.decode.framer import Framer
 from streamseg.decode.images import missing_numbers, read_images
 from streamseg.decode.info import Header, SourceInfo, header_of, images_header, is_finite, source_info
 from streamseg.decode.interlace import Deinterlace, Fields, Interlacing
+from streamseg.decode.labels import counts_from_start, first_label
 from streamseg.decode.live import LiveReader, Patience
 from streamseg.decode.numbering import number_of
 from streamseg.decode.passthrough import KINDS, PassThrough, PassThroughHub
@@ -25,9 +26,11 @@ from streamseg.decode.reader import Guarded, PacketReader, Picture, Shared, open
 from streamseg.decode.spool import Spool, spooled
 from streamseg.decode.timeline import DecodeCounters, Splicer
 from streamseg.errors import ConfigError, NoVideo, SourceError, StreamsegError, Unreadable
+from streamseg.timecode import Timecode
 from streamseg.types import Frame
 
 if TYPE_CHECKING:
+    from av import VideoFrame
     from av.container import InputContainer
 
     from streamseg.gpu.decode import Landing
@@ -271,6 +274,7 @@ class Decoder:
         origin = header.origin
         if origin is None:
             origin = 0 if ahead.pts is None else round(ahead.pts * ahead.time_base / header.time_base)
+        label = self._label(told, found, sought)
         limits = (self._start, self._duration)
         if sought is not None:
             late = ahead.pts is None or ahead.pts > origin + -(-self._start // header.time_base)
@@ -286,8 +290,31 @@ class Decoder:
         self._first = next(self._frames, None)
         if self._first is None:
             return self._nothing(header, sought is not None)
-        self._info = source_info(header, self._first, framer.orientation, self._start, self._duration)
+        self._info = source_info(header, self._first, framer.orientation, self._start, self._duration, label)
         return True
+
+    def _label(self, header: Header, picture: Picture, sought: Address | None) -> tuple[Timecode, Fraction] | None:
+        """A timecode of the source, and the seconds of the picture that bears it."""
+        if header.live:
+            return None
+        image, at = picture.image, picture.pts if picture.pts is None else picture.pts * picture.time_base
+        origin = at if sought is None or header.origin is None else header.origin * header.time_base
+        if sought is not None and not header.labels.timecode and counts_from_start(image):
+            image, at = self._very_first(sought, header) or image, origin
+        origin = origin or Fraction(0)
+        label = first_label(header.labels, origin, header.rate, image, origin if at is None else at)
+        if label is None and (text := header.labels.timecode):
+            rate = f"{float(header.rate):g} frames a second" if header.rate else "an unknown rate"
+            self.warnings.append(f"{header.name}: its timecode {text} is left out: it is none of {rate}")
+        return label
+
+    def _very_first(self, address: Address, header: Header) -> VideoFrame | None:
+        """The source's first picture."""
+        try:
+            with open_container(address, self._timeout) as container:
+                return next(container.decode(container.streams[header.video_index]), None)  # type: ignore[return-value]
+        except AV_ERRORS:
+            return None
 
     def _nothing(self, header: Header, sought: bool) -> bool:
         """There is no first frame: raise the error that says why, or, after a seek, return False to try another way."""

@@ -11,8 +11,10 @@ import av
 from av.stream import Disposition
 
 from streamseg.decode.address import Address, Kind
+from streamseg.decode.labels import NO_LABELS, Labels, labels_of
 from streamseg.decode.orient import Orientation
 from streamseg.fields import FieldOrder
+from streamseg.timecode import Timecode
 from streamseg.types import AnyPicture, Frame
 
 if TYPE_CHECKING:
@@ -140,6 +142,10 @@ class SourceInfo:
     """Seconds that were asked to be left out at the start."""
     chapters: tuple[dict[str, Any], ...] = ()
     """As PyAV's `OutputContainer.set_chapters` takes them: id, start, end, time_base, metadata."""
+    timecode: Timecode | None = None
+    """The label of the first frame of this run."""
+    reel: str = ""
+    """Name of the tape or card that it was taken from."""
     codec: str = ""
     mirrored: bool = False
     """The source's tag also asked to mirror the picture left to right (before the turn), which was done."""
@@ -184,6 +190,7 @@ class Header:
     """Such a stream for which the user named a rate: a picture's time is its number by that rate."""
     end: Fraction | None = None
     """When the last picture ends, seconds on the source's clock, if the container tells."""
+    labels: Labels = NO_LABELS
 
 
 def is_finite(container: InputContainer) -> bool:
@@ -231,6 +238,7 @@ def header_of(address: Address, container: InputContainer, stream: VideoStream, 
         timeless,
         counted,
         None if live or timeless else end_of(container, stream),
+        NO_LABELS if live else labels_of(container, stream),
     )
 
 
@@ -245,9 +253,18 @@ def images_header(address: Address, rate: Fraction) -> Header:
 
 
 def source_info(
-    header: Header, first: Frame, orientation: Orientation, start: Fraction, duration: Fraction | None
+    header: Header,
+    first: Frame,
+    orientation: Orientation,
+    start: Fraction,
+    duration: Fraction | None,
+    label: tuple[Timecode, Fraction] | None = None,
 ) -> SourceInfo:
-    """The header and the first frame of a run, put together."""
+    """The header and the first frame of a run, put together. label: a timecode, and the seconds of the picture that bears it."""
+    timecode = None
+    if label is not None:
+        code, at = label[0].counted_at(header.rate), label[1]
+        timecode = code + round((first.pts * header.time_base - at) * (header.rate or code.rate))
     aspect = header.sample_aspect_ratio
     return SourceInfo(
         name=header.name,
@@ -269,6 +286,8 @@ def source_info(
         streams=header.streams,
         container=header.container,
         chapters=header.chapters,
+        timecode=timecode,
+        reel=header.labels.reel,
         codec=header.codec,
         video_index=header.video_index,
         start_pts=first.pts,

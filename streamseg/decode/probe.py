@@ -68,6 +68,8 @@ def probe(source: str | int | os.PathLike[str], *, timeout: float = 5.0, playlis
             "color": info.color.names,
             "hdr": info.color.is_hdr,
         },
+        "timecode": None if info.timecode is None else str(info.timecode),
+        "reel_name": info.reel or None,
         "timing": timing,
         "streams": [asdict(stream) for stream in info.streams],
         "metadata": info.metadata,
@@ -161,8 +163,10 @@ def _plan(info: SourceInfo, timing: dict[str, Any], scan: str, others: list[str]
         if stream.index != info.video_index and stream.type == "video":
             yield f"video stream {stream.index} ({stream.codec}, {stream.detail}) left out: one video is processed"
     yield from others
+    if info.timecode is not None:
+        yield f"start timecode {info.timecode} kept, moved by the frames that --start leaves out (a .ts file has no place for it)"
     if info.metadata:
-        yield f"metadata kept: {', '.join(sorted(info.metadata))}"
+        yield f"metadata kept, where the container has a place for it: {', '.join(sorted(info.metadata))}"
 
 
 def _picture_plan(info: SourceInfo) -> Iterator[str]:

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Literal
 
 from av.video.format import VideoFormat
 
@@ -106,6 +107,10 @@ class Container:
     """Can say that sound begins later than the picture, or stops for a while."""
     data: tuple[str, ...] = ()
     """Streams of data that can be read back as what they are."""
+    timecode: Literal["stream", "container", "no"] = "stream"
+    """Where libav's muxer looks for the start timecode."""
+    reel: bool = False
+    """Has a place for the name of the reel."""
     attachments: bool = False
     """Holds fonts and the like."""
     refused: tuple[str, ...] = ()
@@ -164,6 +169,7 @@ CONTAINERS = {
         deep="hevc",
         options=_MOV,
         text="mov_text",
+        data=("bin_data",),
         refused=("dvd_subtitle",),
         opaque=("vp9",),
     ),
@@ -174,6 +180,7 @@ CONTAINERS = {
         alpha="prores",
         options=_MOV,
         lossless="pcm",
+        reel=True,
         text="mov_text",
         refused=("adpcm_ima_wav", "adpcm_ms", *_WMA),
     ),
@@ -185,13 +192,27 @@ CONTAINERS = {
         options=_MATROSKA,
         sound="flac",
         lossless="pcm",
+        reel=True,
         text="subrip",
         attachments=True,
         refused=("tta",),
     ),
-    ".webm": Container("webm", ("vp9", "av1"), deep="av1", alpha="vp9", options=_MATROSKA, sound="libopus", text="webvtt"),
-    ".avi": Container("avi", ("h264", "ffv1", "utvideo"), alpha="ffv1", reorders=False, sound="pcm", timed=False, only=_AVI),
-    ".ts": Container("mpegts", ("h264", "hevc", *_NVENC), deep="hevc", negative=False, data=_TS_DATA, only=(*_TS, *_TS_DATA)),
+    ".webm": Container(
+        "webm", ("vp9", "av1"), deep="av1", alpha="vp9", options=_MATROSKA, sound="libopus", reel=True, text="webvtt"
+    ),
+    ".avi": Container(
+        "avi",
+        ("h264", "ffv1", "utvideo"),
+        alpha="ffv1",
+        reorders=False,
+        sound="pcm",
+        timed=False,
+        timecode="container",
+        only=_AVI,
+    ),
+    ".ts": Container(
+        "mpegts", ("h264", "hevc", *_NVENC), deep="hevc", negative=False, timecode="no", data=_TS_DATA, only=(*_TS, *_TS_DATA)
+    ),
 }
 """By suffix."""
 

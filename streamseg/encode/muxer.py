@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -49,7 +49,7 @@ _ROUNDING = Fraction(1, 1000)
 _MOST_MOVED = Fraction(1, 10)
 """Seconds by which a packet may be moved so that it comes behind the one before."""
 # Written by the muxer itself, or untrue of the new file.
-_OWN_METADATA = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder", "software"})
+_OWN_METADATA = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder", "software", "timecode", "reel_name"})
 
 
 @dataclass(slots=True)
@@ -126,6 +126,13 @@ class Muxer:
                 stream.codec_context.codec_tag = choice.tag
         self._video = stream
         return stream
+
+    def label(self, labels: Mapping[str, str]) -> None:
+        """Before `begin`: start timecode and reel name, where the container has a place for them."""
+        if self._kind.timecode == "container":
+            self.container.metadata.update(labels)
+        elif self._kind.timecode == "stream" and self._video is not None:
+            self._video.metadata.update(labels)
 
     def begin(self, first: int, origin: Origin) -> None:
         """Open the encoder and write the header. `first` is the first picture's pts; `origin` says which time becomes zero."""

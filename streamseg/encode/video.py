@@ -155,6 +155,7 @@ class VideoSink(FileSink):
                 choice.options["x265-params"] += x265_params(frame.picture)
             stream = muxer.add_video(choice, info.rate or Fraction(25), frame.time_base)
             encoder = _Encoder(stream, choice, picture, info, frame, self._threads)
+            self._label(muxer)
             muxer.begin(frame.pts, self._origin())
         except BaseException:
             self._discard(muxer)
@@ -164,6 +165,19 @@ class VideoSink(FileSink):
         if encoder.padding:
             self.warnings.append(f"{self.path}: {encoder.padding}")
         return muxer, encoder
+
+    def _label(self, muxer: Muxer) -> None:
+        """Start timecode and the name of the reel, or what is said where the container has no place for them."""
+        kind, info = container_of(self.path.suffix), self._info
+        code = "" if info.timecode is None else str(info.timecode)
+        places = {"timecode": kind.timecode != "no", "reel_name": kind.reel}
+        told = {key: value for key, value in (("timecode", code), ("reel_name", info.reel)) if value}
+        muxer.label({key: value for key, value in told.items() if places[key]})
+        self.warnings += [
+            f"{self.path}: {key} {value} is left out: a {self.path.suffix} file has no place for it; .mov and .mkv have"
+            for key, value in told.items()
+            if not places[key]
+        ]
 
     def _origin(self) -> Origin:
         if self._info.live or self._info.start > 0 or not container_of(self.path.suffix).timed:

@@ -112,6 +112,7 @@ def run(
         str | None,
         typer.Option(help="convert: copy the sound, convert what does not fit; copy: convert nothing; none: no sound."),
     ] = None,
+    keep_grey: Annotated[bool, typer.Option("--keep-grey", help="Draw in grey on a grey source, not in colour.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors.")] = False,
     json_report: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
@@ -145,7 +146,7 @@ def run(
         },
         "postprocess": {"conf": conf, "classes": classes},
     }
-    config = _with_encoding(override(load_pipeline(pipeline), changes), codec, crf, audio)
+    config = _with_encoding(override(load_pipeline(pipeline), changes), codec, crf, audio, keep_grey)
     screen = display.Screen(quiet=quiet or json_report)
     built = build(source, config, in_format(output or [], form, json_report), overwrite=overwrite, say=screen.say)
     if classes is None and (others := _left_out(config.postprocess.classes, built.engine.spec.classes)):
@@ -170,17 +171,20 @@ def _left_out(kept: Sequence[str] | None, known: Sequence[str]) -> list[str]:
     return others if len(others) <= 4 else [*others[:4], "..."]
 
 
-def _with_encoding(config: PipelineConfig, codec: str | None, crf: float | None, audio: str | None) -> PipelineConfig:
-    """--codec and --crf speak of what -o names, not of what the pipeline writes beside it; --audio of all that have sound."""
+def _with_encoding(
+    config: PipelineConfig, codec: str | None, crf: float | None, audio: str | None, keep_grey: bool
+) -> PipelineConfig:
+    """--codec and --crf speak of what -o names, not of what the pipeline writes beside it; the others of all outputs."""
     from streamseg.config import override
 
-    if codec is None and crf is None and audio is None:
+    if codec is None and crf is None and audio is None and not keep_grey:
         return config
     merged = {}
     for name, output in config.outputs.items():
         named = {"codec": codec, "crf": crf} if "{out}" in output.path else {}
         given = {key: value for key, value in (named | {"audio": audio}).items() if value is not None}
         merged[name] = output.model_dump() | {"encode": output.encode.model_dump() | given}
+        merged[name]["keep_grey"] = keep_grey or output.keep_grey
     return override(config, {"outputs": merged})
 
 

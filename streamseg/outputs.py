@@ -35,6 +35,7 @@ class Target:
     path: str
     composite: tuple[EffectStep, ...]
     encode: EncodeConfig
+    keep_grey: bool = False
 
 
 def plan(configured: Mapping[str, OutputConfig], given: Sequence[str], source: object = "") -> list[Target]:
@@ -61,11 +62,11 @@ def plan(configured: Mapping[str, OutputConfig], given: Sequence[str], source: o
                 f"or -o {name}=none"
             )
         path = placed(path.replace("{out}", out or "").replace("{stem}", _stem(out or "")), source, output)
-        targets.append(Target(name, path, output.composite, output.encode))
+        targets.append(Target(name, path, output.composite, output.encode, output.keep_grey))
     used = {target.path for target in targets}
     for number, path in enumerate(p for p in plain if p not in used):
         kind, effects = ("results", ()) if is_results(path) else ("output", main.composite)
-        targets.append(Target(f"{kind}{number + 1}", path, effects, main.encode))
+        targets.append(Target(f"{kind}{number + 1}", path, effects, main.encode, main.keep_grey))
     if not targets:
         raise ConfigError("nothing to write: say where with -o (a video or a folder for it, frames/%06d.png, a .jsonl file)")
     if any(target.path == "-" for target in targets):

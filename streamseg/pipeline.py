@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from os import PathLike
 from typing import Literal
 
+from av.video.format import VideoFormat
+
 from streamseg.cadence import Cadence
-from streamseg.composite import Alpha, Compositor, Effect, Rendered
+from streamseg.composite import Alpha, Compositor, Effect, Rendered, colours_grey
 from streamseg.config.schema import OutputConfig, PipelineConfig
 from streamseg.decode import Decoder, SourceInfo
 from streamseg.encode import Sink, check_output, copies_tracks, is_view, open_sink
@@ -316,7 +318,10 @@ def refine_for(config: PipelineConfig) -> Refiner | None:
 
 def compositor_for(output: Target | OutputConfig, device: Device | None) -> Compositor:
     """The composite stage of an output: where frames live."""
-    return Compositor(effects(output)) if device is None else DeviceCompositor(effects(output), device)
+    grey = output.keep_grey
+    if device is None:
+        return Compositor(effects(output), keep_grey=grey)
+    return DeviceCompositor(effects(output), device, keep_grey=grey)
 
 
 def _output_branch(target: Target, sink: Sink, live: bool, device: Device | None) -> Branch:
@@ -332,7 +337,7 @@ def effects(output: Target | OutputConfig) -> list[Effect]:
 
 
 def _sink(target: Target, decoder: Decoder, info: SourceInfo, source: Source, overwrite: bool, gpu: bool) -> Sink:
-    return open_sink(
+    sink = open_sink(
         target.path,
         info,
         codec=target.encode.codec,
@@ -344,6 +349,12 @@ def _sink(target: Target, decoder: Decoder, info: SourceInfo, source: Source, ov
         gpu=gpu,
         audio=target.encode.audio,
     )
+    with contextlib.suppress(ValueError):  # a format that PyAV does not know: it is not grey
+        if not target.keep_grey and colours_grey(effects(target), VideoFormat(info.pix_fmt)):
+            sink.warnings.append(
+                f"{target.path}: the source is grey, what is drawn has colour, so the output has; --keep-grey: not"
+            )
+    return sink
 
 
 def _arrived(item: Rendered | Result) -> float:

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from av.video.format import VideoFormat
+
+from streamseg import planes
 from streamseg.composite.canvas import Canvas
 from streamseg.result import Result
 from streamseg.types import AnyPicture, Instances
 
-__all__ = ["Compositor", "Effect", "Rendered"]
+__all__ = ["Compositor", "Effect", "Rendered", "colours_grey"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,21 +32,33 @@ class Effect(Protocol):
         """Draw onto `canvas`, or replace its picture."""
 
 
+def colours_grey(effects: Sequence[Effect], form: VideoFormat) -> bool:
+    """Whether pictures of this format are grey, and one of the effects draws in colour: in grey, two identities look alike."""
+    known = planes.layout(form.name)
+    return known is not None and known.family == "gray" and any(getattr(effect, "colour", False) for effect in effects)
+
+
 class Compositor:
     """Applies `effects` in order to a copy of each frame's picture, made only when one of them draws.
 
-    The copy has the same format, time and colour tags; pixels that no effect touches are bit-identical to the decoder's.
+    The copy has the same format, time and colour tags; pixels that no effect touches are bit-identical to the decoder's. Grey gets
+    chroma (4:2:0, the same luma) where an effect draws in colour: every picture, so that a film is of one kind. `keep_grey`:
+    not.
     """
 
-    def __init__(self, effects: Sequence[Effect] = ()) -> None:
+    def __init__(self, effects: Sequence[Effect] = (), *, keep_grey: bool = False) -> None:
         self._effects = tuple(effects)
+        self._keep_grey = keep_grey
 
     def __call__(self, result: Result) -> Rendered:
         """The picture for one result. Raises ConfigError when an effect names a class that the model does not know."""
         if not self._effects:
             return Rendered(result, result.frame.picture)
         interlaced = result.frame.field_order is not None
-        canvas = Canvas(result.frame.picture, result.activity, interlaced=interlaced)
+        picture = result.frame.picture
+        if not self._keep_grey and colours_grey(self._effects, picture.format):
+            picture = planes.with_chroma(planes.supported(picture))
+        canvas = Canvas(picture, result.activity, interlaced=interlaced)
         for effect in self._effects:
             effect(canvas, result.instances)
         return Rendered(result, canvas.picture)

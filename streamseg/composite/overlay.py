@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -49,6 +49,8 @@ class Overlay:
     """Fields {name}, {id} (empty while untracked), {score} (0..1, the track's mean over the last second); empty: no label."""
     classes: Sequence[str] | None = None
     """Names to draw; None: all."""
+    colour: ClassVar[bool] = True
+    """It draws in colours that mean something."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.fill <= 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import cv2
 import numpy as np
@@ -45,6 +45,8 @@ class Zones:
     """Of lines and outlines, in pixels of a 1080p picture, scaled with the frame."""
     label: bool = True
     """Write the name and the counts."""
+    colour: ClassVar[bool] = True
+    """It draws in colours that mean something."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.fill <= 1:

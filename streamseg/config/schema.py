@@ -318,6 +318,8 @@ class OutputConfig(Section):
 
     `{out}` is what -o says, `{stem}` the same without its suffix."""
     composite: tuple[EffectStep, ...] = ()
+    keep_grey: bool = False
+    """Draw in grey on a grey source, instead of giving its pictures chroma for the colours of an overlay."""
     encode: EncodeConfig = EncodeConfig()
 
 

@@ -28,10 +28,10 @@ class DeviceCompositor(Compositor):
     begins to be downloaded at once, for the encoder, which is on the host.
     """
 
-    def __init__(self, effects: Sequence[Effect], device: Device) -> None:
+    def __init__(self, effects: Sequence[Effect], device: Device, *, keep_grey: bool = False) -> None:
         from streamseg.gpu import kernels
 
-        super().__init__(effects)
+        super().__init__(effects, keep_grey=keep_grey)
         self._device, self._stream = device, device.stream()
         drawable = bool(effects) and kernels.Compositor.can_draw(effects)
         self._kernels = kernels.Compositor(effects, device.where) if drawable else None

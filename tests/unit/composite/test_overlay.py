@@ -17,7 +17,7 @@ BOXES = [[20.3, 30.6, 140.9, 200.2], [90.0, 10.0, 230.0, 120.0], [250.5, 150.5, 
 
 
 def draw(picture: av.VideoFrame, found: Instances, **options: object) -> av.VideoFrame:
-    return Compositor([Overlay(**options)])(result(picture, found)).picture  # type: ignore[arg-type]
+    return Compositor([Overlay(**options)], keep_grey=True)(result(picture, found)).picture  # type: ignore[arg-type]
 
 
 def under(mask: np.ndarray, spec: planes.PlaneSpec, every: bool) -> np.ndarray:

@@ -138,6 +138,7 @@ class Framer:
             self._last = 0
         first = replace(frame, index=0, pts=0 if self._header.by_arrival else frame.pts)
         self._left_out += frame.index
+        self._counters.gaps = 0  # what was left out before is no loss of the source's
         self.end = None if self._duration is None else first.pts + self._duration / time_base
         return first
 

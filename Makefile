@@ -17,7 +17,7 @@ demo: $(DEMO_VENV)/.installed
 
 # In two processes: the second one interrupts and kills things, which the first one's compilers need not live through.
 test: env
-	$(BIN)/python -m pytest tests/unit $(PYTEST)
+	$(BIN)/python -m pytest tests/unit tests/conformance $(PYTEST)
 	$(BIN)/python -m pytest tests/pipeline tests/faults tests/docs tests/gpu $(PYTEST)
 
 env: $(VENV)/.installed

@@ -10,13 +10,12 @@ libavfilter can.
 from __future__ import annotations
 
 from collections.abc import Callable
-from fractions import Fraction
 from typing import Literal
 
 import av
-from av.filter import Graph
 
 from streamseg import planes
+from streamseg.filters import Filter
 
 __all__ = [
     "WORDS",
@@ -36,36 +35,11 @@ FieldOrder = Literal["tff", "bff"]
 WORDS: dict[FieldOrder, str] = {"tff": "top field first", "bff": "bottom field first"}
 
 
-class _Filter:
-    """One of libavfilter's filters, set up anew where the pictures' size or format changes; used by one thread."""
-
-    def __init__(self, name: str, argument: str) -> None:
-        self._name, self._argument = name, argument
-        self._key: tuple[int, int, str] | None = None
-        self._graph = Graph()
-
-    def __call__(self, picture: av.VideoFrame) -> av.VideoFrame | None:
-        """What the filter makes of `picture`, which shares its memory; None if it lets nothing through."""
-        key = (picture.width, picture.height, picture.format.name)
-        if key != self._key:
-            self._key, self._graph = key, Graph()
-            source = self._graph.add_buffer(
-                width=key[0], height=key[1], format=picture.format, time_base=picture.time_base or Fraction(1, 90000)
-            )
-            self._graph.link_nodes(source, self._graph.add(self._name, self._argument), self._graph.add("buffersink"))
-            self._graph.configure()
-        self._graph.vpush(picture)
-        try:
-            return self._graph.vpull()
-        except BlockingIOError:
-            return None
-
-
 class OrderReader:
     """Reads which field of a picture came first; used by one thread."""
 
     def __init__(self) -> None:
-        self._select = _Filter("select", "eq(interlace_type,TOPFIRST)")
+        self._select = Filter(("select", "eq(interlace_type,TOPFIRST)"))
 
     def __call__(self, picture: av.VideoFrame) -> FieldOrder | None:
         """The order, None if the picture is flagged progressive. Takes some microseconds. Not for pictures on a GPU."""
@@ -78,7 +52,7 @@ class Marker:
     """Flags pictures, for an encoder; used by one thread."""
 
     def __init__(self) -> None:
-        self._filters = {order: _Filter("setfield", order) for order in ("tff", "bff", "prog")}
+        self._filters = {order: Filter(("setfield", order)) for order in ("tff", "bff", "prog")}
 
     def __call__(self, picture: av.VideoFrame, order: FieldOrder | None) -> av.VideoFrame:
         """`picture`, or the same memory with other flags."""

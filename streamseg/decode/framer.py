@@ -225,8 +225,7 @@ class Framer:
 
         Formats whose planes numpy cannot view are converted here, once, and not by every branch that reads the picture.
 
-        anew: look at its side data. PyAV's access to them makes a cycle of references that keeps the picture in memory until the
-        next garbage collection, so it is done once an epoch, and where the angle changes.
+        anew: look at its side data. That takes some time, so it is done once an epoch, where the angle changes, and for stills.
         """
         tags = self._header.tags
         if picture.colorspace == 2:
@@ -237,7 +236,8 @@ class Framer:
             picture.color_primaries = tags.primaries
         if picture.color_trc == 2:
             picture.color_trc = tags.transfer
-        fresh = picture.rotation != self._rotation or anew
+        # The angle of a mirrored photo may be that of one that is not.
+        fresh = picture.rotation != self._rotation or anew or self._header.kind == "images"
         if fresh:
             self._rotation = picture.rotation
             orientation = display_orientation(picture)

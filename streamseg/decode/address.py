@@ -18,7 +18,7 @@ from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from streamseg.credentials import doubtful, misread, shown
-from streamseg.decode.images import SUFFIXES, find_images
+from streamseg.decode.images import SUFFIXES, find_images, is_video
 from streamseg.errors import SourceError, SourceNotFound, clean
 from streamseg.standard import check_stdin
 
@@ -181,9 +181,12 @@ def _path(text: str, playlists: bool) -> Address:
         name = text if text.isprintable() else repr(text)
         raise SourceNotFound(f"{name}: no such file ({getattr(error, 'strerror', None) or error})") from clean(error)
     if images is not None:
-        if images[0].suffix.lower() not in SUFFIXES:  # a glob or pattern that means one video
-            return _path(str(images[0]), playlists)
-        return Address("images", text, text, "file", images=tuple(images))
+        first = images[0]
+        # A glob or pattern may mean one video, and some image files are containers of pictures, as videos are.
+        if first.suffix.lower() in SUFFIXES and not (len(images) == 1 and is_video(first)):
+            return Address("images", text, text, "file", images=tuple(images))
+        if first != path:
+            return _path(str(first), playlists)
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from streamseg.decode.address import Address, parse_source
 from streamseg.decode.faults import AV_ERRORS, fault
 from streamseg.decode.framer import Framer
-from streamseg.decode.images import missing_numbers, read_images
+from streamseg.decode.images import missing_numbers, open_pages, read_images
 from streamseg.decode.info import Header, SourceInfo, header_of, images_header, is_finite, source_info
 from streamseg.decode.interlace import Deinterlace, Fields, Interlacing
 from streamseg.decode.labels import counts_from_start, first_label
 from streamseg.decode.live import LiveReader, Patience
 from streamseg.decode.numbering import number_of
+from streamseg.decode.pages import Pages
 from streamseg.decode.passthrough import KINDS, PassThrough, PassThroughHub
 from streamseg.decode.reader import Guarded, PacketReader, Picture, Shared, open_container
 from streamseg.decode.spool import Spool, spooled
@@ -139,7 +140,8 @@ class Decoder:
         return self._info
 
     def __enter__(self) -> Decoder:
-        self.open()
+        if self._info is None:  # `with open_source(...)`: it is open
+            self.open()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -183,11 +185,31 @@ class Decoder:
     def _open_images(self, address: Address) -> None:
         self._share(address)
         rate = self._rate or Fraction(25)
+        pages = open_pages(address.images[0], self._max_pixels) if len(address.images) == 1 else None
+        if pages is not None:
+            self._open_pages(address, pages, rate)
+            return
         gaps = missing_numbers(address.images)
         self.warnings += [gaps] if gaps else []
         first = int(-(-self._start * rate // 1))
-        stills = read_images(address.images, rate, first, self._max_pixels)
-        self._begin((Picture(image, image.pts, 1 / rate, 1) for image in stills), images_header(address, rate), before=first)
+        stills = read_images(address.images, rate, first, self._max_pixels, self.warnings.append)
+        header = images_header(address, rate, len(address.images))
+        self._begin((Picture(image, image.pts, 1 / rate, 1) for image in stills), header, before=first)
+
+    def _open_pages(self, address: Address, pages: Pages, rate: Fraction) -> None:
+        """One file of several pictures: at their own times, or, without any, at `rate`."""
+        tick, first = 1 / rate, int(-(-self._start * rate // 1))
+        header = images_header(address, rate, pages.count)
+        if pages.seconds is not None:
+            tick, first = Fraction(1, 1000), 0
+            own = Fraction(pages.count) / Fraction(pages.seconds).limit_denominator(1000)
+            header = replace(header, time_base=tick, rate=own, duration=pages.seconds)
+            if self._rate is not None:
+                self.warnings.append(
+                    f"{address.name}: the rate of {float(rate):g} frames a second is not used: it has times of its own"
+                )
+        found = (Picture(page.picture, page.start, tick, page.duration) for page in pages.read(first))
+        self._begin(found, header, before=first)
 
     def _open_live(self, address: Address) -> None:
         waits = self._wait == "live" or (self._wait == "likely" and address.scheme not in ("http", "https"))

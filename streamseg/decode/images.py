@@ -7,26 +7,38 @@ guess by the name's ending.
 from __future__ import annotations
 
 import glob
+import io
 import re
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import av
 
 from streamseg.decode.faults import AV_ERRORS, fault
+from streamseg.decode.pages import Pages, count_png_frames, find_pages
+from streamseg.decode.streams import find_video, photo_of_tiles
 from streamseg.errors import NoVideo, SourceNotFound, StreamsegError, TooLarge, Unreadable
 
 if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext
 
-__all__ = ["SUFFIXES", "decode_image", "find_images", "missing_numbers", "natural_key", "read_images"]
+__all__ = [
+    "SUFFIXES",
+    "decode_image",
+    "find_images",
+    "is_video",
+    "missing_numbers",
+    "natural_key",
+    "open_pages",
+    "read_images",
+]
 
 SUFFIXES = frozenset(
-    (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".exr", ".dpx", ".ppm", ".pgm", ".tga", ".jp2", ".qoi")
+    ".png .jpg .jpeg .bmp .tif .tiff .webp .exr .dpx .ppm .pgm .tga .jp2 .qoi .avif .heic .heif".split()  # noqa: SIM905
 )
 """Endings of the stills that a folder is searched for."""
 
@@ -103,16 +115,29 @@ def _pattern(name: str) -> re.Pattern[str]:
 
 
 def decode_image(path: Path, max_pixels: int) -> av.VideoFrame:
-    """One still as a picture in its own format (rgb24, rgb48be, yuvj420p, ...), without time.
+    """One still as a picture in its own format (rgb24, rgb48be, yuvj420p, ...), without time; of several the first.
 
     Raises Unreadable, TooLarge, SourceNotFound or SourceError.
     """
+    return _decode(path, _bytes_of(path), max_pixels)
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        problem = fault(error, str(path), doing="this image cannot be decoded")
+    raise problem
+
+
+def _decode(path: Path, data: bytes, max_pixels: int) -> av.VideoFrame:
     problem: StreamsegError | None = None
     try:
-        data = path.read_bytes()
         codec = next((codec for magic, codec in _MAGIC if data.startswith(magic)), None)
         if codec is None and path.suffix.lower() == ".tga":
             codec = "targa"
+        if _is_heif(data):
+            return _first(path, _decode_heif(path, data, max_pixels))
         if codec is None:
             raise Unreadable(f"{path}: not an image of a known kind ({', '.join(sorted({c for _, c in _MAGIC}))})")
         if codec == "png" and len(data) >= 24:
@@ -129,14 +154,66 @@ def decode_image(path: Path, max_pixels: int) -> av.VideoFrame:
         problem = fault(error, str(path), doing="this image cannot be decoded")
     if problem:
         raise problem
+    return _first(path, pictures)
+
+
+def _first(path: Path, pictures: list[av.VideoFrame]) -> av.VideoFrame:
     if not pictures:
         raise Unreadable(f"{path}: this image is cut off")
     return pictures[0]
 
 
-def read_images(paths: Sequence[Path], rate: Fraction, first: int, max_pixels: int) -> Iterator[av.VideoFrame]:
-    """The stills from number `first` on; pts is the number, in units of 1 / rate."""
+def read_images(
+    paths: Sequence[Path], rate: Fraction, first: int, max_pixels: int, say: Callable[[str], None]
+) -> Iterator[av.VideoFrame]:
+    """The stills from number `first` on; pts is the number, in units of 1 / rate. Of a file of several pictures the first is taken,
+    and `say` is told of it once.
+    """
+    told = False
     for number in range(first, len(paths)):
-        picture = decode_image(paths[number], max_pixels)
+        path, data = paths[number], _bytes_of(paths[number])
+        pages = find_pages(path, data, max_pixels, _still(path, max_pixels))
+        count = pages.count if pages else count_png_frames(data)
+        if count > 1 and not told:
+            told = True
+            say(
+                f"{path}: holds {count} pictures, of which only the first is taken in a sequence; give it alone for all of them"
+            )
+        picture = next(pages.read(0)).picture if pages else _decode(path, data, max_pixels)
         picture.pts, picture.time_base = number, 1 / rate
         yield picture
+
+
+def is_video(path: Path) -> bool:
+    """Whether FFmpeg reads it as a video: an animated PNG, HEIC and AVIF. False where it cannot be read: who opens it says why."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(1 << 20)
+        return _is_heif(data) or count_png_frames(data) > 1
+    except OSError:
+        return False
+
+
+def open_pages(path: Path, max_pixels: int) -> Pages | None:
+    """The pictures of a file that holds several (animated WebP, TIFF of many pages); None of any other. Raises SourceError."""
+    return find_pages(path, _bytes_of(path), max_pixels, _still(path, max_pixels))
+
+
+def _is_heif(data: bytes) -> bool:
+    """ISO/IEC 14496-12, 4.3: a file of boxes, the first of which says of what kind it is."""
+    return data[4:8] == b"ftyp"
+
+
+def _decode_heif(path: Path, data: bytes, max_pixels: int) -> list[av.VideoFrame]:
+    with av.open(io.BytesIO(data), "r", format="mov") as container:
+        stream = find_video(container)
+        if (problem := photo_of_tiles(container)) or stream is None:
+            raise Unreadable(f"{path}: {problem or 'holds no picture'}")
+        width, height = stream.codec_context.width, stream.codec_context.height
+        if width * height > max_pixels:
+            raise TooLarge(f"{path}: an image of {width}x{height} exceeds the limit of {max_pixels} pixels (max_pixels)")
+        return list(islice(container.decode(stream), 1))
+
+
+def _still(path: Path, max_pixels: int) -> Callable[[bytes], av.VideoFrame]:
+    return lambda data: _decode(path, data, max_pixels)

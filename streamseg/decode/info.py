@@ -8,7 +8,6 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import av
-from av.stream import Disposition
 
 from streamseg.decode.address import Address, Kind
 from streamseg.decode.labels import NO_LABELS, Labels, labels_of
@@ -29,7 +28,6 @@ __all__ = [
     "bit_depth",
     "duration_of",
     "end_of",
-    "find_video",
     "header_of",
     "images_header",
     "is_finite",
@@ -242,9 +240,8 @@ def header_of(address: Address, container: InputContainer, stream: VideoStream, 
     )
 
 
-def images_header(address: Address, rate: Fraction) -> Header:
-    """For stills: one every 1 / `rate` seconds."""
-    count = len(address.images)
+def images_header(address: Address, rate: Fraction, count: int) -> Header:
+    """For `count` stills: one every 1 / `rate` seconds."""
     stream = StreamInfo(0, "video", address.images[0].suffix.lower().lstrip("."), detail=f"{count} images")
     aspect, length = None, float(count / rate)
     return Header(
@@ -307,13 +304,6 @@ def _run_length(header: Header, start: Fraction, duration: Fraction | None) -> i
     wanted = None if duration is None else round(duration * rate)
     left = None if total is None else total - int(start * rate)
     return max(1, min(n for n in (wanted, left) if n is not None))
-
-
-def find_video(container: InputContainer) -> VideoStream | None:
-    """The stream to decode: the one flagged default, else the first; cover art is not video."""
-    pictures = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic and s.codec_context]
-    default = [s for s in pictures if s.disposition & Disposition.default]
-    return next(iter(default or pictures), None)
 
 
 def nominal_rate(stream: VideoStream) -> Fraction | None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from itertools import chain
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -248,7 +249,8 @@ class Decoder:
             header = header_of(address, reader.container, reader.stream, live=False, rate=self._rate)
             if header.origin is None or not reader.may_seek or not self._seek(reader, header.origin, back):
                 break
-            if self._begin(self._file_pictures(reader), header, sought=address):
+            sought = partial(number_of, address, reader, timeout=self._timeout)
+            if self._begin(self._file_pictures(reader), header, sought):
                 return
         reader = self._reopen(address)
         header = header_of(address, reader.container, reader.stream, live=False, rate=self._rate)
@@ -282,10 +284,16 @@ class Decoder:
         if not self._stop.is_set():
             reader.judge_end(packets.problem)
 
-    def _begin(self, pictures: Iterator[Picture], header: Header, sought: Address | None = None, before: int = 0) -> bool:
+    def _begin(
+        self,
+        pictures: Iterator[Picture],
+        header: Header,
+        sought: Callable[[int | None], int | None] | None = None,
+        before: int = 0,
+    ) -> bool:
         """Decode up to the first frame that is wanted; `before`: so many pictures were passed over.
 
-        sought: the source, if the first picture is one that was sought in it. False if that lies behind `start`, or has no number.
+        sought: gives the first picture's number, if it was sought. False if that picture lies behind `start`, or has no number.
         """
         ahead = next(pictures, None)
         if ahead is None:
@@ -300,7 +308,7 @@ class Decoder:
         limits = (self._start, self._duration)
         if sought is not None:
             late = ahead.pts is None or ahead.pts > origin + -(-self._start // header.time_base)
-            number = None if late else number_of(sought, header.video_index, found.pts, self._timeout)
+            number = None if late else sought(found.pts)
             if number is None:
                 return False
             # Two frames of each picture, or one of two fields: of a film that is interlaced all through.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from streamseg.decode.address import Address
 from streamseg.decode.faults import AV_ERRORS
-from streamseg.decode.reader import open_container
+from streamseg.decode.reader import PacketReader, open_container
 from streamseg.decode.timeline import HELD_BACK
 
 if TYPE_CHECKING:
@@ -29,15 +29,19 @@ _VP8_SHOWN = 0x10
 """Bit of a VP8 frame's first byte (RFC 6386, 9.1)."""
 
 
-def number_of(address: Address, stream: int, pts: int | None, timeout: float) -> int | None:
-    """How many pictures of a file's stream are shown before the one at `pts` (its time base); None if that cannot be known."""
+def number_of(address: Address, reader: PacketReader, pts: int | None, *, timeout: float) -> int | None:
+    """How many pictures of a file are shown before the one at `pts` (the stream's time base); None if that cannot be known.
+
+    reader: it sought that picture. If the packets that it began with are not met on the way there, the file has two places of that
+    time (recordings joined, each with a clock that starts at zero), and this is not the first of them.
+    """
     if pts is None:
         return None
     try:
         with open_container(address, timeout) as container:
-            video = cast("VideoStream", container.streams[stream])
+            video = cast("VideoStream", container.streams[reader.stream.index])
             known = _start_by_index(container, video, pts)
-            seen = None if known is None else _count(_shown(container, video), pts)
+            seen = None if known is None else _count(_shown(container, video), pts, reader.began_at)
             return None if known is None or seen is None else known + seen
     except AV_ERRORS:
         return None
@@ -68,10 +72,12 @@ def _shown(container: InputContainer, stream: VideoStream) -> Iterator[Packet]:
             yield packet
 
 
-def _count(packets: Iterable[Packet], pts: int) -> int | None:
-    """How many packets are shown before `pts`; None if the first of them has no pts."""
+def _count(packets: Iterable[Packet], pts: int, place: int | None) -> int | None:
+    """How many packets are shown before `pts`; None if the first of them has no pts, or none lies at `place`."""
     before = beyond = 0
+    met = place is None
     for packet in packets:
+        met = met or packet.pos == place
         if packet.pts is None and not before and not beyond:
             return None
         if packet.pts is None:
@@ -80,4 +86,4 @@ def _count(packets: Iterable[Packet], pts: int) -> int | None:
         beyond = 0 if packet.pts < pts else beyond + 1
         if beyond > HELD_BACK:
             break
-    return before
+    return before if met else None

@@ -118,6 +118,8 @@ class PacketReader:
         """After a seek, times are the same as without one."""
         self.from_start = True
         """Reading began at the first packet (False after a seek): the number of packets tells whether any is missing."""
+        self.began_at: int | None = None
+        """Where in the file the first packet of the video was, bytes; None if unknown."""
         self._errors_at_end = 0
         self._tail_corrupt = False
         self._video_packets = 0
@@ -187,7 +189,10 @@ class PacketReader:
 
     def _note(self, packet: Packet) -> None:
         self._tail_corrupt = packet.is_corrupt
-        self._video_packets += packet.stream_index == self.stream.index
+        if packet.stream_index == self.stream.index:
+            if not self._video_packets and packet.pos is not None and packet.pos >= 0:
+                self.began_at = packet.pos
+            self._video_packets += 1
         ticks = packet.pts if packet.pts is not None else packet.dts
         if ticks is not None:
             self._end = max(self._end, float((ticks + (packet.duration or 0)) * packet.time_base))

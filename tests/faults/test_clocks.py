@@ -220,6 +220,17 @@ def test_a_time_lapse_in_a_transport_stream_keeps_its_steps(tmp_path: Path) -> N
     assert set(steps(read(path)[1])) == {30.0}
 
 
+def test_a_start_is_found_in_joined_transport_streams_where_two_places_have_that_time(tmp_path: Path) -> None:
+    """libav's search by time leads to any of them. Seen: from 3 s on, the end of the second part alone."""
+    path = write_ts(tmp_path / "joined.ts", (0, 0), frames=100, video=Video(gop=25))
+    _, everything = read(path)
+    for start in (1.0, 3.0, 6.0):
+        _, frames = read(path, start=start)
+        wanted = [f for f in everything if f.time - everything[0].time >= start - 1e-9]
+        assert [(f.index, f.pts) for f in frames] == [(f.index, f.pts) for f in wanted]
+        assert numbers(frames[:1]) == numbers(wanted[:1])
+
+
 @pytest.mark.parametrize("suffix", ["mkv", "mp4", "mov", "nut"])
 def test_a_pause_in_a_file_is_a_pause_however_long(tmp_path: Path, suffix: str) -> None:
     times = [*range(20), *range(72000, 72020)]

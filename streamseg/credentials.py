@@ -13,6 +13,8 @@ from urllib.parse import unquote
 __all__ = ["doubtful", "misread", "scrub", "shown"]
 
 HIDDEN = "***"
+_EXAMPLE = "user:password@"
+"""What our own advice says, and nobody's secret."""
 _DEEPEST = 16
 """Addresses within addresses that are looked into."""
 
@@ -55,17 +57,20 @@ def shown(address: str) -> str:
     start = _SCHEME.match(address)
     if start is None:
         bare = _BARE.match(address)
-        if bare is None or _TIME_OF_DAY.search(bare[0][-16:]):
+        if bare is None or _TIME_OF_DAY.search(bare[0][-16:]) or bare[0] == _EXAMPLE:
             return _details(address)
         return f"{HIDDEN}@{_details(address[bare.end() :])}"
     rest = address[start.end() :]
     hidden = _user_info(rest)
     if hidden is None:
         authority = _authority(rest)
+        if not any(map(str.isalnum, authority)):  # a scheme alone, in a list of them
+            return start[0] + authority + _details(rest[len(authority) :])
         # Neither host nor host:port, and no @: a password that was cut off, or whose @ was encoded.
         user, colon, _ = authority.partition(":")
         return start[0] + (f"{user}:{HIDDEN}" if colon else HIDDEN)
-    return start[0] + (f"{HIDDEN}@" if hidden > 1 else rest[:hidden]) + _details(rest[hidden:])
+    plain = hidden < 2 or rest[:hidden] == _EXAMPLE
+    return start[0] + (rest[:hidden] if plain else f"{HIDDEN}@") + _details(rest[hidden:])
 
 
 def misread(address: str) -> bool:

@@ -16,7 +16,7 @@ from streamseg.encode import is_results, is_view
 from streamseg.encode.codecs import CONTAINERS
 from streamseg.encode.images import IMAGE_SUFFIXES
 from streamseg.errors import ConfigError
-from streamseg.standard import STDOUT_SUFFIXES, is_stdout
+from streamseg.standard import STDIN_NAMES, STDOUT_NAMES, STDOUT_SUFFIXES, is_stdout
 
 __all__ = ["Target", "in_format", "plan"]
 
@@ -46,7 +46,7 @@ def plan(configured: Mapping[str, OutputConfig], given: Sequence[str], source: o
     gets the same picture again; `.jsonl` gets the results. A folder means a film in it, of the name of `source`. Raises
     ConfigError when nothing is left, or two share a path.
     """
-    named, plain = _sort(configured, given)
+    named, plain = _sort(configured, [_dash(text) for text in given])
     main = next((output for output in configured.values() if "{out}" in output.path), _OVERLAY)
     plain = [placed(path, source, main) for path in plain]
     pictures = [path for path in plain if not is_results(path)]
@@ -83,8 +83,9 @@ def in_format(given: Sequence[str], form: str | None, report: bool = False) -> l
     """
     if report and any(is_stdout(path.rpartition("=")[2]) for path in given):
         raise ConfigError("--json prints the report to standard output, where -o - writes; leave one of them out")
+    given = [_dash(text) for text in given]
     if form is None:
-        return list(given)
+        return given
     suffix = f".{form.lower().removeprefix('.')}"
     if suffix not in STDOUT_SUFFIXES:
         allowed = ", ".join(known[1:] for known in STDOUT_SUFFIXES)
@@ -92,6 +93,12 @@ def in_format(given: Sequence[str], form: str | None, report: bool = False) -> l
     if not any(path == "-" or path.endswith("=-") for path in given):
         raise ConfigError("--format says how standard output (-o -) is written; the format of a file is its ending")
     return [f"{path}{suffix}" if path == "-" or path.endswith("=-") else path for path in given]
+
+
+def _dash(text: str) -> str:
+    """What one -o says, with `-` for whatever else standard output is called."""
+    name, equals, path = text.rpartition("=")
+    return f"{name}{equals}-" if path in STDOUT_NAMES else text
 
 
 def _sort(configured: Mapping[str, OutputConfig], given: Sequence[str]) -> tuple[dict[str, str], list[str]]:
@@ -135,7 +142,7 @@ def placed(path: str, source: object, output: OutputConfig) -> str:
 def _film(source: object) -> tuple[str, str]:
     """The name of a source, without and with only its suffix: of an address its last part, of images their folder."""
     text = str(source)
-    if text == "-":
+    if text in STDIN_NAMES:
         return "stdin", ""
     if text.isdecimal():
         return f"camera{text}", ""

@@ -11,8 +11,20 @@ from pathlib import Path
 
 from streamseg.errors import OutputError, SourceError, SourceNotFound
 
-__all__ = ["STDOUT_SUFFIXES", "ReaderGone", "StandardOutput", "check_stdin", "check_stdout", "is_stdout"]
+__all__ = [
+    "STDIN_NAMES",
+    "STDOUT_NAMES",
+    "STDOUT_SUFFIXES",
+    "ReaderGone",
+    "StandardOutput",
+    "check_stdin",
+    "check_stdout",
+    "is_stdout",
+]
 
+STDIN_NAMES = frozenset({"-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"})
+STDOUT_NAMES = frozenset({"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
+"""What the system calls them, too."""
 STDOUT_SUFFIXES = (".mkv", ".webm", ".ts", ".mp4", ".mov", ".jsonl", ".ndjson")
 """What can be written without going back: the movies in fragments."""
 _TEXT = (".jsonl", ".ndjson")

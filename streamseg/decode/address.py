@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 from streamseg.credentials import doubtful, misread, shown
 from streamseg.decode.images import SUFFIXES, find_images, is_video
 from streamseg.errors import SourceError, SourceNotFound, clean
-from streamseg.standard import check_stdin
+from streamseg.standard import STDIN_NAMES, check_stdin
 
 __all__ = ["Address", "Kind", "limits", "parse_source"]
 
@@ -90,7 +90,7 @@ def parse_source(source: str | int | os.PathLike[str], *, timeout: float = 5.0, 
     there = _exists(text)
     if isinstance(source, int) or (text.isdecimal() and len(text) < 10 and not there):
         return _camera(f"/dev/video{int(text)}", text)
-    if text == "-":
+    if text in STDIN_NAMES:
         return _standard_input(playlists)
     if isinstance(source, str) and not there:
         match = _SCHEME.match(text)
@@ -202,4 +202,6 @@ def _path(text: str, playlists: bool) -> Address:
     if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
         raise SourceError(f"{text}: neither a file, a folder of images, a camera nor a named pipe")
     kind: Kind = "pipe" if stat.S_ISFIFO(mode) else "file"
-    return Address(kind, f"file:{path.resolve()}", text, "file", options=limits("file", playlists))
+    # What /dev/fd/63 leads to (`<(command)`) has no path.
+    where = path.absolute() if kind == "pipe" else path.resolve()
+    return Address(kind, f"file:{where}", text, "file", options=limits("file", playlists))

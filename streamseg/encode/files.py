@@ -13,7 +13,7 @@ import stat
 from pathlib import Path
 
 from streamseg.errors import OutputError, OutputExists, OutputIsInput
-from streamseg.standard import StandardOutput, check_stdout, is_stdout
+from streamseg.standard import STDIN_NAMES, StandardOutput, check_stdout, is_stdout
 
 __all__ = [
     "Claim",
@@ -33,7 +33,7 @@ def local_path(source: str | int | os.PathLike[str] | None) -> Path | None:
     """The file, folder or pattern that a source names, for `-` what the shell put there; None for a camera or an address."""
     if source is None or isinstance(source, int) or "://" in str(source):
         return None
-    if str(source) == "-":
+    if str(source) in STDIN_NAMES:
         return Path("/dev/stdin")
     return Path(source)
 

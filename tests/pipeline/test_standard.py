@@ -11,6 +11,8 @@ import threading
 import av
 import pytest
 
+from streamseg.decode import Decoder
+from streamseg.decode.address import parse_source
 from streamseg.errors import ConfigError, OutputError, OutputIsInput, SourceError, SourceNotFound
 from streamseg.outputs import in_format, plan
 from streamseg.pipeline import build
@@ -123,6 +125,10 @@ def test_standard_output_needs_a_format_and_can_be_had_once(clip, make_config):
         plan(outputs, ["-.mkv", "-.jsonl"])
     assert [t.path for t in plan(outputs, in_format(["-", "a.mp4"], "MKV"))] == ["-.mkv", "a.mp4"]
     assert in_format(["picture=-"], "ts") == ["picture=-.ts"]
+    for name in ("/dev/stdout", "/dev/fd/1"):
+        assert in_format([name], "ts") == ["-.ts"]
+        with pytest.raises(ConfigError, match="-o - is standard output"):
+            plan(outputs, [name])
     with pytest.raises(ConfigError, match="--format avi: cannot be written to standard output; allowed: mkv"):
         in_format(["-"], "avi")
     with pytest.raises(ConfigError, match="format of a file is its ending"):
@@ -196,6 +202,33 @@ def test_a_file_on_standard_input_is_read_as_one_and_not_written_onto(clip, make
             os.close(saved)
     assert report.frames_done == 30
     assert film.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["/dev/stdin", "/dev/fd/0"])
+def test_standard_input_has_other_names(name, monkeypatch):
+    """Seen: /dev/stdin of a pipe: 'no such file'."""
+    reading, writing = os.pipe()
+    os.close(writing)
+    with os.fdopen(reading) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        assert (parse_source(name).kind, parse_source(name).url) == ("pipe", "-")
+
+
+def test_what_the_shell_substitutes_is_read(tmp_path):
+    """`streamseg run <(command)`: /dev/fd/63, which leads to a pipe that has no path."""
+    data = clips.ts(tmp_path / "a.ts", 20).read_bytes()
+    reading, writing = os.pipe()
+
+    def write():
+        with os.fdopen(writing, "wb") as pipe:
+            pipe.write(data)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    with Decoder(f"/dev/fd/{reading}") as decoder:
+        assert len(list(decoder.frames())) == 20
+    writer.join()
+    os.close(reading)
 
 
 def test_errors_that_are_no_closed_pipe_are_still_said(clip, make_config):

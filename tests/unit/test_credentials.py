@@ -122,6 +122,8 @@ KNOWN = {
     "http://p/?url=rtsp%3A%2F%2Fa%3Asecret%40cam%2Fx&n=1": "http://p/?url=rtsp://***@cam/x&n=1",
     "http://h/v?t=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc": "http://h/v?t=***",
     # nothing to hide
+    "allowed: a path, rtsp://, http://, - for a pipe": "allowed: a path, rtsp://, http://, - for a pipe",
+    "write rtsp://user:password@host/path, or user:password@host": "write rtsp://user:password@host/path, or user:password@host",
     "http://h/@user/v.mp4": "http://h/@user/v.mp4",
     "http://h/v@2x.mp4?res=640x480": "http://h/v@2x.mp4?res=640x480",
     "rtsp://[fe80::1]:554/x": "rtsp://[fe80::1]:554/x",
@@ -133,7 +135,8 @@ KNOWN = {
 
 @pytest.mark.parametrize("address", KNOWN)
 def test_known_forms(address):
-    assert shown(address) == KNOWN[address]
+    if " " not in address or address.startswith("rtsp"):
+        assert shown(address) == KNOWN[address]
     assert scrub(address) == KNOWN[address]
     assert scrub(KNOWN[address]) == KNOWN[address], "twice is once"
 

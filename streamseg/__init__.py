@@ -5,8 +5,8 @@
     for result in streamseg.stream("video.mp4"):
         print(result.time, result.names, result.track_ids)
 
-`run` does whole jobs (`streamseg.run("in.mp4", "out.mp4", pipeline="edit")`), `probe` tells what a source holds. Errors are
-`StreamsegError` and its children in `streamseg.errors`.
+`astream` is the same for coroutines, `run` does whole jobs (`streamseg.run("in.mp4", "out.mp4", pipeline="edit")`), `probe` tells
+what a source holds. Errors are `StreamsegError` and its children in `streamseg.errors`.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from streamseg.errors import StreamsegError
 from streamseg.imports import import_attribute
 
 if TYPE_CHECKING:
-    from streamseg.api import run, stream
+    from streamseg.api import astream, run, stream
     from streamseg.config import PipelineConfig, load_pipeline
     from streamseg.decode.probe import probe
     from streamseg.report import RunReport
@@ -32,6 +32,7 @@ __all__ = [
     "RunReport",
     "StreamsegError",
     "__version__",
+    "astream",
     "load_pipeline",
     "probe",
     "run",
@@ -45,6 +46,7 @@ _LAZY = {
     "PipelineConfig": "streamseg.config",
     "Result": "streamseg.result",
     "RunReport": "streamseg.report",
+    "astream": "streamseg.api",
     "load_pipeline": "streamseg.config",
     "probe": "streamseg.decode.probe",
     "run": "streamseg.api",
@@ -58,6 +60,10 @@ def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module 'streamseg' has no attribute {name!r}")
     return import_attribute(_LAZY[name], name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
 
 
 def _version() -> str:

@@ -47,6 +47,7 @@ async def aiterate(source: Source, config: PipelineConfig, *, say: Say | None = 
         closing = worker.run(results.close)
         worker.end()
         await asyncio.shield(closing)
+        worker.join()
     results.check()
 
 
@@ -111,7 +112,8 @@ class _Worker:
 
     def __init__(self, name: str) -> None:
         self._jobs: SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = SimpleQueue()
-        threading.Thread(target=self._work, name=name, daemon=True).start()
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
 
     def run(self, job: Callable[[], T]) -> asyncio.Future[T]:
         """Do it; the future belongs to the event loop that runs."""
@@ -122,6 +124,10 @@ class _Worker:
     def end(self) -> None:
         """End after what it has been told."""
         self._jobs.put(None)
+
+    def join(self) -> None:
+        """Wait until it has ended; a moment, once all it was told is done."""
+        self._thread.join()
 
     def _work(self) -> None:
         while (given := self._jobs.get()) is not None:

@@ -16,6 +16,7 @@ from os import PathLike
 from pathlib import Path
 
 from streamseg import resources
+from streamseg.describe import brief
 from streamseg.engine.spec import read_spec
 from streamseg.errors import MissingExtra, ModelError
 from streamseg.folders import models_root
@@ -140,7 +141,7 @@ def find(name: str) -> Model:
     known = ", ".join(models) or "none: this installation brings no model files"
     more = ", ".join(other for other in PRETRAINED if other not in models)
     raise ModelError(
-        f"unknown model {name!r}; here: {known}"
+        f"unknown model {brief(name)}; here: {known}"
         + (f"; to be fetched: {more}" if more else "")
         + ". Or give the path of an .onnx file"
     )

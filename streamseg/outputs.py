@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,10 +13,11 @@ from urllib.parse import unquote, urlsplit
 from streamseg.composite import Alpha, Overlay
 from streamseg.config.schema import EffectStep, EncodeConfig, OutputConfig
 from streamseg.decode.images import SUFFIXES as STILLS
+from streamseg.describe import short
 from streamseg.encode import is_results, is_view
 from streamseg.encode.codecs import CONTAINERS
 from streamseg.encode.images import IMAGE_SUFFIXES
-from streamseg.errors import ConfigError
+from streamseg.errors import ConfigError, OutputError
 from streamseg.standard import STDIN_NAMES, STDOUT_NAMES, STDOUT_SUFFIXES, is_stdout
 
 __all__ = ["Target", "in_format", "plan"]
@@ -44,9 +46,11 @@ def plan(configured: Mapping[str, OutputConfig], given: Sequence[str], source: o
     Each of `given` is what one -o says. `NAME=PATH` sets the path of the pipeline's output of that name (`NAME=none` leaves it
     out). Of the others the first picture fills the outputs whose path is `{out}`, or is beside it (`{stem}`); each further one
     gets the same picture again; `.jsonl` gets the results. A folder means a film in it, of the name of `source`. Raises
-    ConfigError when nothing is left, or two share a path.
+    ConfigError when nothing is left, or two share a path, OutputError for what cannot be a name.
     """
     named, plain = _sort(configured, [_dash(text) for text in given])
+    for path in (*named.values(), *plain):
+        _refuse_impossible(path)
     main = next((output for output in configured.values() if "{out}" in output.path), _OVERLAY)
     plain = [placed(path, source, main) for path in plain]
     pictures = [path for path in plain if not is_results(path)]
@@ -116,6 +120,18 @@ def _sort(configured: Mapping[str, OutputConfig], given: Sequence[str]) -> tuple
         if not (match["path"] if match and match["name"] in configured else text):
             raise ConfigError(f"-o {text!r} names no file")
     return named, plain
+
+
+def _refuse_impossible(path: str) -> None:
+    """Raise OutputError for what no file can be called: too long, or with a null character."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (OSError, ValueError) as error:
+        if "://" not in path:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise OutputError(f"{short(path)}: no output can have this name ({reason}); choose another") from error
 
 
 def placed(path: str, source: object, output: OutputConfig) -> str:

@@ -20,6 +20,7 @@ from streamseg.cadence import Cadence
 from streamseg.composite import Alpha, Compositor, Effect, Rendered, colours_grey
 from streamseg.config.schema import OutputConfig, PipelineConfig
 from streamseg.decode import Decoder, SourceInfo
+from streamseg.decode.address import as_source
 from streamseg.encode import Sink, check_output, copies_tracks, is_view, open_sink
 from streamseg.encode.nvenc import why_not_nvenc
 from streamseg.engine import Engine, GraphSpec, computes_on_gpu, open_engine
@@ -134,6 +135,7 @@ def build(
 
     Frames live on `device`; None: on the GPU where the network computes there, else in host memory.
     """
+    source = as_source(source)
     targets = plan(config.outputs, outputs, source)
     device = device or _device(config, say)
     with contextlib.ExitStack() as undo:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamseg import masks as mask_ops
+from streamseg.describe import brief
 from streamseg.errors import BadOutput, ConfigError
 from streamseg.infer import Pending
 from streamseg.result import Result
@@ -67,7 +68,7 @@ class Postprocess:
             return np.ones(len(self.class_names), bool)
         unknown = [name for name in classes if name not in self.class_names]
         if unknown or not classes:
-            got = ", ".join(repr(name) for name in unknown) or "no class at all"
+            got = ", ".join(map(brief, unknown[:5])) or "no class at all"
             raise ConfigError(f"classes: {got}; this model knows: {', '.join(self.class_names)}")
         return np.isin(self.class_names, list(classes))
 

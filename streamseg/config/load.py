@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections.abc import Mapping
+from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,12 +13,15 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from streamseg.config.schema import PipelineConfig, Section
-from streamseg.errors import ConfigError, clean
+from streamseg.describe import brief, path_of
+from streamseg.errors import ConfigError
 from streamseg.resources import shipped
 
 __all__ = ["load_pipeline", "override", "parse_pipeline", "parse_yaml", "pipeline_names", "read_yaml", "validate"]
 
 _MAX_BYTES = 1 << 20
+_MOST = 20
+"""Problems that are told at once."""
 Location = tuple[int | str, ...]
 S = TypeVar("S", bound=Section)
 
@@ -27,14 +31,15 @@ def pipeline_names() -> list[str]:
     return sorted(path.stem for path in shipped("pipelines").glob("*.yaml"))
 
 
-def load_pipeline(name_or_path: str | Path) -> PipelineConfig:
+def load_pipeline(name_or_path: str | PathLike[str]) -> PipelineConfig:
     """The pipeline of that shipped name ("drive", "edit", "live") or file. Raises ConfigError."""
-    path = Path(name_or_path)
+    name = path_of(name_or_path, "pipeline")
+    path = Path(name)
     if path.suffix not in (".yaml", ".yml"):
-        if str(name_or_path) not in pipeline_names():
+        if name not in pipeline_names():
             known = ", ".join(pipeline_names())
-            raise ConfigError(f"there is no pipeline {str(name_or_path)!r}; known: {known}, or the path of a .yaml file")
-        path = shipped("pipelines") / f"{name_or_path}.yaml"
+            raise ConfigError(f"there is no pipeline {brief(name)}; known: {known}, or the path of a .yaml file")
+        path = shipped("pipelines") / f"{name}.yaml"
     return parse_pipeline(read_yaml(path, "pipeline file"), str(path))
 
 
@@ -76,28 +81,38 @@ def parse_yaml(text: str, name: str, schema: type[Section]) -> tuple[dict[str, A
     return data, tree
 
 
-def override(config: PipelineConfig, changes: Mapping[str, Mapping[str, Any]]) -> PipelineConfig:
-    """`config` with `{section: {field: value}}` put on top, as command line flags do; None leaves a field. Raises ConfigError."""
+def override(
+    config: PipelineConfig, changes: Mapping[str, Mapping[str, Any]], called: Mapping[Location, str] | None = None
+) -> PipelineConfig:
+    """`config` with `{section: {field: value}}` put on top, as command line flags do; None leaves a field.
+
+    `called` says what the user calls the field at (section, field). Raises ConfigError.
+    """
     data = config.model_dump()
     for section, fields in changes.items():
         data[section].update({field: value for field, value in fields.items() if value is not None})
     # A dumped step lists all effects, unset ones as None; a file lists only the one it means.
     for output in data["outputs"].values():
         output["composite"] = [{k: v for k, v in step.items() if v is not None} for step in output["composite"]]
-    return validate(PipelineConfig, data, "options", None)
+    return validate(PipelineConfig, data, "options", None, called)
 
 
-def validate(schema: type[S], data: dict[str, Any], name: str, tree: yaml.Node | None) -> S:
+def validate(
+    schema: type[S], data: dict[str, Any], name: str, tree: yaml.Node | None, called: Mapping[Location, str] | None = None
+) -> S:
     """`data` as an object of that schema. Raises ConfigError, which names every problem at once."""
     try:
         return schema.model_validate(data)
     except ValidationError as error:
-        lines = []
-        for problem in error.errors(include_url=False):
-            where = ".".join(str(part) for part in problem["loc"])
-            line = f":{_line(tree, problem['loc'])}" if tree is not None else ""
-            lines.append(f"{name}{line}: {where}: {_explain(schema, problem)}")
-        raise ConfigError("\n".join(lines)) from clean(error)
+        problems = error.errors(include_url=False)
+    lines = []
+    for problem in problems[:_MOST]:
+        where = (called or {}).get(problem["loc"][:2]) or ".".join(str(part) for part in problem["loc"])
+        line = f":{_line(tree, problem['loc'])}" if tree is not None else ""
+        lines.append(f"{name}{line}: {where}: {_explain(schema, problem)}")
+    if len(problems) > _MOST:
+        lines.append(f"{name}: and {len(problems) - _MOST} problems more")
+    raise ConfigError("\n".join(lines))  # not from pydantic's error, which says no more, and every value in full
 
 
 def _explain(schema: type[Section], problem: Any) -> str:
@@ -108,13 +123,13 @@ def _explain(schema: type[Section], problem: Any) -> str:
         hint = f"; did you mean {close[0]!r}?" if close else ""
         return f"unknown key{hint} (allowed: {', '.join(allowed)})"
     if kind == "literal_error":
-        return f"{value!r} is not allowed; allowed: {context['expected']}"
+        return f"{brief(value)} is not allowed; allowed: {context['expected']}"
     if kind == "unexpected_keyword_argument":
         return _explain(schema, problem | {"type": "extra_forbidden"})
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     if kind == "value_error":
         return str(message)
-    return f"{value!r} is not allowed; expected {message}"
+    return f"{brief(value)} is not allowed; expected {message}"
 
 
 def _allowed_keys(schema: type[Section], location: Location) -> list[str]:

@@ -7,11 +7,14 @@ Every field has a default, so that an empty section means "as usual". Units are 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
+from numbers import Integral, Real
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, field_validator, model_validator
 
 from streamseg.composite import Alpha, Blur, Counts, Effect, Matte, Overlay, Pixelate, Zones
+from streamseg.describe import brief
 from streamseg.events import Line, Zone
 
 __all__ = [
@@ -38,51 +41,56 @@ _UNITS = re.compile(
 
 def parse_seconds(value: Any) -> Any:
     """`90`, `1.5`, `3s`, `250ms`, `1m30s`, `1h`, `1:30` and `00:01:30.5` as seconds; ValueError for anything else."""
-    if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)):
+    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
         return value
-    text = str(value).strip()
+    if isinstance(value, Real) and not isinstance(value, bool):  # NumPy's, too
+        return float(value)
+    text = value.strip() if isinstance(value, str) else ""
     try:
         return float(text)
     except ValueError:
         pass
     match = _CLOCK.fullmatch(text) or (_UNITS.fullmatch(text) if text else None)
     if match is None:
-        raise ValueError(f"{text!r} is not a time; write seconds (1.5), 3s, 250ms, 1m30s or 00:01:30")
+        raise ValueError(f"{brief(value)} is not a time; write seconds (1.5), 3s, 250ms, 1m30s or 00:01:30")
     parts = {unit: float(number or 0) for unit, number in match.groupdict().items()}
     return parts["h"] * 3600 + parts["m"] * 60 + parts["s"] + parts.get("ms", 0.0) / 1000
 
 
 def parse_size(value: Any) -> Any:
     """`320x576` (HEIGHTxWIDTH) as (320, 576), `auto` as None; ValueError for anything else."""
-    if value is None or isinstance(value, (tuple, list)):
-        return value
-    if value == "auto":
+    if value is None or (isinstance(value, str) and value == "auto"):
         return None
-    match = re.fullmatch(r"(\d+)\s*[x×]\s*(\d+)", str(value).strip())
+    if isinstance(value, tuple | list) and len(value) == 2:
+        return value
+    match = re.fullmatch(r"(\d+)\s*[x×]\s*(\d+)", value.strip()) if isinstance(value, str) else None
     if match is None:
-        raise ValueError(f"{value!r} is not a size; write HEIGHTxWIDTH, as 320x576, or auto")
+        raise ValueError(f"{brief(value)} is not a size; write HEIGHTxWIDTH, as 320x576, or auto")
     return int(match[1]), int(match[2])
 
 
 def _parse_names(value: Any) -> Any:
-    if value is None or value == "all":
+    if value is None or (isinstance(value, str) and value == "all"):
         return None
     if isinstance(value, str):
         return tuple(name.strip() for name in value.split(",") if name.strip())
-    return value
+    names = tuple(value) if isinstance(value, Iterable) and not isinstance(value, Mapping) else (value,)
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{brief(value)} is not a list of names; write them as a list, or as 'person,car'")
+    return names
 
 
 def _parse_every(value: Any) -> int | Literal["auto"]:
-    if value == "auto":
+    if isinstance(value, str) and value == "auto":
         return "auto"
-    if not isinstance(value, bool) and re.fullmatch(r"[1-9]\d?|100", str(value)):
+    if isinstance(value, str | Integral) and not isinstance(value, bool) and re.fullmatch(r"[1-9]\d?|100", str(value)):
         return int(value)
-    raise ValueError(f"{value!r} is not a number of frames from 1 to 100, nor auto")
+    raise ValueError(f"{brief(value)} is not a number of frames from 1 to 100, nor auto")
 
 
 def _parse_off(value: Any) -> Any:
     """`off`, which YAML reads as false, is no time at all."""
-    return 0.0 if value is False or value == "off" else value
+    return 0.0 if value is False or (isinstance(value, str) and value == "off") else value
 
 
 def _parse_deinterlace(value: Any) -> Any:
@@ -205,7 +213,7 @@ class TrackConfig(Section):
     low: Fraction01 = 0.1
     """Detections with a score from here up to `conf` may carry on an object that is known, but begin none."""
     keep: Fraction01 = 0.3
-    """An object is shown while its mean score over the last second is at least this; 0: as long as it is followed."""
+    """An object is brief while its mean score over the last second is at least this; 0: as long as it is followed."""
     confirm: Seconds = 0.1
     """Seconds for which an object must have been seen before it may be carried on by low scores, or be recognised."""
     max_age: Positive = 1.0

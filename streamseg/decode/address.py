@@ -8,21 +8,23 @@ the containers listed here may be opened; playlists (HLS, DASH, concat scripts) 
 from __future__ import annotations
 
 import contextlib
+import operator
 import os
 import re
 import stat
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, SupportsIndex
 from urllib.parse import unquote, urlsplit
 
 from streamseg.credentials import doubtful, misread, shown
 from streamseg.decode.images import SUFFIXES, find_images, is_video
+from streamseg.describe import brief, short
 from streamseg.errors import SourceError, SourceNotFound, clean
 from streamseg.standard import STDIN_NAMES, check_stdin
 
-__all__ = ["Address", "Kind", "limits", "parse_source"]
+__all__ = ["Address", "Kind", "as_source", "limits", "parse_source"]
 
 Kind = Literal["file", "images", "camera", "network", "pipe"]
 
@@ -81,9 +83,7 @@ def parse_source(source: str | int | os.PathLike[str], *, timeout: float = 5.0, 
 
     Raises SourceNotFound if there is no such file, image or device, SourceError if it is an address we do not open.
     """
-    if isinstance(source, bool) or not isinstance(source, (str, int, os.PathLike)):
-        kind = type(source).__name__
-        raise SourceNotFound(f"a source is a path, an address or a camera's number, not {kind}: {source!r}")
+    source = as_source(source)
     text = str(source)
     if not text:
         raise SourceNotFound("no source was given: the name is empty")
@@ -97,6 +97,20 @@ def parse_source(source: str | int | os.PathLike[str], *, timeout: float = 5.0, 
         if match:
             return _address(text, match["scheme"].lower(), match["mark"], timeout, playlists)
     return _path(text, playlists)
+
+
+def as_source(source: object) -> str | int | Path:
+    """`source`, if it is of a kind that a source may be of. Raises SourceNotFound."""
+    if isinstance(source, str | Path):
+        if "\0" in str(source):
+            raise SourceNotFound(f"{brief(str(source))}: no such file (no name holds a null character)")
+        return source
+    if isinstance(source, os.PathLike):
+        return Path(os.fsdecode(source))
+    if isinstance(source, SupportsIndex) and not isinstance(source, bool) and getattr(source, "ndim", 0) == 0:
+        return operator.index(source)
+    hint = "; save pictures as a film or as images first" if getattr(source, "ndim", 0) else ""
+    raise SourceNotFound(f"a source is a path, an address or a camera's number, not {brief(source)}{hint}")
 
 
 def _exists(text: str) -> bool:
@@ -178,7 +192,7 @@ def _path(text: str, playlists: bool) -> Address:
         path = Path(text).expanduser()
         images = find_images(path)
     except (OSError, RuntimeError, ValueError) as error:  # too long, not to be looked into, the home of nobody, no name at all
-        name = text if text.isprintable() else repr(text)
+        name = short(text)
         raise SourceNotFound(f"{name}: no such file ({getattr(error, 'strerror', None) or error})") from clean(error)
     if images is not None:
         first = images[0]

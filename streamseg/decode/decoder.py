@@ -250,7 +250,7 @@ class Decoder:
             if header.origin is None or not reader.may_seek or not self._seek(reader, header.origin, back):
                 break
             sought = partial(number_of, address, reader, timeout=self._timeout)
-            if self._begin(self._file_pictures(reader), header, sought):
+            if self._begin(self._file_pictures(reader), header, sought, address=address):
                 return
         reader = self._reopen(address)
         header = header_of(address, reader.container, reader.stream, live=False, rate=self._rate)
@@ -290,10 +290,12 @@ class Decoder:
         header: Header,
         sought: Callable[[int | None], int | None] | None = None,
         before: int = 0,
+        address: Address | None = None,
     ) -> bool:
         """Decode up to the first frame that is wanted; `before`: so many pictures were passed over.
 
-        sought: gives the first picture's number, if it was sought. False if that picture lies behind `start`, or has no number.
+        address, sought: if the source was sought: its address, and what gives the first picture's number. False if that picture
+        lies behind `start`, or has no number.
         """
         ahead = next(pictures, None)
         if ahead is None:
@@ -304,7 +306,7 @@ class Decoder:
         origin = header.origin
         if origin is None:
             origin = 0 if ahead.pts is None else round(ahead.pts * ahead.time_base / header.time_base)
-        label = self._label(told, found, sought)
+        label = self._label(told, found, address)
         limits = (self._start, self._duration)
         if sought is not None:
             late = ahead.pts is None or ahead.pts > origin + -(-self._start // header.time_base)

@@ -192,19 +192,24 @@ def test_a_folder_gets_the_film_and_a_pattern_gets_images(tmp_path, make_config)
 
 
 def test_the_public_names_are_these():
-    assert sorted(streamseg.__all__) == [
-        "Frame",
-        "Instances",
-        "PipelineConfig",
-        "Result",
-        "RunReport",
-        "StreamsegError",
-        "__version__",
-        "load_pipeline",
-        "probe",
-        "run",
-        "stream",
-    ]
+    assert (
+        dir(streamseg)
+        == sorted(streamseg.__all__)
+        == [
+            "Frame",
+            "Instances",
+            "PipelineConfig",
+            "Result",
+            "RunReport",
+            "StreamsegError",
+            "__version__",
+            "astream",
+            "load_pipeline",
+            "probe",
+            "run",
+            "stream",
+        ]
+    )
     for name in streamseg.__all__:
         assert getattr(streamseg, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):

@@ -116,6 +116,7 @@ class Decoder:
         self._wait, self._say, self._keep_up = wait, say, keep_up
         self._spool = spool
         self._spooled: Spool | None = None
+        self._early = 0
         self._landing = landing
         self._interlacing = Interlacing(fields, deinterlace)
         by_gpu = landing is not None and landing.accel is not None
@@ -408,9 +409,15 @@ class Decoder:
             first = self._framer.begin_with(frame)
             end = self._framer.end
             self._hub.window(first.time, None if end is None else float(end * first.time_base))
+            self._early = self.counters.skipped
             yield first
             break
         yield from frames
+
+    @property
+    def left_out(self) -> int:
+        """Pictures of a live source that were left out to keep up, without those that came before the first frame."""
+        return max(0, self.counters.skipped - self._early)
 
     # -- ending --------------------------------------------------------------------------------------------------------------
 

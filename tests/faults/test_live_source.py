@@ -249,6 +249,7 @@ def test_decoding_that_is_too_slow_skips_instead_of_falling_behind(tmp_path: Pat
     ):
         read_slowly(decoder)
     assert decoder.counters.skipped > 50
+    assert decoder.left_out == decoder.counters.skipped, "told to the user"
     assert len(frames) + decoder.counters.skipped > 580
     assert decoder.counters.decode_errors == decoder.counters.corrupt == 0, "it goes on from a key frame"
     seen = [read_index(plane_array(f.picture)) for f in frames]

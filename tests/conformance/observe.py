@@ -115,8 +115,13 @@ def observe(path: Path, form: str | None = None) -> Seen:
         return Seen(
             pictures, video.time_base, video.codec_context.name, video.sample_aspect_ratio or None, end, container.format.name,
             length, list(tracks.values()), dict(container.metadata), dict(video.metadata), marks, _side(pictures),
-            next((s.metadata["timecode"] for s in container.streams if "timecode" in s.metadata), None),
+            _timecode(container),
         )  # fmt: skip
+
+
+def _timecode(container: Any) -> str | None:
+    tags = [container.metadata, *(s.metadata for s in container.streams)]
+    return next((value for each in tags for key, value in each.items() if key.lower() == "timecode"), None)
 
 
 def _track(stream: Any) -> SeenTrack:

@@ -36,6 +36,8 @@ def problems(case: Case) -> list[str]:
         sentence = _compare(row, wanted(case, place, number), made, free)
         if not sentence and row.effect == "alpha":
             sentence = _alpha(made, place, width, height)
+        if not sentence and row.pixels == "colour":
+            sentence = _coloured(made, place, width, height)
         if not sentence and free is not None and row.effect != "drawn" and width >= 24 and height >= 24:
             sentence = _changed(wanted(case, place, number), made, ~free)
         if sentence:
@@ -163,6 +165,15 @@ def _changed(before: Components, made: SeenPicture, there: npt.NDArray[np.bool_]
     shared = [name for name in made.parts if name in before and made.parts[name].shape == before[name].shape == there.shape]
     drawn_on = any((made.parts[name] != before[name])[there].any() for name in shared)
     return "the effect has drawn nothing" if shared and not drawn_on else ""
+
+
+def _coloured(made: SeenPicture, place: int, width: int, height: int) -> str:
+    """Inside the box there must be colour."""
+    if "U" not in made.parts:
+        return f"{made.pix_fmt} has no colour"
+    x0, y0, x1, y1 = box_of(place, width, height)
+    inside = made.parts["U"][y0 // 2 + 2 : y1 // 2 - 2, x0 // 2 + 2 : x1 // 2 - 2].astype(int)
+    return "" if inside.size and abs(inside - 128).mean() > 5 else "what is drawn is grey"
 
 
 def _alpha(made: SeenPicture, place: int, width: int, height: int) -> str:

@@ -46,7 +46,8 @@ class Row:
     pix_fmt: str = ""
     """Expected of the output where it is not the source's."""
     pixels: str = ""
-    """How pictures are compared: `same` values, `near` (a lossy codec), `rgb` (another family of format); empty: by the codec."""
+    """How pictures are compared: `same` values, `near` (a lossy codec), `rgb` (another family of format), `colour` (near, and
+    coloured where something is drawn); empty: by the codec."""
     sound: str = "copy"
     """copy: the same packets; convert: sound as long and as loud; none: there is none."""
     text: str = "copy"

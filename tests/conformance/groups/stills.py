@@ -40,7 +40,3 @@ ROWS = [
     *(Row(f"{name}-to-mkv", clip, pixels="same", loses=("end",)) for name, clip in _MOVING.items()),
     *(Row(f"{name}-to-mp4", _MOVING[name], "mp4", "none", "auto", loses=("end",)) for name in ("apng", "gif", "gif-vfr")),
 ]
-
-FAILS = {
-    "R": "apng-as-png-to-mkv",
-}

@@ -45,6 +45,5 @@ ROWS = [
 
 FAILS = {
     "fragments": "mov_text-mp4-to-mp4 mov_text-mp4-to-mov",
-    "J": "timecode-mov-to-mov timecode-mov-to-mp4 timecode-mov-to-mkv timecode-drop-mov-to-mov",
     "Q": "hdr10-hevc-mp4-to-webm",
 }

@@ -70,6 +70,8 @@ class Framer:
         self._interlaced: bool | None = None
         self._sideways = False
         self._cut = False
+        self._lasts = Fraction(0)
+        """How long the last picture says that it lasts, seconds."""
 
     def frames(self, pictures: Iterable[Picture]) -> Iterator[Frame]:
         """The frames within the span; ends at the first picture beyond it.
@@ -170,7 +172,8 @@ class Framer:
         header = self._header
         if not header.by_arrival:
             told = None if header.counted else picture.pts
-            pts, synthetic, jumped = self._timeline.stamp(told, picture.time_base, first=self._origin)
+            lasted, self._lasts = self._lasts, Fraction(0) if header.counted else picture.duration * picture.time_base
+            pts, synthetic, jumped = self._timeline.stamp(told, picture.time_base, first=self._origin, lasted=lasted)
             made_up = picture.guessed or header.timeless
             self._counters.synthetic_pts += made_up and not synthetic
             return pts, synthetic or made_up, jumped

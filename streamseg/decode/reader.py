@@ -30,6 +30,8 @@ __all__ = ["Guarded", "PacketReader", "Picture", "Shared", "open_container"]
 
 TS_DISCONT = 0x200
 """AVFMT_TS_DISCONT (libavformat/avformat.h)."""
+_NEGATIVE = 1 << 31
+"""Durations from here on are libav's negative ones: of a last packet in Ogg that is to be cut."""
 _NVDEC_THREADS = 4
 """Enough to read ahead of the GPU. libav asks NVDEC for one surface more a thread, and with many for more than the 32 it has."""
 
@@ -148,6 +150,8 @@ class PacketReader:
     def place(self, packet: Packet) -> bool:
         """Give a packet its time in the run; True if its stream enters another segment of the source's clock with it."""
         video = packet.stream_index == self.stream.index
+        if packet.duration and packet.duration >= _NEGATIVE:
+            packet.duration = 0
         if video and self._without_pts:
             packet.pts = None
         reorders = video and self._reorders

@@ -212,7 +212,7 @@ class ShownOrder:
 class Timeline:
     """Gives each picture, in order, a pts of the run: in the run's time base, strictly increasing.
 
-    `rate` (frames a second, nominal) is used only where the source gives no pts.
+    `rate` (frames a second, nominal) is used only where the source gives neither a pts nor how long the picture before lasts.
     """
 
     def __init__(self, time_base: Fraction, rate: Fraction | None, counters: DecodeCounters) -> None:
@@ -223,14 +223,17 @@ class Timeline:
         self._exact = Fraction(0)
         self._offset = 0
 
-    def stamp(self, pts: int | None, time_base: Fraction, *, first: int = 0) -> tuple[int, bool, bool]:
+    def stamp(
+        self, pts: int | None, time_base: Fraction, *, first: int = 0, lasted: Fraction = Fraction(0)
+    ) -> tuple[int, bool, bool]:
         """(pts of the run, whether it was made up, whether time jumped back and a new epoch begins).
 
         pts: what the source says, in units of `time_base`; None if nothing. first: where to begin if the first picture has none.
+        lasted: how long the picture before lasts, seconds; 0: unknown.
         """
         jumped = False
         if pts is None:
-            self._exact = Fraction(first) if self._last is None else self._exact + self._step
+            self._exact = Fraction(first) if self._last is None else self._exact + (lasted / self.time_base or self._step)
             value = round(self._exact)
         else:
             value = pts if time_base == self.time_base else round(pts * time_base / self.time_base)

@@ -100,7 +100,9 @@ def observe(path: Path, form: str | None = None) -> Seen:
             else:
                 moment = packet.pts if packet.pts is not None else packet.dts
                 at = None if moment is None else moment * packet.time_base
-                tracks[packet.stream_index].packets.append((at, (packet.duration or 0) * packet.time_base, bytes(packet)))
+                # libav's negative durations come as huge ones: of the last packet of Ogg, which is to be cut.
+                lasts = 0 if (packet.duration or 0) >= 1 << 31 else (packet.duration or 0)
+                tracks[packet.stream_index].packets.append((at, lasts * packet.time_base, bytes(packet)))
         pictures += [_picture(frame, video) for frame in video.codec_context.decode(None)]
         length = Fraction(container.duration, av.time_base) if container.duration and container.duration > 0 else None
         if "mp4" in container.format.name and video.duration:

@@ -73,5 +73,4 @@ ROWS = [
 FAILS = {
     "eac3 in AVI": "eac3-mkv-to-avi",
     "language in mov": "three-mp4-to-mov",
-    "ogg's length": "vorbis-ogg-to-mkv",
 }

@@ -112,7 +112,3 @@ ROWS = [
     *(Row(f"untimed-ts-{c}-to-mkv", Clip("ts", c, change="untimed", frames=20), "mkv", "none") for c in ("h264", "mpeg2")),
     Row("untimed-ts-h264-bf2-to-mkv", Clip("ts", "h264", b=2, change="untimed", frames=20), "mkv", "none"),
 ]
-
-FAILS = {
-    "untimed": "untimed-ts-h264-to-mkv untimed-ts-h264-bf2-to-mkv",
-}

@@ -37,6 +37,12 @@ def test_a_hole_is_filled_from_the_time_before_it() -> None:
     assert counters.synthetic_pts == 2
 
 
+def test_a_picture_without_time_follows_the_one_before_by_what_that_lasts() -> None:
+    """A transport stream in which every second picture has no time is guessed to have half of its rate."""
+    line = Timeline(MS, Fraction(25, 2), DecodeCounters())
+    assert [line.stamp(pts, MS, lasted=Fraction(1, 25))[0] for pts in (0, None, 80, None)] == [0, 40, 80, 120]
+
+
 def test_repeated_and_disordered_times_move_by_the_least() -> None:
     got, counters, jumps = stamps([0, 40, 40, 39, 120])
     assert got == [0, 40, 41, 42, 120]

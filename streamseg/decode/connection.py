@@ -25,6 +25,7 @@ from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 
 from streamseg.decode.address import Address
+from streamseg.decode.demux import demux
 from streamseg.decode.faults import AV_ERRORS
 from streamseg.decode.reader import open_container
 
@@ -102,7 +103,7 @@ class Connection:
             with self._changed:
                 self._container = container
                 self._changed.notify_all()
-            for packet in container.demux():
+            for packet in demux(container):
                 if not self._put(packet):
                     break
         except AV_ERRORS as error:

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from streamseg.decode.address import Address, parse_source
+from streamseg.decode.demux import demux
 from streamseg.decode.faults import AV_ERRORS, fault
 from streamseg.decode.framer import Framer
 from streamseg.decode.images import missing_numbers, open_pages, read_images
@@ -280,7 +281,7 @@ class Decoder:
         return True
 
     def _file_pictures(self, reader: PacketReader) -> Iterator[Picture]:
-        packets = Guarded(reader.container.demux())
+        packets = Guarded(demux(reader.container))
         yield from reader.pictures(packets)
         if not self._stop.is_set():
             reader.judge_end(packets.problem)

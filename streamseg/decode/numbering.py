@@ -12,6 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 from streamseg.decode.address import Address
+from streamseg.decode.demux import demux
 from streamseg.decode.faults import AV_ERRORS
 from streamseg.decode.reader import PacketReader, open_container
 from streamseg.decode.timeline import HELD_BACK
@@ -53,7 +54,7 @@ def _start_by_index(container: InputContainer, stream: VideoStream, pts: int) ->
     if not stream.frames or stream.frames != len(entries):
         return 0
     container.seek(pts, stream=stream)
-    key = next((p for p in container.demux(stream) if p.size), None)
+    key = next((p for p in demux(container, stream) if p.size), None)
     if key is None or key.dts is None:
         return None
     at = entries.search_timestamp(key.dts, any_frame=True)
@@ -66,7 +67,7 @@ def _start_by_index(container: InputContainer, stream: VideoStream, pts: int) ->
 def _shown(container: InputContainer, stream: VideoStream) -> Iterator[Packet]:
     """The packets that make a picture each."""
     vp8 = stream.codec_context.name in ("vp8", "libvpx")
-    for packet in container.demux(stream):
+    for packet in demux(container, stream):
         hidden = vp8 and packet.size and not memoryview(packet)[0] & _VP8_SHOWN
         if packet.size and not packet.is_discard and not hidden:
             yield packet

@@ -16,6 +16,7 @@ import av
 
 from streamseg.decode.address import parse_source
 from streamseg.decode.decoder import Decoder
+from streamseg.decode.demux import demux
 from streamseg.decode.faults import AV_ERRORS, fault
 from streamseg.decode.info import SourceInfo, is_timeless
 from streamseg.decode.reader import open_container
@@ -83,7 +84,7 @@ def _file_times(source: str | int | os.PathLike[str], info: SourceInfo, playlist
     problem: StreamsegError | None = None
     try:
         with open_container(parse_source(source, playlists=playlists), timeout=5.0) as container:
-            packets = container.demux(container.streams[info.video_index])
+            packets = demux(container, container.streams[info.video_index])
             made_up = is_timeless(container)
             times = [None if made_up else packet.pts for packet in islice((p for p in packets if p.size), PACKETS)]
     except AV_ERRORS as error:

@@ -42,6 +42,8 @@ Origin = Literal["source", "picture", "earliest"]
 _BUFFER = 1 << 18
 # mp4 counts a picture's duration in 32 bit: finer than this, a pause of some minutes would not fit.
 _MAX_TIMESCALE = 10_000_000
+_MOST_TICKS = 2**31 - 1
+"""From one packet of an mp4's track to the next; libav ends the process where there are more."""
 # AVFMT_TS_NONSTRICT (libavformat/avformat.h): dts may stay where they were.
 _NON_STRICT = 0x20000
 _ROUNDING = Fraction(1, 1000)
@@ -82,6 +84,8 @@ class Muxer:
         self._early: list[Any] = []
         measured = self._kind.muxer in ("mp4", "mov")
         self._times = DecodingTimes(measured) if measured or self._kind.muxer == "mpegts" else None
+        self._written: Fraction | None = None
+        """Decoding time of the last picture, seconds."""
         self._source = tracks.packets
         self._tracks: dict[int, _Track] = {}
         self._templates = tracks
@@ -189,9 +193,28 @@ class Muxer:
         ticks = packet.dts if packet.dts is not None else packet.pts
         if self._source is not None and ticks is not None:
             self._copy(self._source.take(float(ticks * packet.time_base)))
+        if ticks is not None:
+            ahead = 0 if packet.pts is None else packet.pts - ticks  # it is shown so much later
+            self._refuse_pause(ticks * packet.time_base, max(ahead, packet.duration or 0) * packet.time_base)
         self._shift(packet)
         with self._failing("writing"):
             self.container.mux_one(packet)
+
+    def _refuse_pause(self, time: Fraction, span: Fraction) -> None:
+        """Raise OutputError if a picture comes too long after the one before, or what is stored with it spans too long."""
+        assert self._video is not None
+        last, self._written = self._written, time
+        pause, clock = max(span, time - (time if last is None else last)), self._video.time_base or self._time_base
+        if self._too_far(round(pause / clock)):
+            self._times = None  # what it keeps back comes behind the pause
+            kind, most = self.path.suffix, float(_MOST_TICKS * clock)
+            raise OutputError(
+                f"{self.path}: a pause of {float(pause):.0f} s is more than the {most:.0f} s that a {kind} file can hold with "
+                "times this fine; write .mkv"
+            )
+
+    def _too_far(self, ticks: int) -> bool:
+        return self._kind.muxer in ("mp4", "mov") and ticks > _MOST_TICKS
 
     def _shift(self, packet: av.Packet[Any]) -> None:
         shift = round(self._origin / packet.time_base)
@@ -230,6 +253,9 @@ class Muxer:
                 return
             packet.dts = lowest
             packet.pts = lowest if packet.pts is None else max(packet.pts, lowest)
+        if self._too_far(packet.dts - (track.last_dts or 0)):
+            self.skipped += 1
+            return
         # Without a duration mp4 would end before the last packet, and players would leave it out.
         packet.duration = track.duration = packet.duration or track.duration
         track.last_dts = packet.dts

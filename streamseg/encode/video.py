@@ -90,6 +90,8 @@ class VideoSink(FileSink):
         self._encoder: _Encoder | None = None
         self._last: int | None = None
         self._warned = False
+        self._begun = False
+        """A picture has left the encoder."""
         self._closed = False
 
     def open(self) -> None:
@@ -195,6 +197,7 @@ class VideoSink(FileSink):
         assert self._muxer is not None
         for packet in packets:
             self._muxer.video(packet)
+            self._begun = True
         self.counters.bytes = self._muxer.file.size
         self.counters.packets_copied, self.counters.packets_skipped = self._muxer.copied, self._muxer.skipped
 
@@ -208,15 +211,29 @@ class VideoSink(FileSink):
                 self._packets.close()
             return
         try:
-            self._write(self._encoder.flush())
+            self._flush(self._encoder, self._muxer)
             self._muxer.finish()
             self._write([])
             self.warnings += [
                 f"{self.path}: {count} packets of stream {index} could not be decoded to be converted"
                 for index, count in self._muxer.damaged.items()
             ]
+            if count := self._muxer.skipped:
+                self.warnings.append(
+                    f"{self.path}: {count} packets of sound or text are left out: their times do not follow on"
+                )
         finally:
             self._muxer.leave()
+
+    def _flush(self, encoder: _Encoder, muxer: Muxer) -> None:
+        """Write what is inside the encoder; after a picture that the container cannot hold, finalise what came before."""
+        try:
+            self._write(encoder.flush())
+        except OutputError:
+            if muxer.file.error is None:
+                with contextlib.suppress(OutputError):
+                    muxer.finish(rest=False)
+            raise
 
     def abort(self) -> None:
         """Finalise without what is inside the encoder; after a failed write, leave the file as it is. Does not raise."""
@@ -228,7 +245,9 @@ class VideoSink(FileSink):
                 self._packets.close()
             return
         with contextlib.suppress(OutputError):
-            if self._muxer.file.error is None:
+            if not self._begun:
+                self._discard(self._muxer)
+            elif self._muxer.file.error is None:
                 self._muxer.finish(rest=False)
             else:
                 self._muxer.leave()

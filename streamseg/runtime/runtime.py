@@ -97,6 +97,8 @@ class Runtime:
         self.errors: list[tuple[str, BaseException]] = []
         """What failed so far, as (stage, error), in order; the first one leaves `run`."""
         self._done = threading.Event()
+        self._begin = threading.Event()
+        """All threads are there. Nothing flows before: one that has no memory to begin with keeps CPython's `start` for ever."""
         self._threads: list[threading.Thread] = []
         self._channels: list[Channel[Any]] = []
         self._running = 0
@@ -143,6 +145,7 @@ class Runtime:
 
     def _read(self, output: Channel[Any]) -> None:
         counters = self.counters["decode"]
+        self._begin.wait()
         try:
             frames = iter(self._source.frames())
             while True:
@@ -258,15 +261,28 @@ class Runtime:
         self._running = len(self._threads)
         keep_in_forks(self)
         wait_at_exit(self)
-        for thread in self._threads:
-            thread.start()
+        left = list(self._threads)
+        try:
+            while left:
+                left[0].start()
+                del left[0]
+        except (RuntimeError, MemoryError) as error:
+            self._record(
+                "start", StreamsegError(f"cannot start {len(self._threads)} threads ({error}): memory or threads ran out")
+            )
+            self.abort()
+            for thread in left:
+                thread.run()  # here: all channels are closed, so that it only gives back what it holds
+        finally:
+            self._begin.set()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until all threads have ended; False when `timeout` seconds passed before it."""
         if not self._done.wait(timeout):
             return False
         for thread in self._threads:
-            thread.join()  # it has nothing left to do
+            if thread.ident is not None:
+                thread.join()  # it has nothing left to do
         return True
 
     def check(self) -> None:

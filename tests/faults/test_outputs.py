@@ -8,19 +8,22 @@ import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import pytest
 
+from streamseg.decode import Decoder
 from streamseg.encode import open_sink
 from streamseg.encode.files import OutputFile
 from streamseg.errors import OutputError, OutputExists, OutputIsInput
 from tests import clips
-from tests.unit.encode.helpers import INFO, copy, frames, rendered, write
+from tests.unit.encode.helpers import INFO, copy, frames, rendered, times, write
 
 ROOT = Path(__file__).parents[2]
+MICRO = Fraction(1, 1_000_000)
 FILMS = [".mp4", ".mov", ".mkv", ".webm", ".ts", ".avi"]
 
 
@@ -393,3 +396,82 @@ def test_abort_leaves_a_finished_file_and_is_quick(tmp_path):
     sink.close()
     assert len(clips.decoded(target)) >= 45
     assert b"moof" not in target.read_bytes()[-2000:]
+
+
+# --- times that a container cannot hold --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+def test_a_pause_longer_than_a_movie_can_count_is_an_error_not_the_end_of_the_process(suffix, tmp_path):
+    """A camera's microseconds, and off for an hour: libav's muxer aborts."""
+    pictures = frames(
+        [clips.picture(i) for i in range(6)], [0, 40_000, 80_000, 3_600_000_000, 3_600_040_000, 3_600_080_000], MICRO
+    )
+    sink = open_sink(tmp_path / f"out{suffix}", replace(INFO, time_base=MICRO))
+    sink.open()
+    with pytest.raises(OutputError, match=r"a pause of 3600 s is more than the 2147 s .* write \.mkv"):
+        write_all(sink, pictures)
+    sink.abort()
+    assert 1 <= len(clips.decoded(tmp_path / f"out{suffix}")) <= 3
+
+
+def test_a_pause_of_an_hour_fits_into_matroska(tmp_path):
+    pictures = frames([clips.picture(i) for i in range(3)], [0, 40_000, 3_600_000_000], MICRO)
+    sink = open_sink(tmp_path / "out.mkv", replace(INFO, time_base=MICRO))
+    sink.open()
+    for frame in pictures:
+        sink(rendered(frame))
+    sink.close()
+    assert [round(t) for t in times(tmp_path / "out.mkv")] == [0, 0, 3600]
+
+
+def test_sound_that_leaps_by_a_day_is_left_out_and_said(tmp_path):
+    """As where the clock of a transport stream wraps for the sound alone; libav's muxer aborts."""
+    source = clips.cfr(tmp_path / "in.mkv", 50, audio=True)
+    with Decoder(source) as decoder:
+        through = decoder.subscribe()
+        sink = open_sink(tmp_path / "out.mp4", decoder.info, passthrough=Leap(through, 10, 95443))
+        sink.open()
+        for frame in decoder.frames():
+            sink(rendered(frame))
+        sink.close()
+    assert len(clips.decoded(tmp_path / "out.mp4")) == 50
+    assert len(clips.packets(tmp_path / "out.mp4")) == 10
+    assert any("packets of sound or text are left out" in warning for warning in sink.warnings)
+
+
+def write_all(sink, pictures):
+    for frame in pictures:
+        sink(rendered(frame))
+    sink.close()
+
+
+class Leap:
+    """Passes packets through; from number `at` on their times are `seconds` later."""
+
+    def __init__(self, through, at, seconds):
+        self.through, self.left, self.seconds = through, at, seconds
+
+    def __getattr__(self, name):
+        return getattr(self.through, name)
+
+    def take(self, until=None):
+        packets = self.through.take(until)
+        for packet in packets:
+            self.left -= 1
+            if self.left < 0:
+                ticks = round(self.seconds / packet.time_base)
+                packet.pts, packet.dts = packet.pts + ticks, packet.dts + ticks
+        return packets
+
+
+@pytest.mark.parametrize("suffix", FILMS)
+def test_a_failure_before_the_first_picture_left_the_encoder_leaves_no_empty_file(suffix, tmp_path):
+    """A header with nothing behind it can be read by nobody."""
+    sink = open_sink(tmp_path / f"out{suffix}", INFO)
+    sink.open()
+    sink(rendered(frames([clips.picture(0)])[0]))
+    assert sink.counters.frames == 1
+    sink.abort()
+    path = tmp_path / f"out{suffix}"
+    assert not path.exists() or len(clips.decoded(path)) == 1

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from streamseg.errors import OutputError, StageError, Unreadable
+from streamseg.errors import OutputError, StageError, StreamsegError, Unreadable
 from streamseg.runtime import Branch, Channel, Closed, Runtime
 
 
@@ -291,3 +291,34 @@ def test_a_chain_is_one_stage():
     chain.flush()
     chain.close()
     assert ended == ["flush", "flush", "close", "close"]
+
+
+def test_nothing_flows_before_all_threads_are_there(monkeypatch):
+    """A process that ran out of memory while threads were starting hung: CPython waits for a thread that cannot begin."""
+    alive = []
+    source = Numbers(3)
+    runtime = Runtime(source, [(f"s{i}", lambda x: x) for i in range(8)], [Branch("out", [("sink", Collect())])])
+    frames = source.frames
+    source.frames = lambda: (alive.append(len(runtime.alive())), frames())[1]
+    start = threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", lambda self: (start(self), time.sleep(0.005)))
+    run_within(runtime, 5)
+    assert alive == [10]
+
+
+def test_threads_that_cannot_be_had_end_the_run_in_order(monkeypatch):
+    start, sink = threading.Thread.start, Collect()
+
+    def fail(self):
+        if self.name == "second":
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    source = Numbers()
+    runtime = Runtime(source, [("first", lambda x: x), ("second", lambda x: x)], [Branch("out", [("sink", sink)])])
+    with pytest.raises(StreamsegError, match="cannot start 4 threads"):
+        run_within(runtime, 5)
+    assert source.closed
+    assert sink.closed
+    assert sink.items == []

@@ -21,7 +21,7 @@ from streamseg.composite import Alpha, Compositor, Effect, Rendered, colours_gre
 from streamseg.config.schema import OutputConfig, PipelineConfig
 from streamseg.decode import Decoder, SourceInfo
 from streamseg.decode.address import as_source
-from streamseg.encode import Sink, check_output, copies_tracks, is_view, open_sink
+from streamseg.encode import Sink, check_output, copies_tracks, is_view, make_view, open_sink
 from streamseg.encode.nvenc import why_not_nvenc
 from streamseg.engine import Engine, GraphSpec, computes_on_gpu, open_engine
 from streamseg.errors import scrub
@@ -142,11 +142,12 @@ def build(
         landing = _landing(device, config)
         decoder = _decoder(source, config, landing, say)
         undo.callback(decoder.close)
-        for target in targets:  # a camera may be waited for
-            check_output(target.path, overwrite=overwrite, source=source)
+        views = _views(targets, source, overwrite)
+        for view in views.values():
+            undo.callback(view.close)
         info = decoder.open()
         gpu = device is not None and device.on_gpu
-        sinks = [(target, _sink(target, decoder, info, source, overwrite, gpu)) for target in targets]
+        sinks = [(target, _sink(target, decoder, info, source, overwrite, gpu, views.get(target.name))) for target in targets]
         branches = []
         live = info.live or config.decode.realtime
         for target, sink in sinks:  # before the engine, which takes seconds to load: most refusals are the outputs'
@@ -158,7 +159,7 @@ def build(
         _settle(landing, engine, device, say)
         tally, events = Tally(), events_for(config)
         runtime = _runtime(decoder, engine, config, branches, tally, events, live, device)
-        for view in (sink for _, sink in sinks if isinstance(sink, MjpegServer)):
+        for view in views.values():
             view.more_stats = lambda: {"dropped": runtime.snapshot()["preprocess"].dropped}
         undo.pop_all()
     return Pipeline(info, decoder, engine, runtime, tally, events, sinks, live)
@@ -338,8 +339,27 @@ def effects(output: Target | OutputConfig) -> list[Effect]:
     return [step.effect for step in output.composite]
 
 
-def _sink(target: Target, decoder: Decoder, info: SourceInfo, source: Source, overwrite: bool, gpu: bool) -> Sink:
-    sink = open_sink(
+def _views(targets: Sequence[Target], source: Source, overwrite: bool) -> dict[str, MjpegServer]:
+    """Refuse outputs that can be refused before the source is there, which may be a camera that is off; open the views."""
+    for target in targets:
+        check_output(target.path, overwrite=overwrite, source=source)
+    with contextlib.ExitStack() as undo:
+        views = {}
+        for target in targets:
+            if is_view(target.path):
+                views[target.name] = make_view(target.path, "waiting for the source")
+                views[target.name].open()
+                undo.callback(views[target.name].close)
+        undo.pop_all()
+    return views
+
+
+def _sink(
+    target: Target, decoder: Decoder, info: SourceInfo, source: Source, overwrite: bool, gpu: bool, view: MjpegServer | None
+) -> Sink:
+    if view is not None:
+        view.title = info.name
+    sink = view or open_sink(
         target.path,
         info,
         codec=target.encode.codec,

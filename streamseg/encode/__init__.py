@@ -7,7 +7,7 @@ for rendered in pictures:
 sink.close()
 """
 
-from streamseg.encode.choose import check_output, copies_tracks, is_results, is_view, open_sink
+from streamseg.encode.choose import check_output, copies_tracks, is_results, is_view, make_view, open_sink
 from streamseg.encode.images import ImageSink
 from streamseg.encode.jsonl import JsonlSink
 from streamseg.encode.sink import Picture, Sink, SinkCounters
@@ -24,5 +24,6 @@ __all__ = [
     "copies_tracks",
     "is_results",
     "is_view",
+    "make_view",
     "open_sink",
 ]

@@ -19,8 +19,9 @@ from streamseg.formats import FORMATS, format_of, open_format
 
 if TYPE_CHECKING:
     from streamseg.decode import SourceInfo
+    from streamseg.live import MjpegServer
 
-__all__ = ["check_output", "copies_tracks", "is_results", "is_view", "open_sink"]
+__all__ = ["check_output", "copies_tracks", "is_results", "is_view", "make_view", "open_sink"]
 
 _RESULTS = (".jsonl", ".ndjson")
 
@@ -87,7 +88,7 @@ def open_sink(
     if passthrough is not None and not copies_tracks(name):
         passthrough.close()
     if is_view(name):
-        return _view(name, info, token)
+        return make_view(name, info.name, token)
     if suffix in CONTAINERS:
         return VideoSink(
             path,
@@ -116,7 +117,8 @@ def open_sink(
     )
 
 
-def _view(name: str, info: SourceInfo, token: str | None) -> Sink:
+def make_view(name: str, title: str, token: str | None = None) -> MjpegServer:
+    """The live view of an address. It needs no source, so it may be opened before one is there. Raises OutputError."""
     from streamseg.live import MjpegServer
 
     address = urlsplit(name)
@@ -125,4 +127,4 @@ def _view(name: str, info: SourceInfo, token: str | None) -> Sink:
     except ValueError as error:
         raise OutputError(f"{name}: {error}; write for example http://127.0.0.1:8080") from error
     token = token or parse_qs(address.query).get("token", [None])[0]
-    return MjpegServer(address.hostname or "127.0.0.1", port, token=token, title=info.name)
+    return MjpegServer(address.hostname or "127.0.0.1", port, token=token, title=title)

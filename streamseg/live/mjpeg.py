@@ -91,7 +91,9 @@ class MjpegServer:
         return self._server is not None
 
     def open(self) -> None:
-        """Listen. Raises OutputError when the port is taken, or a foreign address is given without a token."""
+        """Listen; twice is once. Raises OutputError when the port is taken, or a foreign address is given without a token."""
+        if self.is_open:
+            return
         if not _is_loopback(self.host) and len(self._token or "") < _MIN_TOKEN:
             raise OutputError(
                 f"{self.name}: others can reach this address, so it needs a token of at least {_MIN_TOKEN} characters: write them "

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +19,7 @@ import pytest
 from streamseg import pipeline as pipelines
 from streamseg.config import parse_pipeline
 from streamseg.decode import Decoder
-from streamseg.errors import OutputExists, SourceError, SourceLost, SourceNotFound
+from streamseg.errors import OutputError, OutputExists, SourceError, SourceLost, SourceNotFound
 from tests import clips, graphs, http_source
 from tests.clips import Video, plane_array, read_index
 from tests.http_source import Server
@@ -218,6 +219,31 @@ def test_a_signal_ends_the_wait_of_a_run_that_said_what_it_waits_for(tmp_path: P
     assert "Traceback" not in rest
     assert PASSWORD not in line + rest
     assert not (tmp_path / "o.mp4").exists()
+
+
+def test_the_view_is_there_while_the_camera_is_waited_for(tmp_path: Path) -> None:
+    """Who watches sees that it is waited for, and a port in use is said at once."""
+    port = free_port()
+    view = f"decode: {{policy: drop_oldest, reconnect: 1.5}}\noutputs: {{v: {{path: 'http://127.0.0.1:{port}'}}}}"
+    problems: list[BaseException] = []
+
+    def build() -> None:
+        try:
+            pipelines.build(f"rtsp://127.0.0.1:{free_port()}/cam", parse_pipeline(view, "t"))
+        except SourceNotFound as error:
+            problems.append(error)
+
+    building = threading.Thread(target=build)
+    building.start()
+    time.sleep(0.7)
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/stats", timeout=2) as answer:
+        assert json.load(answer)["title"] == "waiting for the source"
+    with pytest.raises(OutputError, match=f"port {port} is in use"):
+        pipelines.build(f"rtsp://127.0.0.1:{free_port()}/cam", parse_pipeline(view, "t"))
+    building.join(5)
+    assert "did not come within 1.5 s" in str(problems[0])
+    with socket.socket() as again:
+        assert again.connect_ex(("127.0.0.1", port)) != 0, "it is closed with the run"
 
 
 def test_an_output_that_is_refused_is_not_waited_with(tmp_path: Path) -> None:

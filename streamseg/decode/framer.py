@@ -172,7 +172,7 @@ class Framer:
         header = self._header
         if not header.by_arrival:
             told = None if header.counted else picture.pts
-            lasted, self._lasts = self._lasts, Fraction(0) if header.counted else picture.duration * picture.time_base
+            lasted, self._lasts = self._lasts, Fraction(0) if header.timeless else picture.duration * picture.time_base
             pts, synthetic, jumped = self._timeline.stamp(told, picture.time_base, first=self._origin, lasted=lasted)
             made_up = picture.guessed or header.timeless
             self._counters.synthetic_pts += made_up and not synthetic

@@ -212,7 +212,8 @@ class ShownOrder:
 class Timeline:
     """Gives each picture, in order, a pts of the run: in the run's time base, strictly increasing.
 
-    `rate` (frames a second, nominal) is used only where the source gives neither a pts nor how long the picture before lasts.
+    A picture without one follows the one before by the source's steps so far, or, if shorter, by that of `rate` (frames a second,
+    nominal).
     """
 
     def __init__(self, time_base: Fraction, rate: Fraction | None, counters: DecodeCounters) -> None:
@@ -220,6 +221,10 @@ class Timeline:
         self._step = 1 / (rate or Fraction(25)) / time_base
         self._counters = counters
         self._last: int | None = None
+        self._told: tuple[int, int] | None = None
+        """The last pts that the source gave, and how many pictures came since."""
+        self._seen = Fraction(0)
+        """From one picture to the next, by the last two pts."""
         self._exact = Fraction(0)
         self._offset = 0
 
@@ -233,11 +238,16 @@ class Timeline:
         """
         jumped = False
         if pts is None:
-            self._exact = Fraction(first) if self._last is None else self._exact + (lasted / self.time_base or self._step)
+            seen = self._seen or lasted / self.time_base
+            self._exact = (
+                Fraction(first) if self._last is None else self._exact + (min(seen, self._step) if seen else self._step)
+            )
             value = round(self._exact)
         else:
             value = pts if time_base == self.time_base else round(pts * time_base / self.time_base)
             value += self._offset
+            if self._told is not None and value > self._told[0]:
+                self._seen = Fraction(value - self._told[0], self._told[1])
             if self._last is not None and (self._last - value) * self.time_base > JUMP:
                 shift = self._last + max(1, round(self._step)) - value
                 self._offset += shift
@@ -249,6 +259,10 @@ class Timeline:
             self._counters.non_monotonic += 1
         if pts is not None or repeated:
             self._exact = Fraction(value)
+        if pts is not None:
+            self._told = (value, 1)
+        elif self._told is not None:
+            self._told = (self._told[0], self._told[1] + 1)
         self._counters.synthetic_pts += pts is None
         self._counters.jumps += jumped
         self._last = value

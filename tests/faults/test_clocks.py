@@ -75,6 +75,7 @@ def write_avi(path: Path, frames: int = FRAMES) -> Path:
         for number, packet in enumerate(packets):
             packet.stream, packet.time_base = stream, Fraction(1, 10)
             packet.pts = packet.dts = number
+            packet.duration = 1
             out.mux(packet)
     return path
 
@@ -97,6 +98,7 @@ def test_b_frames_written_by_one_who_knew_none_come_in_order(tmp_path: Path, suf
         for number, packet in enumerate(p for p in container.demux(video=0) if p.size):
             packet.stream, packet.time_base = stream, Fraction(1, 10)
             packet.pts = packet.dts = number
+            packet.duration = 1
             out.mux(packet)
     decoder, frames = read(path)
     assert numbers(frames) == list(range(FRAMES))

@@ -16,6 +16,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 from streamseg.color import SWS_COLORSPACE, Encoding, Matrix, encoding
 from streamseg.errors import StreamsegError, Unreadable
+from streamseg.filters import Filter
 
 if TYPE_CHECKING:
     from streamseg.types import AnyPicture
@@ -314,9 +315,20 @@ def copy_tags(source: av.VideoFrame, target: av.VideoFrame) -> None:
 
 
 def copy_frame(picture: av.VideoFrame) -> av.VideoFrame:
-    """A deep copy with planes of its own, the same time and colour tags. Side data (captions, HDR metadata) is not copied."""
-    copy = new_frame(picture.width, picture.height, picture.format.name)
-    for source, target in zip(views(picture).planes, views(copy).planes, strict=True):
-        np.copyto(target.array, source.array)
+    """A deep copy with planes of its own, the same time, colour tags and side data (captions, ICC profile, HDR metadata).
+
+    By libavfilter: PyAV cannot give a picture that was made here any side data. Safe while other threads do the same.
+    """
+    if not hasattr(_thread, "copier"):
+        _thread.copier = Filter(("copy", ""))
+    copier: Filter = _thread.copier
+    try:
+        copy = copier(picture)
+    except (av.FFmpegError, ValueError, MemoryError) as error:
+        del _thread.copier
+        raise StreamsegError(
+            f"cannot copy a picture of {picture.width}x{picture.height} {picture.format.name}: {error}"
+        ) from error
+    assert copy is not None  # the filter lets every picture through
     copy_tags(picture, copy)
     return copy

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import re
+import struct
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeGuard, cast
 
 import av
+from av.dictionary import Dictionary
 from av.sidedata.sidedata import Type
 
 from streamseg.filters import Filter
@@ -16,11 +20,28 @@ if TYPE_CHECKING:
 
     from streamseg.types import AnyPicture
 
-__all__ = ["Kept", "copies", "keep", "listed"]
+__all__ = ["CAPTIONS", "ICC", "LIGHT", "MASTERING", "Kept", "copies", "keep", "kinds", "listed"]
+
+MASTERING, LIGHT, CAPTIONS, ICC = "MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL", "A53_CC", "ICC_PROFILE"
+_DOLBY = "DOVI_METADATA"
+_NAMES = {
+    MASTERING: "HDR10 mastering display",
+    LIGHT: "HDR10 content light level",
+    "DYNAMIC_HDR_PLUS": "HDR10+ dynamic metadata",
+    "DYNAMIC_HDR_VIVID": "HDR Vivid dynamic metadata",
+    "AMBIENT_VIEWING_ENVIRONMENT": "ambient viewing environment",
+    CAPTIONS: "closed captions (EIA-608/708)",
+    "STEREO3D": "stereoscopic 3D",
+    "SPHERICAL": "spherical projection (360 degrees)",
+    ICC: "ICC profile",
+    "AFD": "active format description",
+    "FILM_GRAIN_PARAMS": "film grain",
+}
+"""What people call the side data that change what is seen; the others are applied (a display matrix) or tell how it was coded."""
 
 _CORNER = 8
 """Pixels a side: whole chroma samples of every format."""
-_KINDS = 16
+_MOST = 16
 """How many unnamed ones a picture may have."""
 _UNNAMED = re.compile(r"(\d+) is not a valid Type")
 
@@ -58,11 +79,15 @@ def listed(picture: AnyPicture) -> Sequence[SideData] | None:
         return cast("Sequence[SideData]", beside)
     if _plain(picture):
         picture = _corner(picture) or picture
-    for _ in range(_KINDS):
+    for _ in range(_MOST):
         try:
-            return tuple(cast("Iterable[SideData]", picture.side_data))
+            found = tuple(cast("Iterable[SideData]", picture.side_data))
         except ValueError as error:
             unnamed = _UNNAMED.match(str(error))
+        else:
+            for data in found:
+                _leave_names(data)
+            return found
         rest = Filter(("sidedata", f"mode=delete:type={unnamed[1]}"))(picture) if unnamed and _plain(picture) else None
         if rest is None:
             return None
@@ -79,6 +104,43 @@ def _corner(picture: av.VideoFrame) -> av.VideoFrame | None:
     if picture.width < _CORNER or picture.height < _CORNER:
         return None
     return Filter(("crop", f"{_CORNER}:{_CORNER}:0:0"), ("copy", ""))(picture)
+
+
+def _leave_names(data: object) -> None:
+    """Never let PyAV free the names and values that are noted with side data, as the name of an ICC profile.
+
+    PyAV 18 frees them with its own object, and libav again with the picture: the process crashes. So that object, of some hundred
+    bytes, is never let go.
+    """
+    for part in gc.get_referents(data):
+        if isinstance(part, Dictionary) and len(part):
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(part))
+
+
+def kinds(found: Iterable[Kept]) -> dict[str, str]:
+    """Of side data that people would miss: what they are called, by the name of their type; Dolby Vision with its profile."""
+    named = {}
+    for data in found:
+        if data.name == _DOLBY:
+            named[_DOLBY] = _dolby_vision(data.data)
+        elif data.name in _NAMES:
+            named[data.name] = _NAMES[data.name]
+    return named
+
+
+def _dolby_vision(data: bytes) -> str:
+    """The profile, from AVDOVIMetadata and its AVDOVIRpuDataHeader (libavutil/dovi_meta.h), as ETSI GS CCM 001 tells them apart."""
+    begin = struct.unpack_from("=Q", data)[0] if len(data) >= 8 else 0
+    header = data[begin : begin + 17]
+    if not begin or len(header) < 17:
+        return "Dolby Vision"
+    profile, full_range, depth, enhanced, base_alone = header[4], header[10], header[13], header[15], header[16]
+    if profile == 0 and full_range:
+        return "Dolby Vision profile 5 (without it, colours are wrong: the picture is IPT, and no player can tell)"
+    if profile == 1:
+        layered = enhanced and not base_alone
+        return f"Dolby Vision profile {(7 if depth == 12 else 4) if layered else 8}"
+    return "Dolby Vision"
 
 
 def copies(picture: AnyPicture) -> tuple[Kept, ...]:

@@ -324,7 +324,8 @@ class Decoder:
         self._first = next(self._frames, None)
         if self._first is None:
             return self._nothing(header, sought is not None)
-        self._info = source_info(header, self._first, framer.orientation, self._start, self._duration, label)
+        turned, beside = framer.orientation, framer.beside or ()
+        self._info = source_info(header, self._first, turned, self._start, self._duration, label, beside)
         return True
 
     def _label(self, header: Header, picture: Picture, sought: Address | None) -> tuple[Timecode, Fraction] | None:

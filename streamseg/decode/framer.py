@@ -10,6 +10,7 @@ from typing import Protocol
 
 import av
 
+from streamseg import sidedata
 from streamseg.decode.info import Header
 from streamseg.decode.orient import UPRIGHT, Orientation, display_orientation, turn
 from streamseg.decode.reader import Picture
@@ -72,6 +73,8 @@ class Framer:
         self._cut = False
         self._lasts = Fraction(0)
         """How long the last picture says that it lasts, seconds."""
+        self.beside: tuple[sidedata.Kept, ...] | None = None
+        """What libav keeps beside the first picture, as decoded."""
 
     def frames(self, pictures: Iterable[Picture]) -> Iterator[Frame]:
         """The frames within the span; ends at the first picture beyond it.
@@ -243,6 +246,7 @@ class Framer:
         fresh = picture.rotation != self._rotation or anew or self._header.kind == "images"
         if fresh:
             self._rotation = picture.rotation
+            self.beside = sidedata.copies(picture) if self.beside is None else self.beside
             orientation = display_orientation(picture)
             if orientation is None:
                 self._warnings.append(f"{self._header.name}: tagged to be turned by other than quarter turns; shown as it is")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from streamseg.decode.address import Address, Kind
 from streamseg.decode.labels import NO_LABELS, Labels, labels_of
 from streamseg.decode.orient import Orientation
 from streamseg.fields import FieldOrder
+from streamseg.sidedata import Kept
 from streamseg.timecode import Timecode
 from streamseg.types import AnyPicture, Frame
 
@@ -44,6 +45,7 @@ SPACES = {
     0: "gbr", 1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "ycgco", 9: "bt2020nc", 10: "bt2020c",
     14: "ictcp"
 }  # fmt: skip
+_BT470BG = 5
 RANGES = {1: "limited", 2: "full"}
 PRIMARIES = {
     1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "film", 9: "bt2020", 10: "smpte428", 11: "smpte431",
@@ -151,6 +153,8 @@ class SourceInfo:
     """Which of `streams` is decoded."""
     field_order: FieldOrder | None = None
     """Of the first frame: interlaced, top (`tff`) or bottom (`bff`) field first; None: progressive."""
+    beside: tuple[Kept, ...] = ()
+    """What lies beside the first picture as decoded: HDR metadata, captions, an ICC profile; see `sidedata.kinds`."""
 
     @property
     def start_time(self) -> float:
@@ -215,6 +219,8 @@ def header_of(address: Address, container: InputContainer, stream: VideoStream, 
     timeless = is_timeless(container)
     by_arrival, counted = live and timeless, timeless and not live and rate is not None
     tags = ColorTags(int(context.colorspace), int(context.color_range), int(context.color_primaries), int(context.color_trc))
+    if context.name == "vp8" and tags.space == ColorTags().space:
+        tags = replace(tags, space=_BT470BG)  # what it always is (RFC 6386, 9.2), which libvpx does not say
     return Header(
         address.name,
         address.kind,
@@ -256,8 +262,12 @@ def source_info(
     start: Fraction,
     duration: Fraction | None,
     label: tuple[Timecode, Fraction] | None = None,
+    beside: tuple[Kept, ...] = (),
 ) -> SourceInfo:
-    """The header and the first frame of a run, put together. label: a timecode, and the seconds of the picture that bears it."""
+    """The header and the first frame of a run, put together. label: a timecode, and the seconds of the picture that bears it.
+
+    beside: the side data of the first picture as decoded.
+    """
     timecode = None
     if label is not None:
         code, at = label[0].counted_at(header.rate), label[1]
@@ -290,6 +300,7 @@ def source_info(
         start_pts=first.pts,
         start=float(start),
         field_order=first.field_order,
+        beside=beside,
     )
 
 

@@ -174,7 +174,7 @@ class LiveReader:
                 self._last_picture = arrival.at
                 continue
             if gap and video:
-                reader.stream.codec_context.flush_buffers()  # what it holds back is from before the gap
+                reader.flush()  # what it holds back is from before the gap
                 gap = False
             yield arrival.packet
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import av
 
+from streamseg import sidedata
 from streamseg.decode.address import parse_source
 from streamseg.decode.decoder import Decoder
 from streamseg.decode.demux import demux
@@ -31,6 +32,13 @@ PACKETS = 200
 PICTURES = 12
 """How many are decoded, to see whether they are interlaced."""
 LIVE_SECONDS = 2.0
+_BESIDE = {
+    sidedata.MASTERING: "kept in H.264, HEVC and AV1, left out elsewhere",
+    sidedata.LIGHT: "kept in H.264, HEVC and AV1, left out elsewhere",
+    sidedata.CAPTIONS: "kept in H.264 and HEVC, left out elsewhere",
+    sidedata.ICC: "kept in PNG, left out elsewhere",
+}
+"""What becomes of what lies beside the pictures; see `encode.hdr`."""
 
 
 def probe(source: str | int | os.PathLike[str], *, timeout: float = 5.0, playlists: bool = False) -> dict[str, Any]:
@@ -68,6 +76,8 @@ def probe(source: str | int | os.PathLike[str], *, timeout: float = 5.0, playlis
             "sample_aspect_ratio": None if info.sample_aspect_ratio is None else str(info.sample_aspect_ratio),
             "color": info.color.names,
             "hdr": info.color.is_hdr,
+            "alpha": any(component.is_alpha for component in av.VideoFormat(info.pix_fmt).components),
+            "beside": list(sidedata.kinds(info.beside).values()),
         },
         "timecode": None if info.timecode is None else str(info.timecode),
         "reel_name": info.reel or None,
@@ -180,6 +190,15 @@ def _picture_plan(info: SourceInfo) -> Iterator[str]:
         yield f"planes kept as they are ({info.pix_fmt})"
     if info.color.is_hdr:
         yield f"HDR ({info.color.names['transfer'].upper()}): the output keeps it; the model sees it tone-mapped"
+    for name, words in sidedata.kinds(info.beside).items():
+        yield f"{words}: {_BESIDE.get(name, 'left out, which the run says')}"
+    form = av.VideoFormat(info.pix_fmt)
+    if any(component.is_alpha for component in form.components):
+        yield "transparency kept in .mov (ProRes 4444), .mkv (FFV1), .webm (VP9), .avi (FFV1), PNG and TIFF, left out elsewhere"
+    if form.is_rgb:
+        yield "RGB stays RGB in ffv1, utvideo, png, qtrle, h264rgb and in images; other codecs get YUV, which changes it a little"
+    if sum(not component.is_alpha for component in form.components) == 1:
+        yield "grey: the output gets colour where an overlay is drawn; --keep-grey draws in grey"
     untagged = [name for name, value in info.color.names.items() if value == "unspecified"]
     if untagged and not av.VideoFormat(info.pix_fmt).is_rgb:
         yield f"colour {', '.join(untagged)} untagged: left so; the model's picture assumes BT.709 from 720 lines up, BT.601 below"

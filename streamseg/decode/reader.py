@@ -21,6 +21,7 @@ from streamseg.errors import TooLarge, Unreadable
 from streamseg.fields import FieldOrder
 
 if TYPE_CHECKING:
+    from av.video.codeccontext import VideoCodecContext
     from av.video.stream import VideoStream
 
     Packet = av.Packet[Any]
@@ -95,6 +96,22 @@ _INDEX_LAST = (
 )
 
 
+_ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+"""FFmpeg's own decoders of these leave the alpha out, which WebM stores beside each picture."""
+
+
+def with_alpha(stream: VideoStream) -> VideoCodecContext | None:
+    """A decoder that gives the stream's alpha, where its own would not; None: its own does, or there is no other."""
+    name = _ALPHA_DECODERS.get(stream.codec_context.name)
+    if name is None or not any(key.lower() == "alpha_mode" and value == "1" for key, value in stream.metadata.items()):
+        return None
+    if name not in av.codec.codecs_available:
+        return None
+    context = cast("VideoCodecContext", av.CodecContext.create(name, "r"))
+    context.extradata = stream.codec_context.extradata
+    return context
+
+
 class PacketReader:
     """Decodes the video packets of one container and passes the others on."""
 
@@ -104,7 +121,7 @@ class PacketReader:
         self._shared = shared
         self._name = shared.address.name
         self.stream = self._choose(container)
-        context = self.stream.codec_context
+        self._codec = context = with_alpha(self.stream) or self.stream.codec_context
         # frame threads decode ahead: as many frames of latency as there are threads
         context.thread_type = "SLICE" if shared.address.kind in ("camera", "network") else "AUTO"
         context.thread_count = min(shared.threads or _NVDEC_THREADS, _NVDEC_THREADS) if shared.accel else shared.threads
@@ -160,7 +177,7 @@ class PacketReader:
     @property
     def _reorders(self) -> bool:
         """Pictures may come in another order than they are shown."""
-        return bool(self.stream.codec_context.reorder_depth)
+        return bool(self._codec.reorder_depth)
 
     def pictures(self, packets: Iterable[Packet]) -> Iterator[Picture]:
         """Decode until the packets end; then whatever the decoder still holds."""
@@ -184,7 +201,7 @@ class PacketReader:
                     # The pictures held back would be mixed with the new ones, or dropped where those have another size. Without
                     # a key frame what is to come may still need them: VP9 crashes libav then.
                     yield from self._drain()
-                    self.stream.codec_context.flush_buffers()
+                    self.flush()
             for picture in self._decode(packet):
                 if seam is not None and (picture.pts is None or picture.pts * picture.time_base >= seam):
                     picture.broken, seam = True, None
@@ -201,19 +218,23 @@ class PacketReader:
         if ticks is not None:
             self._end = max(self._end, float((ticks + (packet.duration or 0)) * packet.time_base))
 
+    def flush(self) -> None:
+        """Let the decoder forget what it holds back."""
+        self._codec.flush_buffers()
+
     def _drain(self) -> Iterator[Picture]:
         return self._decode(None)
 
     def _decode(self, packet: Packet | None) -> Iterator[Picture]:
         images: list[av.VideoFrame] | None = None
         try:
-            images = self.stream.codec_context.decode(packet)
+            images = self._codec.decode(packet)
         except EOFError:
             return
         except MemoryError:
             pass
         except AV_ERRORS:
-            self._refuse_growth(self.stream.codec_context.width, self.stream.codec_context.height)
+            self._refuse_growth(self._codec.width, self._codec.height)
             self._shared.counters.decode_errors += 1
             self._errors_at_end += 1
             return

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +16,10 @@ from typing import TYPE_CHECKING
 import av
 import cv2
 
+from streamseg import sidedata
 from streamseg.encode.files import Claim, make_folder, replace_atomically, same_place
 from streamseg.encode.filesink import FileSink
+from streamseg.encode.hdr import left_out
 from streamseg.encode.sink import Picture
 from streamseg.encode.stills import to_still
 from streamseg.errors import OutputError, OutputExists, OutputIsInput
@@ -105,9 +108,16 @@ class ImageSink(FileSink):
         if suffix in {".jpg", ".jpeg"}:
             picture = full_chroma(supported(picture)) if interlaced else supported(picture)
             bgr = reformat(picture, "bgr24").to_ndarray()
+            self._say_left_out(suffix, ())
             return bytes(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1])
         still = to_still(picture, big_endian=suffix == ".png", interlaced=interlaced)
+        self._say_left_out(suffix, sidedata.copies(still) if self._info.beside and not self.counters.frames else ())
         return b"".join(bytes(packet) for packet in self._encoder(still, suffix).encode(still))
+
+    def _say_left_out(self, suffix: str, given: Iterable[sidedata.Kept]) -> None:
+        """With the first picture."""
+        if not self.counters.frames and (lost := left_out(suffix, self._info.beside, given)):
+            self.warnings.append(f"{self.name}: left out, since {suffix} images are not given it: {lost}")
 
     def _encoder(self, picture: av.VideoFrame, suffix: str) -> av.VideoCodecContext:
         key = (picture.width, picture.height, picture.format.name)

@@ -54,7 +54,10 @@ def encoder_options(
         return nvenc.options(crf, live=live) | high
     if name == "hevc":
         params = f"log-level=none:frame-threads=1:bframes={b_frames}" + ("" if live else f":rc-lookahead={lookahead}")
-        return {"preset": "ultrafast", "crf": crf, "x265-params": params} | ({"tune": "zerolatency"} if live else {})
+        # Captions come with the pictures; unlike libx264, libx265 has to be asked to write them.
+        return {"preset": "ultrafast", "crf": crf, "x265-params": params, "a53cc": "1"} | (
+            {"tune": "zerolatency"} if live else {}
+        )
     if name == "vp9":
         # libvpx codes alpha as a second stream, which cannot have alternate reference frames.
         base = {"deadline": "realtime", "cpu-used": "8", "row-mt": "1", "crf": crf, "b": "0"}

@@ -29,6 +29,8 @@ def to_still(picture: av.VideoFrame, *, big_endian: bool, interlaced: bool = Fal
     known, tags = layout(picture.format.name), encoding(picture)
     assert known is not None
     deep = known.depth > 8
+    if picture.format.name == "gray" and tags.full_range:
+        return picture
     if tags.family == "gray":
         array = _gray(views(picture).planes[0].array, known.depth, tags.full_range)
         return _frame(picture, array, f"gray16{'be' if big_endian else 'le'}" if deep else "gray")

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, cast
 
@@ -26,11 +27,12 @@ from av.video.format import VideoFormat
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
+from streamseg import sidedata
 from streamseg.encode.codecs import CODECS, Choice, choose, container_of, named_codec
 from streamseg.encode.convert import Fitter
 from streamseg.encode.filesink import FileSink
 from streamseg.encode.formats import losses, padded_size
-from streamseg.encode.hdr import x265_params
+from streamseg.encode.hdr import left_out, static_options
 from streamseg.encode.muxer import Muxer, Origin
 from streamseg.encode.remux import AV_ERRORS
 from streamseg.encode.settings import encoder_rate
@@ -152,9 +154,7 @@ class VideoSink(FileSink):
             chapters=cast("Sequence[Chapter]", info.chapters),
         )
         try:
-            if choice.name == "hevc":
-                # From the decoder's own picture: what is drawn has the same colours, but not its side data.
-                choice.options["x265-params"] += x265_params(frame.picture)
+            choice = replace(choice, options=static_options(choice.name, choice.options, info.beside))
             stream = muxer.add_video(choice, info.rate or Fraction(25), frame.time_base)
             encoder = _Encoder(stream, choice, picture, info, frame, self._threads)
             self._label(muxer)
@@ -166,6 +166,8 @@ class VideoSink(FileSink):
             self.warnings.append(f"{self.path}: {loss}: {choice.name} in a {self.path.suffix} file holds no more")
         if encoder.padding:
             self.warnings.append(f"{self.path}: {encoder.padding}")
+        if lost := left_out(choice.name, info.beside, sidedata.copies(encoder.fitted(picture, frame)) if info.beside else ()):
+            self.warnings.append(f"{self.path}: left out, since {choice.name} is not given it: {lost}")
         return muxer, encoder
 
     def _label(self, muxer: Muxer) -> None:
@@ -307,12 +309,16 @@ class _Encoder:
         )
         context.color_trc = next((t for t in (int(first.color_trc), tags.transfer) if t != _UNSPECIFIED), _UNSPECIFIED)
 
-    def encode(self, picture: av.VideoFrame, frame: Frame) -> list[av.Packet[Any]]:
-        """Packets that are ready; times in the source's ticks."""
+    def fitted(self, picture: av.VideoFrame, frame: Frame) -> av.VideoFrame:
+        """The picture as the encoder takes it."""
         try:
-            made = self.fit(picture, interlaced=frame.field_order is not None)
+            return self.fit(picture, interlaced=frame.field_order is not None)
         except AV_ERRORS as error:
             raise OutputError(f"{self._stream.codec_context.name} cannot encode {frame!r}: {error}") from error
+
+    def encode(self, picture: av.VideoFrame, frame: Frame) -> list[av.Packet[Any]]:
+        """Packets that are ready; times in the source's ticks."""
+        made = self.fitted(picture, frame)
         if not self._holds:
             return self._send(made, frame)
         held, self._held = self._held, (made, frame)

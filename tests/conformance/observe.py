@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -89,6 +90,7 @@ def observe(path: Path, form: str | None = None) -> Seen:
         tracks = {s.index: _track(s) for s in container.streams if s.index != video.index}
         pictures, end, packet_length = [], Fraction(0), Fraction(0)
         video.codec_context.thread_count = 1
+        decode = _decoder(video)
         for packet in container.demux():
             if not packet.size:
                 continue  # PyAV's sign of an end; it names the wrong stream
@@ -96,14 +98,14 @@ def observe(path: Path, form: str | None = None) -> Seen:
                 packet_length = (packet.duration or 0) * packet.time_base
                 if packet.pts is not None:
                     end = max(end, packet.pts * packet.time_base + packet_length)
-                pictures += [_picture(frame, video) for frame in video.codec_context.decode(packet)]
+                pictures += [_picture(frame, video) for frame in decode(packet)]
             else:
                 moment = packet.pts if packet.pts is not None else packet.dts
                 at = None if moment is None else moment * packet.time_base
                 # libav's negative durations come as huge ones: of the last packet of Ogg, which is to be cut.
                 lasts = 0 if (packet.duration or 0) >= 1 << 31 else (packet.duration or 0)
                 tracks[packet.stream_index].packets.append((at, lasts * packet.time_base, bytes(packet)))
-        pictures += [_picture(frame, video) for frame in video.codec_context.decode(None)]
+        pictures += [_picture(frame, video) for frame in decode(None)]
         length = Fraction(container.duration, av.time_base) if container.duration and container.duration > 0 else None
         if "mp4" in container.format.name and video.duration:
             # A packet lasts until the next one is decoded there; where the last picture ends, the track's edit says.
@@ -119,6 +121,23 @@ def observe(path: Path, form: str | None = None) -> Seen:
             length, list(tracks.values()), dict(container.metadata), dict(video.metadata), marks, _side(pictures),
             _timecode(container),
         )  # fmt: skip
+
+
+def _decoder(video: Any) -> Callable[[Any], list[av.VideoFrame]]:
+    """What decodes packets: FFmpeg's own decoders of VP8 and VP9 leave out the alpha that WebM stores beside their pictures."""
+    own = video.codec_context
+    name = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(own.name)
+    if name is None or video.metadata.get("alpha_mode") != "1":
+        return own.decode
+    other = av.CodecContext.create(name, "r")
+
+    def decode(packet: Any) -> list[av.VideoFrame]:
+        frames = other.decode(packet)
+        for frame in frames if own.name == "vp8" else ():
+            frame.colorspace = 5  # VP8 has this matrix alone (RFC 6386, 9.2); libvpx does not say so, FFmpeg's decoder does
+        return frames
+
+    return decode
 
 
 def _timecode(container: Any) -> str | None:

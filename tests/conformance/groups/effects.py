@@ -40,6 +40,4 @@ ROWS = [
         ("hevc", "mov"), ("prores", "mov"), ("av1", "webm"), ("hevc", "ts"))),
 ]  # fmt: skip
 
-FAILS = {
-    "T": "alpha-to-webm",
-}
+FAILS: dict[str, str] = {}

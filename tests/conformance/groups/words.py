@@ -45,5 +45,4 @@ ROWS = [
 
 FAILS = {
     "fragments": "mov_text-mp4-to-mp4 mov_text-mp4-to-mov",
-    "Q": "hdr10-hevc-mp4-to-webm",
 }

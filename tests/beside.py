@@ -1,0 +1,80 @@
+"""Sources with something beside their pictures (captions, HDR10+, an ICC profile), made by formula."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from tests import clips
+
+ICC = b"".join(
+    (struct.pack(">I4sI4s4s4s", 256, b"none", 0x04200000, b"mntr", b"RGB ", b"XYZ "), bytes(12), b"acsp", bytes(216))
+)
+"""The head of an ICC profile (ICC.1:2010, 7.2) without tags: what is carried, not what is applied."""
+
+
+def captions(number: int) -> bytes:
+    """Two EIA-608 characters as ITU-T T.35 user data (ATSC A/53 part 4, 6.2.3): another pair with each picture."""
+    pair = bytes((0xFC, 0x41 + number % 26, 0x61 + number % 26))
+    return b"\xb5\x00\x31GA94\x03" + bytes((0x40 | 1, 0xFF)) + pair + b"\xff"
+
+
+def hdr10plus(number: int) -> bytes:
+    """SMPTE ST 2094-40 in ITU-T T.35: one window, no tone curve, a brightest channel that changes with each picture."""
+    bits = "01" + f"{400:027b}" + "0" + f"{1000 + number:017b}" * 3 + f"{500:017b}" + "0000" + f"{0:010b}" + "0" + "0" + "0"
+    bits += "0" * (-len(bits) % 8)
+    return b"\xb5\x00\x3c\x00\x01\x04\x01" + bytes(int(bits[i : i + 8], 2) for i in range(0, len(bits), 8))
+
+
+def _sei(payload: bytes, codec: str) -> bytes:
+    """A SEI message user_data_registered_itu_t_t35 (4) as a NAL unit of H.264 or HEVC, with start code."""
+    message = bytes((4, len(payload))) + payload + b"\x80"
+    escaped, zeros = bytearray(), 0
+    for byte in message:
+        if zeros >= 2 and byte <= 3:
+            escaped.append(3)
+            zeros = 0
+        escaped.append(byte)
+        zeros = zeros + 1 if byte == 0 else 0
+    return b"\0\0\0\1" + (b"\x06" if codec == "libx264" else b"\x4e\x01") + bytes(escaped)
+
+
+def with_sei(path: Path, payload, codec: str = "libx264", frames: int = 6, pix_fmt: str = "yuv420p") -> Path:
+    """A film without B-frames, each picture of which has the SEI message `payload(number)` before it."""
+    with av.open(str(path), "w") as container:
+        options = {"bf": "0", "preset": "ultrafast", "x265-params": "log-level=none:pools=1:bframes=0"}
+        stream = container.add_stream(codec, rate=25, options=options if codec == "libx265" else {"bf": "0", "crf": "10"})
+        stream.width, stream.height, stream.pix_fmt = clips.WIDTH, clips.HEIGHT, pix_fmt
+        coded = []
+        for number in range(frames):
+            picture = clips.picture(number, pix_fmt=pix_fmt)
+            picture.pts, picture.time_base = number, Fraction(1, 25)
+            coded += stream.encode(picture)
+        for number, packet in enumerate(coded + stream.encode(None)):
+            made = av.Packet(_sei(payload(number), codec) + bytes(packet))
+            made.pts, made.dts, made.time_base, made.stream = packet.pts, packet.dts, packet.time_base, stream
+            made.is_keyframe, made.duration = packet.is_keyframe, packet.duration
+            container.mux(made)
+    return path
+
+
+def with_profile(path: Path, number: int, grey: bool = False) -> Path:
+    """A PNG of picture `number` with `ICC` in an iCCP chunk."""
+    luma = clips.gray(number)
+    pixels = luma[..., None] if grey else np.stack([luma, luma[::-1], luma // 2], axis=2)
+    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", clips.WIDTH, clips.HEIGHT, 8, 0 if grey else 2, 0, 0, 0)
+    profile = chunk(b"iCCP", b"made\0\0" + zlib.compress(ICC))
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + profile + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    )
+    return path

@@ -10,27 +10,37 @@ libavfilter can.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import av
+import numpy as np
 
 from streamseg import planes
 from streamseg.filters import Filter
 
+if TYPE_CHECKING:
+    from streamseg.types import Frame
+
 __all__ = [
+    "LEAST_LINES",
     "WORDS",
     "FieldOrder",
     "Marker",
     "OrderReader",
     "by_field",
     "convert",
+    "first_field",
     "full_chroma",
+    "one_moment",
     "split",
     "weave",
 ]
 
 FieldOrder = Literal["tff", "bff"]
 """Which field was taken first: the top one, which is the even lines, or the bottom one."""
+
+LEAST_LINES = 4
+"""In fewer a field has no chroma of its own."""
 
 WORDS: dict[FieldOrder, str] = {"tff": "top field first", "bff": "bottom field first"}
 
@@ -118,3 +128,29 @@ def full_chroma(picture: av.VideoFrame) -> av.VideoFrame:
     return convert(
         picture, f"yuv{'a' if known.alpha else ''}444p{'' if known.depth == 8 else f'{known.depth}le'}", interlaced=True
     )
+
+
+def first_field(whole: planes.Planes, order: FieldOrder | None) -> planes.Planes:
+    """The lines of the field that was taken first, as views; `whole` itself where there are none, or fewer than four lines."""
+    if order is None or whole.height < LEAST_LINES:
+        return whole
+    lines = slice(0 if order == "tff" else 1, None, 2)
+    return whole._replace(
+        height=whole.height // 2, planes=tuple(planes.Plane(plane.array[lines], plane.spec) for plane in whole.planes)
+    )
+
+
+def one_moment(frame: Frame) -> planes.Planes:
+    """The planes of a frame for what looks at them: of an interlaced one the first field, each line twice.
+
+    Both fields together show what moves twice. Raises Unreadable for a pixel format that nothing here can convert.
+    """
+    whole = planes.views(planes.supported(frame.picture))
+    field = first_field(whole, frame.field_order)
+    if field is whole:
+        return whole
+    made = []
+    for all_lines, its in zip(whole.planes, field.planes, strict=True):
+        rows = np.minimum(np.arange(len(all_lines.array)) // 2, len(its.array) - 1)
+        made.append(planes.Plane(its.array[rows], its.spec))
+    return whole._replace(planes=tuple(made))

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamseg import planes
+from streamseg import fields
 from streamseg.masks import Region
 from streamseg.types import Frame
 
@@ -182,7 +182,7 @@ def small_luma(frame: Frame) -> ByteArray:
 
 def luma(frame: Frame) -> tuple[npt.NDArray[Any], int]:
     """The plane of luma (green of RGB) at full size, [H, W], and how many bits a sample takes; shares the picture's memory."""
-    picture = planes.views(planes.supported(frame.picture))
+    picture = fields.one_moment(frame)
     wanted = 1 if picture.layout.family == "rgb" else 0
     plane = next(p for p in picture.planes if wanted in p.spec.components)
     grey = plane.array if plane.array.ndim == 2 else plane.array[:, :, plane.spec.components.index(wanted)]

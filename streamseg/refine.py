@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamseg import planes
+from streamseg import fields
 from streamseg.result import Result
 from streamseg.types import MASK_SIZE, Frame
 
@@ -160,7 +160,7 @@ class _Pyramid:
     """The planes of one frame at full, half, quarter ... size, each made when it is needed."""
 
     def __init__(self, frame: Frame) -> None:
-        picture = planes.views(planes.supported(frame.picture))
+        picture = fields.one_moment(frame)
         self._picture = frame.picture  # the views do not keep its memory alive
         self.unit = 1 / (2 ** (picture.layout.depth + picture.layout.lsb) - 1)
         """1 / the largest code."""

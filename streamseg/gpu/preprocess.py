@@ -30,5 +30,6 @@ class DevicePreprocess:
         device = self._device
         with device.launching(self._stream):
             image = device.empty((*self._size, 3), device.torch.uint8)
-            letterbox = self._kernel(picture.surface(self._stream), image)
+            surface = picture.surface(self._stream)
+            letterbox = self._kernel(surface, image, frame.field_order)
         return Prepared(frame, DeviceImage(image, device.mark(self._stream)), letterbox)

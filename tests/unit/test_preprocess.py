@@ -4,9 +4,10 @@ import av
 import numpy as np
 import pytest
 
-from streamseg import color, planes
+from streamseg import color, fields, planes
 from streamseg.preprocess import PADDING, Preprocess
 from streamseg.types import Frame
+from tests import woven
 from tests.unit.pictures import noise
 
 COLORS = np.array([[r, g, b] for r in (0, 64, 128, 255) for g in (0, 100, 255) for b in (0, 180, 255)])
@@ -154,3 +155,28 @@ def test_pictures_are_independent_of_each_other():
 def test_bad_size():
     with pytest.raises(ValueError, match="height 0"):
         Preprocess(0, 64)
+
+
+@pytest.mark.parametrize("order", ["tff", "bff"])
+@pytest.mark.parametrize("height", [64, 66, 67])
+def test_of_an_interlaced_frame_the_first_field_is_seen(order, height):
+    """Whatever lies in the lines of the other one; and boxes come back to where they are in the frame."""
+    one = noise("yuv420p", 96, height)
+    other = planes.copy_frame(one)
+    for array, _ in planes.views(other).planes:
+        array[1 if order == "tff" else 0 :: 2] = 255
+    seen = [Preprocess(32, 48)(Frame(picture, 0, 0, Fraction(1, 25), field_order=order)) for picture in (one, other)]
+    np.testing.assert_array_equal(seen[0].image, seen[1].image)
+    assert (Preprocess(32, 48)(Frame(other, 0, 0, Fraction(1, 25))).image != seen[0].image).any()
+    whole = np.array([[0, 0, 48, 32]], np.float32)
+    assert seen[0].letterbox.to_frame(whole)[0] == pytest.approx([0, 0, 96, height], abs=4)
+
+
+@pytest.mark.parametrize("order", ["tff", "bff"])
+def test_flow_and_outlines_see_one_moment(order):
+    frame = Frame(woven.frame(2, order), 0, 0, Fraction(1, 25), field_order=order)
+    seen = fields.one_moment(frame)
+    assert woven.bar(seen.planes[0].array) == 8 + 4 * woven.STEP
+    for mine, its in zip(seen.planes, planes.views(frame.picture).planes, strict=True):
+        assert mine.array.shape == its.array.shape
+        assert (mine.array[0::2] == mine.array[1::2]).all()

@@ -13,6 +13,7 @@ import triton
 import triton.language as tl
 
 from streamseg import color, preprocess
+from streamseg.fields import LEAST_LINES, FieldOrder
 from streamseg.gpu.kernels.common import EXACT, half_even, mean_of_four, mean_of_two
 from streamseg.gpu.kernels.fit import PlanePlan, matrix_of, plan_plane
 from streamseg.gpu.kernels.surface import Surface
@@ -171,15 +172,16 @@ class Preprocess:
     def __init__(self, height: int, width: int, device: torch.device | str) -> None:
         self._size, self._device = (height, width), torch.device(device)
         self._host = preprocess.Preprocess(height, width)
-        self._plans: dict[tuple[str, int, int], tuple[PlanePlan, PlanePlan]] = {}
+        self._plans: dict[tuple[str, int, int, bool], tuple[PlanePlan, PlanePlan]] = {}
         self._matrices: dict[tuple[color.Encoding, int], torch.Tensor] = {}
         self._tables: dict[str, torch.Tensor] = {}
 
-    def __call__(self, picture: Surface, out: torch.Tensor) -> Letterbox:
+    def __call__(self, picture: Surface, out: torch.Tensor, field_order: FieldOrder | None = None) -> Letterbox:
         """Write the network's picture of `picture` into `out`, on the current stream, without waiting.
 
         Args:
             picture: on the device.
+            field_order: of an interlaced picture, of which the first field is taken.
             out: uint8 [height, width, 3], contiguous, RGB: one slot of the batch.
 
         Returns: how it was fitted. Raises ValueError when `out` is not such a tensor.
@@ -187,10 +189,12 @@ class Preprocess:
         if out.dtype != torch.uint8 or tuple(out.shape) != (*self._size, 3) or not out.is_contiguous():
             wanted = f"contiguous uint8 {[*self._size, 3]}"
             raise ValueError(f"the network's input must be {wanted}, got {out.dtype} {list(out.shape)}")
-        fit = self._host.fit(picture.width, picture.height)
-        luma_plan, chroma_plan = self._plan(picture, fit)
-        luma = _averaged(picture.luma, luma_plan)
-        u, v = (_averaged(plane, chroma_plan) for plane in picture.chroma)
+        interlaced = field_order is not None and picture.height >= LEAST_LINES
+        fit = self._host.fit(picture.width, picture.height, interlaced=interlaced)
+        luma_plan, chroma_plan = self._plan(picture, fit, interlaced)
+        lines = slice(int(interlaced and field_order == "bff"), None, 1 + interlaced)
+        luma = _averaged(picture.luma[lines], luma_plan)
+        u, v = (_averaged(plane[lines], chroma_plan) for plane in picture.chroma)
         height, width = self._size
         grid = (triton.cdiv(height, _BLOCK[0]), triton.cdiv(width, _BLOCK[1]))
         preprocess_kernel[grid](
@@ -224,8 +228,8 @@ class Preprocess:
         )
         return fit.letterbox
 
-    def _plan(self, picture: Surface, fit: preprocess.Fit) -> tuple[PlanePlan, PlanePlan]:
-        key = (picture.layout.name, picture.width, picture.height)
+    def _plan(self, picture: Surface, fit: preprocess.Fit, interlaced: bool) -> tuple[PlanePlan, PlanePlan]:
+        key = (picture.layout.name, picture.width, picture.height, interlaced)
         if key not in self._plans:
             made = []
             for shift_x, shift_y in ((0, 0), picture.shift):

@@ -48,6 +48,17 @@ def test_more_bits_are_equal_within_a_level(case: Case, size: tuple[int, int], i
     assert np.count_nonzero(gap) < 0.01 * gap.size
 
 
+@pytest.mark.parametrize("order", ["tff", "bff"])
+@pytest.mark.parametrize("height", [64, 62, 61])
+def test_of_interlaced_pictures_the_first_field_is_seen(order: Any, height: int, interpreted: Any) -> None:
+    for case, size in ((Case("nv12", 97, height), (24, 40)), (Case("yuv420p", 64, height), (40, 64))):
+        box, image = interpreted(prepared, case, size, "cpu", order)
+        expected_box, expected = expected_prepared(case, size, order)
+        assert box == expected_box
+        np.testing.assert_array_equal(image, expected)
+        assert np.abs(image.astype(int) - expected_prepared(case, size)[1]).max() > 10
+
+
 def test_the_comparison_sees_a_wrong_matrix(interpreted: Any) -> None:
     case = Case("nv12", 64, 48, BT709, LIMITED)
     _, image = interpreted(prepared, replace(case, matrix=BT601), (24, 32))

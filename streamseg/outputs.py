@@ -85,9 +85,9 @@ def in_format(given: Sequence[str], form: str | None, report: bool = False) -> l
 
     Raises ConfigError.
     """
+    given = [_dash(text) for text in given]
     if report and any(is_stdout(path.rpartition("=")[2]) for path in given):
         raise ConfigError("--json prints the report to standard output, where -o - writes; leave one of them out")
-    given = [_dash(text) for text in given]
     if form is None:
         return given
     suffix = f".{form.lower().removeprefix('.')}"

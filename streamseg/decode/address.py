@@ -24,7 +24,7 @@ from streamseg.describe import brief, short
 from streamseg.errors import SourceError, SourceNotFound, clean
 from streamseg.standard import STDIN_NAMES, check_stdin
 
-__all__ = ["Address", "Kind", "as_source", "limits", "parse_source"]
+__all__ = ["Address", "Kind", "as_source", "limits", "names_camera", "parse_source"]
 
 Kind = Literal["file", "images", "camera", "network", "pipe"]
 
@@ -113,6 +113,12 @@ def as_source(source: object) -> str | int | Path:
     raise SourceNotFound(f"a source is a path, an address or a camera's number, not {brief(source)}{hint}")
 
 
+def names_camera(source: object) -> bool:
+    """Whether a source is a camera's number or device, which may not be there yet."""
+    text = str(source)
+    return isinstance(source, int) or text.isdecimal() or text.startswith("/dev/video")
+
+
 def _exists(text: str) -> bool:
     """Whether there is a file or folder of that name; what is too long for a name, such as a signed address, is none."""
     try:
@@ -126,7 +132,7 @@ def _standard_input(playlists: bool) -> Address:
     check_stdin()
     with contextlib.suppress(OSError, ValueError):  # not a descriptor: reading it will tell
         fd = sys.stdin.fileno()
-        if stat.S_ISREG(os.fstat(fd).st_mode) and os.lseek(fd, 0, os.SEEK_CUR) == 0:
+        if stat.S_ISREG(os.fstat(fd).st_mode) and os.lseek(fd, 0, os.SEEK_CUR) == 0 and os.access(f"/dev/fd/{fd}", os.R_OK):
             return Address("file", f"file:/dev/fd/{fd}", "standard input", "file", options=limits("file", playlists))
     return Address("pipe", "-", "standard input", "pipe", options=limits("pipe", playlists))
 

@@ -13,7 +13,7 @@ from itertools import chain
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
-from streamseg.decode.address import Address, parse_source
+from streamseg.decode.address import Address, names_camera, parse_source
 from streamseg.decode.demux import demux
 from streamseg.decode.faults import AV_ERRORS, fault
 from streamseg.decode.framer import Framer
@@ -21,7 +21,7 @@ from streamseg.decode.images import missing_numbers, open_pages, read_images
 from streamseg.decode.info import Header, SourceInfo, header_of, images_header, is_finite, source_info
 from streamseg.decode.interlace import Deinterlace, Fields, Interlacing
 from streamseg.decode.labels import counts_from_start, first_label
-from streamseg.decode.live import LiveReader, Patience
+from streamseg.decode.live import LiveReader, Patience, when_there
 from streamseg.decode.numbering import number_of
 from streamseg.decode.pages import Pages
 from streamseg.decode.passthrough import KINDS, PassThrough, PassThroughHub
@@ -157,7 +157,11 @@ class Decoder:
 
         Raises SourceNotFound, Unreadable, NoVideo, TooLarge, SourceLost or SourceError.
         """
-        address = parse_source(self._source, timeout=self._timeout, playlists=self._playlists)
+        device = self._wait == "live" and names_camera(self._source)
+        patience = Patience(self._timeout, self._reconnect, self._reconnect if device else 0.0, self._say)
+        address = when_there(
+            lambda: parse_source(self._source, timeout=self._timeout, playlists=self._playlists), patience, self._stop.is_set
+        )
         try:
             if self._spool:
                 self._spooled = spooled(address, self._spool, self._timeout, self._stop.is_set, self._say)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from streamseg.decode.address import Address
 from streamseg.decode.connection import LATE, Connection, Stalled
 from streamseg.decode.faults import AV_ERRORS, fault, may_mend
 from streamseg.decode.reader import Guarded, PacketReader, Picture, Shared
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     Packet = av.Packet[Any]
 
-__all__ = ["LiveReader", "Patience"]
+__all__ = ["LiveReader", "Patience", "when_there"]
 
 FIRST_DELAY, LAST_DELAY = 0.5, 8.0
 """Seconds before the first attempt to connect again, doubled up to the second; each shortened by up to a half at random."""
@@ -39,6 +40,24 @@ class Patience:
     """For how long it is tried when the run begins."""
     say: Callable[[str], None] | None = None
     """Told once that it is waited for."""
+
+
+def when_there(parse: Callable[[], Address], patience: Patience, stopped: Callable[[], bool]) -> Address:
+    """What `parse` finds, once there is a device of that name: a camera that is plugged in later.
+
+    Raises SourceNotFound when the time for that is up.
+    """
+    deadline, said = time.monotonic() + patience.wait, False
+    while True:
+        try:
+            return parse()
+        except SourceNotFound as error:
+            if time.monotonic() >= deadline or stopped():
+                raise
+            if not said and patience.say is not None:
+                patience.say(f"{error}; waiting for it, up to {patience.wait:g} s")
+        said = True
+        time.sleep(0.1)
 
 
 class LiveReader:

@@ -135,6 +135,8 @@ def test_standard_output_needs_a_format_and_can_be_had_once(clip, make_config):
         in_format(["a.mp4"], "mkv")
     with pytest.raises(ConfigError, match="--json prints the report"):
         in_format(["-"], "mkv", report=True)
+    with pytest.raises(ConfigError, match="--json prints the report"):
+        in_format(["picture=/dev/stdout"], "mkv", report=True)
 
 
 def test_what_stands_beside_an_output_needs_a_name(make_config):

@@ -322,6 +322,11 @@ class Decoder:
             # Two frames of each picture, or one of two fields: of a film that is interlaced all through.
             before = round(number * (header.rate / told.rate)) if header.rate and told.rate else number
         framer = Framer(header, origin, *limits, self.counters, self.warnings, self._landing, before)
+        if header.timeless and not header.counted and not header.live:
+            rate = float(header.rate or 25)
+            self.warnings.append(
+                f"{header.name}: has no times of its own; {rate:g} frames a second are taken (--rate says other)"
+            )
         begin = None if framer.first is None else float(framer.first * header.time_base)
         self._hub.window(begin, None if framer.end is None else float(framer.end * header.time_base))
         self._framer, self._frames = framer, framer.frames(chain([ahead], pictures))

@@ -31,6 +31,9 @@ __all__ = ["Guarded", "PacketReader", "Picture", "Shared", "open_container"]
 
 TS_DISCONT = 0x200
 """AVFMT_TS_DISCONT (libavformat/avformat.h)."""
+_LEAPS = "its clock goes ahead"
+_WRAP = 2**33 / 90000
+"""Seconds after which a transport stream's clock is zero again: libav takes one that goes back for one that wrapped."""
 _NEGATIVE = 1 << 31
 """Durations from here on are libav's negative ones: of a last packet in Ogg that is to be cut."""
 _NVDEC_THREADS = 4
@@ -196,6 +199,7 @@ class PacketReader:
             if entered:
                 self._shared.counters.jumps += 1
                 seam = _first_time(packet)
+                self._say_leap(seam)
                 self._order.restart()
                 if packet.is_keyframe and self._reorders:
                     # The pictures held back would be mixed with the new ones, or dropped where those have another size. Without
@@ -207,6 +211,14 @@ class PacketReader:
                     picture.broken, seam = True, None
                 yield picture
         yield from self._drain()
+
+    def _say_leap(self, seam: Fraction) -> None:
+        """Time was left out: say so, once."""
+        gap, said = float(self._shared.splicer.gap), self._shared.warnings
+        if 0 < gap < _WRAP / 2 and not any(_LEAPS in sentence for sentence in said):
+            said.append(
+                f"{self._name}: {_LEAPS} by {gap:.1f} s at {float(seam):.2f} s: taken for a new one, the film goes on where it was"
+            )
 
     def _note(self, packet: Packet) -> None:
         self._tail_corrupt = packet.is_corrupt

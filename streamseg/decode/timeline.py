@@ -114,6 +114,8 @@ class Splicer:
         self._offsets = [Fraction(0)]
         self._streams: dict[int, _Clock] = {}
         self._restart_at: Fraction | None = None
+        self.gap = Fraction(0)
+        """Seconds by which the last new clock was ahead of where the source had come to; below zero: behind."""
 
     @property
     def end(self) -> Fraction:
@@ -150,6 +152,7 @@ class Splicer:
             if back or (leaps and self._leaps(time + offset, stream)):
                 # Before a picture that is not a key frame others may be shown that come later.
                 first = dts if dts is not None and held_back else time
+                self.gap = first + offset - self.end
                 self._offsets.append(self.end - first)
                 segment = len(self._offsets) - 1
         entered = segment != stream.segment

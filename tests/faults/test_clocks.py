@@ -206,6 +206,9 @@ def test_a_transport_stream_goes_on_where_its_clock_starts_anew(
     assert set(steps(frames)) == {0.04}
     assert [f.epoch for f in frames] == [i // 25 for i in range(len(frames))]
     assert decoder.counters.jumps == len(starts) - 1
+    leaps = [b - a for a, b in pairwise(starts) if 0 < b - a < 40000]
+    said = [float(line.split("goes ahead by ")[1].split()[0]) for line in decoder.warnings if "goes ahead" in line]
+    assert said == pytest.approx([leap - 1 for leap in leaps[:1]], abs=0.2), "time that is left out is said, once"
 
 
 def test_a_short_hole_in_a_transport_stream_stays(tmp_path: Path) -> None:

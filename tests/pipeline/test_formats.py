@@ -63,6 +63,24 @@ def outputs(film, model, tmp_path_factory):
     return folder, report
 
 
+def test_the_frames_of_a_part_have_the_numbers_of_the_film(film, model, tmp_path):
+    """They began with 0: labels of CVAT lay on other pictures of the video than they were made for."""
+    names = ["a.jsonl", "a.mots.txt", "a.mots/", "a.coco.json", "a.ytvis.json", "a.cvat.zip", "a/%04d.png"]
+    text = "decode: {start: 0.4, duration: 0.2}\noutputs: {picture: {composite: []}}"
+    build(film, config(text, model), [f"{tmp_path}/{name}" for name in names]).run()
+    part = list(range(10, 15))
+    assert [line["frame"] for line in lines(tmp_path / "a.jsonl")[1:] if "event" not in line] == part
+    assert {int(line.split()[0]) for line in (tmp_path / "a.mots.txt").read_text().splitlines()} <= set(part)
+    assert sorted(p.name for p in (tmp_path / "a.mots").iterdir()) == [f"{i:06d}.png" for i in part]
+    coco, tracks = (json.loads((tmp_path / f"a.{kind}.json").read_text()) for kind in ("coco", "ytvis"))
+    assert [image["file_name"] for image in coco["images"]] == [f"{i:06d}.jpg" for i in part]
+    assert {a["image_id"] for a in coco["annotations"]} <= {image["id"] for image in coco["images"]}
+    assert tracks["videos"][0]["file_names"] == [f"boxes/{i:05d}.jpg" for i in part]
+    with zipfile.ZipFile(tmp_path / "a.cvat.zip") as archive:
+        assert [n for n in archive.namelist() if n.endswith("jpg")] == [f"default/images/frame_{i:06d}.jpg" for i in part]
+    assert sorted(p.name for p in (tmp_path / "a").iterdir()) == [f"{i:04d}.png" for i in part]
+
+
 def lines(path):
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 

@@ -358,6 +358,7 @@ def test_the_rate_of_a_bare_stream_is_the_users(tmp_path: Path, name: str, pipe:
     assert all(f.synthetic_pts for f in frames)
     assert (decoder.info.rate, decoder.warnings) == (Fraction(30000, 1001), [])
     if not pipe:
+        assert any("no times of its own; " in line and "--rate" in line for line in run(path)[0].warnings)
         _, frames = run(path, rate=10, start=0.45)
         assert [(f.index, round(f.time, 6)) for f in frames] == [(i, i / 10) for i in range(5, 10)]
 

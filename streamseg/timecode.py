@@ -13,7 +13,7 @@ from fractions import Fraction
 __all__ = ["Timecode"]
 
 _LABEL = re.compile(r"(?P<h>\d{2}):(?P<m>[0-5]\d):(?P<s>[0-5]\d)(?P<drop>[:;.,])(?P<f>\d{2,3})")
-_FASTEST = 120
+_FASTEST = 240
 
 
 @dataclass(frozen=True, slots=True)

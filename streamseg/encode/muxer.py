@@ -23,6 +23,7 @@ from streamseg.encode.codecs import Choice, container_of
 from streamseg.encode.decoding import DecodingTimes
 from streamseg.encode.files import OutputFile
 from streamseg.encode.remux import AV_ERRORS, codec_of
+from streamseg.encode.tags import fit_tags
 from streamseg.encode.tracks import Converter, Track, Tracks
 from streamseg.errors import OutputError
 
@@ -94,19 +95,22 @@ class Muxer:
         self.skipped = 0
         """Packets that did not fit behind the one before."""
         self.file = OutputFile(path, overwrite)
+        tags = {k: v for k, v in metadata.items() if k.lower() not in _OWN_METADATA}
+        options, self.lost_tags = fit_tags(tags, self._kind)
+        """Metadata that the container has no place for."""
         with self._failing("opening"):
             self.container: OutputContainer = av.open(
-                self.file, "w", format=self._kind.muxer, container_options=self._options(), buffer_size=_BUFFER
+                self.file, "w", format=self._kind.muxer, container_options=self._options(options), buffer_size=_BUFFER
             )
-            self.container.metadata.update({k: v for k, v in metadata.items() if k.lower() not in _OWN_METADATA})
+            self.container.metadata.update(tags)
         self._repeats = bool(self.container.format.flags & _NON_STRICT)
         self._chapters = chapters
         self._video: VideoStream | None = None
         self._done = False
 
-    def _options(self) -> dict[str, str]:
+    def _options(self, own: Mapping[str, str]) -> dict[str, str]:
         # Half a second of waiting for a silent or sparse track is lost when the process is killed; the default waits ten.
-        options = {"flush_packets": "1", "max_interleave_delta": "200000", **self._kind.options}
+        options = {"flush_packets": "1", "max_interleave_delta": "200000", **own}
         if self._kind.muxer in ("mp4", "mov"):
             # The source's ticks exactly; edit lists too, of picture and sound, which is what the movie's own scale is for.
             scale = self._time_base.denominator if self._time_base.denominator <= _MAX_TIMESCALE else 1_000_000
@@ -137,6 +141,11 @@ class Muxer:
             self.container.metadata.update(labels)
         elif self._kind.timecode == "stream" and self._video is not None:
             self._video.metadata.update(labels)
+
+    def name(self, metadata: Mapping[str, str]) -> None:
+        """Before `begin`: language and title of the video stream."""
+        if self._video is not None:
+            self._video.metadata.update(metadata)
 
     def begin(self, first: int, origin: Origin) -> None:
         """Open the encoder and write the header. `first` is the first picture's pts; `origin` says which time becomes zero."""

@@ -157,7 +157,7 @@ class VideoSink(FileSink):
             choice = replace(choice, options=static_options(choice.name, choice.options, info.beside))
             stream = muxer.add_video(choice, info.rate or Fraction(25), frame.time_base)
             encoder = _Encoder(stream, choice, picture, info, frame, self._threads)
-            self._label(muxer)
+            self._describe(muxer)
             muxer.begin(frame.pts, self._origin())
         except BaseException:
             self._discard(muxer)
@@ -170,13 +170,24 @@ class VideoSink(FileSink):
             self.warnings.append(f"{self.path}: left out, since {choice.name} is not given it: {lost}")
         return muxer, encoder
 
-    def _label(self, muxer: Muxer) -> None:
-        """Start timecode and the name of the reel, or what is said where the container has no place for them."""
+    def _describe(self, muxer: Muxer) -> None:
+        """Language, title, start timecode and reel; what the container has no place for is said, as are other videos."""
         kind, info = container_of(self.path.suffix), self._info
         code = "" if info.timecode is None else str(info.timecode)
         places = {"timecode": kind.timecode != "no", "reel_name": kind.reel}
         told = {key: value for key, value in (("timecode", code), ("reel_name", info.reel)) if value}
+        source = next((stream for stream in info.streams if stream.index == info.video_index), None)
+        named = {"language": source.language, "title": source.title} if source is not None else {}
+        muxer.name({key: value for key, value in named.items() if value})
         muxer.label({key: value for key, value in told.items() if places[key]})
+        self.warnings += [
+            f"{self.path}: video stream {stream.index} ({stream.codec}) is left out: one video is processed"
+            for stream in info.streams
+            if stream.type == "video" and stream.index != info.video_index
+        ]
+        if muxer.lost_tags:
+            keys = ", ".join(muxer.lost_tags)
+            self.warnings.append(f"{self.path}: metadata left out, which a {self.path.suffix} file has no place for: {keys}")
         self.warnings += [
             f"{self.path}: {key} {value} is left out: a {self.path.suffix} file has no place for it; .mov and .mkv have"
             for key, value in told.items()

@@ -10,10 +10,19 @@ import re
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-__all__ = ["Timecode"]
+__all__ = ["Timecode", "standard_rate"]
 
 _LABEL = re.compile(r"(?P<h>\d{2}):(?P<m>[0-5]\d):(?P<s>[0-5]\d)(?P<drop>[:;.,])(?P<f>\d{2,3})")
 _FASTEST = 240
+_NEAR = Fraction(1, 2500)
+"""Share by which two rates may differ and be the same; 30 and 29.97 are 1/1000 apart."""
+
+
+def standard_rate(rate: Fraction) -> Fraction:
+    """The rate that is meant: 30000/1001 for what a clock of milliseconds makes of it; itself if it is near none."""
+    whole = Fraction(max(1, round(rate)))
+    near = (known for known in (whole, whole * 1000 / 1001) if abs(rate / known - 1) < _NEAR)
+    return next(near, rate)
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,9 @@ class Muxer:
         time_base: Fraction,
         metadata: dict[str, str],
         chapters: Sequence[Chapter] = (),
+        labelled: Fraction | None = None,
     ) -> None:
+        """`labelled`: the rate of a timecode that will be given, which wants a whole number of ticks a picture."""
         self.path = path
         self._kind: Container = container_of(path.suffix)
         self._time_base = time_base
@@ -100,7 +102,7 @@ class Muxer:
         """Metadata that the container has no place for."""
         with self._failing("opening"):
             self.container: OutputContainer = av.open(
-                self.file, "w", format=self._kind.muxer, container_options=self._options(options), buffer_size=_BUFFER
+                self.file, "w", format=self._kind.muxer, container_options=self._options(options, labelled), buffer_size=_BUFFER
             )
             self.container.metadata.update(tags)
         self._repeats = bool(self.container.format.flags & _NON_STRICT)
@@ -108,12 +110,14 @@ class Muxer:
         self._video: VideoStream | None = None
         self._done = False
 
-    def _options(self, own: Mapping[str, str]) -> dict[str, str]:
+    def _options(self, own: Mapping[str, str], labelled: Fraction | None) -> dict[str, str]:
         # Half a second of waiting for a silent or sparse track is lost when the process is killed; the default waits ten.
         options = {"flush_packets": "1", "max_interleave_delta": "200000", **own}
         if self._kind.muxer in ("mp4", "mov"):
             # The source's ticks exactly; edit lists too, of picture and sound, which is what the movie's own scale is for.
             scale = self._time_base.denominator if self._time_base.denominator <= _MAX_TIMESCALE else 1_000_000
+            if labelled is not None and (finer := math.lcm(scale, labelled.numerator)) <= _MAX_TIMESCALE:
+                scale = finer
             movie = math.lcm(scale, *(track.rate for track in self._templates.kept.values() if track.rate))
             options |= {
                 "video_track_timescale": str(scale),

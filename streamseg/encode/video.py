@@ -42,6 +42,7 @@ from streamseg.errors import OutputError
 from streamseg.fields import FieldOrder, Marker
 from streamseg.planes import encoding, on_host
 from streamseg.standard import is_stdout
+from streamseg.timecode import standard_rate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,6 +146,7 @@ class VideoSink(FileSink):
             raise OutputError(f"{self.path}: open() was not called")
         interlaced = frame.field_order is not None
         info, choice = self._info, self._choose(picture.format, interlaced)
+        rate = standard_rate(info.rate or Fraction(25))
         muxer = Muxer(
             self.path,
             self._tracks,
@@ -152,10 +154,11 @@ class VideoSink(FileSink):
             time_base=frame.time_base,
             metadata=dict(info.metadata),
             chapters=cast("Sequence[Chapter]", info.chapters),
+            labelled=rate if info.timecode is not None else None,
         )
         try:
             choice = replace(choice, options=static_options(choice.name, choice.options, info.beside))
-            stream = muxer.add_video(choice, info.rate or Fraction(25), frame.time_base)
+            stream = muxer.add_video(choice, rate if info.timecode is not None else info.rate or Fraction(25), frame.time_base)
             encoder = _Encoder(stream, choice, picture, info, frame, self._threads)
             self._describe(muxer)
             muxer.begin(frame.pts, self._origin())

@@ -13,9 +13,9 @@ from streamseg.decode import Decoder, probe
 from streamseg.decode.labels import NO_LABELS, first_label
 from streamseg.encode.codecs import CONTAINERS
 from tests import clips
-from tests.unit.encode.helpers import copy
+from tests.unit.encode.helpers import copy, times
 
-NTSC = Fraction(30000, 1001)
+NTSC, DOUBLE = Fraction(30000, 1001), Fraction(60000, 1001)
 TOLD = {"timecode": "01:00:59;28", "reel_name": "A001C007"}
 
 
@@ -124,6 +124,17 @@ def test_each_picture_of_h264_may_tell_its_own(rate, word, label):
     image = SimpleNamespace(side_data=[SideData(Type.S12M_TIMECODE, struct.pack("=4I", 1, word, 0, 0))])
     code, at = first_label(NO_LABELS, Fraction(0), rate, image, Fraction(3))
     assert (str(code), at) == (label, 3)
+
+
+@pytest.mark.parametrize(
+    ("rate", "label"), [(Fraction(120000, 1001), "00:00:59;119"), (DOUBLE, "00:00:59;59"), (Fraction(240), "09:19:47:179")]
+)
+def test_milliseconds_do_not_change_a_label(rate, label, tmp_path):
+    """A tmcd track counts ticks a picture: of a millisecond each, 59.94 pictures a second read as 59."""
+    source = labelled(tmp_path / "a.mkv", rate=rate, timecode=label)
+    copy(source, tmp_path / "o.mov")
+    assert told(tmp_path / "o.mov")[0]["timecode"] == label
+    assert times(tmp_path / "o.mov") == times(source)
 
 
 def test_an_alpha_master_has_it_too(tmp_path):

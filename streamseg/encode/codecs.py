@@ -143,12 +143,11 @@ _TS = (
 )
 
 _TS_DATA = ("klv", "timed_id3", "smpte_2038")
-# What else has a tag there is given a rate that libav guesses from the bits a second, wrong for ADPCM and its like.
+# What else has a tag there is given a rate that libav guesses from the bits a second, wrong for ADPCM, E-AC-3 and their like.
 _AVI = (
     "aac",
     "ac3",
     "dts",
-    "eac3",
     "flac",
     "mp2",
     "mp3",

@@ -47,6 +47,8 @@ _MOST_TICKS = 2**31 - 1
 """From one packet of an mp4's track to the next; libav ends the process where there are more."""
 # AVFMT_TS_NONSTRICT (libavformat/avformat.h): dts may stay where they were.
 _NON_STRICT = 0x20000
+_LONGEST = 60
+"""Seconds of sound that one packet can hold."""
 _ROUNDING = Fraction(1, 1000)
 """Seconds by which a packet's time may differ from a picture's that is the same."""
 _MOST_MOVED = Fraction(1, 10)
@@ -92,6 +94,9 @@ class Muxer:
         self._source = tracks.packets
         self._tracks: dict[int, _Track] = {}
         self._templates = tracks
+        texts = any(track.is_text for track in self._templates.kept.values())
+        self._late: list[tuple[Any, _Track]] | None = [] if texts and self._kind.muxer in ("mp4", "mov") else None
+        """Text, which waits for the end: FFmpeg 8.1 gives pictures and texts other times where a text begins a fragment."""
         self.copied = 0
         """Packets of other streams written."""
         self.skipped = 0
@@ -123,6 +128,9 @@ class Muxer:
                 "video_track_timescale": str(scale),
                 "movie_timescale": str(movie if movie <= _MAX_TIMESCALE else scale),
             }
+            if self._late is not None:
+                options["movflags"] += "+frag_keyframe"
+                options["min_frag_duration"] = options.pop("frag_duration")
             if not self.file.seekable():  # nothing can be rewritten in the end: it stays in fragments
                 options["movflags"] = options["movflags"].replace("+hybrid_fragmented", "+frag_keyframe+default_base_moof")
         return options
@@ -269,9 +277,17 @@ class Muxer:
         if self._too_far(packet.dts - (track.last_dts or 0)):
             self.skipped += 1
             return
-        # Without a duration mp4 would end before the last packet, and players would leave it out.
-        packet.duration = track.duration = packet.duration or track.duration
+        # Without a duration mp4 would end before the last packet, and players would leave it out. Ogg's last packet of Vorbis may
+        # be shorter than nothing, which libav takes for a day.
+        absurd = track.stream.type == "audio" and (packet.duration or 0) * packet.time_base > _LONGEST
+        packet.duration = track.duration = track.duration if absurd else packet.duration or track.duration
         track.last_dts = packet.dts
+        if self._late is not None and track.stream.type == "subtitle":
+            self._late.append((packet, track))
+            return
+        self._put(packet, track)
+
+    def _put(self, packet: Any, track: _Track) -> None:
         with self._failing("writing"):
             for unpacked in track.unpack.filter(packet) if track.unpack is not None else [packet]:
                 unpacked.stream = track.stream
@@ -298,6 +314,14 @@ class Muxer:
                     made = track.converter.finish()
                 for packet in made:
                     self._mux(packet, track)
+        late, self._late = self._late or [], None
+        for packet, track in late:
+            self._put(packet, track)
+
+    @property
+    def in_fragments_by_key(self) -> bool:
+        """Whether what was written so far can be played only up to the last key frame."""
+        return self._late is not None
 
     @property
     def damaged(self) -> dict[int, int]:

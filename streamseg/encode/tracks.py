@@ -32,6 +32,13 @@ Audio = Literal["convert", "copy", "none"]
 _APART = 0.05
 """Seconds: sound that does not begin with the picture, but more apart, is not copied into a container that cannot say so."""
 
+_QUICKTIME = {
+    "bod": "tib", "cym": "wel", "cze": "ces", "deu": "ger", "ell": "gre", "eus": "baq", "fas": "per", "fre": "fra", "hye": "arm",
+    "isl": "ice", "kat": "geo", "mkd": "mac", "msa": "may", "mya": "bur", "nld": "dut", "rum": "ron", "slo": "slk", "sqi": "alb",
+    "zho": "chi",
+}  # fmt: skip
+"""Languages with two codes (ISO 639-2), of which libav knows QuickTime's number for the other one only."""
+
 
 class Packets(Protocol):
     """The source's packets for one output (`streamseg.decode.PassThrough`)."""
@@ -91,6 +98,11 @@ class Track:
         return self.sound is not None
 
     @property
+    def is_text(self) -> bool:
+        """Whether it is subtitles."""
+        return self.kept.type == "subtitle"
+
+    @property
     def rate(self) -> int:
         """Samples a second in the output; 0 for what is no sound."""
         return int(getattr(self.kept.codec_context, "sample_rate", 0) or 0) if self.sound is None else self.sound.rate
@@ -110,9 +122,11 @@ class Track:
             stream = add_text(container, self.kept, self.text)
             converter = TextConverter(self.kept, stream)
         else:
-            return add_copy(container, self.kept), None
+            stream = add_copy(container, self.kept)
         stream.metadata.update(self.kept.metadata)
         stream.disposition = self.kept.disposition
+        if container.format.name == "mov" and self.kept.language in _QUICKTIME:
+            stream.metadata["language"] = _QUICKTIME[self.kept.language]
         return stream, converter
 
 

@@ -160,6 +160,8 @@ class VideoSink(FileSink):
             choice = replace(choice, options=static_options(choice.name, choice.options, info.beside))
             stream = muxer.add_video(choice, rate if info.timecode is not None else info.rate or Fraction(25), frame.time_base)
             encoder = _Encoder(stream, choice, picture, info, frame, self._threads)
+            if muxer.in_fragments_by_key and not choice.codec.intra:  # what a killed process leaves ends with the last one
+                stream.codec_context.gop_size = max(1, stream.codec_context.gop_size // _KEYFRAME_SECONDS)
             self._describe(muxer)
             muxer.begin(frame.pts, self._origin())
         except BaseException:

@@ -18,6 +18,10 @@ _MPEG_AUDIO = {"mp2", "mp2float", "mp3", "mp3float"}
 """An mp4 file has one name for all layers."""
 
 
+_OTHER_CODE = {"deu": "ger"}
+"""Languages that ISO 639-2 gives two codes, of which libav reads QuickTime's numbers as the second one."""
+
+
 def problems(case: Case) -> list[str]:
     """What is wrong beside the pictures."""
     return _sound(case) + _subtitles(case) + _chapters(case)
@@ -53,7 +57,8 @@ def _sound(case: Case) -> list[str]:
         loose = Fraction(3, 20) if converted else Fraction(1, 10) if case.row.out == "avi" else Fraction(0)
         if whole and abs(moved) > case.made.tick + Fraction(1, 900) + loose:
             wrong.append(f"{name}: moved against the pictures by {float(moved):.4f} s")
-        if "language" not in case.row.loses and before.language and after.language != before.language:
+        same = {before.language, _OTHER_CODE.get(before.language or "")}
+        if "language" not in case.row.loses and before.language and after.language not in same:
             wrong.append(f"{name}: language {before.language} became {after.language}")
     return wrong
 

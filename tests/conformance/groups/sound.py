@@ -69,8 +69,3 @@ ROWS = [
         loses=("language",),
     ),
 ]
-
-FAILS = {
-    "eac3 in AVI": "eac3-mkv-to-avi",
-    "language in mov": "three-mp4-to-mov",
-}

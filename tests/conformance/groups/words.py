@@ -42,7 +42,3 @@ ROWS = [
     Row("timecode-drop-mov-to-mov", Clip("mov", "h264", rate=NTSC_30, stream_tags=(("timecode", "00:00:59;28"),)), "mov", "none", "auto", timecode="00:00:59;28"),
     *(Row(f"hdr10-hevc-mp4-to-{o}", Clip("mp4", "hevc", "yuv420p10le", colour=(9, 1, 9, 16), side="hdr10"), o, "none", "auto") for o in ("mp4", "mkv", "mov", "webm")),
 ]  # fmt: skip
-
-FAILS = {
-    "fragments": "mov_text-mp4-to-mp4 mov_text-mp4-to-mov",
-}

@@ -7,6 +7,7 @@ import pytest
 
 from streamseg.encode.codecs import CONTAINERS
 from tests import clips, sound
+from tests.unit.encode.helpers import copy, times
 
 LINES = ((0.1, 0.5, "<i>one</i> & two"), (0.6, 1.0, "zwei\nZeilen ä"), (1.1, 1.6, "three"))
 PLAIN = ["one & two", "zwei\nZeilen ä", "three"]
@@ -89,6 +90,26 @@ def test_lines_that_overlap_are_shown_together(tmp_path):
         (0.6, 0.8, "long"),
         (0.8, 1.0, "long\nnext"),
         (1.0, 1.4, "next"),
+    ]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_pictures_keep_their_times_beside_text(codec, suffix, tmp_path):
+    """FFmpeg began a fragment with a text, and took the next picture's time for the last one's end."""
+    lines = tuple((0.1 + 0.7 * number, 0.55 + 0.7 * number, str(number)) for number in range(5))
+    text = write(tmp_path / "text.mp4", lines, encoder="mov_text")
+    source = clips.cfr(tmp_path / "plain.mp4", 100, video=clips.Video(size=(64, 48), gop=30, b_frames=2))
+    with av.open(str(source)) as seen, av.open(str(text)) as read, av.open(str(tmp_path / "in.mp4"), "w") as container:
+        streams = [container.add_stream_from_template(s) for s in (seen.streams.video[0], read.streams.subtitles[0])]
+        packets = [(p, index) for index, opened in enumerate((seen, read)) for p in opened.demux() if p.size > 2]
+        for packet, index in sorted(packets, key=lambda both: both[0].dts * both[0].time_base):
+            packet.stream = streams[index]
+            container.mux(packet)
+    copy(tmp_path / "in.mp4", tmp_path / f"out{suffix}", codec=codec)
+    assert times(tmp_path / f"out{suffix}") == [Fraction(number, 25) for number in range(100)]
+    assert [(round(start, 3), round(end, 3)) for start, end, _ in shown(tmp_path / f"out{suffix}")] == [
+        (round(start, 3), round(end, 3)) for start, end, _ in lines
     ]
 
 

@@ -48,6 +48,8 @@ class Codec:
     """4:2:0 pictures need an even width and height."""
     fields: bool = False
     """Codes the two fields of an interlaced picture, and tells players which one comes first."""
+    shapes: bool = False
+    """Notes in its own headers what shape pixels have."""
     exact: bool = False
     """Lossless: RGB stays RGB, and grey stays grey, where it has such a format."""
     smallest: tuple[int, int] = (1, 1)
@@ -65,8 +67,8 @@ _ALWAYS_FULL = ("gray", "gray16be", "ya8", "ya16be")  # these two codecs cannot 
 # x265 4.1 writes beyond its memory where pictures are up to 48 wide, SVT-AV1 4.1 waits for ever where one side is below 32 and the
 # other is not; the other limits are the encoders' own.
 CODECS = {
-    "h264": Codec("libx264", 18, even=True, fields=True, largest=(16384, 16384)),
-    "hevc": Codec("libx265", 20, even=True, smallest=(64, 16), largest=(16384, 16384), never=_NOT_HEVC),
+    "h264": Codec("libx264", 18, even=True, fields=True, shapes=True, largest=(16384, 16384)),
+    "hevc": Codec("libx265", 20, even=True, shapes=True, smallest=(64, 16), largest=(16384, 16384), never=_NOT_HEVC),
     "vp9": Codec("libvpx-vp9", 30, (0, 63), alpha=True, never=_NOT_VP9),
     "av1": Codec("libsvtav1", 32, (0, 63), even=True, smallest=(32, 32), largest=(16384, 8704)),
     "prores": Codec("prores_ks", 2, (1, 31), alpha=True, intra=True, fields=True),
@@ -74,9 +76,9 @@ CODECS = {
     "utvideo": Codec("utvideo", None, alpha=True, intra=True, even=True, exact=True),
     "png": Codec("png", None, alpha=True, intra=True, exact=True, never=_ALWAYS_FULL),
     "qtrle": Codec("qtrle", None, alpha=True, exact=True, never=(*_ALWAYS_FULL, "rgb555be")),
-    "h264rgb": Codec("libx264rgb", 0, largest=(16384, 16384), exact=True),
-    "h264_nvenc": Codec("h264_nvenc", 21, (1, 51), even=True),
-    "hevc_nvenc": Codec("hevc_nvenc", 23, (1, 51), even=True),
+    "h264rgb": Codec("libx264rgb", 0, shapes=True, largest=(16384, 16384), exact=True),
+    "h264_nvenc": Codec("h264_nvenc", 21, (1, 51), even=True, shapes=True),
+    "hevc_nvenc": Codec("hevc_nvenc", 23, (1, 51), even=True, shapes=True),
 }
 """By the name a user gives to --codec; the encoder's own name works too."""
 
@@ -115,6 +117,8 @@ class Container:
     """Holds fonts and the like."""
     refused: tuple[str, ...] = ()
     """Other codecs than the picture's that FFmpeg writes into it, but cannot finish or read back."""
+    shapes: bool = False
+    """Notes what shape pixels have: Matroska could, but PyAV cannot tell it."""
     opaque: tuple[str, ...] = ()
     """Codecs whose transparency it does not store."""
     only: tuple[str, ...] = ()
@@ -171,6 +175,7 @@ CONTAINERS = {
         data=("bin_data",),
         refused=("dvd_subtitle",),
         opaque=("vp9",),
+        shapes=True,
     ),
     ".mov": Container(
         "mov",
@@ -182,6 +187,7 @@ CONTAINERS = {
         reel=True,
         text="mov_text",
         refused=("adpcm_ima_wav", "adpcm_ms", *_WMA),
+        shapes=True,
     ),
     ".mkv": Container(
         "matroska",

@@ -51,14 +51,16 @@ def still(index: int, width: int, height: int, name: str) -> av.VideoFrame:
     return made
 
 
-def film(path: Path, codec: str, pictures: list[av.VideoFrame], rate=25, clock: Fraction | None = None, **options) -> list[str]:
+def film(
+    path: Path, codec: str, pictures: list[av.VideoFrame], rate=25, clock: Fraction | None = None, live=False, **options
+) -> list[str]:
     """Write `pictures`, one each 1 / `rate` s or, on a slow clock, each tick; assert that times come back; what was warned of."""
     clock = 1 / Fraction(rate) if clock is None else clock
     step = max(1, round(1 / Fraction(rate) / clock))
     first = pictures[0]
     depth = max(c.bits for c in first.format.components)
     info = replace(INFO, pix_fmt=first.format.name, width=first.width, height=first.height, bit_depth=depth)
-    info = replace(info, rate=Fraction(rate), time_base=clock)
+    info = replace(info, rate=Fraction(rate), time_base=clock, live=live)
     sink = open_sink(path, info, codec=codec, overwrite=True, **options)
     sink.open()
     try:
@@ -97,6 +99,7 @@ def test_every_rate(codec, tmp_path):
     for rate in RATES:
         for name in ("yuv420p", "yuv420p10le"):
             film(tmp_path / f"a{HOME[codec]}", codec, [still(i, 96, 64, name) for i in range(2)], rate)
+        film(tmp_path / f"a{HOME[codec]}", codec, [still(i, 96, 64, "yuv420p") for i in range(2)], rate, live=True)
 
 
 @pytest.mark.parametrize("codec", HERE)
@@ -161,6 +164,22 @@ def test_every_row_with_and_without_alpha_8_and_10_bit(suffix, codec, tmp_path):
         after = decoded(tmp_path / f"b{suffix}")
         assert len(after) == count
         assert max_alpha_error(made[0], after[0]) <= (3 if codec == "vp9" else 1.5)  # 10 bits to 8, in two steps
+
+
+@pytest.mark.parametrize(("suffix", "codec"), ROWS)
+def test_the_shape_of_pixels_is_noted_or_its_loss_said(suffix, codec, tmp_path):
+    """Matroska and AVI lost it without a word with every codec that has no place for it itself."""
+    made = [still(i % 4, 96, 64, "yuv420p") for i in range(12)]
+    info = replace(INFO, sample_aspect_ratio=Fraction(16, 15), pix_fmt="yuv420p")
+    sink = open_sink(tmp_path / f"a{suffix}", info, codec=codec)
+    sink.open()
+    for frame in frames(made):
+        sink(rendered(frame))
+    sink.close()
+    said = [text for text in sink.warnings if "pixels of 16/15 will play as square ones" in text]
+    with av.open(str(tmp_path / f"a{suffix}")) as container:
+        kept = container.streams.video[0].sample_aspect_ratio == Fraction(16, 15)
+    assert (kept, len(said)) in {(True, 0), (False, 1)}
 
 
 RGB = {

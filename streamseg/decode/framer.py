@@ -79,10 +79,10 @@ class Framer:
     def frames(self, pictures: Iterable[Picture]) -> Iterator[Frame]:
         """The frames within the span; ends at the first picture beyond it.
 
-        A frame lasts until the next one, which is waited for, but not if the source is live. What containers tell is another time
-        where pictures are reordered: until the next one that is decoded.
+        A frame lasts until the next one, which is waited for, but not if the source is live, or its frames are only counted. What
+        containers tell is another time where pictures are reordered: until the next one that is decoded.
         """
-        if self._header.live:
+        if self._header.live or self._header.counted:
             yield from self._made(pictures)
             return
         held: Frame | None = None

@@ -51,36 +51,39 @@ class DecodeCounters:
 
 @dataclass(slots=True)
 class _Clock:
-    """Where one stream has come to, on the run's clock, seconds."""
+    """Where one stream has come to, on the run's clock, in units of `time_base`."""
 
+    time_base: Fraction
     segment: int = 0
-    shown: list[Fraction] = field(default_factory=list)
+    shift: int = 0
+    """Of the segment."""
+    shown: list[int] = field(default_factory=list)
     """The latest presentation times of the segment, ascending: as many as may still be followed by an earlier one, and one."""
-    decoded: Fraction | None = None
+    decoded: int | None = None
     """The last dts of the segment."""
     tells_dts: bool = True
     """No packet came with a pts alone: then dts are the container's own. Else libav derives them, and may err after a jump."""
-    end: Fraction | None = None
-    step: Fraction = Fraction(0)
+    end: int | None = None
+    step: int = 0
     """From a picture to the next."""
 
-    def went_back(self, pts: Fraction | None, dts: Fraction | None, held_back: int) -> bool:
+    def went_back(self, pts: int | None, dts: int | None, held_back: int) -> bool:
         """Whether times that come next belong to another clock: pts are compared with pts, dts with dts.
 
         held_back: so many pictures may precede in the file, yet be shown later.
         """
         if pts is not None and self.shown:
-            if len(self.shown) > held_back and pts < self.shown[-1 - held_back] - Fraction(JUMP):
+            if len(self.shown) > held_back and self._before(pts, self.shown[-1 - held_back]):
                 return True
             if pts >= self.shown[-1] or not self.tells_dts:
                 return False
-        return dts is not None and self.decoded is not None and dts < self.decoded - Fraction(JUMP)
+        return dts is not None and self.decoded is not None and self._before(dts, self.decoded)
 
-    def note(self, pts: Fraction | None, dts: Fraction | None, duration: Fraction) -> None:
+    def _before(self, time: int, other: int) -> bool:
+        return time < other and (other - time) * self.time_base > JUMP
+
+    def note(self, pts: int | None, dts: int | None, time: int, duration: int) -> None:
         """A packet with these times belongs to the segment."""
-        time = pts if pts is not None else dts
-        if time is None:
-            return
         latest = self.shown[-1] if self.shown else self.decoded
         if latest is not None and time > latest:
             self.step = time - latest
@@ -92,9 +95,9 @@ class _Clock:
         end = time + (duration or self.step)
         self.end = end if self.end is None else max(self.end, end)
 
-    def enter(self, segment: int) -> None:
-        """What comes next is another segment's."""
-        self.segment, self.decoded = segment, None
+    def enter(self, segment: int, offset: Fraction) -> None:
+        """What comes next is of a segment with this offset, seconds."""
+        self.segment, self.shift, self.decoded = segment, round(offset / self.time_base), None
         self.shown.clear()
 
 
@@ -120,7 +123,7 @@ class Splicer:
     @property
     def end(self) -> Fraction:
         """Where the furthest stream has come to, seconds."""
-        return max((c.end for c in self._streams.values() if c.end is not None), default=Fraction(0))
+        return max((c.end * c.time_base for c in self._streams.values() if c.end is not None), default=Fraction(0))
 
     def restart(self, at: float) -> None:
         """The next packet is the first of a new connection; put it at `at` seconds, or behind all before it."""
@@ -133,40 +136,44 @@ class Splicer:
         reorders: the stream's pictures may come in another order than they are shown. leaps: a clock that goes ahead of all
         streams by more than LEAP is a new one.
         """
-        time_base: Fraction = packet.time_base
-        pts, dts = _seconds(packet.pts, time_base), _seconds(packet.dts, time_base)
+        pts, dts, time_base = packet.pts, packet.dts, packet.time_base
         time = pts if pts is not None else dts
         if time is None:
             return False
         if self._restart_at is not None:
-            self._offsets = [self._restart_at - (time if dts is None else dts)]
+            self._offsets = [self._restart_at - (time if dts is None else dts) * time_base]
             self._streams.clear()
             self._restart_at = None
-        fresh = packet.stream_index not in self._streams
-        stream = self._streams.setdefault(packet.stream_index, _Clock())
+        stream = self._streams.get(packet.stream_index)
+        fresh = stream is None
+        if stream is None:
+            stream = self._streams[packet.stream_index] = _Clock(time_base)
+            stream.enter(0, self._offsets[0])
         held_back = HELD_BACK if reorders and not packet.is_keyframe else 0
-        segment = self._nearest(time, stream.segment)
-        offset = self._offsets[segment]
-        if leads and not fresh:
-            back = stream.went_back(_moved(pts, offset), _moved(dts, offset), held_back)
-            if back or (leaps and self._leaps(time + offset, stream)):
-                # Before a picture that is not a key frame others may be shown that come later.
-                first = dts if dts is not None and held_back else time
-                self.gap = first + offset - self.end
-                self._offsets.append(self.end - first)
-                segment = len(self._offsets) - 1
+        segment = self._nearest(time * time_base, stream.segment)
         entered = segment != stream.segment
+        shift = stream.shift if not entered else round(self._offsets[segment] / time_base)
+        if leads and not fresh:
+            back = stream.went_back(_moved(pts, shift), _moved(dts, shift), held_back)
+            if back or (leaps and self._leaps(time + shift, stream)):
+                # Before a picture that is not a key frame others may be shown that come later.
+                first = (dts if dts is not None and held_back else time) * time_base
+                self.gap = first + self._offsets[segment] - self.end
+                self._offsets.append(self.end - first)
+                segment, entered = len(self._offsets) - 1, True
         if entered:
-            stream.enter(segment)
-        if shift := round(self._offsets[segment] / time_base):
-            packet.pts = None if packet.pts is None else packet.pts + shift
-            packet.dts = None if packet.dts is None else packet.dts + shift
-        stream.note(_moved(pts, shift * time_base), _moved(dts, shift * time_base), (packet.duration or 0) * time_base)
+            stream.enter(segment, self._offsets[segment])
+        if stream.shift:
+            packet.pts = pts = _moved(pts, stream.shift)
+            packet.dts = dts = _moved(dts, stream.shift)
+        stream.note(pts, dts, time + stream.shift, packet.duration or 0)
         return entered and not fresh
 
-    def _leaps(self, time: Fraction, stream: _Clock) -> bool:
+    def _leaps(self, time: int, stream: _Clock) -> bool:
         """Whether a stream goes ahead of all others, and not by its usual step, as a time lapse does."""
-        return time - self.end > max(Fraction(LEAP), 10 * stream.step) and stream.step > 0
+        if stream.end is None or not stream.step or (time - stream.end) * stream.time_base <= LEAP:
+            return False
+        return time * stream.time_base - self.end > max(Fraction(LEAP), 10 * stream.step * stream.time_base)
 
     def _nearest(self, time: Fraction, first: int) -> int:
         """The segment, from `first` on, in which `time` lies nearest to where the source has come to."""
@@ -176,11 +183,7 @@ class Splicer:
         return min(range(first, len(self._offsets)), key=lambda s: abs(time + self._offsets[s] - end))
 
 
-def _seconds(ticks: int | None, time_base: Fraction) -> Fraction | None:
-    return None if ticks is None else ticks * time_base
-
-
-def _moved(time: Fraction | None, by: Fraction) -> Fraction | None:
+def _moved(time: int | None, by: int) -> int | None:
     return None if time is None else time + by
 
 

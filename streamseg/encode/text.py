@@ -25,14 +25,16 @@ __all__ = ["BITMAPS", "TextConverter", "add_text", "is_text"]
 
 BITMAPS = frozenset({"hdmv_pgs_subtitle", "dvb_subtitle", "dvd_subtitle", "xsub"})
 """Subtitles that are pictures: no text can be made of them."""
+_CAPTIONS = "eia_608"
+"""Commands for a screen, two bytes a picture, whose text has other times than its packets."""
 _MILLISECOND = Fraction(1, 1000)
 _FIELDS = 8
 """Commas before the text in a line of ASS, as libav passes it on."""
 
 
 def is_text(kept: Stream) -> bool:
-    """Whether a stream that `remux.keep` gave is text that this build of FFmpeg can read."""
-    return kept.type == "subtitle" and kept.codec_context is not None and codec_of(kept) not in BITMAPS
+    """Whether a stream that `remux.keep` gave is lines of text that this build of FFmpeg can read."""
+    return kept.type == "subtitle" and kept.codec_context is not None and codec_of(kept) not in {*BITMAPS, _CAPTIONS}
 
 
 def add_text(container: OutputContainer, kept: Stream, encoder: str) -> Stream:

@@ -175,7 +175,7 @@ def fate(template: Stream, suffix: str, audio: Audio = "convert", apart: float =
     except AV_ERRORS as error:
         return None, f"FFmpeg does not know what it is ({error})"
     apart = apart if template.type == "audio" else 0.0
-    if abs(apart) <= _APART and fits(kept, kind):
+    if abs(apart) <= _APART and fits(kept, kind) and not _has_foreign_tag(template, kind):
         return Track(kept), ""
     reason = f"a {suffix} file cannot hold it"
     if abs(apart) > _APART:
@@ -268,6 +268,12 @@ def _name(template: Stream) -> str:
     known = template.metadata.get("filename") or (template.metadata.get("handler_name") if codec == "unknown" else None)
     language = template.language if template.language not in (None, "und") else None
     return f"{template.type} stream {template.index} ({', '.join(filter(None, (known or codec, language)))})"
+
+
+def _has_foreign_tag(template: Stream, kind: Container) -> bool:
+    """Whether a stream without a decoder here bears the mark of another container, which QuickTime's muxer writes as it is."""
+    known = template.codec_context is not None or template.type not in ("audio", "subtitle")
+    return not (known or kind.only or kind.muxer in template.container.format.name)
 
 
 def is_silent(template: Stream) -> bool:

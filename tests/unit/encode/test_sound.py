@@ -109,6 +109,22 @@ def test_a_part_is_cut_at_the_sample(suffix, codec, loss, tmp_path):
     assert sound.misfit(tmp_path / f"o{suffix}", start=-0.3, last=0.3) < loss
 
 
+@pytest.mark.parametrize(("codec", "suffix"), [("pcm_s8", ".mkv"), ("aac", ".webm"), ("pcm_alaw", ".mp4"), ("alac", ".avi")])
+@pytest.mark.parametrize("start", [0.4, 0.48])
+def test_a_part_of_a_film_has_its_own_sound(start, codec, suffix, tmp_path):
+    """Sought in the middle of a group of pictures, and at a key frame, where nothing comes before to decode."""
+    made = sound.write(tmp_path / "sound.mov", codec, seconds=1.0)
+    copy(with_pictures(made, tmp_path / "in.mov"), tmp_path / f"o{suffix}", start=start, duration=0.4)
+    begin, got, rate = sound.samples(tmp_path / f"o{suffix}")
+    assert abs(begin) <= 0.0011
+    assert abs(len(got) / rate - 0.4) < 0.022
+    got = got[: round(0.4 * rate)]
+    wanted = sound.chirp(rate, round((start + begin) * rate), round((start + begin) * rate) + len(got))
+    settled = slice(round(0.03 * rate), round(0.38 * rate))
+    off = np.sqrt(np.mean((got[settled] - wanted[settled]) ** 2) / np.mean(wanted[settled] ** 2))
+    assert off < (0.2 if suffix != ".mkv" else 0.02)
+
+
 def test_a_pause_is_silence_and_what_follows_stays_in_its_place(tmp_path):
     """AAC's frames follow one another: without silence the rest would come 0.1 s early."""
     source = sound.write(tmp_path / "a.mkv", "pcm_u8", pauses=lambda sample: 9600 <= sample < 14_400)

@@ -138,6 +138,21 @@ def test_data_stays_where_it_can(tmp_path):
     assert said == "data stream 0 (klv) is left out: a .mkv file cannot hold it; .ts can"
 
 
+def test_teletext_stays_in_a_transport_stream(tmp_path):
+    """Without a decoder here QuickTime's muxer takes it, mark and all, and nobody reads it."""
+    with av.open(str(tmp_path / "a.ts"), "w") as container:
+        stream = container.add_mux_stream("dvb_teletext", time_base=Fraction(1, 90_000))
+        for number in range(3):
+            packet = av.Packet(b"\x10\x02\x2c" + bytes(44))
+            packet.pts = packet.dts = 9000 * number
+            packet.time_base, packet.stream = Fraction(1, 90_000), stream
+            container.mux(packet)
+    assert not sound.remux(tmp_path / "a.ts", tmp_path / "o.ts").warnings
+    for suffix in (".mov", ".mkv", ".avi"):
+        (said,) = sound.remux(tmp_path / "a.ts", tmp_path / f"o{suffix}").warnings
+        assert said.startswith(f"subtitle stream 0 (dvb_teletext) is left out: a {suffix} file cannot hold it, and this build")
+
+
 def test_pictures_are_copied_where_they_fit_and_else_named(tmp_path):
     with av.open(str(tmp_path / "a.mkv"), "w") as container:
         stream = container.add_mux_stream("dvd_subtitle", time_base=Fraction(1, 1000))

@@ -36,7 +36,13 @@ _SECRET_PARTS = (
     "token", "auth", "pas", "pwd", "psw", "secret", "sign", "cred", "apikey", "accesskey", "hmac", "jwt", "session", "ticket"
 )  # fmt: skip
 _SECRET_NAMES = frozenset({"key", "pw", "pin", "psk", "sid", "code", "hash", "policy", "otp", "hdnts", "hdnea", "sas"})
-_IN_PATH = re.compile(r"((?:token|auth|pas|pwd|psw|secret|signature|\bsig|key)[\w.-]{0,64}?=).*", re.IGNORECASE | re.DOTALL)
+_IN_PATH = re.compile(
+    r"((?:token|auth|pas|pwd|psw|secret|signature|\bsig|key|hmac)[\w.-]{0,64}?=).*", re.IGNORECASE | re.DOTALL
+)
+_KEY_IN_PATH = re.compile(
+    r"(?<=/)(?=[^/]*[0-9][^/]*[0-9])(?=[^/]*[a-z])(?:(?=[^/]*[A-Z])(?:[a-zA-Z0-9]{16,}|[\w-]{40,})|(?:[a-z0-9]{4}-){3,}[a-z0-9]{4})(?=/|$)"
+)
+"""A part of a path that nobody has thought up: the key of a stream, which is all that is asked for."""
 _TOKEN = re.compile(r"(?=[^0-9]*[0-9])(?=[^a-zA-Z]*[a-zA-Z])(?:[\w+/=~%-]{20,}|eyJ[\w.=-]{20,})")
 
 
@@ -70,7 +76,7 @@ def shown(address: str) -> str:
         user, colon, _ = authority.partition(":")
         return start[0] + (f"{user}:{HIDDEN}" if colon else HIDDEN)
     plain = hidden < 2 or rest[:hidden] == _EXAMPLE
-    return start[0] + (rest[:hidden] if plain else f"{HIDDEN}@") + _details(rest[hidden:])
+    return start[0] + (rest[:hidden] if plain else f"{HIDDEN}@") + _details(rest[hidden:], keys=True)
 
 
 def misread(address: str) -> bool:
@@ -156,10 +162,11 @@ def _nested(text: str) -> str:
     return text if hidden == decoded else hidden
 
 
-def _details(text: str) -> str:
-    """Host, path, query and fragment."""
+def _details(text: str, keys: bool = False) -> str:
+    """Host, path, query and fragment; `keys`: parts of the path may be keys, as of a server's, not of a folder's."""
     path, mark, rest = _split(text, "?#")
     path = _IN_PATH.sub(rf"\1{HIDDEN}", _nested(path))
+    path = _KEY_IN_PATH.sub(HIDDEN, path) if keys else path
     if mark == "#":
         return f"{path}#{_pairs(rest)[0]}"
     query, mark2, fragment = _split(rest, "#")

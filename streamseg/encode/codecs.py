@@ -76,7 +76,7 @@ CODECS = {
     "utvideo": Codec("utvideo", None, alpha=True, intra=True, even=True, exact=True),
     "png": Codec("png", None, alpha=True, intra=True, exact=True, never=_ALWAYS_FULL),
     "qtrle": Codec("qtrle", None, alpha=True, exact=True, never=(*_ALWAYS_FULL, "rgb555be")),
-    "h264rgb": Codec("libx264rgb", 0, shapes=True, largest=(16384, 16384), exact=True),
+    "h264rgb": Codec("libx264rgb", 0, shapes=True, fields=True, largest=(16384, 16384), exact=True),
     "h264_nvenc": Codec("h264_nvenc", 21, (1, 51), even=True, shapes=True),
     "hevc_nvenc": Codec("hevc_nvenc", 23, (1, 51), even=True, shapes=True),
 }

@@ -42,6 +42,10 @@ def _native(clip: Clip) -> dict[str, str]:
     return {"flags": f"+bitexact{interlaced}", "dct": "int", "idct": "simple", "qmin": "2", "qmax": "2", **more}
 
 
+def _fields(clip: Clip) -> dict[str, str]:
+    return {"flags": "+ildct"} if clip.field else {}
+
+
 def _plain(clip: Clip) -> dict[str, str]:
     return {}
 
@@ -73,7 +77,7 @@ ENCODERS = {
     "h263": Encoder("h263", _native),
     "flv1": Encoder("flv", _native),
     "mjpeg": Encoder("mjpeg", _native),
-    "prores": Encoder("prores_ks", fixed={"profile": "standard"}),
+    "prores": Encoder("prores_ks", _fields, fixed={"profile": "standard"}),
     "prores4444": Encoder("prores_ks", fixed={"profile": "4444", "alpha_bits": "16"}),
     "dnxhd": Encoder("dnxhd", fixed={"profile": "dnxhr_hq"}),
     "cfhd": Encoder("cfhd"),

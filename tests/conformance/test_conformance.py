@@ -17,7 +17,7 @@ def _marked(row):
     return pytest.param(row, id=row.id, marks=marks)
 
 
-@pytest.mark.parametrize("row", map(_marked, rows().values()))
+@pytest.mark.parametrize("row", [_marked(row) for row in rows().values()])
 def test_row(row, workshop):
     verdict = perform(row, workshop)
     assert not verdict.wrong, "\n".join([row.id, *verdict.wrong])

@@ -20,9 +20,22 @@ ROWS = [
     *(_interlaced("mov", "prores", order, "mov") for order in ("tff", "bff")),
     _interlaced("ts", "mpeg2", "tff", "mp4", "overlay"),
     _interlaced("mkv", "ffv1", "tff", "mkv", "overlay"),
+    *(_interlaced("mov", "prores", order, "mp4") for order in ("tff", "bff")),
+    *(_interlaced("mkv", "ffv1", "bff", "mkv", effect) for effect in ("blur", "pixelate")),
+    *(
+        Row(
+            f"{order}-{suffix}-{codec}-deinterlaced-to-mp4",
+            Clip(suffix, codec, "yuv420p", _SD, field=order, b=2 if suffix == "ts" else 0),
+            "mp4",
+            "none",
+            "auto",
+            decode={"deinterlace": "frame"},
+            field="progressive",
+        )
+        for order in ("tff", "bff")
+        for suffix, codec in (("mkv", "ffv1"), ("ts", "mpeg2"), ("mp4", "h264"))
+    ),
     Row("dv-to-mp4", Clip("mov", "dv", "yuv420p", (720, 576), frames=6, field="bff"), "mp4", "none", "auto"),
 ]
 
-FAILS = {
-    "I": "tff-mov-prores-none-to-mov bff-mov-prores-none-to-mov",
-}
+FAILS: dict[str, str] = {}

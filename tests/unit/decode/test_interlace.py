@@ -198,6 +198,23 @@ def test_a_film_that_becomes_interlaced_is_said_once(tmp_path) -> None:
     assert [f.field_order for f in frames(path, deinterlace="frame")[1]] == [None] * 6
 
 
+def test_a_change_of_order_in_mid_stream_is_followed(tmp_path) -> None:
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = woven.WIDTH, woven.HEIGHT, "yuv420p"
+        for number in range(6):
+            picture = woven.frame(number, "tff" if number < 3 else "bff")
+            picture.pts, picture.time_base = number, Fraction(1, 25)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    decoder, kept = frames(path)
+    assert [f.field_order for f in kept] == ["tff"] * 3 + ["bff"] * 3
+    assert decoder.warnings == []
+    for number, frame in enumerate(frames(path, deinterlace="field")[1]):
+        assert woven.bar(luma(frame)) == pytest.approx(8 + number * woven.STEP, abs=1.1)
+
+
 def test_an_interlaced_png_has_no_fields(tmp_path) -> None:
     path = tmp_path / "a.png"
     _adam7(path)

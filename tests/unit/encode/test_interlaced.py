@@ -13,6 +13,7 @@ from streamseg import planes
 from streamseg.decode import open_source
 from streamseg.encode import open_sink
 from streamseg.encode.convert import Fitter
+from streamseg.fields import convert
 from tests import clips, woven
 from tests.unit.encode.helpers import INFO, copy, rendered
 from tests.unit.pictures import noise
@@ -48,6 +49,16 @@ def test_a_lossless_copy_is_the_same(tmp_path) -> None:
     assert woven.orders(tmp_path / "b.mkv") == woven.orders(source) == ["bff", "bff", None, "bff", "bff", "bff"]
     for mine, theirs in zip(clips.decoded(tmp_path / "b.mkv"), clips.decoded(source), strict=True):
         np.testing.assert_array_equal(mine.to_ndarray(), theirs.to_ndarray())
+
+
+def test_rgb_keeps_its_fields_too(tmp_path) -> None:
+    with open_source(woven.write(tmp_path / "a.mkv", "ffv1", "bff")) as decoder:
+        sink = open_sink(tmp_path / "b.mkv", replace(decoder.info, pix_fmt="rgb24"), codec="h264rgb")
+        sink.open()
+        for frame in decoder.frames():
+            sink(rendered(frame, convert(frame.picture, "rgb24", interlaced=True)))
+        sink.close()
+    assert woven.orders(tmp_path / "b.mkv") == ["bff"] * 6
 
 
 def test_ten_bits_go_to_a_codec_that_marks_fields(tmp_path) -> None:

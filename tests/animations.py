@@ -74,25 +74,30 @@ def _coded(picture: av.VideoFrame, folder: Path) -> tuple[bytes, bytes]:
     return packet[2], data[at : at + struct.unpack_from(">I", data, at)[0]]
 
 
-def heic(path: Path, tiles: Sequence[av.VideoFrame], columns: int = 1, size: tuple[int, int] | None = None) -> Path:
-    """A HEIF photo (ISO/IEC 23008-12) of one H.265 picture or, as phones write it, of a grid of them; `size` is what is shown."""
+def heic(
+    path: Path, tiles: Sequence[av.VideoFrame], columns: int = 1, size: tuple[int, int] | None = None, turn: int = 0
+) -> Path:
+    """A HEIF photo (ISO/IEC 23008-12) of one H.265 picture or, as phones write it, of a grid of them.
+
+    `size` is what is shown, before it is turned counter-clockwise by `turn` quarters; of 0 `columns` there is no grid, but many
+    photos.
+    """
     coded = [_coded(tile, path.parent) for tile in tiles]
-    grid = len(tiles) > 1
+    grid = len(tiles) > 1 and columns > 0
     numbers = list(range(1, len(tiles) + 1))
     width, height = tiles[0].width, tiles[0].height
-    whole = size or (width * columns, height * len(tiles) // columns)
-    layout = struct.pack(">BBBBHH", 0, 0, len(tiles) // columns - 1, columns - 1, *whole)
-    items = [(n, b"hvc1", data) for n, (data, _) in zip(numbers, coded, strict=True)] + (
-        [(99, b"grid", layout)] if grid else []
-    )
+    rows = len(tiles) // max(1, columns)
+    whole = size or (width * columns, height * rows)
+    items = [(n, b"hvc1", data) for n, (data, _) in zip(numbers, coded, strict=True)]
+    items += [(99, b"grid", struct.pack(">BBBBHH", 0, 0, rows - 1, columns - 1, *whole))] if grid else []
     infos = [
-        _full(b"infe", struct.pack(">HH4s", n, 0, kind), b"\0", version=2, flags=int(grid and n != 99)) for n, kind, _ in items
-    ]
-    properties = [coded[0][1], _full(b"ispe", struct.pack(">II", width, height)), _full(b"ispe", struct.pack(">II", *whole))]
-    uses = [
-        struct.pack(">HB", n, 1) + bytes([3]) if kind == b"grid" else struct.pack(">HB", n, 2) + bytes([0x81, 2])
+        _full(b"infe", struct.pack(">HH4sx", n, 0, kind), version=2, flags=int(grid and kind != b"grid"))
         for n, kind, _ in items
     ]
+    properties = [coded[0][1], _full(b"ispe", struct.pack(">II", width, height)), _full(b"ispe", struct.pack(">II", *whole))]
+    properties.append(_box(b"irot", bytes([turn])))
+    own = {b"grid": bytes([2, 3, 0x84]), b"hvc1": bytes([2, 0x81, 2])}
+    uses = [struct.pack(">H", n) + own[kind] for n, kind, _ in items]
     first = _box(b"ftyp", b"heic", struct.pack(">I", 0), b"mif1heic")
 
     def meta(at: int) -> bytes:

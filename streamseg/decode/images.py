@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, cast
 import av
 
 from streamseg.decode.faults import AV_ERRORS, fault
+from streamseg.decode.heif import find_grid, is_heif, is_sequence, put_together
 from streamseg.decode.pages import Pages, count_png_frames, find_pages
-from streamseg.decode.streams import find_video, photo_of_tiles
+from streamseg.decode.streams import find_video, left_out_photos
 from streamseg.errors import NoVideo, SourceNotFound, StreamsegError, TooLarge, Unreadable
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def _decode(path: Path, data: bytes, max_pixels: int) -> av.VideoFrame:
         codec = next((codec for magic, codec in _MAGIC if data.startswith(magic)), None)
         if codec is None and path.suffix.lower() == ".tga":
             codec = "targa"
-        if _is_heif(data):
+        if is_heif(data):
             return _first(path, _decode_heif(path, data, max_pixels))
         if codec is None:
             raise Unreadable(f"{path}: not an image of a known kind ({', '.join(sorted({c for _, c in _MAGIC}))})")
@@ -174,22 +175,24 @@ def read_images(
         path, data = paths[number], _bytes_of(paths[number])
         pages = find_pages(path, data, max_pixels, _still(path, max_pixels))
         count = pages.count if pages else count_png_frames(data)
-        if count > 1 and not told:
-            told = True
-            say(
-                f"{path}: holds {count} pictures, of which only the first is taken in a sequence; give it alone for all of them"
-            )
+        notes = [f"holds {count} pictures, of which only the first is taken in a sequence; give it alone for all of them"]
+        if count == 1:
+            notes = _notes(data) if is_heif(data) else []
+        if not told:
+            for note in notes:
+                say(f"{path}: {note}")
+        told = told or bool(notes)
         picture = next(pages.read(0)).picture if pages else _decode(path, data, max_pixels)
         picture.pts, picture.time_base = number, 1 / rate
         yield picture
 
 
 def is_video(path: Path) -> bool:
-    """Whether FFmpeg reads it as a video: an animated PNG, HEIC and AVIF. False where it cannot be read: who opens it says why."""
+    """Whether FFmpeg reads it as a video: an animated PNG, a sequence in AVIF. False where it cannot be read."""
     try:
         with path.open("rb") as file:
             data = file.read(1 << 20)
-        return _is_heif(data) or count_png_frames(data) > 1
+        return (is_heif(data) and is_sequence(data)) or count_png_frames(data) > 1
     except OSError:
         return False
 
@@ -199,20 +202,27 @@ def open_pages(path: Path, max_pixels: int) -> Pages | None:
     return find_pages(path, _bytes_of(path), max_pixels, _still(path, max_pixels))
 
 
-def _is_heif(data: bytes) -> bool:
-    """ISO/IEC 14496-12, 4.3: a file of boxes, the first of which says of what kind it is."""
-    return data[4:8] == b"ftyp"
-
-
 def _decode_heif(path: Path, data: bytes, max_pixels: int) -> list[av.VideoFrame]:
     with av.open(io.BytesIO(data), "r", format="mov") as container:
+        if (grid := find_grid(data, str(path))) is not None:
+            return [put_together(container, grid, str(path), max_pixels)]
         stream = find_video(container)
-        if (problem := photo_of_tiles(container)) or stream is None:
-            raise Unreadable(f"{path}: {problem or 'holds no picture'}")
+        if stream is None:
+            return []
         width, height = stream.codec_context.width, stream.codec_context.height
         if width * height > max_pixels:
             raise TooLarge(f"{path}: an image of {width}x{height} exceeds the limit of {max_pixels} pixels (max_pixels)")
+        stream.codec_context.options = {"max_pixels": str(max_pixels)}
         return list(islice(container.decode(stream), 1))
+
+
+def _notes(data: bytes) -> list[str]:
+    """What to say of an image file that holds more than what is read of it."""
+    try:
+        with av.open(io.BytesIO(data), "r", format="mov") as container:
+            return left_out_photos(container)
+    except AV_ERRORS:
+        return []  # who decodes it says why
 
 
 def _still(path: Path, max_pixels: int) -> Callable[[bytes], av.VideoFrame]:

@@ -15,7 +15,7 @@ from av.sidedata.sidedata import Type as SideDataType
 from streamseg import sidedata
 from streamseg.planes import copy_tags
 
-__all__ = ["UPRIGHT", "Orientation", "display_orientation", "turn"]
+__all__ = ["TURNS", "UPRIGHT", "Orientation", "display_orientation", "turn"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Orientation:
 
 
 UPRIGHT = Orientation()
-_TURNS = {
+TURNS = {
     0: UPRIGHT,
     90: Orientation(transpose=True, flip_y=True),
     180: Orientation(flip_x=True, flip_y=True),
@@ -56,7 +56,7 @@ def display_orientation(picture: av.VideoFrame) -> Orientation | None:
     """
     side_data = sidedata.listed(picture)
     if side_data is None:  # PyAV can tell a turn, but no mirroring
-        return _TURNS.get(round(picture.rotation) % 360)
+        return TURNS.get(round(picture.rotation) % 360)
     matrix = next((bytes(s) for s in side_data if s.type is SideDataType.DISPLAYMATRIX), None)
     if matrix is None:
         return UPRIGHT

@@ -15,7 +15,7 @@ from streamseg.decode.address import Address
 from streamseg.decode.faults import AV_ERRORS, fault, no_video
 from streamseg.decode.info import duration_of, is_timeless, lacks_pts, nominal_rate
 from streamseg.decode.passthrough import PassThroughHub
-from streamseg.decode.streams import find_video, left_out_photos, photo_of_tiles
+from streamseg.decode.streams import find_video, left_out_photos
 from streamseg.decode.timeline import DecodeCounters, ShownOrder, Splicer
 from streamseg.errors import TooLarge, Unreadable
 from streamseg.fields import FieldOrder
@@ -148,8 +148,6 @@ class PacketReader:
         self._end = 0.0
 
     def _choose(self, container: InputContainer) -> VideoStream:
-        if problem := photo_of_tiles(container):
-            raise Unreadable(f"{self._name}: {problem}")
         said = [f"{self._name}: {sentence}" for sentence in left_out_photos(container)]
         self._shared.warnings += [sentence for sentence in said if sentence not in self._shared.warnings]
         stream = find_video(container)

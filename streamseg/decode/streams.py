@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
-__all__ = ["find_video", "left_out_photos", "photo_of_tiles"]
+__all__ = ["find_video", "left_out_photos"]
 
 
 def find_video(container: InputContainer) -> VideoStream | None:
@@ -30,18 +30,10 @@ def _is_item(stream: VideoStream) -> bool:
     return stream.frames == 1 and stream.time_base == 1 and stream.duration is None
 
 
-def photo_of_tiles(container: InputContainer) -> str | None:
-    """What is wrong with a photo that PyAV gives only in parts, as phones' HEIC are stored; None: nothing."""
-    tiles = [s for s in container.streams.video if _is_item(s) and s.disposition & Disposition.dependent]
-    if not tiles:
-        return None
-    return f"a photo of {len(tiles)} tiles, which cannot be put together here; convert it to JPEG or PNG, as with heif-convert"
-
-
 def left_out_photos(container: InputContainer) -> list[str]:
     """What to say of an image file that holds more than what is read of it."""
     videos = [s for s in container.streams.video if s.codec_context]
-    items = [s for s in videos if _is_item(s)]
+    items = [s for s in videos if _is_item(s) and not s.disposition & Disposition.dependent]
     if not items:
         return []
     said = []
@@ -49,6 +41,6 @@ def left_out_photos(container: InputContainer) -> list[str]:
         said.append("holds its transparency (or depth) as a picture of its own, which is left out")
     first = items[0].codec_context
     alike = [s for s in items if (s.codec_context.width, s.codec_context.pix_fmt) == (first.width, first.pix_fmt)]
-    if len(items) == len(videos) and len(alike) > 1:
+    if all(_is_item(s) for s in videos) and len(alike) > 1:
         said.append(f"holds {len(alike)} photos, of which only the first is read")
     return said

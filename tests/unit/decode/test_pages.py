@@ -12,7 +12,7 @@ import pytest
 from streamseg import planes
 from streamseg.composite import to_image
 from streamseg.decode import open_source
-from streamseg.errors import TooLarge, Unreadable
+from streamseg.errors import StreamsegError, TooLarge, Unreadable
 from tests import animations, clips
 from tests.animations import DELAYS, STARTS
 
@@ -212,14 +212,80 @@ def test_a_heic_photo_is_a_picture(tmp_path) -> None:
     assert clips.read_index(planes.views(found[0].picture).planes[0].array) == 5
 
 
-def test_a_heic_photo_of_tiles_is_refused_with_what_to_do(tmp_path) -> None:
-    path = animations.heic(tmp_path / "a.heic", [clips.picture(n, 64, 64) for n in range(4)], columns=2)
-    with pytest.raises(Unreadable, match=r"a photo of 4 tiles.*convert it to JPEG or PNG"):
-        open_source(path)
-    folder = clips.image_folder(tmp_path / "in", 2)
-    path.rename(folder / "frame3.heic")
-    with pytest.raises(Unreadable, match="a photo of 4 tiles"):
-        frames(folder)
+def _tiles(whole, columns, rows, side):
+    """`whole`, repeated at its right and lower border, in squares."""
+    view = planes.views(whole)
+    made = []
+    for row in range(rows):
+        for column in range(columns):
+            tile = planes.new_frame(side, side, "yuv420p")
+            for (into, spec), (of, _) in zip(planes.views(tile).planes, view.planes, strict=True):
+                step = side >> spec.shift_x
+                y = np.minimum(np.arange(row * step, (row + 1) * step), of.shape[0] - 1)
+                x = np.minimum(np.arange(column * step, (column + 1) * step), of.shape[1] - 1)
+                into[...] = of[np.ix_(y, x)]
+            made.append(tile)
+    return made
+
+
+def test_a_heic_photo_of_tiles_is_put_together(tmp_path) -> None:
+    whole = clips.picture(37, 180, 100)
+    path = animations.heic(tmp_path / "a.heic", _tiles(whole, 3, 2, 64), columns=3, size=(180, 100))
+    decoder, found = frames(path)
+    assert decoder.warnings == []
+    assert [(f.width, f.height) for f in found] == [(180, 100)]
+    for mine, its in zip(planes.views(found[0].picture).planes, planes.views(whole).planes, strict=True):
+        assert np.abs(mine.array.astype(int) - its.array).mean() < 2
+    with pytest.raises(TooLarge, match="180x100 exceeds"):
+        open_source(path, max_pixels=10_000)
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_a_photo_of_tiles_is_turned_upright(turn, tmp_path) -> None:
+    whole = clips.picture(37, 128, 64)
+    path = animations.heic(tmp_path / "a.heic", _tiles(whole, 2, 1, 64), columns=2, turn=turn)
+    _, found = frames(path)
+    shown = planes.views(found[0].picture).planes[0].array
+    expected = np.rot90(planes.views(whole).planes[0].array, turn)
+    assert shown.shape == expected.shape
+    assert np.abs(shown.astype(int) - expected).mean() < 2
+
+
+@pytest.mark.parametrize("damage", ["tile lost", "grid cut", "no layout", "cut"])
+def test_a_damaged_photo_of_tiles_is_said_to_be(damage, tmp_path) -> None:
+    path = animations.heic(tmp_path / "a.heic", _tiles(clips.picture(1, 128, 128), 2, 2, 64), columns=2)
+    data = path.read_bytes()
+    if damage == "tile lost":
+        data = data.replace(struct.pack(">HH4H", 99, 4, 1, 2, 3, 4), struct.pack(">HH4H", 99, 4, 1, 2, 3, 7))
+    elif damage == "grid cut":
+        data = data.replace(struct.pack(">BBBBHH", 0, 0, 1, 1, 128, 128), struct.pack(">BBBBHH", 0, 0, 1, 2, 128, 128))
+    elif damage == "no layout":
+        data = data.replace(b"dimg", b"cdsc")
+    else:
+        data = data[: len(data) // 2]
+    path.write_bytes(data)
+    with pytest.raises(StreamsegError, match=r"a\.heic"):
+        frames(path)
+
+
+def test_several_photos_in_one_file_are_said(tmp_path) -> None:
+    path = animations.heic(tmp_path / "a.heic", [clips.picture(n) for n in range(3)], columns=0)
+    decoder, found = frames(path)
+    assert len(found) == 1
+    assert "holds 3 photos, of which only the first is read" in decoder.warnings[0]
+
+
+def test_a_hidden_first_frame_of_an_animated_png_is_not_shown(tmp_path) -> None:
+    """Its IDAT has no fcTL before it: only who knows no animation shows it (PNG specification, third edition, 4.9)."""
+    chunk = lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))  # noqa: E731
+    lines = lambda value: zlib.compress((b"\0" + bytes([value]) * 8) * 8)  # noqa: E731
+    control = lambda number, delay: chunk(b"fcTL", struct.pack(">IIIIIHHBB", number, 8, 8, 0, 0, delay, 1000, 0, 0))  # noqa: E731
+    parts = [chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, 0, 0, 0, 0)), chunk(b"acTL", struct.pack(">II", 2, 0))]
+    parts += [chunk(b"IDAT", lines(10)), control(0, 200), chunk(b"fdAT", struct.pack(">I", 1) + lines(100))]
+    parts += [control(2, 50), chunk(b"fdAT", struct.pack(">I", 3) + lines(200)), chunk(b"IEND", b"")]
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+    _, found = frames(tmp_path / "a.png")
+    assert [(round(f.time, 3), int(to_image(f.picture)[0, 0, 0])) for f in found] == [(0, 100), (0.2, 200)]
 
 
 def test_photos_of_all_kinds_make_a_sequence(tmp_path) -> None:

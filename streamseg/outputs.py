@@ -15,7 +15,7 @@ from streamseg.config.schema import EffectStep, EncodeConfig, OutputConfig
 from streamseg.decode.images import SUFFIXES as STILLS
 from streamseg.describe import short
 from streamseg.encode import is_results, is_view
-from streamseg.encode.codecs import CONTAINERS
+from streamseg.encode.containers import CONTAINERS
 from streamseg.encode.images import IMAGE_SUFFIXES
 from streamseg.errors import ConfigError, OutputError
 from streamseg.standard import STDIN_NAMES, STDOUT_NAMES, STDOUT_SUFFIXES, is_stdout

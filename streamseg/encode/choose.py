@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
-from streamseg.encode.codecs import CONTAINERS
+from streamseg.encode.containers import CONTAINERS
 from streamseg.encode.files import local_path, refuse_existing
 from streamseg.encode.images import IMAGE_SUFFIXES, ImageSink
 from streamseg.encode.jsonl import JsonlSink

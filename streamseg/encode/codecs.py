@@ -18,19 +18,19 @@ What each encoder is told beside that is in `settings`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
 
 from av.video.format import VideoFormat
 
+from streamseg.encode.containers import CONTAINERS, NVENC, Container, container_of
 from streamseg.encode.formats import has_alpha, is_deep, nearest_format, padded_size
 from streamseg.encode.named import unknown_codec
 from streamseg.encode.nvenc import why_not_nvenc
 from streamseg.encode.settings import encoder_options
 from streamseg.errors import OutputError
 
-__all__ = ["CODECS", "CONTAINERS", "Choice", "Codec", "Container", "choose", "container_of", "has_alpha", "named_codec"]
+__all__ = ["CODECS", "Choice", "Codec", "choose", "has_alpha", "named_codec"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,145 +84,6 @@ CODECS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Container:
-    """One file type: FFmpeg's muxer, its codecs and its settings."""
-
-    muxer: str
-    codecs: tuple[str, ...]
-    """Allowed; the first is the default for 8 bit."""
-    deep: str | None = None
-    """Default for more than 8 bits."""
-    alpha: str | None = None
-    """Default for pictures with alpha."""
-    options: dict[str, str] = field(default_factory=dict)
-    reorders: bool = True
-    """Has a presentation time beside the decoding time, as B-frames need."""
-    sound: str = "aac"
-    """What sound that it cannot hold is converted to: an encoder, or `pcm`, of as many bits as are decoded."""
-    lossless: str = ""
-    """The same for lossless sound."""
-    text: str = ""
-    """The encoder of the text that it holds."""
-    negative: bool = True
-    """Places what comes before zero."""
-    timed: bool = True
-    """Can say that sound begins later than the picture, or stops for a while."""
-    data: tuple[str, ...] = ()
-    """Streams of data that can be read back as what they are."""
-    timecode: Literal["stream", "container", "no"] = "stream"
-    """Where libav's muxer looks for the start timecode."""
-    reel: bool = False
-    """Has a place for the name of the reel."""
-    attachments: bool = False
-    """Holds fonts and the like."""
-    refused: tuple[str, ...] = ()
-    """Other codecs than the picture's that FFmpeg writes into it, but cannot finish or read back."""
-    shapes: bool = False
-    """Notes what shape pixels have: Matroska could, but PyAV cannot tell it."""
-    opaque: tuple[str, ...] = ()
-    """Codecs whose transparency it does not store."""
-    only: tuple[str, ...] = ()
-    """If not empty: the only ones that can be read back."""
-
-
-# Fragments reach the disk twice a second while writing; a clean end rewrites them into one ordinary movie. `delay_moov` lets the
-# header wait for the first fragment, so that it has the edit list that puts the first frame at its exact time.
-_MOV = {"movflags": "+hybrid_fragmented+delay_moov", "frag_duration": "300000"}
-_MATROSKA = {"cluster_time_limit": "500"}
-_NVENC = ("h264_nvenc", "hevc_nvenc")
-_WMA = ("wmalossless", "wmapro", "wmav1", "wmav2", "wmavoice")
-_TS = (
-    "aac",
-    "aac_latm",
-    "mp1",
-    "mp2",
-    "mp3",
-    "ac3",
-    "eac3",
-    "dts",
-    "opus",
-    "s302m",
-    "dvb_subtitle",
-    "dvb_teletext",
-)
-
-_TS_DATA = ("klv", "timed_id3", "smpte_2038")
-# What else has a tag there is given a rate that libav guesses from the bits a second, wrong for ADPCM, E-AC-3 and their like.
-_AVI = (
-    "aac",
-    "ac3",
-    "dts",
-    "flac",
-    "mp2",
-    "mp3",
-    "pcm_alaw",
-    "pcm_f32le",
-    "pcm_f64le",
-    "pcm_mulaw",
-    "pcm_s16le",
-    "pcm_s24le",
-    "pcm_s32le",
-    "pcm_u8",
-)
-
-CONTAINERS = {
-    ".mp4": Container(
-        "mp4",
-        ("h264", "hevc", "av1", "vp9", "h264rgb", *_NVENC),
-        deep="hevc",
-        options=_MOV,
-        text="mov_text",
-        data=("bin_data",),
-        refused=("dvd_subtitle",),
-        opaque=("vp9",),
-        shapes=True,
-    ),
-    ".mov": Container(
-        "mov",
-        ("h264", "hevc", "prores", "png", "qtrle", "h264rgb", *_NVENC),
-        deep="hevc",
-        alpha="prores",
-        options=_MOV,
-        lossless="pcm",
-        reel=True,
-        text="mov_text",
-        refused=("adpcm_ima_wav", "adpcm_ms", *_WMA),
-        shapes=True,
-    ),
-    ".mkv": Container(
-        "matroska",
-        ("h264", "hevc", "av1", "vp9", "ffv1", "prores", "h264rgb", *_NVENC),
-        deep="hevc",
-        alpha="ffv1",
-        options=_MATROSKA,
-        sound="flac",
-        lossless="pcm",
-        reel=True,
-        text="subrip",
-        attachments=True,
-        refused=("tta",),
-    ),
-    ".webm": Container(
-        "webm", ("vp9", "av1"), deep="av1", alpha="vp9", options=_MATROSKA, sound="libopus", reel=True, text="webvtt"
-    ),
-    ".avi": Container(
-        "avi",
-        ("h264", "ffv1", "utvideo"),
-        alpha="ffv1",
-        reorders=False,
-        sound="pcm",
-        timed=False,
-        timecode="container",
-        only=_AVI,
-    ),
-    ".ts": Container(
-        "mpegts", ("h264", "hevc", *_NVENC), deep="hevc", negative=False, timecode="no", data=_TS_DATA, only=(*_TS, *_TS_DATA)
-    ),
-}
-"""By suffix."""
-
-
-@dataclass(frozen=True, slots=True)
 class Choice:
     """What an output is encoded with."""
 
@@ -235,14 +96,6 @@ class Choice:
     ends_with_key: bool = False
     """The last picture has to be a key frame, so that it is also the last in decoding order; with B-frames it is not otherwise,
     and the last packet's duration, with which a movie ends, is another picture's."""
-
-
-def container_of(suffix: str) -> Container:
-    """The container for a file suffix; OutputError lists the allowed ones."""
-    try:
-        return CONTAINERS[suffix.lower()]
-    except KeyError:
-        raise OutputError(f"unknown video type {suffix!r}; allowed: {', '.join(CONTAINERS)}") from None
 
 
 def named_codec(suffix: str, codec: str) -> str:
@@ -296,7 +149,7 @@ def choose(
     size = (picture.width, picture.height)
     size = padded_size(*size, pix_fmt, interlaced=interlaced) if chosen.even else size
     if codec != "auto" and (reason := _why_not(name, size)) is not None:
-        able = [n for n in container.codecs if n not in _NVENC and _why_not(n, size) is None and (not alpha or n in clear)]
+        able = [n for n in container.codecs if n not in NVENC and _why_not(n, size) is None and (not alpha or n in clear)]
         raise OutputError(f"codec {name!r} cannot be used here: {reason}; use {' or '.join(able[:3]) or 'another size'}")
     quality = chosen.crf if crf is None else crf
     options = encoder_options(name, quality, pix_fmt, size, live=live, reorders=container.reorders, rate=rate)
@@ -317,7 +170,7 @@ def _automatic(suffix: str, picture: VideoFormat, alpha: bool, interlaced: bool,
             f"a {suffix} file cannot hold transparency; use one of {', '.join(able)}, or PNG images, as cut/%06d.png"
         )
     deep = [container.deep] if container.deep and is_deep(picture) else []
-    usual = [name for name in container.codecs if name not in _NVENC]
+    usual = [name for name in container.codecs if name not in NVENC]
     marks = [name for name in usual if CODECS[name].fields] if interlaced else []
     name = next((n for n in (*marks, *deep, *usual) if _why_not(n, size) is None), None)
     if name is None:
@@ -337,7 +190,7 @@ def _clear(container: Container) -> tuple[str, ...]:
 
 def _why_not(name: str, size: tuple[int, int]) -> str | None:
     """Why a codec does not take pictures of `size` (width, height); None if it does."""
-    if name in _NVENC:
+    if name in NVENC:
         return why_not_nvenc(CODECS[name].encoder, size)
     least, most = CODECS[name].smallest, CODECS[name].largest
     size = (size[0] + size[0] % 2, size[1] + size[1] % 2) if CODECS[name].even else size

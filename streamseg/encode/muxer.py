@@ -1,6 +1,6 @@
 """A container that is being written: encoded video, and the source's audio and subtitles copied beside it in step.
 
-Written so that a process that is killed leaves a playable file: see `codecs.CONTAINERS` and `files.OutputFile`.
+Written so that a process that is killed leaves a playable file: see `containers.CONTAINERS` and `files.OutputFile`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from av.container import OutputContainer
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from streamseg.encode.codecs import Choice, container_of
+from streamseg.encode.codecs import Choice
+from streamseg.encode.containers import container_of
 from streamseg.encode.decoding import DecodingTimes
 from streamseg.encode.files import OutputFile
 from streamseg.encode.remux import AV_ERRORS, codec_of
@@ -30,7 +31,7 @@ from streamseg.errors import OutputError
 if TYPE_CHECKING:
     from av.container.core import Chapter
 
-    from streamseg.encode.codecs import Container
+    from streamseg.encode.containers import Container
 
 __all__ = ["Muxer", "Origin"]
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from av.container import OutputContainer
     from av.stream import Stream
 
-    from streamseg.encode.codecs import Container
+    from streamseg.encode.containers import Container
 
     Packet = av.Packet[Any]
 

@@ -16,7 +16,7 @@ import av
 from streamseg.encode.remux import AV_ERRORS
 
 if TYPE_CHECKING:
-    from streamseg.encode.codecs import Container
+    from streamseg.encode.containers import Container
 
 __all__ = ["fit_tags"]
 

@@ -1,7 +1,7 @@
 """The source's other streams on their way into an output: which it can hold, what the rest becomes, and what is lost.
 
 One rule for all of them. A stream is copied where libav writes its parameters into the container's header (and the table in
-`codecs` does not say that this promise is broken later); sound and text that do not fit are converted to the container's own
+`containers` does not say that this promise is broken later); sound and text that do not fit are converted to the container's own
 kind; what can be neither is left out and said, once, by name.
 """
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 import av
 from av.stream import Discard
 
-from streamseg.encode.codecs import CONTAINERS, Container, container_of
+from streamseg.encode.containers import CONTAINERS, Container, container_of
 from streamseg.encode.remux import AV_ERRORS, add_copy, codec_of, keep
 from streamseg.encode.sound import SoundConverter, Target, choose_sound
 from streamseg.encode.text import BITMAPS, TextConverter, add_text, is_text

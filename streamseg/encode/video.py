@@ -25,7 +25,8 @@ import av
 from av.video.format import VideoFormat
 
 from streamseg import sidedata
-from streamseg.encode.codecs import Choice, choose, container_of, named_codec
+from streamseg.encode.codecs import Choice, choose, named_codec
+from streamseg.encode.containers import container_of
 from streamseg.encode.encoder import KEYFRAME_SECONDS, Encoder
 from streamseg.encode.filesink import FileSink
 from streamseg.encode.formats import losses

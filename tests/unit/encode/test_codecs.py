@@ -17,7 +17,8 @@ import pytest
 from av.video.format import VideoFormat
 
 from streamseg.encode import open_sink
-from streamseg.encode.codecs import CODECS, CONTAINERS
+from streamseg.encode.codecs import CODECS
+from streamseg.encode.containers import CONTAINERS
 from streamseg.errors import OutputError
 from streamseg.planes import new_frame, views
 from tests import clips

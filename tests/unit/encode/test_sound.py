@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from streamseg.encode.codecs import CONTAINERS
+from streamseg.encode.containers import CONTAINERS
 from streamseg.encode.tracks import fate
 from tests import clips, sound
 from tests.unit.encode.helpers import copy

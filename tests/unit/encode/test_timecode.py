@@ -11,7 +11,7 @@ from av.sidedata.sidedata import Type
 
 from streamseg.decode import Decoder, probe
 from streamseg.decode.labels import NO_LABELS, first_label
-from streamseg.encode.codecs import CONTAINERS
+from streamseg.encode.containers import CONTAINERS
 from tests import clips
 from tests.unit.encode.helpers import copy, times
 

@@ -78,3 +78,31 @@ def with_profile(path: Path, number: int, grey: bool = False) -> Path:
         b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + profile + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     )
     return path
+
+
+def all_round(path: Path, frames: int = 3) -> Path:
+    """An mp4 whose pictures are two halves beside each other (st3d) of all around (sv3d: equirectangular): Spherical Video V2."""
+    clips.cfr(path, frames)
+    data = bytearray(path.read_bytes())
+    view = struct.pack(">I4sI", 13, b"svhd", 0) + b"\0"
+    projection = struct.pack(">I4sI3i", 24, b"prhd", 0, 0, 0, 0) + struct.pack(">I4s5I", 28, b"equi", 0, 0, 0, 0, 0)
+    inner = view + struct.pack(">I4s", 8 + len(projection), b"proj") + projection
+    boxes = struct.pack(">I4sIB", 13, b"st3d", 0, 2) + struct.pack(">I4s", 8 + len(inner), b"sv3d") + inner
+    assert data.find(b"mdat") < data.find(b"moov"), "the index comes last, so that no place in it moves"
+
+    def put(names: list[bytes], begin: int, end: int) -> None:
+        while begin < end:
+            size, name = struct.unpack_from(">I4s", data, begin)
+            if name == names[0]:
+                if names[1:]:
+                    put(names[1:], begin + (16 if name == b"stsd" else 8), begin + size)
+                else:
+                    data[begin + size : begin + size] = boxes
+                struct.pack_into(">I", data, begin, size + len(boxes))
+                return
+            begin += size
+        raise ValueError(f"no {names[0]!r} in {path}")
+
+    put([b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"avc1"], 0, len(data))
+    path.write_bytes(data)
+    return path

@@ -141,6 +141,15 @@ gc.collect()
     assert (done.returncode, done.stdout.strip()) == (0, "3 ['ICC_PROFILE']"), done.stderr
 
 
+def test_what_a_headset_needs_is_said_to_be_left_out(tmp_path):
+    source = beside.all_round(tmp_path / "in.mp4")
+    words = {"spherical projection (360 degrees)", "stereoscopic 3D"}
+    assert set(probe(source)["video"]["beside"]) == words
+    said = [text for text in copy(source, tmp_path / "out.mp4").warnings if "left out" in text]
+    assert len(said) == 1
+    assert all(word in said[0] for word in words)
+
+
 def rpu(profile: int, *, full_range: int = 0, depth: int = 12, enhanced: int = 0, alone: int = 1) -> sidedata.Kept:
     """What libav decodes of Dolby Vision's RPU, its header alone: AVDOVIMetadata as far as AVDOVIRpuDataHeader."""
     header = struct.pack("=BxH8B7B", 2, 18, profile, 6, 0, 0, 23, 1, full_range, 10, 10, depth, 0, enhanced, alone, 0, 0)

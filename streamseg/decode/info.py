@@ -228,7 +228,7 @@ def header_of(address: Address, container: InputContainer, stream: VideoStream, 
         1 / rate if counted and rate else Fraction(1, 90000) if by_arrival or not stream.time_base else stream.time_base,
         rate if by_arrival or counted else nominal_rate(stream) or rate,
         None if live else duration_of(container),
-        stream.frames or None,
+        _count(stream),
         tags,
         stream.sample_aspect_ratio or None,
         dict(container.metadata),
@@ -244,6 +244,14 @@ def header_of(address: Address, container: InputContainer, stream: VideoStream, 
         None if live or timeless else end_of(container, stream),
         NO_LABELS if live else labels_of(container, stream),
     )
+
+
+def _count(stream: VideoStream) -> int | None:
+    """How many pictures the header tells, without those that an edit list cuts off."""
+    entries = stream.index_entries
+    if stream.frames and stream.frames == len(entries) and (entries[0].is_discard or entries[-1].is_discard):
+        return sum(not entry.is_discard for entry in entries)
+    return stream.frames or None
 
 
 def images_header(address: Address, rate: Fraction, count: int) -> Header:

@@ -18,6 +18,8 @@ JUMP = 0.25
 """Seconds: a clock that goes back by more is a new one (files joined, a camera restarted); less is disorder within one."""
 LEAP = 10.0
 """Seconds: where a clock may start anew anywhere, one that goes ahead by more is a new one, too; elsewhere it is a pause."""
+_FORMER = 8
+"""So many former clocks are known again."""
 HELD_BACK = 16
 """Pictures: the most that H.264 and H.265 let come later than they are shown (max_num_reorder_frames, sps_max_num_reorder_pics)."""
 
@@ -159,8 +161,7 @@ class Splicer:
                 # Before a picture that is not a key frame others may be shown that come later.
                 first = (dts if dts is not None and held_back else time) * time_base
                 self.gap = first + self._offsets[segment] - self.end
-                self._offsets.append(self.end - first)
-                segment, entered = len(self._offsets) - 1, True
+                segment, entered = self._segment_from(first), True
         if entered:
             stream.enter(segment, self._offsets[segment])
         if stream.shift:
@@ -168,6 +169,17 @@ class Splicer:
             packet.dts = dts = _moved(dts, stream.shift)
         stream.note(pts, dts, time + stream.shift, packet.duration or 0)
         return entered and not fresh
+
+    def _segment_from(self, time: Fraction) -> int:
+        """The segment of a clock that tells `time` where the source has come to: a former one that goes on, else a new one.
+
+        Some recorders stamp single pictures hours away, and then go on as before.
+        """
+        for segment in range(len(self._offsets) - 1, max(-1, len(self._offsets) - 1 - _FORMER), -1):
+            if abs(time + self._offsets[segment] - self.end) <= JUMP:
+                return segment
+        self._offsets.append(self.end - time)
+        return len(self._offsets) - 1
 
     def _leaps(self, time: int, stream: _Clock) -> bool:
         """Whether a stream goes ahead of all others, and not by its usual step, as a time lapse does."""

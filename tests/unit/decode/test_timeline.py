@@ -179,3 +179,16 @@ def test_sound_and_picture_leap_together() -> None:
     assert picture.dts == 400
     far = packet(0, 7_300_000)
     assert not splicer.place(far), "where clocks do not start anew, it is a pause"
+
+
+def test_single_pictures_stamped_hours_away_cost_no_time() -> None:
+    """Some recorders do so every few seconds (hours ahead, or behind), with the sound as it should be."""
+    for away in (37_600_000, -9_800_000):
+        splicer = Splicer()
+        placed = []
+        for i in range(500):
+            p = packet(0, 20_000_000 + 40 * i + (away if i % 50 == 49 else 0))
+            splicer.place(p, leaps=True)
+            placed.append(p.dts)
+            splicer.place(packet(1, 20_000_000 + 40 * i + 10), leaps=True)
+        assert all(abs(dts - 20_000_000 - 40 * i) <= 40 for i, dts in enumerate(placed))

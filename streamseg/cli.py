@@ -84,6 +84,9 @@ def run(
     end: Annotated[str | None, typer.Option(help="Where to stop, as 15s; in place of --duration.")] = None,
     realtime: Annotated[bool, typer.Option("--realtime", help="Play a file at its own speed, as a camera would.")] = False,
     rate: Annotated[float | None, typer.Option(help="Frames a second of images, and of a source without times.")] = None,
+    reconnect: Annotated[
+        str | None, typer.Option(metavar="TIME", help="How long a camera that is off, or lost, is tried again, as 10m or 24h.")
+    ] = None,
     spool: Annotated[
         str | None,
         typer.Option(metavar="SIZE", help="Keep a pipe, or a download, in a temporary file first, up to SIZE, as 2GB."),
@@ -130,6 +133,7 @@ def run(
             "end": end,
             "realtime": realtime or None,
             "rate": rate,
+            "reconnect": reconnect,
             "spool": spool,
             "device": decode,
             "deinterlace": deinterlace,

@@ -216,7 +216,19 @@ def test_stop_ends_the_wait(tmp_path: Path) -> None:
 
 def test_a_signal_ends_the_wait_of_a_run_that_said_what_it_waits_for(tmp_path: Path) -> None:
     address = f"rtsp://cam:{PASSWORD}@127.0.0.1:{free_port()}/cam"
-    command = [sys.executable, "-m", "streamseg", "run", address, "-p", "live", "-o", str(tmp_path / "o.mp4")]
+    command = [
+        sys.executable,
+        "-m",
+        "streamseg",
+        "run",
+        address,
+        "-p",
+        "live",
+        "-o",
+        str(tmp_path / "o.mp4"),
+        "--reconnect",
+        "24h",
+    ]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as run:
         assert run.stderr is not None
         line = run.stderr.readline()
@@ -230,6 +242,7 @@ def test_a_signal_ends_the_wait_of_a_run_that_said_what_it_waits_for(tmp_path: P
     assert code == 130
     assert time.monotonic() - begin < 8.0, "not the 60 s for which it would be waited for"
     assert "Traceback" not in rest
+    assert "up to 86400 s" in line
     assert PASSWORD not in line + rest
     assert not (tmp_path / "o.mp4").exists()
 

@@ -6,9 +6,12 @@ resumed run goes on where it stopped.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import math
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -123,7 +126,7 @@ def batches(samples: Samples, first: int, workers: int, pin: bool = False) -> It
         collate_fn=collate,
         num_workers=workers,
         prefetch_factor=4 if workers else None,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_begin_worker,
         generator=torch.Generator(),  # or making the loader would draw from the run's own generator
         pin_memory=pin,
         # A fork would copy locks that arithmetic threads hold.
@@ -157,8 +160,17 @@ def _no_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _one_thread(_: int) -> None:
+def _begin_worker(_: int) -> None:
     import cv2
 
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
+    # torch lets a worker end while its queue's thread is still handing samples over, in C++. An interpreter that is taken down ends
+    # that thread there, and then the process by "terminate called without an active exception".
+    atexit.register(_leave)
+
+
+def _leave() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

@@ -1,4 +1,4 @@
-"""Evaluations within a run: when one is due, what is written of it, and which weights were the best."""
+"""Evaluations within a run: of the weights that it starts from, then now and then; which were the best, and whether it helped."""
 
 from __future__ import annotations
 
@@ -17,40 +17,86 @@ if TYPE_CHECKING:
 __all__ = ["Examiner"]
 
 
+APART = 20
+"""Steps between two evaluations, at least, unless they are asked for each so many steps: a short run would do little else."""
+
+
 class Examiner:
     """Writes evaluations.csv, sheets/STEP.png and best.safetensors in the run's folder; without a validation, nothing."""
 
     def __init__(self, validation: Validation | None, info: ModelInfo, out: Path) -> None:
         self.validation, self.info, self.out = validation, info, out
+        self.first: float | None = None
+        """Quality of the weights that the run starts from, percent; None: not measured."""
         self.best = -1.0
+        self.kind = "mask AP"
+        """What quality is, in this data."""
         self.count = 0
+        self.last = 0
+        """The step of the last evaluation."""
         self.shown = frozenset(choose(validation.photos)) if validation is not None else frozenset[int]()
+
+    def begin(self, trainer: Trainer, journal: Journal) -> None:
+        """Measure the weights that the run starts from, before its first step. Raises OutputError or BadOutput."""
+        if self.validation is not None and trainer.step == 0 and self.first is None:
+            self._measure(trainer, journal, self.validation)
 
     def examine(self, trainer: Trainer, journal: Journal) -> None:
         """Measure the averaged weights if that is due, as it is at the end. Raises OutputError or BadOutput."""
-        count = trainer.settings.eval_every.count(trainer.step, trainer.elapsed, trainer.progress)
-        if self.validation is None or (count <= self.count and trainer.progress < 1):
+        every = trainer.settings.eval_every
+        count = every.count(trainer.step, trainer.elapsed, trainer.progress)
+        early = every.unit != "steps" and trainer.step - self.last < APART
+        if self.validation is None or ((count <= self.count or early) and trainer.progress < 1):
             return
-        measured = self.validation.measure(trainer.average, trainer.settings.evaluated_size, lambda: trainer.stop)
-        if measured is None:  # interrupted: the run that goes on does it again
-            return
-        self.count = count
-        better = measured.quality > self.best
-        trainer.say(f"step {trainer.step}: {_sentence(measured)}{', the best so far' if better else ''}")
-        if better:
+        if self._measure(trainer, journal, self.validation):
+            self.count = count
+
+    def _measure(self, trainer: Trainer, journal: Journal, validation: Validation) -> bool:
+        """Measure, say, write and remember; False where it was interrupted: the run that goes on does it again."""
+        measured = validation.measure(trainer.average, trainer.settings.evaluated_size, lambda: trainer.stop)
+        if measured is None:
+            return False
+        self.last, self.kind = trainer.step, measured.kind
+        trainer.say(f"{_when(trainer.step)}: {_sentence(measured)}{self._place(measured.quality)}")
+        if self.first is None and trainer.step == 0:
+            self.first = measured.quality
+        if measured.quality > self.best:
             write_weights(self.out / "best.safetensors", trainer.average, self.info)
             self.best = measured.quality
         journal.evaluation(trainer.step, trainer.elapsed / 60, measured.row())
         cases = [case for case in measured.cases if case.photo.image_id in self.shown]
-        write_sheet(self.out / "sheets" / f"{trainer.step:06d}.png", cases, self.validation.categories)
+        write_sheet(self.out / "sheets" / f"{trainer.step:06d}.png", cases, validation.categories)
+        return True
+
+    def _place(self, quality: float) -> str:
+        if self.best < 0:
+            return ""
+        return ", the best so far" if quality > self.best else f", not above the best ({self.best:.1f})"
+
+    def verdict(self) -> str | None:
+        """Whether the run has helped; None where that was not measured."""
+        if self.first is None:
+            return None
+        if self.best > self.first:
+            gain = self.best - self.first
+            return f"it helped: {self.kind} on --val rose by {gain:.1f}, from {self.first:.1f} to {self.best:.1f}"
+        return (
+            f"it did not help: on --val nothing was above the {self.kind} of {self.first:.1f} that it started from, and "
+            "best.safetensors holds the weights it started from; try more steps, a lower --lr, or more pictures"
+        )
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint must hold of this."""
-        return {"best": self.best, "count": self.count}
+        return {"first": self.first, "best": self.best, "count": self.count, "last": self.last, "kind": self.kind}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up what `state` gave."""
+        """Take up what `state` gave; a checkpoint of before there was a first measure has only the best and the count."""
         self.best, self.count = state["best"], state["count"]
+        self.first, self.last, self.kind = state.get("first"), state.get("last", 0), state.get("kind", self.kind)
+
+
+def _when(step: int) -> str:
+    return f"step {step}" if step else "before the first step"
 
 
 def _sentence(measured: Measured) -> str:

@@ -104,6 +104,8 @@ class TrainingScreen:
         """Where the result is, and what to do with it."""
         best = trainer.out / "best.safetensors"
         weights = best if best.exists() else trainer.out / "model.safetensors"
+        if (verdict := trainer.examiner.verdict()) is not None:
+            self.say(verdict)
         self.say(f"{trainer.step} steps in {trainer.elapsed / 60:.1f} minutes; to run it: streamseg models import {weights}")
         print(weights)
         sys.stdout.flush()

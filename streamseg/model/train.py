@@ -203,6 +203,7 @@ class Trainer:
             raise self._lost
 
     def _train(self, journal: Journal) -> None:
+        self._or_said(lambda: self.examiner.begin(self, journal))  # before the clock that a run by minutes goes by
         saved = last = time.monotonic()
         sums: dict[str, float] = {}
         count = 0

@@ -101,9 +101,14 @@ class Measured:
     """Every photo with what is there and what was found, categories being labels from 1."""
 
     @property
-    def quality(self) -> float:
+    def kind(self) -> str:
         """What the best weights are chosen by: mask AP, or box AP where the data have no masks."""
-        return float(next((m["AP"] for m in (self.mask, self.box) if m["AP"] is not None), 0.0))
+        return "box AP" if self.mask["AP"] is None and self.box["AP"] is not None else "mask AP"
+
+    @property
+    def quality(self) -> float:
+        """The value of that, in percent; 0 where there is nothing to be found."""
+        return float((self.box if self.kind == "box AP" else self.mask)["AP"] or 0.0)
 
     def row(self) -> dict[str, float | None]:
         """For a table: AP and AP50 of boxes and masks, and each class's AP."""

@@ -172,7 +172,9 @@ class MissingExtra(StreamsegError):
     exit_code = 17
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} is not installed; run: pip install 'streamseg[{extra}]'")
+        from streamseg.extras import how_to_install
+
+        super().__init__(f"{what} is not installed; run: {how_to_install(extra)}")
 
 
 class StageError(StreamsegError):

@@ -15,6 +15,7 @@ from streamseg.engine.base import PooledEngine
 from streamseg.engine.openvino import OUTPUTS, cpu_count
 from streamseg.engine.spec import GraphSpec
 from streamseg.errors import EngineError, MissingExtra
+from streamseg.extras import how_to_install
 from streamseg.imports import import_onnxruntime
 
 __all__ = ["open_onnxruntime", "why_not_onnxruntime"]
@@ -25,7 +26,7 @@ def why_not_onnxruntime() -> str | None:
     try:
         import_onnxruntime()
     except ImportError as error:
-        return f"onnxruntime cannot be imported ({error}); run: pip install 'streamseg[onnx]'"
+        return f"onnxruntime cannot be imported ({error}); run: {how_to_install('onnx')}"
     return None
 
 

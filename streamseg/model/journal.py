@@ -12,6 +12,7 @@ from typing import Any
 
 from streamseg.encode.files import replace_atomically
 from streamseg.errors import OutputError
+from streamseg.extras import how_to_install
 
 __all__ = ["Journal", "tensorboard_hint", "write_settings"]
 
@@ -20,7 +21,7 @@ def tensorboard_hint() -> str | None:
     """What to install for curves in a browser; None where it is installed."""
     if importlib.util.find_spec("tensorboard") is not None:
         return None
-    return "curves go to CSV files alone; for TensorBoard too: pip install 'streamseg[tensorboard]'"
+    return f"curves go to CSV files alone; for TensorBoard too: {how_to_install('tensorboard')}"
 
 
 def write_settings(folder: Path, settings: Mapping[str, Any]) -> None:

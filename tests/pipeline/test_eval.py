@@ -13,6 +13,7 @@ import pytest
 from streamseg import evaluate as ev
 from streamseg.cli import main
 from streamseg.errors import ConfigError, OutputExists, OutputIsInput, SourceNotFound
+from streamseg.extras import how_to_install
 from tests import graphs
 
 COLOURS = {"person": (255, 0, 0), "bicycle": (0, 255, 0), "car": (0, 0, 255), "motorcycle": (255, 255, 255)}
@@ -263,4 +264,4 @@ def test_the_extra_is_named_where_it_is_missing(command, data, monkeypatch):
     monkeypatch.setitem(sys.modules, "pycocotools", None)
     code, _, err = command(data())
     assert code == 17, err
-    assert "pip install 'streamseg[eval]'" in err
+    assert how_to_install("eval") in err

@@ -16,6 +16,7 @@ from streamseg import doctor as module
 from streamseg import resources
 from streamseg.doctor import GpuReport, doctor
 from streamseg.engine import CANDIDATES, open_engine
+from streamseg.extras import how_to_install
 from tests import graphs
 
 
@@ -59,7 +60,7 @@ def test_an_engine_that_is_not_installed_says_what_to_install(shop, monkeypatch)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     (report,) = [e for e in doctor().engines if e.name == "onnxruntime"]
     assert not report.runs
-    assert "pip install 'streamseg[onnx]'" in (report.why_not or "")
+    assert how_to_install("onnx") in (report.why_not or "")
 
 
 def test_a_damaged_model_does_not_hide_the_sound_ones(shop):

@@ -14,6 +14,7 @@ from streamseg import folders, models, ondemand, resources
 from streamseg.build import graph_of
 from streamseg.engine.spec import read_spec
 from streamseg.errors import ConfigError, MissingExtra, ModelError
+from streamseg.extras import how_to_install
 from tests import graphs
 from tests.weights import tiny_weights
 
@@ -174,7 +175,7 @@ def test_without_torch_it_says_what_there_is_and_what_to_install(shop, mine, mon
         models.resolve("lite", (96, 96))
     message = str(caught.value)
     assert "'lite' is here at 64x96, 320x576, and must be exported to run at 96x96" in message
-    assert "pip install 'streamseg[train]'" in message
+    assert how_to_install("train") in message
     with pytest.raises(MissingExtra, match="'mine' must be exported to run at 800x1344; torch"):
         models.resolve("mine")
     assert models.resolve("lite", (64, 96)).is_file(), "what is there runs without torch"

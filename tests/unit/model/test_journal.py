@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from streamseg.errors import OutputError
+from streamseg.extras import how_to_install
 from streamseg.model import journal
 from streamseg.model.journal import Journal, tensorboard_hint
 from streamseg.model.settings import Every
@@ -29,7 +30,7 @@ def no_tensorboard(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("no_tensorboard")
 def test_without_tensorboard_tables_are_written_and_what_to_install_is_said(tmp_path: Path) -> None:
-    assert "pip install 'streamseg[tensorboard]'" in str(tensorboard_hint())
+    assert how_to_install("tensorboard") in str(tensorboard_hint())
     log = Journal(tmp_path, 0)
     log.losses(20, 1.5, 1e-4, {"loss_mask": 0.25, "skipped": 0.0})
     log.evaluation(20, 1.5, {"mask AP": 12.3456, "mask AP dog": None})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 pytest.importorskip("torch", reason="needs extra `train`")
@@ -20,6 +22,7 @@ from onnx import TensorProto, helper, numpy_helper
 from streamseg import models
 from streamseg.engine import open_engine
 from streamseg.errors import ConfigError, MissingExtra, SourceNotFound
+from streamseg.extras import how_to_install
 from streamseg.model import calibration
 from streamseg.model.calibration import calibration_pictures
 from streamseg.model.export import export_model
@@ -220,6 +223,6 @@ def test_what_is_missing_is_said(
     with pytest.raises(ConfigError, match="precision is 'fp8'; allowed: fp32, fp16, int8"):
         export_model(lively_weights, tmp_path, [(64, 96)], precision="fp8")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(MissingExtra, match=r"onnxruntime is not installed; run: pip install 'streamseg\[onnx\]'"):
+    with pytest.raises(MissingExtra, match=re.escape(f"onnxruntime is not installed; run: {how_to_install('onnx')}")):
         quantize(chain(), noise_pictures(1))
     assert ort.get_available_providers()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 
@@ -13,6 +14,7 @@ from streamseg.engine import read_spec
 from streamseg.engine.tensorrt import TENSORRT, TENSORRT_RTX, compile_plan, compiler
 from streamseg.engine.tensorrt.precision import summary
 from streamseg.errors import ConfigError, EngineError, MissingExtra
+from streamseg.extras import how_to_install
 from tests import graphs
 from tests.unit.engine.tensorrt.convolution import convolution_model
 
@@ -118,5 +120,5 @@ def test_what_the_compiler_prints_does_not_get_between_its_answers(tmp_path, mon
 
 def test_a_library_that_is_not_there_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorrt", None)
-    with pytest.raises(MissingExtra, match=r"tensorrt is not installed; run: pip install 'streamseg\[gpu\]'"):
+    with pytest.raises(MissingExtra, match=re.escape(f"tensorrt is not installed; run: {how_to_install('gpu')}")):
         TENSORRT.load()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import inspect
+import re
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from cuda.bindings import driver as real
 from streamseg.engine.tensorrt import driver as module
 from streamseg.engine.tensorrt.driver import Driver, OutOfMemory, find_gpu, no_driver
 from streamseg.errors import EngineError, EngineUnavailable, MissingExtra
+from streamseg.extras import how_to_install
 from tests.unit.engine.tensorrt import fake
 
 SUCCESS = real.CUresult.CUDA_SUCCESS
@@ -168,7 +170,7 @@ def test_a_machine_whose_gpus_cannot_be_used(cuda, monkeypatch):
 def test_cuda_bindings_that_are_not_there_say_what_to_install(monkeypatch):
     monkeypatch.setattr(module, "no_driver", lambda: None)
     monkeypatch.setitem(__import__("sys").modules, "cuda.bindings", None)
-    with pytest.raises(MissingExtra, match=r"cuda-bindings is not installed; run: pip install 'streamseg\[rtx\]'"):
+    with pytest.raises(MissingExtra, match=re.escape(f"cuda-bindings is not installed; run: {how_to_install('rtx')}")):
         find_gpu()
 
 

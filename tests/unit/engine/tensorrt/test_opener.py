@@ -18,6 +18,7 @@ from streamseg.engine.tensorrt import opener
 from streamseg.engine.tensorrt.driver import Gpu
 from streamseg.engine.tensorrt.opener import build_entry, why_not
 from streamseg.errors import ConfigError, EngineError, EngineUnavailable, ModelError
+from streamseg.extras import how_to_install
 from tests import graphs
 from tests.unit.engine.tensorrt import fake
 from tests.unit.engine.tensorrt.conftest import RTX, TENSORRT
@@ -200,7 +201,7 @@ def test_why_not(monkeypatch, world):
     monkeypatch.setattr(opener, "find_gpu", lambda: Gpu("GTX 1080", (6, 1), 8 << 30))
     assert why_not(RTX) == "the GTX 1080 (sm_61) is too old: tensorrt-rtx needs sm_75 (Turing) or later"
     gone = replace(TENSORRT, module="no_such_tensorrt")
-    assert "pip install 'streamseg[gpu]'" in (why_not(gone) or "")
+    assert how_to_install("gpu") in (why_not(gone) or "")
     monkeypatch.setattr(opener, "no_driver", lambda: "no NVIDIA driver")
     assert why_not(gone) == "no NVIDIA driver"
 

@@ -6,7 +6,7 @@ import re
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from tests.conformance.extras import CHAPTERS, LINES, SUBTITLES
+from tests.conformance.extras import CHAPTERS, SUBTITLES
 from tests.conformance.observe import SeenTrack, essence
 
 if TYPE_CHECKING:
@@ -117,12 +117,12 @@ def _subtitles(case: Case) -> list[str]:
             if [p for _, _, p in before.packets] != [p for _, _, p in after.packets]:
                 wrong.append(f"subtitles {kind}: the packets are not the source's")
             continue
-        said = words(after)
-        if [text for _, text in said] != [text for _, _, text in LINES]:
+        said, lines = words(after), SUBTITLES[kind].lines
+        if [text for _, text in said] != [text for _, _, text in lines]:
             wrong.append(f"subtitles {kind}: {[text for _, text in said]}")
         elif any(
             abs(at - start - _shift(case, begin)) > Fraction(2, 1000)
-            for (at, _), (start, _, _) in zip(said, LINES, strict=True)
+            for (at, _), (start, _, _) in zip(said, lines, strict=True)
         ):
             wrong.append(f"subtitles {kind}: at {[float(at) for at, _ in said]}")
         if "language" not in case.row.loses and after.language != "eng":

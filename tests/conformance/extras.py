@@ -34,6 +34,8 @@ SOUNDS: dict[str, tuple[int, str]] = {
 LINES = ((Fraction(1, 10), Fraction(3, 10), "one"), (Fraction(7, 20), Fraction(9, 20), "two & 2 > 1"))
 """Start, end in seconds, and text of the subtitles."""
 
+_MANY = tuple((Fraction(7 * n + 3, 10), Fraction(7 * n + 8, 10), f"line {n}") for n in range(8))
+
 CHAPTERS = ((Fraction(0), Fraction(1, 4), "Opening"), (Fraction(1, 4), Fraction(12, 25), "Zwei – 二"))
 
 _ASS_HEADER = b"""[Script Info]
@@ -59,6 +61,7 @@ class Subtitle:
     header: bytes = b""
     picture: bool = False
     """An image, not text."""
+    lines: tuple[tuple[Fraction, Fraction, str], ...] = LINES
 
 
 def _pgs(number: int, text: str) -> bytes:
@@ -87,6 +90,7 @@ def _dvb(number: int, text: str) -> bytes:
 SUBTITLES = {
     "subrip": Subtitle("subrip", lambda n, text: text.encode()),
     "mov_text": Subtitle("mov_text", lambda n, text: len(text.encode()).to_bytes(2, "big") + text.encode()),
+    "many": Subtitle("mov_text", lambda n, text: len(text.encode()).to_bytes(2, "big") + text.encode(), lines=_MANY),
     "webvtt": Subtitle("webvtt", lambda n, text: text.replace("&", "&amp;").replace(">", "&gt;").encode()),
     "ass": Subtitle("ass", lambda n, text: f"{n},0,Default,,0,0,0,,{text}".encode(), header=_ASS_HEADER),
     "pgs": Subtitle("hdmv_pgs_subtitle", _pgs, picture=True),
@@ -141,7 +145,7 @@ def subtitles(clip: Clip, container: Any) -> list[tuple[Any, Any]]:
         else:
             stream = container.add_mux_stream(form.codec, time_base=Fraction(1, 1000))
         stream.metadata["language"] = "eng"
-        for number, (start, end, text) in enumerate(LINES):
+        for number, (start, end, text) in enumerate(form.lines):
             packet = av.Packet(form.payload(number, text))
             packet.time_base = Fraction(1, 1000)
             packet.pts = packet.dts = round(start * 1000)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,16 +15,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import av
 from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
-from av.stream import Stream
 from av.video.stream import VideoStream
 
 from streamseg.encode.codecs import Choice
 from streamseg.encode.containers import container_of
 from streamseg.encode.decoding import DecodingTimes
 from streamseg.encode.files import OutputFile
+from streamseg.encode.lane import Lane
 from streamseg.encode.remux import AV_ERRORS, codec_of
 from streamseg.encode.tags import fit_tags
-from streamseg.encode.tracks import Converter, Track, Tracks
+from streamseg.encode.tracks import Track, Tracks
 from streamseg.errors import OutputError
 
 if TYPE_CHECKING:
@@ -48,24 +47,10 @@ _MOST_TICKS = 2**31 - 1
 """From one packet of an mp4's track to the next; libav ends the process where there are more."""
 # AVFMT_TS_NONSTRICT (libavformat/avformat.h): dts may stay where they were.
 _NON_STRICT = 0x20000
-_LONGEST = 60
-"""Seconds of sound that one packet can hold."""
 _ROUNDING = Fraction(1, 1000)
 """Seconds by which a packet's time may differ from a picture's that is the same."""
-_MOST_MOVED = Fraction(1, 10)
-"""Seconds by which a packet may be moved so that it comes behind the one before."""
 # Written by the muxer itself, or untrue of the new file.
 _OWN_METADATA = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder", "software", "timecode", "reel_name"})
-
-
-@dataclass(slots=True)
-class _Track:
-    stream: Stream
-    converter: Converter | None = None
-    unpack: BitStreamFilterContext | None = None
-    last_dts: int | None = None
-    duration: int = 0
-    """Of the packet before."""
 
 
 class Muxer:
@@ -93,10 +78,10 @@ class Muxer:
         self._written: Fraction | None = None
         """Decoding time of the last picture, seconds."""
         self._source = tracks.packets
-        self._tracks: dict[int, _Track] = {}
+        self._tracks: dict[int, Lane] = {}
         self._templates = tracks
         texts = any(track.is_text for track in self._templates.kept.values())
-        self._late: list[tuple[Any, _Track]] | None = [] if texts and self._kind.muxer in ("mp4", "mov") else None
+        self._late: list[tuple[Any, Lane]] | None = [] if texts and self._kind.muxer in ("mp4", "mov") else None
         """Text, which waits for the end: FFmpeg 8.1 gives pictures and texts other times where a text begins a fragment."""
         self.copied = 0
         """Packets of other streams written."""
@@ -195,7 +180,7 @@ class Muxer:
         shift = round(self._origin / (chapter["time_base"] or Fraction(1, 1_000_000)))
         return {**chapter, "start": max(0, chapter["start"] - shift), "end": chapter["end"] - shift}
 
-    def _add(self, track: Track, first: Fraction | None) -> _Track:
+    def _add(self, track: Track, first: Fraction | None) -> Lane:
         """`first`: the first picture's time, where what sounds before it is left out."""
         stream, converter = track.add(self.container)
         if converter is not None:
@@ -203,8 +188,8 @@ class Muxer:
             converter.cut(first, None if end is None else Fraction(end), fill=not self._kind.timed)
         # AAC from MPEG-TS has a header on every packet. libav strips them for mp4 by itself, but not with delay_moov.
         elif self._kind.muxer in ("mp4", "mov") and codec_of(track.kept) == "aac":
-            return _Track(stream, unpack=BitStreamFilterContext("aac_adtstoasc", in_stream=track.kept))
-        return _Track(stream, converter)
+            return Lane(stream, unpack=BitStreamFilterContext("aac_adtstoasc", in_stream=track.kept))
+        return Lane(stream, converter)
 
     def video(self, packet: av.Packet[Any]) -> None:
         """Write an encoded picture, and before it what the source says belongs before it."""
@@ -258,55 +243,26 @@ class Muxer:
             for converted in made:
                 self._mux(converted, track)
 
-    def _mux(self, packet: Any, track: _Track) -> None:
+    def _mux(self, packet: Any, lane: Lane) -> None:
         """Write a packet of another stream, on the output's clock, behind the one before."""
         self._shift(packet)
-        packet.dts = packet.pts if packet.dts is None else packet.dts
-        if packet.dts is None:
+        before = lane.last_dts
+        if not lane.place(packet, repeats=self._repeats, timed=self._kind.timed):
             self.skipped += 1
-            return
-        self._rescale(packet, track.stream.time_base or packet.time_base)
-        if not self._kind.timed:
-            packet.dts = packet.pts = max(0, packet.dts)
-        lowest = None if track.last_dts is None else track.last_dts + (not self._repeats)
-        if lowest is not None and packet.dts < lowest:
-            if (lowest - packet.dts) * packet.time_base > _MOST_MOVED:
-                self.skipped += 1
-                return
-            packet.dts = lowest
-            packet.pts = lowest if packet.pts is None else max(packet.pts, lowest)
-        if self._too_far(packet.dts - (track.last_dts or 0)):
+        elif self._too_far(packet.dts - (before or 0)):
+            lane.last_dts = before
             self.skipped += 1
-            return
-        # Without a duration mp4 would end before the last packet, and players would leave it out. Ogg's last packet of Vorbis may
-        # be shorter than nothing, which libav takes for a day.
-        absurd = track.stream.type == "audio" and (packet.duration or 0) * packet.time_base > _LONGEST
-        packet.duration = track.duration = track.duration if absurd else packet.duration or track.duration
-        track.last_dts = packet.dts
-        if self._late is not None and track.stream.type == "subtitle":
-            self._late.append((packet, track))
-            return
-        self._put(packet, track)
+        elif self._late is not None and lane.stream.type == "subtitle":
+            self._late.append((packet, lane))
+        else:
+            self._put(packet, lane)
 
-    def _put(self, packet: Any, track: _Track) -> None:
+    def _put(self, packet: Any, lane: Lane) -> None:
         with self._failing("writing"):
-            for unpacked in track.unpack.filter(packet) if track.unpack is not None else [packet]:
-                unpacked.stream = track.stream
+            for unpacked in lane.unpack.filter(packet) if lane.unpack is not None else [packet]:
+                unpacked.stream = lane.stream
                 self.container.mux_one(unpacked)
         self.copied += 1
-
-    @staticmethod
-    def _rescale(packet: Any, time_base: Fraction) -> None:
-        """To the ticks of the output, in which alone it can be seen whether one packet comes behind the other."""
-        if packet.time_base == time_base:
-            return
-        ratio = packet.time_base / time_base
-        packet.pts, packet.dts, packet.duration = (
-            # A half goes down, where Matroska's muxer, which adds Opus' pre-skip of six and a half, lets it go up.
-            None if ticks is None else math.ceil(ticks * ratio - Fraction(1, 2))
-            for ticks in (packet.pts, packet.dts, packet.duration or 0)
-        )
-        packet.time_base = time_base
 
     def _finish_tracks(self) -> None:
         for track in self._tracks.values():

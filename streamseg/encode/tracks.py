@@ -178,6 +178,8 @@ def fate(template: Stream, suffix: str, audio: Audio = "convert", apart: float =
     if abs(apart) <= _APART and fits(kept, kind) and not _has_foreign_tag(template, kind):
         return Track(kept), ""
     reason = f"a {suffix} file cannot hold it"
+    if not _is_known(kept):
+        return None, "the source does not tell its sample rate, or how many channels it has"
     if abs(apart) > _APART:
         order = "after" if apart > 0 else "before"
         reason = f"a {suffix} file cannot say that it begins {abs(apart):.2f} s {order} the picture"
@@ -223,10 +225,8 @@ def fits(kept: Stream, kind: Container) -> bool:
         return False
     if codec in kind.refused or (kind.only and codec not in kind.only) or codec == "unknown":
         return False
-    if kept.type == "audio" and kept.codec_context is not None:
-        context: Any = kept.codec_context
-        if not context.sample_rate or not context.layout.nb_channels:
-            return False  # a header is written, and nobody could play it
+    if not _is_known(kept):
+        return False  # a header is written, and nobody could play it
     try:
         with av.open(io.BytesIO(), "w", format=kind.muxer) as trial:
             add_copy(trial, kept)
@@ -234,6 +234,12 @@ def fits(kept: Stream, kind: Container) -> bool:
     except AV_ERRORS:
         return False
     return True
+
+
+def _is_known(kept: Stream) -> bool:
+    """False for sound without a rate or channels."""
+    context: Any = kept.codec_context
+    return kept.type != "audio" or context is None or bool(context.sample_rate and context.layout.nb_channels)
 
 
 def _works(kept: Stream, kind: Container) -> bool:

@@ -182,6 +182,17 @@ def test_copy_converts_nothing_and_none_leaves_all_out(tmp_path):
     assert not silent.warnings
 
 
+def test_sound_of_an_unknown_kind_is_said_to_be_one(tmp_path):
+    """NUT has no field for what ADPCM's decoder needs, and libav forgets the channels: copied, nobody could play it."""
+    source = tmp_path / "a.nut"
+    sound.write(source, "adpcm_ima_wav", seconds=0.2)
+    tracks = sound.remux(source, tmp_path / "o.avi")
+    assert not tracks.kept
+    assert tracks.warnings == [
+        "audio stream 0 (adpcm_ima_wav) is left out: the source does not tell its sample rate, or how many channels it has"
+    ]
+
+
 def test_languages_titles_and_dispositions_of_several_tracks_stay(tmp_path):
     source = tmp_path / "a.mkv"
     with av.open(str(source), "w") as container:

@@ -16,7 +16,6 @@ from streamseg.cli_help import Command, Group
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from streamseg.config import PipelineConfig
 
 app = typer.Typer(
     name="streamseg",
@@ -123,7 +122,7 @@ def run(
     """Find, follow and draw the instances of a video."""
     from streamseg import display
     from streamseg.config import load_pipeline, override
-    from streamseg.outputs import in_format
+    from streamseg.outputs import in_format, with_encoding
     from streamseg.pipeline import build
 
     changes: dict[str, dict[str, Any]] = {
@@ -150,7 +149,7 @@ def run(
         },
         "postprocess": {"conf": conf, "classes": classes},
     }
-    config = _with_encoding(override(load_pipeline(pipeline), changes), codec, crf, audio, keep_grey)
+    config = with_encoding(override(load_pipeline(pipeline), changes), codec, crf, audio, keep_grey)
     screen = display.Screen(quiet=quiet or json_report)
     built = build(source, config, in_format(output or [], form, json_report), overwrite=overwrite, say=screen.say)
     if classes is None and (others := _left_out(config.postprocess.classes, built.engine.spec.classes)):
@@ -173,23 +172,6 @@ def _left_out(kept: Sequence[str] | None, known: Sequence[str]) -> list[str]:
     """The classes that the model knows and the pipeline file leaves out; "..." stands for those after the fourth."""
     others = [name for name in known if kept is not None and name not in kept]
     return others if len(others) <= 4 else [*others[:4], "..."]
-
-
-def _with_encoding(
-    config: PipelineConfig, codec: str | None, crf: float | None, audio: str | None, keep_grey: bool
-) -> PipelineConfig:
-    """--codec and --crf speak of what -o names, not of what the pipeline writes beside it; the others of all outputs."""
-    from streamseg.config import override
-
-    if codec is None and crf is None and audio is None and not keep_grey:
-        return config
-    merged = {}
-    for name, output in config.outputs.items():
-        named = {"codec": codec, "crf": crf} if "{out}" in output.path else {}
-        given = {key: value for key, value in (named | {"audio": audio}).items() if value is not None}
-        merged[name] = output.model_dump() | {"encode": output.encode.model_dump() | given}
-        merged[name]["keep_grey"] = keep_grey or output.keep_grey
-    return override(config, {"outputs": merged})
 
 
 @app.command(cls=Command)

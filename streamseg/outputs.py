@@ -11,7 +11,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from streamseg.composite import Alpha, Overlay
-from streamseg.config.schema import EffectStep, EncodeConfig, OutputConfig
+from streamseg.config.load import override
+from streamseg.config.schema import EffectStep, EncodeConfig, OutputConfig, PipelineConfig
 from streamseg.decode.images import SUFFIXES as STILLS
 from streamseg.describe import short
 from streamseg.encode import is_results, is_view
@@ -20,7 +21,7 @@ from streamseg.encode.images import IMAGE_SUFFIXES
 from streamseg.errors import ConfigError, OutputError
 from streamseg.standard import STDIN_NAMES, STDOUT_NAMES, STDOUT_SUFFIXES, is_stdout
 
-__all__ = ["Target", "in_format", "plan"]
+__all__ = ["Target", "in_format", "plan", "with_encoding"]
 
 _NAMED = re.compile(r"(?P<name>[a-z][a-z0-9_-]*)=(?P<path>.*)", re.DOTALL)
 
@@ -103,6 +104,28 @@ def _dash(text: str) -> str:
     """What one -o says, with `-` for whatever else standard output is called."""
     name, equals, path = text.rpartition("=")
     return f"{name}{equals}-" if path in STDOUT_NAMES else text
+
+
+def with_encoding(
+    config: PipelineConfig, codec: str | None, crf: float | None, audio: str | None, keep_grey: bool
+) -> PipelineConfig:
+    """`config` with what --codec, --crf, --audio and --keep-grey say; None, or False, where they were not given.
+
+    --codec and --crf speak of what -o names, also where the file has no output for it, and not of what the pipeline writes beside
+    it; the others of all outputs. Raises ConfigError for a value that is not allowed.
+    """
+    if codec is None and crf is None and audio is None and not keep_grey:
+        return config
+    outputs = dict(config.outputs)
+    if not any("{out}" in output.path for output in outputs.values()):
+        outputs[next(name for name in (f"output{n}" for n in range(1, len(outputs) + 2)) if name not in outputs)] = _OVERLAY
+    merged = {}
+    for name, output in outputs.items():
+        named = {"codec": codec, "crf": crf} if "{out}" in output.path else {}
+        given = {key: value for key, value in (named | {"audio": audio}).items() if value is not None}
+        merged[name] = output.model_dump() | {"encode": output.encode.model_dump() | given}
+        merged[name]["keep_grey"] = keep_grey or output.keep_grey
+    return override(config, {"outputs": merged})
 
 
 def _sort(configured: Mapping[str, OutputConfig], given: Sequence[str]) -> tuple[dict[str, str], list[str]]:

@@ -115,8 +115,10 @@ def as_source(source: object) -> str | int | Path:
 
 def names_camera(source: object) -> bool:
     """Whether a source is a camera's number or device, which may not be there yet."""
+    if not isinstance(source, (str, os.PathLike)):
+        return isinstance(source, int)
     text = str(source)
-    return isinstance(source, int) or text.isdecimal() or text.startswith("/dev/video")
+    return text.isdecimal() or text.startswith("/dev/video")
 
 
 def _exists(text: str) -> bool:

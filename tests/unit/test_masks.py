@@ -132,3 +132,74 @@ def test_disjoint_gives_each_pixel_to_the_nearest():
             mask[y0:y1, x0:x1] = crop
             assert np.array_equal(mask, whole[i] & ~taken)
             taken |= whole[i]
+
+
+@pytest.mark.parametrize("side", ["left", "top", "right", "bottom"])
+@pytest.mark.parametrize("cut_off", [True, False])
+def test_a_mask_goes_on_where_the_frame_cuts_its_object_off(side, cut_off):
+    """And falls to zero over a cell elsewhere. The outermost cells have a value that the next ones have not."""
+    mask = np.full((28, 28), 40, np.uint8)
+    edge = {"left": np.s_[:, 0], "top": np.s_[0], "right": np.s_[:, -1], "bottom": np.s_[-1]}[side]
+    mask[edge] = 200
+    frame, away = 112, 0 if cut_off else 8
+    box = [0.0, 0.0, 112.0, 112.0]
+    position = {"left": 0, "top": 1, "right": 2, "bottom": 3}[side]
+    box[position] += away if position < 2 else -away
+    (x0, y0, x1, y1), crop = masks.paste(mask, box, frame, frame)
+    assert (x1 - x0, y1 - y0) == crop.shape[::-1]
+    line = crop[edge][28:84]
+    if cut_off:
+        assert set(np.unique(line)) == {200}, "half a cell outside of the outermost centres"
+    else:
+        assert line.max() < 200
+
+
+def test_a_box_of_no_area_covers_nothing_of_a_region():
+    cover = masks.coverage(np.full((28, 28), 255, np.uint8), [10, 10, 10, 30], (4, 8, 20, 40), 64, 48)
+    assert cover.shape == (32, 16)
+    assert not cover.any()
+
+
+def test_the_edge_of_a_tiny_mask_is_not_sharpened():
+    """Its cells are less than a third of a pixel: the field itself is the ramp."""
+    mask, box = soft(3), [10.3, 12.6, 15.3, 17.6]
+    region, crop = masks.paste(mask, box, 64, 48)
+    np.testing.assert_array_equal(masks.coverage(mask, box, region, 64, 48), crop)
+    assert (
+        masks.coverage(mask, [10, 10, 50, 40], (10, 10, 50, 40), 64, 48) != masks.paste(mask, [10, 10, 50, 40], 64, 48)[1]
+    ).any()
+
+
+def test_coverage_is_a_ramp_of_about_a_pixel_along_the_outline():
+    """A disc of 80 pixels: between inside and outside lie one or two pixels, not the three of the grid's own slope."""
+    y, x = np.mgrid[:28, :28] + 0.5
+    mask = (255 / (1 + np.exp((np.hypot(x - 14, y - 14) - 10) * 2))).astype(np.uint8)
+    box, region = [8, 8, 120, 120], (8, 8, 120, 120)
+    cover, plain = masks.coverage(mask, box, region, 128, 128), masks.paste(mask, box, 128, 128)[1]
+    np.testing.assert_array_equal(cover > 127, plain > 127)
+    ramp, slope = (((picture > 25) & (picture < 230)).sum() for picture in (cover, plain))
+    assert 0 < ramp < slope / 2
+    assert (cover[56, 56], cover[56, 0]) == (255, 0)
+
+
+def test_regions_move_outwards_to_multiples_and_not_past_the_frame():
+    assert masks.region_of([5.5, 6.2, 9.1, 11.0], 64, 48, align=4) == (4, 4, 12, 12)
+    assert masks.region_of([-3, -2, 70, 50], 62, 47, align=4) == (0, 0, 62, 47)
+    assert masks.region_of([60.2, 40.1, 61.9, 46.5], 62, 47, align=4) == (60, 40, 62, 47)
+    assert masks.region_of([64, 3, 70, 9], 64, 48) == masks.region_of([5, 9, 5, 12], 64, 48) == (0, 0, 0, 0)
+    assert masks.region_of([63.9, 3, 70, 9], 64, 48) == (63, 3, 64, 9)
+
+
+def test_labels_fit_any_number_of_instances():
+    boxes = [[2 * (i % 30), 3 * (i // 30), 2 * (i % 30) + 2, 3 * (i // 30) + 3] for i in range(300)]
+    for count, dtype in ((254, np.uint8), (255, np.int16), (300, np.int16)):
+        found = Instances(
+            np.array(boxes[:count], np.float32), np.linspace(1, 0.5, count, dtype=np.float32), np.zeros(count, np.int64),
+            np.full((count, 28, 28), 255, np.uint8), ("car",),
+        )  # fmt: skip
+        labels = masks.label_map(found, 60, 30)
+        assert labels.dtype == dtype
+        assert labels.max() == count
+        assert set(np.unique(labels)) >= set(range(1, count + 1))
+        half = masks.label_map(found, 60, 29, scale=2)
+        assert half.shape == (15, 30)

@@ -162,6 +162,16 @@ def test_an_absurd_row_is_dropped_and_counted(bad):
     assert (process.counters.absurd, process.counters.bad_frames) == (2, 1)
 
 
+def test_the_limits_themselves_are_sound():
+    process = Postprocess(CLASSES, conf=0)
+    rows = [(1.0, len(CLASSES) - 1, 10, 10, 20, 20), (0.0, 0, 30, 30, 40, 40)]
+    result = process(pending(*rows))
+    assert result.scores.tolist() == [1.0, 0.0]
+    assert (process.counters.absurd, process.counters.bad_frames) == (0, 0)
+    process(pending((0.5, 0, 10, 10, 10, 20)))
+    assert process.counters.absurd == 0, "a box without width is dropped, but no nonsense"
+
+
 def test_bad_frames_in_a_row_end_the_run_and_a_good_one_starts_the_count_again():
     process = Postprocess(CLASSES, patience=3)
     bad = (np.nan, 0, 10, 10, 20, 20)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from streamseg import color, fields, planes
-from streamseg.preprocess import PADDING, Preprocess
+from streamseg.preprocess import PADDING, Preprocess, tone_map
 from streamseg.types import Frame
 from tests import woven
 from tests.unit.pictures import noise
@@ -180,3 +180,91 @@ def test_flow_and_outlines_see_one_moment(order):
     for mine, its in zip(seen.planes, planes.views(frame.picture).planes, strict=True):
         assert mine.array.shape == its.array.shape
         assert (mine.array[0::2] == mine.array[1::2]).all()
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "fitted", "at"),
+    [
+        (1280, 720, (160, 90), (0, 3)), (160, 96, (160, 96), (0, 0)), (200, 400, (48, 96), (56, 0)), (96, 54, (160, 90), (0,
+        3)),
+        (100, 100, (96, 96), (32, 0)), (1, 700, (1, 96), (79, 0)), (4000, 1, (160, 1), (0, 47)), (161, 96, (160, 95), (0, 0)),
+        (40, 24, (160, 96), (0, 0)),
+    ],
+)  # fmt: skip
+def test_the_shape_of_a_frame_is_kept_and_it_lies_in_the_middle(width, height, fitted, at):
+    fit = Preprocess(96, 160).fit(width, height)
+    assert (fit.width, fit.height) == fitted
+    assert (fit.letterbox.left, fit.letterbox.top) == at
+    assert (fit.letterbox.frame_width, fit.letterbox.frame_height) == (width, height)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "halvings"),
+    [(160, 96, (0, 0)), (319, 191, (0, 0)), (320, 192, (1, 1)), (639, 383, (1, 1)), (640, 384, (2, 2)), (10, 10, (0, 0)), (1,
+    768, (0, 3)), (2, 768, (1, 3)), (1280, 2, (3, 1))],
+)  # fmt: skip
+def test_a_frame_is_halved_while_more_than_twice_what_is_wanted_is_left(width, height, halvings):
+    """And never to less than a pixel."""
+    fit = Preprocess(96, 160).fit(width, height)
+    assert fit.halvings == halvings
+    assert fit.seen == (width >> halvings[0] << halvings[0], height >> halvings[1] << halvings[1])
+
+
+def test_a_sample_is_every_nth_pixel():
+    prepared = Preprocess(48, 64)(frame(noise("yuv420p", 64, 48)))
+    np.testing.assert_array_equal(prepared.sample(3), prepared.image[::3, ::3])
+
+
+@pytest.mark.parametrize("transfer", ["pq", "hlg"])
+def test_tones_below_the_knee_are_kept_and_highlights_roll_off_to_white(transfer):
+    """Light relative to reference white: itself up to 0.75, then 0.75 + 0.25 (1 - exp(-(x - 0.75) / 0.25)), without a step."""
+    table = tone_map(transfer)
+    light = color.linear(np.arange(256) / 255, transfer)
+    shown = color.linear(table / 255, "sdr")
+    below = light < 0.74
+    assert below.sum() > 100
+    assert np.abs(shown - light)[below].max() < 0.006
+    above = ~below
+    assert np.abs(shown - (1 - 0.25 * np.exp(-(np.maximum(light, 0.75) - 0.75) / 0.25)))[above].max() < 0.012
+    assert (np.diff(table.astype(int)) >= 0).all()
+    assert (table[0], table[-1]) == (0, 255)
+
+
+@pytest.mark.parametrize(
+    ("fmt", "span", "codes"),
+    [
+        ("gray", 2, (0, 51, 255)),
+        ("gray", 1, (16, 60, 235)),
+        ("gray10le", 1, (64, 240, 940)),
+        ("gray16le", 2, (0, 13107, 65535)),
+    ],
+)
+def test_grey_is_grey_in_every_range_and_depth(fmt, span, codes):
+    picture = av.VideoFrame(96, 32, fmt)
+    picture.color_range = span
+    for i, code in enumerate(codes):
+        planes.views(picture).planes[0].array[:, 32 * i : 32 * i + 32] = code
+    image = Preprocess(32, 96)(frame(picture)).image[16, [16, 48, 80]].astype(int)
+    assert np.abs(image - np.array([[0], [51], [255]])).max() <= 1
+
+
+def test_saturated_colours_of_full_chroma_are_not_wrapped():
+    """The chroma part of green takes two steps, which must hold every colour, those outside of RGB too."""
+    for fmt, peak in (("yuv444p", 255), ("yuv444p10le", 1023)):
+        for u, v in ((0, 0), (1, 1), (0, 1), (1, 0)):
+            picture = av.VideoFrame(16, 16, fmt)
+            picture.colorspace, picture.color_range = 1, 2
+            codes = [round(value * peak) for value in (0.5, u, v)]
+            for (array, _), code in zip(planes.views(picture).planes, codes, strict=True):
+                array[...] = code
+            back, offset = color.encoding(picture).to_rgb()
+            expected = np.clip(255 * (back @ codes + offset), 0, 255)
+            assert np.abs(Preprocess(16, 16)(frame(picture)).image[8, 8] - expected).max() <= 1
+
+
+def test_shrinking_one_axis_alone_does_not_alias_either():
+    picture = av.VideoFrame(480, 1, "gray")
+    planes.views(picture).planes[0].array[:, ::2] = 255
+    planes.views(picture).planes[0].array[:, 1::2] = 0
+    image = Preprocess(96, 160)(frame(picture)).image[47, 4:-4].astype(int)
+    assert np.abs(image - 128).max() <= 2

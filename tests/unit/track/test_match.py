@@ -135,6 +135,12 @@ def test_one_only_just_lost_is_hardly_worse_off():
     assert pairs(some, found([beside(0.8)])) == {0: 0}
 
 
+def test_where_pictures_are_far_apart_the_one_seen_last_still_wins():
+    """What counts is how much longer ago than of the others, not the time from a picture to the next."""
+    some = tracks([square(), beside(0.7, beside(0.75)[0])], age=[0.3, 0.2])
+    assert pairs(some, found([beside(0.75)])) == {1: 0}
+
+
 @pytest.mark.parametrize(
     ("share", "high", "copy", "yes"),
     [(0.5, True, True, True), (0.34, True, True, False), (0.42, False, False, True), (0.28, False, False, False)],
@@ -204,6 +210,14 @@ LOST = {"alike": 1, "unseen": 2.0}
 def test_what_was_lost_is_recognised_within_reach_which_grows(sizes, age, yes):
     """0.8 of its size, and 0.8 more a second."""
     assert matches(tracks([square()], age=age, **LOST), found([square(sizes * SIDE)], looks=[0.95])) is yes
+
+
+@pytest.mark.parametrize(("width", "height"), [(400, 100), (100, 400)])
+@pytest.mark.parametrize(("away", "yes"), [(300, True), (340, False)])
+def test_reach_goes_by_the_square_root_of_the_area(width, height, away, yes):
+    some = tracks([square(0, 0, width, height)], age=1.0, **LOST)
+    for x, y in ((away, 0), (0, away)):
+        assert matches(some, found([square(x, y, width, height)], looks=[0.95])) is yes
 
 
 def test_what_was_lost_is_recognised_by_its_colours_if_it_was_sure():

@@ -4,13 +4,14 @@
 # make lint   ruff and mypy
 # make bench  the figures of README.md
 # make fuzz   seeded campaigns against damaged input of every kind, some 45 minutes (FUZZ="media --seed 7 --count 2000" for a part)
+# make mutate whether the tests notice when the code is changed, some 30 minutes (MUTATE="masks color" for modules)
 # make gpu    on a machine with an NVIDIA GPU: its tests, then every figure about it, in ten minutes (GPU="--quick --json FILE")
 PYTHON ?= python3
 VENV ?= .venv
 DEMO_VENV ?= .venv-demo
 BIN = $(VENV)/bin
 
-.PHONY: demo test env lint bench fuzz gpu clean
+.PHONY: demo test env lint bench fuzz mutate gpu clean
 .DEFAULT_GOAL := demo
 
 demo: $(DEMO_VENV)/.installed
@@ -35,6 +36,9 @@ bench: env
 # What is found is kept in build/fuzz, with what shows it again.
 fuzz: env
 	$(BIN)/python -m tests.fuzz $(FUZZ)
+
+mutate: env
+	$(BIN)/python -m tests.mutate $(MUTATE)
 
 # `make gpu BIN=/usr/bin` takes the Python that is there, torch and all: nothing is installed then.
 gpu: $(if $(filter $(VENV)/bin,$(BIN)),env)

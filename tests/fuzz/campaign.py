@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -24,6 +25,8 @@ BATCH = 500
 """Inputs of one process."""
 START = 60.0
 """Seconds that a child may take to import and prepare."""
+PATIENCE = 5
+"""Times that HANG seconds are granted again to one that waits for a core."""
 ALIKE = 3
 """Findings of one kind that are kept."""
 
@@ -122,16 +125,19 @@ class Campaign:
         self, child: subprocess.Popen[bytes], last: int, note: Callable[[dict[str, Any]], None] | None
     ) -> tuple[int, bool]:
         assert child.stdout is not None
-        pending, limit = b"", START
+        pending, limit, patience, waited = b"", START, PATIENCE, 0.0
         while True:
             ready, _, _ = select.select([child.stdout], [], [], limit)
+            if not ready and patience and (now := _waited(child.pid)) > waited + 1:
+                patience, waited = patience - 1, now  # it would work if it were let: the machine is busy
+                continue
             data = os.read(child.stdout.fileno(), 1 << 16) if ready else b""
             if not data:
                 return last, bool(ready) and child.wait(START) == 0
             *lines, pending = (pending + data).split(b"\n")
             for answer in map(json.loads, lines):
                 if "next" in answer:
-                    last, limit = answer["next"], HANG
+                    last, limit, patience, waited = answer["next"], HANG, PATIENCE, _waited(child.pid)
                 elif note is not None:
                     note(answer)
 
@@ -173,9 +179,14 @@ class Campaign:
     def _keep(self, finding: Finding) -> Path:
         folder = self.keep / f"{self.part}-{self.seed}-{finding.index}"
         folder.mkdir(parents=True, exist_ok=True)
+        told = b""
         with (folder / "make.log").open("wb") as errors:
             maker = self._spawn(finding.index, 1, errors, "--make", folder=self.work)
-            told, _ = maker.communicate(timeout=START)
+            try:
+                told, _ = maker.communicate(timeout=2 * START)
+            except subprocess.TimeoutExpired:
+                maker.kill()
+                maker.wait()
         made = json.loads(told) if maker.returncode == 0 else {"case": "the input could not be made again"}
         if "path" in made:
             source = Path(made["path"])
@@ -183,3 +194,12 @@ class Campaign:
         (folder / "make.log").unlink()
         (folder / "why.txt").write_text(f"{finding.kind}\n{finding.command}\n\n{made['case']}\n\n{finding.detail}\n")
         return folder
+
+
+def _waited(process: int) -> float:
+    """Seconds for which a process' threads could have run, but got no core."""
+    total = 0
+    for path in Path(f"/proc/{process}/task").glob("*/schedstat"):
+        with contextlib.suppress(OSError):
+            total += int(path.read_text().split()[1])
+    return total / 1e9

@@ -43,7 +43,7 @@ def main() -> None:
     args = parser.parse_args()
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    faulthandler.enable()
+    faulthandler.enable(all_threads=False)
     chosen = part(args.part)
     chosen.prepare(args.folder)
     if args.make:

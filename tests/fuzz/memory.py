@@ -1,6 +1,9 @@
 """Campaign over memory that is not there: from some frame on libav, or the whole process, gets no allocation above a size.
 
 The run must end with an error of ours, or well; what it wrote until then must be whole files that can be read.
+
+Not tried, since FFmpeg 8.1 and PyAV 18 themselves crash there: an encoder that is being opened when memory ends, and allocations of
+less than eight kilobytes that fail (structures of frames and packets, the index of an mp4).
 """
 
 from __future__ import annotations
@@ -24,7 +27,9 @@ from tests import clips
 from tests.fuzz.base import Wrong
 from tests.fuzz.media import KnownEngine
 
-FRAMES = 30
+FRAMES = 60
+OPENED = 30
+"""Frames after which every encoder has been opened: more than fit between the network and it."""
 NEVER = 2**31 - 1
 """libav's own limit of one allocation."""
 OUTPUTS = ("out.mkv", "out.mp4", "out.mov", "out.ts", "out.avi", "out.webm", "frames/%06d.png")
@@ -56,14 +61,15 @@ class Memory:
             part = folder / "part.mp4"
             clips.cfr(part, FRAMES, Fraction(25), clips.Video((320, 240), b_frames=2), audio=True)
             part.rename(self.clip)
-        [library] = [line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if "libavutil" in line][:1]
-        self.limit: Callable[[ctypes.c_size_t], None] = ctypes.CDLL(library).av_max_alloc
+        # PyAV's own, which is loaded already; OpenCV brings another.
+        [library] = Path(av.__file__).parents[1].glob("av.libs/libavutil*")
+        self.limit: Callable[[ctypes.c_size_t], None] = ctypes.CDLL(str(library)).av_max_alloc
 
     def make(self, rng: random.Random) -> Case:
         """A point in time, and how much is left."""
         who = rng.choice(("libav", "libav", "process"))
-        room = int(2 ** rng.uniform(5, 20)) if who == "libav" else rng.choice((0, int(2 ** rng.uniform(12, 26))))
-        return Case(rng.randrange(FRAMES), rng.choice((1, 2, FRAMES)), who, room, rng.choice(OUTPUTS))
+        room = int(2 ** rng.uniform(13, 19)) if who == "libav" else rng.choice((0, int(2 ** rng.uniform(12, 26))))
+        return Case(rng.randrange(OPENED, FRAMES - 5), rng.choice((1, 4, FRAMES)), who, room, rng.choice(OUTPUTS))
 
     def save(self, case: Case, folder: Path) -> Path:
         """Write it down."""
@@ -128,7 +134,7 @@ def check(outputs: list[Path], written: int) -> int:
     if film.suffix == ".png":
         return sum(1 for path in film.parent.glob("*.png") if clips.decoded(path))
     if not film.exists():
-        if written > 20:  # more than an encoder keeps back
+        if written > OPENED:  # more than an encoder keeps back
             raise Wrong(f"{written} frames were encoded, but there is no {film.name}")
         return 0
     try:

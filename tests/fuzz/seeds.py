@@ -16,6 +16,8 @@ from tests import clips
 SIZE = (64, 48)
 FRAMES = 9
 RATE = 25
+_LONGEST_STEP = 20_000
+"""Seconds from a packet to the next that an mp4 holds at every rate of sound."""
 TEXTS = ((0.0, 0.1, "one"), (0.15, 0.3, "two"))
 
 
@@ -164,7 +166,7 @@ def packets_of(path: Path) -> list[Coded]:
 
 
 def remux(source: Path, packets: Sequence[Coded], target: Path, format: str) -> None:
-    """Write edited packets with the streams of `source`. Raises libav's errors where the muxer refuses them."""
+    """Write edited packets with the streams of `source`. Raises libav's errors, or ValueError, where the muxer refuses them."""
     with (
         av.open(str(source)) as template,
         av.open(str(target), "w", format=format, options={"fflags": "+bitexact"}) as container,
@@ -173,9 +175,14 @@ def remux(source: Path, packets: Sequence[Coded], target: Path, format: str) -> 
         for stream in template.streams:
             if stream.type in ("video", "audio", "subtitle"):
                 streams[stream.index] = container.add_stream_from_template(stream)
+        last: dict[int, Fraction] = {}
         for coded in packets:
             if coded.stream not in streams:
                 continue
+            time = (coded.dts or 0) * coded.time_base
+            if format in ("mp4", "mov") and time - last.get(coded.stream, time) > _LONGEST_STEP:
+                raise ValueError("libav's muxer would end the process")
+            last[coded.stream] = time
             packet: Any = av.Packet(coded.data)
             packet.pts, packet.dts, packet.duration = coded.pts, coded.dts, coded.duration
             packet.time_base, packet.is_keyframe = coded.time_base, coded.key

@@ -21,7 +21,7 @@ __all__ = ["drawn", "problems", "shrunk", "untouched", "wanted"]
 Array = npt.NDArray[Any]
 _NEAR = 10.0
 """Mean difference, of 255, between a picture and its source after a lossy encoder at these sizes; neighbours differ by more."""
-_ROOM = {"none": 0, "overlay": 1, "pixelate": 2, "blur-them": 2, "drawn": 40, "alpha": 1, "matte": 1, "blur": 2}
+_ROOM = {"none": 0, "overlay": 1, "pixelate": 1, "blur-them": 1, "drawn": 40, "alpha": 1, "matte": 1, "blur": 2}
 """Pixels around the box that an effect may touch: its soft edge."""
 
 
@@ -188,9 +188,9 @@ def _alpha(made: SeenPicture, place: int, width: int, height: int) -> str:
 def drawn(values: Array, peak: int, place: int, width: int, height: int, what: str, room: float = 0.01) -> str:
     """Whether `values` are `peak` well inside the box of picture `place`, and 0 well outside; `room`: for lossy codecs."""
     x0, y0, x1, y1 = box_of(place, width, height)
-    inside = values[y0 + 2 : y1 - 2, x0 + 2 : x1 - 2]
+    inside = values[y0 + 1 : y1 - 1, x0 + 1 : x1 - 1]
     outside = np.ones(values.shape, bool)
-    outside[max(0, y0 - 2) : y1 + 2, max(0, x0 - 2) : x1 + 2] = False
+    outside[max(0, y0 - 1) : y1 + 1, max(0, x0 - 1) : x1 + 1] = False
     if inside.size and inside.min() < (1 - room) * peak:
         return f"{what} inside the box is {inside.min()} of {peak}"
     if values[outside].size and values[outside].max() > room * peak:

@@ -31,7 +31,7 @@ ROWS = [
     _in("mov-svq1", Clip("mov", "svq1", "yuv410p"), pixels="near"),
     _in("mov-mpeg4", Clip("mov", "mpeg4", b=2)),
     _in("m4v-h264", Clip("mp4", "h264", muxer=(("brand", "M4V "),))),
-    _in("3gp-h263", Clip("3gp", "h263", size=_SD)),
+    _in("3gp-h263", Clip("3gp", "h263", size=_SD), loses=("sar",), says="square"),
     _in("mkv-h264", Clip("mkv", "h264", b=2)),
     _in("mkv-hevc", Clip("mkv", "hevc", b=2)),
     _in("mkv-vp8", Clip("mkv", "vp8")),
@@ -98,7 +98,3 @@ ROWS = [
     *(_in("nut-h264", Clip("nut", "h264"), out) for out in ("mp4", "ts")),
     *(_in("mpg-mpeg2", Clip("mpg", "mpeg2", b=2), out) for out in ("mp4", "mov")),
 ]
-
-FAILS = {
-    "SAR": "3gp-h263-to-mkv",
-}

@@ -34,14 +34,15 @@ def _raw(pix_fmt: str, suffix: str = "nut", **more: object) -> Row:
 
 
 ROWS = [
-    *(_ffv1(pix_fmt, effect) for pix_fmt in _YUV for effect in ("none", "overlay")),
+    *(_ffv1(pix_fmt, "overlay") for pix_fmt in _YUV),
+    *(_ffv1(pix_fmt, "none") for pix_fmt in ("yuv420p", "yuv422p10le", "yuv444p16le")),
     *(
         _ffv1(pix_fmt, effect, pix_fmt=pix_fmt)
         for pix_fmt in ("yuv420p", "yuv422p10le", "yuv444p")
         for effect in ("blur", "pixelate")
     ),
     *(_ffv1(pix_fmt, effect) for pix_fmt in ("gray", "gray10le", "gray12le", "gray16le") for effect in ("none", "overlay")),
-    *(_ffv1(pix_fmt, effect, pixels="same") for pix_fmt in _RGB for effect in ("none", "overlay")),
+    *(_ffv1(pix_fmt, "overlay", pixels="same") for pix_fmt in _RGB),
     *(_ffv1(pix_fmt, effect, pixels="same") for pix_fmt in _ALPHA for effect in ("none", "overlay")),
     # packed and semi-planar layouts of raw video
     *(_raw(pix_fmt) for pix_fmt in ("nv12", "nv21", "yuyv422", "uyvy422", "yuvj420p", "yuvj444p")),

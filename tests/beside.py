@@ -18,6 +18,17 @@ ICC = b"".join(
 """The head of an ICC profile (ICC.1:2010, 7.2) without tags: what is carried, not what is applied."""
 
 
+MASTERING = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
+"""A mastering display as x265 takes it: P3 primaries, D65, 0.005 to 1000 cd/m2."""
+
+
+def hdr10(path: Path) -> Path:
+    """Three pictures of HDR10 with a mastering display and light levels."""
+    video = clips.Video(codec="libx265", pix_fmt="yuv420p10le", colour=clips.BT2020_PQ)
+    video.options = {"x265-params": f"log-level=none:pools=1:master-display={MASTERING}:max-cll=1000,400"}
+    return clips.cfr(path, 3, video=video)
+
+
 def captions(number: int) -> bytes:
     """Two EIA-608 characters as ITU-T T.35 user data (ATSC A/53 part 4, 6.2.3): another pair with each picture."""
     pair = bytes((0xFC, 0x41 + number % 26, 0x61 + number % 26))

@@ -10,12 +10,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import av
 import numpy as np
 
-from streamseg import planes
+from streamseg import planes, sidedata
 from streamseg.decode.orient import UPRIGHT, Orientation
 from streamseg.gpu.device import Device, Tensor
 from streamseg.sidedata import Kept
@@ -89,7 +89,7 @@ class DevicePicture:
     def side_data(self) -> Sequence[Any]:
         """Objects with a `type` that `bytes` reads, as PyAV has them; of NVDEC's pictures those that begin an epoch have them."""
         # Looked up only now: PyAV's access keeps the picture in memory until the next garbage collection.
-        return self._side_data if self._origin is None else cast("Sequence[Any]", self._origin.side_data)
+        return self._side_data if self._origin is None else sidedata.listed(self._origin) or ()
 
     @property
     def tags(self) -> Tags:

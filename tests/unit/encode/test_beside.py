@@ -20,14 +20,6 @@ from tests import beside, clips
 from tests.unit.encode.helpers import copy
 from tests.unit.pictures import instances
 
-MASTERING = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
-
-
-def hdr10(path: Path) -> Path:
-    video = clips.Video(codec="libx265", pix_fmt="yuv420p10le", colour=clips.BT2020_PQ)
-    video.options = {"x265-params": f"log-level=none:pools=1:master-display={MASTERING}:max-cll=1000,400"}
-    return clips.cfr(path, 3, video=video)
-
 
 def listed(path: Path, *names: str) -> list[sidedata.Kept]:
     """The side data of those kinds, of all pictures of a film in order."""
@@ -52,7 +44,7 @@ def draw(source: Path, target: Path, **options):
 )
 def test_hdr10_metadata_come_through(suffix, codec, tmp_path):
     """AV1 and H.264 lost them without a word."""
-    source, target = hdr10(tmp_path / "in.mp4"), tmp_path / f"out{suffix}"
+    source, target = beside.hdr10(tmp_path / "in.mp4"), tmp_path / f"out{suffix}"
     sink = copy(source, target, codec=codec)
     assert not sink.warnings
     before, after = (listed(path, sidedata.MASTERING, sidedata.LIGHT)[:2] for path in (source, target))
@@ -68,7 +60,7 @@ def test_hdr10_metadata_come_through(suffix, codec, tmp_path):
 
 @pytest.mark.parametrize(("suffix", "codec"), [(".mkv", "vp9"), (".mkv", "ffv1"), (".mov", "prores")])
 def test_hdr10_metadata_that_a_codec_is_not_given_are_named_once(suffix, codec, tmp_path):
-    sink = copy(hdr10(tmp_path / "in.mp4"), tmp_path / f"out{suffix}", codec=codec)
+    sink = copy(beside.hdr10(tmp_path / "in.mp4"), tmp_path / f"out{suffix}", codec=codec)
     said = [warning for warning in sink.warnings if "left out" in warning]
     assert len(said) == 1
     assert f"{codec} is not given it: HDR10 mastering display, HDR10 content light level" in said[0]
@@ -183,7 +175,7 @@ def test_what_is_applied_or_tells_how_it_was_coded_is_not_spoken_of(tmp_path):
 
 def test_beside_of_a_turned_film_come_through(tmp_path):
     """Telephones film HDR upright: the picture that is turned is a new one, without them."""
-    source = hdr10(tmp_path / "in.mp4")
+    source = beside.hdr10(tmp_path / "in.mp4")
     with Decoder(source) as decoder:
         info = decoder.info
         frames = [replace(frame, picture=clips.picture(i, pix_fmt="yuv420p10le")) for i, frame in enumerate(decoder.frames())]

@@ -22,7 +22,7 @@ from streamseg.gpu import Device, DevicePicture, Landing, choose_device
 from streamseg.gpu import choose as choosing
 from streamseg.gpu import decode as module
 from streamseg.gpu import device as device_module
-from tests import clips, woven
+from tests import beside, clips, woven
 from tests.unit import pictures
 
 
@@ -196,10 +196,11 @@ def test_what_is_to_be_deinterlaced_is_decoded_by_the_cpu(device, nvdec, tmp_pat
 def test_hdr_metadata_reach_the_encoder(device, tmp_path):
     def options(**where):
         with Decoder(tmp_path / "v.mp4", **where) as decoder:
-            beside = sidedata.copies(next(decoder.frames()).picture)
-        return static_options("hevc", {"x265-params": ""}, beside)
+            kept = sidedata.copies(next(decoder.frames()).picture)
+        return static_options("hevc", {}, kept)
 
-    clips.hdr10(tmp_path / "v.mp4")
+    beside.hdr10(tmp_path / "v.mp4")
+    assert "master-display=" in options()["x265-params"]
     assert options(landing=Landing(device)) == options()
 
 

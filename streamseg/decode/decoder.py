@@ -15,25 +15,22 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from streamseg.decode.address import Address, names_camera, parse_source
 from streamseg.decode.demux import demux
-from streamseg.decode.faults import AV_ERRORS, fault
+from streamseg.decode.faults import AV_ERRORS, fault, no_picture
 from streamseg.decode.framer import Framer
-from streamseg.decode.images import missing_numbers, open_pages, read_images
-from streamseg.decode.info import Header, SourceInfo, header_of, images_header, is_finite, source_info
+from streamseg.decode.info import Header, SourceInfo, header_of, is_finite, source_info
 from streamseg.decode.interlace import Deinterlace, Fields, Interlacing
-from streamseg.decode.labels import counts_from_start, first_label
+from streamseg.decode.labels import label_of_source
 from streamseg.decode.live import LiveReader, Patience, when_there
 from streamseg.decode.numbering import number_of
-from streamseg.decode.pages import Pages
 from streamseg.decode.passthrough import KINDS, PassThrough, PassThroughHub
-from streamseg.decode.reader import Guarded, PacketReader, Picture, Shared, open_container
+from streamseg.decode.reader import Guarded, PacketReader, Picture, Shared, first_picture, open_container
 from streamseg.decode.spool import Spool, spooled
+from streamseg.decode.stills import open_stills
 from streamseg.decode.timeline import DecodeCounters, Splicer
-from streamseg.errors import ConfigError, NoVideo, SourceError, StreamsegError, Unreadable
-from streamseg.timecode import Timecode
+from streamseg.errors import ConfigError, SourceError, StreamsegError, Unreadable
 from streamseg.types import Frame
 
 if TYPE_CHECKING:
-    from av import VideoFrame
     from av.container import InputContainer
 
     from streamseg.gpu.decode import Landing
@@ -191,32 +188,8 @@ class Decoder:
 
     def _open_images(self, address: Address) -> None:
         self._share(address)
-        rate = self._rate or Fraction(25)
-        pages = open_pages(address.images[0], self._max_pixels) if len(address.images) == 1 else None
-        if pages is not None:
-            self._open_pages(address, pages, rate)
-            return
-        gaps = missing_numbers(address.images)
-        self.warnings += [gaps] if gaps else []
-        first = int(-(-self._start * rate // 1))
-        stills = read_images(address.images, rate, first, self._max_pixels, self.warnings.append)
-        header = images_header(address, rate, len(address.images))
-        self._begin((Picture(image, image.pts, 1 / rate, 1) for image in stills), header, before=first)
-
-    def _open_pages(self, address: Address, pages: Pages, rate: Fraction) -> None:
-        """One file of several pictures: at their own times, or, without any, at `rate`."""
-        tick, first = 1 / rate, int(-(-self._start * rate // 1))
-        header = images_header(address, rate, pages.count)
-        if pages.seconds is not None:
-            tick, first = Fraction(1, 1000), 0
-            own = Fraction(pages.count) / Fraction(pages.seconds).limit_denominator(1000)
-            header = replace(header, time_base=tick, rate=own, duration=pages.seconds)
-            if self._rate is not None:
-                self.warnings.append(
-                    f"{address.name}: the rate of {float(rate):g} frames a second is not used: it has times of its own"
-                )
-        found = (Picture(page.picture, page.start, tick, page.duration) for page in pages.read(first))
-        self._begin(found, header, before=first)
+        stills = open_stills(address, self._start, self._rate, self._max_pixels, self.warnings.append)
+        self._begin(stills.pictures, stills.header, before=stills.first)
 
     def _open_live(self, address: Address) -> None:
         waits = self._wait == "live" or (self._wait == "likely" and address.scheme not in ("http", "https"))
@@ -312,7 +285,8 @@ class Decoder:
         origin = header.origin
         if origin is None:
             origin = 0 if ahead.pts is None else round(ahead.pts * ahead.time_base / header.time_base)
-        label = self._label(told, found, address)
+        very_first = None if address is None else partial(first_picture, address, told, self._timeout)
+        label = label_of_source(told, found, very_first, self.warnings.append)
         limits = (self._start, self._duration)
         if sought is not None:
             late = ahead.pts is None or ahead.pts > origin + -(-self._start // header.time_base)
@@ -337,45 +311,14 @@ class Decoder:
         self._info = source_info(header, self._first, turned, self._start, self._duration, label, beside)
         return True
 
-    def _label(self, header: Header, picture: Picture, sought: Address | None) -> tuple[Timecode, Fraction] | None:
-        """A timecode of the source, and the seconds of the picture that bears it."""
-        if header.live:
-            return None
-        image, at = picture.image, picture.pts if picture.pts is None else picture.pts * picture.time_base
-        origin = at if sought is None or header.origin is None else header.origin * header.time_base
-        if sought is not None and not header.labels.timecode and counts_from_start(image):
-            image, at = self._very_first(sought, header) or image, origin
-        origin = origin or Fraction(0)
-        label = first_label(header.labels, origin, header.rate, image, origin if at is None else at)
-        if label is None and (text := header.labels.timecode):
-            rate = f"{float(header.rate):g} frames a second" if header.rate else "an unknown rate"
-            self.warnings.append(f"{header.name}: its timecode {text} is left out: it is none of {rate}")
-        return label
-
-    def _very_first(self, address: Address, header: Header) -> VideoFrame | None:
-        """The source's first picture."""
-        try:
-            with open_container(address, self._timeout) as container:
-                return next(container.decode(container.streams[header.video_index]), None)  # type: ignore[return-value]
-        except AV_ERRORS:
-            return None
-
     def _nothing(self, header: Header, sought: bool) -> bool:
         """There is no first frame: raise the error that says why, or, after a seek, return False to try another way."""
         if self._stop.is_set():
             raise SourceError(f"{header.name}: stopped while it was being opened")
         if sought:
             return False
-        if self.counters.decode_errors and self._landing is not None and self._landing.accel is not None:
-            raise Unreadable(f"{header.name}: NVDEC cannot decode any of its pictures; use --decode cpu")
-        if self.counters.decode_errors:
-            raise Unreadable(
-                f"{header.name}: none of its pictures can be decoded: damaged, or a kind of {header.codec} we do not know"
-            )
-        if self._start:
-            length = f"it lasts {header.duration:.2f} s" if header.duration else "it is shorter"
-            raise NoVideo(f"{header.name}: there is nothing from {float(self._start):g} s on: {length}")
-        raise NoVideo(f"{header.name}: there is a video in it, but without a single picture")
+        by_gpu = self._landing is not None and self._landing.accel is not None
+        raise no_picture(header, self._start, damaged=self.counters.decode_errors > 0, by_gpu=by_gpu)
 
     # -- reading -----------------------------------------------------------------------------------------------------------
 

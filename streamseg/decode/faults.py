@@ -13,13 +13,18 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable
+from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import av
 from av import error as av_error
 
 from streamseg.errors import NoVideo, SourceError, SourceLost, SourceNotFound, StreamsegError, TooLarge, Unreadable
 
-__all__ = ["AV_ERRORS", "fault", "may_mend", "no_video"]
+if TYPE_CHECKING:
+    from streamseg.decode.info import Header
+
+__all__ = ["AV_ERRORS", "fault", "may_mend", "no_picture", "no_video"]
 
 AV_ERRORS = (av.FFmpegError, OSError, MemoryError)
 """What PyAV raises out of libav."""
@@ -98,6 +103,20 @@ def no_video(name: str, found: Iterable[str]) -> NoVideo:
     words = {"video": "a cover picture", "data": "data", "subtitle": "subtitles", "attachment": "attachments"}
     kinds = [words.get(kind, kind) for kind in sorted(set(found))]
     return NoVideo(f"{name}: there is no video in it, {f'only {_listed(kinds)}' if kinds else 'nor anything else'}")
+
+
+def no_picture(header: Header, start: Fraction, *, damaged: bool, by_gpu: bool) -> SourceError:
+    """The error for a video without a picture, from `start` seconds on: why it has none."""
+    if damaged and by_gpu:
+        return Unreadable(f"{header.name}: NVDEC cannot decode any of its pictures; use --decode cpu")
+    if damaged:
+        return Unreadable(
+            f"{header.name}: none of its pictures can be decoded: damaged, or a kind of {header.codec} we do not know"
+        )
+    if start:
+        length = f"it lasts {header.duration:.2f} s" if header.duration else "it is shorter"
+        return NoVideo(f"{header.name}: there is nothing from {float(start):g} s on: {length}")
+    return NoVideo(f"{header.name}: there is a video in it, but without a single picture")
 
 
 def _listed(words: list[str]) -> str:

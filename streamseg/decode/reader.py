@@ -13,7 +13,7 @@ from av.container import InputContainer
 
 from streamseg.decode.address import Address
 from streamseg.decode.faults import AV_ERRORS, fault, no_video
-from streamseg.decode.info import duration_of, is_timeless, lacks_pts, nominal_rate
+from streamseg.decode.info import Header, duration_of, is_timeless, lacks_pts, nominal_rate
 from streamseg.decode.passthrough import PassThroughHub
 from streamseg.decode.streams import find_video, left_out_photos
 from streamseg.decode.timeline import DecodeCounters, ShownOrder, Splicer
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Packet = av.Packet[Any]
 
-__all__ = ["Guarded", "PacketReader", "Picture", "Shared", "open_container"]
+__all__ = ["Guarded", "PacketReader", "Picture", "Shared", "first_picture", "open_container"]
 
 
 TS_DISCONT = 0x200
@@ -113,6 +113,15 @@ def with_alpha(stream: VideoStream) -> VideoCodecContext | None:
     context = cast("VideoCodecContext", av.CodecContext.create(name, "r"))
     context.extradata = stream.codec_context.extradata
     return context
+
+
+def first_picture(address: Address, header: Header, timeout: float) -> av.VideoFrame | None:
+    """The very first picture of a source, opened once more; None where it cannot be decoded."""
+    try:
+        with open_container(address, timeout) as container:
+            return next(container.decode(container.streams[header.video_index]), None)  # type: ignore[return-value]
+    except AV_ERRORS:
+        return None
 
 
 class PacketReader:

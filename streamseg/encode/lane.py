@@ -31,8 +31,15 @@ class Lane:
     unpack: BitStreamFilterContext | None = None
     """Takes a header off each packet."""
     last_dts: int | None = None
+    damaged: int = 0
+    """Packets that could not be written as they are."""
     _duration: int = 0
     """Of the packet before."""
+
+    @property
+    def lost(self) -> int:
+        """Packets that could not be written, or not be decoded to be converted."""
+        return self.damaged + (self.converter.damaged if self.converter is not None else 0)
 
     def place(self, packet: Any, *, repeats: bool, timed: bool) -> bool:
         """Bring a packet's times into the output's ticks, behind the packet before; False if it has none, or comes too late.

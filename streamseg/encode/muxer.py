@@ -258,10 +258,17 @@ class Muxer:
             self._put(packet, lane)
 
     def _put(self, packet: Any, lane: Lane) -> None:
+        """Write a packet; one that filter or muxer find damaged is left out and counted, the rest of the stream goes on."""
         with self._failing("writing"):
-            for unpacked in lane.unpack.filter(packet) if lane.unpack is not None else [packet]:
-                unpacked.stream = lane.stream
-                self.container.mux_one(unpacked)
+            try:
+                for unpacked in lane.unpack.filter(packet) if lane.unpack is not None else [packet]:
+                    unpacked.stream = lane.stream
+                    self.container.mux_one(unpacked)
+            except av.InvalidDataError:
+                if self.file.error is not None:
+                    raise
+                lane.damaged += 1
+                return
         self.copied += 1
 
     def _finish_tracks(self) -> None:
@@ -282,9 +289,8 @@ class Muxer:
 
     @property
     def damaged(self) -> dict[int, int]:
-        """Packets that could not be decoded to be converted, by their stream's index in the source; only where there are any."""
-        found = {index: track.converter.damaged for index, track in self._tracks.items() if track.converter is not None}
-        return {index: count for index, count in found.items() if count}
+        """Packets that were left out for being damaged, by their stream's index in the source; only where there are any."""
+        return {index: lane.lost for index, lane in self._tracks.items() if lane.lost}
 
     def finish(self, *, rest: bool = True) -> None:
         """Write the remaining packets (unless `rest` is False) and the trailer; OutputError when that fails."""

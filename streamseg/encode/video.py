@@ -226,7 +226,7 @@ class VideoSink(FileSink):
             self._muxer.finish()
             self._write([])
             self.warnings += [
-                f"{self.path}: {count} packets of stream {index} could not be decoded to be converted"
+                f"{self.path}: {count} packets of stream {index} are damaged and left out"
                 for index, count in self._muxer.damaged.items()
             ]
             if count := self._muxer.skipped:

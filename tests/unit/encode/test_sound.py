@@ -157,6 +157,21 @@ def test_damage_is_counted_and_filled(tmp_path):
     assert sound.samples(tmp_path / "o.webm")[1].size == pytest.approx(sound.samples(source)[1].size, abs=1200)
 
 
+def test_a_damaged_packet_does_not_end_the_film(tmp_path):
+    """AAC in a transport stream has a header on each packet, which mp4 has not: one that cannot be read ended the run."""
+    made = sound.write(tmp_path / "sound.mp4", "aac", seconds=1.0)
+    source = with_pictures(made, tmp_path / "in.ts")
+    data = bytearray(source.read_bytes())
+    headers = [at for at in range(len(data) - 2) if data[at] == 0xFF and data[at + 1] & 0xF6 == 0xF0 and data[at + 2] == 0x4C]
+    for at in headers[10:12]:
+        data[at + 3 : at + 6] = b"\xff\xff\xff"
+    source.write_bytes(data)
+    sink = copy(source, tmp_path / "o.mp4")
+    assert len(clips.decoded(tmp_path / "o.mp4")) == 25
+    assert clips.packets(tmp_path / "o.mp4")[-1][0] > 0.9 * 48_000  # the sound goes on behind the damage
+    assert "packets of stream 1 are damaged and left out" in sink.warnings[-1]
+
+
 def test_another_rate_and_channels_in_mid_stream(tmp_path):
     one = sound.write(tmp_path / "a.aac", "aac", seconds=0.3)
     two = sound.write(tmp_path / "b.aac", "aac", seconds=0.3, rate=44_100, layout="mono")

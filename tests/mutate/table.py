@@ -14,6 +14,6 @@ TESTS: dict[str, tuple[str, ...]] = {
     "streamseg/track/match.py": ("tests/unit/track/test_match.py",),
     "streamseg/postprocess.py": ("tests/unit/test_postprocess.py",),
     "streamseg/preprocess.py": ("tests/unit/test_preprocess.py",),
-    "streamseg/composite/overlay.py": ("tests/unit/composite/test_overlay.py",),
+    "streamseg/composite/overlay.py": ("tests/unit/composite/test_overlay.py", "tests/unit/composite/test_grey.py"),
     "streamseg/runtime/runtime.py": ("tests/unit/test_runtime.py",),
 }

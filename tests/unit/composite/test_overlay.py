@@ -7,6 +7,7 @@ import pytest
 from streamseg import color, planes
 from streamseg.composite import Compositor, Overlay, to_image
 from streamseg.composite.labels import label_text
+from streamseg.composite.overlay import around, sampling, scaled
 from streamseg.composite.palette import color_of
 from streamseg.errors import ConfigError
 from streamseg.types import Instances
@@ -223,3 +224,62 @@ def strong_in(row: np.ndarray, colour: np.ndarray) -> int:
 def test_labels_show_the_mean_score_of_the_track():
     found = replace(instances(BOXES[:1]), track_scores=np.array([0.61], np.float32))
     assert label_text("{name} {score:.0%}", found, 0) == f"{found.names[0]} 61%"
+
+
+@pytest.mark.parametrize(
+    ("boxes", "size", "scale"),
+    [
+        (1, (1920, 1080), 1), (1, (2880, 1619), 1), (1, (2880, 1620), 2), (1, (1620, 2880), 2), (0, (3840, 2160), 2),
+        (4, (100, 80), 1), (5, (100, 80), 2), (8, (100, 80), 2), (9, (100, 80), 4), (4, (3000, 2000), 2), (9, (3000, 2000), 4),
+    ],
+)  # fmt: skip
+def test_masks_are_sampled_as_finely_as_time_allows(boxes, size, scale):
+    """Every second pixel from 1620 lines on, or where boxes cover the frame more than four times; then every fourth."""
+    assert sampling([(0, 0, *size)] * boxes, *size) == scale
+
+
+def test_regions_have_a_margin_and_whole_chroma_samples():
+    assert around([10.5, 20.5, 30.5, 40.5], 3, 100, 80, 4) == (4, 16, 36, 44)
+    assert around([1, 1, 98, 79], 3, 99, 79, 4) == (0, 0, 99, 79)
+    assert around([10, 10, 10, 20], 3, 100, 80, 4) == around([10, 20, 20, 20], 3, 100, 80, 4) == (0, 0, 0, 0)
+    assert scaled((4, 8, 15, 21), 2) == (2, 4, 8, 11)
+    assert scaled((4, 8, 15, 21), 1) == (4, 8, 15, 21)
+
+
+def test_the_line_lies_inside_of_the_outline_and_is_as_wide_as_asked_for():
+    """A full box of 80 x 60: the contour is a frame of that width within it, whatever the fill."""
+    picture = noise("yuv444p", 240, 600)
+    black, full = planes.new_frame(1080, 1080, "gray"), np.full((1, 28, 28), 255, np.uint8)
+    planes.views(black).planes[0].array[...] = 0
+    found = replace(instances([[80.0, 500.0, 160.0, 560.0]]), masks=full)
+    for contour, line in ((2.0, 2), (4.0, 4), (9.0, 9)):
+        drawn = codes(draw(black, found, fill=0, contour=contour, label=""))[0]
+        rows, columns = np.nonzero(drawn > 40)
+        assert abs(rows.min() - 500) <= 1
+        assert abs(rows.max() - 559) <= 1
+        assert abs(columns.min() - 80) <= 1
+        assert abs(columns.max() - 159) <= 1
+        middle = drawn[530] > 40
+        assert abs(middle[:120].sum() - line) <= 1
+        assert abs(middle[120:].sum() - line) <= 1
+        assert not middle[100:140].any(), "no fill"
+    assert (codes(draw(picture, found, fill=0, contour=0, label=""))[0] == codes(picture)[0]).all()
+
+
+def test_the_box_is_a_line_of_two_pixels_of_1080_inside_its_edges():
+    black = planes.new_frame(1080, 1080, "gray")
+    planes.views(black).planes[0].array[...] = 0
+    found = replace(instances([[80.0, 500.0, 160.0, 560.0]]), masks=np.zeros((1, 28, 28), np.uint8))
+    drawn = codes(draw(black, found, fill=0, contour=0, box=True, label=""))[0] > 40
+    expected = np.zeros_like(drawn)
+    expected[500:560, 80:160] = True
+    expected[502:558, 82:158] = False
+    np.testing.assert_array_equal(drawn, expected)
+
+
+def test_options_at_their_limits_are_allowed():
+    for options in ({"fill": 0}, {"fill": 1}, {"contour": 0}, {"contour": 50}, {"label": ""}):
+        Overlay(**options)
+    for options in ({"fill": -0.01}, {"fill": 1.01}, {"contour": -0.1}, {"contour": 50.1}):
+        with pytest.raises(ConfigError):
+            Overlay(**options)

@@ -192,3 +192,30 @@ def test_single_pictures_stamped_hours_away_cost_no_time() -> None:
             placed.append(p.dts)
             splicer.place(packet(1, 20_000_000 + 40 * i + 10), leaps=True)
         assert all(abs(dts - 20_000_000 - 40 * i) <= 40 for i, dts in enumerate(placed))
+
+
+def test_nothing_is_counted_before_it_happens() -> None:
+    assert not any(getattr(DecodeCounters(), name) for name in DecodeCounters.__slots__)
+
+
+def placed(splicer: Splicer, *times: int, **how: bool) -> list[int]:
+    """Where packets of these times, as dts, come to lie."""
+    made = []
+    for time in times:
+        one = packet(0, time)
+        splicer.place(one, **how)
+        made.append(one.dts)
+    return made
+
+
+def test_a_clock_may_go_back_by_a_quarter_of_a_second_and_no_more() -> None:
+    assert placed(Splicer(), 1000, 1040, 790, 830) == [1000, 1040, 790, 830]
+    assert placed(Splicer(), 1000, 1040, 789, 829) == [1000, 1040, 1080, 1120]
+
+
+def test_a_time_that_repeats_does_not_make_the_next_picture_follow_at_once() -> None:
+    """Packets without a duration: what the last one lasts is what lay between those before."""
+    splicer = Splicer()
+    for time in (0, 40, 80, 80, 80):
+        splicer.place(packet(0, None, time, duration=0))
+    assert splicer.end == Fraction(120, 1000)

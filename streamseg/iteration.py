@@ -13,6 +13,7 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from streamseg.config import PipelineConfig
+from streamseg.decode import Decoder
 from streamseg.engine import Engine
 from streamseg.errors import StreamsegError
 from streamseg.pipeline import Say, Source, build_results
@@ -63,7 +64,8 @@ class _Results:
 
     def __init__(self, source: Source, config: PipelineConfig, say: Say | None) -> None:
         self._outlet = _Outlet(1)
-        self._open = partial(build_results, source, config, self._outlet, say=say)
+        self._open = partial(build_results, source, config, self._outlet, self._opening, say=say)
+        self._decoder: Decoder | None = None
         self._running: tuple[Runtime, Engine] | None = None
         self._interrupted = threading.Event()
         self._home = os.getpid()
@@ -84,10 +86,17 @@ class _Results:
             self._running[0].wait()
         return None
 
+    def _opening(self, decoder: Decoder) -> None:
+        self._decoder = decoder
+        if self._interrupted.is_set():
+            decoder.stop()
+
     def interrupt(self) -> None:
-        """Let `take` return soon; the rest is left to `close`."""
+        """Let `take` return soon, or fail where it still waits for the source; the rest is left to `close`."""
         self._interrupted.set()
         self._outlet.close()
+        if self._decoder is not None:
+            self._decoder.stop()
 
     def close(self) -> None:
         """End all threads and give back what they held."""

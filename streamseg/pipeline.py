@@ -165,13 +165,19 @@ def build(
     return Pipeline(info, decoder, engine, runtime, tally, events, sinks, live)
 
 
-def build_results(source: Source, config: PipelineConfig, outlet: Stage, *, say: Say | None = None) -> tuple[Runtime, Engine]:
-    """Open a source and an engine, and connect them so that results go to `outlet`; the threads are not started yet."""
+def build_results(
+    source: Source, config: PipelineConfig, outlet: Stage, opening: Callable[[Decoder], None], *, say: Say | None = None
+) -> tuple[Runtime, Engine]:
+    """Open a source and an engine, and connect them so that results go to `outlet`; the threads are not started yet.
+
+    `opening` is given the decoder before it waits for a source, so that another thread can stop it.
+    """
     device = _device(config, say)
     with contextlib.ExitStack() as undo:
         landing = _landing(device, config)
         decoder = _decoder(source, config, landing, say)
         undo.callback(decoder.close)
+        opening(decoder)
         info = decoder.open()
         engine = engine_for(config, say)
         undo.callback(engine.close)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import inspect
 import pydoc
+import socket
 import threading
 import time
 from pathlib import Path
@@ -114,6 +115,29 @@ def test_a_task_that_is_cancelled_ends_with_its_threads(film, known, monkeypatch
         assert not ours() - before
 
     asyncio.run(cancel())
+
+
+def test_waiting_for_a_camera_that_is_off_can_be_cancelled(known):
+    with socket.socket() as nobody:  # bound, but it does not listen: refused at once, and waited for
+        nobody.bind(("127.0.0.1", 0))
+        address = f"rtsp://127.0.0.1:{nobody.getsockname()[1]}/main"
+
+        async def wait():
+            async for _ in streamseg.astream(address, model=known):
+                pass
+
+        async def cancel():
+            before = ours()
+            task = asyncio.create_task(wait())
+            await asyncio.sleep(0.3)
+            began = time.monotonic()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert not ours() - before
+            return time.monotonic() - began
+
+        assert asyncio.run(cancel()) < 5, "it would wait for half a minute"
 
 
 def test_errors_reach_a_coroutine(tmp_path, known):

@@ -11,6 +11,7 @@ import av
 import pytest
 
 from streamseg.decode import Decoder, PassThrough
+from streamseg.decode.passthrough import PassThroughHub
 from tests import clips
 
 
@@ -171,3 +172,73 @@ def test_packets_are_offered_and_taken_from_two_threads(tmp_path: Path) -> None:
 def test_an_unknown_kind_is_refused(tmp_path: Path) -> None:
     with Decoder(clips.cfr(tmp_path / "a.mkv", 5)) as decoder, pytest.raises(ValueError, match="audio, subtitle, data"):
         decoder.subscribe(("sound",))
+
+
+class Parcel:
+    """What a packet tells of itself, without its bytes."""
+
+    def __init__(
+        self, dts: int | None, pts: int | None = None, *, size: int = 1, kind: str = "audio", duration: int = 0
+    ) -> None:
+        self.dts, self.pts, self.size, self.duration = dts, pts, size, duration
+        self.stream = type("Stream", (), {"type": kind, "index": 1})()
+        self.stream_index, self.time_base, self.is_corrupt = 1, Fraction(1, 1000), False
+
+
+@pytest.fixture
+def unopened(monkeypatch: pytest.MonkeyPatch) -> PassThrough:
+    """An output that takes parcels as they are."""
+    monkeypatch.setattr("streamseg.decode.passthrough.clone", lambda parcel: parcel)
+    return PassThrough([Parcel(0).stream])
+
+
+def test_128_mib_are_held_for_who_takes_nothing(unopened: PassThrough) -> None:
+    for time in range(128):
+        unopened.offer(Parcel(time, size=2**20))
+    assert unopened.dropped == 0
+    unopened.offer(Parcel(128, size=1))
+    assert unopened.dropped == 1
+    assert [p.dts for p in unopened.take()] == list(range(1, 129)), "the oldest goes first"
+
+
+def test_one_packet_that_is_too_large_is_still_held(unopened: PassThrough) -> None:
+    unopened.offer(Parcel(0))
+    unopened.offer(Parcel(1, size=2**28))
+    assert [p.dts for p in unopened.take()] == [1]
+
+
+def test_times_never_decrease_and_those_that_are_missing_follow(unopened: PassThrough) -> None:
+    offered = [Parcel(100, 100), Parcel(90), Parcel(80, 300), Parcel(None), Parcel(100, 95), Parcel(140, 120)]
+    for parcel in offered:
+        unopened.offer(parcel)
+    assert unopened.take() == offered
+    assert [(p.dts, p.pts) for p in offered] == [(100, 100), (100, 100), (100, 300), (None, None), (100, 95), (140, 120)]
+    assert unopened.rebased == 2
+
+
+def test_a_packet_without_time_before_all_others_comes_at_once(unopened: PassThrough) -> None:
+    unopened.offer(Parcel(None))
+    assert len(unopened.take(0.0)) == 1
+
+
+def inside(parcel: Parcel, start: float | None, end: float | None) -> bool:
+    hub = PassThroughHub()
+    hub.window(start, end)
+    return hub._trim(parcel)
+
+
+def test_the_window_begins_with_its_start_and_ends_before_its_end() -> None:
+    assert inside(Parcel(None), 1.0, 2.0), "a packet without time belongs to the one before"
+    assert inside(Parcel(1000), 1.0, 2.0)
+    assert not inside(Parcel(2000), 1.0, 2.0)
+    assert inside(Parcel(1999), 1.0, 2.0)
+    assert inside(Parcel(99999), 1.0, None)
+    assert not inside(Parcel(999, kind="data"), 1.0, 2.0)
+    assert not inside(Parcel(2500, 999, kind="data"), 1.0, 2.0), "what counts is when it is presented"
+
+
+def test_a_text_that_is_on_screen_at_the_start_is_shortened() -> None:
+    text = Parcel(400, 400, kind="subtitle", duration=1000)
+    assert inside(text, 1.0, 2.0)
+    assert (text.pts, text.dts, text.duration) == (1000, 1000, 400)
+    assert not inside(Parcel(400, 400, kind="subtitle", duration=600), 1.0, 2.0), "it is gone when the window begins"

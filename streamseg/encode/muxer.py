@@ -117,6 +117,8 @@ class Muxer:
             if self._late is not None:
                 options["movflags"] += "+frag_keyframe"
                 options["min_frag_duration"] = options.pop("frag_duration")
+                # No sound may still wait for a text when the texts come: FFmpeg would begin the last of them anew behind it.
+                options["max_interleave_delta"] = "1"
             if not self.file.seekable():  # nothing can be rewritten in the end: it stays in fragments
                 options["movflags"] = options["movflags"].replace("+hybrid_fragmented", "+frag_keyframe+default_base_moof")
         return options

@@ -34,6 +34,7 @@ SOUNDS: dict[str, tuple[int, str]] = {
 LINES = ((Fraction(1, 10), Fraction(3, 10), "one"), (Fraction(7, 20), Fraction(9, 20), "two & 2 > 1"))
 """Start, end in seconds, and text of the subtitles."""
 
+_EDGE = ((Fraction(1, 10), Fraction(117, 200), "one"), (Fraction(117, 200), Fraction(1), "goes on behind the film"))
 _MANY = tuple((Fraction(7 * n + 3, 10), Fraction(7 * n + 8, 10), f"line {n}") for n in range(8))
 
 CHAPTERS = ((Fraction(0), Fraction(1, 4), "Opening"), (Fraction(1, 4), Fraction(12, 25), "Zwei – 二"))
@@ -91,6 +92,7 @@ SUBTITLES = {
     "subrip": Subtitle("subrip", lambda n, text: text.encode()),
     "mov_text": Subtitle("mov_text", lambda n, text: len(text.encode()).to_bytes(2, "big") + text.encode()),
     "many": Subtitle("mov_text", lambda n, text: len(text.encode()).to_bytes(2, "big") + text.encode(), lines=_MANY),
+    "edge": Subtitle("subrip", lambda n, text: text.encode(), lines=_EDGE),
     "webvtt": Subtitle("webvtt", lambda n, text: text.replace("&", "&amp;").replace(">", "&gt;").encode()),
     "ass": Subtitle("ass", lambda n, text: f"{n},0,Default,,0,0,0,,{text}".encode(), header=_ASS_HEADER),
     "pgs": Subtitle("hdmv_pgs_subtitle", _pgs, picture=True),

@@ -15,6 +15,7 @@ ROWS = [
     _said("mov_text", "mp4", "mp4", "copy"),
     _said("mov_text", "mp4", "mov", "copy"),
     *(Row(f"many-mp4-to-{o}", Clip("mp4", "h264", frames=150, gop=50, b=2, subtitles=("many",)), o, "none", "auto") for o in ("mp4", "mov")),
+    *(Row(f"edge-mkv-to-{o}", Clip("mkv", "h264", frames=15, subtitles=("edge",), audio=("aac",)), o, "none", "auto") for o in ("mp4", "mov", "mkv")),
     _said("webvtt", "webm", "webm", "copy", "vp9"),
     _said("webvtt", "mkv", "mkv", "copy"),
     _said("ass", "mkv", "mkv", "copy"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable
 from dataclasses import replace
@@ -64,6 +65,17 @@ def _no_index(clip: Clip, path: Path, root: Path, make: Callable[[Clip, Path], P
     path.write_bytes(data[: data.rindex(b"idx1")])
 
 
+def _back(clip: Clip, path: Path, root: Path, make: Callable[[Clip, Path], Path]) -> None:
+    """From its middle on a Matroska file's clock begins anew, where no key frame stands (Cluster, Timestamp: RFC 9559, 5.1.3.1)."""
+    data = bytearray(path.read_bytes())
+    clusters = [found.end() for found in re.finditer(rb"\x1f\x43\xb6\x75.{1,8}?\xe7(?=[\x81-\x88])", data, re.DOTALL)]
+    late = [(at + 1, at + 1 + (data[at] & 0x7F)) for at in clusters[len(clusters) // 2 :]]
+    origin = int.from_bytes(data[slice(*late[0])], "big")
+    for begin, end in late:
+        data[begin:end] = (int.from_bytes(data[begin:end], "big") - origin).to_bytes(end - begin, "big")
+    path.write_bytes(data)
+
+
 def _png(clip: Clip, path: Path, root: Path, make: Callable[[Clip, Path], Path]) -> None:
     """Only its name is another: see `sources.make`."""
 
@@ -75,5 +87,6 @@ CHANGES: dict[str, Change] = {
     "untimed": _untimed,
     "edit": _edit,
     "no-index": _no_index,
+    "back": _back,
     "png": _png,
 }

@@ -12,6 +12,7 @@ _RATES = {
 _WRAP = F(954436, 10)
 """A little before the clock of a transport stream, 33 bits of 1/90000 s, begins anew."""
 _COPY = (("mpegts_copyts", "1"),)
+_CLUSTERS = (("cluster_time_limit", "160"),)
 
 
 def _rate(text: str, suffix: str, b: int = 0, out: str = "mkv", codec: str = "h264", frames: int = 24) -> Row:
@@ -106,6 +107,10 @@ ROWS = [
         for o in ("mkv", "mp4")
     ),
     Row("joined-ts-sound-to-mp4", Clip("ts", "h264", change="joined", audio=("mp2",)), "mp4", "none", "auto", sound="some"),
+    *(
+        Row(f"back-{s}-{c}-to-mkv", Clip(s, c, frames=40, gop=90, change="back", muxer=_CLUSTERS), "mkv", "none")
+        for s, c in (("webm", "vp9"), ("webm", "vp8"), ("mkv", "h264"), ("mkv", "ffv1"))
+    ),
     Row("wrap-ts-to-mkv", Clip("ts", "h264", begin=_WRAP, tick=F(1, 25), muxer=_COPY), "mkv", "none"),
     Row("wrap-ts-bf2-to-mp4", Clip("ts", "h264", b=2, begin=_WRAP, tick=F(1, 25), muxer=_COPY), "mp4", "none", "auto"),
     Row("wrap-ts-mpeg2-to-mkv", Clip("ts", "mpeg2", b=2, begin=_WRAP, tick=F(1, 25), muxer=_COPY), "mkv", "none"),

@@ -39,5 +39,3 @@ ROWS = [
         ("h264", "mkv"), ("hevc", "mkv"), ("av1", "mkv"), ("vp9", "mkv"), ("prores", "mkv"), ("hevc", "mp4"), ("av1", "mp4"), ("vp9", "mp4"),
         ("hevc", "mov"), ("prores", "mov"), ("av1", "webm"), ("hevc", "ts"))),
 ]  # fmt: skip
-
-FAILS: dict[str, str] = {}

@@ -37,5 +37,3 @@ ROWS = [
     ),
     Row("dv-to-mp4", Clip("mov", "dv", "yuv420p", (720, 576), frames=6, field="bff"), "mp4", "none", "auto"),
 ]
-
-FAILS: dict[str, str] = {}

@@ -103,5 +103,3 @@ ROWS = [
     Row("bt709-h264-to-avi", Clip("mp4", "h264", colour=_709), "avi", codec="h264", crf=0),
     Row("bt2020-pq-hevc-to-webm", Clip("mp4", "hevc", "yuv420p10le", colour=_PQ), "webm", codec="auto"),
 ]
-
-FAILS: dict[str, str] = {}

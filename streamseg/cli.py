@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="streamseg",
     cls=Group,
-    help="Instance segmentation of video in real time: Mask R-CNN on every frame, identities through time, masks composited.",
+    help="Instance segmentation of video in real time: find objects with Mask R-CNN, track them, draw or blur their masks.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -30,10 +30,19 @@ app = typer.Typer(
 SourceArg = Annotated[
     str,
     typer.Argument(
-        metavar="SOURCE", help="A video, a folder or glob of images, a camera (0, /dev/video0), an RTSP/HTTP URL, - for a pipe."
+        metavar="SOURCE",
+        help="A video, a folder or glob of images, a camera (0, /dev/video0), an RTSP or HTTP address, or - for standard input.",
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+PRECISION = typer.Option(
+    help="Number format of the network: fp32, fp16, int8 (faster, slightly less exact), bf16 (OpenVINO, on CPUs that have it). "
+    "Default: the format of the model's own file."
+)
+SIZE = typer.Option(help="Size of the network's input, HEIGHTxWIDTH in multiples of 32, as 320x576.")
+MODEL = typer.Option(help="A name that `streamseg models` lists, or an .onnx file.")
+PIPELINE = typer.Option("-p", "--pipeline", help="drive, edit, live, or a .yaml file of your own.")
+ENGINE = typer.Option(help="What runs the network: auto, openvino, onnxruntime, tensorrt, tensorrt-rtx, torch.")
 
 
 def _version(value: bool) -> None:
@@ -49,7 +58,7 @@ def _global(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
 ) -> None:
-    """Options that stand before the verb."""
+    """Options that are given before the command."""
 
 
 @app.command(cls=Command)
@@ -61,65 +70,60 @@ def run(
             "-o",
             "--output",
             metavar="OUT",
-            help="A video, or a folder for it; images, as frames/%06d.png; a .jsonl; - for standard output; NAME=OUT for one of "
-            "the pipeline's outputs. Repeatable.",
+            help="Where to write: a video, a folder for a video, images (frames/%06d.png), results (.jsonl), or - for standard "
+            "output. NAME=OUT sets one of the pipeline's outputs. Can be given several times.",
         ),
     ] = None,
-    pipeline: Annotated[str, typer.Option("-p", "--pipeline", help="drive, edit, live, or your own .yaml file.")] = "drive",
-    classes: Annotated[str | None, typer.Option(help="Classes to keep, as person,car; all for every one.")] = None,
-    conf: Annotated[
-        float | None, typer.Option(help="Least score, 0 to 1, with which an object is first shown; default 0.5.")
-    ] = None,
-    engine: Annotated[str | None, typer.Option(help="auto, openvino, onnxruntime, tensorrt, tensorrt-rtx, torch.")] = None,
-    model: Annotated[str | None, typer.Option(help="A name of `streamseg models`, or an .onnx file.")] = None,
-    precision: Annotated[
-        str | None,
-        typer.Option(help="How the network computes: fp32, fp16 or int8 (fastest); bf16 on CPUs that have it."),
-    ] = None,
-    require_gpu: Annotated[bool, typer.Option("--require-gpu", help="Fail rather than run the network on the CPU.")] = False,
-    size: Annotated[str | None, typer.Option(help="The network's input, HEIGHTxWIDTH.")] = None,
-    start: Annotated[str | None, typer.Option(help="Where to begin: 3s, 1m30s, 00:01:30.")] = None,
-    duration: Annotated[str | None, typer.Option(help="How much to read, as 10s.")] = None,
-    end: Annotated[str | None, typer.Option(help="Where to stop, as 15s; in place of --duration.")] = None,
+    pipeline: Annotated[str, PIPELINE] = "drive",
+    classes: Annotated[str | None, typer.Option(help="Classes to keep, as person,car, or all.")] = None,
+    conf: Annotated[float | None, typer.Option(help="Score (0 to 1) that an object needs to appear. Default: 0.5.")] = None,
+    engine: Annotated[str | None, ENGINE] = None,
+    model: Annotated[str | None, MODEL] = None,
+    precision: Annotated[str | None, PRECISION] = None,
+    require_gpu: Annotated[
+        bool, typer.Option("--require-gpu", help="Make it an error if the network cannot run on a GPU.")
+    ] = False,
+    size: Annotated[str | None, SIZE] = None,
+    start: Annotated[str | None, typer.Option(help="Time to start at: 3s, 1m30s, 00:01:30.")] = None,
+    duration: Annotated[str | None, typer.Option(help="Length of the part to read, as 10s.")] = None,
+    end: Annotated[str | None, typer.Option(help="Time to stop at, as 15s; instead of --duration.")] = None,
     realtime: Annotated[bool, typer.Option("--realtime", help="Play a file at its own speed, as a camera would.")] = False,
-    rate: Annotated[float | None, typer.Option(help="Frames a second of images, and of a source without times.")] = None,
+    rate: Annotated[float | None, typer.Option(help="Frames per second of images, and of sources without times.")] = None,
     reconnect: Annotated[
-        str | None, typer.Option(metavar="TIME", help="How long a camera that is off, or lost, is tried again, as 10m or 24h.")
+        str | None, typer.Option(metavar="TIME", help="How long to retry when a camera is off or lost, as 10m or 24h.")
     ] = None,
     spool: Annotated[
-        str | None,
-        typer.Option(metavar="SIZE", help="Keep a pipe, or a download, in a temporary file first, up to SIZE, as 2GB."),
+        str | None, typer.Option(metavar="SIZE", help="Store a pipe or download in a temporary file first, up to SIZE, as 2GB.")
     ] = None,
-    batch: Annotated[int | None, typer.Option(help="Frames that the network sees at once.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Frames in one call of the network.")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads of the engine.")] = None,
     detect_every: Annotated[
         str | None,
-        typer.Option(metavar="N", help="The network looks at every Nth frame, optical flow carries masks on; auto: keep up."),
+        typer.Option(metavar="N|auto", help="Run the network on every Nth frame only, and carry masks to the others."),
     ] = None,
     decode: Annotated[
-        str | None, typer.Option(help="auto; where a GPU computes: cpu, nvdec (or an error), host (frames stay off the GPU).")
+        str | None,
+        typer.Option(help="Decoder, if a GPU runs the network: auto, nvdec, cpu, or host (frames stay off the GPU)."),
     ] = None,
     deinterlace: Annotated[
         str | None,
-        typer.Option(
-            metavar="[frame|field]", help="Make interlaced pictures progressive: one of each (frame), or two (field)."
-        ),
+        typer.Option(metavar="[frame|field]", help="Make interlaced pictures progressive; field: at twice the rate."),
     ] = None,
     form: Annotated[
-        str | None, typer.Option("--format", help="What -o - writes to standard output: mkv, webm, ts, mp4, mov, jsonl.")
+        str | None, typer.Option("--format", help="Format of standard output (-o -): mkv, webm, ts, mp4, mov, jsonl.")
     ] = None,
-    codec: Annotated[str | None, typer.Option(help="An FFmpeg encoder, as libx264; auto: by container.")] = None,
-    crf: Annotated[float | None, typer.Option(help="Quality: smaller is better and larger.")] = None,
+    codec: Annotated[str | None, typer.Option(help="h264, hevc, ffv1, … or an FFmpeg encoder. Default: by file type.")] = None,
+    crf: Annotated[float | None, typer.Option(help="Quality: a smaller number gives better quality and a larger file.")] = None,
     audio: Annotated[
         str | None,
-        typer.Option(help="convert: copy the sound, convert what does not fit; copy: convert nothing; none: no sound."),
+        typer.Option(help="convert: copy sound, convert it if the file cannot hold it; copy: never convert; none: no sound."),
     ] = None,
     keep_grey: Annotated[bool, typer.Option("--keep-grey", help="Draw in grey on a grey source, not in colour.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors.")] = False,
     json_report: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Find, follow and draw the instances of a video."""
+    """Find, track and draw the objects of a video."""
     from streamseg import display
     from streamseg.config import load_pipeline, override
     from streamseg.outputs import in_format, with_encoding
@@ -176,7 +180,7 @@ def _left_out(kept: Sequence[str] | None, known: Sequence[str]) -> list[str]:
 
 @app.command(cls=Command)
 def probe(source: SourceArg, as_json: JsonOption = False) -> None:
-    """Show what a source holds, and what streamseg would do with it."""
+    """Show what a source contains, and what streamseg would do with it."""
     from streamseg import display
     from streamseg.decode.probe import probe as look
 
@@ -185,7 +189,7 @@ def probe(source: SourceArg, as_json: JsonOption = False) -> None:
 
 @app.command(cls=Command)
 def doctor(as_json: JsonOption = False) -> None:
-    """Show which engines can run here, which is chosen, why the better ones are not, what to install."""
+    """Show which engines can run here, which one is chosen, why a faster one is not, and what to install."""
     from streamseg import display
     from streamseg.doctor import doctor as examine
 
@@ -198,15 +202,12 @@ def doctor(as_json: JsonOption = False) -> None:
 @app.command(cls=Command)
 def bench(
     source: SourceArg,
-    pipeline: Annotated[str, typer.Option("-p", "--pipeline", help="drive, edit, live, or your own .yaml file.")] = "drive",
+    pipeline: Annotated[str, PIPELINE] = "drive",
     frames: Annotated[int, typer.Option(min=10, help="Frames to measure.")] = 200,
-    engine: Annotated[str | None, typer.Option(help="auto, openvino, onnxruntime, …")] = None,
-    model: Annotated[str | None, typer.Option(help="A name of `streamseg models`, or an .onnx file.")] = None,
-    precision: Annotated[
-        str | None,
-        typer.Option(help="How the network computes: fp32, fp16 or int8 (fastest); bf16 on CPUs that have it."),
-    ] = None,
-    size: Annotated[str | None, typer.Option(help="The network's input, HEIGHTxWIDTH.")] = None,
+    engine: Annotated[str | None, ENGINE] = None,
+    model: Annotated[str | None, MODEL] = None,
+    precision: Annotated[str | None, PRECISION] = None,
+    size: Annotated[str | None, SIZE] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure each stage and the whole pipeline on this machine."""
@@ -224,23 +225,23 @@ def bench(
 @app.command(name="eval", cls=Command)
 def evaluate(
     data: Annotated[str, typer.Argument(metavar="DATA", help="COCO-format annotations, or a folder with instances.json.")],
-    images: Annotated[str | None, typer.Option(help="Folder of the pictures; default: images/ beside the annotations.")] = None,
-    engine: Annotated[str, typer.Option(help="auto, openvino, onnxruntime, …")] = "auto",
-    model: Annotated[str, typer.Option(help="A name of `streamseg models`, or an .onnx file.")] = "lite",
-    precision: Annotated[
-        str,
-        typer.Option(help="How the network computes: fp32, fp16 or int8 (fastest); bf16 on CPUs that have it."),
-    ] = "auto",
-    size: Annotated[str | None, typer.Option(help="The network's input, HEIGHTxWIDTH.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Photos to look at; default: all.")] = None,
-    conf: Annotated[float, typer.Option(help="Lowest score that counts where a measure needs one; AP needs none.")] = 0.5,
-    pool: Annotated[list[str] | None, typer.Option(help="Classes also taken as one, as vehicles=car,bus. Repeatable.")] = None,
-    threads: Annotated[int, typer.Option(help="CPU threads of the engine; 0: one a core.")] = 0,
+    images: Annotated[str | None, typer.Option(help="Folder of the photos. Default: images/ beside the annotations.")] = None,
+    engine: Annotated[str, ENGINE] = "auto",
+    model: Annotated[str, MODEL] = "lite",
+    precision: Annotated[str, PRECISION] = "auto",
+    size: Annotated[str | None, SIZE] = None,
+    limit: Annotated[int | None, typer.Option(help="Use only the first so many photos. Default: all.")] = None,
+    conf: Annotated[float, typer.Option(help="Detections below this score are ignored, except for AP, which uses all.")] = 0.5,
+    pool: Annotated[
+        list[str] | None,
+        typer.Option(help="Also measure several classes as one, as vehicles=car,bus. Can be given several times."),
+    ] = None,
+    threads: Annotated[int, typer.Option(help="CPU threads of the engine; 0: one per core.")] = 0,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the results as JSON to this file.")] = None,
-    page: Annotated[Path | None, typer.Option(help="Write a web page of the worst photos to this file.")] = None,
-    worst: Annotated[int, typer.Option(min=1, help="Photos on that page.")] = 20,
+    page: Annotated[Path | None, typer.Option(help="Write a web page with the worst photos to this file.")] = None,
+    worst: Annotated[int, typer.Option(min=1, help="Number of photos on that page.")] = 20,
 ) -> None:
-    """Measure a model's quality in the engine that runs it: COCO AP, AP^r, IoU, Dice, PQ, boundary F."""
+    """Measure how good a model is, in the engine that runs it: COCO AP, AP^r, IoU, Dice, PQ, boundary F."""
     from streamseg import display
     from streamseg import evaluate as ev
 

@@ -20,24 +20,26 @@ if TYPE_CHECKING:
     from streamseg.engine.store import Entry, Store
     from streamseg.engine.tensorrt.builder import Progress as Steps
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-NameArg = Annotated[str, typer.Argument(metavar="ENGINE", help="A name of `streamseg engines list`, or the beginning of one.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+NameArg = Annotated[str, typer.Argument(metavar="ENGINE", help="A name that `streamseg engines list` shows, or its beginning.")]
 
-app = typer.Typer(cls=Group, help="List, show, check and remove the compiled engines that are kept.", no_args_is_help=True)
+app = typer.Typer(cls=Group, help="List, show, check and remove the compiled engines of this machine.", no_args_is_help=True)
 
 
 def build(
     what: Annotated[
         str, typer.Argument(metavar="RECIPE|MODEL", help="A recipe (lite, mine.yaml), a model's name or an .onnx file.")
     ],
-    engine: Annotated[str | None, typer.Option(help="tensorrt or tensorrt-rtx, which needs no GPU to build.")] = None,
-    precision: Annotated[str | None, typer.Option(help="fp32, fp16 or int8: takes the graph of these types.")] = None,
-    size: Annotated[str | None, typer.Option(help="The network's input, HEIGHTxWIDTH.")] = None,
+    engine: Annotated[str | None, typer.Option(help="tensorrt, or tensorrt-rtx, which can build without a GPU.")] = None,
+    precision: Annotated[str | None, typer.Option(help="fp32, fp16 or int8: which graph of the model to compile.")] = None,
+    size: Annotated[str | None, typer.Option(help="Size of the network's input, HEIGHTxWIDTH.")] = None,
     batch: Annotated[str | None, typer.Option(help="Batch sizes to compile for, as 1,4,8.")] = None,
-    targets: Annotated[str | None, typer.Option("--for", help="GPUs to build for, as sm_86,sm_89 (tensorrt-rtx).")] = None,
+    targets: Annotated[
+        str | None, typer.Option("--for", help="GPUs to compile for, as sm_86,sm_89 (tensorrt-rtx only).")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compile a model with TensorRT, for the GPU here or for others, and keep the engine."""
+    """Compile a model with TensorRT, for this machine's GPU or for others, and store the engine."""
     from streamseg.build import build as make
     from streamseg.config.recipe import load_recipe
     from streamseg.display import Screen
@@ -55,7 +57,7 @@ def build(
 
 @app.command("list", cls=Command)
 def list_(as_json: JsonOption = False) -> None:
-    """List the engines that are kept."""
+    """List the compiled engines."""
     store = _store()
     entries = store.entries()
     if as_json:
@@ -67,8 +69,8 @@ def list_(as_json: JsonOption = False) -> None:
 
 
 @app.command(cls=Command)
-def show(name: NameArg, log: Annotated[bool, typer.Option("--log", help="Show what the compiler said.")] = False) -> None:
-    """Show what an engine was made from, and in which types its layers compute."""
+def show(name: NameArg, log: Annotated[bool, typer.Option("--log", help="Show the compiler's messages.")] = False) -> None:
+    """Show what an engine was compiled from, and the types of its layers."""
     store = _store()
     entry = _find(store, name)
     if log:
@@ -78,8 +80,8 @@ def show(name: NameArg, log: Annotated[bool, typer.Option("--log", help="Show wh
 
 
 @app.command(cls=Command)
-def verify(name: Annotated[str | None, typer.Argument(metavar="[ENGINE]", help="One engine; default: all.")] = None) -> None:
-    """Check that the engines are whole and unchanged."""
+def verify(name: Annotated[str | None, typer.Argument(metavar="[ENGINE]", help="One engine. Default: all.")] = None) -> None:
+    """Check that the engines are complete and unchanged."""
     store = _store()
     bad = 0
     for entry in [_find(store, name)] if name else store.entries():
@@ -92,10 +94,10 @@ def verify(name: Annotated[str | None, typer.Argument(metavar="[ENGINE]", help="
 
 @app.command(cls=Command)
 def prune(
-    everything: Annotated[bool, typer.Option("--all", help="Remove the usable ones too.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Remove usable engines, too.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
 ) -> None:
-    """Remove engines that are damaged, or were built by another version of the library than is installed."""
+    """Remove engines that are damaged or were compiled by a library version that is not installed."""
     store = _store()
     found = 0
     for entry in store.entries():

@@ -19,22 +19,22 @@ from streamseg.cli_help import Command, Group
 if TYPE_CHECKING:
     from streamseg.download import Progress as Steps
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 NetworkOption = Annotated[
-    str | None, typer.Option(help="The checkpoint's network, as resnet50-fpn; default: told from its tensors.")
+    str | None, typer.Option(help="Network of the checkpoint, as resnet50-fpn. Default: found from its tensors.")
 ]
-ClassesOption = Annotated[str | None, typer.Option(help="Names of its classes, as person,car; needed where the file has none.")]
+ClassesOption = Annotated[str | None, typer.Option(help="Names of its classes, as person,car; needed if the file has none.")]
 EpsOption = Annotated[
     float | None,
-    typer.Option(help="Epsilon of the frozen batch norm it was trained with; default: 0 for COCO's 91 labels, else 1e-5."),
+    typer.Option(help="Epsilon of the frozen batch norm in training. Default: 0 for COCO's 91 labels, otherwise 1e-5."),
 ]
 
-app = typer.Typer(cls=Group, help="List the models, fetch published ones, bring in your own.", invoke_without_command=True)
+app = typer.Typer(cls=Group, help="List models, download published ones, import your own.", invoke_without_command=True)
 
 
 @app.callback()
 def list_(context: typer.Context, as_json: JsonOption = False) -> None:
-    """List the models that are here, and those that can be fetched."""
+    """List the models that are here, and those that can be downloaded."""
     if context.invoked_subcommand is not None:
         return
     rows = _rows()
@@ -46,12 +46,14 @@ def list_(context: typer.Context, as_json: JsonOption = False) -> None:
 
 @app.command(cls=Command)
 def pull(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="resnet50-fpn, resnet50-fpn-v2, or imagenet-BODY for trainings.")],
-    url: Annotated[str, typer.Option(help="Another address: of the .pth file, or of a folder that has it.")] = "",
-    force: Annotated[bool, typer.Option("--force", help="Fetch it again, though it is here.")] = False,
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="resnet50-fpn, resnet50-fpn-v2, or imagenet-BACKBONE for training.")
+    ],
+    url: Annotated[str, typer.Option(help="Another address to download from: the .pth file, or a folder that has it.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Download it again, even if it is here.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors.")] = False,
 ) -> None:
-    """Fetch a published model; what an interruption left is not fetched again."""
+    """Download a published model. An interrupted download continues."""
     from streamseg.display import Screen
     from streamseg.pretrained import pull as fetch
 
@@ -68,9 +70,9 @@ def pull(
 @app.command("import", cls=Command)
 def import_(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A .pth, .pt or .safetensors checkpoint, or an .onnx of streamseg's.")
+        Path, typer.Argument(metavar="FILE", help="A .pth, .pt or .safetensors checkpoint, or an .onnx file of streamseg.")
     ],
-    name: Annotated[str | None, typer.Option(help="What to call it; default: by what it holds.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the model. Default: from the file's contents.")] = None,
     network: NetworkOption = None,
     classes: ClassesOption = None,
     half: Annotated[bool, typer.Option("--half", help="Store weights as float16: half the size, rounded to 11 bits.")] = False,
@@ -78,7 +80,7 @@ def import_(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model of that name.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors.")] = False,
 ) -> None:
-    """Make a checkpoint or a graph a model with a name: torchvision's, the trainer's, an export."""
+    """Add a model from a file: a checkpoint of torchvision or of `streamseg train`, or an exported graph."""
     from streamseg.display import Screen
     from streamseg.importer import import_file
 
@@ -101,25 +103,35 @@ def remove(name: Annotated[str, typer.Argument(metavar="NAME", help="A model tha
 
 
 def export(
-    model: Annotated[str, typer.Argument(metavar="MODEL|FILE", help="A name of `streamseg models`, or a checkpoint's file.")],
-    out: Annotated[Path, typer.Option("-o", "--output", metavar="FOLDER", help="Where to write.")] = Path(),
-    size: Annotated[list[str] | None, typer.Option(help="Input size, HEIGHTxWIDTH in multiples of 32. Repeatable.")] = None,
-    proposals: Annotated[
-        int | None, typer.Option(help="Boxes that the second stage looks at; default: 100 or 300, by network.")
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL|FILE", help="A name that `streamseg models` lists, or a checkpoint file.")
+    ],
+    out: Annotated[Path, typer.Option("-o", "--output", metavar="FOLDER", help="Folder to write to.")] = Path(),
+    size: Annotated[
+        list[str] | None, typer.Option(help="Input size, HEIGHTxWIDTH in multiples of 32. Can be given several times.")
     ] = None,
-    detections: Annotated[int | None, typer.Option(help="Instances found at most; default: 30 or 100, by network.")] = None,
-    batch: Annotated[str, typer.Option(metavar="1|dynamic", help="Pictures at once: one, or any number up to 64.")] = "dynamic",
-    precision: Annotated[str, typer.Option(help="fp32, fp16 or int8: the types in the graph.")] = "fp32",
+    proposals: Annotated[
+        int | None, typer.Option(help="Boxes that the second stage classifies. Default: 100 or 300, depending on the network.")
+    ] = None,
+    detections: Annotated[
+        int | None, typer.Option(help="Most objects per picture. Default: 30 or 100, depending on the network.")
+    ] = None,
+    batch: Annotated[
+        str, typer.Option(metavar="1|dynamic", help="Pictures in one call: always 1, or any number up to 64.")
+    ] = "dynamic",
+    precision: Annotated[str, typer.Option(help="Number format of the graph: fp32, fp16 or int8.")] = "fp32",
     calibrate: Annotated[
         list[str] | None,
-        typer.Option(metavar="SOURCE", help="int8: a video or a folder of pictures to measure on. Repeatable."),
+        typer.Option(
+            metavar="SOURCE", help="For int8: a video or folder like what the network will see. Can be given several times."
+        ),
     ] = None,
     network: NetworkOption = None,
     classes: ClassesOption = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors and the files' names.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print only errors and the names of the files.")] = False,
 ) -> None:
-    """Write a model's ONNX graphs, for engines elsewhere or in other sizes and types; prints their paths."""
+    """Write a model's ONNX graphs, for other machines, sizes or precisions, and print their paths."""
     from streamseg.display import Screen
     from streamseg.errors import ConfigError
     from streamseg.exporter import export as write

@@ -7,6 +7,7 @@ import difflib
 import os
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,8 +23,13 @@ if TYPE_CHECKING:
     from streamseg.model.train import Trainer
     from streamseg.model.validate import Validation
 
-DATA, LENGTH, NETWORK, LEARNING = "Data", "Length and output", "Network", "Learning"
-PICTURES, MACHINE = "Augmentation", "Machine"
+# Options, by the panel of `--help` that shows them.
+_data = partial(typer.Option, rich_help_panel="Data")
+_length = partial(typer.Option, rich_help_panel="Length and output")
+_network = partial(typer.Option, rich_help_panel="Network")
+_learning = partial(typer.Option, rich_help_panel="Learning")
+_pictures = partial(typer.Option, rich_help_panel="Augmentation")
+_machine = partial(typer.Option, rich_help_panel="Machine")
 
 
 def _from_file(context: typer.Context, path: Path | None) -> Path | None:
@@ -51,114 +57,89 @@ def _from_file(context: typer.Context, path: Path | None) -> Path | None:
 
 def train(
     data: Annotated[
-        list[str],
-        typer.Option(metavar="JSON[@IMAGES]", help="COCO-format annotations, and their pictures.", rich_help_panel=DATA),
+        list[str], _data(metavar="JSON[@IMAGES]", help="Annotations in COCO's format, and the folder of their pictures.")
     ],
-    out: Annotated[Path, typer.Option(help="Folder of the run.", rich_help_panel=LENGTH)],
-    val: Annotated[
-        list[str] | None,
-        typer.Option(metavar="JSON[@IMAGES]", help="Data to evaluate on, never learnt from.", rich_help_panel=DATA),
-    ] = None,
-    classes: Annotated[
-        str | None, typer.Option(help="Classes to learn, as person,car; all of the data.", rich_help_panel=DATA)
-    ] = None,
-    one_class: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Take all these objects as one class of this name.", rich_help_panel=DATA)
-    ] = None,
+    out: Annotated[Path, _length(help="Folder to write the run to.")],
+    val: Annotated[list[str] | None, _data(metavar="JSON[@IMAGES]", help="Data to evaluate on; not used for training.")] = None,
+    classes: Annotated[str | None, _data(help="Classes to learn, as person,car. Default: all in the data.")] = None,
+    one_class: Annotated[str | None, _data(metavar="NAME", help="Treat all objects as one class with this name.")] = None,
     crowds: Annotated[
-        str, typer.Option(metavar="ignore|objects", help="What `iscrowd` means; CVAT's brush: objects.", rich_help_panel=DATA)
+        str, _data(metavar="ignore|objects", help="How to treat `iscrowd`; CVAT's brush needs objects.")
     ] = "ignore",
-    bad_data: Annotated[
-        str, typer.Option(metavar="skip|refuse", help="What to do about faults in the data.", rich_help_panel=DATA)
-    ] = "skip",
+    bad_data: Annotated[str, _data(metavar="skip|refuse", help="Leave faulty data out, or stop.")] = "skip",
     share: Annotated[
         list[str] | None,
-        typer.Option(metavar="SOURCE=PART", help="Part of the samples from photos of that `source`.", rich_help_panel=DATA),
+        _data(metavar="SOURCE=PART", help="Part of the samples (0 to 1) to take from photos with this `source`."),
     ] = None,
     repeat: Annotated[
-        float, typer.Option(metavar="PART", help="Draw rare classes' photos more often, towards it.", rich_help_panel=DATA)
+        float, _data(metavar="PART", help="Draw photos of classes rarer than this part (0 to 1) more often.")
     ] = 0.0,
-    epochs: Annotated[float | None, typer.Option(help="Passes over the data.", rich_help_panel=LENGTH)] = None,
-    steps: Annotated[int | None, typer.Option(help="Steps of the optimiser.", rich_help_panel=LENGTH)] = None,
-    minutes: Annotated[float | None, typer.Option(help="By the clock.", rich_help_panel=LENGTH)] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the checkpoint in --out, if there is one.", rich_help_panel=LENGTH)
-    ] = False,
-    save_every: Annotated[float, typer.Option(metavar="SECONDS", help="Between checkpoints.", rich_help_panel=LENGTH)] = 300.0,
+    epochs: Annotated[float | None, _length(help="Length of the run, in passes over the data.")] = None,
+    steps: Annotated[int | None, _length(help="Length of the run, in steps of the optimiser.")] = None,
+    minutes: Annotated[float | None, _length(help="Length of the run, in minutes.")] = None,
+    resume: Annotated[bool, _length("--resume", help="Continue from the checkpoint in --out, if there is one.")] = False,
+    save_every: Annotated[float, _length(metavar="SECONDS", help="Seconds between checkpoints.")] = 300.0,
     eval_every: Annotated[
-        str, typer.Option(metavar="N|Nm|N%", help="Evaluate each N steps, minutes, or percent.", rich_help_panel=LENGTH)
+        str, _length(metavar="N|Nm|N%", help="Evaluate every N steps, N minutes, or N percent of the run.")
     ] = "10%",
-    eval_size: Annotated[str | None, typer.Option(metavar="HxW", help="Picture size of it.", rich_help_panel=LENGTH)] = None,
-    eval_limit: Annotated[int | None, typer.Option(min=1, help="Photos of each --val at most.", rich_help_panel=LENGTH)] = None,
+    eval_size: Annotated[str | None, _length(metavar="HxW", help="Picture size in evaluations.")] = None,
+    eval_limit: Annotated[int | None, _length(min=1, help="Use at most so many photos of each --val.")] = None,
     network: Annotated[
         str | None,
-        typer.Option(
-            help="lite, mobilenetv3-fpn, resnet50-fpn, resnet50-fpn-v2, resnet50-c4; default: that of --start, or lite.",
-            rich_help_panel=NETWORK,
-        ),
+        _network(help="lite, mobilenetv3-fpn, resnet50-fpn, resnet50-fpn-v2, resnet50-c4 (default: that of --start, or lite)."),
     ] = None,
     start: Annotated[
-        str | None, typer.Option(metavar="MODEL|FILE", help="Weights to fine-tune: lite, or a file.", rich_help_panel=NETWORK)
+        str | None,
+        _network(metavar="MODEL|FILE", help="Weights to fine-tune: a name that `streamseg models` lists, or a file."),
     ] = None,
     pretrained: Annotated[
-        bool,
-        typer.Option("--pretrained/--random", help="Without --start: ImageNet weights of the body.", rich_help_panel=NETWORK),
+        bool, _network("--pretrained/--random", help="Without --start: begin with ImageNet or random weights.")
     ] = True,
     freeze: Annotated[
-        int | None, typer.Option(metavar="STAGES", help="Stages of the body that stay as they are.", rich_help_panel=NETWORK)
+        int | None, _network(metavar="STAGES", help="Stages of the backbone to freeze; 0: train its stem, too.")
     ] = None,
     class_agnostic: Annotated[
-        bool | None,
-        typer.Option("--class-agnostic/--class-specific", help="One mask for objects of any class.", rich_help_panel=NETWORK),
+        bool | None, _network("--class-agnostic/--class-specific", help="One mask per object, or one for each class.")
     ] = None,
-    roi_pool: Annotated[
-        str | None, typer.Option(metavar="align|pool", help="RoIAlign or RoIPool.", rich_help_panel=NETWORK)
-    ] = None,
-    batch: Annotated[int, typer.Option(help="Pictures in a step.", rich_help_panel=LEARNING)] = 4,
+    roi_pool: Annotated[str | None, _network(metavar="align|pool", help="RoIAlign, or RoIPool (cannot be exported).")] = None,
+    batch: Annotated[int, _learning(help="Pictures per step.")] = 4,
     size: Annotated[
-        list[str] | None,
-        typer.Option(metavar="HxW", help="Picture size; of several, one is drawn each step.", rich_help_panel=LEARNING),
+        list[str] | None, _learning(metavar="HxW", help="Picture size. If you give several, each step draws one.")
     ] = None,
-    lr: Annotated[float, typer.Option(help="Highest learning rate.", rich_help_panel=LEARNING)] = 4e-4,
-    backbone_lr: Annotated[float, typer.Option(help="That of the body, as a part of --lr.", rich_help_panel=LEARNING)] = 0.3,
-    warmup: Annotated[int, typer.Option(help="Steps of rising rate.", rich_help_panel=LEARNING)] = 200,
-    weight_decay: Annotated[float, typer.Option(rich_help_panel=LEARNING)] = 0.02,
-    ema: Annotated[float, typer.Option(help="Decay of the weights' average; 0: none.", rich_help_panel=LEARNING)] = 0.998,
-    weight: Annotated[
-        list[str] | None,
-        typer.Option(metavar="TERM=W", help="Weight of a loss term, as loss_mask=2.", rich_help_panel=LEARNING),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of weights and samples.", rich_help_panel=LEARNING)] = 0,
-    scale: Annotated[str, typer.Option(metavar="LOW:HIGH", help="Large-scale jitter.", rich_help_panel=PICTURES)] = "0.7:2",
-    flip: Annotated[float, typer.Option(help="Probability of mirroring.", rich_help_panel=PICTURES)] = 0.5,
-    paste: Annotated[float, typer.Option(help="Probability of copy-paste.", rich_help_panel=PICTURES)] = 0.6,
-    paste_most: Annotated[int, typer.Option(help="Objects pasted at most.", rich_help_panel=PICTURES)] = 4,
+    lr: Annotated[float, _learning(help="Highest learning rate.")] = 4e-4,
+    backbone_lr: Annotated[float, _learning(help="Learning rate of the backbone, as a multiple of --lr.")] = 0.3,
+    warmup: Annotated[int, _learning(help="Steps in which the learning rate rises from 0.")] = 200,
+    weight_decay: Annotated[float, _learning(help="Weight decay of AdamW.")] = 0.02,
+    ema: Annotated[float, _learning(help="Decay of the moving average of the weights; 0: no average.")] = 0.998,
+    weight: Annotated[list[str] | None, _learning(metavar="TERM=W", help="Weight of a loss term, as loss_mask=2.")] = None,
+    seed: Annotated[int, _learning(help="Seed of random weights and samples.")] = 0,
+    scale: Annotated[str, _pictures(metavar="LOW:HIGH", help="Range of random scaling.")] = "0.7:2",
+    flip: Annotated[float, _pictures(help="Probability of mirroring a picture.")] = 0.5,
+    paste: Annotated[float, _pictures(help="Probability of copy-paste.")] = 0.6,
+    paste_most: Annotated[int, _pictures(help="Most objects to paste into a picture.")] = 4,
     paste_power: Annotated[
-        float, typer.Option(help="Pasted classes: 1 as they come, 0 all alike.", rich_help_panel=PICTURES)
+        float, _pictures(help="Classes to paste: 1: as frequent as in the data; 0: all equally often.")
     ] = 0.5,
-    colour: Annotated[float, typer.Option(help="Strength of colour changes.", rich_help_panel=PICTURES)] = 1.0,
-    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", rich_help_panel=MACHINE)] = "auto",
-    amp: Annotated[
-        str, typer.Option(metavar="auto|off|bf16|fp16", help="Mixed precision; auto: on a GPU.", rich_help_panel=MACHINE)
-    ] = "auto",
-    workers: Annotated[int, typer.Option(help="Processes that make samples; 0: none.", rich_help_panel=MACHINE)] = 1,
-    replicas: Annotated[int, typer.Option(help="Parts of a batch computed in parallel.", rich_help_panel=MACHINE)] = 1,
-    threads: Annotated[int, typer.Option(help="CPU threads of torch; 0: its choice.", rich_help_panel=MACHINE)] = 0,
+    colour: Annotated[float, _pictures(help="Strength of random colour changes, 0 to 2.")] = 1.0,
+    device: Annotated[str, _machine(metavar="auto|cpu|cuda", help="Where to train.")] = "auto",
+    amp: Annotated[str, _machine(metavar="auto|off|bf16|fp16", help="Mixed precision; auto: only on a GPU.")] = "auto",
+    workers: Annotated[int, _machine(help="Processes that prepare samples; 0: none.")] = 1,
+    replicas: Annotated[int, _machine(help="Split each batch into so many parts, computed in parallel.")] = 1,
+    threads: Annotated[int, _machine(help="CPU threads of torch; 0: torch chooses.")] = 0,
     _settings: Annotated[
         Path | None,
-        typer.Option(
+        _length(
             "--config",
             metavar="FILE.yaml",
             is_eager=True,
             callback=_from_file,
-            help="Options from a file, as `epochs: 30`; those given here go before.",
-            rich_help_panel=LENGTH,
+            help="File with options, as `epochs: 30`. The command line overrides it.",
         ),
     ] = None,
 ) -> None:
     """Train or fine-tune a model on COCO-format data; then `streamseg export` it.
 
-    An interrupt saves a checkpoint; the same command with --resume goes on from there.
+    An interrupt saves a checkpoint; the same command with --resume continues from there.
     """
     from streamseg.model.checkpoint import check_folder
     from streamseg.model.screen import TrainingScreen

@@ -1,4 +1,4 @@
-"""The infer stage: hands prepared pictures to the engine, in batches, and passes on the promise of an answer."""
+"""The infer stage: submits prepared pictures to the engine in batches, and passes on a future of the detections."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Pending:
     frame: Frame
     letterbox: Letterbox
     future: Future[Detections] | None
-    """The answer for the whole batch, shared by its frames; raises EngineError. None: the network does not look at this frame."""
+    """Detections of the whole batch, shared by its frames; raises EngineError. None: the network does not run on this frame."""
     slot: int
     """This frame's row in the batch."""
 

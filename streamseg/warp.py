@@ -31,9 +31,11 @@ _STEPS = (np.arange(MASK_SIZE, dtype=np.float32) + 0.5) / MASK_SIZE
 
 
 def cells(boxes: FloatArray, skip: int = 1) -> FloatArray:
-    """float32 [N, 28, 28, 2]: (x, y) of the centres of the cells of the mask grids over `boxes` [N, 4], frame pixels.
+    """The centres of the mask cells of each box: float32 [N, 28, 28, 2], (x, y) in frame pixels.
 
-    With `skip` only of every so manyth cell along x and y.
+    Args:
+        boxes: float32 [N, 4], xyxy in frame pixels.
+        skip: take only every `skip`th cell along x and y.
     """
     steps = _STEPS[::skip]
     points = np.empty((len(boxes), len(steps), len(steps), 2), np.float32)

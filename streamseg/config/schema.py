@@ -194,9 +194,9 @@ class InferConfig(Section):
     threads: Annotated[int, Field(ge=0, le=256)] = 0
     """CPU threads of the engine; 0: one a core."""
     precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto"
-    """Of the network: fp32, fp16 and int8 are kinds of its graph, bf16 is how OpenVINO may compute where the CPU can."""
+    """Number format of the network. fp32, fp16 and int8 choose a graph of the model; bf16 lets OpenVINO compute in bfloat16."""
     every: Annotated[int | Literal["auto"], PlainValidator(_parse_every)] = 1
-    """The network looks at every Nth frame, masks are carried along optical flow to the others; `auto`: keep up with the source."""
+    """The network runs on every Nth frame, and optical flow carries masks to the others; `auto`: as many frames as it can."""
 
 
 class PostprocessConfig(Section):

@@ -1,16 +1,16 @@
-"""Threads and the channels between them: the only module of the pipeline that knows about either.
+"""Runs the stages of a pipeline in threads, with channels between them. No other module of the pipeline handles threads.
 
     source ─▶ trunk stage ─▶ … ─▶ trunk stage ─┬▶ branch stage ─▶ sink
                                                └▶ branch stage ─▶ sink
 
-Every stage runs in a thread of its own. libav, OpenVINO, OpenCV and TensorRT release the GIL and cannot be cancelled, so threads
-say the truth. Rules:
+Every stage runs in a thread of its own, not in a coroutine: libav, OpenVINO, OpenCV and TensorRT block, release the GIL, and cannot
+be cancelled. Rules:
 
-- Order is kept, every channel is bounded. `block` makes a producer wait (files: nothing is lost); `drop_oldest` discards the item
-  that waited longest (live: latency is bounded) and counts it.
-- An error of a trunk stage closes everything; an error of a branch closes that branch, and everything when it was the last one;
-  an error of the source ends the input, so that what was read before it is still written. The first error leaves `Runtime.run`.
-- `stop` ends the input and lets what is in flight drain into the sinks; `abort` throws it away. Either way each stage is closed.
+- Items keep their order, and every channel is bounded. With `block` a producer waits (files: no frame is lost). With `drop_oldest` the
+  item that waited longest is discarded and counted (live: latency is bounded).
+- An error in a trunk stage closes everything. An error in a branch closes that branch, or everything if it was the last branch. An
+  error in the source ends the input, so that the frames read before it are still written. `Runtime.run` raises the first error.
+- `stop` ends the input and lets the items in flight reach the sinks; `abort` discards them. Both close every stage.
 """
 
 from __future__ import annotations

@@ -30,19 +30,19 @@ from streamseg.types import Instances, Track
 __all__ = ["Tracker"]
 
 HIDDEN = 0.5
-"""A track is occluded where boxes seen now cover this share of its own."""
+"""A track counts as occluded if boxes detected in this frame cover at least this share of its own box."""
 DOUBLED_TIME = 0.5
-"""Seconds for which two tracks may show one thing before one of them ends: longer than two people take to pass each other."""
+"""If two tracks cover the same object for this many seconds, one of them ends. Two people pass each other in less time."""
 SURER = 0.2
-"""By so much must scores differ for the surer of the two to stay, not the older."""
+"""Of these two tracks the older one stays, unless the other's score is higher by this much."""
 COVER_DOUBT = 3.0
-"""A box that another covers entirely is measured with a deviation larger by this factor plus one."""
+"""A measured box's standard deviation is multiplied by 1 + this factor times the share of the box that others cover."""
 AGREED = 0.05
-"""Flow inside an object counts where its points agree within this share of its size; else some of them show something else."""
+"""Flow inside an object is used if its points agree to within this share of the object's size. Otherwise some lie on something else."""
 LOW_DOUBT = 2.0
-"""The same for a detection of low score."""
+"""For a detection with a low score the standard deviation is also multiplied by this."""
 UNBOUNDED = (1 << 30, 1 << 30)
-"""Width and height where there is no picture whose border could cut anything."""
+"""Width and height to assume for a frame without a picture, so that no border cuts an object off."""
 
 BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int64]
@@ -50,12 +50,11 @@ State = Literal["tentative", "confirmed", "occluded", "lost"]
 
 
 class Tracker:
-    """Sets `track_ids`, and the class that a track has been seen as most.
+    """Assigns detections to tracks: sets `track_ids`, and gives each track the class that it was detected as most often.
 
-    Ids are positive, rise from 1 and are never used again, not even over a cut or a change of epoch, which end all tracks. Of
-    what it is given it passes on the instances with a score of at least `conf` and those that continue a confirmed track whose
-    mean score (`state.SCORE_TIME`) is at least `keep`, without second detections of the same thing. A frame
-    without a picture (results played again) is tracked by motion and masks alone.
+    Ids rise from 1 and are never used again. A cut and a change of epoch end all tracks. The tracker passes on instances with a score
+    of at least `conf`, and those that continue a confirmed track whose mean score (over `state.SCORE_TIME`) is at least `keep`. It
+    drops second detections of the same object. A frame without a picture (recorded results) is tracked by motion and masks alone.
     """
 
     def __init__(

@@ -84,7 +84,7 @@ def download(
             fetch.forget()
             dots = "" if len(sha256) == 64 else "…"
             raise ModelError(
-                f"what {url} gave has the sha256 {found}, expected was {sha256}{dots}: it is damaged or not what it should be, and "
+                f"the file from {url} has the sha256 {found}, expected was {sha256}{dots}: it is damaged or another file, and "
                 "was deleted; try again, or another mirror (--url)"
             )
         fetch.finish()

@@ -94,7 +94,7 @@ def _weights(model: str, network: str | None, classes: Sequence[str], scratch: P
             )
         found = find(model)
         if found.weights is None:
-            raise ModelError(f"the model {model!r} is a graph without weights: what it was exported from can be exported again")
+            raise ModelError(f"the model {model!r} is a graph without its weights: export the checkpoint that it came from")
         return model, found.weights
     from streamseg.model.weights import save_weights
     from streamseg.model.zoo import read_checkpoint

@@ -153,7 +153,7 @@ def _known(file: str) -> str:
 
 def _remember(file: str, sha256: str) -> None:
     path = _records()
-    with locked(models_root(), "fetched", "another process notes what it fetched; waiting for it"):
+    with locked(models_root(), "fetched", "another process is writing fetched.json; waiting for it"):
         try:
             records = json.loads(path.read_text("utf-8")) if path.is_file() else {}
             records[file] = {"sha256": sha256, "first": datetime.now(UTC).isoformat(timespec="seconds")}

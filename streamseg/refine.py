@@ -80,20 +80,20 @@ def _cells(sides: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
 
 
 def _fit(tiles: FloatArray, masks: ByteArray, gains: npt.NDArray[np.floating], unit: float) -> FloatArray:
-    """Fit, for each instance and cell, the linear function of the picture that best predicts the mask in the window around the cell.
+    """For each instance and cell, fit the linear function of the picture that best predicts the mask in the window around the cell.
 
-    The tiles of all instances lie side by side in one array. Each has a margin as wide as a window reaches, so none sees its neighbour.
+    The tiles of all instances lie side by side in one array. Each has a margin as wide as a window reaches, so they stay apart.
 
     Args:
         tiles: float32 [3, TILE, N, TILE], the channels of the pictures, 0..1.
         masks: uint8 [N, 28, 28].
-        gains: [N], the contrast by which each mask is scaled around one half. It keeps an outline as many cells wide on the fine grid
-            as it is on this one.
+        gains: [N], the contrast by which each mask is scaled around one half. It keeps an outline as many cells wide on the fine
+            grid as it is on this one.
         unit: 1 / the largest code of the picture.
 
-    Returns: float32 [N, 4, INNER, INNER], three slopes and an intercept for each cell. The refined mask, 0..255, is the intercept plus
-        each slope times the code of its channel. The functions are averaged over all windows that contain the cell, and blended with
-        the mask itself where the picture does not explain it.
+    Returns: float32 [N, 4, INNER, INNER], three slopes and an intercept for each cell. The refined mask, 0..255, is the intercept
+        plus each slope times the code of its channel. The functions are averaged over all windows that contain the cell, and
+        blended with the mask itself where the picture does not explain it.
     """
     n = tiles.shape[2]
     middles = tiles.mean((1, 3))
@@ -114,7 +114,7 @@ def _fit(tiles: FloatArray, masks: ByteArray, gains: npt.NDArray[np.floating], u
 
 
 def _regression(channels: list[FloatArray], mask: FloatArray) -> tuple[list[Array], Array, Array]:
-    """Slopes, intercept and confidence 0..1 of mask = slopes x channels + intercept, averaged over the windows that contain a cell."""
+    """Slopes, intercept and confidence 0..1 of mask = slopes x channels + intercept, averaged over a cell's windows."""
     means, mean = [_mean(c) for c in channels], _mean(mask)
     covariance = [_mean(c * mask) - m * mean for c, m in zip(channels, means, strict=True)]
     matrix = {

@@ -68,7 +68,7 @@ def runs_of(counts: str) -> list[int]:
     for character in counts.encode("ascii"):
         group = character - 48
         if not 0 <= group < 64:
-            raise ValueError(f"{chr(character)!r} does not stand in run lengths")
+            raise ValueError(f"{chr(character)!r} is not allowed in run lengths")
         value |= (group & 0x1F) << shift
         shift += 5
         if not group & 0x20:

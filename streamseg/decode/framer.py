@@ -193,8 +193,7 @@ class Framer:
             if not self._sideways:
                 self._sideways = True
                 self._warnings.append(
-                    f"{name}: interlaced and to be turned by a quarter, so that its lines become columns, which no file can mark; "
-                    "use --deinterlace frame"
+                    f"{name}: interlaced and rotated by 90 degrees: no file can mark fields of columns; use --deinterlace frame"
                 )
             return None
         if self._interlaced is False and order is not None:
@@ -249,7 +248,9 @@ class Framer:
             self.beside = sidedata.copies(picture) if self.beside is None else self.beside
             orientation = display_orientation(picture)
             if orientation is None:
-                self._warnings.append(f"{self._header.name}: tagged to be turned by other than quarter turns; shown as it is")
+                self._warnings.append(
+                    f"{self._header.name}: its rotation is not a multiple of 90 degrees, so it is not rotated"
+                )
             self.orientation = orientation or UPRIGHT
         if self._land is not None:
             return self._land(picture, self.orientation, fresh=fresh)

@@ -70,7 +70,7 @@ def label_of_source(
     label = first_label(header.labels, origin, header.rate, image, origin if at is None else at)
     if label is None and (text := header.labels.timecode):
         rate = f"{float(header.rate):g} frames a second" if header.rate else "an unknown rate"
-        warn(f"{header.name}: its timecode {text} is left out: it is none of {rate}")
+        warn(f"{header.name}: its timecode {text} is left out: it is not valid at {rate}")
     return label
 
 

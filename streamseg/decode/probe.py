@@ -175,9 +175,9 @@ def _plan(info: SourceInfo, timing: dict[str, Any], scan: str, others: list[str]
             yield f"video stream {stream.index} ({stream.codec}, {stream.detail}) left out: one video is processed"
     yield from others
     if info.timecode is not None:
-        yield f"start timecode {info.timecode} kept, moved by the frames that --start leaves out (a .ts file has no place for it)"
+        yield f"start timecode {info.timecode} kept, advanced by the frames that --start skips (a .ts file cannot hold it)"
     if info.metadata:
-        yield f"metadata kept, where the container has a place for it: {', '.join(sorted(info.metadata))}"
+        yield f"metadata kept if the container can hold it: {', '.join(sorted(info.metadata))}"
 
 
 def _picture_plan(info: SourceInfo) -> Iterator[str]:
@@ -191,7 +191,7 @@ def _picture_plan(info: SourceInfo) -> Iterator[str]:
     if info.color.is_hdr:
         yield f"HDR ({info.color.names['transfer'].upper()}): the output keeps it; the model sees it tone-mapped"
     for name, words in sidedata.kinds(info.beside).items():
-        yield f"{words}: {_BESIDE.get(name, 'left out, which the run says')}"
+        yield f"{words}: {_BESIDE.get(name, 'left out, with a warning')}"
     form = av.VideoFormat(info.pix_fmt)
     if any(component.is_alpha for component in form.components):
         yield "transparency kept in .mov (ProRes 4444), .mkv (FFV1), .webm (VP9), .avi (FFV1), PNG and TIFF, left out elsewhere"
@@ -201,7 +201,7 @@ def _picture_plan(info: SourceInfo) -> Iterator[str]:
         yield "grey: the output gets colour where an overlay is drawn; --keep-grey draws in grey"
     untagged = [name for name, value in info.color.names.items() if value == "unspecified"]
     if untagged and not av.VideoFormat(info.pix_fmt).is_rgb:
-        yield f"colour {', '.join(untagged)} untagged: left so; the model's picture assumes BT.709 from 720 lines up, BT.601 below"
+        yield f"colour {', '.join(untagged)} untagged: left so; the network's input assumes BT.709 from 720 lines up, BT.601 below"
     if info.width % 2 or info.height % 2:
         yield f"odd size {info.width}x{info.height}: an output in 4:2:0 needs an even one"
     if info.sample_aspect_ratio not in (None, 1):

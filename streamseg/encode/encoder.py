@@ -120,7 +120,7 @@ class Encoder:
 
     def unmarked(self) -> str:
         """What is wrong with an interlaced picture that the encoder was not set up for."""
-        said = "interlaced pictures are written as the lines of progressive ones"
+        said = "interlaced pictures are stored as progressive ones"
         if CODECS[self._codec].fields:
             return f"{said}, since the film began progressive; --deinterlace frame makes all of it so"
         return f"{said}: {self._codec} cannot mark fields; use h264 in .mp4, .mov or .mkv, or --deinterlace frame"

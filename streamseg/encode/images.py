@@ -117,7 +117,7 @@ class ImageSink(FileSink):
     def _say_left_out(self, suffix: str, given: Iterable[sidedata.Kept]) -> None:
         """With the first picture."""
         if not self.counters.frames and (lost := left_out(suffix, self._info.beside, given)):
-            self.warnings.append(f"{self.name}: left out, since {suffix} images are not given it: {lost}")
+            self.warnings.append(f"{self.name}: left out, because streamseg cannot write it to {suffix} images: {lost}")
 
     def _encoder(self, picture: av.VideoFrame, suffix: str) -> av.VideoCodecContext:
         key = (picture.width, picture.height, picture.format.name)

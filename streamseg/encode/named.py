@@ -34,7 +34,7 @@ def unknown_codec(name: str, containers: Sequence[str]) -> str:
     maker = _HARDWARE.get(name.rpartition("_")[2])
     if maker is not None and "_" in name:
         there = "this FFmpeg has it" if built else "this FFmpeg was built without it"
-        return f": it is {maker} hardware encoder, and of those streamseg drives NVIDIA's alone ({there})"
+        return f": it is {maker} hardware encoder, and streamseg supports only NVIDIA's ({there})"
     if built:
         return ": FFmpeg knows it, but streamseg has no settings for it"
     return ": FFmpeg knows no such encoder"

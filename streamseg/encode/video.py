@@ -155,17 +155,17 @@ class VideoSink(FileSink):
             self._discard(muxer)
             raise
         for loss in losses(picture.format, VideoFormat(choice.pix_fmt, 16, 16), info.bit_depth):
-            self.warnings.append(f"{self.path}: {loss}: {choice.name} in a {self.path.suffix} file holds no more")
+            self.warnings.append(f"{self.path}: {loss} (a limit of {choice.name} in a {self.path.suffix} file)")
         if encoder.padding:
             self.warnings.append(f"{self.path}: {encoder.padding}")
         shape = info.sample_aspect_ratio
         if shape not in (None, 1) and not (choice.codec.shapes or container_of(self.path.suffix).shapes):
             self.warnings.append(
-                f"{self.path}: pixels of {shape} will play as square ones: {choice.name} in {self.path.suffix} does not say "
-                "what shape they have; use .mp4 or .mov, or h264 or hevc"
+                f"{self.path}: pixels of {shape} will play as square ones, because {choice.name} in {self.path.suffix} "
+                "does not store their shape; use .mp4 or .mov, or h264 or hevc"
             )
         if lost := left_out(choice.name, info.beside, sidedata.copies(encoder.fitted(picture, frame)) if info.beside else ()):
-            self.warnings.append(f"{self.path}: left out, since {choice.name} is not given it: {lost}")
+            self.warnings.append(f"{self.path}: left out, because streamseg cannot write it with {choice.name}: {lost}")
         return muxer, encoder
 
     def _describe(self, muxer: Muxer) -> None:
@@ -185,9 +185,9 @@ class VideoSink(FileSink):
         ]
         if muxer.lost_tags:
             keys = ", ".join(muxer.lost_tags)
-            self.warnings.append(f"{self.path}: metadata left out, which a {self.path.suffix} file has no place for: {keys}")
+            self.warnings.append(f"{self.path}: left out metadata that a {self.path.suffix} file cannot hold: {keys}")
         self.warnings += [
-            f"{self.path}: {key} {value} is left out: a {self.path.suffix} file has no place for it; .mov and .mkv have"
+            f"{self.path}: {key} {value} is left out: a {self.path.suffix} file cannot hold it; .mov and .mkv can"
             for key, value in told.items()
             if not places[key]
         ]

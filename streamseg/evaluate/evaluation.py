@@ -127,7 +127,7 @@ def evaluate(
     lacking = [name for label, name in enumerate(spec.classes) if label not in category_of]
     warnings = _warnings(dataset, categories)
     if lacking:
-        warnings.append(f"the data have no {', '.join(lacking)}: what the model finds of these is left out")
+        warnings.append(f"the data have no {', '.join(lacking)}: detections of these are ignored")
     scores = score(cases, categories, conf=conf, pools=pools)
     return Evaluation(scores, tuple(cases), categories, conf, time.monotonic() - began, tuple(warnings), run)
 
@@ -173,7 +173,7 @@ def _warnings(dataset: Dataset, categories: Mapping[int, str]) -> list[str]:
     unknown = [name for i, name in dataset.categories.items() if i not in categories]
     if unknown:
         shown = ", ".join(unknown[:8]) + (f" and {len(unknown) - 8} more" if len(unknown) > 8 else "")
-        warnings.append(f"the model does not know {shown}: these are left out")
+        warnings.append(f"the model does not know {shown}: objects of these are ignored")
     if dataset.partial:
         warnings.append(
             f"{dataset.partial} photos are not labelled exhaustively: what is found there without a label counts as false"

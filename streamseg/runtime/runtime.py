@@ -6,8 +6,8 @@
 Every stage runs in a thread of its own, not in a coroutine: libav, OpenVINO, OpenCV and TensorRT block, release the GIL, and cannot
 be cancelled. Rules:
 
-- Items keep their order, and every channel is bounded. With `block` a producer waits (files: no frame is lost). With `drop_oldest` the
-  item that waited longest is discarded and counted (live: latency is bounded).
+- Items keep their order, and every channel is bounded. With `block` a producer waits (files: no frame is lost). With `drop_oldest`
+  the item that waited longest is discarded and counted (live: latency is bounded).
 - An error in a trunk stage closes everything. An error in a branch closes that branch, or everything if it was the last branch. An
   error in the source ends the input, so that the frames read before it are still written. `Runtime.run` raises the first error.
 - `stop` ends the input and lets the items in flight reach the sinks; `abort` discards them. Both close every stage.

@@ -38,7 +38,7 @@ SURER = 0.2
 COVER_DOUBT = 3.0
 """A measured box's standard deviation is multiplied by 1 + this factor times the share of the box that others cover."""
 AGREED = 0.05
-"""Flow inside an object is used if its points agree to within this share of the object's size. Otherwise some lie on something else."""
+"""Flow inside an object is used if its points agree to within this share of its size. Otherwise some lie on something else."""
 LOW_DOUBT = 2.0
 """For a detection with a low score the standard deviation is also multiplied by this."""
 UNBOUNDED = (1 << 30, 1 << 30)
@@ -52,9 +52,10 @@ State = Literal["tentative", "confirmed", "occluded", "lost"]
 class Tracker:
     """Assigns detections to tracks: sets `track_ids`, and gives each track the class that it was detected as most often.
 
-    Ids rise from 1 and are never used again. A cut and a change of epoch end all tracks. The tracker passes on instances with a score
-    of at least `conf`, and those that continue a confirmed track whose mean score (over `state.SCORE_TIME`) is at least `keep`. It
-    drops second detections of the same object. A frame without a picture (recorded results) is tracked by motion and masks alone.
+    Ids rise from 1 and are never used again. A cut and a change of epoch end all tracks. The tracker passes on instances with a
+    score of at least `conf`, and those that continue a confirmed track whose mean score (over `state.SCORE_TIME`) is at least
+    `keep`. It drops second detections of the same object. A frame without a picture (recorded results) is tracked by motion and
+    masks alone.
     """
 
     def __init__(

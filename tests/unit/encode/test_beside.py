@@ -63,7 +63,7 @@ def test_hdr10_metadata_that_a_codec_is_not_given_are_named_once(suffix, codec, 
     sink = copy(beside.hdr10(tmp_path / "in.mp4"), tmp_path / f"out{suffix}", codec=codec)
     said = [warning for warning in sink.warnings if "left out" in warning]
     assert len(said) == 1
-    assert f"{codec} is not given it: HDR10 mastering display, HDR10 content light level" in said[0]
+    assert f"with {codec}: HDR10 mastering display, HDR10 content light level" in said[0]
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc"])

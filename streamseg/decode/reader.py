@@ -223,9 +223,7 @@ class PacketReader:
         """Time was left out: say so, once."""
         gap, said = float(self._shared.splicer.gap), self._shared.warnings
         if 0 < gap < _WRAP / 2 and not any(_LEAPS in sentence for sentence in said):
-            said.append(
-                f"{self._name}: {_LEAPS} by {gap:.1f} s at {float(seam):.2f} s: taken for a new one, the film goes on where it was"
-            )
+            said.append(f"{self._name}: {_LEAPS} by {gap:.1f} s at {float(seam):.2f} s; the film goes on without this gap")
 
     def _note(self, packet: Packet) -> None:
         self._tail_corrupt = packet.is_corrupt

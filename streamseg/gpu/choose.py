@@ -30,7 +30,7 @@ def choose_device(
         if (reason := device.why_not()) is None:
             return device
     if require_gpu or decode == "nvdec":
-        raise EngineUnavailable(f"frames are to live on a GPU, but: {reason}. With `--decode host` they stay in host memory")
+        raise EngineUnavailable(f"frames cannot stay on the GPU: {reason}. With `--decode host` they stay in host memory")
     if report is not None:
         report(f"frames stay in host memory: {reason}")
     return None

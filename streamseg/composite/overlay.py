@@ -28,6 +28,7 @@ ByteArray = npt.NDArray[np.uint8]
 _HALF_SIZE_UNIT = 1.5
 # Boxes that together cover the frame so many times are a crowd.
 _CROWD = 4.0
+_LONGEST_LABEL = 1000
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,13 @@ class Overlay:
             raise ConfigError(f"overlay: fill must be from 0 to 1, got {self.fill}")
         if not 0 <= self.contour <= 50:
             raise ConfigError(f"overlay: contour must be from 0 to 50 pixels, got {self.contour}")
+        message = f"overlay: label {self.label!r} cannot be filled in; its fields are {{name}}, {{id}}, {{score}}"
         try:
-            self.label.format(name="car", id=1, score=0.5)
-        except (KeyError, IndexError, ValueError, AttributeError) as error:
-            message = f"overlay: label {self.label!r} cannot be filled in; its fields are {{name}}, {{id}}, {{score}}"
+            filled = self.label.format(name="car", id=1, score=0.5)
+        except (KeyError, IndexError, ValueError, AttributeError, TypeError, OverflowError, MemoryError) as error:
             raise ConfigError(message) from error
+        if len(filled) > _LONGEST_LABEL:
+            raise ConfigError(f"{message}; it would be {len(filled)} characters long")
 
     def __call__(self, canvas: Canvas, instances: Instances) -> None:
         """Draw onto `canvas`."""

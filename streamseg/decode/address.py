@@ -161,8 +161,10 @@ def _address(text: str, scheme: str, mark: str, timeout: float, playlists: bool)
     if scheme == "file" and mark != ",":
         try:
             parts = urlsplit(text)
-        except ValueError as error:  # brackets that hold no IPv6 address
-            raise SourceError(f"{shown(text)!r} is no address of a file ({error}); give its path") from clean(error)
+        except ValueError:  # whose words quote what they do not understand: it may be a password
+            raise SourceError(
+                f"{shown(text)!r} is no address of a file (its brackets hold no IPv6 address); give its path"
+            ) from None
         if parts.netloc in ("", "localhost"):
             return _path(unquote(parts.path), playlists)
     if mark != "://" or scheme not in PROTOCOLS:

@@ -227,3 +227,9 @@ def test_every_network_address_has_a_timeout_and_a_whitelist(source: str) -> Non
 
 def test_a_file_may_use_no_other_protocol(tmp_path: Path) -> None:
     assert parse_source(clips.ts(tmp_path / "a.ts")).options["protocol_whitelist"] == "file"
+
+
+def test_an_address_of_a_file_that_is_none_shows_no_password() -> None:
+    with pytest.raises(SourceError, match="no address of a file") as caught:
+        Decoder("file://:[hunter2@[::1]:1/").open()
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))

@@ -18,6 +18,7 @@ def test_every_part_has_its_share() -> None:
     assert tuple(COUNTS) == NAMES
 
 
+@pytest.mark.timeout(600)  # under a minute all together, but on a busy machine
 @pytest.mark.parametrize("part", COUNTS)
 def test_the_first_inputs_of_a_campaign(part: str, tmp_path: Path) -> None:
     campaign = Campaign(part, 1, tmp_path / "work", Path("build/fuzz"))
@@ -27,6 +28,7 @@ def test_the_first_inputs_of_a_campaign(part: str, tmp_path: Path) -> None:
     assert len(totals.outcomes) > 1, "the inputs all end in the same way: they test little"
 
 
+@pytest.mark.timeout(600)
 def test_what_is_wrong_is_found_singled_out_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A campaign must see a crash, a hang, an error of another kind, and memory that grows."""
     monkeypatch.setattr("tests.fuzz.campaign.HANG", 2.7)

@@ -179,10 +179,11 @@ def remux(source: Path, packets: Sequence[Coded], target: Path, format: str) -> 
         for coded in packets:
             if coded.stream not in streams:
                 continue
-            time = (coded.dts or 0) * coded.time_base
-            if format in ("mp4", "mov") and time - last.get(coded.stream, time) > _LONGEST_STEP:
+            times = [t * coded.time_base for t in (coded.pts, coded.dts) if t is not None]
+            span = max([*times, last.get(coded.stream, Fraction(0))]) - min([*times, last.get(coded.stream, Fraction(0))])
+            if format in ("mp4", "mov") and span + coded.duration * coded.time_base > _LONGEST_STEP:
                 raise ValueError("libav's muxer would end the process")
-            last[coded.stream] = time
+            last[coded.stream] = max(times, default=Fraction(0))
             packet: Any = av.Packet(coded.data)
             packet.pts, packet.dts, packet.duration = coded.pts, coded.dts, coded.duration
             packet.time_base, packet.is_keyframe = coded.time_base, coded.key

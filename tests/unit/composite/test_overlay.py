@@ -283,3 +283,10 @@ def test_options_at_their_limits_are_allowed():
     for options in ({"fill": -0.01}, {"fill": 1.01}, {"contour": -0.1}, {"contour": 50.1}):
         with pytest.raises(ConfigError):
             Overlay(**options)
+
+
+@pytest.mark.parametrize("label", ["{score[0]}", "{id[0]}", "{name:>99999}", "{score:.99999999999f}", "{0}", "{name.upper.x}"])
+def test_a_label_that_cannot_be_filled_in_is_answered(label):
+    """TypeError; or a string of megabytes for every instance."""
+    with pytest.raises(ConfigError, match="cannot be filled in"):
+        Overlay(label=label)

@@ -43,13 +43,14 @@ def read_header(path: Path) -> WeightsHeader:
             tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
             needed = 8 + size + max((int(entry["data_offsets"][1]) for entry in tensors.values()), default=0)
             metadata = header.get("__metadata__", {})
-            network, classes = metadata["streamseg.network"], json.loads(metadata["streamseg.classes"])
+            network, classes = metadata["streamseg.network"], tuple(map(str, json.loads(metadata["streamseg.classes"])))
+            half = any(entry["dtype"] == "F16" for entry in tensors.values())
     except OSError as error:
         raise ModelError(f"cannot read the weights {path}: {error.strerror}") from error
     except KeyError as error:
         raise ModelError(f"{path} does not say which network and classes it holds: streamseg models import it first") from error
-    except (ValueError, TypeError, AttributeError, IndexError, struct.error) as error:
+    except (ValueError, TypeError, AttributeError, IndexError, OverflowError, RecursionError, struct.error) as error:
         raise ModelError(f"{path} is not a safetensors file, or is damaged: {error}") from error
     if path.stat().st_size < needed:
         raise ModelError(f"{path} is cut short: {path.stat().st_size} bytes of {needed}; fetch or import it again")
-    return WeightsHeader(str(network), tuple(map(str, classes)), any(t["dtype"] == "F16" for t in tensors.values()))
+    return WeightsHeader(str(network), classes, half)

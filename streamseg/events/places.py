@@ -14,6 +14,7 @@ from streamseg.errors import ConfigError
 
 __all__ = ["Line", "Point", "Points", "Zone", "distance", "in_pixels", "passes_between"]
 
+_FARTHEST = 1e6
 Point = tuple[float, float]
 Points = npt.NDArray[np.float32]
 
@@ -50,11 +51,11 @@ class Zone:
     """Seconds inside after which a `dwell` event tells of it; None: never."""
 
     def __post_init__(self) -> None:
+        _check_unit(self.points)
         if len(self.points) < 3 or abs(cv2.contourArea(np.array(self.points, np.float32))) == 0:
             raise ConfigError(f"a zone has three or more points that enclose an area; got {_shown(self.points)}")
         if self.dwell is not None and not self.dwell > 0:
             raise ConfigError(f"a zone's dwell is a time above 0 seconds; got {self.dwell}")
-        _check_unit(self.points)
 
 
 def _shown(points: Sequence[Point]) -> str:
@@ -63,8 +64,8 @@ def _shown(points: Sequence[Point]) -> str:
 
 def _check_unit(points: Sequence[Point]) -> None:
     values = [value for point in points for value in point]
-    if not all(math.isfinite(value) for value in values):
-        raise ConfigError(f"points must be finite numbers; got {_shown(points)}")
+    if not all(abs(value) <= _FARTHEST for value in values):  # not true of NaN either
+        raise ConfigError(f"points must be finite numbers within {_FARTHEST:.0f} pixels; got {_shown(points)}")
     if any(value > 1 or value < 0 for value in values) and max(abs(value) for value in values) <= 2:
         raise ConfigError(f"fractions of the frame lie in 0..1, pixels are larger; got {_shown(points)}")
 

@@ -339,3 +339,10 @@ def test_people_who_hide_each_other_are_counted_and_cross_once(seed):
 def _foot_x(truth, actor) -> float:
     (index,) = np.flatnonzero(truth.ids == actor)
     return float(np.flatnonzero(truth.amodal[index].any(0)).mean())
+
+
+@pytest.mark.parametrize("far", [1e300, float("inf"), float("nan"), -2e6])
+def test_points_beyond_every_frame_are_refused(far):
+    """An overflow was warned of on the terminal."""
+    with pytest.raises(ConfigError, match="points must be finite numbers"):
+        Zone(((far, 1.0), (2.0, 3.0), (3.0, 9.0)))

@@ -11,6 +11,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "streamseg/decode/timeline.py": ("tests/unit/decode/test_timeline.py", "tests/faults/test_clocks.py"),
     "streamseg/decode/passthrough.py": ("tests/unit/decode/test_passthrough.py",),
     "streamseg/encode/muxer.py": (
+        "tests/unit/encode/test_muxer.py",
         "tests/unit/encode/test_timecode.py",
         "tests/unit/encode/test_beside.py",
         "tests/unit/encode/test_durations.py",

@@ -113,10 +113,14 @@ def _user_info(rest: str) -> int | None:
     if not _is_host(authority):
         return last or None
     tail = rest[len(authority) :]
-    # A password that begins with digits and goes on after a slash looks like a port; one that begins with a colon, behind no
-    # name or one of a few letters, like an IPv6 address that ends with one, as a network's does and no host's.
-    port = authority.endswith(":") or (":" in authority and not _BARE_IPV6.fullmatch(authority))
-    port = port and not authority.startswith("[")
+    if authority.startswith("["):
+        return 0
+    # A port that is left out behind its colon, and an IPv6 address that ends with one, as a network's does and no host's, are what
+    # a password looks like that begins with a slash or the like.
+    if authority.endswith(":"):
+        return last
+    # One that begins with digits and goes on after a slash looks like a port.
+    port = ":" in authority and not _BARE_IPV6.fullmatch(authority)
     before_query = re.split(r"\?[\w.~%\[\]-]+=", tail, maxsplit=1)[0]
     return last if port and "@" in before_query else 0
 

@@ -116,6 +116,7 @@ KNOWN = {
     "file://::?hunter22@host": "file://***@host",
     "rtsp://::/hunter22@host/x": "rtsp://***@host/x",
     "rtsp://bad::?hunter22@host": "rtsp://***@host",
+    "rtsp://admin:?hunter22=@host/x?a=1": "rtsp://***@host/x?a=1",
     "rtsp://admin:my pass@cam/x": "rtsp://***@cam/x",
     "rtsp:/admin:secret@cam/x": "***@cam/x",
     "srt://h:9000?passphrase=hunter22&mode=caller": "srt://h:9000?passphrase=***&mode=caller",

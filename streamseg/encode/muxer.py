@@ -43,8 +43,8 @@ Origin = Literal["source", "picture", "earliest"]
 _BUFFER = 1 << 18
 # mp4 counts a picture's duration in 32 bit: finer than this, a pause of some minutes would not fit.
 _MAX_TIMESCALE = 10_000_000
-_MOST_TICKS = 2**31 - 1
-"""From one packet of an mp4's track to the next; libav ends the process where there are more."""
+_MOST_TICKS = 2**31 - 2
+"""From one packet of an mp4's track to the next. FFmpeg 8.1 reads one more as a pause of one tick; its muxer aborts beyond that."""
 # AVFMT_TS_NONSTRICT (libavformat/avformat.h): dts may stay where they were.
 _NON_STRICT = 0x20000
 _ROUNDING = Fraction(1, 1000)

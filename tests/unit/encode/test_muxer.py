@@ -157,6 +157,23 @@ def test_the_clock_of_windows_is_kept_exactly(tmp_path):
     assert times(tmp_path / "o.mp4") == [t * CLOCK for t in at]
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+def test_the_longest_pause_that_a_movie_can_count_is_written(suffix, tmp_path):
+    """2^31 - 2 ticks, of a microsecond each. One more was written, and read as a pause of one tick; beyond that libav aborts."""
+    at, tick = [0, 2**31 - 2], Fraction(1, 1_000_000)
+    for longer in (0, 1):
+        sink = open_sink(tmp_path / f"{longer}{suffix}", replace(INFO, time_base=tick))
+        sink.open()
+        pictures = frames([clips.picture(i) for i in range(2)], [at[0], at[1] + longer], tick)
+        if longer:
+            with pytest.raises(OutputError, match="a pause of 2147 s is more than"):
+                write_all(sink, pictures)
+            sink.abort()
+        else:
+            write_all(sink, pictures)
+            assert times(tmp_path / f"{longer}{suffix}") == [t * tick for t in at]
+
+
 def test_what_an_encoder_puts_before_the_sound_makes_room_in_a_transport_stream(tmp_path):
     """AAC's first packet comes 1024 samples before the first sample: the film begins as late as one whose sound was AAC before."""
     firsts = []
@@ -241,7 +258,7 @@ def test_a_full_disk_is_said_in_the_systems_words_with_what_is_kept(suffix, tmp_
     sink = open_sink(target, replace(INFO, width=320, height=240), codec="h264", crf=0)
     sink.open()
     with pytest.raises(OutputError) as caught:
-        write_all(sink, [noise(i) for i in range(40)])
+        write_all(sink, frames(noise(i) for i in range(40)))
     sink.abort()
     kept = target.stat().st_size
     assert 500_000 < kept <= room
@@ -251,7 +268,7 @@ def test_a_full_disk_is_said_in_the_systems_words_with_what_is_kept(suffix, tmp_
 
 
 def write_all(sink, pictures):
-    for frame in frames(pictures):
+    for frame in pictures:
         sink(rendered(frame))
     sink.close()
 

@@ -29,6 +29,7 @@ class Filter:
         key = (picture.width, picture.height, picture.format.name)
         if key != self._key:
             self._key, self._graph = key, Graph()
+            self._graph.threads = 1  # its threads would not live on in a fork, where freeing the graph would wait for them
             source = self._graph.add_buffer(
                 width=key[0], height=key[1], format=picture.format, time_base=picture.time_base or Fraction(1, 90000)
             )

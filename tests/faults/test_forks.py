@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from streamseg.filters import Filter
 from streamseg.runtime.process import handle_signals
 from tests import clips, graphs
 
@@ -174,3 +175,26 @@ def test_a_signal_that_a_run_handles_still_ends_its_forks():
         assert os.waitstatus_to_exitcode(os.waitpid(pids[0], 0)[1]) == -signal.SIGTERM
         os.kill(os.getpid(), signal.SIGTERM)
     assert handled == [signal.SIGTERM]
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_fork_from_another_thread_survives_this_ones_filters():
+    """What a thread keeps for itself is freed in forks of others: libavfilter's slice threads were waited for there for ever."""
+    kept = threading.local()
+    kept.filter = Filter(("copy", ""))
+    assert kept.filter(clips.picture(0)) is not None
+    pids = []
+
+    def fork():
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0)
+        pids.append(pid)
+
+    forking = threading.Thread(target=fork)
+    forking.start()
+    forking.join()
+    patience = threading.Timer(10, os.kill, (pids[0], signal.SIGKILL))
+    patience.start()
+    assert os.waitstatus_to_exitcode(os.waitpid(pids[0], 0)[1]) == 0
+    patience.cancel()

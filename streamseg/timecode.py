@@ -12,7 +12,7 @@ from fractions import Fraction
 
 __all__ = ["Timecode", "standard_rate"]
 
-_LABEL = re.compile(r"(?P<h>\d{2}):(?P<m>[0-5]\d):(?P<s>[0-5]\d)(?P<drop>[:;.,])(?P<f>\d{2,3})")
+_LABEL = re.compile(r"(?P<h>\d{2}):(?P<m>[0-5]\d):(?P<s>[0-5]\d)(?P<drop>[:;.,])(?P<f>\d{1,3})")
 _FASTEST = 240
 _NEAR = Fraction(1, 2500)
 """Share by which two rates may differ and be the same; 30 and 29.97 are 1/1000 apart."""

@@ -191,6 +191,18 @@ class OutputFile:
         self._at += len(data)
         return len(data)
 
+    def append(self, data: bytes) -> None:
+        """Write `data` at the end, whole or not at all: OSError when not all of it fits."""
+        end = self.size
+        try:
+            self.write(data)
+        except OSError:
+            if self._seekable:
+                with contextlib.suppress(OSError):
+                    os.ftruncate(self._fd, end)
+                    self.size = end
+            raise
+
     def _put(self, at: int, data: bytes) -> None:
         if self.error is not None:
             raise self.error

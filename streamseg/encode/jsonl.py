@@ -57,7 +57,7 @@ class JsonlSink(FileSink):
     def _line(self, file: OutputFile, value: dict[str, Any]) -> None:
         try:
             text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-            file.write(text.encode() + b"\n")
+            file.append(text.encode() + b"\n")
         except ValueError as error:
             raise OutputError(f"{self.path}: a result cannot be written as JSON: {error}") from error
         except OSError as error:

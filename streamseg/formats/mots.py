@@ -49,7 +49,7 @@ class MotsTextSink(FormatSink):
                 mask = rle.encode(crop, x0, y0, frame.width, frame.height)
                 kind = self._classes[found.labels[i]]
                 lines.append(f"{frame.index} {found.track_ids[i]} {kind} {frame.height} {frame.width} {mask['counts']}\n")
-        self._file.write("".join(lines).encode())
+        self._file.append("".join(lines).encode())
         self.counters.bytes = self._file.size
 
     def _finish(self) -> None:

@@ -2,12 +2,14 @@
 
 import contextlib
 import errno
+import json
 import os
 import resource
 import signal
 import subprocess
 import sys
 import textwrap
+from collections import deque
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -166,6 +168,21 @@ def test_other_outputs_fill_up_too(tmp_path):
             write(lines, made)
     assert not list(folder.iterdir())  # no half image, no temporary file
     assert lines.read_bytes().count(b"\n") > 10
+
+
+@pytest.mark.parametrize("limit", [1500, 1600, 1700])
+def test_lines_are_whole_on_a_full_disk(limit, tmp_path):
+    """The write that did not fit left the half that did."""
+    sink = open_sink(tmp_path / "o.jsonl", INFO)
+    sink.open()
+    results = [rendered(frame) for frame in frames([clips.picture(i) for i in range(20)])]
+    with file_size_limit(limit), pytest.raises(OutputError, match="File too large"):
+        deque(map(sink, results), maxlen=0)
+    sink.abort()
+    data = (tmp_path / "o.jsonl").read_bytes()
+    assert data.endswith(b"\n")
+    assert len(data) > limit / 2
+    assert all(json.loads(line) for line in data.splitlines())
 
 
 class file_size_limit:  # noqa: N801

@@ -70,3 +70,9 @@ def test_fields_made_into_pictures_count_double():
     assert str(Timecode.parse("10:00:00:05", Fraction(25)).counted_at(Fraction(50))) == "10:00:00:10"
     assert str(Timecode.parse("00:01:00;02", NTSC).counted_at(DOUBLE)) == "00:01:00;04"
     assert str(Timecode.parse("10:00:00:05", Fraction(25)).counted_at(Fraction(30))) == "10:00:00:05"
+
+
+def test_slow_films_count_with_one_digit():
+    """As FFmpeg writes it at ten pictures a second and fewer."""
+    assert Timecode.parse("01:00:00:7", Fraction(10)).number == 36_007
+    assert Timecode.parse("01:00:00:7", Fraction(5)) is None

@@ -172,7 +172,7 @@ def test_export_replaces_only_when_asked(streamseg, exports, tmp_path):
         (("huge",), 13, "unknown model 'huge'"),
         (("resnet50-fpn",), 13, "streamseg models pull resnet50-fpn"),
         (("gone.pth",), 13, "cannot read"),
-        (("graphonly",), 13, "a graph without weights"),
+        (("graphonly",), 13, "a graph without its weights"),
     ],
 )
 def test_what_cannot_be_exported(streamseg, tmp_path, arguments, code, said):

@@ -105,8 +105,7 @@ class Framer:
         time_base, end = self._header.time_base, self._header.end
         until = None if self.end is None else round(self.end) - frame.pts
         if until is not None and self._cut:
-            # A cut within a picture of the usual length would leave a rate that the film does not have; within a pause it counts.
-            return max(until, min(step, frame.duration or step)) if step else until
+            return until
         if end is not None and end / time_base > frame.pts and not self._counters.jumps + self._counters.ended_early:
             lasts = round(end / time_base) - frame.pts
         else:

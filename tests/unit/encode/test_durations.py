@@ -182,12 +182,3 @@ def test_the_first_picture_keeps_its_time_and_the_end_its_own(suffix, late, b_fr
     assert len(made) == len(given)
     assert made[0] == max(0, given[0])
     assert length(tmp_path / f"o{suffix}")[1] == made[-1] + Fraction(1, 25)
-
-
-@pytest.mark.parametrize("end", [0.55, 0.58, 0.6])
-def test_a_part_of_a_film_has_whole_pictures(end, tmp_path):
-    """Cut within a picture of 29.97 a second: a last one of half the length made 30.02 of the film's rate."""
-    source = clips.ntsc(tmp_path / "s.mp4", 30)
-    with Decoder(source, start=0.05, duration=end - 0.05) as decoder:
-        lasts = {frame.duration * frame.time_base for frame in decoder.frames()}
-    assert lasts == {Fraction(1001, 30000)}

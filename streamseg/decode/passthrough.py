@@ -61,12 +61,6 @@ def clone(packet: Packet) -> Packet:
     return copy
 
 
-def packet_time(packet: Packet) -> float | None:
-    """Decoding time in seconds (presentation time where the container gives no other), or None."""
-    ticks = packet.dts if packet.dts is not None else packet.pts
-    return None if ticks is None else float(ticks * packet.time_base)
-
-
 def _is_gap(packet: Packet) -> bool:
     """An empty mov_text sample: it only fills the time between two texts, and muxers that need it write it themselves."""
     return packet.size == 2 and packet.stream.type == "subtitle" and bytes(packet) == b"\0\0"

@@ -33,14 +33,20 @@ __all__ = [
     "parse_size",
 ]
 
-_CLOCK = re.compile(r"(?:(?P<h>\d+):)?(?P<m>\d+):(?P<s>\d+(?:\.\d+)?)")
+_NUMBER = r"\d+(?:\.\d*)?|\.\d+"
+_CLOCK = re.compile(r"(?:(?P<h>\d+):(?=[0-5]?\d:))?(?P<m>\d+):(?P<s>[0-5]?\d(?:[.,]\d*)?)")
 _UNITS = re.compile(
-    r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m(?!s))?(?:(?P<s>\d+(?:\.\d+)?)s)?(?:(?P<ms>\d+(?:\.\d+)?)ms)?"
+    rf"(?:(?P<h>{_NUMBER})\s*h)?\s*(?:(?P<m>{_NUMBER})\s*m(?:in)?(?!s))?\s*(?:(?P<s>{_NUMBER})\s*s(?:ec)?)?\s*(?:(?P<ms>{_NUMBER})\s*ms)?",
+    re.IGNORECASE,
 )
+_LABEL = re.compile(r"\d+:\d+:\d+[:;]\d+")
 
 
 def parse_seconds(value: Any) -> Any:
-    """`90`, `1.5`, `3s`, `250ms`, `1m30s`, `1h`, `1:30` and `00:01:30.5` as seconds; ValueError for anything else."""
+    """`90`, `1.5`, `.5s`, `250ms`, `1m30s`, `1h`, `1:30`, `00:01:30.5` (or `,5`, as subtitles have it) as seconds.
+
+    ValueError for anything else, such as a timecode, whose last part counts pictures.
+    """
     if value is None or (isinstance(value, int) and not isinstance(value, bool)):
         return value
     if isinstance(value, Real) and not isinstance(value, bool):  # NumPy's, too
@@ -52,8 +58,9 @@ def parse_seconds(value: Any) -> Any:
         pass
     match = _CLOCK.fullmatch(text) or (_UNITS.fullmatch(text) if text else None)
     if match is None:
-        raise ValueError(f"{brief(value)} is not a time; write seconds (1.5), 3s, 250ms, 1m30s or 00:01:30")
-    parts = {unit: float(number or 0) for unit, number in match.groupdict().items()}
+        why = " (it is a timecode, whose last part counts pictures)" if _LABEL.fullmatch(text) else ""
+        raise ValueError(f"{brief(value)} is not a time{why}; write seconds (1.5), 3s, 250ms, 1m30s or 00:01:30")
+    parts = {unit: float((number or "0").replace(",", ".")) for unit, number in match.groupdict().items()}
     return parts["h"] * 3600 + parts["m"] * 60 + parts["s"] + parts.get("ms", 0.0) / 1000
 
 
@@ -105,7 +112,7 @@ def _parse_bytes(value: Any) -> Any:
     """`2GB`, `500MB`, `1.5GiB`, a number of bytes, or `off`."""
     if value is False or value == "off":
         return 0
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?", str(value).strip().lower())
+    match = re.fullmatch(rf"({_NUMBER})\s*([kmgt]?i?)b?", str(value).strip().lower())
     if isinstance(value, bool) or match is None or match[2] not in _BYTES:
         raise ValueError(f"{value!r} is not a size; write 2GB, 500MB, a number of bytes, or off")
     return round(float(match[1]) * _BYTES[match[2]])

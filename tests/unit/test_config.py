@@ -117,13 +117,41 @@ def test_flags_override_the_file_and_leave_the_rest():
         ("2.5", 2.5),
         (4, 4),
         ("1m", 60),
+        (".5", 0.5),
+        (".5s", 0.5),
+        ("5.s", 5),
+        ("5S", 5),
+        ("5 s", 5),
+        ("5sec", 5),
+        ("2min", 120),
+        ("1 min 2 s", 62),
+        ("1m2s", 62),
+        ("1h 250ms", 3600.25),
+        ("1:02", 62),
+        ("1:02.5", 62.5),
+        ("00:01:02,500", 62.5),
+        ("90:00", 5400),
+        ("1:2:3", 3723),
     ],
 )
 def test_times(text, seconds):
     assert parse_seconds(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "s", "3x", "1:2:3:4", "three"])
+@pytest.mark.parametrize(
+    "text", ["", "s", "ms", ".", ".s", "3x", "1:2:3:4", "three", "1:75", "1:60:00", "1:", ":30", "1,5s", "2s 1m", "100f", "-5s"]
+)
 def test_not_times(text):
-    with pytest.raises(ValueError, match="not a time"):
+    with pytest.raises(ValueError, match=r"not a time.*; write seconds \(1\.5\), 3s, 250ms, 1m30s or 00:01:30$"):
         parse_seconds(text)
+
+
+@pytest.mark.parametrize("label", ["00:01:02;03", "01:00:00:00"])
+def test_a_timecode_is_no_time(label):
+    with pytest.raises(ValueError, match=f"{label}' is not a time .it is a timecode, whose last part counts pictures.; write"):
+        parse_seconds(label)
+
+
+@pytest.mark.parametrize(("text", "size"), [(".5GB", 5 * 10**8), ("2 GB", 2 * 10**9), ("1.MiB", 2**20), ("off", 0)])
+def test_sizes_in_bytes(text, size):
+    assert parse_pipeline(f"decode: {{spool: {text}}}", "test").decode.spool == size

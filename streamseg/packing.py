@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from streamseg import planes, sidedata
+from streamseg.fields import FieldOrder, Marker, OrderReader
+from streamseg.siting import siting, with_siting
 
 if TYPE_CHECKING:
     import av
@@ -33,12 +35,19 @@ class PackedPicture(NamedTuple):
     colors: tuple[int, int, int, int]
     """Matrix, range, primaries, transfer: H.273's numbers, as FFmpeg has them."""
     side_data: tuple[sidedata.Kept, ...]
+    siting: str | None
+    """Where its chroma lies (`streamseg.siting`)."""
+    fields: FieldOrder | None
+    """Of an interlaced picture: which field came first."""
 
     def picture(self) -> av.VideoFrame:
         """The picture again, in host memory."""
         picture = planes.new_frame(self.width, self.height, self.format)
         for array, target in zip(self.planes, planes.views(picture).planes, strict=True):
             np.copyto(target.array, array)
+        if self.siting is not None:
+            picture = with_siting(picture, self.siting)
+        picture = Marker()(picture, self.fields)
         picture.pts, picture.dts = self.pts, self.dts
         if self.time_base is not None:
             picture.time_base = self.time_base
@@ -61,4 +70,6 @@ def pack(picture: AnyPicture) -> PackedPicture:
         host.time_base,
         (int(host.colorspace), int(host.color_range), int(host.color_primaries), int(host.color_trc)),
         kept,
+        siting(host),
+        OrderReader()(host),
     )

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from dataclasses import replace
 from fractions import Fraction
 
 import av
@@ -9,8 +10,12 @@ import numpy as np
 import pytest
 
 from streamseg import errors, planes, sidedata
+from streamseg.decode import Decoder
+from streamseg.filters import Filter
 from streamseg.result import Result
+from streamseg.siting import siting
 from streamseg.types import Activity, Event, Frame, Instances, Occlusion, Track
+from tests import clips
 from tests.unit import pictures
 
 FORMATS = ["yuv420p", "nv12", "yuv420p10le", "p010le", "yuva444p10le", "rgb24", "gbrp", "gray", "bgra"]
@@ -59,6 +64,38 @@ def assert_same(a, b):
 def test_a_result_comes_through_pickle_as_it_was(name):
     one = result(name, synthetic_pts=True, corrupt=True, field_order="tff")
     assert_same(pickle.loads(pickle.dumps(one)), one)
+
+
+SITINGS = ["left", "center", "topleft", "top", "bottomleft", "bottom"]
+
+
+@pytest.mark.parametrize("location", SITINGS)
+@pytest.mark.parametrize(
+    ("name", "mode"), [("yuv420p", "prog"), ("yuv420p10le", "prog"), ("nv12", "tff"), ("yuv422p", "bff"), ("uyvy422", "prog")]
+)
+def test_what_is_shown_of_a_pickle_is_equal_wherever_chroma_lies(name, mode, location):
+    noise = pictures.noise(planes.nearest_layout(name), 52, 38)
+    one = result("yuv420p", 52, 38)
+    said = Filter(("setparams", f"chroma_location={location}:field_mode={mode}"))(planes.convert(noise, name))
+    planes.copy_tags(one.frame.picture, said)
+    for order in (None, "tff"):
+        first = replace(one, frame=replace(one.frame, picture=said, field_order=order))
+        for again in (
+            pickle.loads(pickle.dumps(first)),
+            copy.deepcopy(first),
+            pickle.loads(pickle.dumps(copy.deepcopy(first))),
+        ):
+            np.testing.assert_array_equal(again.plot(), first.plot())
+            np.testing.assert_array_equal(again.image("rgb48le"), first.image("rgb48le"))
+
+
+def test_a_decoded_picture_tells_where_its_chroma_lies_and_a_copy_does(tmp_path):
+    film = clips.cfr(tmp_path / "in.mp4", 2)  # H.264: left, where nothing is said (H.264, E.2.1)
+    with Decoder(film) as decoder:
+        frame = next(decoder.frames())
+    assert siting(frame.picture) == "left"
+    assert siting(pickle.loads(pickle.dumps(frame)).picture) == "left"
+    assert siting(pictures.noise("yuv420p", 3, 5)) is None
 
 
 def test_a_pickle_is_as_large_as_what_is_in_it():

@@ -27,7 +27,7 @@ from streamseg.encode.containers import CONTAINERS, NVENC, Container, container_
 from streamseg.encode.formats import has_alpha, is_deep, nearest_format, padded_size
 from streamseg.encode.named import unknown_codec
 from streamseg.encode.nvenc import why_not_nvenc
-from streamseg.encode.settings import encoder_options
+from streamseg.encode.settings import encoder_options, holds_none
 from streamseg.errors import OutputError
 
 __all__ = ["CODECS", "Choice", "Codec", "choose", "has_alpha", "named_codec"]
@@ -93,6 +93,8 @@ class Choice:
     options: dict[str, str]
     tag: str | None = None
     """FourCC that players of the container expect."""
+    reorders: bool = True
+    """Its packets may come in another order than their pictures are shown in."""
     ends_with_key: bool = False
     """The last picture has to be a key frame, so that it is also the last in decoding order; with B-frames it is not otherwise,
     and the last packet's duration, with which a movie ends, is another picture's."""
@@ -155,8 +157,10 @@ def choose(
     options = encoder_options(name, quality, pix_fmt, size, live=live, reorders=container.reorders, rate=rate)
     # hev1 does not open in QuickTime.
     tag = "hvc1" if name in ("hevc", "hevc_nvenc") and container.muxer in ("mp4", "mov") else None
-    ends = name in ("h264", "hevc", "h264rgb") and not live and container.muxer in ("mp4", "mov")
-    return Choice(name, chosen, pix_fmt, options | ({"forced-idr": "1"} if ends else {}), tag, ends)
+    h26x = name in ("h264", "hevc", "h264rgb", *NVENC)
+    reorders = h26x and not holds_none(live, rate)
+    ends = reorders and name not in NVENC and container.muxer in ("mp4", "mov")
+    return Choice(name, chosen, pix_fmt, options | ({"forced-idr": "1"} if ends else {}), tag, reorders, ends)
 
 
 def _automatic(suffix: str, picture: VideoFormat, alpha: bool, interlaced: bool, gpu: bool) -> str:

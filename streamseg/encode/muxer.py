@@ -125,6 +125,8 @@ class Muxer:
 
     def add_video(self, choice: Choice, rate: Fraction, time_base: Fraction) -> VideoStream:
         """The video stream, to be configured before `begin`."""
+        if not choice.reorders:
+            self._times = None
         with self._failing("opening the encoder for"):
             stream: VideoStream = self.container.add_stream(choice.codec.encoder, rate=rate, options=dict(choice.options))  # type: ignore[assignment]
             stream.codec_context.time_base = time_base

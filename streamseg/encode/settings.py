@@ -1,7 +1,7 @@
 """What each encoder is told, for every rate and size that it takes.
 
-Little is held back inside an encoder, because that is lost when the process is killed, and late for a viewer: about 0.2 s of
-pictures, none when live.
+Little is held back inside an encoder, because that is lost when the process is killed, and late for a viewer: some pictures,
+none when live, nor below ten a second, where a few are seconds of a film.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ import av
 from streamseg.encode import nvenc
 from streamseg.errors import OutputError
 
-__all__ = ["encoder_options", "encoder_rate"]
+__all__ = ["encoder_options", "encoder_rate", "holds_none"]
 
 _FASTEST = 240
+_SPARSE = 10
+"""Pictures a second below which an encoder holds none back."""
 _B_FRAMES = 2
 _FFV1 = {"level": "3", "slicecrc": "1"}
 
@@ -28,6 +30,11 @@ def encoder_rate(rate: Fraction | None, time_base: Fraction) -> Fraction:
     Never above one picture a tick, where libvpx would find that pictures last no time, nor above the 240 that SVT-AV1 allows.
     """
     return min(Fraction(rate or 25), 1 / time_base, Fraction(_FASTEST))
+
+
+def holds_none(live: bool, rate: Fraction | None) -> bool:
+    """Whether an encoder is to give each picture back at once."""
+    return live or float(rate or 25) < _SPARSE
 
 
 def encoder_options(
@@ -42,21 +49,22 @@ def encoder_options(
 ) -> dict[str, str]:
     """FFmpeg's options of the codec `name` (a key of `codecs.CODECS`) for pictures of `size` (width, height)."""
     crf = f"{quality:g}" if quality is not None else ""
-    b_frames = 0 if live or not reorders else _B_FRAMES
+    none = holds_none(live, rate)
+    b_frames = 0 if none or not reorders else _B_FRAMES
     # x265 refuses a lookahead that is no longer than a run of B-frames.
     lookahead = max(b_frames + 1, min(8, round(float(rate or 25) * 0.2)))
     if name in ("h264", "h264rgb"):
         base = {"preset": "superfast", "crf": crf, "bf": str(b_frames)}
-        return base | ({"tune": "zerolatency"} if live else {"rc-lookahead": str(lookahead), "x264-params": "mbtree=1"})
+        return base | ({"tune": "zerolatency"} if none else {"rc-lookahead": str(lookahead), "x264-params": "mbtree=1"})
     if name in ("h264_nvenc", "hevc_nvenc"):
         # Its default for H.264 is the main profile, without 8x8 transforms.
         high = {"profile": "high"} if name == "h264_nvenc" and pix_fmt in ("nv12", "yuv420p") else {}
-        return nvenc.options(crf, live=live) | high
+        return nvenc.options(crf, live=none) | high
     if name == "hevc":
-        params = f"log-level=none:frame-threads=1:bframes={b_frames}" + ("" if live else f":rc-lookahead={lookahead}")
+        params = f"log-level=none:frame-threads=1:bframes={b_frames}" + ("" if none else f":rc-lookahead={lookahead}")
         # Captions come with the pictures; unlike libx264, libx265 has to be asked to write them.
         return {"preset": "ultrafast", "crf": crf, "x265-params": params, "a53cc": "1"} | (
-            {"tune": "zerolatency"} if live else {}
+            {"tune": "zerolatency"} if none else {}
         )
     if name == "vp9":
         # libvpx codes alpha as a second stream, which cannot have alternate reference frames.

@@ -148,7 +148,8 @@ class VideoSink(FileSink):
             stream = muxer.add_video(choice, rate if info.timecode is not None else info.rate or Fraction(25), frame.time_base)
             encoder = Encoder(stream, choice, picture, info, frame, self._threads)
             if muxer.in_fragments_by_key and not choice.codec.intra:  # what a killed process leaves ends with the last one
-                stream.codec_context.gop_size = max(1, stream.codec_context.gop_size // KEYFRAME_SECONDS)
+                second = stream.codec_context.gop_size // KEYFRAME_SECONDS
+                stream.codec_context.gop_size = max(1, min(second, round(info.rate or second)))
             self._describe(muxer)
             muxer.begin(frame.pts, self._origin())
         except BaseException:

@@ -82,6 +82,40 @@ def test_killed_writer_of_the_less_common(kind, tmp_path):
     assert len(readable(target)) >= 50
 
 
+KILLED_ALL = """
+    import os, signal, sys
+    from streamseg.decode import Decoder
+    from streamseg.encode import open_sink
+    from tests.unit.encode.helpers import rendered
+    source, count, folder, outputs = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4:]
+    with Decoder(source) as decoder:
+        sinks = []
+        for output in outputs:
+            codec, _, suffix = output.partition(".")
+            sinks.append(open_sink(f"{folder}/{output}", decoder.info, codec=codec, passthrough=decoder.subscribe()))
+            sinks[-1].open()
+        for number, frame in enumerate(decoder.frames(), 1):
+            for sink in sinks:
+                sink(rendered(frame))
+            if number == count:
+                os.kill(os.getpid(), signal.SIGKILL)
+"""
+SLOW = ["h264.mp4", "hevc.mp4", "av1.mp4", "prores.mov", "h264.mkv", "hevc.mkv", "ffv1.mkv", "vp9.webm", "h264.ts", "h264.avi"]
+
+
+@pytest.mark.parametrize(("kind", "rate"), [("picture", 2), ("text", 2), ("sound", 8)])
+def test_killed_writer_loses_no_more_of_a_slow_film(kind, rate, tmp_path):
+    """Encoders hold a number of pictures back, which of two a second are seconds."""
+    if kind == "text":
+        source = clips.with_subtitles(tmp_path / "in.mp4", 30, rate=rate)
+    else:
+        source = clips.cfr(tmp_path / "in.mp4", 30, rate=rate, audio=kind == "sound")
+    done = in_child(KILLED_ALL, source, 20, tmp_path, *SLOW)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    lost = {name: (20 - len(readable(tmp_path / name))) / rate for name in SLOW}
+    assert max(lost.values()) <= 1, lost
+
+
 def with_chapters(path: Path) -> Path:
     chaptered = path.with_suffix(".mkv")
     with av.open(str(path)) as source, av.open(str(chaptered), "w") as container:

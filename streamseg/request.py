@@ -17,7 +17,7 @@ from typing import IO
 
 from streamseg.errors import ConfigError, ModelError
 
-__all__ = ["Answer", "Broken", "ask", "host"]
+__all__ = ["Answer", "Broken", "ask", "host", "refuses_parts"]
 
 _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Answers after which the same request may succeed (RFC 9110, 15.5 and 15.6; 425: RFC 8470, 429: RFC 6585)."""
@@ -84,6 +84,18 @@ def ask(url: str, offset: int = 0, validator: str = "", timeout: float = 30.0) -
     except (OSError, http.client.HTTPException) as error:
         raise _why(error) from error
     return _answer(response, url, offset)
+
+
+def refuses_parts(url: str, timeout: float) -> bool:
+    """Whether a server gives the file at `url`, but no part of it, whatever it says; False also if that cannot be told."""
+    try:
+        answer = ask(url, 1, timeout=timeout)
+    except Broken as error:
+        return error.changed
+    except (ModelError, ConfigError, ValueError):
+        return False
+    answer.response.close()
+    return answer.first == 0
 
 
 def host(url: str) -> str:

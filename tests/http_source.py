@@ -70,6 +70,44 @@ def file(data: bytes, kind: str = "application/octet-stream") -> Answer:
     return answer
 
 
+def parts(data: bytes, *, refuse: str = "", at_most: int = 0) -> Answer:
+    """The bytes, or the part of them that is asked for. Then the connection is closed, without the `Connection: close` of HTTP/1.1.
+
+    refuse: a later part is answered by "416", or by the "whole", although parts are offered. at_most: each answer breaks off after
+    so many bytes.
+    """
+
+    def answer(handler: BaseHTTPRequestHandler, _: threading.Event) -> None:
+        asked = handler.headers.get("Range", "")
+        begin = int(asked.removeprefix("bytes=").partition("-")[0] or 0)
+        if begin and refuse == "416":
+            handler.wfile.write(b"HTTP/1.1 416 Range Not Satisfiable\r\nContent-Length: 0\r\n\r\n")
+            return
+        status = b"206 Partial Content" if asked else b"200 OK"
+        if begin and refuse == "whole":
+            begin, status = 0, b"200 OK"
+        head = b"HTTP/1.1 %s\r\nAccept-Ranges: bytes\r\nContent-Length: %d\r\n" % (status, len(data) - begin)
+        if status.startswith(b"206"):
+            head += b"Content-Range: bytes %d-%d/%d\r\n" % (begin, len(data) - 1, len(data))
+        handler.wfile.write(head + b"\r\n" + data[begin:][: at_most or None])
+
+    return answer
+
+
+def unmeasured(data: Callable[[], bytes]) -> Answer:
+    """What `data` gives, in chunks, without a length."""
+
+    def answer(handler: BaseHTTPRequestHandler, _: threading.Event) -> None:
+        whole = data()
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for begin in range(0, len(whole), 50_000):
+            chunk = whole[begin : begin + 50_000]
+            handler.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+        handler.wfile.write(b"0\r\n\r\n")
+
+    return answer
+
+
 def stream(chunks: Callable[[], Iterator[bytes]], kind: str = "video/mp2t", pause: float = 0.02) -> Answer:
     """Chunks without a length, one every `pause` seconds; after the last one the connection stays open and silent."""
 

@@ -51,6 +51,9 @@ FORMATS = (
 PLAYLIST_FORMATS = "hls,dash,concat"
 PLAYLIST_PROTOCOLS = "file,http,https,httpproxy,tcp,tls,crypto,data"
 
+_ONCE_MORE = {"reconnect": "1", "reconnect_on_network_error": "1", "reconnect_delay_max": "0"}
+"""libav's http asks for the next part of a file over the connection of the last one, which the server may have closed. So it tries
+once more, also where an answer breaks off: at once, from where it was, and fails if that brings nothing."""
 _ENCODING = "needs percent-encoding: %40 for @, %2F for /, %3F for ?, %23 for #, %3A for :, %25 for %, %20 for a space"
 _SCHEME = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*)(?P<mark>://|:|,)")
 
@@ -182,7 +185,7 @@ def _address(text: str, scheme: str, mark: str, timeout: float, playlists: bool)
     if scheme in ("rtsp", "rtsps"):
         options |= {"timeout": microseconds, "rtsp_flags": "prefer_tcp"}
     elif scheme in ("http", "https"):
-        options |= {"rw_timeout": microseconds, "reconnect": "0"}
+        options |= {"rw_timeout": microseconds} | _ONCE_MORE
     elif scheme == "rtmp":
         options |= {"rw_timeout": microseconds}  # its "timeout" would make it listen for a caller
     else:

@@ -27,7 +27,8 @@ from streamseg.decode.reader import Guarded, PacketReader, Picture, Shared, firs
 from streamseg.decode.spool import Spool, spooled
 from streamseg.decode.stills import open_stills
 from streamseg.decode.timeline import DecodeCounters, Splicer
-from streamseg.errors import ConfigError, SourceError, StreamsegError, Unreadable
+from streamseg.errors import ConfigError, NoVideo, SourceError, StreamsegError, Unreadable
+from streamseg.request import refuses_parts
 from streamseg.types import Frame
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ class Decoder:
             if address.kind == "images":
                 self._open_images(address)
             elif address.threaded:
-                self._open_by_any_means(address, self._open_live)
+                self._open_network(address)
             else:
                 self._open_by_any_means(address, self._open_file)
         except StreamsegError:
@@ -204,6 +205,26 @@ class Decoder:
             self._live.attend(self._keep_up)
         self._begin(self._live.pictures(), header)
 
+    def _open_network(self, address: Address) -> None:
+        """Once more as it comes, if a web server was asked for a part of a file and has refused."""
+        said = len(self.warnings)
+        try:
+            self._open_by_any_means(address, self._open_live)
+        except (Unreadable, NoVideo):
+            if address.scheme not in ("http", "https") or not refuses_parts(address.url, self._timeout):
+                raise
+        else:
+            return
+        self._start_again(said)
+        self._open_by_any_means(replace(address, options=address.options | {"seekable": "0"}), self._open_live)
+
+    def _start_again(self, said: int) -> None:
+        """After an attempt to open: forget it, and all warnings but the first `said`."""
+        del self.warnings[said:]
+        if self._live is not None:
+            self._live.close()
+            self._live = None
+
     def _open_by_any_means(self, address: Address, open_: Callable[[Address], None]) -> None:
         """Once more, decoded by the CPU, if the GPU's decoder was tried and could not."""
         said = len(self.warnings)
@@ -215,10 +236,7 @@ class Decoder:
                 raise
         else:
             return
-        del self.warnings[said:]
-        if self._live is not None:
-            self._live.close()
-            self._live = None
+        self._start_again(said)
         open_(address)
 
     def _open_file(self, address: Address) -> None:

@@ -196,10 +196,14 @@ class Header:
 
 
 def is_finite(container: InputContainer) -> bool:
-    """Whether what a web server gives has an end: it tells the length of a file, or of a playlist in seconds."""
-    if container.format.name in ("hls", "dash"):
-        return duration_of(container) is not None
-    return bool(container.size > 0)
+    """Whether what a web server gives has an end: the server tells the bytes of a file, or what it gives tells its seconds.
+
+    Films come without a length, too. Of an MP4 in fragments libav tells the seconds of those that it has seen.
+    """
+    in_parts = "mp4" in container.format.name and not any(stream.frames for stream in container.streams)
+    if duration_of(container) is not None and not in_parts:
+        return True
+    return container.format.name not in ("hls", "dash") and bool(container.size > 0)
 
 
 def is_timeless(container: InputContainer) -> bool:

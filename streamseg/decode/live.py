@@ -16,6 +16,7 @@ from streamseg.decode.connection import LATE, Connection, Stalled
 from streamseg.decode.faults import AV_ERRORS, fault, may_mend
 from streamseg.decode.reader import Guarded, PacketReader, Picture, Shared
 from streamseg.errors import SourceLost, SourceNotFound, StreamsegError, Unreadable
+from streamseg.request import refuses_parts
 
 if TYPE_CHECKING:
     import av
@@ -60,6 +61,15 @@ def when_there(parse: Callable[[], Address], patience: Patience, stopped: Callab
         time.sleep(0.1)
 
 
+@dataclass(frozen=True, slots=True)
+class _Loss:
+    """A source that was lost, until a picture comes again."""
+
+    media_time: float
+    """How far it had come, seconds on the run's clock."""
+    attempts: Iterator[tuple[float, float]]
+
+
 class LiveReader:
     """Pictures of a source over any number of connections."""
 
@@ -68,8 +78,10 @@ class LiveReader:
         self._patience, self._timeout = patience, patience.timeout
         self._connection: Connection | None = None
         self._reader: PacketReader | None = None
-        self._endless = self._keeps_up = False
+        self._endless = self._keeps_up = self._pictured = False
         self._arrived = self._last_picture = 0.0
+        self._loss: _Loss | None = None
+        """None: pictures come."""
 
     # -- connecting ----------------------------------------------------------------------------------------------------------
 
@@ -149,7 +161,7 @@ class LiveReader:
             for picture in self._reader.pictures(packets):
                 picture.broken |= broken
                 broken = False
-                self._last_picture = self._arrived
+                self._last_picture, self._loss, self._pictured = self._arrived, None, True
                 if self._endless:
                     picture.arrived = self._arrived
                 yield picture
@@ -159,9 +171,17 @@ class LiveReader:
             if not self._endless:
                 self._reader.judge_end(problem)
                 return
+            if not self._pictured and self._refuses_parts():
+                raise Unreadable(f"{self._shared.address.name}: ends before its first picture")
             if not self._come_back(problem):
                 return
             broken = True
+
+    def _refuses_parts(self) -> bool:
+        """Whether this is a film, of whose end libav made a mess when a web server refused a part of it."""
+        address = self._shared.address
+        seeks = address.scheme in ("http", "https") and "seekable" not in address.options
+        return seeks and refuses_parts(address.url, self._timeout)
 
     @property
     def reader(self) -> PacketReader | None:
@@ -198,14 +218,18 @@ class LiveReader:
             yield arrival.packet
 
     def _come_back(self, problem: BaseException | None) -> bool:
-        """Reconnect with exponential back-off and jitter; False if stopped. Raises SourceLost when the time is up."""
-        shared, reconnect = self._shared, self._patience.reconnect
-        name, lost_at, media_time = shared.address.name, time.monotonic(), float(shared.splicer.end)
+        """Reconnect with exponential back-off and jitter; False if stopped. Raises SourceLost when the time is up.
+
+        A connection that brings no picture does not count: the time goes on from when the last picture came.
+        """
+        shared, reconnect, name = self._shared, self._patience.reconnect, self._shared.address.name
         reason = str(fault(problem, name)) if problem is not None else f"{name}: the other side ended the stream"
-        shared.warnings.append(f"{reason}; reconnecting")
+        if self._loss is None:
+            self._loss = _Loss(float(shared.splicer.end), self._attempts())
+            shared.warnings.append(f"{reason}; reconnecting")
         self.close()
-        for _, delay in self._attempts():
-            left = lost_at + reconnect - time.monotonic()
+        for begin, delay in self._loss.attempts:
+            left = begin + reconnect - time.monotonic()
             if left <= 0:
                 raise SourceLost(f"{reason}; it did not come back within {reconnect:g} s")
             if not self._pause(min(left, delay * random.uniform(0.5, 1.0))):
@@ -218,7 +242,7 @@ class LiveReader:
                 return False
             self._connection.begin()
             shared.counters.reconnects += 1
-            shared.splicer.restart(media_time + time.monotonic() - lost_at)
+            shared.splicer.restart(self._loss.media_time + time.monotonic() - begin)
             return True
         return False
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 import av
@@ -99,6 +100,8 @@ _INDEX_LAST = (
 )
 
 
+_LEAST_INDEX = 500
+"""Bytes that the smallest index of an MP4 with a track takes (ISO/IEC 14496-12, what a `moov` must hold)."""
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 """FFmpeg's own decoders of these leave the alpha out, which WebM stores beside each picture."""
 
@@ -287,7 +290,12 @@ class PacketReader:
         if problem is not None:
             reason = str(fault(problem, self._name)).removeprefix(f"{self._name}: ")
         if problem is not None or (lost and (damaged or indexed)) or (indexed and self._tail_corrupt):
-            if problem is not None and indexed and not self._video_packets and self._shared.address.threaded:
+            if (
+                indexed
+                and not self._video_packets
+                and self._shared.address.threaded
+                and (problem is not None or self._index_last)
+            ):
                 raise Unreadable(f"{self._name}: {_INDEX_LAST}")
             missing = f"; {lost:.2f} s of {duration:.2f} s are missing" if lost and duration else ""
             at = (
@@ -308,6 +316,11 @@ class PacketReader:
             self._shared.warnings.append(
                 f"{self._name}: {failed} packets could not be decoded, their pictures are missing{way}"
             )
+
+    @property
+    def _index_last(self) -> bool:
+        """Whether the pictures of an MP4 begin where no index can stand before them."""
+        return any(0 < entry.pos < _LEAST_INDEX for entry in islice(self.stream.index_entries, 1))
 
     def _missing(self, duration: float) -> float | None:
         """Seconds between the last packet and the end that the header tells, None if it is there up to rounding."""

@@ -15,7 +15,7 @@ from typing import IO
 
 from streamseg.decode.address import Address, limits
 from streamseg.errors import ConfigError, ModelError, SourceError, SourceLost
-from streamseg.request import Answer, Broken, ask
+from streamseg.request import Answer, Broken, ask, refuses_parts
 
 __all__ = ["Spool", "spooled"]
 
@@ -113,7 +113,7 @@ def _ask(address: Address, timeout: float) -> Answer | None:
     except (Broken, ModelError, ConfigError, ValueError):
         return None
     headers = answer.response.headers
-    ranges = headers.get("Accept-Ranges", "none").strip().lower() == "bytes"
+    ranges = headers.get("Accept-Ranges", "none").strip().lower() == "bytes" and not refuses_parts(address.url, timeout)
     if ranges or headers.get_content_maintype() == "multipart":
         answer.response.close()
         return None

@@ -144,12 +144,6 @@ def test_a_download_that_breaks_off_is_lost(film: bytes) -> None:
 
 
 def test_a_server_with_ranges_and_a_live_stream_are_read_as_they_come(tmp_path: Path) -> None:
-    def ranges(handler: BaseHTTPRequestHandler, _: threading.Event) -> None:
-        handler.send_response(200)
-        handler.send_header("Accept-Ranges", "bytes")
-        handler.send_header("Content-Length", "0")
-        handler.end_headers()
-
     def parts(handler: BaseHTTPRequestHandler, _: threading.Event) -> None:
         handler.send_response(200)
         handler.send_header("Content-Type", "multipart/x-mixed-replace; boundary=x")
@@ -157,7 +151,7 @@ def test_a_server_with_ranges_and_a_live_stream_are_read_as_they_come(tmp_path: 
 
     from streamseg.decode.address import parse_source
 
-    with Server({"/a": ranges, "/b": parts}) as server:
+    with Server({"/a": http_source.parts(b"film"), "/b": parts}) as server:
         for source in (f"{server.url}/a", f"{server.url}/b", f"{server.url}/none", "rtsp://127.0.0.1:1/x"):
             assert spooled(parse_source(source), 10**7, 2.0, lambda: False) is None
         with pytest.raises(SourceNotFound, match="404"):

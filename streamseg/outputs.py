@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -16,9 +17,12 @@ from streamseg.config.schema import EffectStep, EncodeConfig, OutputConfig, Pipe
 from streamseg.decode.images import SUFFIXES as STILLS
 from streamseg.describe import short
 from streamseg.encode import is_results, is_view
+from streamseg.encode.choose import RESULTS
 from streamseg.encode.containers import CONTAINERS
+from streamseg.encode.files import same_place
 from streamseg.encode.images import IMAGE_SUFFIXES
 from streamseg.errors import ConfigError, OutputError
+from streamseg.formats import FORMATS
 from streamseg.standard import STDIN_NAMES, STDOUT_NAMES, STDOUT_SUFFIXES, is_stdout
 
 __all__ = ["Target", "in_format", "plan", "with_encoding"]
@@ -49,11 +53,14 @@ def plan(configured: Mapping[str, OutputConfig], given: Sequence[str], source: o
     gets the same picture again; `.jsonl` gets the results. A folder means a film in it, of the name of `source`. Raises
     ConfigError when nothing is left, or two share a path, OutputError for what cannot be a name.
     """
-    named, plain = _sort(configured, [_dash(text) for text in given])
+    named, plain = _sort(configured, [_spelled(text) for text in given])
     for path in (*named.values(), *plain):
         _refuse_impossible(path)
+        _refuse_mistaken(path)
     main = next((output for output in configured.values() if "{out}" in output.path), _OVERLAY)
     plain = [placed(path, source, main) for path in plain]
+    views = {output.path for output in configured.values() if is_view(output.path)}
+    plain = [path for path in plain if path not in views]  # to ask for a view that there is asks for no other
     pictures = [path for path in plain if not is_results(path)]
     out = pictures[0] if pictures else None
     targets: list[Target] = []
@@ -68,8 +75,9 @@ def plan(configured: Mapping[str, OutputConfig], given: Sequence[str], source: o
             )
         path = placed(path.replace("{out}", out or "").replace("{stem}", _stem(out or "")), source, output)
         targets.append(Target(name, path, output.composite, output.encode, output.keep_grey))
-    used = {target.path for target in targets}
-    for number, path in enumerate(p for p in plain if p not in used):
+    if out is not None and any(target.path == out for target in targets):
+        plain.remove(out)
+    for number, path in enumerate(plain):
         kind, effects = ("results", ()) if is_results(path) else ("output", main.composite)
         targets.append(Target(f"{kind}{number + 1}", path, effects, main.encode, main.keep_grey))
     if not targets:
@@ -86,7 +94,7 @@ def in_format(given: Sequence[str], form: str | None, report: bool = False) -> l
 
     Raises ConfigError.
     """
-    given = [_dash(text) for text in given]
+    given = [_spelled(text) for text in given]
     if report and any(is_stdout(path.rpartition("=")[2]) for path in given):
         raise ConfigError("--json prints the report to standard output, where -o - writes; leave one of them out")
     if form is None:
@@ -100,10 +108,18 @@ def in_format(given: Sequence[str], form: str | None, report: bool = False) -> l
     return [f"{path}{suffix}" if path == "-" or path.endswith("=-") else path for path in given]
 
 
-def _dash(text: str) -> str:
-    """What one -o says, with `-` for whatever else standard output is called."""
+def _spelled(text: str) -> str:
+    """What one -o says, with `-` for whatever else standard output is called, and a path for `file://` and for `~`, which a shell
+    leaves as it is behind NAME= and in quotes.
+    """
     name, equals, path = text.rpartition("=")
-    return f"{name}{equals}-" if path in STDOUT_NAMES else text
+    if path in STDOUT_NAMES:
+        path = "-"
+    elif path.lower().startswith("file://"):
+        path = unquote(urlsplit(path).path)
+    elif path.startswith("~"):
+        path = os.path.expanduser(path)
+    return f"{name}{equals}{path}"
 
 
 def with_encoding(
@@ -157,6 +173,17 @@ def _refuse_impossible(path: str) -> None:
             raise OutputError(f"{short(path)}: no output can have this name ({reason}); choose another") from error
 
 
+def _refuse_mistaken(path: str) -> None:
+    """Raise OutputError for what can be a name, and was not meant as one: an option, or an ending alone."""
+    name = Path(path).name
+    if path.startswith("-") and not is_stdout(path) and not Path(path).suffix:
+        raise OutputError(f"-o {path}: a name is missing behind -o; write ./{path} if the folder is really called so")
+    if name.lower() in (*CONTAINERS, *IMAGE_SUFFIXES, *RESULTS, *FORMATS) and not path.endswith("/"):
+        raise OutputError(
+            f"{path}: this is an ending without a name; write out{name.lower()}, or {path}/ if a folder is called so"
+        )
+
+
 def placed(path: str, source: object, output: OutputConfig) -> str:
     """The file that `path` means: in a folder (one that exists, ends with a slash or has no suffix) the film of the source's name;
     `frames/*.png` is `frames/%06d.png`.
@@ -207,10 +234,15 @@ def _stem(path: str) -> str:
 
 
 def _refuse_twins(targets: Sequence[Target]) -> None:
-    seen: dict[str, str] = {}
-    for target in targets:
-        key = target.path if is_view(target.path) else str(Path(target.path).absolute())
-        key = "standard output" if is_stdout(target.path) else key
-        if key in seen:
-            raise ConfigError(f"the outputs {seen[key]!r} and {target.name!r} would both write {target.path}")
-        seen[key] = target.name
+    """Raise ConfigError where two outputs are one, also by links and other ways to write a path."""
+    for first, second in combinations(targets, 2):
+        if _one_place(first.path, second.path):
+            place = "standard output" if is_stdout(first.path) else first.path
+            also = "" if first.path == second.path or is_stdout(first.path) else f", which {second.path} leads to, too"
+            raise ConfigError(f"give {first.name!r} and {second.name!r} each its own name: both would write {place}{also}")
+
+
+def _one_place(first: str, second: str) -> bool:
+    if is_stdout(first) or is_stdout(second):
+        return is_stdout(first) and is_stdout(second)
+    return first == second if "://" in first or "://" in second else same_place(Path(first), Path(second))

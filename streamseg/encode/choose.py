@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from streamseg.decode import SourceInfo
     from streamseg.live import MjpegServer
 
-__all__ = ["check_output", "copies_tracks", "is_results", "is_view", "make_view", "open_sink"]
+__all__ = ["RESULTS", "check_output", "copies_tracks", "is_results", "is_view", "make_view", "open_sink"]
 
-_RESULTS = (".jsonl", ".ndjson")
+RESULTS = (".jsonl", ".ndjson")
+"""Suffixes of results as lines; those of other formats are the keys of `formats.FORMATS`."""
 
 
 def is_view(path: str | os.PathLike[str]) -> bool:
@@ -33,7 +34,7 @@ def is_view(path: str | os.PathLike[str]) -> bool:
 
 def is_results(path: str | os.PathLike[str]) -> bool:
     """Whether an output takes the results alone, so that nothing has to be drawn for it."""
-    return Path(path).suffix.lower() in _RESULTS or format_of(path) is not None
+    return Path(path).suffix.lower() in RESULTS or format_of(path) is not None
 
 
 def copies_tracks(path: str | os.PathLike[str]) -> bool:
@@ -44,6 +45,7 @@ def copies_tracks(path: str | os.PathLike[str]) -> bool:
 def check_output(path: str | os.PathLike[str], *, overwrite: bool, source: str | int | os.PathLike[str] | None) -> None:
     """Refuse what can be refused before the source is there, which may be a camera that is off. Raises OutputError."""
     name = str(path)
+    _refuse_address(name)
     if is_results(name) or copies_tracks(name):
         refuse_existing(Path(name), local_path(source), overwrite)
 
@@ -89,6 +91,7 @@ def open_sink(
         passthrough.close()
     if is_view(name):
         return make_view(name, info.name, token)
+    _refuse_address(name)
     if suffix in CONTAINERS:
         return VideoSink(
             path,
@@ -113,8 +116,18 @@ def open_sink(
         return ImageSink(path, info, overwrite=overwrite, source=source)
     raise OutputError(
         f"{name}: unknown kind of output {suffix!r}; allowed: video {' '.join(CONTAINERS)}, images {' '.join(IMAGE_SUFFIXES)} "
-        f"(as frames/%06d.png), results {' '.join([*_RESULTS, *FORMATS])}, or a live view such as http://127.0.0.1:8080"
+        f"(as frames/%06d.png), results {' '.join([*RESULTS, *FORMATS])}, or a live view such as http://127.0.0.1:8080"
     )
+
+
+def _refuse_address(name: str) -> None:
+    """Raise OutputError for an address that is not a view's: it would be taken for a file in a folder `rtmp:`."""
+    scheme, there, _ = name.partition("://")
+    if there and not is_view(name):
+        raise OutputError(
+            f"{name}: cannot write to {scheme}://; write a file, or let FFmpeg send it on: "
+            "-o - --format ts | ffmpeg -i - -c copy ADDRESS; a view is an address such as http://127.0.0.1:8080"
+        )
 
 
 def make_view(name: str, title: str, token: str | None = None) -> MjpegServer:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from streamseg.config import load_pipeline
-from streamseg.errors import ConfigError
+from streamseg.encode import check_output
+from streamseg.errors import ConfigError, OutputError, OutputIsInput
 from streamseg.outputs import plan
 
 
@@ -60,9 +61,87 @@ def test_unknown_names_are_answered():
         paths("edit", "a.mp4", "matte=m.mov")
 
 
-def test_two_outputs_never_share_a_file():
-    with pytest.raises(ConfigError, match="would both write"):
-        paths("edit", "a.mp4", "alpha=./a.mp4")
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("edit", "a.mp4", "alpha=./a.mp4"),
+        ("drive", "a.mp4", "a.mp4"),
+        ("drive", "a.mp4", "b.mkv", "b.mkv"),
+        ("drive", "r.jsonl", "r.jsonl"),
+        ("drive", "a.mp4", "x/../a.mp4"),
+        ("drive", "a.mp4", "file://{here}/a.mp4"),
+        ("drive", "a.mp4", "link.mp4"),
+        ("drive", "b.mp4", "hard.mp4"),
+        ("drive", "x/a.mp4", "beside/a.mp4"),
+        ("edit", "a.mp4", "a.alpha.mov"),
+        ("drive", "-.mkv", "-.ts"),
+    ],
+)
+def test_two_outputs_never_share_a_file(given, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("x").mkdir()
+    Path("link.mp4").symlink_to("a.mp4")
+    Path("beside").symlink_to("x")
+    Path("b.mp4").touch()
+    Path("hard.mp4").hardlink_to("b.mp4")
+    with pytest.raises(ConfigError, match=r"give '\w+' and '\w+' each its own name: both would write "):
+        paths(*(text.replace("{here}", str(tmp_path)) for text in given))
+
+
+def test_a_view_that_the_pipeline_has_may_be_named():
+    both = {"record": "a.mp4", "view": "http://127.0.0.1:8080"}
+    assert paths("live", "a.mp4", "http://127.0.0.1:8080") == paths("live", "http://127.0.0.1:8080", "a.mp4") == both
+
+
+def test_a_home_and_a_file_address_are_paths(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ann")
+    assert paths("edit", "~/a.mp4", "alpha=~/cut/%06d.png") == {"picture": "/home/ann/a.mp4", "alpha": "/home/ann/cut/%06d.png"}
+    assert paths("drive", "file:///tmp/a%20b.mp4") == {"picture": "/tmp/a b.mp4"}
+    assert paths("drive", "./~/a.mp4") == {"picture": "./~/a.mp4"}
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ("--overwrite", r"-o --overwrite: a name is missing behind -o; write \./--overwrite if the folder is really called so"),
+        ("-q", "a name is missing behind -o"),
+        (".mp4", r"\.mp4: this is an ending without a name; write out\.mp4, or \.mp4/ if a folder is called so"),
+        ("x/.jsonl", r"write out\.jsonl"),
+        (".png", r"write out\.png"),
+    ],
+)
+def test_what_was_not_meant_as_a_name_is_refused(given, sentence):
+    with pytest.raises(OutputError, match=sentence):
+        paths("drive", given)
+
+
+def test_names_that_only_look_odd_are_names():
+    assert paths("drive", "-dash.mp4", "x-dash.mkv", "./-q") == {
+        "picture": "-dash.mp4",
+        "output1": "x-dash.mkv",
+        "output2": "-q/walk.mkv",
+    }
+
+
+@pytest.mark.parametrize(
+    "address", ["rtmp://ann:secret@host/x.mp4", "s3://bucket/r.jsonl", "https://host/%06d.png", "udp://host:1"]
+)
+def test_an_address_is_no_folder(address):
+    with pytest.raises(OutputError, match=r"cannot write to \w+://; write a file, .*ffmpeg -i - -c copy ADDRESS") as caught:
+        check_output(address, overwrite=False, source="in.mp4")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("output", ["link.mp4", "hard.mp4", "x/../in.mp4", "beside/in.mp4"])
+def test_an_output_is_never_the_source_however_it_is_written(output, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("x").mkdir()
+    Path("in.mp4").touch()
+    Path("link.mp4").symlink_to("in.mp4")
+    Path("beside").symlink_to(".")
+    Path("hard.mp4").hardlink_to("in.mp4")
+    with pytest.raises(OutputIsInput, match="this is the source itself"):
+        check_output(output, overwrite=True, source="in.mp4")
 
 
 @pytest.mark.parametrize("empty", ["", "alpha="])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
@@ -28,6 +30,9 @@ def _scrubbed() -> Iterator[None]:
     except Exception as error:
         if (say := getattr(error, "format_message", None)) is not None:
             words = scrub(say())
+            dashed = next((word for word in sys.argv[1:] if word.startswith("-") and Path(word).is_file()), None)
+            if dashed is not None:
+                words += f" (the file of that name is written ./{dashed})"
             error.format_message = lambda: words  # type: ignore[attr-defined]
         raise
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from streamseg import masks as mask_ops
 from streamseg import rle
 from streamseg.types import Activity, Frame, Instances, Occlusion
+from streamseg.unchanging import unchanging
 
 if TYPE_CHECKING:
     import supervision
@@ -49,11 +50,12 @@ class FullMasks(Sequence[npt.NDArray[np.bool_]]):
         return (self[i] for i in range(len(self)))
 
 
+@unchanging
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
     """One frame and what was found in it. Arrays share one length N, ordered by falling score; coordinates are frame pixels.
 
-    It can be copied and pickled, its picture with it.
+    It can be copied and pickled, its picture with it. It never changes: `dataclasses.replace(result, instances=...)` makes another.
     """
 
     frame: Frame

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from streamseg.unchanging import unchanging
+
 if TYPE_CHECKING:
     import av
 
@@ -34,6 +36,7 @@ ByteArray = npt.NDArray[np.uint8]
 BoolArray = npt.NDArray[np.bool_]
 
 
+@unchanging
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One decoded picture, upright, in the decoder's own planes, with its time.
@@ -97,6 +100,7 @@ def _unpacked(packed: PackedPicture, others: dict[str, Any]) -> Frame:
     return Frame(packed.picture(), **others)
 
 
+@unchanging
 @dataclass(frozen=True, slots=True)
 class Letterbox:
     """How a frame was fitted into the model's input: scaled by (`scale_x`, `scale_y`), then shifted by (`left`, `top`).
@@ -119,6 +123,7 @@ class Letterbox:
         return ((boxes - shift) / scale).astype(np.float32)
 
 
+@unchanging
 @dataclass(frozen=True, slots=True, eq=False)
 class Instances:
     """What was found in one frame, as a structure of arrays of one length N, ordered by falling score."""
@@ -217,6 +222,7 @@ class Instances:
         return f"Instances({self.summary()})"
 
 
+@unchanging
 @dataclass(frozen=True, slots=True)
 class Track:
     """One instance followed through time, as the tracker reports it."""
@@ -232,6 +238,7 @@ class Track:
     """`tentative`: too new to be sure of; `confirmed`: seen now; not seen now: `occluded` by what is seen, or else `lost`."""
 
 
+@unchanging
 @dataclass(frozen=True, slots=True, eq=False)
 class Occlusion:
     """What hides what in one frame, as a structure of arrays aligned with the frame's instances, of length N."""
@@ -259,6 +266,7 @@ class Occlusion:
         return f"Occlusion(of {len(self.visible)} instances, {hidden} behind others)"
 
 
+@unchanging
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that a track did."""
@@ -279,6 +287,7 @@ class Event:
     """`leave` and `dwell` only: how long it has been inside."""
 
 
+@unchanging
 @dataclass(frozen=True, slots=True)
 class Activity:
     """Counts as they stand after a frame, and the events that became certain with it."""

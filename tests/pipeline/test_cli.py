@@ -141,6 +141,8 @@ WRONG = {
     "end before start": (["run", "{clip}", "-o", "{tmp}/o.mp4", "--start", "2s", "--end", "1s"], 3, "must be after the start"),
     "bad time": (["run", "{clip}", "-o", "{tmp}/o.mp4", "--start", "soon"], 3, "not a time"),
     "unknown option": (["run", "{clip}", "--colour", "red"], 2, "colour"),
+    "one file twice": (["run", "{clip}", "-o", "{tmp}/o.mp4", "-o", "{tmp}/o.mp4"], 3, "each its own name"),
+    "an option for a name": (["run", "{clip}", "-o", "--overwrite"], 10, "a name is missing behind -o"),
     "unknown codec": (["run", "{clip}", "-o", "{tmp}/o.mp4", "--codec", "h999"], 10, "h999"),
     "unknown verb": (["ruin"], 2, "ruin"),
 }
@@ -160,6 +162,14 @@ def test_wrong_arguments_get_a_clear_answer(streamseg, case, clip, known, tmp_pa
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "o.mp4").exists()
     assert (tmp_path / "text.mp4").read_text() == "not a video"
+
+
+def test_a_source_that_begins_with_a_dash_is_found_in_the_options(streamseg, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-a.mp4").touch()
+    done = streamseg("run", "-a.mp4", "-o", "o.mp4")
+    assert done.returncode == 2
+    assert "the file of that name is written ./-a.mp4" in done.stderr
 
 
 def test_debug_shows_the_traceback_wherever_it_stands(tmp_path):

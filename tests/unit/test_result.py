@@ -2,7 +2,7 @@
 
 import copy
 import pickle
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 from fractions import Fraction
 
 import av
@@ -165,6 +165,20 @@ def test_results_can_be_compared_and_put_into_a_set():
     assert one in [other, one]
     assert one.instances != other.instances
     assert one.occlusion != other.occlusion
+
+
+@pytest.mark.parametrize("name", ["time", "frame", "boxes", "anything"])
+def test_what_never_changes_says_how_to_get_another(name):
+    one = result()
+    how = r"; dataclasses\.replace\(it, \.\.\.\) makes another, with any of frame=\.\.\., instances=\.\.\., occlusion="
+    with pytest.raises(FrozenInstanceError, match=f"a Result never changes, so its '{name}' cannot be set or deleted{how}"):
+        setattr(one, name, 3)
+    with pytest.raises(FrozenInstanceError, match="a Result never changes"):
+        delattr(one, name)
+    for noun in (one.frame, one.instances, one.occlusion, one.activity, one.activity.events[0]):
+        with pytest.raises(FrozenInstanceError, match=f"a {type(noun).__name__} never changes.*dataclasses"):
+            setattr(noun, name, 3)
+    assert replace(one, detected=True).detected
 
 
 def test_rows_are_flat_and_all_alike():

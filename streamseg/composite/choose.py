@@ -13,7 +13,7 @@ from streamseg.errors import ConfigError
 from streamseg.masks import Region
 from streamseg.types import Instances
 
-__all__ = ["bounds", "chosen", "matte"]
+__all__ = ["bounds", "chosen", "halves", "matte"]
 
 ByteArray = npt.NDArray[np.uint8]
 
@@ -46,10 +46,17 @@ def matte(instances: Instances, width: int, height: int, feather: float = 0.0) -
     if radius > 0 and len(instances):
         x0, y0, x1, y1 = bounds(instances, width, height, margin=2 * radius + 1)
         target = union[y0:y1, x0:x1]
-        # Two boxes make a ramp without kinks that ends after `radius` on either side, which a Gaussian's never does.
-        side = max(1, radius // 2) * 2 + 1
-        target[...] = cv2.blur(cv2.blur(target, (side, side)), (side, side))
+        for half in halves(radius):
+            target[...] = cv2.blur(target, (2 * half + 1, 2 * half + 1))
     return union
+
+
+def halves(radius: int) -> tuple[int, ...]:
+    """The half widths of the boxes that, one after the other, make a ramp of `radius` pixels on either side of an edge.
+
+    Two make one without kinks that ends there, which a Gaussian's never does.
+    """
+    return tuple(half for half in (radius - radius // 2, radius // 2) if half)
 
 
 def bounds(instances: Instances, width: int, height: int, *, margin: int = 0, align: int = 1) -> Region:

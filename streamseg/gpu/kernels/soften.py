@@ -11,7 +11,7 @@ import torch
 import triton
 
 from streamseg import composite, masks, planes
-from streamseg.composite.choose import bounds, chosen
+from streamseg.composite.choose import bounds, chosen, halves
 from streamseg.gpu.kernels.common import EXACT
 from streamseg.gpu.kernels.cover import union
 from streamseg.gpu.kernels.filters import (
@@ -62,9 +62,9 @@ def matte_into(out: torch.Tensor, instances: Instances, feather: float, upload: 
     if x1 <= x0:
         return
     sums = scratch("sums", (y1 - y0, x1 - x0), torch.int32)
-    half, grid = max(1, radius // 2), _tiles(y1 - y0, x1 - x0)
-    crop = (y0 * width + x0, width, y1 - y0, x1 - x0, half)
-    for _ in range(2):
+    grid, place = _tiles(y1 - y0, x1 - x0), (y0 * width + x0, width, y1 - y0, x1 - x0)
+    for half in halves(radius):
+        crop = (*place, half)
         box_rows_kernel[grid](out, sums, *crop, BY=_BLOCK[0], BX=_BLOCK[1], **EXACT)
         box_columns_kernel[grid](sums, out, *crop, BY=_BLOCK[0], BX=_BLOCK[1], **EXACT)
 

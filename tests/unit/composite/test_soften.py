@@ -1,9 +1,11 @@
 import av
+import cv2
 import numpy as np
 import pytest
 
 from streamseg import planes
 from streamseg.composite import Blur, Compositor, Pixelate
+from streamseg.composite.choose import matte
 from streamseg.errors import ConfigError
 from streamseg.types import Instances
 from tests.unit.pictures import codes, ellipse, field, instances, noise, result
@@ -76,6 +78,21 @@ def test_feather_softens_the_edge():
 
     assert ramp(0) <= 4
     assert 14 <= ramp(54) <= 40
+
+
+@pytest.mark.parametrize("feather", [0, 1, 2, 3, 6, 9, 12, 40])
+def test_blur_reaches_half_its_feather_into_what_an_alpha_says_is_opaque(feather):
+    """Seen: 2 pixels of 320x240, where half of the feather is 0.7: boxes are at least 3 wide, and there were two."""
+    picture = noise("yuv420p", 1080, 1080)
+    one = instances([[60.0, 300.0, 260.0, 900.0]])
+    before, after = codes(picture), codes(apply(Blur("background", feather=feather), picture, one))
+    opaque = (matte(one, 1080, 1080) == 255).astype(np.uint8)
+    reach = round(feather / 2)
+    inside = cv2.erode(opaque, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)).astype(bool)
+    np.testing.assert_array_equal(after[0][inside], before[0][inside])
+    if reach:
+        nearer = cv2.erode(opaque, np.ones((2 * reach - 1, 2 * reach - 1), np.uint8)).astype(bool)
+        assert (after[0][nearer] != before[0][nearer]).any()
 
 
 def test_blocks_are_flat_means_and_stand_still():

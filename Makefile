@@ -2,6 +2,7 @@
 # make test   every test, with all that they need (torch and torchvision: 5 GB)
 # make env    the environment of `make test`, for development, training and benchmarks
 # make lint   ruff and mypy
+# make shape  the rooms of the code, and whether an import runs the wrong way (docs/architecture.md)
 # make bench  the figures of README.md
 # make fuzz   seeded campaigns against damaged input of every kind, some 45 minutes (FUZZ="media --seed 7 --count 2000" for a part)
 # make mutate whether the tests notice when the code is changed, some 30 minutes (MUTATE="masks color" for modules)
@@ -11,7 +12,7 @@ VENV ?= .venv
 DEMO_VENV ?= .venv-demo
 BIN = $(VENV)/bin
 
-.PHONY: demo test env lint bench fuzz mutate gpu clean
+.PHONY: demo test env lint shape bench fuzz mutate gpu clean
 .DEFAULT_GOAL := demo
 
 demo: $(DEMO_VENV)/.installed
@@ -28,6 +29,9 @@ lint: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+shape:
+	$(PYTHON) -m tools.shape
 
 bench: env
 	$(BIN)/python benchmarks/pipeline.py

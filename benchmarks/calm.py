@@ -23,20 +23,20 @@ import cv2
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from streamseg.cadence import Cadence
 from streamseg.config import PipelineConfig, load_pipeline, override
+from streamseg.core.result import Result
+from streamseg.core.types import Frame, Instances
 from streamseg.decode import Decoder
+from streamseg.detect.infer import Infer
+from streamseg.detect.preprocess import Preprocess
+from streamseg.detect.schedule import Cadence
 from streamseg.engine import Engine
 from streamseg.evaluate.boundary import TOLERANCE, boundary_f
-from streamseg.flow import luma
-from streamseg.infer import Infer
-from streamseg.pipeline import engine_for, postprocess_for, tracker_for
-from streamseg.preprocess import Preprocess
-from streamseg.refine import Refiner
-from streamseg.result import Result
+from streamseg.pipeline.build import engine_for, postprocess_for, tracker_for
 from streamseg.runtime import Chain
-from streamseg.smooth import Smooth, Smoother
-from streamseg.types import Frame, Instances
+from streamseg.temporal.flow import luma
+from streamseg.temporal.refine import Refiner
+from streamseg.temporal.smooth import Smooth, Smoother
 
 PARTS = {
     "neither": lambda: Smooth(None),

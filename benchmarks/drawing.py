@@ -14,8 +14,8 @@ import numpy as np
 import supervision as sv
 
 from streamseg.composite import Compositor, Overlay
-from streamseg.result import Result
-from streamseg.types import MASK_SIZE, Frame, Instances
+from streamseg.core.result import Result
+from streamseg.core.types import MASK_SIZE, Frame, Instances
 
 
 def scene(width: int, height: int, count: int = 20) -> Result:

@@ -33,8 +33,8 @@ TESTS = 240  # seconds
 def environment(bench: Bench) -> dict[str, Any]:
     import torch
 
-    from streamseg.doctor import doctor
-    from streamseg.encode.nvenc import why_not_nvenc
+    from streamseg.cli.doctor import doctor
+    from streamseg.encode.video.nvenc import why_not_nvenc
     from streamseg.gpu.decode import why_not_nvdec
 
     report = doctor().as_dict()
@@ -134,7 +134,7 @@ def _photos(network: Any, batch: int) -> Any:
     import numpy as np
 
     from streamseg.decode import Decoder
-    from streamseg.preprocess import Preprocess
+    from streamseg.detect.preprocess import Preprocess
 
     prepare = Preprocess(*network.size)
     with Decoder(gpu_streams.street(640, 384, 40)) as decoder:

@@ -17,17 +17,17 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-from streamseg import models
 from streamseg.engine import read_spec
 from streamseg.engine.base import DeviceImage, PooledEngine
-from streamseg.engine.spec import GraphSpec
 from streamseg.engine.torchcuda import graph_of, torch_engine
-from streamseg.folders import models_root
-from streamseg.model.export import export_model
-from streamseg.model.graph import GraphSettings
-from streamseg.model.networks import build
-from streamseg.model.weights import ModelInfo, load_weights, save_weights
-from streamseg.ondemand import settings_for
+from streamseg.export.export import export_model
+from streamseg.export.graph import GraphSettings
+from streamseg.hub import catalog
+from streamseg.hub.graph_spec import GraphSpec
+from streamseg.hub.on_demand import settings_for
+from streamseg.networks.build import build
+from streamseg.networks.weights import ModelInfo, load_weights, save_weights
+from streamseg.system.folders import models_root
 
 COCO_CLASSES = 80
 
@@ -79,7 +79,7 @@ def load(name: str, size: tuple[int, int]) -> Network:
     """The shipped network, the user's (`streamseg models pull`), or one with random weights."""
     settings = GraphSettings(*size, **settings_for(name))
     if name == "lite":
-        model, info = load_weights(read_spec(models.resolve("lite")).weights[0])
+        model, info = load_weights(read_spec(catalog.resolve("lite")).weights[0])
         return Network(name, model, info, settings, "shipped")
     found = sorted((models_root() / name).glob("*.safetensors"))
     if found:

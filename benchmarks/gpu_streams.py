@@ -22,17 +22,19 @@ import cv2
 import gpu_network as networks
 import numpy as np
 
-from streamseg import load_pipeline, pipeline, planes
-from streamseg.bench import stop_at
+from streamseg import load_pipeline
 from streamseg.composite import Overlay
 from streamseg.config import override
+from streamseg.core.types import MASK_SIZE, Instances
 from streamseg.decode import Decoder
+from streamseg.device.upload import Uploader
 from streamseg.encode import SinkCounters
 from streamseg.engine import open_engine
 from streamseg.gpu import Device, DevicePicture, Landing
 from streamseg.gpu.kernels import Compositor, Preprocess
-from streamseg.gpu.upload import Uploader
-from streamseg.types import MASK_SIZE, Instances
+from streamseg.pipeline import build as pipeline
+from streamseg.pipeline.bench import stop_at
+from streamseg.pixels import planes
 
 PHOTO = Path(__file__).resolve().parent.parent / "docs" / "pedestrians.jpg"
 CLASSES = ("person", "bicycle", "car", "motorcycle", "bus", "truck", "cat", "dog")

@@ -17,7 +17,7 @@ import clips
 
 from streamseg import load_pipeline
 from streamseg.config import override
-from streamseg.pipeline import Pipeline, build
+from streamseg.pipeline.build import Pipeline, build
 
 
 def resident_mb() -> float:

@@ -18,10 +18,11 @@ from pathlib import Path
 import clips
 import loop
 
-from streamseg import display, load_pipeline
-from streamseg.bench import bench
-from streamseg.doctor import doctor
-from streamseg.pipeline import build
+from streamseg import load_pipeline
+from streamseg.cli import display
+from streamseg.cli.doctor import doctor
+from streamseg.pipeline.bench import bench
+from streamseg.pipeline.build import build
 
 
 def ours(source: Path, folder: Path, number: int) -> float:

@@ -29,11 +29,11 @@ from scipy.optimize import linear_sum_assignment
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from streamseg import planes
-from streamseg.result import Result
+from streamseg.core.result import Result
+from streamseg.core.types import Frame, Instances
+from streamseg.pixels import planes
 from streamseg.track import Tracker
 from streamseg.track.overlap import box_iou
-from streamseg.types import Frame, Instances
 from tests import scenes
 from tests.noisy import NoisyDetector
 from tests.scores import FIGURES, Scorer, Scores

@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from streamseg import RunReport, StreamsegError, load_pipeline
+from streamseg.cli.display import Screen
 from streamseg.config import override
-from streamseg.display import Screen
-from streamseg.pipeline import build
+from streamseg.pipeline.build import build
 
 console = Console(stderr=True, highlight=False)
 if not console.is_terminal:

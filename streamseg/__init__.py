@@ -12,15 +12,15 @@ what a source holds. Errors are `StreamsegError` and its children in `streamseg.
 from typing import TYPE_CHECKING, Any
 
 from streamseg.errors import StreamsegError
-from streamseg.imports import import_attribute
+from streamseg.system.imports import import_attribute
 
 if TYPE_CHECKING:
     from streamseg.api import astream, run, stream
     from streamseg.config import PipelineConfig, load_pipeline
-    from streamseg.decode.probe import probe
-    from streamseg.report import RunReport
-    from streamseg.result import Result
-    from streamseg.types import Frame, Instances
+    from streamseg.core.result import Result
+    from streamseg.core.types import Frame, Instances
+    from streamseg.pipeline.probe import probe
+    from streamseg.pipeline.report import RunReport
 
     __version__: str
 
@@ -41,14 +41,14 @@ __all__ = [
 
 # Loaded when first used: `streamseg --help` must not wait for FFmpeg and the engines.
 _LAZY = {
-    "Frame": "streamseg.types",
-    "Instances": "streamseg.types",
+    "Frame": "streamseg.core.types",
+    "Instances": "streamseg.core.types",
     "PipelineConfig": "streamseg.config",
-    "Result": "streamseg.result",
-    "RunReport": "streamseg.report",
+    "Result": "streamseg.core.result",
+    "RunReport": "streamseg.pipeline.report",
     "astream": "streamseg.api",
     "load_pipeline": "streamseg.config",
-    "probe": "streamseg.decode.probe",
+    "probe": "streamseg.pipeline.probe",
     "run": "streamseg.api",
     "stream": "streamseg.api",
 }
@@ -56,7 +56,7 @@ _LAZY = {
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        return _version()
+        return import_attribute("streamseg.system.version", "installed_version")()
     if name not in _LAZY:
         raise AttributeError(f"module 'streamseg' has no attribute {name!r}")
     return import_attribute(_LAZY[name], name)
@@ -64,12 +64,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("streamseg")
-    except PackageNotFoundError:  # a checkout on the path, not installed
-        return "0.0.0"

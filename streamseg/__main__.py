@@ -9,7 +9,7 @@ def main() -> None:
     """Run the command line; an interrupt during start-up is one line and exit code 130."""
     signal.signal(signal.SIGTERM, _end)  # a run has its own way to end
     try:
-        from streamseg.cli import main as run
+        from streamseg.cli.main import main as run
 
         run()
     except KeyboardInterrupt:

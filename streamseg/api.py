@@ -7,16 +7,16 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from os import PathLike
 from typing import Any, ParamSpec, TypeVar, cast
 
-from streamseg.cadence import Every
 from streamseg.config import PipelineConfig, load_pipeline, override
-from streamseg.describe import brief, path_of
+from streamseg.core.result import Result
+from streamseg.detect.schedule import Every
 from streamseg.errors import ConfigError
-from streamseg.imports import forks_wait
-from streamseg.iteration import aiterate, iterate
-from streamseg.pipeline import Source, build
-from streamseg.report import RunReport
-from streamseg.result import Result
+from streamseg.errors.describe import brief, path_of
+from streamseg.pipeline.build import Source, build
+from streamseg.pipeline.iteration import aiterate, iterate
+from streamseg.pipeline.report import RunReport
 from streamseg.runtime.process import at_work, check_fork
+from streamseg.system.imports import forks_wait
 
 __all__ = ["astream", "run", "stream"]
 

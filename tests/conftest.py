@@ -2,7 +2,7 @@
 
 import os
 
-from streamseg.imports import import_openvino
+from streamseg.system.imports import import_openvino
 
 # MKL keeps buffers by thread and has been seen to spin for ever where one thread ends while torch multiplies in another.
 os.environ.setdefault("MKL_DISABLE_FAST_MM", "1")

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from streamseg import masks as mask_ops
-from streamseg.result import Result
-from streamseg.types import MASK_SIZE, Instances
+from streamseg.core import masks as mask_ops
+from streamseg.core.result import Result
+from streamseg.core.types import MASK_SIZE, Instances
 from tests.scenes import BUS, CAR, CLASSES, TRUCK, Truth
 
 CONFUSED = {CAR: TRUCK, TRUCK: CAR, BUS: TRUCK}

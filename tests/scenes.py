@@ -11,7 +11,7 @@ computed, not drawn, and the surface point that a pixel shows is known at any ot
 
 Everything is in seconds and pixels: the same scene can be played at 10, 25 or 60 frames a second and with frames dropped
 (`times(seconds, rate, drop)`). `Film([scene, scene])` cuts from one to the next. `tests/noisy.py` turns truth into imperfect
-detections. Coordinates as in streamseg.types: pixel (c, r) has its centre at (c + 0.5, r + 0.5).
+detections. Coordinates as in streamseg.core.types: pixel (c, r) has its centre at (c + 0.5, r + 0.5).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamseg.types import Frame
+from streamseg.core.types import Frame
 
 CLASSES = ("person", "bicycle", "car", "motorcycle", "bus", "truck", "cat", "dog")
 PERSON, BICYCLE, CAR, BUS, TRUCK, DOG = 0, 1, 2, 4, 5, 7

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import trackeval
 
-from streamseg import masks as mask_ops
-from streamseg.types import Instances
+from streamseg.core import masks as mask_ops
+from streamseg.core.types import Instances
 from tests.scenes import Truth
 
 LEAST_VISIBLE = 0.1

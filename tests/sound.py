@@ -10,8 +10,8 @@ import av
 import numpy as np
 
 from streamseg.decode import PassThrough
-from streamseg.encode.muxer import Muxer, Origin
-from streamseg.encode.tracks import Audio, Tracks
+from streamseg.encode.video.muxer import Muxer, Origin
+from streamseg.encode.video.tracks import Audio, Tracks
 
 
 def chirp(rate: int, first: int, last: int) -> np.ndarray:

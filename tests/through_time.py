@@ -7,8 +7,8 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from streamseg.core.result import Result
 from streamseg.evaluate.boundary import boundary_f
-from streamseg.result import Result
 from tests.noisy import NoisyDetector
 from tests.scenes import Scene, Truth
 

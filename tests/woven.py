@@ -9,8 +9,8 @@ import av
 import numpy as np
 from av.codec.context import Flags
 
-from streamseg import planes
-from streamseg.fields import FieldOrder, Marker
+from streamseg.pixels import planes
+from streamseg.pixels.fields import FieldOrder, Marker
 from tests import clips
 
 CODED_AS_FIELDS = int(Flags.interlaced_dct | Flags.interlaced_me)
@@ -94,7 +94,7 @@ def write_fields(path: Path, order: FieldOrder = "tff", frames: int = 4) -> Path
 
 def orders(path: Path) -> list[FieldOrder | None]:
     """What the pictures of a clip say of themselves, decoded by PyAV alone."""
-    from streamseg.fields import OrderReader
+    from streamseg.pixels.fields import OrderReader
 
     read = OrderReader()
     return [read(picture) for picture in clips.decoded(path)]

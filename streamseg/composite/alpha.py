@@ -9,12 +9,13 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from streamseg import fields, planes
-from streamseg.color import encoding
 from streamseg.composite.canvas import Canvas
 from streamseg.composite.choose import chosen, matte
+from streamseg.core.types import Instances
 from streamseg.errors import ConfigError
-from streamseg.types import AnyPicture, Instances
+from streamseg.pixels import fields, planes
+from streamseg.pixels.color import encoding
+from streamseg.pixels.picture import AnyPicture
 
 __all__ = ["Alpha", "Matte", "to_image"]
 

@@ -14,9 +14,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamseg import color, planes
-from streamseg.masks import Region
-from streamseg.types import Activity, AnyPicture
+from streamseg.core.masks import Region
+from streamseg.core.types import Activity
+from streamseg.pixels import color, planes
+from streamseg.pixels.picture import AnyPicture
 
 __all__ = ["Canvas"]
 

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamseg import masks
+from streamseg.core import masks
+from streamseg.core.masks import Region
+from streamseg.core.types import Instances
 from streamseg.errors import ConfigError
-from streamseg.masks import Region
-from streamseg.types import Instances
 
 __all__ = ["bounds", "chosen", "halves", "matte"]
 

@@ -8,10 +8,11 @@ from typing import Protocol
 
 from av.video.format import VideoFormat
 
-from streamseg import planes
 from streamseg.composite.canvas import Canvas
-from streamseg.result import Result
-from streamseg.types import AnyPicture, Instances
+from streamseg.core.result import Result
+from streamseg.core.types import Instances
+from streamseg.pixels import planes
+from streamseg.pixels.picture import AnyPicture
 
 __all__ = ["Compositor", "Effect", "Rendered", "colours_grey"]
 

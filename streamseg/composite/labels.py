@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from streamseg.color import Encoding, drawing_codes
 from streamseg.composite.canvas import Canvas, crop, shrink
 from streamseg.composite.palette import text_color
 from streamseg.composite.text import render
-from streamseg.masks import Region
-from streamseg.types import Instances
+from streamseg.core.masks import Region
+from streamseg.core.types import Instances
+from streamseg.pixels.color import Encoding, drawing_codes
 
 __all__ = ["draw_plate", "font_size", "label_text", "place"]
 

@@ -10,14 +10,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamseg import masks
 from streamseg.composite.canvas import Canvas
 from streamseg.composite.choose import chosen
 from streamseg.composite.labels import draw_plate, font_size, label_text, place, plate
 from streamseg.composite.palette import color_of
+from streamseg.core import masks
+from streamseg.core.masks import Region
+from streamseg.core.types import Instances
 from streamseg.errors import ConfigError
-from streamseg.masks import Region
-from streamseg.types import Instances
 
 __all__ = ["Overlay", "around", "contour_reach", "contour_width", "sampling", "scaled"]
 

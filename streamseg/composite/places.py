@@ -14,9 +14,9 @@ import numpy.typing as npt
 from streamseg.composite.canvas import Canvas
 from streamseg.composite.labels import draw_plate, font_size, plate
 from streamseg.composite.palette import PALETTE
+from streamseg.core.masks import Region, region_of
+from streamseg.core.types import Activity, Instances
 from streamseg.errors import ConfigError
-from streamseg.masks import Region, region_of
-from streamseg.types import Activity, Instances
 
 __all__ = ["Counts", "Drawing", "Zones", "crossings"]
 

@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamseg import masks
 from streamseg.composite.canvas import Canvas, crop, shrink
 from streamseg.composite.choose import bounds, chosen, matte
+from streamseg.core import masks
+from streamseg.core.masks import Region
+from streamseg.core.types import Instances
 from streamseg.errors import ConfigError
-from streamseg.masks import Region
-from streamseg.types import Instances
 
 __all__ = ["Blur", "Pixelate", "Where"]
 

@@ -13,9 +13,9 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from streamseg.config.schema import PipelineConfig, Section
-from streamseg.describe import brief, path_of
 from streamseg.errors import ConfigError
-from streamseg.resources import shipped
+from streamseg.errors.describe import brief, path_of
+from streamseg.system.resources import shipped
 
 __all__ = ["load_pipeline", "override", "parse_pipeline", "parse_yaml", "pipeline_names", "read_yaml", "validate"]
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, field_validator, model_validator
 
 from streamseg.composite import Alpha, Blur, Counts, Effect, Matte, Overlay, Pixelate, Zones
-from streamseg.describe import brief
+from streamseg.errors.describe import brief
 from streamseg.events import Line, Zone
 
 __all__ = [

@@ -3,7 +3,6 @@
 from streamseg.decode.decoder import Decoder, open_source
 from streamseg.decode.info import ColorTags, SourceInfo, StreamInfo
 from streamseg.decode.passthrough import PassThrough
-from streamseg.decode.probe import probe
 from streamseg.decode.timeline import DecodeCounters
 
-__all__ = ["ColorTags", "DecodeCounters", "Decoder", "PassThrough", "SourceInfo", "StreamInfo", "open_source", "probe"]
+__all__ = ["ColorTags", "DecodeCounters", "Decoder", "PassThrough", "SourceInfo", "StreamInfo", "open_source"]

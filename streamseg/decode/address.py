@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Literal, SupportsIndex
 from urllib.parse import unquote, urlsplit
 
-from streamseg.credentials import doubtful, misread, shown
 from streamseg.decode.images import SUFFIXES, find_images, is_video
-from streamseg.describe import brief, short
 from streamseg.errors import SourceError, SourceNotFound, clean
-from streamseg.standard import STDIN_NAMES, check_stdin
+from streamseg.errors.credentials import doubtful, misread, shown
+from streamseg.errors.describe import brief, short
+from streamseg.system.standard_streams import STDIN_NAMES, check_stdin
 
 __all__ = ["Address", "Kind", "as_source", "limits", "names_camera", "parse_source"]
 

@@ -13,28 +13,26 @@ from itertools import chain
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
+from streamseg.core.types import Frame
 from streamseg.decode.address import Address, names_camera, parse_source
 from streamseg.decode.demux import demux
 from streamseg.decode.faults import AV_ERRORS, fault, no_picture
-from streamseg.decode.framer import Framer
+from streamseg.decode.framer import Framer, Landing
 from streamseg.decode.info import Header, SourceInfo, header_of, is_finite, source_info
 from streamseg.decode.interlace import Deinterlace, Fields, Interlacing
-from streamseg.decode.labels import label_of_source
 from streamseg.decode.live import LiveReader, Patience, when_there
 from streamseg.decode.numbering import number_of
 from streamseg.decode.passthrough import KINDS, PassThrough, PassThroughHub
 from streamseg.decode.reader import Guarded, PacketReader, Picture, Shared, first_picture, open_container
+from streamseg.decode.source_label import label_of_source
 from streamseg.decode.spool import Spool, spooled
 from streamseg.decode.stills import open_stills
 from streamseg.decode.timeline import DecodeCounters, Splicer
 from streamseg.errors import ConfigError, NoVideo, SourceError, StreamsegError, Unreadable
-from streamseg.request import refuses_parts
-from streamseg.types import Frame
+from streamseg.system.http import refuses_parts
 
 if TYPE_CHECKING:
     from av.container import InputContainer
-
-    from streamseg.gpu.decode import Landing
 
 __all__ = ["Decoder", "open_source"]
 
@@ -336,7 +334,9 @@ class Decoder:
         if sought:
             return False
         by_gpu = self._landing is not None and self._landing.accel is not None
-        raise no_picture(header, self._start, damaged=self.counters.decode_errors > 0, by_gpu=by_gpu)
+        raise no_picture(
+            header.name, header.codec, header.duration, self._start, damaged=self.counters.decode_errors > 0, by_gpu=by_gpu
+        )
 
     # -- reading -----------------------------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from av import error as av_error
 from streamseg.errors import NoVideo, SourceError, SourceLost, SourceNotFound, StreamsegError, TooLarge, Unreadable
 
 if TYPE_CHECKING:
-    from streamseg.decode.info import Header
+    pass
 
 __all__ = ["AV_ERRORS", "fault", "may_mend", "no_picture", "no_video"]
 
@@ -105,18 +105,16 @@ def no_video(name: str, found: Iterable[str]) -> NoVideo:
     return NoVideo(f"{name}: there is no video in it, {f'only {_listed(kinds)}' if kinds else 'nor anything else'}")
 
 
-def no_picture(header: Header, start: Fraction, *, damaged: bool, by_gpu: bool) -> SourceError:
+def no_picture(name: str, codec: str, duration: float | None, start: Fraction, *, damaged: bool, by_gpu: bool) -> SourceError:
     """The error for a video without a picture, from `start` seconds on: why it has none."""
     if damaged and by_gpu:
-        return Unreadable(f"{header.name}: NVDEC cannot decode any of its pictures; use --decode cpu")
+        return Unreadable(f"{name}: NVDEC cannot decode any of its pictures; use --decode cpu")
     if damaged:
-        return Unreadable(
-            f"{header.name}: none of its pictures can be decoded: damaged, or a kind of {header.codec} we do not know"
-        )
+        return Unreadable(f"{name}: none of its pictures can be decoded: damaged, or a kind of {codec} we do not know")
     if start:
-        length = f"it lasts {header.duration:.2f} s" if header.duration else "it is shorter"
-        return NoVideo(f"{header.name}: there is nothing from {float(start):g} s on: {length}")
-    return NoVideo(f"{header.name}: there is a video in it, but without a single picture")
+        length = f"it lasts {duration:.2f} s" if duration else "it is shorter"
+        return NoVideo(f"{name}: there is nothing from {float(start):g} s on: {length}")
+    return NoVideo(f"{name}: there is a video in it, but without a single picture")
 
 
 def _listed(words: list[str]) -> str:

@@ -9,22 +9,34 @@ from fractions import Fraction
 from typing import Protocol
 
 import av
+from av.codec.hwaccel import HWAccel
 
-from streamseg import sidedata
+from streamseg.core.types import Frame
 from streamseg.decode.info import Header
-from streamseg.decode.orient import UPRIGHT, Orientation, display_orientation, turn
 from streamseg.decode.reader import Picture
 from streamseg.decode.timeline import DecodeCounters, Timeline
 from streamseg.errors import StreamsegError
-from streamseg.fields import FieldOrder
-from streamseg.planes import supported
-from streamseg.types import AnyPicture, Frame
+from streamseg.pixels import sidedata
+from streamseg.pixels.fields import FieldOrder
+from streamseg.pixels.orient import UPRIGHT, Orientation, display_orientation, turn
+from streamseg.pixels.picture import AnyPicture
+from streamseg.pixels.planes import supported
 
-__all__ = ["Framer", "Land"]
+__all__ = ["Framer", "Landing"]
 
 
-class Land(Protocol):
-    """See `streamseg.gpu.decode.Landing`."""
+class Landing(Protocol):
+    """Where decoded pictures are put: `streamseg.gpu.decode.Landing` is one."""
+
+    @property
+    def accel(self) -> HWAccel | None:
+        """What to open the source with; None: the CPU decodes."""
+
+    def give_up(self, reason: str) -> bool:
+        """The device's decoder is no use for this source: whether the CPU may decode it."""
+
+    def close(self) -> None:
+        """Let go of what belongs to the decoder. Twice is harmless."""
 
     def __call__(self, picture: av.VideoFrame, orientation: Orientation, /, *, fresh: bool) -> AnyPicture:
         """The picture, upright, where it is to live. Raises SourceError."""
@@ -46,7 +58,7 @@ class Framer:
         duration: Fraction | None,
         counters: DecodeCounters,
         warnings: list[str],
-        land: Land | None = None,
+        land: Landing | None = None,
         before: int = 0,
     ) -> None:
         self._header = header

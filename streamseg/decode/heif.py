@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import av
 from av.container import InputContainer
 
-from streamseg.decode.orient import TURNS, turn
 from streamseg.errors import TooLarge, Unreadable
-from streamseg.planes import copy_tags, new_frame, supported, views
+from streamseg.pixels.orient import TURNS, turn
+from streamseg.pixels.planes import copy_tags, new_frame, supported, views
 
 __all__ = ["Grid", "find_grid", "is_heif", "is_sequence", "put_together"]
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import av
 
+from streamseg.core.timecode import Timecode
+from streamseg.core.types import Frame
 from streamseg.decode.address import Address, Kind
 from streamseg.decode.labels import NO_LABELS, Labels, labels_of
-from streamseg.decode.orient import Orientation
-from streamseg.fields import FieldOrder
-from streamseg.sidedata import Kept
-from streamseg.timecode import Timecode
-from streamseg.types import AnyPicture, Frame
+from streamseg.pixels.fields import FieldOrder
+from streamseg.pixels.orient import Orientation
+from streamseg.pixels.picture import AnyPicture
+from streamseg.pixels.sidedata import Kept
 
 if TYPE_CHECKING:
     from av.container import InputContainer

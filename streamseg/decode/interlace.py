@@ -20,8 +20,8 @@ from av.filter import Graph
 from streamseg.decode.info import Header
 from streamseg.decode.reader import Picture
 from streamseg.errors import Unreadable
-from streamseg.fields import FieldOrder, Marker, OrderReader, weave
-from streamseg.planes import supported
+from streamseg.pixels.fields import FieldOrder, Marker, OrderReader, weave
+from streamseg.pixels.planes import supported
 
 __all__ = ["Deinterlace", "Fields", "Interlacing"]
 

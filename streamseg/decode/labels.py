@@ -7,15 +7,15 @@ MPEG-2 says it with each group of pictures, H.264 and HEVC with each picture (SE
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from av.sidedata.sidedata import Type
 
-from streamseg import sidedata
-from streamseg.timecode import Timecode
+from streamseg.core.timecode import Timecode
+from streamseg.pixels import sidedata
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,10 +24,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.stream import Stream
 
-    from streamseg.decode.info import Header
-    from streamseg.decode.reader import Picture
-
-__all__ = ["NO_LABELS", "Labels", "counts_from_start", "first_label", "label_of_source", "labels_of"]
+__all__ = ["NO_LABELS", "Labels", "counts_from_start", "first_label", "labels_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,28 +47,6 @@ def labels_of(container: InputContainer, stream: Stream) -> Labels:
 
 def _find(places: Sequence[Mapping[str, str]], key: str) -> str:
     return next((value for place in places for name, value in place.items() if name.lower() == key and value.strip()), "")
-
-
-def label_of_source(
-    header: Header, picture: Picture, very_first: Callable[[], av.VideoFrame | None] | None, warn: Callable[[str], None]
-) -> tuple[Timecode, Fraction] | None:
-    """A timecode of the source, and the seconds of the picture that bears it; None where there is none.
-
-    picture: the first that was decoded. very_first: where that is not the source's first, because it was sought: gives that one.
-    `warn` is told of a timecode that cannot be.
-    """
-    if header.live:
-        return None
-    image, at = picture.image, picture.pts if picture.pts is None else picture.pts * picture.time_base
-    origin = at if very_first is None or header.origin is None else header.origin * header.time_base
-    if very_first is not None and not header.labels.timecode and counts_from_start(image):
-        image, at = very_first() or image, origin
-    origin = origin or Fraction(0)
-    label = first_label(header.labels, origin, header.rate, image, origin if at is None else at)
-    if label is None and (text := header.labels.timecode):
-        rate = f"{float(header.rate):g} frames a second" if header.rate else "an unknown rate"
-        warn(f"{header.name}: its timecode {text} is left out: it is not valid at {rate}")
-    return label
 
 
 def first_label(

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamseg.errors import TooLarge, Unreadable
-from streamseg.planes import convert, new_frame, supported, views
+from streamseg.pixels.planes import convert, new_frame, supported, views
 
 __all__ = ["Page", "Pages", "count_png_frames", "find_pages"]
 

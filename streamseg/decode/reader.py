@@ -19,7 +19,7 @@ from streamseg.decode.passthrough import PassThroughHub
 from streamseg.decode.streams import find_video, left_out_photos
 from streamseg.decode.timeline import DecodeCounters, ShownOrder, Splicer
 from streamseg.errors import TooLarge, Unreadable
-from streamseg.fields import FieldOrder
+from streamseg.pixels.fields import FieldOrder
 
 if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext

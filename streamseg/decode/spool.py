@@ -15,7 +15,7 @@ from typing import IO
 
 from streamseg.decode.address import Address, limits
 from streamseg.errors import ConfigError, ModelError, SourceError, SourceLost
-from streamseg.request import Answer, Broken, ask, refuses_parts
+from streamseg.system.http import Answer, Broken, ask, refuses_parts
 
 __all__ = ["Spool", "spooled"]
 

@@ -8,10 +8,10 @@ sink.close()
 """
 
 from streamseg.encode.choose import check_output, copies_tracks, is_results, is_view, make_view, open_sink
-from streamseg.encode.images import ImageSink
-from streamseg.encode.jsonl import JsonlSink
+from streamseg.encode.images.sequence import ImageSink
+from streamseg.encode.results.jsonl import JsonlSink
 from streamseg.encode.sink import Picture, Sink, SinkCounters
-from streamseg.encode.video import VideoSink
+from streamseg.encode.video.sink import VideoSink
 
 __all__ = [
     "ImageSink",

@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
-from streamseg.encode.containers import CONTAINERS
-from streamseg.encode.files import local_path, refuse_existing
-from streamseg.encode.images import IMAGE_SUFFIXES, ImageSink
-from streamseg.encode.jsonl import JsonlSink
+from streamseg.encode.images.sequence import IMAGE_SUFFIXES, ImageSink
+from streamseg.encode.results import FORMATS, format_of, open_format
+from streamseg.encode.results.jsonl import JsonlSink
 from streamseg.encode.sink import Sink
-from streamseg.encode.tracks import Audio, Packets
-from streamseg.encode.video import VideoSink
+from streamseg.encode.video.containers import CONTAINERS
+from streamseg.encode.video.sink import VideoSink
+from streamseg.encode.video.tracks import Audio, Packets
 from streamseg.errors import OutputError
-from streamseg.formats import FORMATS, format_of, open_format
+from streamseg.system.output_files import local_path, refuse_existing
 
 if TYPE_CHECKING:
     from streamseg.decode import SourceInfo
-    from streamseg.live import MjpegServer
+    from streamseg.encode.view import MjpegServer
 
 __all__ = ["RESULTS", "check_output", "copies_tracks", "is_results", "is_view", "make_view", "open_sink"]
 
@@ -132,7 +132,7 @@ def _refuse_address(name: str) -> None:
 
 def make_view(name: str, title: str, token: str | None = None) -> MjpegServer:
     """The live view of an address. It needs no source, so it may be opened before one is there. Raises OutputError."""
-    from streamseg.live import MjpegServer
+    from streamseg.encode.view import MjpegServer
 
     address = urlsplit(name)
     try:

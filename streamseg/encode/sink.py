@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from streamseg.result import Result
-    from streamseg.types import AnyPicture
+    from streamseg.core.result import Result
+    from streamseg.pixels.picture import AnyPicture
 
 __all__ = ["Picture", "Sink", "SinkCounters"]
 

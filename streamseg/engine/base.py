@@ -19,10 +19,10 @@ from typing import Any, Protocol, Self, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from streamseg.engine.spec import GraphSpec
+from streamseg.core.types import MASK_SIZE
 from streamseg.errors import EngineError
+from streamseg.hub.graph_spec import GraphSpec
 from streamseg.runtime.process import forked, forked_from, keep_in_forks
-from streamseg.types import MASK_SIZE
 
 __all__ = ["Detections", "DeviceImage", "Engine", "Images", "PooledEngine", "Runner"]
 

@@ -8,14 +8,14 @@ from functools import partial
 from os import PathLike
 from typing import Protocol
 
+from streamseg.device.driver import no_driver
 from streamseg.engine.base import Engine, PooledEngine
 from streamseg.engine.onnxruntime import open_onnxruntime, why_not_onnxruntime
 from streamseg.engine.openvino import open_openvino, why_not_openvino
-from streamseg.engine.spec import GraphSpec, read_spec
-from streamseg.engine.tensorrt.driver import no_driver
 from streamseg.engine.tensorrt.opener import open_tensorrt, open_tensorrt_rtx, why_not_tensorrt, why_not_tensorrt_rtx
 from streamseg.engine.torchcuda import open_torch, why_not_torch
 from streamseg.errors import ConfigError, EngineError, EngineUnavailable, ModelError
+from streamseg.hub.graph_spec import GraphSpec, read_spec
 
 __all__ = ["CANDIDATES", "ENGINE_NAMES", "Candidate", "computes_on_gpu", "open_engine"]
 
@@ -139,7 +139,7 @@ def _spec(
     model: str | PathLike[str], size: tuple[int, int] | None, precision: str, report: Callable[[str], None] | None
 ) -> GraphSpec:
     """The model's graph of that precision."""
-    from streamseg.models import resolve
+    from streamseg.hub.catalog import resolve
 
     stated = "fp32" if precision == "bf16" else precision
     spec = read_spec(resolve(model, size, precision="fp32" if stated == "auto" else stated, report=report))

@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from streamseg.engine.base import PooledEngine
 from streamseg.engine.openvino import OUTPUTS, cpu_count
-from streamseg.engine.spec import GraphSpec
 from streamseg.errors import EngineError, MissingExtra
-from streamseg.extras import how_to_install
-from streamseg.imports import import_onnxruntime
+from streamseg.errors.extras import how_to_install
+from streamseg.hub.graph_spec import GraphSpec
+from streamseg.system.imports import import_onnxruntime
 
 __all__ = ["open_onnxruntime", "why_not_onnxruntime"]
 

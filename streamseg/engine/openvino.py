@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from streamseg.engine.base import PooledEngine
-from streamseg.engine.spec import GraphSpec
 from streamseg.errors import EngineError, EngineUnavailable
-from streamseg.imports import import_openvino
+from streamseg.hub.graph_spec import GraphSpec
 from streamseg.runtime.process import forked, forked_from, keep_in_forks
+from streamseg.system.imports import import_openvino
 
 __all__ = ["cpu_count", "open_openvino", "why_not_bf16", "why_not_openvino"]
 

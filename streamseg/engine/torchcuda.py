@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from streamseg.device.driver import find_gpu, no_driver
 from streamseg.engine.base import Images, PooledEngine
-from streamseg.engine.graphfile import parse_graph
-from streamseg.engine.spec import GraphSpec
-from streamseg.engine.tensorrt.driver import find_gpu, no_driver
 from streamseg.errors import EngineError, MissingExtra, ModelError, StreamsegError
+from streamseg.hub.graph_file import parse_graph
+from streamseg.hub.graph_spec import GraphSpec
 
 __all__ = ["graph_of", "open_torch", "torch_engine", "why_not_torch"]
 
@@ -86,8 +86,8 @@ def open_torch(
     """
     if len(spec.weights) != 1:
         raise ModelError(f"{spec.path} refers to no weights file, which torch needs; use another engine")
-    from streamseg.model.graph import GraphSettings  # MissingExtra says what to install
-    from streamseg.model.weights import load_weights
+    from streamseg.export.graph import GraphSettings  # MissingExtra says what to install
+    from streamseg.networks.weights import load_weights
 
     proposals = parse_graph(spec.path.read_bytes(), str(spec.path)).metadata.get("streamseg.proposals", "")
     if not proposals.isdecimal():
@@ -107,8 +107,8 @@ def open_torch(
 
 def graph_of(model: Any, settings: Any, precision: str) -> Any:
     """The InferenceGraph of a MaskRCNN, on the CPU, its layers in float16 where that is the precision."""
-    from streamseg.model.graph import InferenceGraph
-    from streamseg.model.half import halve
+    from streamseg.export.graph import InferenceGraph
+    from streamseg.export.half import halve
 
     graph = InferenceGraph(model, settings)
     if precision == "fp16":

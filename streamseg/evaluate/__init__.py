@@ -16,13 +16,13 @@ try:
 except ImportError as error:
     raise MissingExtra("pycocotools", "eval") from error
 
+from streamseg.datasets.segments import Case, Detection, Photo, Truth
 from streamseg.evaluate.average_precision import average_precision, coco_ap
 from streamseg.evaluate.categories import parse_pools
 from streamseg.evaluate.evaluation import Evaluation, evaluate, evaluate_detections
 from streamseg.evaluate.outputs import check_outputs, write_json
 from streamseg.evaluate.page import write_page
 from streamseg.evaluate.score import Scores, score
-from streamseg.evaluate.segments import Case, Detection, Photo, Truth
 from streamseg.evaluate.table import progress, show
 
 __all__ = [

@@ -20,9 +20,9 @@ from pycocotools import mask as rle_tools
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from streamseg.datasets.segments import Case
 from streamseg.errors import ConfigError
 from streamseg.evaluate.dataset import read_json
-from streamseg.evaluate.segments import Case
 
 __all__ = ["Kind", "average_precision", "coco_ap", "coco_documents"]
 

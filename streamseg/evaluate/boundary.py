@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
+from streamseg.datasets.segments import BoolArray, overlaps
 from streamseg.evaluate.flat import Flat
-from streamseg.evaluate.segments import BoolArray, overlaps
 
 __all__ = ["Boundary", "boundary_f", "outline"]
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from pycocotools import mask as rle_tools
 
-from streamseg.annotations import (
+from streamseg.datasets.annotations import (
     Box,
     Rle,
     Skipped,
@@ -28,8 +28,8 @@ from streamseg.annotations import (
     read_rle,
     read_tables,
 )
+from streamseg.datasets.segments import Case, Detection, Photo, Truth
 from streamseg.errors import ConfigError, SourceNotFound
-from streamseg.evaluate.segments import Case, Detection, Photo, Truth
 
 __all__ = ["Dataset", "Skipped", "cases_of", "locate", "read_dataset", "read_json", "read_rle"]
 

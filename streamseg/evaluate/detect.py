@@ -6,19 +6,19 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 
-from streamseg import masks, rle
+from streamseg.core import masks, rle
+from streamseg.core.result import Result
+from streamseg.core.types import Frame
+from streamseg.datasets.segments import Case, Detection, Photo
 from streamseg.decode.images import decode_image
-from streamseg.decode.orient import UPRIGHT, display_orientation, turn
+from streamseg.detect.infer import Infer, Pending
+from streamseg.detect.postprocess import Postprocess
+from streamseg.detect.preprocess import Preprocess
 from streamseg.engine import Engine
 from streamseg.errors import SourceError, Unreadable
 from streamseg.evaluate.dataset import Skipped
-from streamseg.evaluate.segments import Case, Detection, Photo
-from streamseg.infer import Infer, Pending
-from streamseg.planes import supported
-from streamseg.postprocess import Postprocess
-from streamseg.preprocess import Preprocess
-from streamseg.result import Result
-from streamseg.types import Frame
+from streamseg.pixels.orient import UPRIGHT, display_orientation, turn
+from streamseg.pixels.planes import supported
 
 __all__ = ["detect", "read_photo"]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from streamseg.config.schema import parse_size
+from streamseg.datasets.segments import Case
 from streamseg.engine import Engine, open_engine
 from streamseg.errors import ConfigError
 from streamseg.evaluate.average_precision import Pools, coco_documents
@@ -18,8 +19,7 @@ from streamseg.evaluate.categories import match_categories
 from streamseg.evaluate.dataset import Dataset, cases_of, locate, read_dataset, read_json
 from streamseg.evaluate.detect import detect
 from streamseg.evaluate.score import Scores, Tick, only, score
-from streamseg.evaluate.segments import Case
-from streamseg.pipeline import Say
+from streamseg.pipeline.build import Say
 
 __all__ = ["Evaluation", "evaluate", "evaluate_detections"]
 

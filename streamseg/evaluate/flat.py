@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from streamseg.evaluate.segments import BoolArray, Case, Crop, Detection, Truth
+from streamseg.datasets.segments import BoolArray, Case, Crop, Detection, Truth
 
 __all__ = ["Flat"]
 

@@ -7,10 +7,10 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from streamseg.encode.files import check_file, replace_atomically
 from streamseg.errors import OutputError, OutputExists, OutputIsInput
 from streamseg.evaluate.dataset import locate
 from streamseg.evaluate.evaluation import Evaluation
+from streamseg.system.output_files import check_file, replace_atomically
 
 __all__ = ["check_outputs", "write_json"]
 

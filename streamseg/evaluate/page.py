@@ -15,14 +15,14 @@ import numpy.typing as npt
 from streamseg.composite import to_image
 from streamseg.composite.palette import text_color
 from streamseg.composite.text import render
-from streamseg.encode.files import replace_atomically
+from streamseg.datasets.segments import Case, Crop
 from streamseg.errors import OutputError, SourceError
 from streamseg.evaluate.detect import read_photo
 from streamseg.evaluate.evaluation import Evaluation
 from streamseg.evaluate.flat import Flat
 from streamseg.evaluate.panoptic import Verdict, judge
-from streamseg.evaluate.segments import Case, Crop
 from streamseg.evaluate.table import summary_rows
+from streamseg.system.output_files import replace_atomically
 
 __all__ = ["draw_pair", "write_page"]
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from streamseg.evaluate.segments import Case, overlaps
+from streamseg.datasets.segments import Case, overlaps
 
 __all__ = ["RegionAP", "area_under_curve"]
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from streamseg.datasets.segments import Case
 from streamseg.evaluate.average_precision import Pools, average_precision, coco_documents
 from streamseg.evaluate.boundary import Boundary
 from streamseg.evaluate.flat import Flat
 from streamseg.evaluate.panoptic import PanopticQuality
 from streamseg.evaluate.region_ap import RegionAP
-from streamseg.evaluate.segments import Case
 from streamseg.evaluate.semantic import Semantic
 
 __all__ = ["Scores", "only", "score"]

@@ -14,11 +14,11 @@ from typing import Any
 
 import cv2
 
+from streamseg.core.result import Result
+from streamseg.core.types import Activity, Event, Instances
 from streamseg.errors import ConfigError
 from streamseg.events.ground import ground_points
 from streamseg.events.places import Line, Point, Points, Zone, distance, in_pixels, passes_between
-from streamseg.result import Result
-from streamseg.types import Activity, Event, Instances
 
 __all__ = ["EventDetector"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from streamseg.types import MASK_SIZE, Instances, Occlusion
+from streamseg.core.types import MASK_SIZE, Instances, Occlusion
 
 __all__ = ["ground_points"]
 

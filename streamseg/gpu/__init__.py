@@ -4,11 +4,11 @@ A frame whose `picture` is a `DevicePicture` lives on the GPU; every stage takes
 `gpu`) are imported only once a `Device` is made.
 """
 
+from streamseg.device.device import Device, why_not_gpu
+from streamseg.device.picture import DevicePicture
 from streamseg.gpu.choose import choose_device
 from streamseg.gpu.composite import DeviceCompositor
 from streamseg.gpu.decode import Landing
-from streamseg.gpu.device import Device, why_not_gpu
-from streamseg.gpu.frame import DevicePicture
 from streamseg.gpu.preprocess import DevicePreprocess
 
 __all__ = ["Device", "DeviceCompositor", "DevicePicture", "DevicePreprocess", "Landing", "choose_device", "why_not_gpu"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from streamseg.device.device import Device, why_not_gpu
 from streamseg.engine.choose import computes_on_gpu
 from streamseg.errors import EngineUnavailable
 from streamseg.gpu.decode import Mode
-from streamseg.gpu.device import Device, why_not_gpu
 
 __all__ = ["choose_device"]
 

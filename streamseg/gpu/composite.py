@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import av
 
 from streamseg.composite import Compositor, Effect, Rendered
-from streamseg.gpu.device import Device
-from streamseg.gpu.frame import DevicePicture
-from streamseg.result import Result
+from streamseg.core.result import Result
+from streamseg.device.device import Device
+from streamseg.device.picture import DevicePicture
 
 if TYPE_CHECKING:
     from streamseg.gpu.kernels import Surface
@@ -44,8 +44,10 @@ class DeviceCompositor(Compositor):
             return super().__call__(result)
         if not self._kernels.changes(result.instances, result.activity):
             return Rendered(result, picture)
+        from streamseg.gpu import kernels
+
         with self._device.launching(self._stream):
-            surface = picture.surface(self._stream)
+            surface = kernels.Surface.of(picture, self._stream)
             own = replace(surface, planes=tuple(plane.clone() for plane in surface.planes))
             drawn = self._kernels(own, result.instances, result.activity)
         made = self._picture(picture, drawn)

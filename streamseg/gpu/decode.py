@@ -19,13 +19,13 @@ from typing import Any, Literal
 import av
 from av.codec.hwaccel import HWAccel, hwdevices_available
 
-from streamseg import sidedata
-from streamseg.decode.orient import Orientation, turn
+from streamseg.device.device import Device, Tensor
+from streamseg.device.picture import DevicePicture, Tags
+from streamseg.device.upload import Uploader
 from streamseg.errors import SourceError, Unreadable, scrub
-from streamseg.gpu.device import Device, Tensor
-from streamseg.gpu.frame import DevicePicture, Tags
-from streamseg.gpu.upload import Uploader
-from streamseg.planes import layout, supported
+from streamseg.pixels import sidedata
+from streamseg.pixels.orient import Orientation, turn
+from streamseg.pixels.planes import layout, supported
 
 __all__ = ["Landing", "Mode", "hardware", "why_not_nvdec"]
 

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from streamseg.core.types import Frame
+from streamseg.detect.preprocess import Prepared, Preprocess
+from streamseg.device.device import Device
+from streamseg.device.picture import DevicePicture
 from streamseg.engine.base import DeviceImage
-from streamseg.gpu.device import Device
-from streamseg.gpu.frame import DevicePicture
-from streamseg.preprocess import Prepared, Preprocess
-from streamseg.types import Frame
 
 __all__ = ["DevicePreprocess"]
 
 
 class DevicePreprocess:
-    """As `streamseg.preprocess.Preprocess`, for frames of either kind: those in host memory are prepared there."""
+    """As `streamseg.detect.preprocess.Preprocess`, for frames of either kind: those in host memory are prepared there."""
 
     def __init__(self, height: int, width: int, device: Device) -> None:
         from streamseg.gpu import kernels
 
         self._device, self._size = device, (height, width)
         self._kernel = kernels.Preprocess(height, width, device.where)
+        self._surface_of = kernels.Surface.of
         self._host = Preprocess(height, width)
         self._stream = device.stream()
 
@@ -30,6 +31,6 @@ class DevicePreprocess:
         device = self._device
         with device.launching(self._stream):
             image = device.empty((*self._size, 3), device.torch.uint8)
-            surface = picture.surface(self._stream)
+            surface = self._surface_of(picture, self._stream)
             letterbox = self._kernel(surface, image, frame.field_order)
         return Prepared(frame, DeviceImage(image, device.mark(self._stream)), letterbox)

@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from streamseg.core.result import Result
+from streamseg.core.types import Instances, Occlusion
 from streamseg.occlusion.grids import (
     GRID,
     INSIDE,
@@ -33,8 +35,6 @@ from streamseg.occlusion.grids import (
     touching,
     visible_shares,
 )
-from streamseg.result import Result
-from streamseg.types import Instances, Occlusion
 
 __all__ = ["OcclusionEstimator"]
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from streamseg import planes
-from streamseg.types import MASK_SIZE, Frame, Instances
+from streamseg.core.types import MASK_SIZE, Frame, Instances
+from streamseg.pixels import planes
 
 __all__ = ["BINS", "histograms", "similarity"]
 

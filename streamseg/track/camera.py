@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamseg import fields
+from streamseg.core.types import MASK_SIZE, Frame
+from streamseg.pixels import fields
 from streamseg.track.cuts import SUPPORT, Thumbnail, is_cut
-from streamseg.types import MASK_SIZE, Frame
 
 __all__ = ["Camera", "Change", "small_grey"]
 
@@ -96,7 +96,7 @@ class Camera:
 
 def small_grey(frame: Frame) -> tuple[Grey, FloatArray]:
     """The frame's luma (G of RGB), 8 bits, halved until about WIDTH wide; and frame pixels to a small one, [2] along x and y."""
-    picture = fields.one_moment(frame)
+    picture = fields.one_moment(frame.picture, frame.field_order)
     wanted = 1 if picture.layout.family == "rgb" else 0
     plane = next(p for p in picture.planes if wanted in p.spec.components)
     grey: npt.NDArray[Any] = plane.array

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from streamseg.types import MASK_SIZE
+from streamseg.core.types import MASK_SIZE
 
 __all__ = ["bordered", "box_cover", "box_iou", "contained", "grown", "mask_iou", "overlap"]
 

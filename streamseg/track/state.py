@@ -8,9 +8,9 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from streamseg.core.types import Instances
 from streamseg.track.motion import Motion
 from streamseg.track.overlap import bordered, contained
-from streamseg.types import Instances
 
 __all__ = ["Found", "Tracks"]
 

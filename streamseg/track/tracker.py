@@ -18,14 +18,14 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from streamseg.result import Result
+from streamseg.core.result import Result
+from streamseg.core.types import Instances, Track
 from streamseg.track.appearance import BINS, histograms
 from streamseg.track.camera import Camera
 from streamseg.track.match import associate
 from streamseg.track.motion import to_boxes
 from streamseg.track.overlap import box_cover
 from streamseg.track.state import Found, Tracks
-from streamseg.types import Instances, Track
 
 __all__ = ["Tracker"]
 

@@ -13,8 +13,8 @@ from unittest import mock
 
 import yaml
 
-from streamseg import pipeline
 from streamseg.config import PipelineConfig, parse_pipeline
+from streamseg.pipeline import build as pipeline
 from tests.conformance.known import KnownEngine
 from tests.conformance.row import EFFECTS, Row
 

@@ -18,10 +18,10 @@ import numpy as np
 import pytest
 
 import streamseg.evaluate.evaluation
-import streamseg.pipeline
-from streamseg import rle
-from streamseg.cli import app, main
+import streamseg.pipeline.build
+from streamseg.cli.main import app, main
 from streamseg.config import parse_pipeline
+from streamseg.core import rle
 from streamseg.engine import open_engine
 from tests import clips, graphs
 from tests.docs.blocks import ROOT, Block, blocks
@@ -67,7 +67,7 @@ def there(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def known(_model: object, **options: Any) -> Any:
         return open_engine(model, **(options | {"size": None, "precision": "auto"}))
 
-    for module in (streamseg.pipeline, streamseg.evaluate.evaluation):
+    for module in (streamseg.pipeline.build, streamseg.evaluate.evaluation):
         monkeypatch.setattr(module, "open_engine", known)
     monkeypatch.setenv("STREAMSEG_CACHE", str(tmp_path / "cache"))
     return tmp_path

@@ -1,4 +1,4 @@
-"""Child: every call of `streamseg.engine.tensorrt.driver`, by way of the real cuda-bindings."""
+"""Child: every call of `streamseg.device.driver`, by way of the real cuda-bindings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 
 import numpy as np
 
-from streamseg.engine.tensorrt.driver import Driver, OutOfMemory, find_gpu, sleep_while_waiting
+from streamseg.device.driver import Driver, OutOfMemory, find_gpu, sleep_while_waiting
 from streamseg.errors import StreamsegError
 
 

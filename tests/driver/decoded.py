@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 
-from streamseg import planes
 from streamseg.decode import Decoder
 from streamseg.errors import StreamsegError
 from streamseg.gpu import Device, Landing
+from streamseg.pixels import planes
 
 __all__ = ["fingerprint", "landing"]
 

@@ -12,9 +12,9 @@ pytest.importorskip("torch", reason="needs extra `train`")
 
 import torch
 
-from streamseg import folders
-from streamseg.cli import main
+from streamseg.cli.main import main
 from streamseg.errors import ModelError
+from streamseg.system import folders
 
 
 class Canary:

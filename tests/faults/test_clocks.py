@@ -11,8 +11,8 @@ from pathlib import Path
 import av
 import pytest
 
+from streamseg.core.types import Frame
 from streamseg.decode import Decoder
-from streamseg.types import Frame
 from tests import clips
 from tests.clips import Video, plane_array, read_index
 

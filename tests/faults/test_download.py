@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from streamseg import download as module
-from streamseg.download import Patience, download
 from streamseg.errors import ModelError, OutputError
+from streamseg.hub import download as module
+from streamseg.hub.download import Patience, download
 from tests.http_source import Server
 from tests.shelf import Shelf
 
@@ -199,7 +199,7 @@ def test_too_little_room_is_said_before_anything_is_fetched(url, shelf, target, 
 LIMITED = """
 import resource, sys
 from pathlib import Path
-from streamseg.download import download
+from streamseg.hub.download import download
 from streamseg.errors import StreamsegError
 resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
 import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -236,7 +236,7 @@ def test_a_folder_that_may_not_be_written_names_the_variable(url, tmp_path, monk
 def test_https_is_not_left_for_http():
     from urllib.request import Request
 
-    from streamseg.request import _Redirects
+    from streamseg.system.http import _Redirects
 
     with pytest.raises(ModelError, match="from https to http is not followed"):
         _Redirects().redirect_request(Request("https://a.example/f"), None, 302, "", None, "http://a.example/f")

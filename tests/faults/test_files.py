@@ -15,9 +15,9 @@ import av
 import numpy as np
 import pytest
 
+from streamseg.core.types import Frame
 from streamseg.decode import Decoder
 from streamseg.errors import NoVideo, SourceError, SourceNotFound, TooLarge, Unreadable
-from streamseg.types import Frame
 from tests import clips
 from tests.clips import Video, plane_array, read_index
 

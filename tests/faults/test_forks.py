@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from streamseg.filters import Filter
+from streamseg.pixels.filters import Filter
 from streamseg.runtime.process import handle_signals
 from tests import clips, graphs
 

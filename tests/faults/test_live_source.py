@@ -15,9 +15,9 @@ from pathlib import Path
 import av
 import pytest
 
+from streamseg.core.types import Frame
 from streamseg.decode import Decoder
 from streamseg.errors import SourceError, SourceLost, SourceNotFound
-from streamseg.types import Frame
 from tests import clips, http_source
 from tests.clips import Video, plane_array, read_index
 from tests.http_source import Server

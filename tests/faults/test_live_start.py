@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from streamseg import pipeline as pipelines
 from streamseg.config import parse_pipeline
 from streamseg.decode import Decoder
 from streamseg.errors import OutputError, OutputExists, SourceError, SourceLost, SourceNotFound
+from streamseg.pipeline import build as pipelines
 from tests import clips, graphs, http_source
 from tests.clips import Video, plane_array, read_index
 from tests.http_source import Server

@@ -8,12 +8,12 @@ import av
 import numpy as np
 import pytest
 
+from streamseg.core.types import Frame
+from streamseg.detect.infer import Infer
+from streamseg.detect.postprocess import Postprocess
+from streamseg.detect.preprocess import Preprocess
 from streamseg.engine import open_engine
 from streamseg.errors import BadOutput
-from streamseg.infer import Infer
-from streamseg.postprocess import Postprocess
-from streamseg.preprocess import Preprocess
-from streamseg.types import Frame
 from tests import graphs
 
 

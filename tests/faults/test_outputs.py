@@ -19,8 +19,8 @@ import pytest
 
 from streamseg.decode import Decoder
 from streamseg.encode import open_sink
-from streamseg.encode.files import OutputFile
 from streamseg.errors import OutputError, OutputExists, OutputIsInput
+from streamseg.system.output_files import OutputFile
 from tests import clips
 from tests.unit.encode.helpers import INFO, copy, frames, rendered, times, write
 

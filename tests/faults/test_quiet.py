@@ -116,7 +116,7 @@ def test_the_runtimes_are_imported_in_one_place_only():
 
 
 def test_openvino_is_whole_and_the_package_can_be_imported_afterwards(monkeypatch):
-    from streamseg.imports import import_openvino
+    from streamseg.system.imports import import_openvino
 
     assert callable(import_openvino().convert_model)
     mine = object()
@@ -128,7 +128,7 @@ def test_openvino_is_whole_and_the_package_can_be_imported_afterwards(monkeypatc
 @pytest.mark.parametrize(("given", "calls"), [(None, 1), ("1", 1), ("0", 0)])
 def test_an_onnxruntime_that_was_imported_before_is_silenced(given, calls, monkeypatch):
     runtime = pytest.importorskip("onnxruntime")
-    from streamseg.imports import import_onnxruntime
+    from streamseg.system.imports import import_onnxruntime
 
     called = []
     monkeypatch.setattr(runtime, "disable_telemetry_events", lambda: called.append(1))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from streamseg.errors import BadOutput, StageError, Unreadable
-from streamseg.pipeline import build
+from streamseg.pipeline.build import build
 from streamseg.track import Tracker
 from tests import clips, graphs
 from tests.pipeline.conftest import known, make_config  # noqa: F401 - fixtures
@@ -132,7 +132,7 @@ def test_a_full_disk_stops_one_output_and_not_the_other(tmp_path, known):  # noq
     source = clips.cfr(tmp_path / "a.mp4", 120)
     code = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000)); from streamseg.cli import main; main()"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000)); from streamseg.cli.main import main; main()"
     )
     arguments = ["run", source, "--model", known, "-o", tmp_path / "o.mkv", "-o", tmp_path / "o.jsonl", "--codec", "ffv1"]
     done = subprocess.run(

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from streamseg.decode import Decoder
-from streamseg.decode.probe import probe
 from streamseg.errors import SourceLost, Unreadable
+from streamseg.pipeline.probe import probe
 from tests import clips, http_source
 from tests.clips import Video, plane_array, read_index
 from tests.http_source import Server

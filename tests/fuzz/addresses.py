@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from streamseg import credentials
 from streamseg.decode import Decoder
 from streamseg.decode.address import PROTOCOLS, parse_source
-from streamseg.errors import StreamsegError
+from streamseg.errors import StreamsegError, credentials
 from tests.fuzz.base import Wrong
 
 SCHEMES = (*PROTOCOLS, "RTSP", "ftp", "sftp", "file", "concat", "subfile", "data", "x-none", "onvif")

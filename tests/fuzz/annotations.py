@@ -11,9 +11,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from streamseg.annotations import read_json
+from streamseg.datasets.annotations import read_json
+from streamseg.datasets.coco import DataFile, read_data
 from streamseg.evaluate.dataset import cases_of, read_dataset
-from streamseg.model.coco import DataFile, read_data
 from tests.fuzz.trees import ODD_VALUES, changed
 
 SQUARE = [8, 8, 30, 8, 30, 30, 8, 30]

@@ -8,8 +8,8 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-from streamseg import models
 from streamseg.engine.store import Key, Manifest, Store
+from streamseg.hub import catalog
 from tests import graphs
 from tests.fuzz.trees import changed
 
@@ -88,6 +88,6 @@ class Manifests:
         place.mkdir(parents=True)
         (place / "mine.json").write_bytes(case.data)
         (place / "mine-64x96.onnx").write_bytes(self.graph)
-        models.find("mine").about()
-        models.resolve("mine", (64, 96))
+        catalog.find("mine").about()
+        catalog.resolve("mine", (64, 96))
         return "found"

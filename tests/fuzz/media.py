@@ -18,12 +18,12 @@ from typing import Any
 import av
 import numpy as np
 
-from streamseg import pipeline
 from streamseg.config import PipelineConfig, parse_pipeline
 from streamseg.decode import Decoder
-from streamseg.decode.probe import probe
+from streamseg.detect.preprocess import Preprocess
 from streamseg.engine import Detections, GraphSpec
-from streamseg.preprocess import Preprocess
+from streamseg.pipeline import build as pipeline
+from streamseg.pipeline.probe import probe
 from tests.fuzz import seeds
 from tests.fuzz.base import Wrong
 from tests.fuzz.damage import damaged

@@ -20,9 +20,9 @@ from typing import Any
 
 import av
 
-from streamseg import pipeline
 from streamseg.config import parse_pipeline
 from streamseg.errors import StageError, StreamsegError
+from streamseg.pipeline import build as pipeline
 from tests import clips
 from tests.fuzz.base import Wrong
 from tests.fuzz.media import KnownEngine

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from streamseg.engine.openvino import open_openvino
-from streamseg.engine.spec import read_spec
-from streamseg.weightsfile import read_header
+from streamseg.hub.graph_spec import read_spec
+from streamseg.hub.weights_file import read_header
 from tests import graphs
 from tests.fuzz.damage import NUMBERS, damaged
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import yaml
 
-from streamseg import pipeline
 from streamseg.config import load_pipeline, override
-from streamseg.config.recipe import load_recipe
-from streamseg.outputs import plan
+from streamseg.engine.recipe import load_recipe
+from streamseg.pipeline import build as pipeline
+from streamseg.pipeline.outputs import plan
 from tests.fuzz.damage import damaged
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from streamseg.engine.tensorrt.driver import Gpu, find_gpu, sleep_while_waiting
+from streamseg.device.driver import Gpu, find_gpu, sleep_while_waiting
 from streamseg.errors import EngineUnavailable, MissingExtra
 
 

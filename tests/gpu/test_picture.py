@@ -9,16 +9,16 @@ import sys
 import numpy as np
 import pytest
 
-from streamseg import planes
 from streamseg.composite import Blur, Matte, Overlay, Pixelate
 from streamseg.config import load_pipeline, override
 from streamseg.decode import Decoder
-from streamseg.decode.orient import Orientation, turn
+from streamseg.device.upload import Uploader
 from streamseg.engine.base import DeviceImage
 from streamseg.gpu import Device, DevicePicture, Landing, why_not_gpu
 from streamseg.gpu.decode import why_not_nvdec
-from streamseg.gpu.upload import Uploader
-from streamseg.pipeline import build
+from streamseg.pipeline.build import build
+from streamseg.pixels import planes
+from streamseg.pixels.orient import Orientation, turn
 from tests import clips, graphs
 from tests.unit import pictures
 from tests.unit.gpu.cases import Case, apart, drawn, expected_drawn, expected_prepared, prepared

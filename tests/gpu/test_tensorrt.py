@@ -13,13 +13,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from streamseg import models
+from streamseg.device.driver import Driver
 from streamseg.engine import open_engine, read_spec
 from streamseg.engine.store import Store
 from streamseg.engine.tensorrt import LIBRARIES
-from streamseg.engine.tensorrt.driver import Driver
 from streamseg.engine.tensorrt.opener import build_entry, why_not
 from streamseg.errors import EngineError
+from streamseg.hub import catalog
 from tests import graphs
 from tests.unit.engine.tensorrt.convolution import convolution_model
 from tests.unit.engine.test_engines import pictures
@@ -93,7 +93,7 @@ def test_many_threads_share_an_engine(library, tmp_path):
     np.testing.assert_array_equal([answers[i] for i in range(40)], boxes)
 
 
-@pytest.mark.parametrize("path", models.shipped(), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", catalog.shipped(), ids=lambda p: p.stem)
 def test_the_shipped_model_sees_what_the_cpu_sees(library, path):
     """The bounds are wider than between two CPU engines: a GPU sums in another order, and a tie in NMS may fall otherwise."""
     import cv2

@@ -5,12 +5,12 @@ from __future__ import annotations
 __all__ = ["TESTS"]
 
 TESTS: dict[str, tuple[str, ...]] = {
-    "streamseg/masks.py": ("tests/unit/test_masks.py",),
-    "streamseg/planes.py": ("tests/unit/test_planes.py",),
-    "streamseg/color.py": ("tests/unit/test_color.py",),
+    "streamseg/core/masks.py": ("tests/unit/core/test_masks.py",),
+    "streamseg/pixels/planes.py": ("tests/unit/pixels/test_planes.py",),
+    "streamseg/pixels/color.py": ("tests/unit/pixels/test_color.py",),
     "streamseg/decode/timeline.py": ("tests/unit/decode/test_timeline.py", "tests/faults/test_clocks.py"),
     "streamseg/decode/passthrough.py": ("tests/unit/decode/test_passthrough.py",),
-    "streamseg/encode/muxer.py": (
+    "streamseg/encode/video/muxer.py": (
         "tests/unit/encode/test_muxer.py",
         "tests/unit/encode/test_timecode.py",
         "tests/unit/encode/test_beside.py",
@@ -19,8 +19,8 @@ TESTS: dict[str, tuple[str, ...]] = {
         "tests/faults/test_outputs.py",
     ),
     "streamseg/track/match.py": ("tests/unit/track/test_match.py",),
-    "streamseg/postprocess.py": ("tests/unit/test_postprocess.py",),
-    "streamseg/preprocess.py": ("tests/unit/test_preprocess.py",),
+    "streamseg/detect/postprocess.py": ("tests/unit/detect/test_postprocess.py",),
+    "streamseg/pixels/letterbox.py": ("tests/unit/detect/test_preprocess.py",),
     "streamseg/composite/overlay.py": ("tests/unit/composite/test_overlay.py", "tests/unit/composite/test_grey.py"),
-    "streamseg/runtime/runtime.py": ("tests/unit/test_runtime.py",),
+    "streamseg/runtime/runtime.py": ("tests/unit/runtime/test_runtime.py",),
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from streamseg.cli import main
+from streamseg.cli.main import main
 from streamseg.config import PipelineConfig, parse_pipeline
 from tests import graphs
 

@@ -10,8 +10,8 @@ import pytest
 
 from streamseg.config import override
 from streamseg.errors import ConfigError
-from streamseg.iteration import iterate
-from streamseg.pipeline import build
+from streamseg.pipeline.build import build
+from streamseg.pipeline.iteration import iterate
 from tests import clips, scenes
 
 

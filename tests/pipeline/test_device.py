@@ -15,7 +15,7 @@ import av
 import numpy as np
 import pytest
 
-from streamseg import planes
+from streamseg.pixels import planes
 from tests import clips, graphs
 
 EFFECTS = {
@@ -42,7 +42,7 @@ def process(
     """Run the drive pipeline with these effects; gives what it said."""
     from streamseg.config import load_pipeline, override
     from streamseg.gpu import Device
-    from streamseg.pipeline import build
+    from streamseg.pipeline.build import build
 
     changes = {
         "infer": {"model": model, "engine": "onnxruntime", "batch": batch, "every": every},

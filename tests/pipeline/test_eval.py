@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from streamseg import evaluate as ev
-from streamseg.cli import main
+from streamseg.cli.main import main
 from streamseg.errors import ConfigError, OutputExists, OutputIsInput, SourceNotFound
-from streamseg.extras import how_to_install
+from streamseg.errors.extras import how_to_install
 from tests import graphs
 
 COLOURS = {"person": (255, 0, 0), "bicycle": (0, 255, 0), "car": (0, 0, 255), "motorcycle": (255, 255, 255)}

@@ -6,9 +6,9 @@ import av
 import numpy as np
 import pytest
 
-from streamseg import planes
 from streamseg.decode import Decoder
-from streamseg.pipeline import build
+from streamseg.pipeline.build import build
+from streamseg.pixels import planes
 from tests import clips
 from tests.pipeline.conftest import BOX
 

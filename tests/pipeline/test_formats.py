@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import streamseg
-from streamseg.cli import main
+from streamseg.cli.main import main
 from streamseg.errors import ConfigError
-from streamseg.pipeline import build
+from streamseg.pipeline.build import build
 from tests import graphs
 
 jsonschema = pytest.importorskip("jsonschema", reason="needs the extra 'dev'")
@@ -86,7 +86,7 @@ def lines(path):
 
 
 def test_every_line_is_as_the_schema_says(outputs):
-    text = resources.files("streamseg.formats").joinpath("results.schema.json").read_text("utf-8")
+    text = resources.files("streamseg.encode.results").joinpath("results.schema.json").read_text("utf-8")
     validator = jsonschema.Draft202012Validator(json.loads(text))
     validator.check_schema(validator.schema)
     written = lines(outputs[0] / "a.jsonl")
@@ -108,7 +108,7 @@ def test_every_line_is_as_the_schema_says(outputs):
     ],
 )
 def test_the_schema_refuses_what_is_wrong(outputs, change):
-    text = resources.files("streamseg.formats").joinpath("results.schema.json").read_text("utf-8")
+    text = resources.files("streamseg.encode.results").joinpath("results.schema.json").read_text("utf-8")
     line = lines(outputs[0] / "a.jsonl")[1] | change
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.Draft202012Validator(json.loads(text)).validate(line)
@@ -180,8 +180,8 @@ def test_an_interrupt_leaves_whole_files(film, model, tmp_path):
 
 
 def test_one_output_that_fails_leaves_the_others(film, model, tmp_path, monkeypatch):
+    from streamseg.encode.results.coco import CocoSink
     from streamseg.errors import OutputError
-    from streamseg.formats.coco import CocoSink
 
     def full(self, result):
         raise OSError(28, "No space left on device")

@@ -5,7 +5,7 @@ import threading
 import time
 import urllib.request
 
-from streamseg.pipeline import build
+from streamseg.pipeline.build import build
 from tests import clips
 
 LIVE = """
@@ -25,7 +25,7 @@ def free_port():
 
 
 def test_it_is_watched_while_it_records(tmp_path, make_config, monkeypatch):
-    from streamseg.preprocess import Preprocess
+    from streamseg.detect.preprocess import Preprocess
 
     original = Preprocess.__call__
 

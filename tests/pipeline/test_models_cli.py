@@ -19,9 +19,10 @@ pytest.importorskip("torch", reason="needs extra `train`")
 
 import torch
 
-from streamseg import folders, models, ondemand
-from streamseg.engine.spec import read_spec
-from streamseg.pretrained import PRETRAINED, Pretrained
+from streamseg.hub import catalog, on_demand
+from streamseg.hub.graph_spec import read_spec
+from streamseg.hub.pretrained import PRETRAINED, Pretrained
+from streamseg.system import folders
 from tests import clips, graphs
 from tests.http_source import Server
 from tests.shelf import Shelf
@@ -45,7 +46,7 @@ def streamseg(streamseg):
 def places(tmp_path, monkeypatch):
     monkeypatch.setenv("STREAMSEG_MODELS", str(tmp_path / "mine"))
     monkeypatch.setenv("STREAMSEG_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(ondemand, "settings_for", lambda network: {"proposals": 20, "detections": 5})
+    monkeypatch.setattr(on_demand, "settings_for", lambda network: {"proposals": 20, "detections": 5})
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -96,7 +97,7 @@ def test_from_the_server_to_a_video(streamseg, tmp_path, monkeypatch):
     assert spec.weights[0].samefile(folders.models_root() / "resnet50-fpn" / "resnet50-fpn.safetensors"), "kept once"
 
     said: list[str] = []
-    assert models.resolve("resnet50-fpn", (128, 192), report=said.append) == graph
+    assert catalog.resolve("resnet50-fpn", (128, 192), report=said.append) == graph
     assert said == [], "exported once"
 
     (row,) = [row for row in json.loads(streamseg("models", "--json").stdout) if row["name"] == "resnet50-fpn"]
@@ -107,7 +108,7 @@ def test_from_the_server_to_a_video(streamseg, tmp_path, monkeypatch):
 @pytest.fixture
 def exports(monkeypatch):
     """What the exporter was asked for, which writes graphs of known answers; the real one is in the test above, and its own."""
-    import streamseg.model.export as module
+    import streamseg.export.export as module
 
     asked: list[tuple] = []
 
@@ -208,7 +209,7 @@ def test_an_interrupted_pull_says_that_it_goes_on(streamseg, monkeypatch):
     def interrupt(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("streamseg.pretrained.download", interrupt)
+    monkeypatch.setattr("streamseg.hub.pretrained.download", interrupt)
     done = streamseg("models", "pull", "resnet50-fpn")
     assert done.returncode == 130
     assert "interrupted; the same command goes on from here" in done.stderr

@@ -44,7 +44,7 @@ def test_a_coroutine_gets_the_same_results(film, known):
 
 
 def test_the_event_loop_goes_on_while_a_result_is_waited_for(film, known, monkeypatch):
-    from streamseg.preprocess import Preprocess
+    from streamseg.detect.preprocess import Preprocess
 
     original = Preprocess.__call__
 
@@ -90,7 +90,7 @@ def test_leaving_a_coroutines_loop_ends_the_threads(film, known):
 
 
 def test_a_task_that_is_cancelled_ends_with_its_threads(film, known, monkeypatch):
-    from streamseg.preprocess import Preprocess
+    from streamseg.detect.preprocess import Preprocess
 
     reached = threading.Event()
 

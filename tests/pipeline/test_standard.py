@@ -14,8 +14,8 @@ import pytest
 from streamseg.decode import Decoder
 from streamseg.decode.address import parse_source
 from streamseg.errors import ConfigError, OutputError, OutputIsInput, SourceError, SourceNotFound
-from streamseg.outputs import in_format, plan
-from streamseg.pipeline import build
+from streamseg.pipeline.build import build
+from streamseg.pipeline.outputs import in_format, plan
 from tests import clips
 
 

@@ -20,9 +20,9 @@ from typer.testing import CliRunner
 
 pytest.importorskip("torch", reason="needs extra `train`")
 
-from streamseg.cli import app
+from streamseg.cli.main import app
 from streamseg.errors import ConfigError, OutputExists, SourceNotFound
-from streamseg.model.networks import NETWORKS
+from streamseg.networks.build import NETWORKS
 
 FAST = ["--size", "64x96", "--batch", "1", "--workers", "0", "--warmup", "1", "--threads", "1", "--random"]
 

@@ -8,9 +8,9 @@ import av
 import numpy as np
 from scipy import ndimage
 
-from streamseg import planes
-from streamseg.result import Result
-from streamseg.types import Frame, Instances
+from streamseg.core.result import Result
+from streamseg.core.types import Frame, Instances
+from streamseg.pixels import planes
 
 NAMES = ("person", "car", "dog")
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from streamseg.engine.spec import GraphSpec
 from streamseg.engine.tensorrt.library import Library
 from streamseg.engine.tensorrt.precision import Layer, check_layers, layers_of
 from streamseg.errors import ConfigError, EngineError
+from streamseg.hub.graph_spec import GraphSpec
 
 __all__ = ["Built", "Progress", "batches_for", "compile_here", "targets_of"]
 

@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from typing import IO, Any
 
 from streamseg import errors
-from streamseg.engine.spec import GraphSpec
 from streamseg.engine.tensorrt.builder import Built, Progress, batches_for, compile_here, targets_of
 from streamseg.engine.tensorrt.library import Library
 from streamseg.errors import ConfigError, EngineError
+from streamseg.hub.graph_spec import GraphSpec
 
 __all__ = ["compile_plan", "main"]
 

@@ -7,15 +7,15 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from streamseg.engine.spec import GraphSpec
+from streamseg.device.driver import Driver, Gpu, OutOfMemory, find_gpu, no_driver
 from streamseg.engine.store import Entry, Key, Store
 from streamseg.engine.tensorrt.builder import Built, Progress, batches_for
 from streamseg.engine.tensorrt.compiler import compile_plan
-from streamseg.engine.tensorrt.driver import Driver, Gpu, OutOfMemory, find_gpu, no_driver
 from streamseg.engine.tensorrt.library import OLDEST, TENSORRT, TENSORRT_RTX, Library, capability_name
 from streamseg.engine.tensorrt.precision import check_plan, plan_types
 from streamseg.engine.tensorrt.runtime import TensorRTEngine, load_plan
 from streamseg.errors import EngineError, EngineUnavailable, MissingExtra, OutputError
+from streamseg.hub.graph_spec import GraphSpec
 
 __all__ = ["build_entry", "find_entry", "open_tensorrt", "open_tensorrt_rtx", "why_not_tensorrt", "why_not_tensorrt_rtx"]
 

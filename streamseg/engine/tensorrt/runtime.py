@@ -19,12 +19,12 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
+from streamseg.core.types import MASK_SIZE
+from streamseg.device.driver import Driver, OutOfMemory
 from streamseg.engine.base import Images, PooledEngine
-from streamseg.engine.spec import GraphSpec
-from streamseg.engine.tensorrt.driver import Driver, OutOfMemory
 from streamseg.engine.tensorrt.library import Library, capability_name
 from streamseg.errors import EngineError
-from streamseg.types import MASK_SIZE
+from streamseg.hub.graph_spec import GraphSpec
 
 __all__ = ["Loaded", "TensorRTEngine", "load_plan"]
 

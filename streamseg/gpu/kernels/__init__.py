@@ -1,6 +1,6 @@
 """Triton kernels for the picture on the GPU: the network's input, and the effects, in the picture's own planes.
 
-They compute what the CPU's `streamseg.preprocess` and `streamseg.composite` compute, step by step, and run on a GPU or, with
+They compute what the CPU's `streamseg.pixels.letterbox` and `streamseg.composite` compute, step by step, and run on a GPU or, with
 TRITON_INTERPRET=1 in the environment before Triton is imported, on CPU tensors in Triton's interpreter. Importing this package
 needs torch and triton, and raises MissingExtra without.
 """

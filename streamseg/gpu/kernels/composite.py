@@ -9,12 +9,12 @@ import torch
 from streamseg import composite
 from streamseg.composite import Effect
 from streamseg.composite.choose import chosen
+from streamseg.core.types import Activity, Instances
 from streamseg.gpu.kernels.overlay import draw_overlay
 from streamseg.gpu.kernels.pack import Scratch, Upload
 from streamseg.gpu.kernels.places import draw_places
 from streamseg.gpu.kernels.soften import draw_blur, draw_matte, draw_pixelate
 from streamseg.gpu.kernels.surface import Surface
-from streamseg.types import Activity, Instances
 
 __all__ = ["Compositor"]
 

@@ -1,4 +1,4 @@
-"""How a picture is resized for the network: what `streamseg.preprocess` and OpenCV work out for each frame, as tables."""
+"""How a picture is resized for the network: what `streamseg.pixels.letterbox` and OpenCV work out for each frame, as tables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from streamseg import color
+from streamseg.pixels import color
 
 __all__ = ["PlanePlan", "matrix_of", "plan_plane"]
 
@@ -67,7 +67,7 @@ def _taps(source: int, target: int, words: bool, along_x: bool) -> tuple[npt.NDA
 
 
 def matrix_of(encoding: color.Encoding, lsb: int) -> npt.NDArray[np.float32]:
-    """[12] float32, the sums that `streamseg.preprocess` makes of the codes.
+    """[12] float32, the sums that `streamseg.pixels.letterbox` makes of the codes.
 
     R: of Y, of V, constant. G: of Y. Green's chroma: of U, of V, constant. G: of that chroma, constant. B: of Y, of U, constant.
     """

@@ -15,18 +15,18 @@ import triton
 import triton.language as tl
 
 from streamseg import composite
-from streamseg.color import Encoding, drawing_codes
 from streamseg.composite.choose import chosen
 from streamseg.composite.labels import font_size, label_text, place, plate
 from streamseg.composite.overlay import around, contour_reach, contour_width, sampling
 from streamseg.composite.palette import color_of, text_color
+from streamseg.core.masks import Region
+from streamseg.core.types import Instances
 from streamseg.gpu.kernels.common import EXACT, half_even
 from streamseg.gpu.kernels.cover import cover, overlaps, sample_region
 from streamseg.gpu.kernels.pack import FIELDS, Scratch, Upload, instance_table
 from streamseg.gpu.kernels.paint import PLATE_FIELDS, paint
 from streamseg.gpu.kernels.surface import Surface
-from streamseg.masks import Region
-from streamseg.types import Instances
+from streamseg.pixels.color import Encoding, drawing_codes
 
 __all__ = ["draw_overlay", "opacity_kernel", "plate_row"]
 

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from streamseg.masks import Region
-from streamseg.types import Instances
+from streamseg.core.masks import Region
+from streamseg.core.types import Instances
 
 __all__ = ["FIELDS", "Scratch", "Upload", "instance_table"]
 
@@ -143,6 +143,6 @@ def instance_table(
 
 
 def _cut_off(box: list[float], width: int, height: int) -> int:
-    """Sides on which the box ends at the frame's border, as `streamseg.masks` has it."""
+    """Sides on which the box ends at the frame's border, as `streamseg.core.masks` has it."""
     left, right = box[0] < _AT_BORDER, box[2] > width - _AT_BORDER
     return left + 2 * right + 4 * (box[1] < _AT_BORDER) + 8 * (box[3] > height - _AT_BORDER)

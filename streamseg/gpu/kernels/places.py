@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from streamseg import composite
-from streamseg.color import drawing_codes
 from streamseg.composite.places import Drawing
+from streamseg.core.types import Activity
 from streamseg.gpu.kernels.overlay import plate_row
 from streamseg.gpu.kernels.pack import FIELDS, Scratch, Upload
 from streamseg.gpu.kernels.paint import PLATE_FIELDS, paint
 from streamseg.gpu.kernels.surface import Surface
-from streamseg.types import Activity
+from streamseg.pixels.color import drawing_codes
 
 __all__ = ["draw_places"]
 

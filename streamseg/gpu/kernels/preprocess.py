@@ -1,6 +1,6 @@
 """Preprocess: from a picture's planes on the device to the network's RGB input, in one kernel.
 
-The arithmetic is that of `streamseg.preprocess`: each plane is averaged 2x2 until less than a factor of two is left, then
+The arithmetic is that of `streamseg.pixels.letterbox`: each plane is averaged 2x2 until less than a factor of two is left, then
 interpolated with OpenCV's fixed-point (8 bits) or float (more bits) weights, then the matrix is applied, then the HDR table. A
 thread works out one pixel of the input from the four samples of each plane around it; rounding happens where OpenCV rounds.
 """
@@ -12,16 +12,16 @@ import torch
 import triton
 import triton.language as tl
 
-from streamseg import color, preprocess
-from streamseg.fields import LEAST_LINES, FieldOrder
 from streamseg.gpu.kernels.common import EXACT, half_even, mean_of_four, mean_of_two
 from streamseg.gpu.kernels.fit import PlanePlan, matrix_of, plan_plane
 from streamseg.gpu.kernels.surface import Surface
-from streamseg.types import Letterbox
+from streamseg.pixels import color, letterbox
+from streamseg.pixels.fields import LEAST_LINES, FieldOrder
+from streamseg.pixels.letterbox import Letterbox
 
 __all__ = ["Preprocess", "preprocess_kernel"]
 
-_PADDING = tl.constexpr(preprocess.PADDING)
+_PADDING = tl.constexpr(letterbox.PADDING)
 _BLOCK = (8, 64)
 
 
@@ -164,14 +164,14 @@ def preprocess_kernel(
 
 
 class Preprocess:
-    """Fits pictures on a device into the network's input of `height` x `width`, as `streamseg.preprocess.Preprocess` does.
+    """Fits pictures on a device into the network's input of `height` x `width`, as `streamseg.pixels.letterbox.Fitter` does.
 
     Tables for each picture size, format and encoding are made once and kept. Used by one thread.
     """
 
     def __init__(self, height: int, width: int, device: torch.device | str) -> None:
         self._size, self._device = (height, width), torch.device(device)
-        self._host = preprocess.Preprocess(height, width)
+        self._host = letterbox.Fitter(height, width)
         self._plans: dict[tuple[str, int, int, bool], tuple[PlanePlan, PlanePlan]] = {}
         self._matrices: dict[tuple[color.Encoding, int], torch.Tensor] = {}
         self._tables: dict[str, torch.Tensor] = {}
@@ -228,7 +228,7 @@ class Preprocess:
         )
         return fit.letterbox
 
-    def _plan(self, picture: Surface, fit: preprocess.Fit, interlaced: bool) -> tuple[PlanePlan, PlanePlan]:
+    def _plan(self, picture: Surface, fit: letterbox.Fit, interlaced: bool) -> tuple[PlanePlan, PlanePlan]:
         key = (picture.layout.name, picture.width, picture.height, interlaced)
         if key not in self._plans:
             made = []
@@ -247,7 +247,7 @@ class Preprocess:
 
     def _table(self, transfer: color.Transfer) -> torch.Tensor:
         if transfer not in self._tables:
-            codes = np.arange(256, dtype=np.uint8) if transfer == "sdr" else preprocess.tone_map(transfer)
+            codes = np.arange(256, dtype=np.uint8) if transfer == "sdr" else letterbox.tone_map(transfer)
             self._tables[transfer] = torch.from_numpy(codes).to(self._device)
         return self._tables[transfer]
 

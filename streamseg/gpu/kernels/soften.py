@@ -10,8 +10,9 @@ import numpy as np
 import torch
 import triton
 
-from streamseg import composite, masks, planes
+from streamseg import composite
 from streamseg.composite.choose import bounds, chosen, halves
+from streamseg.core import masks
 from streamseg.gpu.kernels.common import EXACT
 from streamseg.gpu.kernels.cover import union
 from streamseg.gpu.kernels.filters import (
@@ -25,8 +26,7 @@ from streamseg.gpu.kernels.filters import (
 from streamseg.gpu.kernels.mix import mix_kernel
 from streamseg.gpu.kernels.pack import Scratch, Upload, instance_table
 from streamseg.gpu.kernels.surface import Surface
-from streamseg.masks import Region
-from streamseg.types import Instances
+from streamseg.pixels import planes
 
 __all__ = ["draw_blur", "draw_matte", "draw_pixelate", "matte_into"]
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
-from streamseg.color import Encoding
-from streamseg.planes import Layout, PlaneSpec
+from streamseg.device.picture import DevicePicture
+from streamseg.pixels import planes
+from streamseg.pixels.color import Encoding
+from streamseg.pixels.planes import Layout, PlaneSpec
 
 __all__ = ["Surface", "supported"]
 
@@ -42,6 +45,13 @@ class Surface:
     planes: tuple[torch.Tensor, ...]
     """In the layout's order: uint8, or uint16 above 8 bits; [h, w], interleaved chroma [h, w, 2]. Rows may be padded, samples
     of a row not."""
+
+    @classmethod
+    def of(cls, picture: DevicePicture, stream: Any) -> Surface:
+        """The planes of a picture whose layout `supported` accepts, for work that the caller puts into `stream` from now on."""
+        known = planes.layout(picture.format.name)
+        assert known is not None  # no other is put on the device
+        return cls(known, planes.encoding(picture), picture.width, picture.height, picture.use(stream))
 
     def __post_init__(self) -> None:
         if not supported(self.layout) and self.layout.name != "gray":

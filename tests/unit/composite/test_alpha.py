@@ -2,9 +2,9 @@ import av
 import numpy as np
 import pytest
 
-from streamseg import planes
 from streamseg.composite import Alpha, Compositor, Matte, to_image
 from streamseg.errors import ConfigError
+from streamseg.pixels import planes
 from tests.unit.pictures import codes, ellipse, field, instances, noise, result
 
 BOXES = [[20.0, 30.0, 140.0, 200.0], [90.0, 10.0, 230.0, 120.0]]

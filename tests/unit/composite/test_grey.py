@@ -6,9 +6,9 @@ import av
 import numpy as np
 import pytest
 
-from streamseg import planes
 from streamseg.composite import Blur, Compositor, Counts, Matte, Overlay, to_image
 from streamseg.composite.palette import color_of
+from streamseg.pixels import planes
 from tests.unit.pictures import instances, noise, result
 
 BOXES = [[20.0, 30.0, 120.0, 200.0], [180.0, 30.0, 280.0, 200.0]]

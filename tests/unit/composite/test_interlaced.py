@@ -8,8 +8,8 @@ import av
 import numpy as np
 import pytest
 
-from streamseg import planes
 from streamseg.composite import Alpha, Blur, Compositor, Overlay, Pixelate
+from streamseg.pixels import planes
 from tests.unit.pictures import instances, noise, result
 
 WIDTH, HEIGHT = 64, 48

@@ -129,7 +129,7 @@ VISION = {
 def test_the_first_colours_are_told_apart_by_every_eye(vision):
     import cv2
 
-    from streamseg.color import delinear, linear
+    from streamseg.pixels.color import delinear, linear
 
     seen = delinear(linear(np.array(PALETTE[:7]) / 255, "sdr") @ VISION[vision].T, "sdr")
     lab = cv2.cvtColor(seen.astype(np.float32)[None], cv2.COLOR_RGB2LAB)[0]

@@ -4,13 +4,13 @@ import av
 import numpy as np
 import pytest
 
-from streamseg import color, planes
 from streamseg.composite import Compositor, Overlay, to_image
 from streamseg.composite.labels import label_text
 from streamseg.composite.overlay import around, sampling, scaled
 from streamseg.composite.palette import color_of
+from streamseg.core.types import Instances
 from streamseg.errors import ConfigError
-from streamseg.types import Instances
+from streamseg.pixels import color, planes
 from tests.unit.pictures import codes, ellipse, field, instances, noise, result
 
 FORMATS = ["yuv420p", "yuvj420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "nv12", "p010le", "gray", "rgb24", "gbrp"]

@@ -8,8 +8,8 @@ import pytest
 
 from streamseg.composite import Compositor, Counts, Zones, to_image
 from streamseg.composite.palette import PALETTE
+from streamseg.core.types import Activity, Instances
 from streamseg.errors import ConfigError
-from streamseg.types import Activity, Instances
 from tests.unit.pictures import codes, noise, result
 
 FORMATS = ["yuv420p", "yuv444p", "yuv420p10le", "nv12", "rgb24", "gray"]

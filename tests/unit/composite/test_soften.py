@@ -3,11 +3,10 @@ import cv2
 import numpy as np
 import pytest
 
-from streamseg import planes
 from streamseg.composite import Blur, Compositor, Pixelate
 from streamseg.composite.choose import matte
 from streamseg.errors import ConfigError
-from streamseg.types import Instances
+from streamseg.pixels import planes
 from tests.unit.pictures import codes, ellipse, field, instances, noise, result
 
 FORMATS = ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "nv12", "p010le", "gray", "rgb24"]

@@ -14,9 +14,9 @@ import av
 import numpy as np
 import pytest
 
+from streamseg.core.types import Frame
 from streamseg.decode import Decoder, open_source
 from streamseg.errors import ConfigError, NoVideo
-from streamseg.types import Frame
 from tests import clips
 from tests.clips import Video, plane_array, read_index
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from streamseg.core.types import Frame
 from streamseg.decode.framer import Framer
 from streamseg.decode.info import ColorTags, Header
 from streamseg.decode.reader import Picture
 from streamseg.decode.timeline import DecodeCounters
-from streamseg.types import Frame
 from tests import clips
 
 TB = Fraction(1, 90000)

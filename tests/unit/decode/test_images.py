@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from streamseg.core.types import Frame
 from streamseg.decode import Decoder
 from streamseg.decode.images import natural_key
 from streamseg.errors import NoVideo, SourceNotFound, TooLarge, Unreadable
-from streamseg.types import Frame
 from tests import clips
 from tests.clips import plane_array, read_index
 

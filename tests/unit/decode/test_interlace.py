@@ -8,8 +8,9 @@ import av
 import numpy as np
 import pytest
 
-from streamseg import planes
-from streamseg.decode import open_source, probe
+from streamseg.decode import open_source
+from streamseg.pipeline import probe
+from streamseg.pixels import planes
 from tests import clips, woven
 
 CODECS = {

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from streamseg import planes
 from streamseg.composite import to_image
 from streamseg.decode import open_source
 from streamseg.errors import StreamsegError, TooLarge, Unreadable
+from streamseg.pixels import planes
 from tests import animations, clips
 from tests.animations import DELAYS, STARTS
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from streamseg.decode import Decoder
-from streamseg.planes import views
+from streamseg.pixels.planes import views
 from tests import clips
 from tests.unit.encode.helpers import copy
 

@@ -9,11 +9,11 @@ from typing import Any
 import av
 
 from streamseg.composite import Rendered
+from streamseg.core.result import Result
+from streamseg.core.types import Frame, Instances
 from streamseg.decode import Decoder
 from streamseg.decode.info import ColorTags, SourceInfo
 from streamseg.encode import Sink, open_sink
-from streamseg.result import Result
-from streamseg.types import Frame, Instances
 
 INFO = SourceInfo(
     name="made",

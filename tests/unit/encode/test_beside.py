@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from streamseg import sidedata
 from streamseg.composite import Compositor, Overlay, Rendered
+from streamseg.core.result import Result
 from streamseg.decode import Decoder
 from streamseg.decode.images import decode_image
-from streamseg.decode.probe import probe
 from streamseg.encode import open_sink
-from streamseg.encode.hdr import left_out
-from streamseg.result import Result
+from streamseg.encode.video.hdr import left_out
+from streamseg.pipeline.probe import probe
+from streamseg.pixels import sidedata
 from tests import beside, clips
 from tests.unit.encode.helpers import copy
 from tests.unit.pictures import instances

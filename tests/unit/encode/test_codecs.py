@@ -17,10 +17,10 @@ import pytest
 from av.video.format import VideoFormat
 
 from streamseg.encode import open_sink
-from streamseg.encode.codecs import CODECS
-from streamseg.encode.containers import CONTAINERS
+from streamseg.encode.video.codecs import CODECS
+from streamseg.encode.video.containers import CONTAINERS
 from streamseg.errors import OutputError
-from streamseg.planes import new_frame, views
+from streamseg.pixels.planes import new_frame, views
 from tests import clips
 from tests.unit.encode.helpers import INFO, frames, rendered
 
@@ -283,7 +283,7 @@ def formats_of(codec: str) -> list[str]:
 
 def channels(picture: av.VideoFrame, alpha: bool, depth: int) -> np.ndarray:
     """R, G, B (and alpha) [h, w, 3 or 4] in codes of `depth` bits."""
-    from streamseg.planes import reformat, supported
+    from streamseg.pixels.planes import reformat, supported
 
     picture = supported(picture)
     known = views(picture)
@@ -312,6 +312,6 @@ def max_alpha_error(before: av.VideoFrame, after: av.VideoFrame) -> float:
         values = plane.array if plane.array.ndim == 2 else plane.array[..., plane.spec.components.index(3)]
         return values.astype(float) * 255 / ((1 << known.layout.depth) - 1)
 
-    from streamseg.planes import supported
+    from streamseg.pixels.planes import supported
 
     return float(np.abs(of(before) - of(supported(after))).max())

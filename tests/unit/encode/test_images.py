@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from streamseg.encode import open_sink
-from streamseg.planes import views
+from streamseg.pixels.planes import views
 from tests import clips
 from tests.unit.encode.helpers import INFO, frames, rendered, write
 

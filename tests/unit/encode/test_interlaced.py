@@ -9,11 +9,11 @@ import av
 import numpy as np
 import pytest
 
-from streamseg import planes
 from streamseg.decode import open_source
 from streamseg.encode import open_sink
-from streamseg.encode.convert import Fitter
-from streamseg.fields import convert
+from streamseg.encode.video.convert import Fitter
+from streamseg.pixels import planes
+from streamseg.pixels.fields import convert
 from tests import clips, woven
 from tests.unit.encode.helpers import INFO, copy, rendered
 from tests.unit.pictures import noise

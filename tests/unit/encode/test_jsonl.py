@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from streamseg.composite import Rendered
+from streamseg.core.result import Result
+from streamseg.core.types import Instances
 from streamseg.encode import open_sink
 from streamseg.errors import OutputError
-from streamseg.result import Result
-from streamseg.types import Instances
 from tests import clips
 from tests.unit.encode.helpers import INFO, frames, rendered
 

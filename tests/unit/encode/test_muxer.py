@@ -11,11 +11,11 @@ import pytest
 
 from streamseg.decode import Decoder
 from streamseg.encode import open_sink
-from streamseg.encode.codecs import choose
-from streamseg.encode.files import OutputFile
-from streamseg.encode.muxer import Muxer
-from streamseg.encode.tracks import Tracks
+from streamseg.encode.video.codecs import choose
+from streamseg.encode.video.muxer import Muxer
+from streamseg.encode.video.tracks import Tracks
 from streamseg.errors import OutputError
+from streamseg.system.output_files import OutputFile
 from tests import clips, sound
 from tests.unit.encode.helpers import INFO, copy, frames, rendered, times, write
 from tests.unit.encode.test_sound import with_pictures

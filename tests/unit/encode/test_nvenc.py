@@ -8,8 +8,9 @@ import av
 import pytest
 from av.video.format import VideoFormat
 
-from streamseg.encode import codecs, nvenc, open_sink
-from streamseg.encode.codecs import choose
+from streamseg.encode import open_sink
+from streamseg.encode.video import codecs, nvenc
+from streamseg.encode.video.codecs import choose
 from streamseg.errors import OutputError
 from tests.unit.encode.helpers import INFO
 

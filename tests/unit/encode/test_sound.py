@@ -6,8 +6,8 @@ import av
 import numpy as np
 import pytest
 
-from streamseg.encode.containers import CONTAINERS
-from streamseg.encode.tracks import fate
+from streamseg.encode.video.containers import CONTAINERS
+from streamseg.encode.video.tracks import fate
 from tests import clips, sound
 from tests.unit.encode.helpers import copy
 

@@ -5,7 +5,7 @@ from fractions import Fraction
 import av
 import pytest
 
-from streamseg.encode.containers import CONTAINERS
+from streamseg.encode.video.containers import CONTAINERS
 from tests import clips, sound
 from tests.unit.encode.helpers import copy, times
 

@@ -9,9 +9,10 @@ import av
 import pytest
 from av.sidedata.sidedata import Type
 
-from streamseg.decode import Decoder, probe
+from streamseg.decode import Decoder
 from streamseg.decode.labels import NO_LABELS, first_label
-from streamseg.encode.containers import CONTAINERS
+from streamseg.encode.video.containers import CONTAINERS
+from streamseg.pipeline import probe
 from tests import clips
 from tests.unit.encode.helpers import copy, times
 

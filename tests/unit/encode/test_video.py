@@ -12,7 +12,7 @@ import pytest
 
 from streamseg.encode import open_sink
 from streamseg.errors import OutputError
-from streamseg.planes import views
+from streamseg.pixels.planes import views
 from tests import clips
 from tests.unit.encode.helpers import INFO, copy, frames, rendered, times, write
 
@@ -457,7 +457,7 @@ def test_outputs_that_convert_one_picture_at_a_time_do_not_meet(tmp_path):
     code = """
         import threading
         from fractions import Fraction
-        from streamseg.planes import reformat
+        from streamseg.pixels.planes import reformat
         from tests import clips
         made = [clips.picture(i, 640, 480) for i in range(60)]
         for picture in made:

@@ -11,9 +11,9 @@ import pytest
 from streamseg.engine import CANDIDATES, choose, open_engine
 from streamseg.engine.onnxruntime import open_onnxruntime, why_not_onnxruntime
 from streamseg.engine.openvino import why_not_openvino
-from streamseg.engine.spec import read_spec
 from streamseg.errors import ConfigError, EngineError, EngineUnavailable, MissingExtra, ModelError
-from streamseg.extras import how_to_install
+from streamseg.errors.extras import how_to_install
+from streamseg.hub.graph_spec import read_spec
 from tests import graphs
 
 

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from streamseg import models
 from streamseg.engine import open_engine, openvino
 from streamseg.engine.openvino import why_not_bf16
 from streamseg.errors import ConfigError, EngineUnavailable, ModelError
+from streamseg.hub import catalog
 from tests import graphs
 from tests.unit.engine.tensorrt.convolution import convolution_model
 
@@ -62,7 +62,7 @@ def test_bf16_on_a_cpu_without_it_is_refused(tmp_path: Path, monkeypatch: pytest
 
 @pytest.mark.skipif(why_not_bf16() is not None, reason="this CPU has no bfloat16 arithmetic")
 def test_bf16_is_near_the_exact_answer_and_is_not_it() -> None:
-    model = models.resolve("lite", (256, 448))
+    model = catalog.resolve("lite", (256, 448))
     images = cv2.resize(cv2.imread(str(PICTURE)), (448, 256), interpolation=cv2.INTER_AREA)[None, ..., ::-1].copy()
     answers = []
     for precision in ("fp32", "bf16"):

@@ -6,19 +6,19 @@ import cv2
 import numpy as np
 import pytest
 
-from streamseg import models
 from streamseg.engine import open_engine, read_spec
+from streamseg.hub import catalog
 
 
 def test_the_default_model_is_there_and_small():
-    (default,) = [m for m in models.available() if m.default]
-    assert (default.name, default.size) == (models.DEFAULT_MODEL, models.DEFAULT_SIZE)
-    assert models.resolve(models.DEFAULT_MODEL) == default.path
-    files = {file for path in models.shipped() for file in (path, *read_spec(path).weights)}
+    (default,) = [m for m in catalog.available() if m.default]
+    assert (default.name, default.size) == (catalog.DEFAULT_MODEL, catalog.DEFAULT_SIZE)
+    assert catalog.resolve(catalog.DEFAULT_MODEL) == default.path
+    files = {file for path in catalog.shipped() for file in (path, *read_spec(path).weights)}
     assert sum(file.stat().st_size for file in files) <= 12_000_000
 
 
-@pytest.mark.parametrize("path", models.shipped(), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", catalog.shipped(), ids=lambda p: p.stem)
 def test_both_engines_see_the_same(path):
     height, width = read_spec(path).size
     chance = np.random.default_rng(0)

@@ -6,17 +6,17 @@ import cv2
 import numpy as np
 import pytest
 
-from streamseg import models
 from streamseg.engine import open_engine, read_spec
 from streamseg.engine import torchcuda as module
 from streamseg.engine.base import DeviceImage
 from streamseg.engine.torchcuda import open_torch, why_not_torch
 from streamseg.errors import EngineUnavailable, ModelError
+from streamseg.hub import catalog
 from tests import graphs
 
 
 def test_it_answers_what_the_exported_graph_answers():
-    spec = read_spec(models.resolve("lite", (256, 448)))
+    spec = read_spec(catalog.resolve("lite", (256, 448)))
     noise = np.random.default_rng(0).integers(0, 256, (*spec.size, 3), np.uint8)
     images = np.stack([cv2.GaussianBlur(noise, (0, 0), sigma) for sigma in (2, 9, 4)])
     with open_torch(spec, batch=2, device="cpu") as engine, open_engine(spec.path, batch=2) as other:
@@ -32,10 +32,10 @@ def test_nothing_of_the_network_stays_behind_on_the_cpu():
     """torch's meta device refuses to mix with the CPU as a GPU does, and computes nothing."""
     import torch
 
-    from streamseg.model.graph import GraphSettings, InferenceGraph
-    from streamseg.model.weights import load_weights
+    from streamseg.export.graph import GraphSettings, InferenceGraph
+    from streamseg.networks.weights import load_weights
 
-    model, _ = load_weights(read_spec(models.resolve("lite")).weights[0])
+    model, _ = load_weights(read_spec(catalog.resolve("lite")).weights[0])
     graph = InferenceGraph(model, GraphSettings(256, 448)).to("meta")
     with torch.inference_mode():
         answers = graph(torch.zeros(2, 256, 448, 3, dtype=torch.uint8, device="meta"))
@@ -61,7 +61,7 @@ def test_auto_never_takes_it_and_by_name_it_says_why_not(tmp_path, monkeypatch):
 def test_it_takes_pictures_that_lie_on_its_device():
     import torch
 
-    spec = read_spec(models.resolve("lite", (256, 448)))
+    spec = read_spec(catalog.resolve("lite", (256, 448)))
     images = np.random.default_rng(0).integers(0, 256, (2, *spec.size, 3), np.uint8)
     with open_torch(spec, batch=2, device="cpu") as engine:
         there = engine.submit([DeviceImage(torch.from_numpy(image)) for image in images]).result(60)
@@ -74,7 +74,7 @@ def test_cudnn_stays_on_and_keeps_float32():
     """`torch.backends.cudnn.flags` turns cuDNN off by default: the reference, and all of torch after it, would have been slow."""
     import torch
 
-    with open_torch(read_spec(models.resolve("lite", (256, 448))), device="cpu") as engine:
+    with open_torch(read_spec(catalog.resolve("lite", (256, 448))), device="cpu") as engine:
         engine.submit(np.zeros((1, 256, 448, 3), np.uint8)).result(60)
         assert torch.backends.cudnn.enabled
         assert not torch.backends.cudnn.allow_tf32

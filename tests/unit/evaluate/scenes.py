@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as rle_tools
 
-from streamseg.evaluate.segments import Case, Detection, Photo, Truth
+from streamseg.datasets.segments import Case, Detection, Photo, Truth
 
 WIDTH, HEIGHT = 100, 75
 """The diagonal is 125 pixels, so that boundaries must agree to a pixel."""

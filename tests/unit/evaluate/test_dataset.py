@@ -4,10 +4,10 @@ import json
 
 import pytest
 
+from streamseg.datasets.segments import Crop
 from streamseg.errors import ConfigError, SourceNotFound
 from streamseg.evaluate.categories import match_categories, parse_pools
 from streamseg.evaluate.dataset import Skipped, cases_of, locate, read_dataset, read_rle
-from streamseg.evaluate.segments import Crop
 from tests.unit.evaluate.scenes import HEIGHT, WIDTH, rectangle, text_rle
 
 SQUARE = [[10, 10, 30, 10, 30, 30, 10, 30]]

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
+from streamseg.datasets.segments import Crop
 from streamseg.evaluate import score
 from streamseg.evaluate.boundary import boundary_f, outline
 from streamseg.evaluate.region_ap import area_under_curve
-from streamseg.evaluate.segments import Crop
 from tests.unit.evaluate.scenes import CATEGORIES, blob, case, found, rectangle, truth
 
 BOX = (30, 30, 20, 20)

@@ -13,9 +13,11 @@ import av
 import cv2
 import numpy as np
 
-from streamseg import color, composite, planes, preprocess
-from streamseg.fields import FieldOrder
-from streamseg.types import Activity, Frame, Instances
+from streamseg import composite
+from streamseg.core.types import Activity, Frame, Instances
+from streamseg.detect import preprocess
+from streamseg.pixels import color, planes
+from streamseg.pixels.fields import FieldOrder
 from tests.unit import pictures
 
 Array = np.ndarray[Any, Any]

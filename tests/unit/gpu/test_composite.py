@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamseg import planes
 from streamseg.composite import Alpha, Blur, Counts, Matte, Overlay, Pixelate, Zones
+from streamseg.pixels import planes
 from tests.unit.gpu.cases import BOXES, BT601, BT709, BT2020, FULL, LIMITED, PQ, Case, apart, drawn, expected_drawn, picture
 
 ONE = (tuple(BOXES[1]),)

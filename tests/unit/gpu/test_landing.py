@@ -11,17 +11,17 @@ import av
 import numpy as np
 import pytest
 
-from streamseg import planes, sidedata
 from streamseg.decode import Decoder
 from streamseg.decode import decoder as decoder_module
-from streamseg.decode.orient import UPRIGHT, Orientation, turn
 from streamseg.decode.reader import PacketReader
-from streamseg.encode.hdr import static_options
+from streamseg.device import device as device_module
+from streamseg.encode.video.hdr import static_options
 from streamseg.errors import ConfigError, EngineUnavailable, SourceError, Unreadable
 from streamseg.gpu import Device, DevicePicture, Landing, choose_device
 from streamseg.gpu import choose as choosing
 from streamseg.gpu import decode as module
-from streamseg.gpu import device as device_module
+from streamseg.pixels import planes, sidedata
+from streamseg.pixels.orient import UPRIGHT, Orientation, turn
 from tests import beside, clips, woven
 from tests.unit import pictures
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from streamseg.core.types import Instances
 from streamseg.track.appearance import BINS
 from streamseg.track.match import associate
 from streamseg.track.overlap import overlap
 from streamseg.track.state import Found, Tracks
-from streamseg.types import Instances
 
 CLASSES = ("person", "car")
 SIDE = 100.0

@@ -11,10 +11,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from streamseg.result import Result
+from streamseg.core.result import Result
+from streamseg.core.types import Frame, Instances
 from streamseg.track import Tracker
 from streamseg.track.overlap import box_iou
-from streamseg.types import Frame, Instances
 
 CLASSES = ("person", "bicycle", "car", "truck")
 TICKS = 90_000

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import tensorrt_rtx
 
-from streamseg.engine.tensorrt.driver import Gpu, OutOfMemory
+from streamseg.device.driver import Gpu, OutOfMemory
 
 __version__ = tensorrt_rtx.__version__
 GPU = Gpu("Fake RTX 3090", (8, 6), 24 << 30)
@@ -64,7 +64,7 @@ world = World()
 
 
 class FakeDriver:
-    """See streamseg.engine.tensorrt.driver.Driver."""
+    """See streamseg.device.driver.Driver."""
 
     def __init__(self) -> None:
         self.gpu = GPU

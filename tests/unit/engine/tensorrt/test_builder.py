@@ -9,19 +9,19 @@ import time
 import onnx
 import pytest
 
-from streamseg import models
 from streamseg.engine import read_spec
 from streamseg.engine.tensorrt import TENSORRT, TENSORRT_RTX, compile_plan, compiler
 from streamseg.engine.tensorrt.precision import summary
 from streamseg.errors import ConfigError, EngineError, MissingExtra
-from streamseg.extras import how_to_install
+from streamseg.errors.extras import how_to_install
+from streamseg.hub import catalog
 from tests import graphs
 from tests.unit.engine.tensorrt.convolution import convolution_model
 
 
 @pytest.mark.parametrize(("size", "batches"), [((320, 576), (1, 4)), ((256, 448), (1,))])
 def test_the_shipped_model_compiles(size, batches):
-    spec = read_spec(models.resolve("lite", size))
+    spec = read_spec(catalog.resolve("lite", size))
     told: list[tuple[str, int, int]] = []
     built = compile_plan(
         TENSORRT_RTX, spec, batches=batches, capabilities=["sm_86", "sm_89"], progress=lambda *step: told.append(step)
@@ -100,7 +100,7 @@ def test_what_is_raised_while_compiling_stops_it_at_once(error):
         raise error
 
     with pytest.raises(type(error)):
-        compile_plan(TENSORRT_RTX, read_spec(models.resolve("lite")), progress=progress)
+        compile_plan(TENSORRT_RTX, read_spec(catalog.resolve("lite")), progress=progress)
     assert len(calls) == 1
     assert time.monotonic() - calls[0] < 1
 

@@ -15,10 +15,10 @@ import pytest
 import tensorrt_rtx
 from cuda.bindings import driver as real
 
-from streamseg.engine.tensorrt import driver as module
-from streamseg.engine.tensorrt.driver import Driver, OutOfMemory, find_gpu, no_driver
+from streamseg.device import driver as module
+from streamseg.device.driver import Driver, OutOfMemory, find_gpu, no_driver
 from streamseg.errors import EngineError, EngineUnavailable, MissingExtra
-from streamseg.extras import how_to_install
+from streamseg.errors.extras import how_to_install
 from tests.unit.engine.tensorrt import fake
 
 SUCCESS = real.CUresult.CUDA_SUCCESS

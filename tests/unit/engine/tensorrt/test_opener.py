@@ -12,13 +12,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from streamseg.device.driver import Gpu
 from streamseg.engine import choose, open_engine, read_spec
 from streamseg.engine.store import Store
 from streamseg.engine.tensorrt import opener
-from streamseg.engine.tensorrt.driver import Gpu
 from streamseg.engine.tensorrt.opener import build_entry, why_not
 from streamseg.errors import ConfigError, EngineError, EngineUnavailable, ModelError
-from streamseg.extras import how_to_install
+from streamseg.errors.extras import how_to_install
 from tests import graphs
 from tests.unit.engine.tensorrt import fake
 from tests.unit.engine.tensorrt.conftest import RTX, TENSORRT

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from streamseg.device.driver import OutOfMemory
 from streamseg.engine import Engine, read_spec
 from streamseg.engine.base import DeviceImage
-from streamseg.engine.tensorrt.driver import OutOfMemory
 from streamseg.engine.tensorrt.runtime import TensorRTEngine, load_plan
 from streamseg.errors import EngineError
 from tests import graphs

@@ -1,0 +1,206 @@
+"""What a person sees in the terminal: progress, summaries, tables. Progress and messages go to stderr, answers to stdout."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, Task, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from streamseg.composite.places import crossings
+from streamseg.encode import is_view
+from streamseg.errors import scrub
+
+if TYPE_CHECKING:
+    from streamseg.pipeline.build import Pipeline
+    from streamseg.pipeline.report import RunReport
+
+__all__ = ["Screen", "bench", "doctor", "probe"]
+
+Data = Mapping[str, Any]
+
+
+class _Left(TimeRemainingColumn):
+    """The time that the rest will take, and what it is."""
+
+    def render(self, task: Task) -> Text:
+        """`0:00:17 left`; nothing while it is not known."""
+        left = super().render(task)
+        return left if not left.plain.strip("-:") else left.append(" left")
+
+
+class Screen:
+    """The terminal during a run; silent when `quiet`, without the moving bar when nobody watches."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._console = Console(stderr=True, highlight=False, quiet=quiet)
+
+    def say(self, message: str) -> None:
+        """One line."""
+        self._console.print(escape(scrub(message)), soft_wrap=True)
+
+    @contextlib.contextmanager
+    def progress(self, pipeline: Pipeline) -> Iterator[Callable[[Pipeline], None] | None]:
+        """A callable to update the bar with; None where there is no terminal."""
+        for view in (sink.name for target, sink in pipeline.sinks if is_view(target.path)):
+            self.say(f"watch: {view}")
+        if not self._console.is_terminal or self._console.quiet:
+            yield None
+            return
+        columns = (
+            SpinnerColumn(),
+            BarColumn(24),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[seen]}", markup=False),
+            _Left(),
+        )
+        with Progress(*columns, console=self._console, transient=True) as bar:
+            total = None if pipeline.info.live else pipeline.info.frame_count
+            task = bar.add_task("", total=total, seen="")
+            told = 0
+
+            def tick(running: Pipeline) -> None:
+                nonlocal told
+                for name, error in running.runtime.errors[told:]:
+                    bar.console.print(escape(scrub(f"{name}: {error}")), style="red")
+                    told += 1
+                bar.update(task, completed=running.tally.frames, seen=_status(running))
+
+            yield tick
+
+    def summary(self, report: RunReport) -> None:
+        """What was done, in a few lines."""
+        seen = (
+            ", ".join(f"{count} {name}" for name, count in sorted(report.objects.items(), key=lambda kv: -kv[1])) or "nothing"
+        )
+        latency = f", latency {report.latency_ms['p50']:.0f} ms" if report.latency_ms else ""
+        drops = f", {report.dropped} dropped" if report.dropped else ""
+        how = "interrupted after " if report.interrupted else ""
+        self.say(
+            f"{how}{_frames(report.frames_done)} in {report.seconds:.1f} s ({report.fps:.1f} fps{latency}{drops}), seen: {seen}"
+        )
+        for line in _event_lines(report.events):
+            self.say(f"  {line}")
+        for output in report.outputs:
+            lost = f", {output.dropped} not shown" if output.dropped else ""
+            self.say(f"  {output.name}: {output.path} ({_frames(output.frames)}{lost})")
+            for warning in output.warnings:
+                self.say(f"    warning: {warning}")
+        for warning in report.warnings:
+            self.say(f"  warning: {warning}")
+
+
+def _event_lines(events: dict[str, Any]) -> Iterator[str]:
+    for name, counts in events["lines"].items():
+        yield f"line {name}: {crossings(counts)}"
+    for name, counts in events["zones"].items():
+        stay = f", stayed {counts['mean_seconds']:.1f} s on average, {counts['longest_seconds']:.1f} s at most"
+        yield f"zone {name}: {counts['entered']} entered, {counts['left']} left, {counts['inside']} inside{stay}"
+
+
+def _frames(count: int) -> str:
+    return "1 frame" if count == 1 else f"{count} frames"
+
+
+def _status(running: Pipeline) -> str:
+    counters = running.runtime.snapshot()
+    now = ", ".join(f"{count} {name}" for name, count in running.tally.current.items()) or "nothing"
+    dropped = counters["preprocess"].dropped
+    drops = f" {dropped} dropped" if dropped else ""
+    return f"{running.tally.frames / max(running.elapsed, 1e-9):5.1f} fps{drops}  {now}"
+
+
+def probe(report: Data) -> None:
+    """The answer of `streamseg probe`."""
+    console = _stdout()
+    video, timing = report["video"], report["timing"]
+    length = "live" if report["live"] else f"{report['duration']:.2f} s" if report["duration"] else "of unknown length"
+    console.print(
+        f"[bold]{escape(str(report['source']))}[/bold]: {report['kind']}, {report['container']}, {length}", soft_wrap=True
+    )
+    rate = f"{float(Fraction(timing['rate'])):.3f} fps" if timing["rate"] else "no nominal rate"
+    pace = {True: "variable", False: "constant", None: "unknown pace"}[timing["variable"]]
+    colour = {tag: name for tag, name in video["color"].items() if tag != "hdr" and name != "unspecified"}
+    table = Table(show_header=False)
+    size = f"{video['width']}x{video['height']} upright"
+    table.add_row("video", f"{video['codec']}, {size}, {video['scan']}, {video['pix_fmt']}, {video['bit_depth']} bit")
+    table.add_row(
+        "time", f"{rate}, {pace}, {timing['frames'] or 'unknown number of'} frames, time base {timing['time_base']} s"
+    )
+    table.add_row("colour", ", ".join(f"{tag} {name}" for tag, name in colour.items()) or "untagged")
+    for stream in report["streams"]:
+        if stream["index"] != video["stream"]:
+            table.add_row(
+                stream["type"], escape(f"{stream['codec']}, {stream['detail']}, {stream['language'] or 'no language'}")
+            )
+    for key, value in report["metadata"].items():
+        table.add_row("metadata", escape(f"{key}: {value}"))
+    console.print(table)
+    console.print("streamseg would do this:")
+    for sentence in report["plan"]:
+        console.print(f"  • {escape(str(sentence))}", soft_wrap=True)
+    for warning in report["warnings"]:
+        console.print(f"  [yellow]warning: {escape(str(warning))}[/yellow]", soft_wrap=True)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_plain(inner)}" for key, inner in value.items() if inner not in (None, "", {}, []))
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_plain(inner) for inner in value)
+    return str(value)
+
+
+def doctor(report: Data) -> None:
+    """The answer of `streamseg doctor`."""
+    console = _stdout()
+    console.print(
+        f"Python {report['python']} on {escape(str(report['platform']))}, {escape(str(report['cpu']))}, {report['cores']} cores"
+    )
+    for gpu in report["gpus"]:
+        console.print(escape(_plain(gpu)))
+    if report["gpu_note"]:
+        console.print(escape(str(report["gpu_note"])))
+    console.print(f"--precision bf16: {'no, ' + escape(report['no_bf16']) if report['no_bf16'] else 'this CPU can'}")
+    table = Table("engine", "", "why not, and what to do")
+    for engine in report["engines"]:
+        state = "[green]chosen[/green]" if engine["chosen"] else ("[green]runs[/green]" if engine["runs"] else "[red]no[/red]")
+        table.add_row(engine["name"], state, escape(engine["why_not"] or ""))
+    console.print(table)
+    for what, why_not in report["pictures"].items():
+        console.print(f"{what}: {'yes' if why_not is None else escape(f'no: {why_not}')}", soft_wrap=True)
+    versions = ", ".join(f"{name} {version}" for name, version in report["versions"].items() if version)
+    console.print(escape(versions), soft_wrap=True)
+    shipped = report["models"]
+    if shipped["problem"]:
+        console.print(f"[red]models: {escape(str(shipped['problem']))}[/red]")
+    else:
+        console.print(f"models: {len(shipped['files'])} files, all sound")
+    console.print("[green]ready[/green]" if report["ok"] else "[red]not ready: see above[/red]")
+
+
+def bench(report: Data) -> None:
+    """The answer of `streamseg bench`."""
+    console = _stdout()
+    console.print(escape(f"{report['source']}, {report['size']}, {report['engine']}"), soft_wrap=True)
+    table = Table("stage", "ms a frame, alone", "ms on a core")
+    for name, stage in report["stages"].items():
+        table.add_row(name, f"{stage['ms']:.2f}", f"{stage['core_ms']:.2f}")
+    console.print(table)
+    share = report["fps"] / report["bound_fps"]
+    console.print(f"end to end {report['fps']:.1f} fps, {share:.2f} of the bound of {report['bound_fps']:.1f} fps")
+    console.print(f"(bound: the slower of the slowest stage and all core time over {report['cores']} cores)")
+
+
+def _stdout() -> Console:
+    console = Console(highlight=False)
+    if not sys.stdout.isatty():
+        console.width = 160
+    return console

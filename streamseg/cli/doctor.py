@@ -1,0 +1,197 @@
+"""What this machine can do: versions, GPU, engines, shipped models, decoders. Plain data; the command line prints it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import subprocess
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from streamseg.engine.choose import CANDIDATES
+from streamseg.engine.openvino import cpu_count, why_not_bf16
+from streamseg.errors import ModelError
+from streamseg.hub.catalog import ModelInfo, describe, shipped
+
+__all__ = ["EngineReport", "GpuReport", "ModelReport", "Report", "doctor"]
+
+PACKAGES = (
+    "streamseg",
+    "numpy",
+    "av",
+    "opencv-python-headless",
+    "openvino",
+    "onnxruntime",
+    "tensorrt",
+    "tensorrt-rtx",
+    "cuda-bindings",
+    "torch",
+    "torchvision",
+    "scipy",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineReport:
+    """Whether an engine can run here."""
+
+    name: str
+    runs: bool
+    why_not: str | None
+    """The reason, and what to install; None if it runs."""
+    chosen: bool
+    """What `--engine auto` takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class GpuReport:
+    """An NVIDIA GPU."""
+
+    name: str
+    memory_mib: int
+    driver: str
+    compute_capability: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReport:
+    """The models this installation brings."""
+
+    files: tuple[ModelInfo, ...]
+    problem: str | None
+    """What is wrong with those that are not listed; None if all are sound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All of it."""
+
+    python: str
+    platform: str
+    cpu: str
+    cores: int
+    """Those this process may use."""
+    no_bf16: str | None
+    """Why `--precision bf16` cannot be had here; None if it can."""
+    versions: dict[str, str | None]
+    """By package; None where it is not installed."""
+    ffmpeg: dict[str, str]
+    """Version of each of FFmpeg's libraries within PyAV."""
+    gpus: tuple[GpuReport, ...]
+    gpu_note: str | None
+    """Why no GPU is listed."""
+    engines: tuple[EngineReport, ...]
+    """Best first."""
+    pictures: dict[str, str | None]
+    """Why frames cannot live on the GPU, be decoded or be encoded there; None where they can; nothing without a GPU."""
+    models: ModelReport
+    hardware_decoders: tuple[str, ...]
+    """Kinds of hardware decoding FFmpeg was built with; whether the device is there shows only when one is opened."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether a video can be processed here."""
+        return any(engine.runs for engine in self.engines) and self.models.problem is None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        values = asdict(self)
+        for file in values["models"]["files"]:
+            file["path"] = str(file["path"])
+        return values | {"ok": self.ok}
+
+
+def doctor() -> Report:
+    """Look at the machine. Imports no torch; takes about a second, a little more where there is a GPU."""
+    import av
+    from av.codec.hwaccel import hwdevices_available
+
+    gpus, note = _gpus()
+    return Report(
+        python=platform.python_version(),
+        platform=f"{platform.system()} {platform.release()} {platform.machine()}",
+        cpu=_cpu_model(),
+        cores=cpu_count(),
+        no_bf16=why_not_bf16(),
+        versions={package: _version(package) for package in PACKAGES},
+        ffmpeg={name: ".".join(map(str, version)) for name, version in av.library_versions.items()},
+        gpus=gpus,
+        gpu_note=note,
+        engines=_engines(),
+        pictures=_pictures() if gpus else {},
+        models=_models(),
+        hardware_decoders=tuple(sorted(hwdevices_available())),
+    )
+
+
+def _engines() -> tuple[EngineReport, ...]:
+    reports: list[EngineReport] = []
+    for candidate in CANDIDATES:
+        why_not = candidate.why_not()
+        chosen = why_not is None and candidate.auto and not any(report.chosen for report in reports)
+        reports.append(EngineReport(candidate.name, why_not is None, why_not, chosen))
+    return tuple(reports)
+
+
+def _pictures() -> dict[str, str | None]:
+    from streamseg.device.device import why_not_gpu
+    from streamseg.encode.video.nvenc import why_not_nvenc
+    from streamseg.gpu.decode import why_not_nvdec
+
+    return {"frames on the GPU": why_not_gpu(), "NVDEC": why_not_nvdec(), "NVENC": why_not_nvenc()}
+
+
+def _models() -> ModelReport:
+    files, problems = [], []
+    for path in shipped():
+        try:
+            files.append(describe(path))
+        except ModelError as error:
+            problems.append(str(error))
+    if not files and not problems:
+        problems.append("this installation brings no model files; give --model a path")
+    return ModelReport(tuple(files), "; ".join(problems) or None)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _cpu_model() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _gpus() -> tuple[tuple[GpuReport, ...], str | None]:
+    """Asks the driver's own tool: importing a GPU library to find out would take seconds, and memory on the GPU."""
+    query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version,compute_cap", "--format=csv,noheader,nounits"]
+    try:
+        answer = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True)
+    except FileNotFoundError:
+        driver = Path("/proc/driver/nvidia/version")
+        if driver.exists():
+            return (), "the NVIDIA kernel driver is loaded, but nvidia-smi is not installed (in a container: give it the GPU)"
+        return (), "no NVIDIA driver"
+    except subprocess.TimeoutExpired:
+        return (), "nvidia-smi did not answer within 10 s: the driver hangs"
+    except subprocess.CalledProcessError as error:
+        return (), f"nvidia-smi failed: {(error.stderr or error.stdout).strip() or f'exit code {error.returncode}'}"
+    return _parse_gpus(answer.stdout)
+
+
+def _parse_gpus(text: str) -> tuple[tuple[GpuReport, ...], str | None]:
+    gpus = []
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.split(",")]
+        if len(cells) == 4:
+            gpus.append(GpuReport(cells[0], int(cells[1]) if cells[1].isdecimal() else 0, cells[2], cells[3]))
+    return tuple(gpus), None if gpus else "nvidia-smi lists no GPU"

@@ -1,0 +1,261 @@
+"""The verbs about models: `streamseg models`, `models pull`, `models import`, `models remove`, and `streamseg export`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.table import Column, Table
+
+from streamseg.cli.help import Command, Group
+
+if TYPE_CHECKING:
+    from streamseg.hub.download import Progress as Steps
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+NetworkOption = Annotated[
+    str | None, typer.Option(help="Network of the checkpoint, as resnet50-fpn. Default: found from its tensors.")
+]
+ClassesOption = Annotated[str | None, typer.Option(help="Names of its classes, as person,car; needed if the file has none.")]
+EpsOption = Annotated[
+    float | None,
+    typer.Option(help="Epsilon of the frozen batch norm in training. Default: 0 for COCO's 91 labels, otherwise 1e-5."),
+]
+
+app = typer.Typer(cls=Group, help="List models, download published ones, import your own.", invoke_without_command=True)
+
+
+@app.callback()
+def list_(context: typer.Context, as_json: JsonOption = False) -> None:
+    """List the models that are here, and those that can be downloaded."""
+    if context.invoked_subcommand is not None:
+        return
+    rows = _rows()
+    if as_json:
+        print(json.dumps(rows, indent=2))
+    else:
+        _table(rows)
+
+
+@app.command(cls=Command)
+def pull(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="resnet50-fpn, resnet50-fpn-v2, or imagenet-BACKBONE for training.")
+    ],
+    url: Annotated[str, typer.Option(help="Another address to download from: the .pth file, or a folder that has it.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Download it again, even if it is here.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors.")] = False,
+) -> None:
+    """Download a published model. An interrupted download continues."""
+    from streamseg.cli.display import Screen
+    from streamseg.hub.pretrained import pull as fetch
+
+    screen = Screen(quiet=quiet)
+    try:
+        with _bytes(quiet, screen.say) as steps:
+            path = fetch(name, url=url, force=force, progress=steps, report=screen.say)
+    except KeyboardInterrupt:
+        screen.say("interrupted; the same command goes on from here")
+        raise typer.Exit(130) from None
+    screen.say(f"{name}: {path}" + (f"; run it: streamseg run SOURCE --model {name}" if path.stem == name else ""))
+
+
+@app.command("import", cls=Command)
+def import_(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A .pth, .pt or .safetensors checkpoint, or an .onnx file of streamseg.")
+    ],
+    name: Annotated[str | None, typer.Option(help="Name of the model. Default: from the file's contents.")] = None,
+    network: NetworkOption = None,
+    classes: ClassesOption = None,
+    half: Annotated[bool, typer.Option("--half", help="Store weights as float16: half the size, rounded to 11 bits.")] = False,
+    norm_eps: EpsOption = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model of that name.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors.")] = False,
+) -> None:
+    """Add a model from a file: a checkpoint of torchvision or of `streamseg train`, or an exported graph."""
+    from streamseg.cli.display import Screen
+    from streamseg.hub.importer import import_file
+
+    made = import_file(
+        file, name=name, network=network, classes=_names(classes), half=half, norm_eps=norm_eps, overwrite=overwrite
+    )
+    what = made.network or "graph"
+    kind = "float16" if made.half else "float32"
+    Screen(quiet=quiet).say(
+        f"{made.name}: {what}, {len(made.classes)} classes, {kind}, {made.path}; run it: streamseg run SOURCE --model {made.name}"
+    )
+
+
+@app.command(cls=Command)
+def remove(name: Annotated[str, typer.Argument(metavar="NAME", help="A model that was pulled or imported.")]) -> None:
+    """Delete a model that was pulled or imported."""
+    from streamseg.hub.importer import remove as delete
+
+    print(f"removed {delete(name)}")
+
+
+def export(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL|FILE", help="A name that `streamseg models` lists, or a checkpoint file.")
+    ],
+    out: Annotated[Path, typer.Option("-o", "--output", metavar="FOLDER", help="Folder to write to.")] = Path(),
+    size: Annotated[
+        list[str] | None, typer.Option(help="Input size, HEIGHTxWIDTH in multiples of 32. Can be given several times.")
+    ] = None,
+    proposals: Annotated[
+        int | None, typer.Option(help="Boxes that the second stage classifies. Default: 100 or 300, depending on the network.")
+    ] = None,
+    detections: Annotated[
+        int | None, typer.Option(help="Most objects per picture. Default: 30 or 100, depending on the network.")
+    ] = None,
+    batch: Annotated[
+        str, typer.Option(metavar="1|dynamic", help="Pictures in one call: always 1, or any number up to 64.")
+    ] = "dynamic",
+    precision: Annotated[str, typer.Option(help="Number format of the graph: fp32, fp16 or int8.")] = "fp32",
+    calibrate: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SOURCE", help="For int8: a video or folder like what the network will see. Can be given several times."
+        ),
+    ] = None,
+    network: NetworkOption = None,
+    classes: ClassesOption = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print only errors and the names of the files.")] = False,
+) -> None:
+    """Write a model's ONNX graphs, for other machines, sizes or precisions, and print their paths."""
+    from streamseg.cli.display import Screen
+    from streamseg.errors import ConfigError
+    from streamseg.hub.exporter import export as write
+
+    if batch not in ("1", "dynamic"):
+        raise ConfigError(f"--batch is {batch!r}; allowed: 1 or dynamic")
+    graphs = write(
+        model,
+        out,
+        [_size(text) for text in size or []],
+        proposals=proposals,
+        detections=detections,
+        dynamic_batch=batch == "dynamic",
+        precision=precision,
+        calibrate=calibrate or (),
+        network=network,
+        classes=_names(classes),
+        overwrite=overwrite,
+        report=Screen(quiet=quiet).say,
+    )
+    for graph in graphs:
+        print(graph)
+
+
+def _size(text: str) -> tuple[int, int]:
+    from streamseg.config.schema import parse_size
+    from streamseg.errors import ConfigError
+
+    try:
+        height, width = parse_size(text)
+    except (TypeError, ValueError):
+        raise ConfigError(f"--size is {text!r}; write HEIGHTxWIDTH, as 320x576") from None
+    return int(height), int(width)
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+
+
+def _rows() -> list[dict[str, Any]]:
+    """One for each graph that is not made on demand, one for weights without such, one for each model that can be fetched."""
+    from streamseg.hub.catalog import describe, installed, ready_sizes
+    from streamseg.hub.pretrained import PRETRAINED
+
+    rows: list[dict[str, Any]] = []
+    models = installed()
+    for model in models.values():
+        about = model.about()
+        licence = "Apache-2.0" if model.shipped else about.get("licence", "not stated")
+        state = "shipped" if model.shipped else "pulled" if "source_sha256" in about else "imported"
+        for _, path in sorted(model.graphs.items()):
+            info = describe(path)
+            row = _row(model.name, f"{info.size[0]}x{info.size[1]}", info.classes, info.bytes, licence, state)
+            rows.append(row | {"default": info.default, "path": str(path), "sha256": info.sha256})
+        if not model.graphs and model.weights is not None:
+            rows.append(_weights_row(model.name, model.weights, ready_sizes(model), licence, state))
+    for name, published in PRETRAINED.items():
+        if name not in models:
+            row = _row(name, "any", (), published.megabytes * 1_000_000, published.licence, "not fetched")
+            rows.append(row | {"class_count": published.classes})
+    return rows
+
+
+def _row(name: str, size: str, classes: tuple[str, ...], size_bytes: int, licence: str, state: str) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "name": name,
+        "size": size,
+        "classes": list(classes),
+        "class_count": len(classes),
+        "bytes": size_bytes,
+    }
+    return row | {"default": False, "path": "", "sha256": "", "licence": licence, "state": state, "exported": []}
+
+
+def _weights_row(name: str, weights: Path, ready: list[tuple[int, int]], licence: str, state: str) -> dict[str, Any]:
+    from streamseg.hub.download import sha256_of
+    from streamseg.hub.weights_file import read_header
+
+    header = read_header(weights)
+    row = _row(name, "any", header.classes, weights.stat().st_size, licence, f"{state}, {header.network}")
+    return row | {"path": str(weights), "sha256": sha256_of(weights), "exported": [f"{h}x{w}" for h, w in ready]}
+
+
+def _table(rows: list[dict[str, Any]]) -> None:
+    table = Table(Column("model", no_wrap=True), Column("size (HxW)"), "MB", "classes", "licence", "state")
+    for row in rows:
+        name = row["name"] + (" (default)" if row["default"] else "")
+        size = row["size"] + (f" (exported: {', '.join(row['exported'])})" if row["exported"] else "")
+        table.add_row(name, size, f"{row['bytes'] / 1e6:.1f}", escape(_few(row)), escape(row["licence"]), escape(row["state"]))
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 220
+    console.print(table)
+    if any(row["state"] == "not fetched" for row in rows):
+        console.print("fetch one: streamseg models pull NAME")
+
+
+def _few(row: dict[str, Any]) -> str:
+    names, count = row["classes"], row["class_count"]
+    if 0 < count == len(names) <= 10:
+        return ", ".join(names)
+    return f"{count}" + (f": {', '.join(names[:4])}, …" if names else "")
+
+
+@contextlib.contextmanager
+def _bytes(quiet: bool, say: Any) -> Iterator[Steps | None]:
+    """What moves a bar of a download; where nobody watches, a line for each quarter."""
+    console = Console(stderr=True)
+    if quiet:
+        yield None
+        return
+    if not console.is_terminal:
+        told = 0
+
+        def line(done: int, total: int | None) -> None:
+            nonlocal told
+            quarter = 4 * done // total if total else done // 50_000_000
+            if quarter > told:
+                say(f"{done / 1e6:.0f} MB" + (f" of {total / 1e6:.0f} MB" if total else ""))
+            told = quarter
+
+        yield line
+        return
+    columns = (BarColumn(24), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,235 @@
+"""What a user gets for one frame: the frame with its time, the instances found in it, and ways to look at them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from streamseg.core import masks as mask_ops
+from streamseg.core import rle
+from streamseg.core.types import Activity, Frame, Instances, Occlusion
+from streamseg.system.unchanging import unchanging
+
+if TYPE_CHECKING:
+    import supervision
+
+__all__ = ["FullMasks", "Result"]
+
+
+class FullMasks(Sequence[npt.NDArray[np.bool_]]):
+    """The instances' masks at the frame's full size, each pasted when it is asked for: thirty 1080p masks would be 60 MB.
+
+    `masks[i]` is bool [height, width] of the upright frame; `numpy.stack(masks)` makes the whole [N, height, width] array.
+    """
+
+    def __init__(self, instances: Instances, width: int, height: int) -> None:
+        """`width` and `height` are the frame's, pixels."""
+        self._instances, self._width, self._height = instances, width, height
+
+    def __len__(self) -> int:
+        return len(self._instances)
+
+    def __repr__(self) -> str:
+        return f"FullMasks({len(self)} of bool [{self._height}, {self._width}])"
+
+    @overload
+    def __getitem__(self, index: int) -> npt.NDArray[np.bool_]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[npt.NDArray[np.bool_]]: ...
+    def __getitem__(self, index: int | slice) -> npt.NDArray[np.bool_] | list[npt.NDArray[np.bool_]]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        instances = self._instances
+        return mask_ops.full(instances.grids[index], instances.boxes[index], self._width, self._height)
+
+    def __iter__(self) -> Iterator[npt.NDArray[np.bool_]]:
+        return (self[i] for i in range(len(self)))
+
+
+@unchanging
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """One frame and what was found in it. Arrays share one length N, ordered by falling score; coordinates are frame pixels.
+
+    It can be copied and pickled, its picture with it. It never changes: `dataclasses.replace(result, instances=...)` makes another.
+    """
+
+    frame: Frame
+    instances: Instances
+    occlusion: Occlusion | None = None
+    """What hides what, once that has been estimated."""
+    activity: Activity | None = None
+    """Counts and events, once they have been taken."""
+    detected: bool = True
+    """The network looked at this frame; False: its instances were carried along from the frame before."""
+
+    def __len__(self) -> int:
+        return len(self.instances)
+
+    def __repr__(self) -> str:
+        frame = self.frame
+        size = f"{frame.width}x{frame.height}"
+        carried = "" if self.detected else ", carried along"
+        return f"Result(frame {frame.index} at {frame.time:.3f} s, {size}: {self.instances.summary()}{carried})"
+
+    @property
+    def pts(self) -> int:
+        """Presentation time in units of `frame.time_base`."""
+        return self.frame.pts
+
+    @property
+    def time(self) -> float:
+        """Presentation time in seconds."""
+        return self.frame.time
+
+    @property
+    def boxes(self) -> npt.NDArray[np.float32]:
+        """[N, 4] float32 xyxy in frame pixels."""
+        return self.instances.boxes
+
+    @property
+    def scores(self) -> npt.NDArray[np.float32]:
+        """[N] float32 in [0, 1]."""
+        return self.instances.scores
+
+    @property
+    def labels(self) -> npt.NDArray[np.int64]:
+        """[N] int64, index into `instances.class_names`."""
+        return self.instances.labels
+
+    @property
+    def names(self) -> list[str]:
+        """The class name of each instance."""
+        return self.instances.names
+
+    @property
+    def track_ids(self) -> npt.NDArray[np.int64]:
+        """[N] int64, positive; 0 where not tracked."""
+        return self.instances.track_ids
+
+    @property
+    def masks(self) -> FullMasks:
+        """Bool masks [height, width] at frame size, pasted when indexed; the soft 28x28 ones are `instances.masks`."""
+        return FullMasks(self.instances, self.frame.width, self.frame.height)
+
+    def image(self, format: str = "rgb24") -> npt.NDArray[Any]:
+        """The frame without drawing: uint8 [height, width, 3], RGB, or another packed PyAV format such as `bgr24`."""
+        from streamseg.composite import to_image
+
+        return to_image(self.frame.picture, format, interlaced=self.frame.field_order is not None)
+
+    def plot(self, format: str = "rgb24") -> npt.NDArray[Any]:
+        """The frame with masks, contours and labels drawn: uint8 [height, width, 3], RGB, or `bgr24` for OpenCV."""
+        from streamseg.composite import Compositor, Overlay, to_image
+
+        drawn = Compositor([Overlay()])(self).picture
+        return to_image(drawn, format, interlaced=self.frame.field_order is not None)
+
+    def segments(self, *, disjoint: bool = False) -> Iterator[tuple[mask_ops.Region, npt.NDArray[np.bool_]]]:
+        """For each instance its region (x0, y0, x1, y1) in whole pixels, and its mask there, bool [y1 - y0, x1 - x0].
+
+        With `disjoint` a pixel belongs to one instance at most: to the nearest, or, where no depth is known, the highest score.
+        """
+        frame, found = self.frame, self.instances
+        if disjoint:
+            order = None if self.occlusion is None else self.occlusion.order
+            yield from mask_ops.disjoint(found, frame.width, frame.height, order)
+            return
+        for mask, box in zip(found.grids, found.boxes, strict=True):
+            region, crop = mask_ops.paste(mask, box, frame.width, frame.height)
+            yield region, crop >= 128
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, as `streamseg/encode/results/results.schema.json` says: one object an instance, the mask as COCO RLE."""
+        frame, found = self.frame, self.instances
+        data: dict[str, Any] = {
+            "frame": frame.index,
+            "pts": frame.pts,
+            "time": round(frame.time, 6),
+            "epoch": frame.epoch,
+            "width": frame.width,
+            "height": frame.height,
+            "detected": self.detected,
+            "instances": [
+                _instance_json(found, i)
+                | {
+                    "box": [round(float(v), 2) for v in found.boxes[i]],
+                    "mask": rle.encode(crop, x0, y0, frame.width, frame.height),
+                }
+                for i, ((x0, y0, _, _), crop) in enumerate(self.segments())
+            ],
+        }
+        if self.occlusion is not None:
+            for i, instance in enumerate(data["instances"]):
+                instance.update(_occlusion_json(self.occlusion, i))
+        if self.activity is not None:
+            data["now"], data["total"] = self.activity.now, self.activity.total
+        return data
+
+    def rows(self, *, masks: bool = False) -> list[dict[str, Any]]:
+        """One flat dict an instance, for a table; all have the same keys in the same order, None where nothing is known.
+
+            pandas.DataFrame(row for result in streamseg.stream("a.mp4") for row in result.rows())
+
+        `frame`, `pts`, `time` (seconds), `epoch`, `detected`, those of `to_json` for an instance, and for its boxes `x0`, `y0`,
+        `x1`, `y1` (frame pixels). With `masks` also `mask`, COCO's run lengths: a dict of `size` and `counts`.
+        """
+        frame, found, hidden = self.frame, self.instances, self.occlusion
+        same = {"frame": frame.index, "pts": frame.pts, "time": frame.time, "epoch": frame.epoch, "detected": self.detected}
+        rows = []
+        for i, box in enumerate(found.boxes.tolist()):
+            row = same | _instance_json(found, i) | dict(zip(("x0", "y0", "x1", "y1"), box, strict=True))
+            row |= dict.fromkeys(_HIDDEN) if hidden is None else _occlusion_json(hidden, i)
+            extent = row.pop("extent") or (None,) * 4
+            rows.append(row | dict(zip(("extent_x0", "extent_y0", "extent_x1", "extent_y1"), extent, strict=True)))
+        if masks:
+            for row, ((x0, y0, _, _), crop) in zip(rows, self.segments(), strict=True):
+                row["mask"] = rle.encode(crop, x0, y0, frame.width, frame.height)
+        return rows
+
+    def to_supervision(self) -> supervision.Detections:
+        """The same as `supervision.Detections` (masks at frame size); needs the package `supervision`."""
+        try:
+            import supervision
+        except ImportError as error:
+            from streamseg.errors import StreamsegError
+
+            raise StreamsegError("supervision is not installed; run: pip install supervision") from error
+        frame = self.frame
+        masks = np.stack(self.masks) if len(self) else np.zeros((0, frame.height, frame.width), bool)
+        return supervision.Detections(
+            xyxy=self.boxes,
+            mask=masks,
+            confidence=self.scores,
+            class_id=self.labels,
+            tracker_id=self.track_ids,
+            data={"class_name": np.array(self.names)},
+        )
+
+
+_HIDDEN = ("visible", "occluded_by", "order", "at_border", "extent")
+
+
+def _instance_json(found: Instances, i: int) -> dict[str, Any]:
+    return {
+        "track_id": int(found.track_ids[i]) or None,
+        "class": found.class_names[found.labels[i]],
+        "label": int(found.labels[i]),
+        "score": round(float(found.scores[i]), 4),
+        "track_score": round(float(found.track_scores[i]), 4),
+        "doubtful": bool(found.doubtful[i]),
+    }
+
+
+def _occlusion_json(occlusion: Occlusion, i: int) -> dict[str, Any]:
+    return {
+        "visible": round(float(occlusion.visible[i]), 3),
+        "occluded_by": int(occlusion.occluded_by[i]) or None,
+        "order": int(occlusion.order[i]),
+        "at_border": bool(occlusion.at_border[i]),
+        "extent": [round(float(v), 2) for v in occlusion.extents[i]],
+    }

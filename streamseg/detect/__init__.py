@@ -1,0 +1,1 @@
+"""The stages round the network: preprocess, infer (and when: schedule), postprocess."""

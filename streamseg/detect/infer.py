@@ -1,0 +1,113 @@
+"""The infer stage: submits prepared pictures to the engine in batches, and passes on a future of the detections."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from streamseg.core.types import Frame
+from streamseg.detect.preprocess import Prepared
+from streamseg.detect.schedule import Cadence
+from streamseg.engine.base import Detections, DeviceImage, Engine, Images
+from streamseg.errors import EngineError
+from streamseg.pixels.letterbox import Letterbox
+
+__all__ = ["Infer", "Pending"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A frame whose answer is under way."""
+
+    frame: Frame
+    letterbox: Letterbox
+    future: Future[Detections] | None
+    """Detections of the whole batch, shared by its frames; raises EngineError. None: the network does not run on this frame."""
+    slot: int
+    """This frame's row in the batch."""
+
+    def __repr__(self) -> str:
+        return f"Pending({self.frame!r}, slot={self.slot}, done={self.future is None or self.future.done()})"
+
+
+class Infer:
+    """Gathers `batch` pictures and submits them together.
+
+    Each call returns at once, or as soon as the engine has room. With `batch` > 1 an answer comes only after the batch is full or
+    flushed, so the channel behind this stage must hold at least `batch` items; a frame waits for up to batch - 1 followers. Frames
+    that `cadence` leaves out are passed on without an answer.
+    """
+
+    def __init__(self, engine: Engine, batch: int = 1, cadence: Cadence | None = None) -> None:
+        if batch < 1:
+            raise ValueError(f"batch is {batch}; allowed: 1 or more")
+        self._cadence = cadence or Cadence()
+        self._done_at = 0.0
+        self._engine = engine
+        self._batch = batch
+        self._images: list[npt.NDArray[np.uint8] | DeviceImage] = []
+        self._future: Future[Detections] = Future()
+
+    @property
+    def ahead(self) -> int:
+        """Items that must find room behind this stage while the first of them waits for its answer."""
+        return max(self._batch, 2 * self._cadence.most if self._cadence.most > 1 else 1)
+
+    def __call__(self, prepared: Prepared) -> Pending:
+        """Queue one picture. Raises EngineError if the engine is closed."""
+        if not self._cadence(prepared):
+            return Pending(prepared.frame, prepared.letterbox, None, 0)
+        self._images.append(prepared.image)
+        pending = Pending(prepared.frame, prepared.letterbox, self._future, len(self._images) - 1)
+        if len(self._images) == self._batch:
+            self.flush()
+        return pending
+
+    def flush(self) -> None:
+        """Submit what has been gathered: the input has ended, or no more will come for a while."""
+        if not self._images:
+            return
+        images, promise = self._images, self._future
+        self._images, self._future = [], Future()
+        try:
+            answer = self._engine.submit(_batch(images))
+        except BaseException as error:
+            promise.set_exception(error)  # frames handed out before share this batch: they must not wait for good
+            raise
+        began, count = time.monotonic(), len(images)
+        answer.add_done_callback(lambda done: self._served(began, count))
+        answer.add_done_callback(lambda done: _forward(done, promise))
+
+    def _served(self, began: float, count: int) -> None:
+        """Tell the cadence how long the network took a frame, without the time that it waited for the batch before."""
+        done = time.monotonic()
+        self._cadence.served((done - max(began, self._done_at)) / count)
+        self._done_at = done
+
+    def close(self) -> None:
+        """Give up on a batch that was not submitted, so that nobody waits for it. The engine stays open: it is its owner's."""
+        if self._images:
+            self._images = []
+            self._future.set_exception(EngineError("the infer stage was closed before the batch was full"))
+            self._future = Future()
+
+
+def _batch(images: list[npt.NDArray[np.uint8] | DeviceImage]) -> Images:
+    """One batch: pictures on the GPU stay there if all of them are."""
+    there = [image for image in images if isinstance(image, DeviceImage)]
+    if len(there) == len(images):
+        return there
+    return np.stack([image.host() if isinstance(image, DeviceImage) else image for image in images])
+
+
+def _forward(answer: Future[Detections], promise: Future[Detections]) -> None:
+    if answer.cancelled():
+        promise.set_exception(EngineError("the engine was closed before it ran this batch"))
+    elif (error := answer.exception()) is not None:
+        promise.set_exception(error)
+    else:
+        promise.set_result(answer.result())

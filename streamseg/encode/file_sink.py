@@ -1,0 +1,40 @@
+"""What sinks that write into the file system share: their path, what they count and say, and the check before the first picture."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from streamseg.encode.sink import SinkCounters
+from streamseg.system.output_files import check_file, local_path
+from streamseg.system.standard_streams import is_stdout
+
+if TYPE_CHECKING:
+    from streamseg.decode import SourceInfo
+
+__all__ = ["FileSink"]
+
+
+class FileSink:
+    """Base of the sinks that write a file (or, with an `open` of their own, a folder)."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        info: SourceInfo,
+        *,
+        overwrite: bool = False,
+        source: str | int | os.PathLike[str] | None = None,
+    ) -> None:
+        """`overwrite`: replace what exists; `source`: what is read, which is never written onto."""
+        self.path = Path(path)
+        self.name = "standard output" if is_stdout(path) else str(path)
+        self.counters = SinkCounters()
+        self.warnings: list[str] = []
+        self._info, self._overwrite = info, overwrite
+        self._source = local_path(source)
+
+    def open(self) -> None:
+        """Check that the output can be written. Raises OutputError."""
+        check_file(self.path, self._source, self._overwrite)

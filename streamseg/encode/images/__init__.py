@@ -1,0 +1,1 @@
+"""Image sequences: one file a picture."""

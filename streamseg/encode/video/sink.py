@@ -1,0 +1,265 @@
+"""Video files, exact in time and colour.
+
+- Every picture keeps its pts and time base: variable rates stay variable. mp4 and mov store the source's ticks exactly; mkv and
+  webm round to milliseconds, mpegts to 1/90000 s, avi has one fixed rate: so their formats want it.
+- Pictures go to the encoder in their own format where it takes that; colour tags and sample aspect ratio follow. No rotation
+  tag: pictures are upright already.
+- RGB and grey stay so in a lossless codec that has them; elsewhere they become YUV. What a picture loses
+  else (alpha, depth, chroma) is a warning.
+- 4:2:0 needs an even size: an odd picture is padded by repeating its last column or row, with a warning.
+- A picture of another size than the first (the source changed) is scaled to fit, centred on black and counted.
+- If the process is killed, all but about the last second is playable; see `muxer`.
+- mp4 and mov keep their index in memory until the end, about 100 bytes a picture or packet: some 600 MB for a day with sound.
+  For recordings without end use .mkv or .ts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import replace
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, cast
+
+import av
+from av.video.format import VideoFormat
+
+from streamseg.core.timecode import standard_rate
+from streamseg.encode.file_sink import FileSink
+from streamseg.encode.sink import Picture
+from streamseg.encode.video.codecs import Choice, choose, named_codec
+from streamseg.encode.video.containers import container_of
+from streamseg.encode.video.encoder import KEYFRAME_SECONDS, Encoder
+from streamseg.encode.video.hdr import left_out, static_options
+from streamseg.encode.video.muxer import Muxer, Origin
+from streamseg.encode.video.pixel_formats import losses
+from streamseg.encode.video.tracks import Audio, Packets, Tracks
+from streamseg.errors import OutputError
+from streamseg.pixels import sidedata
+from streamseg.pixels.planes import on_host
+from streamseg.system.standard_streams import is_stdout
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from av.container.core import Chapter
+
+    from streamseg.core.types import Frame
+    from streamseg.decode import SourceInfo
+
+__all__ = ["VideoSink"]
+
+_ARBITRARY_CLOCK = frozenset({"mpegts", "mpeg"})
+
+
+class VideoSink(FileSink):
+    """Encodes pictures into a video file and copies the source's audio and subtitles beside them."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        info: SourceInfo,
+        *,
+        codec: str = "auto",
+        crf: float | None = None,
+        overwrite: bool = False,
+        passthrough: Packets | None = None,
+        source: str | int | os.PathLike[str] | None = None,
+        alpha: bool = False,
+        threads: int = 0,
+        gpu: bool = False,
+        audio: Audio = "convert",
+    ) -> None:
+        super().__init__(path, info, overwrite=overwrite, source=source)
+        self._audio: Audio = audio
+        self._codec, self._crf, self._alpha = codec, crf, alpha
+        self._threads = threads or os.cpu_count() or 1
+        self._packets, self._gpu = passthrough, gpu
+        self._tracks: Tracks | None = None
+        self._muxer: Muxer | None = None
+        self._encoder: Encoder | None = None
+        self._last: int | None = None
+        self._warned = False
+        self._begun = False
+        """A picture has left the encoder."""
+        self._closed = False
+
+    def open(self) -> None:
+        """Check path, container, codec and quality; take over the audio and subtitle streams. Raises OutputError."""
+        container_of(self.path.suffix)
+        if self._codec != "auto":
+            named_codec(self.path.suffix, self._codec)
+        super().open()
+        with contextlib.suppress(ValueError):  # an unknown format of the source: the first picture will tell
+            interlaced = self._info.field_order is not None
+            self._choose(VideoFormat(self._info.pix_fmt, self._info.width, self._info.height), interlaced)
+        begins = None if self._info.live or self._info.start > 0 else self._info.start_time
+        self._tracks = Tracks(self._packets, self.path.suffix, self._audio, begins)
+        self.warnings += self._tracks.warnings
+
+    def _choose(self, form: VideoFormat, interlaced: bool) -> Choice:
+        live, rate, gpu = self._info.live, self._info.rate, self._gpu
+        return choose(
+            self.path.suffix,
+            form,
+            codec=self._codec,
+            crf=self._crf,
+            alpha=self._alpha,
+            live=live,
+            rate=rate,
+            gpu=gpu,
+            interlaced=interlaced,
+        )
+
+    def __call__(self, rendered: Picture, /) -> None:
+        """Encode one picture. Raises OutputError when it cannot be encoded or written."""
+        frame = rendered.result.frame
+        if self._last is not None and frame.pts <= self._last:
+            self.counters.dropped += 1
+            return
+        picture = on_host(rendered.picture)
+        if self._encoder is None or self._muxer is None:
+            self._muxer, self._encoder = self._start(frame, picture)
+        self._last = frame.pts
+        if frame.field_order is not None and not self._encoder.marks_fields and not self._warned:
+            self._warned = True
+            self.warnings.append(f"{self.path}: from {frame.time:.2f} s on {self._encoder.unmarked()}")
+        self._write(self._encoder.encode(picture, frame))
+        self.counters.frames += 1
+        self.counters.resized = self._encoder.fit.resized
+
+    def _start(self, frame: Frame, picture: av.VideoFrame) -> tuple[Muxer, Encoder]:
+        if self._tracks is None:
+            raise OutputError(f"{self.path}: open() was not called")
+        interlaced = frame.field_order is not None
+        info, choice = self._info, self._choose(picture.format, interlaced)
+        rate = standard_rate(info.rate or Fraction(25))
+        muxer = Muxer(
+            self.path,
+            self._tracks,
+            overwrite=self._overwrite,
+            time_base=frame.time_base,
+            metadata=dict(info.metadata),
+            chapters=cast("Sequence[Chapter]", info.chapters),
+            labelled=rate if info.timecode is not None else None,
+        )
+        try:
+            choice = replace(choice, options=static_options(choice.name, choice.options, info.beside))
+            stream = muxer.add_video(choice, rate if info.timecode is not None else info.rate or Fraction(25), frame.time_base)
+            encoder = Encoder(stream, choice, picture, info, frame, self._threads)
+            if muxer.in_fragments_by_key and not choice.codec.intra:  # what a killed process leaves ends with the last one
+                second = stream.codec_context.gop_size // KEYFRAME_SECONDS
+                stream.codec_context.gop_size = max(1, min(second, round(info.rate or second)))
+            self._describe(muxer)
+            muxer.begin(frame.pts, self._origin())
+        except BaseException:
+            self._discard(muxer)
+            raise
+        for loss in losses(picture.format, VideoFormat(choice.pix_fmt, 16, 16), info.bit_depth):
+            self.warnings.append(f"{self.path}: {loss} (a limit of {choice.name} in a {self.path.suffix} file)")
+        if encoder.padding:
+            self.warnings.append(f"{self.path}: {encoder.padding}")
+        shape = info.sample_aspect_ratio
+        if shape not in (None, 1) and not (choice.codec.shapes or container_of(self.path.suffix).shapes):
+            self.warnings.append(
+                f"{self.path}: pixels of {shape} will play as square ones, because {choice.name} in {self.path.suffix} "
+                "does not store their shape; use .mp4 or .mov, or h264 or hevc"
+            )
+        if lost := left_out(choice.name, info.beside, sidedata.copies(encoder.fitted(picture, frame)) if info.beside else ()):
+            self.warnings.append(f"{self.path}: left out, because streamseg cannot write it with {choice.name}: {lost}")
+        return muxer, encoder
+
+    def _describe(self, muxer: Muxer) -> None:
+        """Language, title, start timecode and reel; what the container has no place for is said, as are other videos."""
+        kind, info = container_of(self.path.suffix), self._info
+        code = "" if info.timecode is None else str(info.timecode)
+        places = {"timecode": kind.timecode != "no", "reel_name": kind.reel}
+        told = {key: value for key, value in (("timecode", code), ("reel_name", info.reel)) if value}
+        source = next((stream for stream in info.streams if stream.index == info.video_index), None)
+        named = {"language": source.language, "title": source.title} if source is not None else {}
+        muxer.name({key: value for key, value in named.items() if value})
+        muxer.label({key: value for key, value in told.items() if places[key]})
+        self.warnings += [
+            f"{self.path}: video stream {stream.index} ({stream.codec}) is left out: one video is processed"
+            for stream in info.streams
+            if stream.type == "video" and stream.index != info.video_index
+        ]
+        if muxer.lost_tags:
+            keys = ", ".join(muxer.lost_tags)
+            self.warnings.append(f"{self.path}: left out metadata that a {self.path.suffix} file cannot hold: {keys}")
+        self.warnings += [
+            f"{self.path}: {key} {value} is left out: a {self.path.suffix} file cannot hold it; .mov and .mkv can"
+            for key, value in told.items()
+            if not places[key]
+        ]
+
+    def _origin(self) -> Origin:
+        if self._info.live or self._info.start > 0 or not container_of(self.path.suffix).timed:
+            return "picture"
+        return "earliest" if self._info.container in _ARBITRARY_CLOCK else "source"
+
+    def _discard(self, muxer: Muxer) -> None:
+        """Nothing was encoded: leave no empty file."""
+        muxer.leave()
+        with contextlib.suppress(OSError):
+            if self.path.is_file() and not is_stdout(self.path):
+                self.path.unlink()
+
+    def _write(self, packets: list[Any]) -> None:
+        assert self._muxer is not None
+        for packet in packets:
+            self._muxer.video(packet)
+            self._begun = True
+        self.counters.bytes = self._muxer.file.size
+        self.counters.packets_copied, self.counters.packets_skipped = self._muxer.copied, self._muxer.skipped
+
+    def close(self) -> None:
+        """Encode what is still inside the encoder, write the rest of the audio and finalise. Raises OutputError."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._muxer is None or self._encoder is None:
+            if self._packets is not None:
+                self._packets.close()
+            return
+        try:
+            self._flush(self._encoder, self._muxer)
+            self._muxer.finish()
+            self._write([])
+            self.warnings += [
+                f"{self.path}: {count} packets of stream {index} are damaged and left out"
+                for index, count in self._muxer.damaged.items()
+            ]
+            if count := self._muxer.skipped:
+                self.warnings.append(
+                    f"{self.path}: {count} packets of sound or text are left out: their times do not follow on"
+                )
+        finally:
+            self._muxer.leave()
+
+    def _flush(self, encoder: Encoder, muxer: Muxer) -> None:
+        """Write what is inside the encoder; after a picture that the container cannot hold, finalise what came before."""
+        try:
+            self._write(encoder.flush())
+        except OutputError:
+            if muxer.file.error is None:
+                with contextlib.suppress(OutputError):
+                    muxer.finish(rest=False)
+            raise
+
+    def abort(self) -> None:
+        """Finalise without what is inside the encoder; after a failed write, leave the file as it is. Does not raise."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._muxer is None:
+            if self._packets is not None:
+                self._packets.close()
+            return
+        with contextlib.suppress(OutputError):
+            if not self._begun:
+                self._discard(self._muxer)
+            elif self._muxer.file.error is None:
+                self._muxer.finish(rest=False)
+            else:
+                self._muxer.leave()

@@ -1,0 +1,106 @@
+"""Build the engines of a recipe into the store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from streamseg.device.driver import Gpu, find_gpu
+from streamseg.engine.recipe import Recipe
+from streamseg.engine.store import Entry, Store
+from streamseg.engine.tensorrt.builder import Progress
+from streamseg.engine.tensorrt.library import LIBRARIES, TENSORRT, TENSORRT_RTX, Library
+from streamseg.engine.tensorrt.opener import build_entry, why_not
+from streamseg.errors import EngineUnavailable, MissingExtra, ModelError
+from streamseg.hub.catalog import resolve
+from streamseg.hub.graph_spec import GraphSpec, read_spec
+
+__all__ = ["build", "graph_of"]
+
+Report = Callable[[str], None]
+
+
+def build(
+    recipe: Recipe, store: Store | None = None, *, report: Report | None = None, progress: Progress | None = None
+) -> list[Entry]:
+    """The engines of a recipe, in its order, each built unless the store has it.
+
+    Raises ModelError (no graph of that size or precision), ConfigError, MissingExtra, EngineUnavailable (TensorRT needs a GPU to
+    build, TensorRT-RTX none), EngineError (it cannot be compiled) or OutputError (it cannot be stored).
+    """
+    store, tell = store or Store(), report or (lambda _: None)
+    library = _library(recipe, tell)
+    gpu = _gpu(library, recipe)
+    # All graphs first: a precision that is not there should not be found out after the first engine was built.
+    specs = [
+        graph_of(recipe.model, size, precision, report)
+        for size in recipe.sizes or (None,)
+        for precision in recipe.precisions or (None,)
+    ]
+    entries = []
+    for spec in specs:
+        target = ", ".join(recipe.targets) or (gpu.name if gpu else "any GPU of compute capability 8.0 or later")
+        tell(f"{spec.name} {spec.height}x{spec.width} {spec.precision}: {library.name} {library.version()} engine for {target}")
+        entries.append(
+            build_entry(
+                library,
+                spec,
+                store,
+                batches=recipe.batches,
+                capabilities=recipe.targets,
+                gpu=gpu,
+                report=report,
+                progress=progress,
+            )
+        )
+    return entries
+
+
+def _library(recipe: Recipe, tell: Report) -> Library:
+    if recipe.engine != "auto":
+        library = LIBRARIES[recipe.engine]
+        if not library.ahead_of_time and (reason := why_not(library)) is not None:
+            raise EngineUnavailable(
+                f"{library.name} builds only on the GPU it will run on: {reason}. Use --engine tensorrt-rtx"
+            )
+        return library
+    if recipe.targets:
+        return TENSORRT_RTX
+    if (reason := why_not(TENSORRT)) is None:
+        return TENSORRT
+    tell(f"building with tensorrt-rtx (not tensorrt: {reason})")
+    return TENSORRT_RTX
+
+
+def _gpu(library: Library, recipe: Recipe) -> Gpu | None:
+    if recipe.targets:
+        return None
+    try:
+        return find_gpu()
+    except (EngineUnavailable, MissingExtra):
+        if library.ahead_of_time:
+            return None
+        raise
+
+
+def graph_of(model: str, size: tuple[int, int] | None, precision: str | None, report: Report | None = None) -> GraphSpec:
+    """The graph of a model at that size and precision: NAME-HxW.onnx, or NAME-HxW-fp16.onnx beside it.
+
+    A model by name is exported in a precision that is not there, as `models.resolve` does; int8 must be calibrated, so that this
+    may fail with the way to do it. Raises ModelError, and what `resolve` raises.
+    """
+    by_name = not model.endswith(".onnx") and os.sep not in model
+    path = resolve(model, size, precision=precision if by_name and precision else "fp32", report=report)
+    spec = read_spec(path)
+    if precision is None or spec.precision == precision:
+        return spec
+    other = path.with_name(f"{path.stem}-{precision}{path.suffix}")
+    if not other.is_file():
+        raise ModelError(
+            f"{path} is {spec.precision}, and there is no {precision} graph {other.name} beside it: an engine has the types of its "
+            f"graph. Export the model: streamseg export MODEL --precision {precision} -o {path.parent}, or leave the precision out"
+        )
+    found = read_spec(other)
+    if found.precision != precision:
+        raise ModelError(f"{other} states that it is {found.precision}, not {precision}: export it again")
+    return found

@@ -1,0 +1,224 @@
+"""Models by name: those that streamseg brings, those in the user's folder, and their graphs at any size.
+
+engines/NAME/   NAME-HxW.onnx, NAME.safetensors          within the installation
+MODELS/NAME/    the same, and NAME.json with its origin  what the user pulled or imported (`folders.models_root`)
+CACHE/graphs/   graphs exported from either when they were first needed (`ondemand`)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+
+from streamseg.errors import MissingExtra, ModelError
+from streamseg.errors.describe import brief
+from streamseg.hub.graph_spec import read_spec
+from streamseg.hub.on_demand import default_size, export_once, exported
+from streamseg.hub.pretrained import PRETRAINED
+from streamseg.hub.weights_file import read_header
+from streamseg.system import resources
+from streamseg.system.folders import models_root
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "DEFAULT_SIZE",
+    "Model",
+    "ModelInfo",
+    "available",
+    "describe",
+    "find",
+    "installed",
+    "resolve",
+    "shipped",
+]
+
+DEFAULT_MODEL = "lite"
+DEFAULT_SIZE = (320, 576)
+"""(H, W) used where none is asked for: 16:9 pictures fill it but for 4 rows."""
+
+Size = tuple[int, int]
+Report = Callable[[str], None]
+
+_FILE = re.compile(r"(?P<name>[a-z0-9][a-z0-9_-]*)-(?P<height>\d+)x(?P<width>\d+)(?P<kind>-fp16|-int8)?\.onnx")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """A shipped model file."""
+
+    name: str
+    size: Size
+    """(H, W) of the input."""
+    classes: tuple[str, ...]
+    bytes: int
+    """Of the file and its weights (which sizes of one model may share)."""
+    sha256: str
+    path: Path
+    origin: str
+    """"wheel" or "checkout"."""
+    default: bool
+    """Taken where neither a model nor a size is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model that is here, by its name."""
+
+    name: str
+    folder: Path
+    shipped: bool
+    """It came with streamseg; otherwise the user brought it."""
+    graphs: dict[Size, Path] = field(default_factory=dict)
+    """The graphs beside its weights, by (H, W) of their input."""
+    weights: Path | None = None
+    """Weights from which graphs of other sizes can be exported."""
+
+    def about(self) -> dict[str, str]:
+        """Where it is from, as noted when it was pulled or imported: `origin`, `licence`, ...; nothing for a shipped one."""
+        try:
+            notes = json.loads((self.folder / f"{self.name}.json").read_text("utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return {str(key): str(value) for key, value in notes.items()} if isinstance(notes, dict) else {}
+
+
+def _models_in(root: Path, shipped: bool) -> dict[str, Model]:
+    found: dict[str, Model] = {}
+    for path in sorted((*root.glob("*/*.onnx"), *root.glob("*/*.safetensors"))):
+        name, match = path.parent.name, _FILE.fullmatch(path.name)
+        if path.name != f"{name}.safetensors" and (match is None or match["name"] != name):
+            continue
+        model = found.get(name, Model(name, path.parent, shipped))
+        if match is None:
+            found[name] = Model(name, path.parent, shipped, model.graphs, path)
+        else:
+            size = int(match["height"]), int(match["width"])
+            if match["kind"] is None or size not in model.graphs:  # of a size's graphs the fp32 one stands for all
+                model.graphs[size] = path
+            found[name] = model
+    return found
+
+
+def installed() -> dict[str, Model]:
+    """Every model that is here, by name; a shipped one goes before one of the user's with its name."""
+    return dict(
+        sorted((_models_in(models_root(), shipped=False) | _models_in(resources.shipped("engines"), shipped=True)).items())
+    )
+
+
+def available() -> list[ModelInfo]:
+    """Every shipped model file, by name, then by size. Raises ModelError if one of them is damaged."""
+    return [describe(path) for path in shipped()]
+
+
+def shipped() -> list[Path]:
+    """The paths of all shipped model files, by name, then by size, unread."""
+    models = sorted(_models_in(resources.shipped("engines"), shipped=True).items())
+    return [path for _, model in models for _, path in sorted(model.graphs.items())]
+
+
+def describe(path: Path) -> ModelInfo:
+    """Read a model file in a folder of its name. Raises ModelError if it is damaged."""
+    spec = read_spec(path)
+    total = sum(file.stat().st_size for file in (path, *spec.weights))
+    default = path.parent.name == DEFAULT_MODEL and spec.size == DEFAULT_SIZE
+    origin = "wheel" if path.parents[2].name == "shipped" else "checkout"
+    return ModelInfo(path.parent.name, spec.size, spec.classes, total, spec.sha256, path, origin, default)
+
+
+def find(name: str) -> Model:
+    """The model of that name. Raises ModelError, with what to do, if it is not here."""
+    models = installed()
+    if name in models:
+        return models[name]
+    if name in PRETRAINED:
+        raise ModelError(f"the model {name!r} is not on this machine yet; fetch it: streamseg models pull {name}")
+    known = ", ".join(models) or "none: this installation brings no model files"
+    more = ", ".join(other for other in PRETRAINED if other not in models)
+    raise ModelError(
+        f"unknown model {brief(name)}; here: {known}"
+        + (f"; to be fetched: {more}" if more else "")
+        + ". Or give the path of an .onnx file"
+    )
+
+
+def resolve(
+    model: str | PathLike[str], size: Size | None = None, *, precision: str = "fp32", report: Report | None = None
+) -> Path:
+    """The file of a model: a name of `streamseg models`, or the path of an .onnx file, whose size is then its own.
+
+    A model whose weights are here is exported once at a size or in a precision that is not; `report` is told. Nothing is ever
+    fetched. `precision` is that of a model by name; a file has its own.
+
+    Raises ModelError, with what there is, if there is no such name, size or file, ConfigError for a size that is not possible,
+    MissingExtra (torch, for the export) or OutputError (no place to keep the graph).
+    """
+    text = os.fspath(model)
+    if os.sep in text or Path(text).suffix in (".onnx", ".pth", ".pt", ".safetensors"):
+        return _explicit(Path(text), size)
+    found = find(text)
+    if size is None:
+        size = _size_of(found)
+    if size in found.graphs and (there := _in_precision(found.graphs[size], precision)).is_file():
+        return there
+    wanted = f"{_show(size)}{'' if precision == 'fp32' else f' in {precision}'}"
+    if found.weights is None:
+        raise ModelError(
+            f"the model {text!r} is not {'shipped' if found.shipped else 'here'} at {wanted}; there are: {_sizes(found)}. "
+            "Others must be exported first"
+        )
+    if precision == "int8":  # on pictures of the user's: a graph calibrated on others would silently be worse
+        raise ModelError(
+            f"there is no int8 graph of {text!r} at {_show(size)}; it must be calibrated on pictures like yours: streamseg export "
+            f"{text} --size {_show(size)} --precision int8 --calibrate VIDEO -o FOLDER; then give that file as the model"
+        )
+    try:
+        return export_once(text, found.weights, size, precision, report)
+    except MissingExtra as error:
+        have = f" is here at {_sizes(found)}, and" if found.graphs else ""
+        raise MissingExtra(
+            f"the model {text!r}{have} must be exported to run at {wanted}; torch, which that needs,", "train"
+        ) from error
+
+
+def _in_precision(graph: Path, precision: str) -> Path:
+    """The graph of that precision beside `graph`; for fp32 this one, if there is no other."""
+    stem = graph.stem.removesuffix("-fp16").removesuffix("-int8")
+    beside = graph.with_name(f"{stem}{'' if precision == 'fp32' else f'-{precision}'}.onnx")
+    return graph if precision == "fp32" and not beside.is_file() else beside
+
+
+def ready_sizes(model: Model) -> list[Size]:
+    """The sizes at which a model runs at once, without an export."""
+    return sorted({*model.graphs, *(exported(model.name, model.weights) if model.weights else ())})
+
+
+def _size_of(model: Model) -> Size:
+    """The size where none is asked for."""
+    if model.graphs:
+        return DEFAULT_SIZE if DEFAULT_SIZE in model.graphs else min(model.graphs)
+    assert model.weights is not None
+    return default_size(read_header(model.weights).network)
+
+
+def _explicit(path: Path, size: Size | None) -> Path:
+    if not path.is_file():
+        raise ModelError(f"there is no model file {path}; give the path of an .onnx file, or a name of `streamseg models`")
+    if path.suffix != ".onnx":
+        raise ModelError(f"{path} is not an .onnx file; make it a model with a name: streamseg models import {path}")
+    if size is not None and (own := read_spec(path).size) != size:
+        raise ModelError(f"{path} takes {_show(own)}, not {_show(size)}: leave the size out, or export the model at that size")
+    return path
+
+
+def _sizes(model: Model) -> str:
+    return ", ".join(_show(size) for size in sorted(model.graphs))
+
+
+def _show(size: Size) -> str:
+    return f"{size[0]}x{size[1]}"

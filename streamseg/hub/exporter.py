@@ -1,0 +1,147 @@
+"""Write a model's graphs into a folder: `streamseg export`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from streamseg.errors import ConfigError, ModelError, OutputError, OutputExists
+from streamseg.hub.catalog import find
+from streamseg.hub.download import sha256_of
+from streamseg.hub.importer import name_for
+from streamseg.hub.on_demand import check_size, default_size, settings_for
+from streamseg.hub.weights_file import read_header
+from streamseg.system.imports import require_train
+
+if TYPE_CHECKING:
+    from streamseg.export.graph import GraphSettings
+
+__all__ = ["export"]
+
+Size = tuple[int, int]
+Report = Callable[[str], None]
+
+
+def export(
+    model: str,
+    out: Path,
+    sizes: Sequence[Size] = (),
+    *,
+    proposals: int | None = None,
+    detections: int | None = None,
+    dynamic_batch: bool = True,
+    precision: str = "fp32",
+    calibrate: Sequence[str] = (),
+    network: str | None = None,
+    classes: Sequence[str] = (),
+    overwrite: bool = False,
+    report: Report | None = None,
+) -> list[Path]:
+    """Write the graphs of `model` at `sizes` (H, W), and the weights that they share, into the folder `out`; returns their paths.
+
+    `model` is a name of `streamseg models` or a checkpoint's file, of which `network` and `classes` may have to be said as for
+    `importer.import_file`. `proposals` and `detections` are the K and D of `model.graph.GraphSettings`; by default those of an
+    export on demand. With `dynamic_batch` a graph takes 1 to 64 pictures at once, otherwise one. `precision` is fp32, fp16, or
+    int8, which is calibrated on the pictures of `calibrate`: videos and folders. All files appear when all are made.
+
+    Raises ConfigError (a size, number or precision that cannot be), ModelError (no such model or file, or it cannot be exported),
+    MissingExtra (torch), OutputExists, OutputError.
+    """
+    require_train()
+
+    for size in sizes:
+        check_size(size)
+    if precision not in ("fp32", "fp16", "int8"):
+        raise ConfigError(f"--precision is {precision!r}; allowed: fp32, fp16, int8")
+    if calibrate and precision != "int8":
+        raise ConfigError(f"--calibrate is for --precision int8, not {precision}; leave one of the two out")
+    tell = report or (lambda _: None)
+    with tempfile.TemporaryDirectory() as scratch:
+        name, weights = _weights(model, network, classes, Path(scratch))
+        kind = read_header(weights).network
+        settings = _settings(kind, proposals, detections)
+        wanted = list(dict.fromkeys(sizes)) or [default_size(kind)]
+        suffix = "" if precision == "fp32" else f"-{precision}"
+        graphs = [out / f"{name}-{height}x{width}{suffix}.onnx" for height, width in wanted]
+        if not overwrite:
+            _refuse([graph for graph in graphs if graph.exists()])
+        tell(f"exporting {', '.join(graph.name for graph in graphs)}; each takes about half a minute")
+        with _placing(out, overwrite) as work:
+            from streamseg.export.export import export_model
+
+            export_model(weights, work, wanted, settings, name, dynamic_batch, precision, calibrate, report)
+    return graphs
+
+
+def _refuse(there: Sequence[Path]) -> None:
+    if there:
+        raise OutputExists(
+            f"{', '.join(map(str, there))}: there already; replace with --overwrite, or export into another folder (-o)"
+        )
+
+
+def _weights(model: str, network: str | None, classes: Sequence[str], scratch: Path) -> tuple[str, Path]:
+    """The name and weights file of a model here, or of a checkpoint, which is converted into `scratch`."""
+    path = Path(model)
+    if path.suffix not in (".pth", ".pt", ".safetensors") and os.sep not in model:
+        if network is not None or classes:
+            raise ConfigError(
+                f"--network and --classes are for a checkpoint's file; the model {model!r} has its own: leave them out"
+            )
+        found = find(model)
+        if found.weights is None:
+            raise ModelError(f"the model {model!r} is a graph without its weights: export the checkpoint that it came from")
+        return model, found.weights
+    from streamseg.hub.checkpoints import read_checkpoint
+    from streamseg.networks.weights import save_weights
+
+    if path.suffix == ".onnx":
+        raise ModelError(f"{path} is exported already; give the checkpoint or weights file that it was made from")
+    try:
+        header = read_header(path)
+    except ModelError:
+        header = None  # not a weights file of ours
+    name = name_for(path)
+    if header is not None and not classes:
+        return name, path
+    converted = scratch / "weights.safetensors"
+    save_weights(*read_checkpoint(path, network, classes), converted, half=header is not None and header.half)
+    return name, converted
+
+
+def _settings(network: str, proposals: int | None, detections: int | None) -> GraphSettings:
+    from streamseg.export.graph import GraphSettings
+
+    numbers = settings_for(network)
+    numbers |= {key: value for key, value in (("proposals", proposals), ("detections", detections)) if value is not None}
+    for key in ("proposals", "detections"):
+        if not 1 <= numbers[key] <= 2000:
+            raise ConfigError(f"{key} is {numbers[key]}; allowed: 1 to 2000")
+    numbers["candidates"] = max(GraphSettings().candidates, numbers.get("candidates", 0), numbers["detections"])
+    return GraphSettings(**numbers)
+
+
+@contextmanager
+def _placing(out: Path, overwrite: bool) -> Iterator[Path]:
+    """A folder to write in, whose files are moved to `out` at the end, the graphs last."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=".exporting.", dir=out))
+        try:
+            yield work
+            made = sorted(work.iterdir(), key=lambda path: path.suffix == ".onnx")
+            if not overwrite:
+                _refuse(
+                    [p for p in (out / path.name for path in made) if p.exists() and sha256_of(p) != sha256_of(work / p.name)]
+                )
+            for path in made:
+                path.replace(out / path.name)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    except OSError as error:
+        raise OutputError(f"cannot write into {out}: {error.strerror or error}; export into another folder (-o)") from error

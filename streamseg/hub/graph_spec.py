@@ -1,0 +1,184 @@
+"""GraphSpec: what a model file promises, checked against the contract before an engine sees it.
+
+A streamseg model is one ONNX graph of fixed size: `images` uint8 [B, H, W, 3] RGB in; `boxes` float32 [B, D, 4] (xyxy, input
+pixels), `scores` float32 [B, D], `labels` int32 [B, D] and `masks` float32 [B, D, 28, 28] out, rows padded with 0 (labels: -1).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from streamseg.core.types import MASK_SIZE
+from streamseg.errors import ModelError
+from streamseg.hub.graph_file import GraphFile, TensorInfo, external_paths, parse_graph
+
+__all__ = ["GraphSpec", "read_spec"]
+
+FORMAT = "1"
+_HOW = "streamseg reads models made by its own export; see `streamseg models` for those it brings"
+_LAST_OPSET = 1000  # ONNX has about one a year
+_MAX_BYTES = 2 << 30  # the largest message protobuf allows
+
+
+@dataclass(frozen=True, slots=True)
+class GraphSpec:
+    """What a checked model file takes and gives."""
+
+    name: str
+    height: int
+    """Pixels of the input."""
+    width: int
+    batch: int
+    """Images that one run takes; 0 = any number."""
+    detections: int
+    """D, rows of each output."""
+    classes: tuple[str, ...]
+    """Names in the order of the labels."""
+    category_ids: tuple[int, ...]
+    """COCO category ids in the same order."""
+    precision: str
+    """Of the graph's types, as its export states ("fp32", "fp16", "int8")."""
+    score_threshold: float
+    """Lowest score that the graph lets through."""
+    path: Path
+    sha256: str
+    """Of the file, followed by its external data files in the order of their names; hexadecimal."""
+    weights: tuple[Path, ...] = ()
+    """External data files, in the order of their names."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) of the input."""
+        return self.height, self.width
+
+
+def read_spec(path: Path) -> GraphSpec:
+    """Read and check a model file without running it.
+
+    Raises ModelError, saying what was found and what is expected, if it is missing, damaged, not a streamseg graph, or refers to
+    weights outside of its folder or to other weights than it was exported with.
+    """
+    data = _read(path)
+    graph = parse_graph(data, str(path))
+    meta = graph.metadata
+    if "streamseg.format" not in meta:
+        raise ModelError(f"{path} is an ONNX model, but not one of streamseg's (no streamseg.format in its metadata): {_HOW}")
+    if meta["streamseg.format"] != FORMAT:
+        raise ModelError(
+            f"{path} is of format {meta['streamseg.format']!r}; this version reads {FORMAT!r}: export it again or upgrade streamseg"
+        )
+    foreign = sorted(op for op in graph.operators if "::" in op)
+    if foreign:
+        raise ModelError(f"{path} needs operators of its own ({', '.join(foreign)}); a streamseg graph is plugin-free: {_HOW}")
+    strange = {domain or "ai.onnx": version for domain, version in graph.opsets.items() if version > _LAST_OPSET}
+    if strange:  # OpenVINO counts down from there to the last that it knows
+        raise ModelError(f"{path} names versions of operators that there are not ({strange}): it is damaged; {_HOW}")
+    classes = _classes(meta, path)
+    batch, height, width, detections = _check_shapes(graph, path)
+    weights = external_paths(graph, path)
+    return GraphSpec(
+        name=meta.get("streamseg.name") or path.stem,
+        height=height,
+        width=width,
+        batch=batch,
+        detections=detections,
+        classes=classes,
+        category_ids=_category_ids(meta, len(classes), path),
+        precision=meta.get("streamseg.precision", "unknown"),
+        score_threshold=_threshold(meta, path),
+        path=path,
+        sha256=_digest(data, weights, meta.get("streamseg.weights_sha256", ""), path),
+        weights=weights,
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ModelError(f"{path} is larger than 2 GiB: no ONNX file is")
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"cannot read the model {path}: {error.strerror}") from error
+
+
+def _check_shapes(graph: GraphFile, path: Path) -> tuple[int, int, int, int]:
+    """(batch, H, W, D), after checking every input and output."""
+    images = graph.inputs.get("images", TensorInfo("", ()))
+    fixed = len(images.shape) == 4 and images.shape[3] == 3 and min(images.shape[1:3]) > 0
+    if list(graph.inputs) != ["images"] or images.dtype != "uint8" or not fixed:
+        raise ModelError(
+            f"{path} takes {_show(graph.inputs)}; expected only images: uint8 [B, H, W, 3] with fixed H and W. {_HOW}"
+        )
+    batch, height, width, _ = images.shape
+    scores = graph.outputs.get("scores", TensorInfo("", ())).shape
+    detections = scores[1] if len(scores) == 2 else 0
+    expected = {
+        "boxes": TensorInfo("float32", (batch, detections, 4)),
+        "scores": TensorInfo("float32", (batch, detections)),
+        "labels": TensorInfo("int32", (batch, detections)),
+        "masks": TensorInfo("float32", (batch, detections, MASK_SIZE, MASK_SIZE)),
+    }
+    if graph.outputs != expected or detections == 0:
+        raise ModelError(f"{path} gives {_show(graph.outputs)}; expected {_show(expected)}, D rows fixed. {_HOW}")
+    return batch, height, width, detections
+
+
+def _show(tensors: dict[str, TensorInfo]) -> str:
+    return ", ".join(f"{name}: {info}" for name, info in tensors.items()) or "nothing"
+
+
+def _classes(meta: dict[str, str], path: Path) -> tuple[str, ...]:
+    names = _json_list(meta, "streamseg.classes", path)
+    if not names or not all(isinstance(n, str) and n for n in names) or len(set(names)) != len(names):
+        raise ModelError(f"{path}: streamseg.classes must be a JSON list of different names, not {meta['streamseg.classes']!r}")
+    return tuple(str(n) for n in names)
+
+
+def _category_ids(meta: dict[str, str], count: int, path: Path) -> tuple[int, ...]:
+    ids = _json_list(meta, "streamseg.category_ids", path)
+    if len(ids) != count or not all(isinstance(i, int) for i in ids):
+        raise ModelError(f"{path}: streamseg.category_ids must be {count} integers, one a class, not {ids!r}")
+    return tuple(int(str(i)) for i in ids)
+
+
+def _json_list(meta: dict[str, str], key: str, path: Path) -> list[object]:
+    try:
+        value = json.loads(meta.get(key, ""))
+    except ValueError as error:
+        raise ModelError(
+            f"{path}: {key} in its metadata is {meta.get(key)!r}, expected a JSON list: export it again"
+        ) from error
+    if not isinstance(value, list):
+        raise ModelError(f"{path}: {key} in its metadata is {value!r}, expected a JSON list: export it again")
+    return value
+
+
+def _threshold(meta: dict[str, str], path: Path) -> float:
+    text = meta.get("streamseg.score_threshold", "0")
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1:
+        raise ModelError(f"{path}: streamseg.score_threshold in its metadata is {text!r}, expected a number in [0, 1)")
+    return value
+
+
+def _digest(data: bytes, weights: tuple[Path, ...], stated: str, path: Path) -> str:
+    """Of all files together. The graph points at bytes of its weights file by offset: those of another would compute nonsense."""
+    whole, alone = hashlib.sha256(data), hashlib.sha256()
+    for file_path in weights:
+        with file_path.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                whole.update(chunk)
+                alone.update(chunk)
+    if weights and alone.hexdigest() != stated:
+        names = ", ".join(file.name for file in weights)
+        raise ModelError(
+            f"the weights in {names} are not those that {path} was exported with (sha256 {alone.hexdigest()[:12]}…, expected "
+            f"{stated[:12] or 'none stated'}…): they are damaged or of another version; fetch or export both again"
+        )
+    return whole.hexdigest()

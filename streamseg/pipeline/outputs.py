@@ -1,0 +1,247 @@
+"""Which outputs a run has: what the pipeline file lists, put together with what -o says."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from streamseg.composite import Alpha, Overlay
+from streamseg.config.load import override
+from streamseg.config.schema import EffectStep, EncodeConfig, OutputConfig, PipelineConfig
+from streamseg.decode.images import SUFFIXES as STILLS
+from streamseg.encode import is_results, is_view
+from streamseg.encode.choose import RESULTS
+from streamseg.encode.images import IMAGE_SUFFIXES
+from streamseg.encode.results import FORMATS
+from streamseg.encode.video.containers import CONTAINERS
+from streamseg.errors import ConfigError, OutputError
+from streamseg.system.output_files import same_place
+from streamseg.system.standard_streams import STDIN_NAMES, STDOUT_NAMES, STDOUT_SUFFIXES, is_stdout
+
+__all__ = ["Target", "in_format", "plan", "with_encoding"]
+
+_NAMED = re.compile(r"(?P<name>[a-z][a-z0-9_-]*)=(?P<path>.*)", re.DOTALL)
+
+
+_OVERLAY = OutputConfig(composite=(EffectStep(overlay=Overlay()),))
+"""What -o shows where the pipeline file does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One output of a run."""
+
+    name: str
+    path: str
+    composite: tuple[EffectStep, ...]
+    encode: EncodeConfig
+    keep_grey: bool = False
+
+
+def plan(configured: Mapping[str, OutputConfig], given: Sequence[str], source: object = "") -> list[Target]:
+    """The outputs of a run.
+
+    Each of `given` is what one -o says. `NAME=PATH` sets the path of the pipeline's output of that name (`NAME=none` leaves it
+    out). Of the others the first picture fills the outputs whose path is `{out}`, or is beside it (`{stem}`); each further one
+    gets the same picture again; `.jsonl` gets the results. A folder means a film in it, of the name of `source`. Raises
+    ConfigError when nothing is left, or two share a path, OutputError for what cannot be a name.
+    """
+    named, plain = _sort(configured, [_spelled(text) for text in given])
+    for path in (*named.values(), *plain):
+        _refuse_impossible(path)
+        _refuse_mistaken(path)
+    main = next((output for output in configured.values() if "{out}" in output.path), _OVERLAY)
+    plain = [placed(path, source, main) for path in plain]
+    views = {output.path for output in configured.values() if is_view(output.path)}
+    plain = [path for path in plain if path not in views]  # to ask for a view that there is asks for no other
+    pictures = [path for path in plain if not is_results(path)]
+    out = pictures[0] if pictures else None
+    targets: list[Target] = []
+    for name, output in configured.items():
+        path = named.get(name, output.path)
+        if path == "none" or (out is None and ("{out}" in path or "{stem}" in path)):
+            continue
+        if "{stem}" in path and is_stdout(out or ""):
+            raise ConfigError(
+                f"standard output has no name to put {path.replace('{stem}', 'NAME')} beside; say where with -o {name}=PATH, "
+                f"or -o {name}=none"
+            )
+        path = placed(path.replace("{out}", out or "").replace("{stem}", _stem(out or "")), source, output)
+        targets.append(Target(name, path, output.composite, output.encode, output.keep_grey))
+    if out is not None and any(target.path == out for target in targets):
+        plain.remove(out)
+    for number, path in enumerate(plain):
+        kind, effects = ("results", ()) if is_results(path) else ("output", main.composite)
+        targets.append(Target(f"{kind}{number + 1}", path, effects, main.encode, main.keep_grey))
+    if not targets:
+        raise ConfigError("nothing to write: say where with -o (a video or a folder for it, frames/%06d.png, a .jsonl file)")
+    if any(target.path == "-" for target in targets):
+        kinds = " ".join(suffix[1:] for suffix in STDOUT_SUFFIXES)
+        raise ConfigError(f"-o - is standard output: say in which format with --format (one of {kinds}), or as -o -.mkv")
+    _refuse_twins(targets)
+    return targets
+
+
+def in_format(given: Sequence[str], form: str | None, report: bool = False) -> list[str]:
+    """What -o says, with `-` (standard output) in the format that --format names; `report`: --json prints there, too.
+
+    Raises ConfigError.
+    """
+    given = [_spelled(text) for text in given]
+    if report and any(is_stdout(path.rpartition("=")[2]) for path in given):
+        raise ConfigError("--json prints the report to standard output, where -o - writes; leave one of them out")
+    if form is None:
+        return given
+    suffix = f".{form.lower().removeprefix('.')}"
+    if suffix not in STDOUT_SUFFIXES:
+        allowed = ", ".join(known[1:] for known in STDOUT_SUFFIXES)
+        raise ConfigError(f"--format {form}: cannot be written to standard output; allowed: {allowed}")
+    if not any(path == "-" or path.endswith("=-") for path in given):
+        raise ConfigError("--format says how standard output (-o -) is written; the format of a file is its ending")
+    return [f"{path}{suffix}" if path == "-" or path.endswith("=-") else path for path in given]
+
+
+def _spelled(text: str) -> str:
+    """What one -o says, with `-` for whatever else standard output is called, and a path for `file://` and for `~`, which a shell
+    leaves as it is behind NAME= and in quotes.
+    """
+    name, equals, path = text.rpartition("=")
+    if path in STDOUT_NAMES:
+        path = "-"
+    elif path.lower().startswith("file://"):
+        path = unquote(urlsplit(path).path)
+    elif path.startswith("~"):
+        path = os.path.expanduser(path)
+    return f"{name}{equals}{path}"
+
+
+def with_encoding(
+    config: PipelineConfig, codec: str | None, crf: float | None, audio: str | None, keep_grey: bool
+) -> PipelineConfig:
+    """`config` with what --codec, --crf, --audio and --keep-grey say; None, or False, where they were not given.
+
+    --codec and --crf speak of what -o names, also where the file has no output for it, and not of what the pipeline writes beside
+    it; the others of all outputs. Raises ConfigError for a value that is not allowed.
+    """
+    if codec is None and crf is None and audio is None and not keep_grey:
+        return config
+    outputs = dict(config.outputs)
+    if not any("{out}" in output.path for output in outputs.values()):
+        outputs[next(name for name in (f"output{n}" for n in range(1, len(outputs) + 2)) if name not in outputs)] = _OVERLAY
+    merged = {}
+    for name, output in outputs.items():
+        named = {"codec": codec, "crf": crf} if "{out}" in output.path else {}
+        given = {key: value for key, value in (named | {"audio": audio}).items() if value is not None}
+        merged[name] = output.model_dump() | {"encode": output.encode.model_dump() | given}
+        merged[name]["keep_grey"] = keep_grey or output.keep_grey
+    return override(config, {"outputs": merged})
+
+
+def _sort(configured: Mapping[str, OutputConfig], given: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    named: dict[str, str] = {}
+    plain: list[str] = []
+    for text in given:
+        match = _NAMED.fullmatch(text)
+        if match and match["name"] in configured:
+            named[match["name"]] = match["path"]
+        elif match and not Path(text).parent.name and "." not in match["name"]:
+            known = ", ".join(configured) or "none"
+            raise ConfigError(f"-o {text}: the pipeline has no output {match['name']!r}; its outputs are: {known}")
+        else:
+            plain.append(text)
+        if not (match["path"] if match and match["name"] in configured else text):
+            raise ConfigError(f"-o {text!r} names no file")
+    return named, plain
+
+
+def _refuse_impossible(path: str) -> None:
+    """Raise OutputError for what no file can be called: too long, or with a null character."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (OSError, ValueError) as error:
+        if "://" not in path:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise OutputError(f"{short(path)}: no output can have this name ({reason}); choose another") from error
+
+
+def _refuse_mistaken(path: str) -> None:
+    """Raise OutputError for what can be a name, and was not meant as one: an option, or an ending alone."""
+    name = Path(path).name
+    if path.startswith("-") and not is_stdout(path) and not Path(path).suffix:
+        raise OutputError(f"-o {path}: a name is missing behind -o; write ./{path} if the folder is really called so")
+    if name.lower() in (*CONTAINERS, *IMAGE_SUFFIXES, *RESULTS, *FORMATS) and not path.endswith("/"):
+        raise OutputError(
+            f"{path}: this is an ending without a name; write out{name.lower()}, or {path}/ if a folder is called so"
+        )
+
+
+def placed(path: str, source: object, output: OutputConfig) -> str:
+    """The file that `path` means: in a folder (one that exists, ends with a slash or has no suffix) the film of the source's name;
+    `frames/*.png` is `frames/%06d.png`.
+
+    The film is of the source's own type, so that its sound and subtitles fit, or .mp4; with alpha, .mov where that cannot hold it.
+    """
+    place, suffix = Path(path), Path(path).suffix.lower()
+    if not path or path == "-" or "://" in path or is_results(path):
+        return path
+    if suffix in IMAGE_SUFFIXES and not path.endswith("/"):
+        return str(place.with_name(place.name.replace("*", "%06d"))) if place.name.count("*") == 1 else path
+    known = suffix in CONTAINERS and not path.endswith("/")
+    if known or not (path.endswith("/") or not suffix or place.is_dir()):
+        return path
+    name, own = _film(source)
+    alpha = any(isinstance(step.effect, Alpha) for step in output.composite)
+    if own not in CONTAINERS or (alpha and not CONTAINERS[own].alpha):
+        own = ".mov" if alpha else ".mp4"
+    return str(place / (name + own))
+
+
+def _film(source: object) -> tuple[str, str]:
+    """The name of a source, without and with only its suffix: of an address its last part, of images their folder."""
+    text = str(source)
+    if text in STDIN_NAMES:
+        return "stdin", ""
+    if text.isdecimal():
+        return f"camera{text}", ""
+    if "://" in text:
+        parts = urlsplit(text)
+        text = Path(unquote(parts.path).rstrip("/")).name
+        if not text:
+            return parts.hostname or "film", ""
+    path = Path(text)
+    suffix = path.suffix.lower()
+    if path.is_dir():
+        return path.resolve().name or "film", ""
+    if suffix in STILLS or "%" in path.name or glob.has_magic(path.name):
+        return path.resolve().parent.name or "film", ""
+    return (path.stem if path.suffix else path.name) or "film", suffix
+
+
+def _stem(path: str) -> str:
+    """`a/b.mp4` → `a/b`; a folder or a pattern in it, `a/b/%06d.png` → `a/b`."""
+    if "%" in Path(path).name:
+        return str(Path(path).parent) if Path(path).parent.name else str(Path(path).with_suffix("")).replace("%", "_")
+    return str(Path(path).with_suffix("")) if path else ""
+
+
+def _refuse_twins(targets: Sequence[Target]) -> None:
+    """Raise ConfigError where two outputs are one, also by links and other ways to write a path."""
+    for first, second in combinations(targets, 2):
+        if _one_place(first.path, second.path):
+            place = "standard output" if is_stdout(first.path) else first.path
+            also = "" if first.path == second.path or is_stdout(first.path) else f", which {second.path} leads to, too"
+            raise ConfigError(f"give {first.name!r} and {second.name!r} each its own name: both would write {place}{also}")
+
+
+def _one_place(first: str, second: str) -> bool:
+    if is_stdout(first) or is_stdout(second):
+        return is_stdout(first) and is_stdout(second)
+    return first == second if "://" in first or "://" in second else same_place(Path(first), Path(second))

@@ -1,0 +1,106 @@
+"""What a run did: frames, instances by class, rates, latency, drops. Plain data for the table, the progress bar and machines."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from streamseg.core.result import Result
+from streamseg.runtime import Counters
+
+__all__ = ["OutputReport", "RunReport", "Tally"]
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts what passes by."""
+
+    frames: int = 0
+    instances: int = 0
+    first_time: float | None = None
+    last_time: float = 0.0
+    current: dict[str, int] = field(default_factory=dict)
+    """Instances of each class in the newest frame."""
+
+    def __call__(self, result: Result) -> None:
+        """Count one frame."""
+        found = result.instances
+        self.frames += 1
+        self.instances += len(found)
+        self.first_time = result.time if self.first_time is None else self.first_time
+        self.last_time = result.time
+        self.current = {}
+        for name in found.names:
+            self.current[name] = self.current.get(name, 0) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class OutputReport:
+    """One output of a run."""
+
+    name: str
+    path: str
+    frames: int
+    dropped: int
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """A whole run."""
+
+    source: str
+    engine: str
+    model: str
+    seconds: float
+    """Wall clock, from the first thread's start to the last one's end."""
+    frames_in: int
+    frames_done: int
+    dropped: int
+    """Frames that a live run left out to keep up."""
+    instances: int
+    objects: dict[str, int]
+    """Different identities of each class, each counted once it was certain."""
+    latency_ms: dict[str, float]
+    """Live only: decoder to sink, of the last thousand frames of the slowest output, median and 95th percentile."""
+    events: dict[str, Any]
+    """`lines`: crossings of each by direction; `zones`: of each `inside`, `entered`, `left`, `mean_seconds`, `longest_seconds`."""
+    stages: dict[str, dict[str, float]]
+    """For each stage: items, milliseconds an item (busy) and on a core (cpu), items dropped before it."""
+    outputs: tuple[OutputReport, ...]
+    warnings: tuple[str, ...]
+    interrupted: bool
+
+    @property
+    def fps(self) -> float:
+        """Frames a second, processed."""
+        return self.frames_done / self.seconds if self.seconds > 0 else 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain data."""
+        return {**asdict(self), "fps": round(self.fps, 3)}
+
+
+def stage_table(counters: dict[str, Counters]) -> dict[str, dict[str, float]]:
+    """Milliseconds and counts of each stage."""
+    table: dict[str, dict[str, float]] = {}
+    for name, c in counters.items():
+        n = max(1, c.given)
+        table[name] = {
+            "items": c.given,
+            "busy_ms": round(1000 * c.busy / n, 3),
+            "cpu_ms": round(1000 * c.cpu / n, 3),
+            "dropped": c.dropped,
+        }
+    return table
+
+
+def latency_table(counters: dict[str, Counters]) -> dict[str, float]:
+    """Median and 95th percentile in milliseconds of the sink that is slowest by median; empty when nothing arrived."""
+    medians = [(float(np.median(c.latency)), c) for c in counters.values() if c.latency]
+    if not medians:
+        return {}
+    median, slowest = max(medians, key=lambda pair: pair[0])
+    return {"p50": round(1000 * median, 1), "p95": round(1000 * float(np.percentile(list(slowest.latency), 95)), 1)}

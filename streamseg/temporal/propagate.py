@@ -1,0 +1,74 @@
+"""A part of the smooth stage: frames that the network did not look at get the instances of the frame before, carried along flow."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from streamseg.core import masks as mask_ops
+from streamseg.core.result import Result
+from streamseg.core.types import Frame, Instances
+from streamseg.temporal import warp
+from streamseg.temporal.flow import Flow, Motion
+
+__all__ = ["Propagate", "carry"]
+
+ROUNDS = 2
+"""Times that a box is moved to where its points went: the first finds the place, the second measures there."""
+THINNEST = 1.0
+"""Frame pixels; of what has less left inside the frame nothing can be painted."""
+
+FloatArray = npt.NDArray[np.float32]
+
+
+class Propagate:
+    """Call it with each Result, tracked, in order. Holds the instances of one frame; what is carried keeps its identity."""
+
+    def __init__(self, motion: Motion | None = None) -> None:
+        self._motion = motion or Motion()
+        self._last: tuple[Frame, Instances] | None = None
+
+    def __call__(self, result: Result) -> Result:
+        """The result itself if it was detected, else with what is known from the frame before; nothing after a change of epoch."""
+        if not result.detected and self._last is not None:
+            frame, instances = self._last
+            flow = self._motion.between(frame, result.frame) if len(instances) else None
+            if flow is not None:
+                result = replace(result, instances=carry(instances, flow, result.frame.width, result.frame.height))
+        self._last = (result.frame, result.instances)
+        return result
+
+
+def carry(instances: Instances, flow: Flow, width: int, height: int) -> Instances:
+    """The instances of the flow's source frame as they are in its target frame; without those that left it.
+
+    Boxes are moved and scaled as the points of their masks are; masks are looked up along the flow, so that they bend as what they
+    show does. Scores and classes stay.
+    """
+    old = instances.masks.astype(np.float32)
+    boxes = _first_guess(instances.boxes, old, flow)
+    for _ in range(ROUNDS):
+        points = warp.cells(boxes, warp.COARSE)
+        sources, likeness = flow.at(points)
+        inside = warp.look_up(old, instances.boxes, sources, width, height) / 255
+        boxes = warp.moved_boxes(instances.boxes, points, sources, np.where(inside > 0.5, likeness + 0.1, 0.0))
+    sources, _ = flow.at(warp.cells(boxes))
+    levels = np.rint(warp.look_up(old, instances.boxes, sources, width, height)).astype(np.uint8)
+    clipped, levels = mask_ops.crop_to(boxes, levels, width, height)
+    keep = np.flatnonzero(((clipped[:, 2:] - clipped[:, :2]) >= THINNEST).all(1) & (levels > 127).any((1, 2)))
+    return replace(instances, boxes=clipped, masks=levels, fine=())[keep]
+
+
+def _first_guess(boxes: FloatArray, masks: FloatArray, flow: Flow) -> FloatArray:
+    """The boxes shifted by the median motion seen where the masks were."""
+    points = warp.cells(boxes, warp.COARSE)
+    sources, _ = flow.at(points)
+    shifted = boxes.copy()
+    for i in range(len(boxes)):
+        inside = masks[i, :: warp.COARSE, :: warp.COARSE] > 127
+        if inside.any():
+            shift = np.median((points[i] - sources[i])[inside], axis=0)
+            shifted[i] += np.tile(shift, 2)
+    return shifted

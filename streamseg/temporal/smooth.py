@@ -1,0 +1,158 @@
+"""The smooth stage: masks that do not flicker, along each track, and that go on where the network does not look.
+
+A network answers each frame afresh, so outlines tremble even where nothing moves. Here each track's mask is a running mean over
+time in which the past is first carried along the optical flow: what was known of a surface point is averaged with what is known of
+it now. The past counts only as far as it can be believed: less the longer ago it is, not where the pictures differ along the flow
+(hidden, uncovered, too fast), and not at all where the masks have little in common. So nothing is smeared over a cut, no ghost is
+left behind, and what appears has its own mask in its first frame.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from streamseg.core.result import Result
+from streamseg.core.types import Frame, Instances
+from streamseg.temporal import warp
+from streamseg.temporal.flow import Flow, Motion
+from streamseg.temporal.propagate import Propagate
+
+__all__ = ["Smooth", "Smoother"]
+
+UNLIKE, ALIKE = 0.4, 0.75
+"""Soft IoU of the carried and the new mask up to which the past is not believed, and from which it is believed wholly."""
+BOX_NOISE = 0.04
+"""Share of a box's size by which its sides tremble; moves of this size are averaged, larger ones are followed."""
+
+FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(slots=True)
+class _Past:
+    """The tracks of the frame before, smoothed; arrays of one length T."""
+
+    frame: Frame
+    time: float
+    """Seconds, when the network last looked."""
+    ids: IntArray
+    boxes: FloatArray
+    masks: FloatArray
+    """[T, 28, 28], 0..255."""
+    ages: IntArray
+    """[T] frames in a row that went into the mean."""
+
+
+class Smooth:
+    """The stage: masks averaged over time where the network looked, carried along where it did not."""
+
+    def __init__(self, masks: Smoother | None, motion: Motion | None = None) -> None:
+        """Without `masks` nothing is averaged; `motion` is what masks are carried along."""
+        self._masks = masks
+        self._propagate = Propagate(motion)
+
+    def __call__(self, result: Result) -> Result:
+        """The result with better masks."""
+        if self._masks is not None and result.detected:
+            result = self._masks(result)
+        result = self._propagate(result)
+        if self._masks is not None and not result.detected:
+            self._masks.follow(result)
+        return result
+
+
+class Smoother:
+    """Call it with each Result, tracked, in order. Holds one mask for each track of the frame before, nothing else.
+
+    `seconds` is the time constant of the mean: after it the past weighs 1 / e. Untracked instances (id 0) pass unchanged.
+    """
+
+    def __init__(self, seconds: float = 0.08, motion: Motion | None = None) -> None:
+        if not 0 < seconds < math.inf:
+            raise ValueError(f"seconds is {seconds}; allowed: more than 0")
+        self._seconds = seconds
+        self._motion = motion or Motion()
+        self._past: _Past | None = None
+
+    def __call__(self, result: Result) -> Result:
+        """The result with steadier boxes and masks."""
+        found, past = result.instances, self._past
+        ages = np.ones(len(found), np.int64)
+        boxes, masks = found.boxes, found.masks.astype(np.float32)
+        rows, columns = _both(past.ids, found.track_ids) if past is not None else (ages[:0], ages[:0])
+        if past is not None and len(rows):
+            where = np.concatenate([past.boxes[rows], boxes[columns]])
+            flow = self._motion.between(past.frame, result.frame, where)
+            if flow is not None:
+                keep = math.exp(-max(0.0, result.frame.time - past.time) / self._seconds)
+                boxes = boxes.copy()
+                boxes[columns], masks[columns] = _mean(past, rows, found, columns, flow, keep)
+                ages[columns] = past.ages[rows] + 1
+        known = found.track_ids > 0
+        time = result.frame.time
+        self._past = _Past(result.frame, time, found.track_ids[known], boxes[known], masks[known], ages[known])
+        levels = np.rint(masks).astype(np.uint8)
+        return replace(result, instances=replace(found, boxes=boxes, masks=levels))
+
+    def follow(self, result: Result) -> None:
+        """Go on from a result whose masks were carried here: nothing new was learnt, but this is where things are now."""
+        found, past = result.instances, self._past
+        known = found.track_ids > 0
+        ids, time = found.track_ids[known], result.frame.time if past is None else past.time
+        ages = np.ones(len(ids), np.int64)
+        if past is not None:
+            rows, columns = _both(past.ids, ids)
+            ages[columns] = past.ages[rows]
+        self._past = _Past(result.frame, time, ids, found.boxes[known], found.masks[known].astype(np.float32), ages)
+
+
+def _both(before: IntArray, now: IntArray) -> tuple[IntArray, IntArray]:
+    """Indices, in `before` and in `now`, of the ids that are in both."""
+    _, rows, columns = np.intersect1d(before, now, return_indices=True)
+    tracked = before[rows] > 0
+    return rows[tracked], columns[tracked]
+
+
+def _mean(
+    past: _Past, rows: IntArray, found: Instances, columns: IntArray, flow: Flow, keep: float
+) -> tuple[FloatArray, FloatArray]:
+    """Boxes and masks of the tracks seen in both frames."""
+    width, height = past.frame.width, past.frame.height
+    new_boxes, new_masks = found.boxes[columns], found.masks[columns].astype(np.float32)
+    # A young mean trusts its past less: the first mask is no better than the second.
+    weight = np.minimum(keep, past.ages[rows] / (past.ages[rows] + 1)).astype(np.float32)
+    points, coarse = warp.cells(new_boxes, warp.COARSE), new_masks[:, :: warp.COARSE, :: warp.COARSE]
+    sources, likeness = flow.at(points)
+    old = warp.look_up(past.masks[rows], past.boxes[rows], sources, width, height)
+    agreement = np.clip((_soft_iou(old, coarse) - UNLIKE) / (ALIKE - UNLIKE), 0, 1)
+    carried = warp.moved_boxes(past.boxes[rows], points, sources, likeness * (np.minimum(old, coarse) > 127))
+    boxes = _steady(carried, new_boxes, weight * agreement, width, height)
+    # Once more over the boxes as they will be: the grid moves with its box.
+    points = warp.cells(boxes)
+    sources, likeness = flow.at(points)
+    old = warp.look_up(past.masks[rows], past.boxes[rows], sources, width, height)
+    new = warp.look_up(new_masks, new_boxes, points, width, height)
+    share = likeness * (weight * agreement)[:, None, None]
+    return boxes, new + share * (old - new)
+
+
+def _soft_iou(a: FloatArray, b: FloatArray) -> FloatArray:
+    """[N] of soft masks [N, r, c] at the same points."""
+    both, either = np.minimum(a, b).sum((1, 2)), np.maximum(a, b).sum((1, 2))
+    return np.asarray(both / np.maximum(either, 1e-6), np.float32)
+
+
+def _steady(carried: FloatArray, new: FloatArray, weight: FloatArray, width: int, height: int) -> FloatArray:
+    """Each side between where it was carried to and where it is found: the closer the two, the more the past counts."""
+    size = np.tile(np.maximum(new[:, 2:] - new[:, :2], 1e-3), 2)
+    off = (carried - new) / size
+    share = weight[:, None] * np.exp(-((off / BOX_NOISE) ** 2))
+    limit = np.array([width, height, width, height], np.float32)
+    boxes = np.clip(new + share * (carried - new), 0, limit)
+    # The frame's border is exact: a box that ends there goes on beyond.
+    at_border = (new <= 0.5) | (new >= limit - 0.5)
+    return np.where(at_border, new, boxes).astype(np.float32)

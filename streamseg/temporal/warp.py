@@ -1,0 +1,122 @@
+"""Masks and boxes carried from one frame to the next along optical flow, all instances of a frame at once."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from streamseg.core.types import MASK_SIZE
+from streamseg.temporal.flow import pick
+
+__all__ = ["COARSE", "box_iou", "cells", "look_up", "moved_boxes"]
+
+FloatArray = npt.NDArray[np.float32]
+
+# Cells around a grid: a cubic needs two.
+_PAD = 2
+_TILE = MASK_SIZE + 2 * _PAD
+# Frame pixels; a box that ends so close to the frame's border is cut off by it (as in streamseg.core.masks).
+_AT_BORDER = 0.5
+# Every second cell along x and y says enough of how a box moves, and of how alike two masks are.
+COARSE = 2
+# Sum of weights, of cells, below which too little of an object can be followed.
+_LEAST_SEEN = 4.0
+_ROUNDS = 3
+# Squares of frame pixels: points are never expected to agree better than this, nor worse than that.
+_LEAST_OFF, _MOST_OFF = 0.25, 400.0
+# Change of size a frame that is believed.
+_MOST_GROWTH = 1.25
+_STEPS = (np.arange(MASK_SIZE, dtype=np.float32) + 0.5) / MASK_SIZE
+
+
+def cells(boxes: FloatArray, skip: int = 1) -> FloatArray:
+    """The centres of the mask cells of each box: float32 [N, 28, 28, 2], (x, y) in frame pixels.
+
+    Args:
+        boxes: float32 [N, 4], xyxy in frame pixels.
+        skip: take only every `skip`th cell along x and y.
+    """
+    steps = _STEPS[::skip]
+    points = np.empty((len(boxes), len(steps), len(steps), 2), np.float32)
+    size = boxes[:, 2:] - boxes[:, :2]
+    points[..., 0] = (boxes[:, 0, None] + steps * size[:, 0, None])[:, None, :]
+    points[..., 1] = (boxes[:, 1, None] + steps * size[:, 1, None])[:, :, None]
+    return points
+
+
+def look_up(masks: npt.NDArray[np.float32], boxes: FloatArray, points: FloatArray, width: int, height: int) -> FloatArray:
+    """The values of soft masks at points; 0 beyond the box, except where the frame's border cuts the object off.
+
+    Args:
+        masks: float32 [N, 28, 28], 0..255.
+        boxes: float32 [N, 4] xyxy, frame pixels: what the grids span.
+        points: float32 [N, r, c, 2] (x, y), frame pixels.
+        width: the frame's, pixels.
+        height: the frame's, pixels.
+
+    Returns: float32 [N, r, c].
+    """
+    n, rows, columns = points.shape[:3]
+    if n == 0:
+        return np.zeros((0, rows, columns), np.float32)
+    atlas = np.zeros((n, _TILE, _TILE), np.float32)
+    inner = slice(_PAD, -_PAD)
+    atlas[:, inner, inner] = masks
+    atlas[:, :, :_PAD] = atlas[:, :, _PAD, None] * (boxes[:, 0, None, None] < _AT_BORDER)
+    atlas[:, :, -_PAD:] = atlas[:, :, -_PAD - 1, None] * (boxes[:, 2, None, None] > width - _AT_BORDER)
+    atlas[:, :_PAD] = atlas[:, _PAD, None] * (boxes[:, 1, None, None] < _AT_BORDER)
+    atlas[:, -_PAD:] = atlas[:, -_PAD - 1, None] * (boxes[:, 3, None, None] > height - _AT_BORDER)
+    rate = (MASK_SIZE / np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-3)).astype(np.float32)
+    place = points * rate[:, None, None]
+    place += (np.float32(_PAD - 0.5) - boxes[:, :2] * rate)[:, None, None]
+    # All grids lie below each other in one picture; nothing may reach into the next one.
+    np.clip(place, _PAD - 1, _PAD + MASK_SIZE, out=place)
+    place[..., 1] += (np.arange(n, dtype=np.float32) * _TILE)[:, None, None]
+    # Cubic: a mask that is looked up again in each frame would grow ever softer by bilinear interpolation.
+    values = pick(atlas.reshape(n * _TILE, _TILE), place.reshape(n * rows, columns, 2), cv2.INTER_CUBIC)
+    return np.clip(values, 0, 255, out=values).reshape(n, rows, columns)
+
+
+def moved_boxes(boxes: FloatArray, points: FloatArray, sources: FloatArray, weights: FloatArray) -> FloatArray:
+    """Where boxes of the source frame are now: moved and scaled as the objects' points are, without turning or shearing.
+
+    Least squares, reweighted (Geman and McClure's weights): points that move unlike the rest soon count nothing. A box of which too
+    little can be followed stays where it was.
+
+    Args:
+        boxes: float32 [N, 4] xyxy in the source frame.
+        points: float32 [N, r, c, 2] of the target frame.
+        sources: the same points in the source frame (`Flow.at`).
+        weights: float32 [N, r, c], 0 where a point is not the object's.
+
+    Returns: float32 [N, 4] in the target frame, not clipped.
+    """
+    # x and y apart, [2, N, P]: sums run over what lies side by side in memory.
+    now, then = (np.ascontiguousarray(np.moveaxis(a.reshape(len(boxes), -1, 2), 2, 0)) for a in (points, sources))
+    weight = weights.reshape(len(boxes), -1)
+    total = np.maximum(weight.sum(1), 1e-6)
+    enough = total >= _LEAST_SEEN
+    step, trust = now - then, weight / total[:, None]
+    for _ in range(_ROUNDS):
+        off = step - np.einsum("np,knp->kn", trust, step)[..., None]
+        squares = off[0] * off[0] + off[1] * off[1]
+        usual = np.einsum("np,np->n", trust, np.minimum(squares, _MOST_OFF)) + _LEAST_OFF
+        trust = weight / np.square(1 + squares / usual[:, None])
+        trust /= np.maximum(trust.sum(1, keepdims=True), 1e-6)
+    centre_then, centre_now = (np.einsum("np,knp->kn", trust, a) for a in (then, now))
+    dt, dn = then - centre_then[..., None], now - centre_now[..., None]
+    # One scale for both axes: a few cells say too little for two.
+    spread = np.einsum("np,knp->n", trust, dt * dt)
+    scale = np.where(spread > 0, np.einsum("np,knp->n", trust, dt * dn) / np.maximum(spread, 1e-6), 1.0)
+    scale = np.clip(scale, 1 / _MOST_GROWTH, _MOST_GROWTH)[:, None]
+    moved = (boxes - np.tile(centre_then.T, 2)) * scale + np.tile(centre_now.T, 2)
+    return np.where(enough[:, None], moved, boxes).astype(np.float32)
+
+
+def box_iou(a: FloatArray, b: FloatArray) -> FloatArray:
+    """[N] overlap of boxes [N, 4], pair by pair."""
+    size = np.clip(np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]), 0, None)
+    both = size.prod(1)
+    union = (a[:, 2:] - a[:, :2]).prod(1) + (b[:, 2:] - b[:, :2]).prod(1) - both
+    return np.asarray(both / np.maximum(union, 1e-6), np.float32)

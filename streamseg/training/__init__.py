@@ -1,0 +1,5 @@
+"""`streamseg train` as a library: settings, data, the trainer, its checkpoints and its evaluations. Needs the extra `train`."""
+
+from streamseg.system.imports import require_train
+
+require_train()

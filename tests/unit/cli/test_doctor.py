@@ -1,0 +1,128 @@
+"""The doctor tells the truth about this machine, also about what is missing or broken."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from streamseg.cli import doctor as module
+from streamseg.cli.doctor import GpuReport, doctor
+from streamseg.engine import CANDIDATES, open_engine
+from streamseg.errors.extras import how_to_install
+from streamseg.system import resources
+from tests import graphs
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setattr(resources, "shipped", lambda folder: tmp_path / folder)
+    return graphs.constant_model(tmp_path / "engines" / "lite" / "lite-64x96.onnx")
+
+
+def nvidia_smi(folder: Path, script: str, monkeypatch) -> None:
+    """Put a program of that name first on the path."""
+    program = folder / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+
+def test_what_it_says_of_this_machine(shop):
+    report = doctor()
+    assert report.python == platform.python_version()
+    assert 1 <= report.cores <= (os.cpu_count() or 1)
+    assert report.versions["numpy"] == np.__version__
+    assert report.versions["openvino"]
+    assert report.ffmpeg["libavcodec"]
+    assert report.models.problem is None
+    assert report.models.files[0].path == shop
+    assert report.ok
+
+
+def test_the_engine_it_calls_chosen_is_the_one_that_auto_opens(shop):
+    report = doctor()
+    assert [e.name for e in report.engines] == [c.name for c in CANDIDATES]
+    (chosen,) = [e.name for e in report.engines if e.chosen]
+    with open_engine(shop) as engine:
+        assert engine.name == chosen
+    for engine_report in report.engines:
+        assert engine_report.runs == (engine_report.why_not is None)
+
+
+def test_an_engine_that_is_not_installed_says_what_to_install(shop, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    (report,) = [e for e in doctor().engines if e.name == "onnxruntime"]
+    assert not report.runs
+    assert how_to_install("onnx") in (report.why_not or "")
+
+
+def test_a_damaged_model_does_not_hide_the_sound_ones(shop):
+    (shop.parent / "lite-64x64.onnx").write_bytes(b"damaged")
+    report = doctor()
+    assert [f.path for f in report.models.files] == [shop]
+    assert "lite-64x64.onnx" in (report.models.problem or "")
+    assert not report.ok
+
+
+def test_it_fits_into_json(shop):
+    again = json.loads(json.dumps(doctor().as_dict()))
+    assert again["ok"] is True
+    assert again["models"]["files"][0]["path"] == str(shop)
+
+
+def test_a_gpu_is_read_from_the_drivers_tool(shop, tmp_path, monkeypatch):
+    nvidia_smi(tmp_path, "echo 'NVIDIA H200, 143771, 570.86.15, 9.0'; echo 'NVIDIA T4, 15360, 570.86.15, 7.5'", monkeypatch)
+    report = doctor()
+    assert report.gpus == (
+        GpuReport("NVIDIA H200", 143771, "570.86.15", "9.0"),
+        GpuReport("NVIDIA T4", 15360, "570.86.15", "7.5"),
+    )
+    assert report.gpu_note is None
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("echo 'Failed to initialize NVML: Driver/library version mismatch' >&2; exit 18", "Driver/library version mismatch"),
+        ("exit 9", "exit code 9"),
+        ("exit 0", "lists no GPU"),
+    ],
+)
+def test_a_broken_driver_is_quoted(shop, tmp_path, monkeypatch, script, said):
+    nvidia_smi(tmp_path, script, monkeypatch)
+    report = doctor()
+    assert report.gpus == ()
+    assert said in (report.gpu_note or "")
+
+
+def test_a_driver_that_hangs_does_not_hang_us(shop, monkeypatch):
+    def hang(command, **options):
+        raise subprocess.TimeoutExpired(command, options["timeout"])
+
+    monkeypatch.setattr(module.subprocess, "run", hang)
+    assert "did not answer" in (doctor().gpu_note or "")
+
+
+def test_it_imports_no_torch(shop):
+    code = "import sys; from streamseg.cli.doctor import doctor; doctor(); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_with_a_gpu_it_says_what_becomes_of_pictures(shop, tmp_path, monkeypatch, capsys):
+    from streamseg.cli import display
+
+    assert doctor().pictures == {}, "without one there is nothing to say"
+    nvidia_smi(tmp_path, "echo 'NVIDIA T4, 15360, 570.86.15, 7.5'", monkeypatch)
+    report = doctor()
+    assert list(report.pictures) == ["frames on the GPU", "NVDEC", "NVENC"]
+    display.doctor(report.as_dict())
+    said = capsys.readouterr().out
+    for what, why_not in report.pictures.items():
+        assert f"{what}: {'yes' if why_not is None else 'no: '}" in said

@@ -1,0 +1,222 @@
+"""From raw rows to Instances: padding dropped, nonsense counted, boxes where they are in the frame."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+
+from streamseg.core.types import Frame
+from streamseg.detect.infer import Infer, Pending
+from streamseg.detect.postprocess import Postprocess
+from streamseg.detect.preprocess import Preprocess
+from streamseg.engine import open_engine
+from streamseg.engine.base import Detections
+from streamseg.errors import BadOutput, ConfigError, EngineError
+from streamseg.pixels.letterbox import Letterbox
+from tests import graphs
+
+CLASSES = ("person", "car", "dog")
+PLAIN = Letterbox(1.0, 1.0, 0, 0, 200, 100)
+"""A frame of 200x100 seen by the model as it is."""
+
+
+def pending(*rows, letterbox=PLAIN, masks=None, detections=6, slot=0, batch=1) -> Pending:
+    """`rows` of (score, label, x0, y0, x1, y1) in the model's input, padded."""
+    n = len(rows)
+    boxes, scores = np.zeros((batch, detections, 4), np.float32), np.zeros((batch, detections), np.float32)
+    labels, grids = np.full((batch, detections), -1, np.int32), np.zeros((batch, detections, 28, 28), np.float32)
+    for i, (score, label, *box) in enumerate(rows):
+        boxes[slot, i], scores[slot, i], labels[slot, i] = box, score, label
+    grids[slot, :n] = 1 if masks is None else masks
+    future: Future[Detections] = Future()
+    future.set_result(Detections(boxes, scores, labels, grids))
+    frame = Frame(av.VideoFrame(letterbox.frame_width, letterbox.frame_height, "gray"), 0, 0, Fraction(1, 25))
+    return Pending(frame, letterbox, future, slot)
+
+
+GOOD = (0.9, 0, 10, 20, 50, 60)
+
+
+def test_padding_is_dropped_and_the_rest_kept_as_it_is():
+    masks = np.random.default_rng(0).random((2, 28, 28), np.float32)
+    result = Postprocess(CLASSES)(pending(GOOD, (0.75, 2, 60, 10, 90, 40), masks=masks))
+    assert result.boxes.tolist() == [[10, 20, 50, 60], [60, 10, 90, 40]]
+    assert result.scores.tolist() == [np.float32(0.9), 0.75]
+    assert result.labels.tolist() == [0, 2]
+    assert result.instances.names == ["person", "dog"]
+    np.testing.assert_array_equal(result.instances.masks, np.rint(masks * 255).astype(np.uint8))
+    assert result.track_ids.tolist() == [0, 0]
+
+
+def test_nothing_found_is_an_empty_result():
+    process = Postprocess(CLASSES)
+    assert len(process(pending())) == 0
+    assert (process.counters.frames, process.counters.bad_frames, process.counters.kept) == (1, 0, 0)
+
+
+def test_its_own_row_of_the_batch_is_taken():
+    result = Postprocess(CLASSES)(pending(GOOD, slot=2, batch=4))
+    assert result.boxes.tolist() == [[10, 20, 50, 60]]
+
+
+def test_scores_below_conf_are_left_out_and_equal_ones_kept():
+    process = Postprocess(CLASSES, conf=0.5)
+    result = process(pending(GOOD, (0.5, 1, 0, 0, 9, 9), (0.49, 2, 0, 0, 9, 9)))
+    assert result.labels.tolist() == [0, 1]
+    assert process.counters.low_score == 1
+
+
+def test_only_the_classes_asked_for():
+    process = Postprocess(CLASSES, classes=["dog", "car"])
+    result = process(pending(GOOD, (0.8, 1, 0, 0, 9, 9), (0.7, 2, 0, 0, 9, 9)))
+    assert result.instances.names == ["car", "dog"]
+    assert process.counters.other_class == 1
+
+
+def test_results_are_ordered_by_score_whatever_the_graph_gives():
+    result = Postprocess(CLASSES)(pending((0.6, 0, 0, 0, 9, 9), (0.9, 1, 0, 0, 9, 9), (0.7, 2, 0, 0, 9, 9)))
+    assert result.labels.tolist() == [1, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"classes": ["car", "zebra"]}, "'zebra'; this model knows: person, car, dog"),
+        ({"classes": []}, "no class at all; this model knows"),
+        ({"conf": 1.5}, "conf is 1.5; allowed: 0 to 1"),
+        ({"conf": float("nan")}, "conf is nan"),
+        ({"patience": 0}, "patience is 0"),
+    ],
+)
+def test_bad_options_are_answered_at_once(options, said):
+    with pytest.raises(ConfigError, match=said):
+        Postprocess(CLASSES, **options)
+
+
+def test_boxes_return_to_the_frame_through_the_letterbox():
+    """A 400x200 frame at half size, 10 pixels from the left and 20 from the top of the input."""
+    letterbox = Letterbox(0.5, 0.5, 10, 20, 400, 200)
+    result = Postprocess(CLASSES)(pending((0.9, 0, 60, 45, 110, 95), letterbox=letterbox))
+    assert result.boxes.tolist() == [[100, 50, 200, 150]]
+
+
+def test_a_box_that_sticks_out_is_clipped_and_its_mask_with_it():
+    """Left half out of the frame, and the mask set only in its left half: what is inside is empty; and the other way round."""
+    left = np.zeros((28, 28), np.float32)
+    left[:, :14] = 1
+    masks = np.stack([left, 1 - left])
+    result = Postprocess(CLASSES)(pending((0.9, 0, -40, 10, 40, 50), (0.8, 0, -40, 10, 40, 50), masks=masks))
+    assert result.boxes.tolist() == [[0, 10, 40, 50]] * 2
+    inner = result.instances.masks[:, 2:-2, 2:-2]  # within a cell of the box's edges resampling blends
+    assert inner[0].max() == 0
+    assert inner[1].min() == 255
+
+
+def test_boxes_wholly_in_the_padding_or_too_thin_are_dropped():
+    letterbox = Letterbox(1.0, 1.0, 0, 50, 200, 100)  # 50 rows of padding above and below
+    process = Postprocess(CLASSES)
+    rows = [(0.9, 0, 10, 5, 50, 45), (0.9, 0, 10, 155, 50, 190), (0.9, 0, 10, 80, 10.5, 90), (0.8, 1, 10, 60, 50, 90)]
+    result = process(pending(*rows, letterbox=letterbox))
+    assert result.boxes.tolist() == [[10, 10, 50, 40]]
+    assert process.counters.empty == 3
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("where", ["box", "score", "mask"])
+def test_a_row_that_is_not_finite_is_dropped_and_counted(value, where):
+    masks = np.ones((2, 28, 28), np.float32)
+    bad = [0.95, 1, 30, 30, 60, 60]
+    if where == "box":
+        bad[4] = value
+    elif where == "score":
+        bad[0] = value
+    else:
+        masks[0, 3, 4] = value
+    process = Postprocess(CLASSES)
+    result = process(pending(tuple(bad), GOOD, masks=masks))
+    assert result.labels.tolist() == [0]
+    assert (process.counters.not_finite, process.counters.bad_frames, process.counters.kept) == (1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        (0.9, 3, 10, 10, 20, 20),  # no such class
+        (0.9, -1, 10, 10, 20, 20),  # a score without a label
+        (0.9, -7, 10, 10, 20, 20),
+        (1.5, 0, 10, 10, 20, 20),
+        (-0.5, 0, 10, 10, 20, 20),
+        (0.9, 0, 20, 10, 10, 20),  # inverted
+        (0.9, 0, 10, 20, 20, 10),
+        (0.9, 0, 10, 10, 1e9, 20),  # far out
+    ],
+)
+def test_an_absurd_row_is_dropped_and_counted(bad):
+    process = Postprocess(CLASSES, conf=0)
+    assert process(pending(bad, GOOD)).boxes.tolist() == [[10, 20, 50, 60]]
+    assert (process.counters.absurd, process.counters.bad_frames) == (1, 0)
+    assert len(process(pending(bad))) == 0
+    assert (process.counters.absurd, process.counters.bad_frames) == (2, 1)
+
+
+def test_the_limits_themselves_are_sound():
+    process = Postprocess(CLASSES, conf=0)
+    rows = [(1.0, len(CLASSES) - 1, 10, 10, 20, 20), (0.0, 0, 30, 30, 40, 40)]
+    result = process(pending(*rows))
+    assert result.scores.tolist() == [1.0, 0.0]
+    assert (process.counters.absurd, process.counters.bad_frames) == (0, 0)
+    process(pending((0.5, 0, 10, 10, 10, 20)))
+    assert process.counters.absurd == 0, "a box without width is dropped, but no nonsense"
+
+
+def test_bad_frames_in_a_row_end_the_run_and_a_good_one_starts_the_count_again():
+    process = Postprocess(CLASSES, patience=3)
+    bad = (np.nan, 0, 10, 10, 20, 20)
+    for row in (bad, bad, GOOD, bad, bad):
+        process(pending(row))
+    with pytest.raises(BadOutput, match="3 frames in a row"):
+        process(pending(bad))
+    assert process.counters.bad_frames == 5
+
+
+def test_a_bad_frame_below_conf_counts_as_well():
+    """A broken network is broken, whatever the user wants to see of it."""
+    process = Postprocess(CLASSES, conf=0.9, classes=["dog"], patience=2)
+    row = (0.1, 0, np.nan, 10, 20, 20)
+    process(pending(row))
+    with pytest.raises(BadOutput):
+        process(pending(row))
+
+
+def test_an_engines_error_comes_through():
+    failed: Future[Detections] = Future()
+    failed.set_exception(EngineError("openvino failed"))
+    waiting = pending(GOOD)
+    with pytest.raises(EngineError, match="openvino failed"):
+        Postprocess(CLASSES)(Pending(waiting.frame, waiting.letterbox, failed, 0))
+
+
+def rgb_frame(picture: np.ndarray) -> Frame:
+    return Frame(av.VideoFrame.from_ndarray(picture, "rgb24"), 0, 0, Fraction(1, 25))
+
+
+@pytest.mark.parametrize(("width", "height"), [(640, 360), (360, 640), (321, 239), (96, 64), (48, 200)])
+def test_a_rectangle_in_the_frame_is_found_where_it_is(tmp_path, width, height):
+    """Through the real letterbox, a real engine and back: within two pixels of the model's input."""
+    model = graphs.rectangle_model(tmp_path / "m.onnx", colours=["red", "blue"], size=(128, 192))
+    picture = np.zeros((height, width, 3), np.uint8)
+    red = (width // 8, height // 4, width // 2, height // 2)
+    blue = (width // 2, height // 2, width, height)  # touches the frame's corner
+    for (x0, y0, x1, y1), colour in ((red, (255, 0, 0)), (blue, (0, 0, 255))):
+        picture[y0:y1, x0:x1] = colour
+    with open_engine(model) as engine:
+        result = Postprocess(graphs.CLASSES)(Infer(engine)(Preprocess(128, 192)(rgb_frame(picture))))
+    assert result.labels.tolist() == [0, 1]
+    scale = min(192 / width, 128 / height)
+    np.testing.assert_allclose(result.boxes, [red, blue], atol=2 / scale)
+    assert result.boxes.min() >= 0
+    assert (result.boxes[:, 2:] <= (width, height)).all()

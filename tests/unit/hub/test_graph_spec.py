@@ -1,0 +1,266 @@
+"""A model file is either one of ours, or is answered with a ModelError before a runtime has read it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from streamseg.engine import open_engine, read_spec
+from streamseg.errors import EngineError, ModelError
+from streamseg.hub.graph_file import parse_graph
+from tests import graphs
+
+
+def rewrite(path: Path, change) -> Path:
+    model = onnx.load(path, load_external_data=False)
+    change(model)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def test_a_good_file_says_what_it_takes_and_gives(tmp_path):
+    path = graphs.constant_model(tmp_path / "m.onnx", size=(48, 80), detections=5, classes=["cat", "dog"])
+    spec = read_spec(path)
+    assert (spec.name, spec.size, spec.batch, spec.detections) == ("test", (48, 80), 1, 5)
+    assert (spec.classes, spec.category_ids) == (("cat", "dog"), (17, 18))
+    assert (spec.precision, spec.score_threshold) == ("fp32", 0.05)
+    assert spec.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_dynamic_batch_is_told_from_a_fixed_one(tmp_path):
+    assert read_spec(graphs.rectangle_model(tmp_path / "any.onnx", batch=None)).batch == 0
+    assert read_spec(graphs.rectangle_model(tmp_path / "four.onnx", batch=4)).batch == 4
+
+
+def test_our_reader_agrees_with_the_onnx_package(tmp_path):
+    path = graphs.rectangle_model(tmp_path / "m.onnx", nan_when_bright=True)
+    model, ours = onnx.load(path), parse_graph(path.read_bytes(), "m")
+    assert ours.metadata == {p.key: p.value for p in model.metadata_props}
+    assert ours.operators == {n.op_type for n in model.graph.node}
+    assert list(ours.outputs) == [o.name for o in model.graph.output]
+    assert ours.external == set()
+
+
+def test_initializers_listed_as_inputs_too_are_not_inputs(tmp_path):
+    def old_style(model):
+        model.graph.input.append(helper.make_tensor_value_info("scores_tail", TensorProto.INT64, [2]))
+
+    assert read_spec(rewrite(graphs.constant_model(tmp_path / "m.onnx"), old_style)).size == (64, 96)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "holds 0 graphs"),
+        (b"hello, this is text\n" * 50, "not an ONNX file"),
+        (b"\x00" * 100, "not an ONNX file|0 graphs"),
+    ],
+)
+def test_a_file_that_is_not_onnx(tmp_path, content, said):
+    path = tmp_path / "m.onnx"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=said):
+        read_spec(path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ModelError, match=r"gone\.onnx: No such file"):
+        read_spec(tmp_path / "gone.onnx")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "said"),
+    [
+        ({"streamseg.format": None}, "not one of streamseg's"),
+        ({"streamseg.format": "9"}, "format '9'; this version reads '1'"),
+        ({"streamseg.classes": None}, "streamseg.classes"),
+        ({"streamseg.classes": "person,car"}, "'person,car', expected a JSON list"),
+        ({"streamseg.classes": '["car", "car"]'}, "different names"),
+        ({"streamseg.classes": "{}"}, "expected a JSON list"),
+        ({"streamseg.category_ids": "[1, 2]"}, "must be 8 integers"),
+        ({"streamseg.score_threshold": "low"}, r"'low', expected a number in \[0, 1\)"),
+    ],
+)
+def test_wrong_metadata_is_named(tmp_path, metadata, said):
+    path = graphs.constant_model(tmp_path / "m.onnx", metadata=metadata)
+    with pytest.raises(ModelError, match=said):
+        read_spec(path)
+
+
+def test_other_inputs_and_outputs_are_answered_with_what_is_expected(tmp_path):
+    good = graphs.constant_model(tmp_path / "m.onnx")
+    original = good.read_bytes()
+
+    def float_input(model):
+        model.graph.input[0].type.tensor_type.elem_type = TensorProto.FLOAT
+
+    def planar(model):
+        model.graph.input[0].CopyFrom(helper.make_tensor_value_info("images", TensorProto.UINT8, [1, 3, 64, 96]))
+
+    def any_size(model):
+        model.graph.input[0].CopyFrom(helper.make_tensor_value_info("images", TensorProto.UINT8, [1, "h", "w", 3]))
+
+    def extra_input(model):
+        model.graph.input.append(helper.make_tensor_value_info("scale", TensorProto.FLOAT, [1]))
+
+    for change in (float_input, planar, any_size, extra_input):
+        with pytest.raises(ModelError, match=r"expected only images: uint8 \[B, H, W, 3\]"):
+            read_spec(rewrite(good, change))
+        good.write_bytes(original)
+
+    def no_masks(model):
+        del model.graph.output[3]
+
+    def long_labels(model):
+        model.graph.output[2].type.tensor_type.elem_type = TensorProto.INT64
+
+    def small_masks(model):
+        model.graph.output[3].CopyFrom(helper.make_tensor_value_info("masks", TensorProto.FLOAT, [1, 8, 14, 14]))
+
+    def any_count(model):
+        model.graph.output[1].CopyFrom(helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, "n"]))
+
+    for change in (no_masks, long_labels, small_masks, any_count):
+        with pytest.raises(ModelError, match="expected boxes: float32"):
+            read_spec(rewrite(good, change))
+        good.write_bytes(original)
+
+
+def test_operators_that_need_a_plugin_are_refused(tmp_path):
+    def plugin(model):
+        model.graph.node.append(helper.make_node("EfficientNMS_TRT", ["images"], ["x"], domain="trt.plugins"))
+
+    with pytest.raises(ModelError, match=r"trt\.plugins::EfficientNMS_TRT"):
+        read_spec(rewrite(graphs.constant_model(tmp_path / "m.onnx"), plugin))
+
+
+def test_any_damage_is_a_model_error_and_nothing_else(tmp_path):
+    """Cut anywhere, or with random bytes changed, a file is refused or still well-formed: never another exception."""
+    data = graphs.rectangle_model(tmp_path / "m.onnx").read_bytes()
+    path = tmp_path / "damaged.onnx"
+    chance = random.Random(7)
+    refused = 0
+    for step in range(400):
+        if step < 200:
+            damaged = data[: chance.randrange(len(data))]
+        else:
+            changed = bytearray(data)
+            for _ in range(chance.randrange(1, 20)):
+                changed[chance.randrange(len(changed))] = chance.randrange(256)
+            damaged = bytes(changed)
+        path.write_bytes(damaged)
+        try:
+            read_spec(path)
+        except ModelError:
+            refused += 1
+    assert refused > 200
+
+
+def test_external_weights_beside_the_model_are_read_and_hashed(tmp_path):
+    path = graphs.constant_model(tmp_path / "m.onnx", boxes=[(1, 2, 30, 40)])
+    weights = graphs.move_weights(path)
+    spec = read_spec(path)
+    assert spec.weights == (weights.resolve(),)
+    assert spec.sha256 == hashlib.sha256(path.read_bytes() + weights.read_bytes()).hexdigest()
+    for name in ("openvino", "onnxruntime"):
+        with open_engine(path, engine=name) as engine:
+            answer = engine.submit(np.zeros((1, 64, 96, 3), np.uint8)).result()
+            assert answer.boxes[0, 0].tolist() == [1, 2, 30, 40]
+
+
+@pytest.mark.parametrize("claim", ["../secret.bin", "/etc/passwd", "sub/weights.bin", "..", "", "a\\b", "link.bin"])
+def test_external_weights_outside_of_the_folder_are_refused(tmp_path, claim):
+    folder = tmp_path / "model"
+    path = graphs.constant_model(folder / "m.onnx")
+    graphs.move_weights(path, claim=claim)
+    (tmp_path / "secret.bin").write_bytes(bytes(1 << 16))
+    os.symlink("../secret.bin", folder / "link.bin")
+    with pytest.raises(ModelError, match=r"only a plain file name|leads out of the model's folder"):
+        read_spec(path)
+
+
+def test_external_weights_hidden_in_attributes_and_subgraphs_are_found(tmp_path):
+    def stolen(name: str) -> TensorProto:
+        tensor = numpy_helper.from_array(np.zeros(4, np.float32), name)
+        tensor.ClearField("raw_data")
+        tensor.data_location = TensorProto.EXTERNAL
+        entry = tensor.external_data.add()
+        entry.key, entry.value = "location", "../secret.bin"
+        return tensor
+
+    def in_constant(model):
+        model.graph.node.append(helper.make_node("Constant", [], ["x"], value=stolen("x")))
+
+    def in_branch(model):
+        branch = helper.make_graph([], "b", [], [], initializer=[stolen("y")])
+        model.graph.node.append(helper.make_node("If", ["c"], ["z"], then_branch=branch, else_branch=branch))
+
+    def in_function(model):
+        node = helper.make_node("Constant", [], ["x"], value=stolen("x"))
+        model.functions.append(helper.make_function("f", "F", [], ["x"], [node], [helper.make_opsetid("", 20)]))
+
+    for i, change in enumerate((in_constant, in_branch, in_function)):
+        with pytest.raises(ModelError, match=r"'\.\./secret\.bin'"):
+            read_spec(rewrite(graphs.constant_model(tmp_path / f"{i}" / "m.onnx"), change))
+
+
+def test_weights_other_than_those_the_graph_was_exported_with_are_refused(tmp_path):
+    """Of the right length, so that every offset fits: a runtime would compute nonsense without a word."""
+    path = graphs.constant_model(tmp_path / "m.onnx")
+    weights = graphs.move_weights(path)
+    data = bytearray(weights.read_bytes())
+    data[len(data) // 2] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(ModelError, match=r"weights in weights\.bin are not those that .*m\.onnx was exported with"):
+        read_spec(path)
+
+
+def test_external_weights_that_are_missing_or_cut_short(tmp_path):
+    path = graphs.constant_model(tmp_path / "m.onnx")
+    weights = graphs.move_weights(path)
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(ModelError, match="cut short"):
+        read_spec(path)
+    weights.unlink()
+    with pytest.raises(ModelError, match="put it beside the model"):
+        read_spec(path)
+
+
+def test_graphs_nested_without_end_are_refused(tmp_path):
+    """A hostile file must not exhaust the stack."""
+
+    def nest(model):
+        graph = helper.make_graph([], "inner", [], [])
+        for _ in range(12):
+            graph = helper.make_graph([helper.make_node("If", ["c"], ["z"], then_branch=graph)], "g", [], [])
+        model.graph.node.append(helper.make_node("If", ["c"], ["z"], then_branch=graph))
+
+    with pytest.raises(ModelError, match="nested deeper"):
+        read_spec(rewrite(graphs.constant_model(tmp_path / "m.onnx"), nest))
+
+
+@pytest.mark.parametrize("domain", ["", "ai.onnx", "ai.onnx.ml"])
+def test_operators_of_a_version_that_there_is_not_are_refused(tmp_path, domain):
+    """OpenVINO counts down from there to the last that it knows: it seemed to hang."""
+
+    def change(model):
+        model.opset_import.append(helper.make_opsetid(domain, 2**62))
+
+    with pytest.raises(ModelError, match="versions of operators that there are not"):
+        read_spec(rewrite(graphs.constant_model(tmp_path / "m.onnx"), change))
+
+
+def test_a_graph_that_openvino_cannot_name_is_an_error_of_the_engine(tmp_path):
+    """Its message quotes the name of an operator that is not UTF-8: UnicodeDecodeError."""
+    path = graphs.constant_model(tmp_path / "m.onnx")
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"scores_value", b"scores_valu\xb9", 1))
+    with pytest.raises(EngineError, match="cannot compile"):
+        open_engine(path, engine="openvino", threads=1)

@@ -1,0 +1,198 @@
+"""What -o means, put together with a pipeline's outputs."""
+
+from pathlib import Path
+
+import pytest
+
+from streamseg.config import load_pipeline
+from streamseg.encode import check_output
+from streamseg.errors import ConfigError, OutputError, OutputIsInput
+from streamseg.pipeline.outputs import plan
+
+
+def paths(pipeline, *given, source="films/walk.mkv"):
+    return {target.name: target.path for target in plan(load_pipeline(pipeline).outputs, given, source)}
+
+
+def test_the_first_path_fills_the_pipeline():
+    assert paths("drive", "a.mp4") == {"picture": "a.mp4"}
+    assert paths("edit", "x/a.mp4") == {"picture": "x/a.mp4", "alpha": "x/a.alpha.mov"}
+    assert paths("live", "a.mp4") == {"record": "a.mp4", "view": "http://127.0.0.1:8080"}
+
+
+def test_a_pattern_has_its_folder_as_stem():
+    assert paths("edit", "x/%06d.png") == {"picture": "x/%06d.png", "alpha": "x.alpha.mov"}
+
+
+def test_live_can_be_watched_without_being_recorded():
+    assert paths("live") == {"view": "http://127.0.0.1:8080"}
+
+
+def test_named_outputs():
+    assert paths("edit", "a.mp4", "alpha=m/%06d.png") == {"picture": "a.mp4", "alpha": "m/%06d.png"}
+    assert paths("edit", "a.mp4", "alpha=none") == {"picture": "a.mp4"}
+    assert paths("edit", "alpha=only.mov") == {"alpha": "only.mov"}
+    assert paths("live", "view=http://127.0.0.1:9000") == {"view": "http://127.0.0.1:9000"}
+
+
+def test_more_paths_get_the_same_picture_and_jsonl_the_results():
+    targets = plan(load_pipeline("drive").outputs, ["a.mp4", "b.mkv", "c.jsonl"])
+    assert [t.path for t in targets] == ["a.mp4", "b.mkv", "c.jsonl"]
+    assert targets[0].composite == targets[1].composite != ()
+    assert targets[2].composite == ()
+
+
+def test_results_only_draw_nothing():
+    assert [t.path for t in plan(load_pipeline("drive").outputs, ["r.jsonl"])] == ["r.jsonl"]
+    assert [t.path for t in plan(load_pipeline("edit").outputs, ["r.jsonl"])] == ["r.jsonl"]
+
+
+def test_an_equals_sign_in_a_folder_is_not_a_name():
+    assert paths("drive", "run=1/a.mp4") == {"picture": "run=1/a.mp4"}
+
+
+def test_without_any_output_it_says_what_to_do():
+    with pytest.raises(ConfigError, match="say where with -o"):
+        paths("drive")
+
+
+def test_unknown_names_are_answered():
+    with pytest.raises(ConfigError, match="no output 'matte'; its outputs are: picture, alpha"):
+        paths("edit", "a.mp4", "matte=m.mov")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("edit", "a.mp4", "alpha=./a.mp4"),
+        ("drive", "a.mp4", "a.mp4"),
+        ("drive", "a.mp4", "b.mkv", "b.mkv"),
+        ("drive", "r.jsonl", "r.jsonl"),
+        ("drive", "a.mp4", "x/../a.mp4"),
+        ("drive", "a.mp4", "file://{here}/a.mp4"),
+        ("drive", "a.mp4", "link.mp4"),
+        ("drive", "b.mp4", "hard.mp4"),
+        ("drive", "x/a.mp4", "beside/a.mp4"),
+        ("edit", "a.mp4", "a.alpha.mov"),
+        ("drive", "-.mkv", "-.ts"),
+    ],
+)
+def test_two_outputs_never_share_a_file(given, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("x").mkdir()
+    Path("link.mp4").symlink_to("a.mp4")
+    Path("beside").symlink_to("x")
+    Path("b.mp4").touch()
+    Path("hard.mp4").hardlink_to("b.mp4")
+    with pytest.raises(ConfigError, match=r"give '\w+' and '\w+' each its own name: both would write "):
+        paths(*(text.replace("{here}", str(tmp_path)) for text in given))
+
+
+def test_a_view_that_the_pipeline_has_may_be_named():
+    both = {"record": "a.mp4", "view": "http://127.0.0.1:8080"}
+    assert paths("live", "a.mp4", "http://127.0.0.1:8080") == paths("live", "http://127.0.0.1:8080", "a.mp4") == both
+
+
+def test_a_home_and_a_file_address_are_paths(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ann")
+    assert paths("edit", "~/a.mp4", "alpha=~/cut/%06d.png") == {"picture": "/home/ann/a.mp4", "alpha": "/home/ann/cut/%06d.png"}
+    assert paths("drive", "file:///tmp/a%20b.mp4") == {"picture": "/tmp/a b.mp4"}
+    assert paths("drive", "./~/a.mp4") == {"picture": "./~/a.mp4"}
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ("--overwrite", r"-o --overwrite: a name is missing behind -o; write \./--overwrite if the folder is really called so"),
+        ("-q", "a name is missing behind -o"),
+        (".mp4", r"\.mp4: this is an ending without a name; write out\.mp4, or \.mp4/ if a folder is called so"),
+        ("x/.jsonl", r"write out\.jsonl"),
+        (".png", r"write out\.png"),
+    ],
+)
+def test_what_was_not_meant_as_a_name_is_refused(given, sentence):
+    with pytest.raises(OutputError, match=sentence):
+        paths("drive", given)
+
+
+def test_names_that_only_look_odd_are_names():
+    assert paths("drive", "-dash.mp4", "x-dash.mkv", "./-q") == {
+        "picture": "-dash.mp4",
+        "output1": "x-dash.mkv",
+        "output2": "-q/walk.mkv",
+    }
+
+
+@pytest.mark.parametrize(
+    "address", ["rtmp://ann:secret@host/x.mp4", "s3://bucket/r.jsonl", "https://host/%06d.png", "udp://host:1"]
+)
+def test_an_address_is_no_folder(address):
+    with pytest.raises(OutputError, match=r"cannot write to \w+://; write a file, .*ffmpeg -i - -c copy ADDRESS") as caught:
+        check_output(address, overwrite=False, source="in.mp4")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("output", ["link.mp4", "hard.mp4", "x/../in.mp4", "beside/in.mp4"])
+def test_an_output_is_never_the_source_however_it_is_written(output, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("x").mkdir()
+    Path("in.mp4").touch()
+    Path("link.mp4").symlink_to("in.mp4")
+    Path("beside").symlink_to(".")
+    Path("hard.mp4").hardlink_to("in.mp4")
+    with pytest.raises(OutputIsInput, match="this is the source itself"):
+        check_output(output, overwrite=True, source="in.mp4")
+
+
+@pytest.mark.parametrize("empty", ["", "alpha="])
+def test_empty_paths_are_refused(empty):
+    with pytest.raises(ConfigError, match="names no file"):
+        paths("edit", "a.mp4", empty)
+
+
+@pytest.mark.parametrize(
+    ("source", "film"),
+    [
+        ("films/walk.mkv", "walk.mkv"),
+        ("walk.MP4", "walk.mp4"),
+        (Path("films/a.b.webm"), "a.b.webm"),
+        ("walk.mpg", "walk.mp4"),
+        ("walk", "walk.mp4"),
+        ("shots/%04d.png", "shots.mp4"),
+        ("shots/*.jpg", "shots.mp4"),
+        ("shots/one.png", "shots.mp4"),
+        ("rtsp://ann:secret@cam.local/main?token=1", "main.mp4"),
+        ("http://cam.local:8000/", "cam.local.mp4"),
+        ("https://host/a%20b.mov?sig=x", "a b.mov"),
+        ("0", "camera0.mp4"),
+        (2, "camera2.mp4"),
+        ("-", "stdin.mp4"),
+    ],
+)
+def test_a_folder_means_the_film_of_its_own_name(source, film):
+    assert paths("drive", "b/outdir/", source=source) == {"picture": f"b/outdir/{film}"}
+
+
+def test_a_folder_is_a_folder_with_and_without_a_slash(tmp_path):
+    (tmp_path / "there.d").mkdir()
+    assert paths("drive", f"{tmp_path}/there.d") == {"picture": f"{tmp_path}/there.d/walk.mkv"}
+    assert paths("drive", f"{tmp_path}/there.d/") == {"picture": f"{tmp_path}/there.d/walk.mkv"}
+    assert paths("drive", f"{tmp_path}/new") == {"picture": f"{tmp_path}/new/walk.mkv"}
+    assert paths("drive", ".") == {"picture": "walk.mkv"}
+
+
+def test_beside_a_film_in_a_folder_lies_its_alpha():
+    assert paths("edit", "out/") == {"picture": "out/walk.mkv", "alpha": "out/walk.alpha.mov"}
+    assert paths("edit", "out/", source="walk.mp4")["picture"] == "out/walk.mp4"
+    assert paths("edit", "a.mp4", "alpha=cut/", source="walk.mp4")["alpha"] == "cut/walk.mov"
+    assert paths("edit", "a.mp4", "alpha=cut/", source="walk.mkv")["alpha"] == "cut/walk.mkv"
+
+
+def test_images_are_asked_for_by_a_pattern():
+    assert paths("drive", "out/*.png") == {"picture": "out/%06d.png"}
+    assert paths("drive", "out/%04d.tif") == {"picture": "out/%04d.tif"}
+    assert paths("edit", "x/*.png") == {"picture": "x/%06d.png", "alpha": "x.alpha.mov"}
+
+
+def test_folders_of_results_are_no_films():
+    assert paths("drive", "a.mp4", "out.mots/") == {"picture": "a.mp4", "results1": "out.mots/"}

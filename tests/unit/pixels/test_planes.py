@@ -1,0 +1,218 @@
+import threading
+
+import av
+import numpy as np
+import pytest
+
+from streamseg.errors import StreamsegError, Unreadable
+from streamseg.pixels import planes
+from tests.unit.pictures import codes, noise
+
+FORMATS = [
+    "yuv420p", "yuvj420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p12le", "yuv420p16le", "yuva444p10le",
+    "nv12", "nv21", "p010le", "gray", "gray10le", "gray16le", "rgb24", "bgr24", "rgba", "bgra", "argb", "rgb48le", "gbrp",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "fmt", [f for f in FORMATS if f not in ("yuv420p16le", "nv21", "p010le", "yuv422p10le", "yuv444p12le", "yuva444p10le")]
+)
+def test_views_see_what_pyav_sees(fmt):
+    picture = noise(fmt, 64, 48)
+    try:
+        theirs = picture.to_ndarray()
+    except ValueError:
+        pytest.skip(f"PyAV has no array for {fmt}")
+    view = planes.views(picture)
+    components = {
+        c: array if array.ndim == 2 else array[..., k] for array, spec in view.planes for k, c in enumerate(spec.components)
+    }
+    if view.layout.family == "yuv" and fmt != "nv12" and "444" not in fmt:
+        ours = np.concatenate([components[c].reshape(-1, 64) for c in range(3)])
+    elif fmt == "nv12":
+        ours = np.concatenate([view.planes[0].array, view.planes[1].array.reshape(-1, 64)])
+    elif fmt.startswith("gray"):
+        ours = components[0]
+    else:
+        order = {
+            "yuv444p": (0, 1, 2),
+            "yuva444p10le": (0, 1, 2, 3),
+            "rgb24": (0, 1, 2),
+            "bgr24": (2, 1, 0),
+            "rgba": (0, 1, 2, 3),
+        }
+        order |= {"bgra": (2, 1, 0, 3), "argb": (3, 0, 1, 2), "rgb48le": (0, 1, 2), "gbrp": (0, 1, 2)}
+        ours = np.stack([components[c] for c in order[fmt]], -1)
+        if theirs.shape != ours.shape:
+            ours = ours.transpose(2, 0, 1)
+    np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(("width", "height"), [(64, 48), (321, 239), (1, 1)])
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_copy_is_equal_and_separate(fmt, width, height):
+    picture = noise(fmt, width, height)
+    before = codes(picture)
+    copy = planes.copy_frame(picture)
+    for a, b in zip(before, codes(copy), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert (copy.pts, copy.time_base, copy.format.name) == (picture.pts, picture.time_base, fmt)
+    for tag in ("colorspace", "color_range", "color_primaries", "color_trc"):
+        assert getattr(copy, tag) == getattr(picture, tag)
+    for array, _ in planes.views(copy).planes:
+        array[...] = 0
+    for a, b in zip(before, codes(picture), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_view_outlives_its_picture():
+    luma = planes.views(noise("yuv420p", 1280, 720)).planes[0].array
+    kept = luma.copy()
+    for seed in range(3):
+        noise("yuv420p", 1280, 720, seed + 1)
+    np.testing.assert_array_equal(luma, kept)
+
+
+@pytest.mark.parametrize(
+    ("fmt", "nearest"),
+    [
+        ("yuyv422", "yuv422p"),
+        ("uyvy422", "yuv422p"),
+        ("yuv420p10be", "yuv420p10le"),
+        ("y210le", "yuv422p10le"),
+        ("gray10be", "gray10le"),
+        ("rgb565le", "rgb24"),
+        ("x2rgb10le", "rgb48le"),
+        ("pal8", "rgba"),
+    ],
+)
+def test_other_formats_become_the_nearest(fmt, nearest):
+    assert planes.supported(av.VideoFrame(64, 48, fmt)).format.name == nearest
+
+
+def test_conversion_loses_nothing_and_keeps_time_and_tags():
+    source = noise("yuv422p", 64, 48)
+    source.pts = 7
+    packed = source.reformat(format="yuyv422")
+    back = planes.supported(packed)
+    for a, b in zip(codes(source), codes(back), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert (back.pts, back.colorspace, back.color_range) == (7, 1, 1)
+
+
+def test_a_supported_picture_is_not_copied():
+    picture = noise("yuv420p", 64, 48)
+    assert planes.supported(picture) is picture
+    assert planes.convert(picture, "yuv420p") is picture
+
+
+def test_unknown_formats_are_refused_by_name():
+    with pytest.raises(Unreadable, match="yuyv422"):
+        planes.views(av.VideoFrame(64, 48, "yuyv422"))
+    with pytest.raises(StreamsegError, match="no-such-format"):
+        planes.new_frame(64, 48, "no-such-format")
+
+
+def test_threads_convert_one_shared_picture_without_harm():
+    """`VideoFrame.reformat` keeps one swscale context in the picture: two threads on it crash, and its tags come and go."""
+    picture = noise("yuv420p10le", 320, 180)
+    picture.color_trc, picture.color_primaries = 16, 9
+    tags, failed = set(), []
+
+    def convert(name: str) -> None:
+        for _ in range(40):
+            tags.add((int(picture.color_trc), int(picture.color_primaries)))
+            made = planes.convert(picture, name)
+            if (int(made.color_trc), int(made.color_primaries)) != (16, 9):
+                failed.append(name)
+
+    threads = [threading.Thread(target=convert, args=(name,)) for name in ("rgb24", "yuva444p10le", "yuv444p10le", "rgb48le")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert tags == {(16, 9)}
+
+
+YUV, RGB, GREY = (60, 100, 180, 255), (20, 120, 220, 255), (90, 0, 0, 255)
+"""What every sample is, of 255."""
+
+
+@pytest.mark.parametrize("name", sorted(set(planes._LAYOUTS) & set(av.video.format.names)))
+def test_every_layout_says_where_its_samples_are(name):
+    """swscale fills the planes, from a picture of one colour: each view finds the codes of its own component, and no others."""
+    known = planes.layout(name)
+    assert known is not None
+    form = av.VideoFormat(name, 37, 23)
+    assert known.alpha == any(c.is_alpha for c in form.components)
+    assert known.depth == max(c.bits for c in form.components)
+    value = {"yuv": YUV, "rgb": RGB, "gray": GREY}[known.family]
+    base = planes.new_frame(37, 23, {"yuv": "yuva444p", "rgb": "rgba", "gray": "gray"}[known.family])
+    for plane in planes.views(base).planes:
+        plane.array[...] = (
+            np.array([value[c] for c in plane.spec.components]) if plane.array.ndim == 3 else value[plane.spec.components[0]]
+        )
+    picture = base if base.format.name == name else base.reformat(format=name, src_color_range=2, dst_color_range=2)
+    view = planes.views(picture)
+    assert (view.width, view.height) == (37, 23)
+    assert len(view.planes) == len(picture.planes)
+    seen = set()
+    for (array, spec), plane in zip(view.planes, picture.planes, strict=True):
+        assert array.shape[:2] == (plane.height, plane.width), "chroma is as large as libav has it"
+        assert array.dtype == (np.uint8 if known.depth == 8 else np.dtype("<u2"))
+        for k, component in enumerate(spec.components):
+            samples = array[..., k] if array.ndim == 3 else array
+            seen.add(component)
+            if component < 3 or known.alpha:
+                expected = value[component] * (2**known.depth - 1) / 255
+                assert abs((samples >> known.lsb).astype(int) - expected).max() <= 2 + 2 ** (known.depth - 8)
+                assert not (samples & ((1 << known.lsb) - 1)).any(), "nothing below the lowest bit"
+    assert seen >= ({0} if known.family == "gray" else {0, 1, 2})
+
+
+@pytest.mark.parametrize(
+    ("odd", "plain"),
+    [
+        ("yuyv422", "yuv422p"), ("uyyvyy411", "yuv444p"), ("y210le", "yuv422p10le"), ("pal8", "rgba"), ("rgb565le", "rgb24"),
+        ("ya8", "yuva444p"),
+        ("bgr48be", "rgb48le"), ("rgba64be", "rgba64le"), ("gray16be", "gray16le"), ("grayf32le", "gray16le"), ("yuv420p10be",
+        "yuv420p10le"),
+        ("bayer_rggb8", "rgb24"), ("yuv440p10be", "yuv444p10le"), ("yuva420p16be", "yuva420p16le"),
+    ],
+)  # fmt: skip
+def test_what_numpy_cannot_view_becomes_the_nearest_that_it_can(odd, plain):
+    picture = av.VideoFrame(32, 16, odd)
+    assert planes.layout(odd) is None
+    made = planes.supported(picture)
+    assert made.format.name == plain
+    assert (made.width, made.height) == (32, 16)
+    planes.views(made)
+
+
+@pytest.mark.parametrize(
+    ("grey", "made", "shift"),
+    [("gray", "yuv420p", 0), ("gray9le", "yuv420p10le", 1), ("gray10le", "yuv420p10le", 0), ("gray14le", "yuv420p16le", 2)],
+)
+def test_grey_with_chroma_keeps_its_codes_and_has_no_colour(grey, made, shift):
+    picture = noise(grey, 31, 17)
+    result = planes.with_chroma(picture)
+    assert result.format.name == made
+    luma, u, v = (plane.array for plane in planes.views(result).planes)
+    np.testing.assert_array_equal(luma, codes(picture)[0].astype(int) << shift)
+    middle = 1 << (planes.views(result).layout.depth - 1)
+    assert set(np.unique(u)) == set(np.unique(v)) == {middle}
+    assert (result.pts, result.color_range) == (picture.pts, picture.color_range)
+
+
+def test_limited_grey_is_stretched_as_its_tag_says():
+    """swscale takes grey for full range."""
+    picture = planes.new_frame(16, 16, "gray")
+    planes.views(picture).planes[0].array[...] = 235
+    picture.color_range = 1
+    white = planes.convert(picture, "rgb24")
+    assert planes.views(white).planes[0].array.min() >= 254
+    assert white.color_range == 2
+    picture.color_range = 2
+    assert abs(planes.views(planes.convert(picture, "rgb24")).planes[0].array.astype(int) - 235).max() <= 1
+    assert planes.convert(picture, "gray") is picture

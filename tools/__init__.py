@@ -1,0 +1,1 @@
+"""What made the training data and what looks after the code: no part of the product."""

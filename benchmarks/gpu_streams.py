@@ -31,7 +31,7 @@ from streamseg.device.upload import Uploader
 from streamseg.encode import SinkCounters
 from streamseg.engine import open_engine
 from streamseg.gpu import Device, DevicePicture, Landing
-from streamseg.gpu.kernels import Compositor, Preprocess
+from streamseg.gpu.kernels import Compositor, Preprocess, Surface
 from streamseg.pipeline import build as pipeline
 from streamseg.pipeline.bench import stop_at
 from streamseg.pixels import planes
@@ -105,7 +105,7 @@ def stage_ms(
         frame = next(decoder.frames())
     upload = Uploader(device)
     picture = upload(planes.on_host(frame.picture))
-    surface = picture.surface(torch.cuda.current_stream() if device.on_gpu else None)
+    surface = Surface.of(picture, torch.cuda.current_stream() if device.on_gpu else None)
     found = crowd(picture.width, picture.height, instances)
     draw = Compositor([Overlay()], device.where)
     own = replace(surface, planes=tuple(plane.clone() for plane in surface.planes))

@@ -150,6 +150,6 @@ class Landing:
 def _fetched(picture: av.VideoFrame, surface: str) -> av.VideoFrame:
     """A hardware frame in host memory: PyAV's DLPack leaves out the last chroma sample of odd sizes, and knows few formats."""
     try:
-        return picture.reformat(format=surface)
+        return picture.reformat(format=surface, threads=1)
     except (av.FFmpegError, ValueError) as error:
         raise Unreadable(f"NVDEC's {surface} cannot be brought to host memory ({error}); use --decode cpu") from error

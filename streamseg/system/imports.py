@@ -19,8 +19,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from importlib import import_module
-from importlib.util import find_spec
+from importlib import import_module, util
 from typing import Any
 
 from streamseg.errors import MissingExtra
@@ -48,7 +47,7 @@ def import_attribute(module: str, name: str) -> Any:
 def require_train() -> None:
     """See that all that the extra `train` brings is there, without importing it. Raises MissingExtra."""
     for name in _TRAIN:
-        if find_spec(name) is None:
+        if util.find_spec(name) is None:
             raise MissingExtra(name, "train")
 
 

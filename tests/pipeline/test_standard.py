@@ -172,7 +172,7 @@ def test_a_terminal_is_no_source(make_config, monkeypatch, tmp_path):
 def test_no_file_takes_the_place_of_a_closed_stream(clip, known, tmp_path):
     """Seen: with standard output closed the film was opened as descriptor 1, where libraries print."""
     code = (
-        "import os, sys; from streamseg import cli_errors; cli_errors.fill_closed();"
+        "import os, sys; from streamseg.cli import errors; errors.fill_closed();"
         "print(min(os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT), 3), file=sys.stderr if len(sys.argv) > 2 else sys.stdout)"
     )
     run = [sys.executable, "-c", code, str(tmp_path / "x")]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from streamseg.decode import open_source
-from streamseg.pipeline import probe
+from streamseg.pipeline.probe import probe
 from streamseg.pixels import planes
 from tests import clips, woven
 

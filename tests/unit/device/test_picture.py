@@ -61,7 +61,9 @@ def test_an_uploaded_picture_is_not_downloaded(device):
 
 
 def test_the_planes_are_typed_as_the_kernels_take_them(device):
-    deep = Uploader(device)(pictures.noise("p010le", 64, 48)).surface(None)
+    from streamseg.gpu.kernels import Surface
+
+    deep = Surface.of(Uploader(device)(pictures.noise("p010le", 64, 48)), None)
     assert [(p.dtype, tuple(p.shape)) for p in deep.planes] == [
         (device.torch.uint16, (48, 64)),
         (device.torch.uint16, (24, 32, 2)),

@@ -12,7 +12,7 @@ from av.sidedata.sidedata import Type
 from streamseg.decode import Decoder
 from streamseg.decode.labels import NO_LABELS, first_label
 from streamseg.encode.video.containers import CONTAINERS
-from streamseg.pipeline import probe
+from streamseg.pipeline.probe import probe
 from tests import clips
 from tests.unit.encode.helpers import copy, times
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
 import threading
 import time
 from pathlib import Path
@@ -171,7 +170,6 @@ def test_shipped_weights_are_exported_at_other_sizes(shop, exports):
 def test_without_torch_it_says_what_there_is_and_what_to_install(shop, mine, monkeypatch):
     tiny_weights(shop / "lite" / "lite.safetensors", "lite")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    monkeypatch.delitem(sys.modules, "streamseg.networks", raising=False)
     with pytest.raises(MissingExtra) as caught:
         catalog.resolve("lite", (96, 96))
     message = str(caught.value)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from streamseg.errors import SourceNotFound
-from streamseg.pipeline import probe
+from streamseg.pipeline.probe import probe
 from tests import clips
 from tests.clips import Video
 

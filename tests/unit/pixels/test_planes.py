@@ -153,7 +153,8 @@ def test_every_layout_says_where_its_samples_are(name):
         plane.array[...] = (
             np.array([value[c] for c in plane.spec.components]) if plane.array.ndim == 3 else value[plane.spec.components[0]]
         )
-    picture = base if base.format.name == name else base.reformat(format=name, src_color_range=2, dst_color_range=2)
+    # One thread: swscale's several write wrong samples into some rows, once in a few hundred times.
+    picture = base if base.format.name == name else base.reformat(format=name, src_color_range=2, dst_color_range=2, threads=1)
     view = planes.views(picture)
     assert (view.width, view.height) == (37, 23)
     assert len(view.planes) == len(picture.planes)

@@ -16,7 +16,7 @@ from streamseg.decode.connection import LATE, Connection, Stalled
 from streamseg.decode.faults import AV_ERRORS, fault, may_mend
 from streamseg.decode.reader import Guarded, PacketReader, Picture, Shared
 from streamseg.errors import SourceLost, SourceNotFound, StreamsegError, Unreadable
-from streamseg.request import refuses_parts
+from streamseg.system.http import refuses_parts
 
 if TYPE_CHECKING:
     import av

@@ -17,10 +17,11 @@ from streamseg.config.schema import EffectStep, EncodeConfig, OutputConfig, Pipe
 from streamseg.decode.images import SUFFIXES as STILLS
 from streamseg.encode import is_results, is_view
 from streamseg.encode.choose import RESULTS
-from streamseg.encode.images import IMAGE_SUFFIXES
+from streamseg.encode.images.sequence import IMAGE_SUFFIXES
 from streamseg.encode.results import FORMATS
 from streamseg.encode.video.containers import CONTAINERS
 from streamseg.errors import ConfigError, OutputError
+from streamseg.errors.describe import short
 from streamseg.system.output_files import same_place
 from streamseg.system.standard_streams import STDIN_NAMES, STDOUT_NAMES, STDOUT_SUFFIXES, is_stdout
 

@@ -13,6 +13,8 @@ import triton
 from streamseg import composite
 from streamseg.composite.choose import bounds, chosen, halves
 from streamseg.core import masks
+from streamseg.core.masks import Region
+from streamseg.core.types import Instances
 from streamseg.gpu.kernels.common import EXACT
 from streamseg.gpu.kernels.cover import union
 from streamseg.gpu.kernels.filters import (

@@ -5,6 +5,7 @@ import pytest
 
 from streamseg.composite import Blur, Compositor, Pixelate
 from streamseg.composite.choose import matte
+from streamseg.core.types import Instances
 from streamseg.errors import ConfigError
 from streamseg.pixels import planes
 from tests.unit.pictures import codes, ellipse, field, instances, noise, result

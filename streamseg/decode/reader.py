@@ -13,6 +13,7 @@ from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 
 from streamseg.decode.address import Address
+from streamseg.decode.another_codec import OneCodec
 from streamseg.decode.faults import AV_ERRORS, fault, no_video
 from streamseg.decode.info import Header, duration_of, is_timeless, lacks_pts, nominal_rate
 from streamseg.decode.passthrough import PassThroughHub
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     Packet = av.Packet[Any]
 
-__all__ = ["Guarded", "PacketReader", "Picture", "Shared", "first_picture", "open_container"]
+__all__ = ["Guarded", "PacketReader", "Picture", "Shared", "first_picture", "inspecting", "open_container"]
 
 
 TS_DISCONT = 0x200
@@ -73,6 +74,11 @@ class Shared:
     stopped: Callable[[], bool]
     accel: HWAccel | None = None
     """Hardware to decode with, where it can."""
+
+
+def inspecting(address: Address) -> Shared:
+    """For who looks at packets only, and runs nothing."""
+    return Shared(address, PassThroughHub(), Splicer(), DecodeCounters(), [], 2**62, 1, lambda: False)
 
 
 def open_container(address: Address, timeout: float, file: Any = None, accel: HWAccel | None = None) -> InputContainer:
@@ -154,10 +160,11 @@ class PacketReader:
         """Reading began at the first packet (False after a seek): the number of packets tells whether any is missing."""
         self.began_at: int | None = None
         """Where in the file the first packet of the video was, bytes; None if unknown."""
+        self._one_codec: OneCodec | None = None
         self._errors_at_end = 0
         self._tail_corrupt = False
         self._video_packets = 0
-        self._end = 0.0
+        self._end = self._video_end = 0.0
 
     def _choose(self, container: InputContainer) -> VideoStream:
         said = [f"{self._name}: {sentence}" for sentence in left_out_photos(container)]
@@ -173,9 +180,13 @@ class PacketReader:
 
     def _may_leap(self, container: InputContainer) -> bool:
         """Whether a clock that goes ahead by much is a new one, and no pause: in transport streams, and from what sends now."""
+        return self._sends or (bool(container.format.flags & TS_DISCONT) and container.format.name != "ogg")
+
+    @property
+    def _sends(self) -> bool:
+        """Whether the source sends now what it shows; a web server may, too."""
         address = self._shared.address
-        sends = address.kind == "camera" or (address.kind == "network" and address.scheme not in ("http", "https"))
-        return sends or (bool(container.format.flags & TS_DISCONT) and container.format.name != "ogg")
+        return address.kind == "camera" or (address.kind == "network" and address.scheme not in ("http", "https"))
 
     def place(self, packet: Packet) -> bool:
         """Give a packet its time in the run; True if its stream enters another segment of the source's clock with it."""
@@ -192,11 +203,20 @@ class PacketReader:
         """Pictures may come in another order than they are shown."""
         return bool(self._codec.reorder_depth)
 
+    def times(self, packets: Iterable[Packet]) -> Iterator[tuple[int | None, bool]]:
+        """(when it is shown on the run's clock, whether the source's clock begins anew) of each packet of the video, undecoded."""
+        for packet in self.of_one_codec(packets):
+            if packet.size:
+                entered = self.place(packet)
+                self._note(packet)
+                if packet.stream_index == self.stream.index:
+                    yield packet.dts if self._without_pts else packet.pts, entered
+
     def pictures(self, packets: Iterable[Packet]) -> Iterator[Picture]:
         """Decode until the packets end; then whatever the decoder still holds."""
         seam: Fraction | None = None
         """The first picture from this time on is of another segment."""
-        for packet in packets:
+        for packet in self.of_one_codec(packets):
             if self._shared.stopped():
                 return
             if not packet.size:
@@ -222,6 +242,25 @@ class PacketReader:
                 yield picture
         yield from self._drain()
 
+    def of_one_codec(self, packets: Iterable[Packet]) -> Iterable[Packet]:
+        """`packets` up to where films of different codecs were joined; what sends now is not held back for this."""
+        if self.container.format.name != "mpegts" or self._sends or not OneCodec.knows(self._codec.name):
+            return packets
+        address = self._shared.address
+        self._one_codec = OneCodec(
+            self.stream, self._codec.name, address.url.removeprefix("file:") if address.kind == "file" else None
+        )
+        return self._one_codec.packets(packets)
+
+    @property
+    def other_codec(self) -> str | None:
+        """What to say where a film of another codec follows, after the packets have ended there."""
+        if self._one_codec is None or not self._one_codec.changed:
+            return None
+        return (
+            f"goes on in another codec than {self._codec.name} at {self._video_end:.2f} s (films that were joined as they are)"
+        )
+
     def _say_leap(self, seam: Fraction) -> None:
         """Time was left out: say so, once."""
         gap, said = float(self._shared.splicer.gap), self._shared.warnings
@@ -229,14 +268,16 @@ class PacketReader:
             said.append(f"{self._name}: {_LEAPS} by {gap:.1f} s at {float(seam):.2f} s; the film goes on without this gap")
 
     def _note(self, packet: Packet) -> None:
-        self._tail_corrupt = packet.is_corrupt
-        if packet.stream_index == self.stream.index:
+        self._tail_corrupt, video = packet.is_corrupt, packet.stream_index == self.stream.index
+        if video:
             if not self._video_packets and packet.pos is not None and packet.pos >= 0:
                 self.began_at = packet.pos
             self._video_packets += 1
         ticks = packet.pts if packet.pts is not None else packet.dts
         if ticks is not None:
-            self._end = max(self._end, float((ticks + (packet.duration or 0)) * packet.time_base))
+            end = float((ticks + (packet.duration or 0)) * packet.time_base)
+            self._end = max(self._end, end)
+            self._video_end = max(self._video_end, end) if video else self._video_end
 
     def flush(self) -> None:
         """Let the decoder forget what it holds back."""
@@ -282,6 +323,11 @@ class PacketReader:
         Raises Unreadable if it breaks off: within a packet, with an error, or short of what an index counts. A mere early end is
         a warning, since headers may be wrong.
         """
+        if self.other_codec is not None:
+            raise Unreadable(
+                f"{self._name}: {self.other_codec}; what came before is good; give the films one by one, or convert the second "
+                "before it is joined"
+            )
         duration = duration_of(self.container)
         lost = self._missing(duration) if duration else None
         damaged = self._tail_corrupt or self._errors_at_end

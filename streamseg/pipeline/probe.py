@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from itertools import islice, pairwise
 from statistics import median
@@ -20,7 +20,7 @@ from streamseg.decode.decoder import Decoder
 from streamseg.decode.demux import demux
 from streamseg.decode.faults import AV_ERRORS, fault
 from streamseg.decode.info import SourceInfo, is_timeless
-from streamseg.decode.reader import open_container
+from streamseg.decode.reader import PacketReader, inspecting, open_container
 from streamseg.errors import StreamsegError
 from streamseg.pixels import sidedata
 from streamseg.pixels.fields import WORDS, FieldOrder
@@ -51,18 +51,19 @@ def probe(source: str | int | os.PathLike[str], *, timeout: float = 5.0, playlis
         others = _outlook(decoder)
         if info.kind == "file":
             orders = _orders(decoder)
-            ticks, missing = _file_times(source, info, playlists)
+            times = _file_times(source, info, playlists)
         else:
             orders = [info.field_order]
-            ticks, missing = _frame_times(decoder.frames(), LIVE_SECONDS if info.kind != "images" else 0.0)
+            times = _frame_times(decoder.frames(), LIVE_SECONDS if info.kind != "images" else 0.0)
         warnings = list(decoder.warnings)
-    timing = _timing(ticks, missing, info)
+    timing = _timing(times, info)
+    whole = not times.seams and times.stops is None
     return {
         "source": info.name,
         "kind": info.kind,
         "live": info.live,
         "container": info.container,
-        "duration": info.duration,
+        "duration": info.duration if whole else None,
         "video": {
             "stream": info.video_index,
             "codec": info.codec,
@@ -89,22 +90,40 @@ def probe(source: str | int | os.PathLike[str], *, timeout: float = 5.0, playlis
     }
 
 
-def _file_times(source: str | int | os.PathLike[str], info: SourceInfo, playlists: bool) -> tuple[list[int], int]:
-    """Sorted pts of the first packets, without decoding them, and how many have none."""
+@dataclass(frozen=True, slots=True)
+class _Times:
+    """When the first pictures are shown, in units of the stream's time base, as a run would have it."""
+
+    ticks: list[int]
+    """Ascending."""
+    missing: int
+    """So many have no time of their own."""
+    seams: int = 0
+    """So often a new clock begins: films were joined."""
+    stops: str | None = None
+    """Why a run would end within these pictures."""
+
+
+def _file_times(source: str | int | os.PathLike[str], info: SourceInfo, playlists: bool) -> _Times:
+    """Times of the first packets, without decoding them."""
     problem: StreamsegError | None = None
+    address = parse_source(source, playlists=playlists)
     try:
-        with open_container(parse_source(source, playlists=playlists), timeout=5.0) as container:
-            packets = demux(container, container.streams[info.video_index])
+        with open_container(address, timeout=5.0) as container:
+            reader = PacketReader(container, inspecting(address))
             made_up = is_timeless(container)
-            times = [None if made_up else packet.pts for packet in islice((p for p in packets if p.size), PACKETS)]
+            seen = list(islice(reader.times(demux(container)), PACKETS))
+            stops = reader.other_codec
     except AV_ERRORS as error:
         problem = fault(error, info.name)
     if problem:
         raise problem
-    return sorted(pts for pts in times if pts is not None), sum(pts is None for pts in times)
+    times = [None if made_up else pts for pts, _ in seen]
+    ticks = sorted(pts for pts in times if pts is not None)
+    return _Times(ticks, len(times) - len(ticks), sum(entered for _, entered in seen), stops)
 
 
-def _frame_times(frames: Iterable[Frame], seconds: float) -> tuple[list[int], int]:
+def _frame_times(frames: Iterable[Frame], seconds: float) -> _Times:
     """The same from decoded frames, for sources that cannot be read twice; looks for `seconds` at most."""
     deadline = time.monotonic() + seconds
     seen: list[Frame] = []
@@ -112,15 +131,16 @@ def _frame_times(frames: Iterable[Frame], seconds: float) -> tuple[list[int], in
         seen.append(frame)
         if len(seen) >= PACKETS or time.monotonic() >= deadline:
             break
-    return [f.pts for f in seen if not f.synthetic_pts], sum(f.synthetic_pts for f in seen)
+    return _Times([f.pts for f in seen if not f.synthetic_pts], sum(f.synthetic_pts for f in seen))
 
 
-def _timing(ticks: list[int], missing: int, info: SourceInfo) -> dict[str, Any]:
+def _timing(times: _Times, info: SourceInfo) -> dict[str, Any]:
+    ticks, missing = times.ticks, times.missing
     steps = [float((b - a) * info.time_base) for a, b in pairwise(ticks) if b > a]
     return {
         "time_base": str(info.time_base),
         "rate": None if info.rate is None else str(info.rate),
-        "frames": info.frame_count,
+        "frames": None if times.seams or times.stops else info.frame_count,
         "start": info.start_time,
         "variable": _is_variable(steps, info.time_base),
         "shortest_step": min(steps, default=None),
@@ -128,6 +148,8 @@ def _timing(ticks: list[int], missing: int, info: SourceInfo) -> dict[str, Any]:
         "looked_at": len(ticks) + missing,
         "without_pts": missing,
         "repeated_pts": sum(a == b for a, b in pairwise(ticks)),
+        "seams": times.seams,
+        "stops": times.stops,
     }
 
 
@@ -215,6 +237,13 @@ def _time_plan(info: SourceInfo, timing: dict[str, Any]) -> Iterator[str]:
         yield f"variable frame rate kept: steps of {timing['shortest_step']:.4f} to {timing['longest_step']:.4f} s"
     elif info.rate is not None:
         yield f"constant frame rate: {float(info.rate):.3f} frames a second, times taken from the pts"
+    if timing["seams"]:
+        yield (
+            f"joined films: the clock begins anew at {timing['seams']} of the first {timing['looked_at']} pictures; the output's "
+            "goes on without a gap, and how long it lasts is not known before it is read"
+        )
+    if timing["stops"]:
+        yield f"{timing['stops']}: a run ends there with an error, what came before is good"
     if timing["without_pts"]:
         yield f"no pts: made from {float(info.rate or 25):g} frames a second"
     if timing["repeated_pts"]:

@@ -68,8 +68,9 @@ def open_sink(
     """The sink for `path`; call its `open()` before the first picture.
 
     Args:
-        path: A video (.mp4 .mov .mkv .webm .avi .ts), a folder or a pattern such as `%06d.png` (.png .tif .jpg) of images, `.jsonl`
-            or a name of `formats.FORMATS` for results without pictures, or `http://127.0.0.1:8080` for a live view in a browser.
+        path: A video (.mp4 .mov .mkv .webm .avi .ts), a folder or a pattern such as `%06d.png` (.png .tif .jpg .webp) of images,
+            the name of one image for a source that is a single still, `.jsonl` or a name of `formats.FORMATS` for results without
+            pictures, or `http://127.0.0.1:8080` for a live view in a browser.
         info: The source, as `Decoder.open` returned it.
         codec: `auto`, or a name from `codecs.CODECS` or FFmpeg's name of that encoder.
         crf: Quality, smaller is better; None is the codec's own sensible value.

@@ -17,7 +17,7 @@ from streamseg.config.schema import EffectStep, EncodeConfig, OutputConfig, Pipe
 from streamseg.decode.images import SUFFIXES as STILLS
 from streamseg.encode import is_results, is_view
 from streamseg.encode.choose import RESULTS
-from streamseg.encode.images.sequence import IMAGE_SUFFIXES
+from streamseg.encode.images.sequence import IMAGE_SUFFIXES, names_still
 from streamseg.encode.results import FORMATS
 from streamseg.encode.video.containers import CONTAINERS
 from streamseg.errors import ConfigError, OutputError
@@ -49,9 +49,9 @@ def plan(configured: Mapping[str, OutputConfig], given: Sequence[str], source: o
     """The outputs of a run.
 
     Each of `given` is what one -o says. `NAME=PATH` sets the path of the pipeline's output of that name (`NAME=none` leaves it
-    out). Of the others the first picture fills the outputs whose path is `{out}`, or is beside it (`{stem}`); each further one
-    gets the same picture again; `.jsonl` gets the results. A folder means a film in it, of the name of `source`. Raises
-    ConfigError when nothing is left, or two share a path, OutputError for what cannot be a name.
+    out). Of the others the first picture fills the outputs whose path is `{out}`, or is beside it (`{stem}`; beside a still lies a
+    still); each further one gets the same picture again; `.jsonl` gets the results. A folder means a film in it, of the name of
+    `source`. Raises ConfigError when nothing is left, or two share a path, OutputError for what cannot be a name.
     """
     named, plain = _sort(configured, [_spelled(text) for text in given])
     for path in (*named.values(), *plain):
@@ -73,7 +73,9 @@ def plan(configured: Mapping[str, OutputConfig], given: Sequence[str], source: o
                 f"standard output has no name to put {path.replace('{stem}', 'NAME')} beside; say where with -o {name}=PATH, "
                 f"or -o {name}=none"
             )
-        path = placed(path.replace("{out}", out or "").replace("{stem}", _stem(out or "")), source, output)
+        beside = path.startswith("{stem}") and Path(path).suffix in CONTAINERS and names_still(out or "")
+        path = path.replace("{out}", out or "").replace("{stem}", _stem(out or ""))
+        path = placed(str(Path(path).with_suffix(".png")) if beside else path, source, output)
         targets.append(Target(name, path, output.composite, output.encode, output.keep_grey))
     if out is not None and any(target.path == out for target in targets):
         plain.remove(out)

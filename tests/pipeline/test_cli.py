@@ -55,6 +55,26 @@ def test_images_are_a_source(streamseg, known, tmp_path):
     assert frames[10].time == pytest.approx(1.0)
 
 
+def test_one_photo_in_one_photo_out(streamseg, known, tmp_path):
+    photo = clips.save_image(tmp_path / "photo.png", 7)
+    out = ["-o", tmp_path / "soft.png", "-o", tmp_path / "again.webp", "-o", tmp_path / "r.jsonl"]
+    done = streamseg("run", photo, "--model", known, "-p", "edit", *out)
+    assert done.returncode == 0, done.stderr
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["again.webp", "photo.png", "r.jsonl", "soft.alpha.png", "soft.png"]
+    alpha = next(av.open(str(tmp_path / "soft.alpha.png")).decode(video=0))
+    assert alpha.format.name == "rgba"
+    levels = alpha.to_ndarray()[..., 3]
+    assert (levels.min(), levels.max()) == (0, 255)
+    done = streamseg("run", photo, "--model", known, "-o", photo, "--overwrite")
+    assert done.returncode == 12, done.stderr
+
+
+def test_a_film_is_no_photo(streamseg, clip, known, tmp_path):
+    done = streamseg("run", clip, "--model", known, "-o", tmp_path / "one.png")
+    assert done.returncode == 10
+    assert "name images by a pattern with one number, such as frames/%06d.png" in done.stderr
+
+
 def test_codec_and_crf_speak_of_what_o_names(streamseg, clip, known, tmp_path):
     done = streamseg(
         "run", clip, "--model", known, "-p", "edit", "-o", tmp_path / "o.mkv", "--codec", "ffv1", "--classes", "person"

@@ -1,7 +1,8 @@
-"""Image sequences: one PNG, TIFF or JPEG file a picture.
+"""Image files: one PNG, TIFF, JPEG or WebP a picture, numbered; of a source that is a single still the one file that was named.
 
-PNG and TIFF keep what the picture has: 16 bit for more than 8, alpha, grey. JPEG is 8 bit without alpha. All hold full-range RGB in
-the source's primaries and transfer; HDR is not tone-mapped. A file appears under its name only when it is complete.
+PNG and TIFF keep what the source has: 16 bit for more than 8, alpha, grey. WebP is 8 bit with alpha, JPEG without; both are lossy.
+All hold full-range RGB in the source's primaries and transfer; HDR is not tone-mapped. A file appears under its name only when it
+is complete.
 """
 
 from __future__ import annotations
@@ -23,22 +24,24 @@ from streamseg.encode.video.hdr import left_out
 from streamseg.errors import OutputError, OutputExists, OutputIsInput
 from streamseg.pixels import sidedata
 from streamseg.pixels.fields import full_chroma
-from streamseg.pixels.planes import on_host, reformat, supported
-from streamseg.system.output_files import Claim, make_folder, replace_atomically, same_place
+from streamseg.pixels.planes import layout, on_host, reformat, supported
+from streamseg.system.output_files import Claim, check_file, make_folder, replace_atomically, same_place
 
 if TYPE_CHECKING:
     from streamseg.decode import SourceInfo
 
-__all__ = ["IMAGE_SUFFIXES", "ImageSink"]
+__all__ = ["IMAGE_SUFFIXES", "ImageSink", "names_still"]
 
-IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
+IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".webp")
 _NUMBER = re.compile(r"%(?:0(\d{1,2}))?d")
 _DEFAULT = "%06d.png"
-_JPEG_QUALITY = 95
+_ONE = "one file cannot hold a video; name images by a pattern with one number, such as frames/%06d.png"
+_QUALITY = 95
+"""Of JPEG and WebP, from 0 to 100."""
 
 
 class ImageSink(FileSink):
-    """Writes each picture as a file, numbered by the frame's index in the source."""
+    """Writes each picture as a file, numbered by the frame's index in the source; the only one under the name that was given."""
 
     def __init__(
         self,
@@ -49,13 +52,17 @@ class ImageSink(FileSink):
         source: str | int | os.PathLike[str] | None = None,
     ) -> None:
         super().__init__(path, info, overwrite=overwrite, source=source)
-        self._folder, self._pattern = _split(self.name)
+        self._single = info.kind == "images" and info.frame_count == 1 and names_still(self.name)
+        self._folder, self._pattern = (self.path.parent, self.path.name) if self._single else _split(self.name)
         self._encoders: dict[tuple[int, int, str], av.VideoCodecContext] = {}
         self._claim: Claim | None = None
         self._warned = False
 
     def open(self) -> None:
         """Check and make the folder. Raises OutputError."""
+        if self._single:
+            check_file(self.path, self._source, self._overwrite)
+            return
         source = self._source
         if source is not None and not source.is_file():
             # A folder, or a pattern within one.
@@ -74,6 +81,8 @@ class ImageSink(FileSink):
             raise OutputError(f"{self._folder}: no permission to write here; choose another place or change the permissions")
 
     def _existing(self) -> list[str]:
+        if self._single:
+            return []
         match = _NUMBER.search(self._pattern)
         assert match is not None
         wanted = re.compile(re.escape(self._pattern[: match.start()]) + r"\d+" + re.escape(self._pattern[match.end() :]))
@@ -84,7 +93,9 @@ class ImageSink(FileSink):
 
     def __call__(self, rendered: Picture, /) -> None:
         """Write one file. Raises OutputError."""
-        path = self._folder / (self._pattern % rendered.result.frame.index)
+        if self._single and self.counters.frames:
+            raise OutputError(f"{self.path}: {_ONE}")
+        path = self._folder / (self._pattern if self._single else self._pattern % rendered.result.frame.index)
         try:
             if self._claim is None:
                 self._claim = Claim(self._folder, self._pattern)
@@ -105,12 +116,10 @@ class ImageSink(FileSink):
         self.counters.bytes += len(data)
 
     def _encode(self, picture: av.VideoFrame, suffix: str, interlaced: bool) -> bytes:
-        if suffix in {".jpg", ".jpeg"}:
-            picture = full_chroma(supported(picture)) if interlaced else supported(picture)
-            bgr = reformat(picture, "bgr24").to_ndarray()
+        if suffix in {".jpg", ".jpeg", ".webp"}:
             self._say_left_out(suffix, ())
-            return bytes(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1])
-        still = to_still(picture, big_endian=suffix == ".png", interlaced=interlaced)
+            return _lossy(picture, suffix, interlaced)
+        still = to_still(picture, big_endian=suffix == ".png", interlaced=interlaced, source_depth=self._info.bit_depth)
         self._say_left_out(suffix, sidedata.copies(still) if self._info.beside and not self.counters.frames else ())
         return b"".join(bytes(packet) for packet in self._encoder(still, suffix).encode(still))
 
@@ -147,13 +156,28 @@ class ImageSink(FileSink):
             self._claim.release()
 
 
+def names_still(name: str) -> bool:
+    """Whether an output is the name of one image, without a number."""
+    return Path(name).suffix.lower() in IMAGE_SUFFIXES and "%" not in Path(name).name
+
+
+def _lossy(picture: av.VideoFrame, suffix: str, interlaced: bool) -> bytes:
+    picture = full_chroma(supported(picture)) if interlaced else supported(picture)
+    known = layout(picture.format.name)
+    clear = suffix == ".webp" and known is not None and known.alpha
+    array = reformat(picture, "bgra" if clear else "bgr24").to_ndarray()
+    quality = cv2.IMWRITE_WEBP_QUALITY if suffix == ".webp" else cv2.IMWRITE_JPEG_QUALITY
+    done, data = cv2.imencode(suffix, array, [quality, _QUALITY])
+    if not done:
+        raise ValueError(f"pictures of {picture.width}x{picture.height} do not fit into {suffix}")
+    return bytes(data)
+
+
 def _split(name: str) -> tuple[Path, str]:
     """Folder and printf pattern of what the user named. Raises OutputError."""
     path = Path(name)
     if path.suffix.lower() not in IMAGE_SUFFIXES:
         return path, _DEFAULT
     if len(_NUMBER.findall(path.name)) != 1 or "%" in _NUMBER.sub("", path.name):
-        raise OutputError(
-            f"{name}: one file cannot hold a video; name images by a pattern with one number, such as frames/%06d.png"
-        )
+        raise OutputError(f"{name}: {_ONE}")
     return path.parent, path.name

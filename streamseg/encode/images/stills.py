@@ -1,5 +1,7 @@
 """A picture as a still holds it: full-range RGB or grey, 8 bit, or 16 bit for everything deeper; alpha kept.
 
+What was cut out of a source of 8 bits is YUV of 10, as ProRes 4444 takes it: a still of it has 8.
+
 swscale turns limited-range YUV deeper than 8 bit into RGB with white at 65283 of 65535, and full-range YUV and alpha with the top
 bits shifted in: white of 10 bit becomes 65472. Both are put right here by a table.
 """
@@ -23,8 +25,13 @@ _WHITE_OF_LIMITED = 65283
 Array = npt.NDArray[Any]
 
 
-def to_still(picture: av.VideoFrame, *, big_endian: bool, interlaced: bool = False) -> av.VideoFrame:
-    """`picture` in gray, gray16, rgb24, rgb48, rgba or rgba64; itself if it is that already."""
+def to_still(
+    picture: av.VideoFrame, *, big_endian: bool, interlaced: bool = False, source_depth: int | None = None
+) -> av.VideoFrame:
+    """`picture` in gray, gray16, rgb24, rgb48, rgba or rgba64; itself if it is that already.
+
+    source_depth: bits of the source's samples, where they may be fewer than those of a picture that got an alpha.
+    """
     picture = full_chroma(supported(picture)) if interlaced else supported(picture)
     known, tags = layout(picture.format.name), encoding(picture)
     assert known is not None
@@ -36,6 +43,8 @@ def to_still(picture: av.VideoFrame, *, big_endian: bool, interlaced: bool = Fal
         return _frame(picture, array, f"gray16{'be' if big_endian else 'le'}" if deep else "gray")
     if not deep:
         return reformat(picture, "rgba" if known.alpha else "rgb24")
+    if known.alpha and tags.family == "yuv" and source_depth is not None and source_depth <= 8:
+        return _eight_bits(picture)
     name = "rgba64" if known.alpha else "rgb48"
     made = reformat(picture, f"{name}le")
     array = views(made).planes[0].array
@@ -47,6 +56,14 @@ def to_still(picture: av.VideoFrame, *, big_endian: bool, interlaced: bool = Fal
             else np.concatenate([_table(top)[array[..., :3]], _straight_alpha(picture)[..., None]], axis=2)
         )
     return _frame(picture, array, name + ("be" if big_endian else "le"))
+
+
+def _eight_bits(picture: av.VideoFrame) -> av.VideoFrame:
+    made = reformat(picture, "rgba")
+    copy_tags(picture, made)
+    made.color_range = 2
+    views(made).planes[0].array[..., 3] = np.rint(_straight_alpha(picture) * (255 / _WHITE))
+    return made
 
 
 def _table(white: int) -> npt.NDArray[np.uint16]:

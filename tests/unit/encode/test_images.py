@@ -1,14 +1,21 @@
 """Image sequences, read back by OpenCV and PyAV: levels, depth, alpha, numbers."""
 
+from dataclasses import replace
+
 import av
 import cv2
 import numpy as np
 import pytest
 
+from streamseg.composite import Alpha, Compositor
+from streamseg.composite.choose import matte
+from streamseg.core.result import Result
 from streamseg.encode import open_sink
+from streamseg.errors import OutputError, OutputExists, OutputIsInput
 from streamseg.pixels.planes import views
 from tests import clips
 from tests.unit.encode.helpers import INFO, frames, rendered, write
+from tests.unit.pictures import instances
 
 
 def read(path) -> np.ndarray:
@@ -79,8 +86,9 @@ def test_ten_bits_give_sixteen(space, span, suffix, tmp_path):
 
 
 def test_alpha_of_ten_bits_spans_all_of_sixteen(tmp_path):
-    """What the alpha effect makes of any source; opaque must be wholly opaque."""
-    write(tmp_path, [flat("yuva444p10le", (940, 512, 512, alpha)) for alpha in (0, 512, 1023)], alpha=True)
+    """What the alpha effect makes of a source of ten bits; opaque must be wholly opaque."""
+    cut = [flat("yuva444p10le", (940, 512, 512, alpha)) for alpha in (0, 512, 1023)]
+    write(tmp_path, cut, replace(INFO, bit_depth=10), alpha=True)
     values = [read(tmp_path / f"00000{i}.png")[0, 0] for i in range(3)]
     assert [v[3] for v in values] == [0, 32800, 65535]
     assert all(np.all(v[:3] == 65535) for v in values)
@@ -144,3 +152,73 @@ def test_no_reader_sees_half_a_file(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "replace", spy)
     write(tmp_path, [clips.picture(0)])
     assert seen == [((tmp_path / "000000.png").stat().st_size, False)]
+
+
+STILL = replace(INFO, kind="images", container="images", frame_count=1)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "tiff", "jpg", "jpeg", "webp"])
+def test_one_still_gives_the_one_file_that_was_named(suffix, tmp_path):
+    made = clips.picture(3, pix_fmt="rgb24")
+    write(tmp_path / "new" / f"photo.{suffix}", [made], STILL)
+    assert [path.name for path in (tmp_path / "new").iterdir()] == [f"photo.{suffix}"]
+    away = np.abs(read(tmp_path / "new" / f"photo.{suffix}").astype(int) - clips.plane_array(made).astype(int))
+    assert away.mean() <= (0 if suffix in ("png", "tif", "tiff") else 3)
+
+
+def test_one_still_into_a_pattern_is_numbered(tmp_path):
+    write(tmp_path / "%03d.png", [clips.picture(3)], STILL)
+    assert [path.name for path in tmp_path.iterdir()] == ["000.png"]
+
+
+@pytest.mark.parametrize("info", [INFO, replace(STILL, frame_count=2), replace(INFO, frame_count=1)])
+def test_one_file_holds_no_film_and_says_how_to_name_images(info, tmp_path):
+    with pytest.raises(
+        OutputError, match=r"one file cannot hold a video; name images by a pattern .* such as frames/%06d\.png"
+    ):
+        open_sink(tmp_path / "one.png", info)
+
+
+def test_one_file_never_replaces_what_is_there_or_what_is_read(tmp_path):
+    there = tmp_path / "a.png"
+    write(there, [clips.picture(1)], STILL)
+    with pytest.raises(OutputExists):
+        write(there, [clips.picture(2)], STILL)
+    with pytest.raises(OutputIsInput):
+        write(there, [clips.picture(2)], STILL, overwrite=True, source=there)
+    write(there, [clips.picture(2)], STILL, overwrite=True)
+    assert clips.read_index(read(there)[..., 0]) == 2
+
+
+def test_webp_keeps_alpha_and_takes_no_side_above_16383(tmp_path):
+    made = av.VideoFrame(64, 48, "rgba")
+    pixels = np.zeros((48, 64, 4), np.uint8)
+    pixels[..., :3], pixels[12:36, 16:48, 3] = (200, 40, 90), 255
+    views(made).planes[0].array[...] = pixels
+    write(tmp_path / "%d.webp", [made], alpha=True)
+    got = read(tmp_path / "0.webp")
+    assert np.array_equal(got[..., 3], pixels[..., 3])
+    assert np.abs(got[16:32, 20:44, :3].astype(int) - (200, 40, 90)).max() <= 4
+    with pytest.raises(OutputError, match=r"pictures of 16400x2 do not fit into \.webp"):
+        write(tmp_path / "long.webp", [av.VideoFrame(16400, 2, "rgb24")], STILL)
+
+
+@pytest.mark.parametrize(("space", "span"), [(1, 1), (6, 2), (9, 1)])
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_what_is_cut_out_of_eight_bits_has_eight(suffix, space, span, tmp_path):
+    """The alpha is drawn into YUV of ten bits, which ProRes takes."""
+    source = flat("yuv420p", codes(space, span), space, span)
+    (frame,) = frames([source])
+    drawn = Compositor([Alpha(feather=200)])(Result(frame, instances([[0.0, 0.0, 40.0, 48.0]]))).picture
+    assert drawn.format.name == "yuva444p10le"
+    write(tmp_path / f"%d.{suffix}", [drawn], alpha=True)
+    image = read(tmp_path / f"0.{suffix}")
+    assert image.dtype == np.uint8
+    assert np.abs(image[24, 32, :3].astype(int) - (191, 64, 128)).max() <= 2
+    wanted = matte(instances([[0.0, 0.0, 40.0, 48.0]]), 64, 48, 200 * 48 / 1080)
+    assert np.array_equal(image[..., 3], wanted)
+    assert len(np.unique(wanted)) > 20
+    for deep, info in (("rgba64le", INFO), ("auto", replace(INFO, bit_depth=10))):
+        drawn = Compositor([Alpha(format=deep)])(Result(frame, instances([[0.0, 0.0, 40.0, 48.0]]))).picture
+        write(tmp_path / deep / f"%d.{suffix}", [drawn], info, alpha=True)
+        assert read(tmp_path / deep / f"0.{suffix}").dtype == np.uint16

@@ -194,5 +194,11 @@ def test_images_are_asked_for_by_a_pattern():
     assert paths("edit", "x/*.png") == {"picture": "x/%06d.png", "alpha": "x.alpha.mov"}
 
 
+def test_beside_a_still_lies_a_still():
+    assert paths("edit", "x/soft.png", source="photo.jpg") == {"picture": "x/soft.png", "alpha": "x/soft.alpha.png"}
+    assert paths("edit", "soft.jpg", source="photo.jpg") == {"picture": "soft.jpg", "alpha": "soft.alpha.png"}
+    assert paths("edit", "soft.webp", "alpha=cut.tif", source="photo.jpg") == {"picture": "soft.webp", "alpha": "cut.tif"}
+
+
 def test_folders_of_results_are_no_films():
     assert paths("drive", "a.mp4", "out.mots/") == {"picture": "a.mp4", "results1": "out.mots/"}

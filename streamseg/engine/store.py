@@ -1,6 +1,6 @@
 """The store of compiled engines: each a folder with the plan, a manifest of what it was made from, and the compiler's log.
 
-    ~/.cache/streamseg/engines/                        $STREAMSEG_ENGINES, or streamseg/engines within $XDG_CACHE_HOME
+    ~/.cache/streamseg/engines/                        or elsewhere (`folders.engines_root`)
         lite-320x576-fp32-tensorrt-rtx-3f0c.../        named after the fingerprint of the manifest's key
             plan   manifest.json   layers.json   build.log
 
@@ -12,7 +12,6 @@ builds holds a lock, which the system releases if the builder is killed.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -28,11 +27,12 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from streamseg.errors import ModelError, OutputError
+from streamseg.system.folders import engines_root, waiting_lock
 
 if TYPE_CHECKING:
     from streamseg.engine.tensorrt.builder import Built
 
-__all__ = ["Entry", "Key", "Manifest", "Store", "default_root"]
+__all__ = ["Entry", "Key", "Manifest", "Store"]
 
 Report = Callable[[str], None]
 _STRICT = ConfigDict(extra="forbid", frozen=True)
@@ -111,19 +111,11 @@ class Entry:
         return self.path / "plan"
 
 
-def default_root() -> Path:
-    """Where engines are kept: $STREAMSEG_ENGINES, else streamseg/engines in the user's cache."""
-    if named := os.environ.get("STREAMSEG_ENGINES"):
-        return Path(named).expanduser()
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache and Path(cache).is_absolute() else Path.home() / ".cache") / "streamseg" / "engines"
-
-
 class Store:
     """The engines under one folder, which is made when the first is added."""
 
     def __init__(self, root: Path | None = None) -> None:
-        self.root = (root or default_root()).resolve()  # a cache is often a link to a larger disk
+        self.root = (root or engines_root()).resolve()  # a cache is often a link to a larger disk
 
     def entries(self) -> list[Entry]:
         """All engines, sound or not, by name."""
@@ -271,21 +263,13 @@ class Store:
                 raise OutputError(f"cannot keep engines in {self.root}: {problem}; or name another folder in STREAMSEG_ENGINES")
             locks = self.root / ".locks"
             locks.mkdir(mode=0o700, exist_ok=True)
-            lock = os.open(locks / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            lock = waiting_lock(locks / name, f"another process is building {name}; waiting for it", report)
         except OSError as error:
             raise OutputError(
                 f"cannot keep engines in {self.root}: {error.strerror}; name another folder in STREAMSEG_ENGINES"
             ) from error
-        try:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if report is not None:
-                    report(f"another process is building {name}; waiting for it")
-                fcntl.flock(lock, fcntl.LOCK_EX)
+        with lock:
             yield
-        finally:
-            os.close(lock)
 
 
 def _write_file(path: Path, data: bytes) -> None:

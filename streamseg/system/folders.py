@@ -1,41 +1,54 @@
 """Where streamseg keeps things of the user's, and how two processes keep out of each other's way there.
 
-    models   $STREAMSEG_MODELS, or streamseg/models within $XDG_DATA_HOME (~/.local/share): weights that were pulled or imported
-    cache    $STREAMSEG_CACHE, or streamseg within $XDG_CACHE_HOME (~/.cache): what can be made or fetched again
+    models    $STREAMSEG_MODELS, or streamseg/models in the user's data: weights that were pulled or imported
+    cache     $STREAMSEG_CACHE, or streamseg in the user's cache: what can be made or fetched again
+    engines   $STREAMSEG_ENGINES, or streamseg/engines in the user's cache: what TensorRT compiled
 
-Places are those of the XDG Base Directory Specification 0.8, which tells to ignore values that are not absolute.
+The user's data and cache are where the system has them: on Linux $XDG_DATA_HOME (~/.local/share) and $XDG_CACHE_HOME (~/.cache).
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from streamseg.errors import OutputError
 
-__all__ = ["cache_root", "locked", "make_folder", "models_root"]
+__all__ = ["cache_root", "engines_root", "locked", "make_folder", "models_root", "waiting_lock"]
 
 Report = Callable[[str], None]
+_NAME = "streamseg"
 
 
 def cache_root() -> Path:
     """The folder of downloads under way and of graphs that were exported on demand."""
-    return _root("STREAMSEG_CACHE", "XDG_CACHE_HOME", ".cache", "streamseg")
+    return _named("STREAMSEG_CACHE") or _user_cache()
 
 
 def models_root() -> Path:
     """The folder of the user's models: each in a folder of its name."""
-    return _root("STREAMSEG_MODELS", "XDG_DATA_HOME", ".local/share", "streamseg/models")
+    # Here and below: libraries are imported when a folder is wanted, which `import streamseg` does not.
+    from platformdirs import user_data_path
+
+    return _named("STREAMSEG_MODELS") or user_data_path(_NAME, appauthor=False) / "models"
 
 
-def _root(ours: str, standard: str, otherwise: str, below: str) -> Path:
-    if named := os.environ.get(ours):
-        return Path(named).expanduser().absolute()
-    base = os.environ.get(standard)
-    return (Path(base) if base and Path(base).is_absolute() else Path.home() / otherwise) / below
+def engines_root() -> Path:
+    """The folder of compiled engines."""
+    return _named("STREAMSEG_ENGINES") or _user_cache() / "engines"
+
+
+def _user_cache() -> Path:
+    from platformdirs import user_cache_path
+
+    return user_cache_path(_NAME, appauthor=False)
+
+
+def _named(variable: str) -> Path | None:
+    named = os.environ.get(variable)
+    return Path(named).expanduser().absolute() if named else None
 
 
 def make_folder(folder: Path) -> Path:
@@ -61,16 +74,21 @@ def locked(folder: Path, name: str, busy: str, report: Report | None = None) -> 
     """
     locks = make_folder(folder / ".locks")
     try:
-        lock = os.open(locks / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        lock = waiting_lock(locks / name, busy, report)
     except OSError as error:
         raise OutputError(f"cannot write in {folder}: {error.strerror}; {elsewhere(folder)}") from error
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if report is not None:
-                report(busy)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    with lock:
         yield
-    finally:
-        os.close(lock)
+
+
+def waiting_lock(path: Path, busy: str, report: Report | None = None) -> contextlib.AbstractContextManager[object]:
+    """The lock of the file `path`, taken; leaving the context gives it back. Otherwise as `locked`. Raises OSError."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path, mode=0o600)
+    try:
+        return lock.acquire(blocking=False)
+    except Timeout:
+        if report is not None:
+            report(busy)
+    return lock.acquire()

@@ -7,7 +7,6 @@ replaced on request, and what another run is writing is not even then.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import stat
 from pathlib import Path
@@ -80,17 +79,19 @@ def check_file(path: Path, source: Path | None, overwrite: bool) -> None:
 def lock(fd: int, path: Path) -> None:
     """Take an open file for this run until it is closed. OutputError when another run has it: two would write into each other.
 
-    The lock (flock) ends with the process, however that ends. Devices and pipes are not locked, nor is what lies on a file system
-    that has no locks.
+    The lock ends with the process, however that ends. Devices and pipes are not locked, nor is what lies on a file system that has
+    no locks.
     """
+    from filelock import lock_descriptor  # not at once: it takes tens of milliseconds, and most commands write nothing
+
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         return
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise OutputError(f"{path}: another run is writing it; wait for its end, or choose another name") from error
+        taken = lock_descriptor(fd, blocking=False)
     except OSError:
         return
+    if not taken:
+        raise OutputError(f"{path}: another run is writing it; wait for its end, or choose another name")
 
 
 def open_locked(path: Path, output: Path, flags: int = 0) -> int:

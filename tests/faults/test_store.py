@@ -19,11 +19,12 @@ from pathlib import Path
 import pytest
 
 from streamseg.engine import read_spec
-from streamseg.engine.store import Entry, Store, default_root
+from streamseg.engine.store import Entry, Store
 from streamseg.engine.tensorrt import TENSORRT_RTX
 from streamseg.engine.tensorrt.builder import Built
 from streamseg.engine.tensorrt.opener import build_entry
 from streamseg.errors import EngineError, ModelError, OutputError
+from streamseg.system import folders
 from tests import graphs
 
 ROOT = Path(__file__).parents[2]
@@ -233,13 +234,13 @@ def test_where_engines_are_kept(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("STREAMSEG_ENGINES", raising=False)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    assert default_root() == tmp_path / ".cache/streamseg/engines"
+    assert folders.engines_root() == tmp_path / ".cache/streamseg/engines"
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # the XDG specification: to be ignored
-    assert default_root() == tmp_path / ".cache/streamseg/engines"
+    assert folders.engines_root() == tmp_path / ".cache/streamseg/engines"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert default_root() == tmp_path / "cache/streamseg/engines"
+    assert folders.engines_root() == tmp_path / "cache/streamseg/engines"
     monkeypatch.setenv("STREAMSEG_ENGINES", "~/mine")
-    assert default_root() == tmp_path / "mine"
+    assert folders.engines_root() == tmp_path / "mine"
 
 
 def test_a_store_that_is_a_link_to_a_larger_disk(store, entry, tmp_path):

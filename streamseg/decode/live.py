@@ -158,7 +158,7 @@ class LiveReader:
         broken = False
         while self._reader is not None and self._connection is not None:
             packets = Guarded(self._watched(self._connection, self._reader))
-            for picture in self._reader.pictures(packets):
+            for picture in self._reader.pictures(packets, self._endless):
                 picture.broken |= broken
                 broken = False
                 self._last_picture, self._loss, self._pictured = self._arrived, None, True

@@ -180,13 +180,9 @@ class PacketReader:
 
     def _may_leap(self, container: InputContainer) -> bool:
         """Whether a clock that goes ahead by much is a new one, and no pause: in transport streams, and from what sends now."""
-        return self._sends or (bool(container.format.flags & TS_DISCONT) and container.format.name != "ogg")
-
-    @property
-    def _sends(self) -> bool:
-        """Whether the source sends now what it shows; a web server may, too."""
         address = self._shared.address
-        return address.kind == "camera" or (address.kind == "network" and address.scheme not in ("http", "https"))
+        sends = address.kind == "camera" or (address.kind == "network" and address.scheme not in ("http", "https"))
+        return sends or (bool(container.format.flags & TS_DISCONT) and container.format.name != "ogg")
 
     def place(self, packet: Packet) -> bool:
         """Give a packet its time in the run; True if its stream enters another segment of the source's clock with it."""
@@ -205,18 +201,18 @@ class PacketReader:
 
     def times(self, packets: Iterable[Packet]) -> Iterator[tuple[int | None, bool]]:
         """(when it is shown on the run's clock, whether the source's clock begins anew) of each packet of the video, undecoded."""
-        for packet in self.of_one_codec(packets):
+        for packet in self._of_one_codec(packets):
             if packet.size:
                 entered = self.place(packet)
                 self._note(packet)
                 if packet.stream_index == self.stream.index:
                     yield packet.dts if self._without_pts else packet.pts, entered
 
-    def pictures(self, packets: Iterable[Packet]) -> Iterator[Picture]:
-        """Decode until the packets end; then whatever the decoder still holds."""
+    def pictures(self, packets: Iterable[Packet], endless: bool = False) -> Iterator[Picture]:
+        """Decode until the packets end; then whatever the decoder still holds. endless: no packet is held back."""
         seam: Fraction | None = None
         """The first picture from this time on is of another segment."""
-        for packet in self.of_one_codec(packets):
+        for packet in packets if endless else self._of_one_codec(packets):
             if self._shared.stopped():
                 return
             if not packet.size:
@@ -242,9 +238,9 @@ class PacketReader:
                 yield picture
         yield from self._drain()
 
-    def of_one_codec(self, packets: Iterable[Packet]) -> Iterable[Packet]:
-        """`packets` up to where films of different codecs were joined; what sends now is not held back for this."""
-        if self.container.format.name != "mpegts" or self._sends or not OneCodec.knows(self._codec.name):
+    def _of_one_codec(self, packets: Iterable[Packet]) -> Iterable[Packet]:
+        """`packets` up to where films of different codecs were joined."""
+        if self.container.format.name != "mpegts" or not OneCodec.knows(self._codec.name):
             return packets
         address = self._shared.address
         self._one_codec = OneCodec(

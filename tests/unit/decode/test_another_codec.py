@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from streamseg.decode import Decoder, probe
+from streamseg.decode import Decoder
 from streamseg.errors import Unreadable
+from streamseg.pipeline.probe import probe
 from tests import clips
 from tests.clips import Video, plane_array, read_index
 

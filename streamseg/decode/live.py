@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from streamseg.decode.address import Address
 from streamseg.decode.connection import LATE, Connection, Stalled
 from streamseg.decode.faults import AV_ERRORS, fault, may_mend
+from streamseg.decode.info import is_timeless
 from streamseg.decode.reader import Guarded, PacketReader, Picture, Shared
 from streamseg.errors import SourceLost, SourceNotFound, StreamsegError, Unreadable
 from streamseg.system.http import refuses_parts
@@ -27,6 +28,11 @@ __all__ = ["LiveReader", "Patience", "when_there"]
 
 FIRST_DELAY, LAST_DELAY = 0.5, 8.0
 """Seconds before the first attempt to connect again, doubled up to the second; each shortened by up to a half at random."""
+
+_OVER = (
+    "it gives the same again from its beginning: a film, which has ended. Since it tells neither its size nor its duration, it was "
+    "read as a live stream, and pictures may be missing; --spool 2GB reads all of it"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,10 @@ class LiveReader:
         self._arrived = self._last_picture = 0.0
         self._loss: _Loss | None = None
         """None: pictures come."""
+        self._beginning: tuple[int | None, int | None, bytes] | None = None
+        """Times and bytes of a connection's first packet."""
+        self._raced = self._over = False
+        """It came faster than it plays, to its end; and it is the same again."""
 
     # -- connecting ----------------------------------------------------------------------------------------------------------
 
@@ -171,6 +181,9 @@ class LiveReader:
             if not self._endless:
                 self._reader.judge_end(problem)
                 return
+            if self._over:
+                self._shared.warnings.append(f"{self._shared.address.name}: {_OVER}")
+                return
             if not self._pictured and self._refuses_parts():
                 raise Unreadable(f"{self._shared.address.name}: ends before its first picture")
             if not self._come_back(problem):
@@ -201,6 +214,8 @@ class LiveReader:
     def _watched(self, connection: Connection, reader: PacketReader) -> Iterator[Packet]:
         """Packets, as long as they make pictures: a source that sends only rubbish is as lost as a silent one."""
         patience, gap = max(10.0, 3 * self._timeout), False
+        begin: tuple[Packet, float] | None = None
+        raced, self._raced = self._raced, False
         for arrival in connection.packets(self._shared.stopped):
             self._arrived = arrival.at
             video = arrival.packet.stream_index == reader.stream.index
@@ -215,7 +230,21 @@ class LiveReader:
             if gap and video:
                 reader.flush()  # what it holds back is from before the gap
                 gap = False
+            if begin is None:
+                begin, packet = (arrival.packet, arrival.at), arrival.packet
+                former, self._beginning = self._beginning, (packet.pts, packet.dts, bytes(packet))
+                self._over = raced and self._beginning == former
+                if self._over:
+                    return
             yield arrival.packet
+        self._raced = begin is not None and not is_timeless(reader.container) and self._faster(*begin)
+
+    def _faster(self, packet: Packet, at: float) -> bool:
+        """Whether a web server sent what came from this packet on, read then, at least twice as fast as it plays."""
+        time_ = packet.pts if packet.pts is not None else packet.dts
+        if time_ is None or self._shared.address.scheme not in ("http", "https"):
+            return False
+        return float(self._shared.splicer.end - time_ * packet.time_base) > 2 * (self._arrived - at)
 
     def _come_back(self, problem: BaseException | None) -> bool:
         """Reconnect with exponential back-off and jitter; False if stopped. Raises SourceLost when the time is up.

@@ -85,3 +85,15 @@ def test_a_connection_without_a_picture_is_no_return(tmp_path: Path) -> None:
     assert len(frames) + decoder.counters.skipped == FRAMES
     assert time.monotonic() - begin < 3.0
     assert len(decoder.warnings) == 1
+
+
+def test_a_film_that_tells_nothing_of_its_end_is_read_once(films: dict[str, bytes]) -> None:
+    """Seen: read again and again, for ever. A live stream does not begin with the same packet each time."""
+    with Server({"/film": http_source.unmeasured(lambda: films["a.ts"])}) as server:
+        with Decoder(f"{server.url}/film", timeout=2.0, reconnect=2.0) as decoder:
+            assert decoder.info.live
+            frames = [read_index(plane_array(frame.picture)) for frame in decoder.frames()]
+        assert read(f"{server.url}/film", spool=10**8) == list(range(FRAMES))
+    assert frames == sorted(set(frames))
+    assert decoder.counters.reconnects == 1
+    assert any("a film, which has ended" in said and "--spool" in said for said in decoder.warnings)

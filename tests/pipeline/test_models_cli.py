@@ -19,7 +19,7 @@ pytest.importorskip("torch", reason="needs extra `train`")
 
 import torch
 
-from streamseg.hub import catalog, on_demand
+from streamseg.hub import catalog, exporter, on_demand
 from streamseg.hub.graph_spec import read_spec
 from streamseg.hub.pretrained import PRETRAINED, Pretrained
 from streamseg.system import folders
@@ -46,7 +46,8 @@ def streamseg(streamseg):
 def places(tmp_path, monkeypatch):
     monkeypatch.setenv("STREAMSEG_MODELS", str(tmp_path / "mine"))
     monkeypatch.setenv("STREAMSEG_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(on_demand, "settings_for", lambda network: {"proposals": 20, "detections": 5})
+    for module in (on_demand, exporter):
+        monkeypatch.setattr(module, "settings_for", lambda network: {"proposals": 20, "detections": 5})
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -21,7 +21,7 @@ from streamseg.decode.demux import demux
 from streamseg.decode.faults import AV_ERRORS, fault
 from streamseg.decode.info import SourceInfo, is_timeless
 from streamseg.decode.reader import PacketReader, inspecting, open_container
-from streamseg.errors import StreamsegError
+from streamseg.errors import SourceLost, StreamsegError
 from streamseg.pixels import sidedata
 from streamseg.pixels.fields import WORDS, FieldOrder
 
@@ -127,10 +127,11 @@ def _frame_times(frames: Iterable[Frame], seconds: float) -> _Times:
     """The same from decoded frames, for sources that cannot be read twice; looks for `seconds` at most."""
     deadline = time.monotonic() + seconds
     seen: list[Frame] = []
-    for frame in frames:
-        seen.append(frame)
-        if len(seen) >= PACKETS or time.monotonic() >= deadline:
-            break
+    with contextlib.suppress(SourceLost):  # it was there, and is worth describing
+        for frame in frames:
+            seen.append(frame)
+            if len(seen) >= PACKETS or time.monotonic() >= deadline:
+                break
     return _Times([f.pts for f in seen if not f.synthetic_pts], sum(f.synthetic_pts for f in seen))
 
 

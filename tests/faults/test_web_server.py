@@ -94,6 +94,8 @@ def test_a_film_that_tells_nothing_of_its_end_is_read_once(films: dict[str, byte
             assert decoder.info.live
             frames = [read_index(plane_array(frame.picture)) for frame in decoder.frames()]
         assert read(f"{server.url}/film", spool=10**8) == list(range(FRAMES))
+        told = probe(f"{server.url}/film", timeout=2.0)
+    assert (told["live"], told["timing"]["looked_at"] > 0) == (True, True)
     assert frames == sorted(set(frames))
     assert decoder.counters.reconnects == 1
     assert any("a film, which has ended" in said and "--spool" in said for said in decoder.warnings)

@@ -1,7 +1,7 @@
 # make demo   the three pipelines on real video, with the light installation (no torch): under 3 minutes after the download
 # make test   every test, with all that they need (torch and torchvision: 5 GB)
 # make env    the environment of `make test`, for development, training and benchmarks
-# make lint   ruff and mypy
+# make lint   ruff and mypy, the latter also as on Windows
 # make shape  the rooms of the code, and whether an import runs the wrong way (docs/architecture.md)
 # make bench  the figures of README.md
 # make fuzz   seeded campaigns against damaged input of every kind, some 45 minutes (FUZZ="media --seed 7 --count 2000" for a part)
@@ -29,6 +29,7 @@ lint: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32
 
 shape:
 	$(PYTHON) -m tools.shape

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from streamseg.engine.choose import CANDIDATES
-from streamseg.engine.openvino import cpu_count, why_not_bf16
+from streamseg.engine.openvino import why_not_bf16
 from streamseg.errors import ModelError
 from streamseg.hub.catalog import ModelInfo, describe, shipped
+from streamseg.system.cores import core_count
 
 __all__ = ["EngineReport", "GpuReport", "ModelReport", "Report", "doctor"]
 
@@ -112,7 +113,7 @@ def doctor() -> Report:
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.release()} {platform.machine()}",
         cpu=_cpu_model(),
-        cores=cpu_count(),
+        cores=core_count(),
         no_bf16=why_not_bf16(),
         versions={package: _version(package) for package in PACKAGES},
         ffmpeg={name: ".".join(map(str, version)) for name, version in av.library_versions.items()},

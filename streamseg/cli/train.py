@@ -265,10 +265,10 @@ def _removed_if_refused(folder: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def _stopped_by_signals(trainer: Trainer) -> Iterator[list[int]]:
     """The first SIGINT, SIGTERM or SIGHUP ends the run after the step under way; a second one at once."""
+    from streamseg.runtime.process import ending_signals
+
     received: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    if before[signal.SIGHUP] == signal.SIG_IGN:  # nohup's wish
-        del before[signal.SIGHUP]
+    before = {number: signal.getsignal(number) for number in ending_signals()}
 
     def handle(number: int, _frame: Any) -> None:
         received.append(number)

@@ -55,7 +55,7 @@ _ONCE_MORE = {"reconnect": "1", "reconnect_on_network_error": "1", "reconnect_de
 """libav's http asks for the next part of a file over the connection of the last one, which the server may have closed. So it tries
 once more, also where an answer breaks off: at once, from where it was, and fails if that brings nothing."""
 _ENCODING = "needs percent-encoding: %40 for @, %2F for /, %3F for ?, %23 for #, %3A for :, %25 for %, %20 for a space"
-_SCHEME = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*)(?P<mark>://|:|,)")
+_SCHEME = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]+)(?P<mark>://|:|,)")
 
 
 @dataclass(frozen=True, slots=True)

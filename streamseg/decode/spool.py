@@ -1,6 +1,7 @@
 """What comes once, through a pipe or from a web server without ranges, kept in a temporary file to be read in any order.
 
-The file has no name: it is gone with the process, however that ends. It lies where `TMPDIR` says, else in /tmp.
+Where the system can, the file has no name: it is gone with the process, however that ends. It lies where `TMPDIR` says, else in
+/tmp.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import IO
 
 from streamseg.decode.address import Address, limits
@@ -20,6 +22,8 @@ from streamseg.system.http import Answer, Broken, ask, refuses_parts
 __all__ = ["Spool", "spooled"]
 
 _CHUNK = 1 << 20
+_DESCRIPTORS = Path("/dev/fd")
+"""Where Linux and macOS name what is open, so that the file needs no name of its own; Windows has no such place."""
 _WAKE = 200
 """Milliseconds after which a silent pipe is left, to see whether we were stopped."""
 
@@ -29,11 +33,15 @@ class Spool:
 
     def __init__(self, address: Address, file: IO[bytes]) -> None:
         self._file = file
-        self.address = replace(address, kind="file", url=f"file:/dev/fd/{file.fileno()}", scheme="file", options=limits("file"))
+        self._named = None if _DESCRIPTORS.is_dir() else Path(file.name)
+        where = self._named or _DESCRIPTORS / str(file.fileno())
+        self.address = replace(address, kind="file", url=f"file:{where}", scheme="file", options=limits("file"))
 
     def close(self) -> None:
         """Give the room back."""
         self._file.close()
+        if self._named is not None:
+            self._named.unlink(missing_ok=True)
 
 
 def spooled(
@@ -52,15 +60,16 @@ def spooled(
         chunks = _from_server(address, answer, stopped)
     else:
         return None
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the spool
+    file = tempfile.TemporaryFile() if _DESCRIPTORS.is_dir() else tempfile.NamedTemporaryFile(delete=False)  # noqa: SIM115
+    spool = Spool(address, file)
     try:
         done = _copy(address, chunks, file, limit)
     except BaseException:
-        file.close()
+        spool.close()
         raise
     if say is not None:
         say(f"{address.name}: kept in a temporary file, {_size(done)}")
-    return Spool(address, file)
+    return spool
 
 
 def _copy(address: Address, chunks: Iterator[bytes], file: IO[bytes], limit: int) -> int:
@@ -87,14 +96,13 @@ def _from_pipe(address: Address, stopped: Callable[[], bool]) -> Iterator[bytes]
     own = address.url != "-"
     try:
         path = address.url.removeprefix("file:")
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC) if own else sys.stdin.fileno()
+        fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)) if own else sys.stdin.fileno()
     except (OSError, ValueError) as error:
         raise SourceError(f"{address.name}: cannot be read: {error}") from error
-    poll = select.poll()
-    poll.register(fd, select.POLLIN)
+    ready = _ready(fd)
     try:
         while not stopped():
-            if not poll.poll(_WAKE):
+            if not ready():
                 continue
             chunk = os.read(fd, _CHUNK)
             if not chunk:
@@ -104,6 +112,15 @@ def _from_pipe(address: Address, stopped: Callable[[], bool]) -> Iterator[bytes]
         if own:
             os.close(fd)
     raise SourceError(f"{address.name}: stopped while it was being opened")
+
+
+def _ready(fd: int) -> Callable[[], bool]:
+    """What tells, within `_WAKE`, whether something can be read. On Windows, where pipes cannot be asked, reading has to wait."""
+    if (make := getattr(select, "poll", None)) is None:
+        return lambda: True
+    poll = make()
+    poll.register(fd, getattr(select, "POLLIN", 1))
+    return lambda: bool(poll.poll(_WAKE))
 
 
 def _ask(address: Address, timeout: float) -> Answer | None:

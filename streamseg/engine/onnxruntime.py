@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from streamseg.engine.base import PooledEngine
-from streamseg.engine.openvino import OUTPUTS, cpu_count
+from streamseg.engine.openvino import OUTPUTS
 from streamseg.errors import EngineError, MissingExtra
 from streamseg.errors.extras import how_to_install
 from streamseg.hub.graph_spec import GraphSpec
+from streamseg.system.cores import core_count
 from streamseg.system.imports import import_onnxruntime
 
 __all__ = ["open_onnxruntime", "why_not_onnxruntime"]
@@ -44,7 +45,7 @@ def open_onnxruntime(
     except ImportError as error:
         raise MissingExtra("onnxruntime", "onnx") from error
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = max(1, (threads or cpu_count()) // in_flight)
+    options.intra_op_num_threads = max(1, (threads or core_count()) // in_flight)
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     # Idle workers would otherwise spin on the cores that decoding and drawing need.

@@ -15,9 +15,10 @@ from streamseg.engine.base import PooledEngine
 from streamseg.errors import EngineError, EngineUnavailable
 from streamseg.hub.graph_spec import GraphSpec
 from streamseg.runtime.process import forked, forked_from, keep_in_forks
+from streamseg.system.cores import core_count
 from streamseg.system.imports import import_openvino
 
-__all__ = ["cpu_count", "open_openvino", "why_not_bf16", "why_not_openvino"]
+__all__ = ["open_openvino", "why_not_bf16", "why_not_openvino"]
 
 OUTPUTS = ("boxes", "scores", "labels", "masks")
 
@@ -82,11 +83,6 @@ def why_not_bf16() -> str | None:
     return f"this CPU ({core.get_property('CPU', 'FULL_DEVICE_NAME')}) has no bfloat16 arithmetic (AVX512_BF16 or AMX)"
 
 
-def cpu_count() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 class _Request:
     """One infer request; its buffers are reused by every call."""
 
@@ -128,7 +124,7 @@ def open_openvino(
     options = {
         "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
         "NUM_STREAMS": str(in_flight),
-        "INFERENCE_NUM_THREADS": str(threads or cpu_count()),
+        "INFERENCE_NUM_THREADS": str(threads or core_count()),
     }
     try:
         core = _core()

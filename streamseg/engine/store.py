@@ -28,6 +28,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from streamseg.errors import ModelError, OutputError
 from streamseg.system.folders import engines_root, waiting_lock
+from streamseg.system.output_files import NOT_TEXT
 
 if TYPE_CHECKING:
     from streamseg.engine.tensorrt.builder import Built
@@ -273,7 +274,7 @@ class Store:
 
 
 def _write_file(path: Path, data: bytes) -> None:
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as file:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NOT_TEXT, 0o600), "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
@@ -286,7 +287,9 @@ def _distrust(path: Path) -> str | None:
         return f"{path.name} is a link"
     if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
         return f"{path.name} is no file"
-    if status.st_uid not in (os.geteuid(), 0):
+    if (whose := getattr(os, "geteuid", None)) is None:
+        return None  # Windows: rights are lists there, which a user's own folder inherits
+    if status.st_uid not in (whose(), 0):
         return f"{path.name} belongs to another user (id {status.st_uid})"
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         return f"other users may write {path.name} (chmod go-w)"

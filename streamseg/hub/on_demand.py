@@ -177,5 +177,6 @@ def _export_in_child(request: Mapping[str, Any]) -> None:
 def _end_of(code: int) -> str:
     if code >= 0:
         return f"ended with exit code {code}"
-    hint = " (too little memory? a ResNet-50 takes 2 GB)" if code == -signal.SIGKILL else ""
-    return f"was ended by {signal.Signals(-code).name}{hint}"
+    name = signal.Signals(-code).name
+    hint = " (too little memory? a ResNet-50 takes 2 GB)" if name == "SIGKILL" else ""
+    return f"was ended by {name}{hint}"

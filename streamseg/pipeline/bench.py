@@ -7,7 +7,6 @@ stages spend on cores, summed and divided by the number of cores (no schedule is
 from __future__ import annotations
 
 import itertools
-import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -35,6 +34,7 @@ from streamseg.pipeline.build import (
     smooth_for,
     tracker_for,
 )
+from streamseg.system.cores import core_count
 
 __all__ = ["BenchReport", "StageCost", "bench"]
 
@@ -81,7 +81,7 @@ def bench(source: Source, config: PipelineConfig, frames: int = 200) -> BenchRep
         pipeline = build(source, only, [str(Path(folder) / "whole.mp4")])
         stop_at(pipeline, done)
         report = pipeline.run()
-    cores = len(os.sched_getaffinity(0))
+    cores = core_count()
     slowest = max(cost.ms for cost in costs.values())
     everything = sum(cost.core_ms for cost in costs.values()) / cores
     return BenchReport(

@@ -26,6 +26,7 @@ __all__ = [
     "begin_work",
     "check_fork",
     "end_work",
+    "ending_signals",
     "forked",
     "forked_from",
     "handle_signals",
@@ -104,9 +105,17 @@ def wait_at_exit(running: Running) -> None:
     _running.add(running)
 
 
+def ending_signals() -> list[int]:
+    """The signals that end a run in order: SIGINT, SIGTERM and, where there is one, SIGHUP, unless it is ignored (nohup)."""
+    # A closed terminal ends a recording in order, too. Windows has no such signal.
+    hangup: int | None = getattr(signal, "SIGHUP", None)
+    heeded = hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN
+    return [signal.SIGINT, signal.SIGTERM, *([hangup] if hangup is not None and heeded else [])]
+
+
 @contextlib.contextmanager
 def handle_signals(act: Callable[[int], None]) -> Iterator[None]:
-    """While it lasts, SIGINT, SIGTERM and SIGHUP call `act` with their number, in this process only. In the main thread only."""
+    """While it lasts, `ending_signals` call `act` with their number, in this process only. In the main thread only."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -119,12 +128,8 @@ def handle_signals(act: Callable[[int], None]) -> Iterator[None]:
         else:
             act(number)
 
-    numbers: list[int] = [signal.SIGINT, signal.SIGTERM]
-    # A closed terminal ends a recording in order, unless it was told not to care (nohup).
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        numbers.append(signal.SIGHUP)
-    old: dict[int, Any] = {number: signal.getsignal(number) for number in numbers}
-    for number in numbers:
+    old: dict[int, Any] = {number: signal.getsignal(number) for number in ending_signals()}
+    for number in old:
         signal.signal(number, handle)
     try:
         yield

@@ -15,6 +15,8 @@ from streamseg.errors import OutputError, OutputExists, OutputIsInput
 from streamseg.system.standard_streams import STDIN_NAMES, StandardOutput, check_stdout, is_stdout
 
 __all__ = [
+    "NOT_TEXT",
+    "NO_LINK",
     "Claim",
     "OutputFile",
     "check_file",
@@ -26,6 +28,11 @@ __all__ = [
     "replace_atomically",
     "same_place",
 ]
+
+NOT_TEXT: int = getattr(os, "O_BINARY", 0)
+"""For `os.open`: bytes as they are. Windows would end lines in its own way."""
+NO_LINK: int = getattr(os, "O_NOFOLLOW", 0)
+"""For `os.open`: an error instead of what a link leads to; Windows has no such flag."""
 
 
 def local_path(source: str | int | os.PathLike[str] | None) -> Path | None:
@@ -99,7 +106,7 @@ def open_locked(path: Path, output: Path, flags: int = 0) -> int:
 
     Raises OutputError where another run has it, or OSError.
     """
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | flags, 0o666)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | NOT_TEXT | flags, 0o666)
     try:
         lock(fd, output)
     except OutputError:
@@ -114,15 +121,24 @@ class Claim:
     def __init__(self, folder: Path, name: str) -> None:
         """Raises OutputError, or OSError where no file can be made."""
         self._path = folder / f".{name}.lock"
-        self._fd: int | None = open_locked(self._path, folder / name, os.O_NOFOLLOW)
+        self._fd: int | None = open_locked(self._path, folder / name, NO_LINK)
 
     def release(self) -> None:
         """Give it back. Twice is harmless; does not raise."""
         fd, self._fd = self._fd, None
         if fd is not None:
-            with contextlib.suppress(OSError):
-                self._path.unlink()
+            # First, so that nobody can take what is about to vanish; Windows deletes no file that is open.
+            gone = self._unlink()
             os.close(fd)
+            if not gone:
+                self._unlink()
+
+    def _unlink(self) -> bool:
+        try:
+            self._path.unlink()
+        except OSError:
+            return False
+        return True
 
 
 def make_folder(folder: Path) -> None:
@@ -167,7 +183,7 @@ class OutputFile:
 
     @staticmethod
     def _open(path: Path, overwrite: bool) -> int:
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | (0 if overwrite else os.O_EXCL)
+        flags = os.O_RDWR | os.O_CREAT | NOT_TEXT | (0 if overwrite else os.O_EXCL)
         try:
             fd = os.open(path, flags, 0o666)
         except FileExistsError as error:

@@ -150,7 +150,7 @@ def collate(rows: list[tuple[Tensor, Target]]) -> Batch:
 @contextlib.contextmanager
 def _no_interrupts() -> Iterator[None]:
     """Processes started in here never see Ctrl-C: the trainer alone decides when a run ends, and ends them."""
-    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_sigmask"):
+    if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
         yield
         return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

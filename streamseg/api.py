@@ -136,6 +136,7 @@ def run(
     pipeline: str | PathLike[str] | PipelineConfig = "drive",
     overwrite: bool = False,
     detect_every: Every | None = None,
+    trust: bool = False,
 ) -> RunReport:
     """Run a whole pipeline into its outputs, as `streamseg run SOURCE -p PIPELINE -o OUTPUT` does.
 
@@ -145,6 +146,7 @@ def run(
         pipeline: A shipped name ("drive", "edit", "live"), a file, or a `PipelineConfig`.
         overwrite: Replace outputs that exist.
         detect_every: As for `stream`; None: as the pipeline says.
+        trust: Let a pipeline file name Python code to run (`use: module:Class`).
 
     Returns: what was done, how long it took, and what there is to know of it.
 
@@ -154,7 +156,7 @@ def run(
     if not isinstance(overwrite, bool):
         raise ConfigError(f"overwrite: True or False is needed, not {brief(overwrite)}")
     with forks_wait():
-        config = pipeline if isinstance(pipeline, PipelineConfig) else load_pipeline(pipeline)
+        config = pipeline if isinstance(pipeline, PipelineConfig) else load_pipeline(pipeline, trust=trust)
         config = override(config, {"infer": {"every": detect_every}}, {("infer", "every"): "detect_every"})
     with at_work():
         return build(source, config, _paths(output), overwrite=overwrite).run()

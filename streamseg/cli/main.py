@@ -41,6 +41,7 @@ PRECISION = typer.Option(
 )
 SIZE = typer.Option(help="Size of the network's input, HEIGHTxWIDTH in multiples of 32, as 320x576.")
 MODEL = typer.Option(help="A name that `streamseg models` lists, or an .onnx file.")
+TRUST = typer.Option("--trust", help="Let the pipeline file name Python code to run (use: module:Class).")
 PIPELINE = typer.Option("-p", "--pipeline", help="drive, edit, live, or a .yaml file of your own.")
 ENGINE = typer.Option(help="What runs the network: auto, openvino, onnxruntime, tensorrt, tensorrt-rtx, torch.")
 
@@ -119,6 +120,7 @@ def run(
         typer.Option(help="convert: copy sound, convert it if the file cannot hold it; copy: never convert; none: no sound."),
     ] = None,
     keep_grey: Annotated[bool, typer.Option("--keep-grey", help="Draw in grey on a grey source, not in colour.")] = False,
+    trust: Annotated[bool, TRUST] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors.")] = False,
     json_report: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
@@ -153,7 +155,7 @@ def run(
         },
         "postprocess": {"conf": conf, "classes": classes},
     }
-    config = with_encoding(override(load_pipeline(pipeline), changes), codec, crf, audio, keep_grey)
+    config = with_encoding(override(load_pipeline(pipeline, trust=trust), changes, trust=trust), codec, crf, audio, keep_grey)
     screen = display.Screen(quiet=quiet or json_report)
     built = build(source, config, in_format(output or [], form, json_report), overwrite=overwrite, say=screen.say)
     if classes is None and (others := _left_out(config.postprocess.classes, built.engine.spec.classes)):
@@ -208,6 +210,7 @@ def bench(
     model: Annotated[str | None, MODEL] = None,
     precision: Annotated[str | None, PRECISION] = None,
     size: Annotated[str | None, SIZE] = None,
+    trust: Annotated[bool, TRUST] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Measure each stage and the whole pipeline on this machine."""
@@ -216,7 +219,7 @@ def bench(
     from streamseg.pipeline.bench import bench as measure
 
     config = override(
-        load_pipeline(pipeline),
+        load_pipeline(pipeline, trust=trust),
         {"preprocess": {"size": _size(size, model)}, "infer": {"model": model, "engine": engine, "precision": precision}},
     )
     _show(measure(source, config, frames).to_json(), as_json, display.bench)

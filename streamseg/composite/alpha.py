@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import av
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from streamseg.composite.canvas import Canvas
 from streamseg.composite.choose import chosen, matte
+from streamseg.composite.effect import Effect
 from streamseg.core.types import Instances
 from streamseg.errors import ConfigError
 from streamseg.pixels import fields, planes
@@ -42,7 +44,7 @@ def _stretch_luma(source: av.VideoFrame, target: av.VideoFrame) -> None:
 
 
 @dataclass(frozen=True)
-class Alpha:
+class Alpha(Effect):
     """The picture with an alpha channel: opaque where the instances are, transparent elsewhere.
 
     Straight (not premultiplied): the colours under transparent pixels are the picture's own. Raises ConfigError for a pixel
@@ -55,6 +57,9 @@ class Alpha:
     """A pixel format with alpha, or auto: `yuva444p10le` (what ProRes 4444 takes), `rgba` or `rgba64le` for an RGB source."""
     feather: float = 0.0
     """Width of the soft edge in pixels of a 1080p picture; 0: antialiased."""
+    name: ClassVar[str] = "alpha"
+    alpha: ClassVar[bool] = True
+    replaces: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         known = planes.layout(self.format)
@@ -78,13 +83,16 @@ class Alpha:
 
 
 @dataclass(frozen=True)
-class Matte:
+class Matte(Effect):
     """A grey picture: white where the instances are, black elsewhere, full range."""
 
     classes: Sequence[str] | None = None
     """Names to keep; None: all."""
     feather: float = 0.0
     """Width of the soft edge in pixels of a 1080p picture; 0: antialiased."""
+    name: ClassVar[str] = "matte"
+    replaces: ClassVar[bool] = True
+    kernel: ClassVar[str | None] = "streamseg.gpu.kernels.soften:draw_matte"
 
     def __call__(self, canvas: Canvas, instances: Instances) -> None:
         """Replace the picture of `canvas` by the matte."""

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from av.video.format import VideoFormat
 
 from streamseg.composite.canvas import Canvas
+from streamseg.composite.effect import Effect
 from streamseg.core.result import Result
-from streamseg.core.types import Instances
 from streamseg.pixels import planes
 from streamseg.pixels.picture import AnyPicture
 
-__all__ = ["Compositor", "Effect", "Rendered", "colours_grey"]
+__all__ = ["Compositor", "Rendered", "colours_grey"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +25,10 @@ class Rendered:
     """The decoder's own picture when no effect changed anything: not to be written into."""
 
 
-class Effect(Protocol):
-    """One thing that is done to the picture."""
-
-    def __call__(self, canvas: Canvas, instances: Instances, /) -> None:
-        """Draw onto `canvas`, or replace its picture."""
-
-
 def colours_grey(effects: Sequence[Effect], form: VideoFormat) -> bool:
     """Whether pictures of this format are grey, and one of the effects draws in colour: in grey, two identities look alike."""
     known = planes.layout(form.name)
-    return known is not None and known.family == "gray" and any(getattr(effect, "colour", False) for effect in effects)
+    return known is not None and known.family == "gray" and any(effect.colour for effect in effects)
 
 
 class Compositor:

@@ -12,11 +12,12 @@ import numpy.typing as npt
 
 from streamseg.composite.canvas import Canvas
 from streamseg.composite.choose import chosen
+from streamseg.composite.effect import Effect
 from streamseg.composite.labels import draw_plate, font_size, label_text, place, plate
 from streamseg.composite.palette import color_of
 from streamseg.core import masks
 from streamseg.core.masks import Region
-from streamseg.core.types import Instances
+from streamseg.core.types import Activity, Instances
 from streamseg.errors import ConfigError
 
 __all__ = ["Overlay", "around", "contour_reach", "contour_width", "sampling", "scaled"]
@@ -32,7 +33,7 @@ _LONGEST_LABEL = 1000
 
 
 @dataclass(frozen=True)
-class Overlay:
+class Overlay(Effect):
     """Draw the instances: colours stay with the track, the higher score lies on top where masks overlap.
 
     An instance that is `doubtful` is drawn with half the fill and half the contour's width.
@@ -50,8 +51,9 @@ class Overlay:
     """Fields {name}, {id} (empty while untracked), {score} (0..1, the track's mean over the last second); empty: no label."""
     classes: Sequence[str] | None = None
     """Names to draw; None: all."""
+    name: ClassVar[str] = "overlay"
     colour: ClassVar[bool] = True
-    """It draws in colours that mean something."""
+    kernel: ClassVar[str | None] = "streamseg.gpu.kernels.overlay:draw_overlay"
 
     def __post_init__(self) -> None:
         if not 0 <= self.fill <= 1:
@@ -75,6 +77,10 @@ class Overlay:
             self._areas(canvas, shown)
         if self.label:
             self._labels(canvas, shown)
+
+    def changes(self, instances: Instances, activity: Activity | None) -> bool:
+        """See Effect."""
+        return len(chosen(instances, self.classes)) > 0
 
     def _areas(self, canvas: Canvas, shown: Instances) -> None:
         width, height = canvas.width, canvas.height

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamseg.composite.canvas import Canvas
+from streamseg.composite.effect import Effect
 from streamseg.composite.labels import draw_plate, font_size, plate
 from streamseg.composite.palette import PALETTE
 from streamseg.core.masks import Region, region_of
@@ -36,7 +37,7 @@ class Drawing(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Zones:
+class Zones(Effect):
     """Draw the lines and zones of the pipeline file with what was counted at each. Raises ConfigError for a value out of range."""
 
     fill: float = 0.15
@@ -45,8 +46,9 @@ class Zones:
     """Of lines and outlines, in pixels of a 1080p picture, scaled with the frame."""
     label: bool = True
     """Write the name and the counts."""
+    name: ClassVar[str] = "zones"
     colour: ClassVar[bool] = True
-    """It draws in colours that mean something."""
+    kernel: ClassVar[str | None] = "streamseg.gpu.kernels.places:draw_places"
 
     def __post_init__(self) -> None:
         if not 0 <= self.fill <= 1:
@@ -57,6 +59,10 @@ class Zones:
     def __call__(self, canvas: Canvas, _instances: Instances) -> None:
         """Draw onto `canvas`."""
         _draw(canvas, self)
+
+    def changes(self, _instances: Instances, activity: Activity | None) -> bool:
+        """See Effect."""
+        return activity is not None and bool(activity.places)
 
     def drawings(self, activity: Activity, width: int, height: int, align: int) -> Iterator[Drawing]:
         """What is drawn on a frame of width x height, in order."""
@@ -92,12 +98,19 @@ def _shape(
 
 
 @dataclass(frozen=True)
-class Counts:
+class Counts(Effect):
     """Write in the top left corner how many of each class are in view, and how many there have been."""
+
+    name: ClassVar[str] = "counts"
+    kernel: ClassVar[str | None] = "streamseg.gpu.kernels.places:draw_places"
 
     def __call__(self, canvas: Canvas, _instances: Instances) -> None:
         """Draw onto `canvas`."""
         _draw(canvas, self)
+
+    def changes(self, _instances: Instances, activity: Activity | None) -> bool:
+        """See Effect."""
+        return activity is not None and bool(activity.total)
 
     def drawings(self, activity: Activity, width: int, height: int, align: int) -> Iterator[Drawing]:
         """What is drawn on a frame of width x height, in order."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import cv2
 import numpy as np
@@ -13,9 +13,10 @@ import numpy.typing as npt
 
 from streamseg.composite.canvas import Canvas, crop, shrink
 from streamseg.composite.choose import bounds, chosen, matte
+from streamseg.composite.effect import Effect
 from streamseg.core import masks
 from streamseg.core.masks import Region
-from streamseg.core.types import Instances
+from streamseg.core.types import Activity, Instances
 from streamseg.errors import ConfigError
 
 __all__ = ["Blur", "Pixelate", "Where"]
@@ -45,7 +46,7 @@ def _area(canvas: Canvas, instances: Instances, where: Where, feather: float, re
 
 
 @dataclass(frozen=True)
-class Blur:
+class Blur(Effect):
     """Throw the background, or the instances, out of focus.
 
     What is blurred is averaged with itself only, so that the sharp part leaves no halo of its colours. Raises ConfigError for a
@@ -59,6 +60,8 @@ class Blur:
     """Width of the soft edge in pixels of a 1080p picture."""
     classes: Sequence[str] | None = None
     """Names that count as instances; None: all."""
+    name: ClassVar[str] = "blur"
+    kernel: ClassVar[str | None] = "streamseg.gpu.kernels.soften:draw_blur"
 
     def __post_init__(self) -> None:
         _check_where("blur", self.where)
@@ -66,6 +69,10 @@ class Blur:
             raise ConfigError(f"blur: strength must be above 0 and at most 1, got {self.strength}")
         if not 0 <= self.feather <= 200:
             raise ConfigError(f"blur: feather must be from 0 to 200 pixels, got {self.feather}")
+
+    def changes(self, instances: Instances, activity: Activity | None) -> bool:
+        """See Effect."""
+        return self.where == "background" or len(chosen(instances, self.classes)) > 0
 
     def __call__(self, canvas: Canvas, instances: Instances) -> None:
         """Blur `canvas`."""
@@ -114,7 +121,7 @@ def _reduce(array: Array, step: int) -> Array:
 
 
 @dataclass(frozen=True)
-class Pixelate:
+class Pixelate(Effect):
     """Show the instances, or the background, in coarse blocks that stand still. Raises ConfigError for a value out of range."""
 
     where: Where = "instances"
@@ -122,11 +129,17 @@ class Pixelate:
     """Side of a block in pixels of a 1080p picture, scaled with the frame; at least 2 pixels."""
     classes: Sequence[str] | None = None
     """Names that count as instances; None: all."""
+    name: ClassVar[str] = "pixelate"
+    kernel: ClassVar[str | None] = "streamseg.gpu.kernels.soften:draw_pixelate"
 
     def __post_init__(self) -> None:
         _check_where("pixelate", self.where)
         if not 2 <= self.block <= 512:
             raise ConfigError(f"pixelate: block must be from 2 to 512 pixels, got {self.block}")
+
+    def changes(self, instances: Instances, activity: Activity | None) -> bool:
+        """See Effect."""
+        return self.where == "background" or len(chosen(instances, self.classes)) > 0
 
     def __call__(self, canvas: Canvas, instances: Instances) -> None:
         """Pixelate `canvas`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
+import sys
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from streamseg.config.schema import PipelineConfig, Section
+from streamseg.config.steps import unknown_key
 from streamseg.errors import ConfigError
 from streamseg.errors.describe import brief, path_of
 from streamseg.system.resources import shipped
@@ -22,6 +23,8 @@ __all__ = ["load_pipeline", "override", "parse_pipeline", "parse_yaml", "pipelin
 _MAX_BYTES = 1 << 20
 _MOST = 20
 """Problems that are told at once."""
+_WHOLE = ("value_error", "unknown_key", "unknown_name", "options")
+"""Kinds of problems whose words are the whole message."""
 Location = tuple[int | str, ...]
 S = TypeVar("S", bound=Section)
 
@@ -31,8 +34,11 @@ def pipeline_names() -> list[str]:
     return sorted(path.stem for path in shipped("pipelines").glob("*.yaml"))
 
 
-def load_pipeline(name_or_path: str | PathLike[str]) -> PipelineConfig:
-    """The pipeline of that shipped name ("drive", "edit", "live") or file. Raises ConfigError."""
+def load_pipeline(name_or_path: str | PathLike[str], *, trust: bool = False) -> PipelineConfig:
+    """The pipeline of that shipped name ("drive", "edit", "live") or file.
+
+    trust: let the file name code to run (`use: module:Class`), also of modules that lie beside it. Raises ConfigError.
+    """
     name = path_of(name_or_path, "pipeline")
     path = Path(name)
     if path.suffix not in (".yaml", ".yml"):
@@ -40,7 +46,10 @@ def load_pipeline(name_or_path: str | PathLike[str]) -> PipelineConfig:
             known = ", ".join(pipeline_names())
             raise ConfigError(f"there is no pipeline {brief(name)}; known: {known}, or the path of a .yaml file")
         path = shipped("pipelines") / f"{name}.yaml"
-    return parse_pipeline(read_yaml(path, "pipeline file"), str(path))
+    text = read_yaml(path, "pipeline file")
+    if trust and (folder := str(path.resolve().parent)) not in sys.path:
+        sys.path.append(folder)  # last: nothing that is installed is hidden by what lies there
+    return parse_pipeline(text, str(path), trust=trust)
 
 
 def read_yaml(path: Path, what: str) -> str:
@@ -55,11 +64,11 @@ def read_yaml(path: Path, what: str) -> str:
         raise ConfigError(f"{path} is not a text file in UTF-8") from error
 
 
-def parse_pipeline(text: str, name: str) -> PipelineConfig:
-    """The pipeline that `text` describes; `name` stands in the messages. Raises ConfigError."""
+def parse_pipeline(text: str, name: str, *, trust: bool = False) -> PipelineConfig:
+    """The pipeline that `text` describes; `name` stands in the messages; `trust` as for `load_pipeline`. Raises ConfigError."""
     data, tree = parse_yaml(text, name, PipelineConfig)
     data = {key: {} if value is None else value for key, value in data.items()}
-    return validate(PipelineConfig, data, name, tree)
+    return validate(PipelineConfig, data, name, tree, trust=trust)
 
 
 def parse_yaml(text: str, name: str, schema: type[Section]) -> tuple[dict[str, Any], yaml.Node | None]:
@@ -82,27 +91,37 @@ def parse_yaml(text: str, name: str, schema: type[Section]) -> tuple[dict[str, A
 
 
 def override(
-    config: PipelineConfig, changes: Mapping[str, Mapping[str, Any]], called: Mapping[Location, str] | None = None
+    config: PipelineConfig,
+    changes: Mapping[str, Mapping[str, Any]],
+    called: Mapping[Location, str] | None = None,
+    *,
+    trust: bool = False,
 ) -> PipelineConfig:
     """`config` with `{section: {field: value}}` put on top, as command line flags do; None leaves a field.
 
     `called` says what the user calls the field at (section, field). Raises ConfigError.
     """
-    data = config.model_dump()
+    data = dict(config)  # what is not changed was checked
     for section, fields in changes.items():
-        data[section].update({field: value for field, value in fields.items() if value is not None})
-    # A dumped step lists all effects, unset ones as None; a file lists only the one it means.
-    for output in data["outputs"].values():
-        output["composite"] = [{k: v for k, v in step.items() if v is not None} for step in output["composite"]]
-    return validate(PipelineConfig, data, "options", None, called)
+        data[section] = dict(data[section]) | {field: value for field, value in fields.items() if value is not None}
+    return validate(PipelineConfig, data, "options", None, called, trust=trust)
 
 
 def validate(
-    schema: type[S], data: dict[str, Any], name: str, tree: yaml.Node | None, called: Mapping[Location, str] | None = None
+    schema: type[S],
+    data: dict[str, Any],
+    name: str,
+    tree: yaml.Node | None,
+    called: Mapping[Location, str] | None = None,
+    *,
+    trust: bool = False,
 ) -> S:
-    """`data` as an object of that schema. Raises ConfigError, which names every problem at once."""
+    """`data` as an object of that schema, which may name code where that is trusted.
+
+    Raises ConfigError, which names every problem at once.
+    """
     try:
-        return schema.model_validate(data)
+        return schema.model_validate(data, context={"trust": trust})
     except ValidationError as error:
         problems = error.errors(include_url=False)
     lines = []
@@ -118,17 +137,16 @@ def validate(
 def _explain(schema: type[Section], problem: Any) -> str:
     kind, value, context = problem["type"], problem.get("input"), problem.get("ctx", {})
     if kind == "extra_forbidden":
-        allowed = _allowed_keys(schema, problem["loc"])
-        close = difflib.get_close_matches(str(problem["loc"][-1]), allowed, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        return f"unknown key{hint} (allowed: {', '.join(allowed)})"
+        return unknown_key(str(problem["loc"][-1]), _allowed_keys(schema, problem["loc"]))
     if kind == "literal_error":
         return f"{brief(value)} is not allowed; allowed: {context['expected']}"
     if kind == "unexpected_keyword_argument":
         return _explain(schema, problem | {"type": "extra_forbidden"})
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    if kind == "value_error":
+    if kind in _WHOLE:
         return str(message)
+    if kind == "missing":
+        return "a value is needed"
     return f"{brief(value)} is not allowed; expected {message}"
 
 

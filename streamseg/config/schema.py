@@ -6,16 +6,40 @@ Every field has a default, so that an empty section means "as usual". Units are 
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from collections.abc import Iterable, Mapping
-from numbers import Integral, Real
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
-from streamseg.composite import Alpha, Blur, Counts, Effect, Matte, Overlay, Pixelate, Zones
-from streamseg.errors.describe import brief
+from streamseg.composite import Effect
+from streamseg.config.steps import Reference, read_step, trusts
+from streamseg.config.values import (
+    Fraction01,
+    Names,
+    Positive,
+    Seconds,
+    Size,
+    parse_bytes,
+    parse_deinterlace,
+    parse_every,
+    parse_names,
+    parse_off,
+    parse_seconds,
+    parse_size,
+)
 from streamseg.events import Line, Zone
+from streamseg.system.registry import EFFECTS
 
 __all__ = [
     "DecodeConfig",
@@ -32,97 +56,6 @@ __all__ = [
     "parse_seconds",
     "parse_size",
 ]
-
-_NUMBER = r"\d+(?:\.\d*)?|\.\d+"
-_CLOCK = re.compile(r"(?:(?P<h>\d+):(?=[0-5]?\d:))?(?P<m>\d+):(?P<s>[0-5]?\d(?:[.,]\d*)?)")
-_UNITS = re.compile(
-    rf"(?:(?P<h>{_NUMBER})\s*h)?\s*(?:(?P<m>{_NUMBER})\s*m(?:in)?(?!s))?\s*(?:(?P<s>{_NUMBER})\s*s(?:ec)?)?\s*(?:(?P<ms>{_NUMBER})\s*ms)?",
-    re.IGNORECASE,
-)
-_LABEL = re.compile(r"\d+:\d+:\d+[:;]\d+")
-
-
-def parse_seconds(value: Any) -> Any:
-    """`90`, `1.5`, `.5s`, `250ms`, `1m30s`, `1h`, `1:30`, `00:01:30.5` (or `,5`, as subtitles have it) as seconds.
-
-    ValueError for anything else, such as a timecode, whose last part counts pictures.
-    """
-    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
-        return value
-    if isinstance(value, Real) and not isinstance(value, bool):  # NumPy's, too
-        return float(value)
-    text = value.strip() if isinstance(value, str) else ""
-    try:
-        return float(text)
-    except ValueError:
-        pass
-    match = _CLOCK.fullmatch(text) or (_UNITS.fullmatch(text) if text else None)
-    if match is None:
-        why = " (it is a timecode, whose last part counts pictures)" if _LABEL.fullmatch(text) else ""
-        raise ValueError(f"{brief(value)} is not a time{why}; write seconds (1.5), 3s, 250ms, 1m30s or 00:01:30")
-    parts = {unit: float((number or "0").replace(",", ".")) for unit, number in match.groupdict().items()}
-    return parts["h"] * 3600 + parts["m"] * 60 + parts["s"] + parts.get("ms", 0.0) / 1000
-
-
-def parse_size(value: Any) -> Any:
-    """`320x576` (HEIGHTxWIDTH) as (320, 576), `auto` as None; ValueError for anything else."""
-    if value is None or (isinstance(value, str) and value == "auto"):
-        return None
-    if isinstance(value, tuple | list) and len(value) == 2:
-        return value
-    match = re.fullmatch(r"(\d+)\s*[x×]\s*(\d+)", value.strip()) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError(f"{brief(value)} is not a size; write HEIGHTxWIDTH, as 320x576, or auto")
-    return int(match[1]), int(match[2])
-
-
-def _parse_names(value: Any) -> Any:
-    if value is None or (isinstance(value, str) and value == "all"):
-        return None
-    if isinstance(value, str):
-        return tuple(name.strip() for name in value.split(",") if name.strip())
-    names = tuple(value) if isinstance(value, Iterable) and not isinstance(value, Mapping) else (value,)
-    if not all(isinstance(name, str) for name in names):
-        raise ValueError(f"{brief(value)} is not a list of names; write them as a list, or as 'person,car'")
-    return names
-
-
-def _parse_every(value: Any) -> int | Literal["auto"]:
-    if isinstance(value, str) and value == "auto":
-        return "auto"
-    if isinstance(value, str | Integral) and not isinstance(value, bool) and re.fullmatch(r"[1-9]\d?|100", str(value)):
-        return int(value)
-    raise ValueError(f"{brief(value)} is not a number of frames from 1 to 100, nor auto")
-
-
-def _parse_off(value: Any) -> Any:
-    """`off`, which YAML reads as false, is no time at all."""
-    return 0.0 if value is False or (isinstance(value, str) and value == "off") else value
-
-
-def _parse_deinterlace(value: Any) -> Any:
-    """YAML reads `off` as false."""
-    return "off" if value is False else value
-
-
-_BYTES = {"": 1, "b": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
-
-
-def _parse_bytes(value: Any) -> Any:
-    """`2GB`, `500MB`, `1.5GiB`, a number of bytes, or `off`."""
-    if value is False or value == "off":
-        return 0
-    match = re.fullmatch(rf"({_NUMBER})\s*([kmgt]?i?)b?", str(value).strip().lower())
-    if isinstance(value, bool) or match is None or match[2] not in _BYTES:
-        raise ValueError(f"{value!r} is not a size; write 2GB, 500MB, a number of bytes, or off")
-    return round(float(match[1]) * _BYTES[match[2]])
-
-
-Seconds = Annotated[float, BeforeValidator(parse_seconds), Field(ge=0, allow_inf_nan=False)]
-Positive = Annotated[float, BeforeValidator(parse_seconds), Field(gt=0, allow_inf_nan=False)]
-Size = Annotated[tuple[int, int] | None, BeforeValidator(parse_size)]
-Names = Annotated[tuple[str, ...] | None, BeforeValidator(_parse_names)]
-Fraction01 = Annotated[float, Field(ge=0, le=1)]
 
 
 class Section(BaseModel):
@@ -151,7 +84,7 @@ class DecodeConfig(Section):
     """Seconds for which a lost live source is tried again."""
     max_pixels: Annotated[int, Field(gt=0)] = 8192 * 8192
     """Larger pictures are refused before they are decoded."""
-    spool: Annotated[int, BeforeValidator(_parse_bytes), Field(ge=0)] = 0
+    spool: Annotated[int, BeforeValidator(parse_bytes), Field(ge=0)] = 0
     """Bytes (2GB) that a pipe, or a file of a web server without ranges, may take in a temporary file, to be read there; `off`."""
     playlists: bool = False
     """Follow playlists (.m3u8), which may name other files and hosts."""
@@ -159,7 +92,7 @@ class DecodeConfig(Section):
     """Decoder threads; 0 lets FFmpeg choose."""
     fields: Literal["auto", "progressive", "tff", "bff"] = "auto"
     """Whether pictures are interlaced, and which field came first: as they say, or as you know better."""
-    deinterlace: Annotated[Literal["off", "frame", "field"], BeforeValidator(_parse_deinterlace)] = "off"
+    deinterlace: Annotated[Literal["off", "frame", "field"], BeforeValidator(parse_deinterlace)] = "off"
     """Make interlaced pictures progressive: `frame` one of each, `field` two, at twice the rate."""
     device: Literal["auto", "cpu", "nvdec", "host"] = "auto"
     """Where the network computes on a GPU, frames live there too: `auto` decodes them there where it can, `cpu` uploads them,
@@ -202,7 +135,7 @@ class InferConfig(Section):
     """CPU threads of the engine; 0: one a core."""
     precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto"
     """Number format of the network. fp32, fp16 and int8 choose a graph of the model; bf16 lets OpenVINO compute in bfloat16."""
-    every: Annotated[int | Literal["auto"], PlainValidator(_parse_every)] = 1
+    every: Annotated[int | Literal["auto"], PlainValidator(parse_every)] = 1
     """The network runs on every Nth frame, and optical flow carries masks to the others; `auto`: as many frames as it can."""
 
 
@@ -234,7 +167,7 @@ def _parse_place(value: Any) -> Any:
     if isinstance(value, list):
         return {"points": value}
     if isinstance(value, dict):
-        known = {"classes": _parse_names, "dwell": parse_seconds}
+        known = {"classes": parse_names, "dwell": parse_seconds}
         return {key: known.get(key, lambda same: same)(inner) for key, inner in value.items()}
     return value
 
@@ -265,52 +198,37 @@ class EventsConfig(Section):
 class SmoothConfig(Section):
     """smooth: masks that do not flicker, outlines that follow the picture."""
 
-    masks: Annotated[Seconds, BeforeValidator(_parse_off)] = 0.08
+    masks: Annotated[Seconds, BeforeValidator(parse_off)] = 0.08
     """Seconds over which masks are averaged along each track and the optical flow; `off`: not at all."""
     edges: bool = True
     """Refine outlines to the picture's edges."""
 
 
 class EffectStep(Section):
-    """One step of composite: exactly one effect, with the fields of its class in `streamseg.composite`."""
+    """One step of composite: an effect of the registry by its name, or `use: module:Class`, with the fields of its class."""
 
-    overlay: Overlay | None = None
-    blur: Blur | None = None
-    pixelate: Pixelate | None = None
-    alpha: Alpha | None = None
-    matte: Matte | None = None
-    zones: Zones | None = None
-    counts: Counts | None = None
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    name: str
+    """Its key in the file, or the reference."""
+    effect: Effect
 
     @model_validator(mode="before")
     @classmethod
-    def _short(cls, value: Any) -> Any:
+    def _read(cls, value: Any, info: ValidationInfo) -> Any:
         """`overlay` alone means `overlay: {}`; so does a key without a value."""
-        if isinstance(value, str):
-            return {value: {}}
-        if isinstance(value, dict):
-            return {key: {} if inner is None else _with_names(inner) for key, inner in value.items()}
-        return value
+        name, effect = read_step(EFFECTS, value, trust=trusts(info.context))
+        return {"name": name, "effect": effect}
 
-    @model_validator(mode="after")
-    def _exactly_one(self) -> EffectStep:
-        if sum(getattr(self, name) is not None for name in EFFECTS) != 1:
-            raise ValueError(f"a step is exactly one of {', '.join(EFFECTS)}")
-        return self
+    @model_serializer
+    def _written(self) -> dict[str, Any]:
+        options = dataclasses.asdict(self.effect)  # type: ignore[call-overload]
+        return {"use": self.name, **options} if isinstance(self.name, Reference) else {self.name: options}
 
-    @property
-    def effect(self) -> Effect:
-        """The effect that is set."""
-        chosen: Effect | None = next((value for name in EFFECTS if (value := getattr(self, name)) is not None), None)
-        assert chosen is not None  # _exactly_one
-        return chosen
-
-
-EFFECTS = tuple(EffectStep.model_fields)
-
-
-def _with_names(effect: Any) -> Any:
-    return effect | {"classes": _parse_names(effect["classes"])} if isinstance(effect, dict) and "classes" in effect else effect
+    @classmethod
+    def of(cls, effect: Effect) -> EffectStep:
+        """The step that means `effect`, a built-in one."""
+        return cls.model_validate({effect.name: effect})
 
 
 class EncodeConfig(Section):

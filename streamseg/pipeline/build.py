@@ -16,7 +16,7 @@ from typing import Literal
 
 from av.video.format import VideoFormat
 
-from streamseg.composite import Alpha, Compositor, Effect, Rendered, colours_grey
+from streamseg.composite import Compositor, Effect, Rendered, colours_grey
 from streamseg.config.schema import OutputConfig, PipelineConfig
 from streamseg.core.result import Result
 from streamseg.decode import Decoder, SourceInfo
@@ -373,7 +373,7 @@ def _sink(
         overwrite=overwrite,
         source=str(source) if info.kind in ("file", "images") else None,
         passthrough=decoder.subscribe() if copies_tracks(target.path) else None,
-        alpha=any(isinstance(effect, Alpha) for effect in effects(target)),
+        alpha=any(effect.alpha for effect in effects(target)),
         gpu=gpu,
         audio=target.encode.audio,
     )

@@ -11,7 +11,7 @@ from itertools import combinations
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from streamseg.composite import Alpha, Overlay
+from streamseg.composite import Overlay
 from streamseg.config.load import override
 from streamseg.config.schema import EffectStep, EncodeConfig, OutputConfig, PipelineConfig
 from streamseg.decode.images import SUFFIXES as STILLS
@@ -30,7 +30,7 @@ __all__ = ["Target", "in_format", "plan", "with_encoding"]
 _NAMED = re.compile(r"(?P<name>[a-z][a-z0-9_-]*)=(?P<path>.*)", re.DOTALL)
 
 
-_OVERLAY = OutputConfig(composite=(EffectStep(overlay=Overlay()),))
+_OVERLAY = OutputConfig(composite=(EffectStep.of(Overlay()),))
 """What -o shows where the pipeline file does not say."""
 
 
@@ -141,7 +141,7 @@ def with_encoding(
     for name, output in outputs.items():
         named = {"codec": codec, "crf": crf} if "{out}" in output.path else {}
         given = {key: value for key, value in (named | {"audio": audio}).items() if value is not None}
-        merged[name] = output.model_dump() | {"encode": output.encode.model_dump() | given}
+        merged[name] = dict(output) | {"encode": dict(output.encode) | given}
         merged[name]["keep_grey"] = keep_grey or output.keep_grey
     return override(config, {"outputs": merged})
 
@@ -201,7 +201,7 @@ def placed(path: str, source: object, output: OutputConfig) -> str:
     if known or not (path.endswith("/") or not suffix or place.is_dir()):
         return path
     name, own = _film(source)
-    alpha = any(isinstance(step.effect, Alpha) for step in output.composite)
+    alpha = any(step.effect.alpha for step in output.composite)
     if own not in CONTAINERS or (alpha and not CONTAINERS[own].alpha):
         own = ".mov" if alpha else ".mp4"
     return str(place / (name + own))

@@ -20,7 +20,7 @@ from streamseg.composite.labels import font_size, label_text, place, plate
 from streamseg.composite.overlay import around, contour_reach, contour_width, sampling
 from streamseg.composite.palette import color_of, text_color
 from streamseg.core.masks import Region
-from streamseg.core.types import Instances
+from streamseg.core.types import Activity, Instances
 from streamseg.gpu.kernels.common import EXACT, half_even
 from streamseg.gpu.kernels.cover import cover, overlaps, sample_region
 from streamseg.gpu.kernels.pack import FIELDS, Scratch, Upload, instance_table
@@ -89,7 +89,12 @@ def _ellipse(reach: int) -> npt.NDArray[np.int32]:
 
 
 def draw_overlay(
-    effect: composite.Overlay, picture: Surface, instances: Instances, upload: Upload, scratch: Scratch
+    effect: composite.Overlay,
+    picture: Surface,
+    instances: Instances,
+    _activity: Activity | None,
+    upload: Upload,
+    scratch: Scratch,
 ) -> Surface:
     """What `composite.Overlay` draws, drawn into the planes of `picture`."""
     shown = chosen(instances, effect.classes)

@@ -6,7 +6,7 @@ import numpy as np
 
 from streamseg import composite
 from streamseg.composite.places import Drawing
-from streamseg.core.types import Activity
+from streamseg.core.types import Activity, Instances
 from streamseg.gpu.kernels.overlay import plate_row
 from streamseg.gpu.kernels.pack import FIELDS, Scratch, Upload
 from streamseg.gpu.kernels.paint import PLATE_FIELDS, paint
@@ -17,7 +17,12 @@ __all__ = ["draw_places"]
 
 
 def draw_places(
-    effect: composite.Zones | composite.Counts, picture: Surface, activity: Activity | None, upload: Upload, scratch: Scratch
+    effect: composite.Zones | composite.Counts,
+    picture: Surface,
+    _instances: Instances,
+    activity: Activity | None,
+    upload: Upload,
+    scratch: Scratch,
 ) -> Surface:
     """What `composite.Zones` or `composite.Counts` draws, drawn into the planes of `picture`."""
     waiting: list[Drawing] = []

@@ -14,7 +14,7 @@ from streamseg import composite
 from streamseg.composite.choose import bounds, chosen, halves
 from streamseg.core import masks
 from streamseg.core.masks import Region
-from streamseg.core.types import Instances
+from streamseg.core.types import Activity, Instances
 from streamseg.gpu.kernels.common import EXACT
 from streamseg.gpu.kernels.cover import union
 from streamseg.gpu.kernels.filters import (
@@ -167,7 +167,9 @@ def _area(
     return _Area(around, matte, where == "background")
 
 
-def draw_blur(effect: composite.Blur, picture: Surface, instances: Instances, upload: Upload, scratch: Scratch) -> Surface:
+def draw_blur(
+    effect: composite.Blur, picture: Surface, instances: Instances, _activity: Activity | None, upload: Upload, scratch: Scratch
+) -> Surface:
     """What `composite.Blur` draws, drawn into the planes of `picture`."""
     shown = chosen(instances, effect.classes)
     sigma, feather = max(1.0, 32 * effect.strength * picture.unit), effect.feather * picture.unit
@@ -228,7 +230,12 @@ def _blurred(
 
 
 def draw_pixelate(
-    effect: composite.Pixelate, picture: Surface, instances: Instances, upload: Upload, scratch: Scratch
+    effect: composite.Pixelate,
+    picture: Surface,
+    instances: Instances,
+    _activity: Activity | None,
+    upload: Upload,
+    scratch: Scratch,
 ) -> Surface:
     """What `composite.Pixelate` draws, drawn into the planes of `picture`."""
     shown, align = chosen(instances, effect.classes), max(2, picture.align)
@@ -262,7 +269,14 @@ def draw_pixelate(
     return picture
 
 
-def draw_matte(effect: composite.Matte, picture: Surface, instances: Instances, upload: Upload, scratch: Scratch) -> Surface:
+def draw_matte(
+    effect: composite.Matte,
+    picture: Surface,
+    instances: Instances,
+    _activity: Activity | None,
+    upload: Upload,
+    scratch: Scratch,
+) -> Surface:
     """The picture that `composite.Matte` puts in the place of `picture`: grey, full range, in memory of its own."""
     out = torch.empty((picture.height, picture.width), dtype=torch.uint8, device=picture.luma.device)
     matte_into(out, chosen(instances, effect.classes), effect.feather * picture.unit, upload, scratch)

@@ -39,7 +39,7 @@ BAD = {
     ),
     "two effects in a step": (
         "outputs: {a: {composite: [{blur: {}, alpha: {}}]}}",
-        "exactly one of overlay, blur, pixelate, alpha",
+        "exactly one of alpha, blur, counts, matte, overlay",
     ),
     "bad time": ("decode: {start: soon}", r"'soon' is not a time; write seconds"),
     "negative time": ("decode: {start: -3}", "greater than or equal to 0"),
@@ -91,7 +91,7 @@ def test_a_copied_and_changed_pipeline_loads(tmp_path):
     )
     config = load_pipeline(mine)
     assert config.postprocess.classes == ("cat", "dog")
-    assert [step.overlay is not None for step in config.outputs["picture"].composite] == [True, False]
+    assert [step.name for step in config.outputs["picture"].composite] == ["overlay", "pixelate"]
 
 
 def test_flags_override_the_file_and_leave_the_rest():

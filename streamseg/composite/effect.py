@@ -1,0 +1,69 @@
+"""Effect: one thing that is done to the picture, and what it says of itself.
+
+A built-in effect is a class in a module of this folder, and that is all: its `name` is its key in a pipeline file, the fields of
+the dataclass are its options, and everything that others have to know of it stands in it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pkgutil
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import import_module
+from typing import Any, ClassVar
+
+from streamseg.composite.canvas import Canvas
+from streamseg.core.types import Activity, Instances
+
+__all__ = ["Effect", "builtin", "why_not"]
+
+
+class Effect:
+    """Base of all effects: dataclasses, frozen, whose fields are the options that a pipeline file gives.
+
+    Types of the fields are checked where the file is read; `__post_init__` raises ConfigError (or ValueError) for the rest.
+    """
+
+    name: ClassVar[str] = ""
+    """Its key in a pipeline file. That of a plug-in is the name of its entry point."""
+    colour: ClassVar[bool] = False
+    """It draws in colours that mean something: a grey picture gets chroma for them."""
+    alpha: ClassVar[bool] = False
+    """Its pictures are transparent somewhere: the output must hold that."""
+    replaces: ClassVar[bool] = False
+    """It puts a picture of another kind in the place of the frame's: no kernel draws on that."""
+    kernel: ClassVar[str | None] = None
+    """`module:function` that draws it on the GPU (see `streamseg.gpu.kernels.composite`); None: it is drawn in host memory."""
+
+    def __call__(self, canvas: Canvas, instances: Instances, /) -> None:
+        """Draw onto `canvas`, or replace its picture."""
+        raise NotImplementedError
+
+    def class_names(self) -> Sequence[str]:
+        """The classes that it names, all of which the model must know; by default those of its field `classes`."""
+        return getattr(self, "classes", None) or ()
+
+    def changes(self, instances: Instances, activity: Activity | None) -> bool:
+        """False where it would leave a frame's picture as it is, so that it need not be copied; in doubt True."""
+        return True
+
+
+@cache
+def builtin() -> Mapping[str, type[Effect]]:
+    """The effects of this folder, by name."""
+    package = __name__.rpartition(".")[0]
+    names = [found.name for found in pkgutil.iter_modules(import_module(package).__path__)]
+    modules = [import_module(f"{package}.{name}") for name in names]
+    own = [kind for module in modules for kind in vars(module).values() if getattr(kind, "__module__", "") == module.__name__]
+    effects = [kind for kind in own if isinstance(kind, type) and issubclass(kind, Effect) and kind.name]
+    return {kind.name: kind for kind in sorted(effects, key=lambda kind: kind.name)}
+
+
+def why_not(thing: Any) -> str | None:
+    """What keeps `thing` from being an effect; None: nothing does."""
+    if not (isinstance(thing, type) and issubclass(thing, Effect)):
+        return "it is not a class derived from streamseg.composite.Effect"
+    if not dataclasses.is_dataclass(thing):
+        return "it is not a dataclass, whose fields would be its options"
+    return None

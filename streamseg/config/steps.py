@@ -1,0 +1,137 @@
+"""Steps: how a pipeline file names a thing of a registry, and gives its options.
+
+- overlay                       by name, a built-in one or that of an installed package
+- overlay: {fill: 0.4}          with options, the fields of its dataclass
+- use: my_module:Glow           by reference, which imports code: only where that is trusted
+  strength: 0.5
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import lru_cache
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic.errors import PydanticUserError
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from streamseg.config.values import parse_names
+from streamseg.errors import ConfigError
+from streamseg.errors.describe import brief
+from streamseg.system.registry import Registry, nearest
+
+__all__ = ["Reference", "check_reference", "options_of", "read_step", "trusts", "unknown_key"]
+
+
+class Reference(str):
+    """A `module:Class` that may be imported: it was trusted when it was read."""
+
+    __slots__ = ()
+
+
+def trusts(context: Any) -> bool:
+    """Whether what is read may name code (the context of a validation)."""
+    return bool((context or {}).get("trust"))
+
+
+def check_reference(value: Any, *, trust: bool) -> Reference:
+    """`module:Class` as a reference that may be imported. Raises ConfigError where code is not trusted."""
+    if isinstance(value, Reference):
+        return value
+    if not isinstance(value, str) or ":" not in value:
+        raise ConfigError(f"{brief(value)} does not name a class; write module:Class, as my_module:Glow")
+    if not trust:
+        raise ConfigError(
+            f"{brief(value)} would run code, and a pipeline file is data; if you trust the file and that module, add --trust "
+            "(in Python: trust=True)"
+        )
+    return Reference(value)
+
+
+def read_step(registry: Registry, value: Any, *, trust: bool) -> tuple[str, Any]:
+    """The name (or reference) and the thing that a step means, made with its options.
+
+    Raises ValidationError, whose locations begin at the step, or ConfigError.
+    """
+    name, options, known_as = _parts(registry, value)
+    if known_as:
+        kind = _named(registry, name, value)
+    else:
+        name = check_reference(name, trust=trust)
+        kind = registry.use(name)
+    if isinstance(options, kind):
+        return name, options
+    if not isinstance(options, dict):
+        raise _located([((*known_as,), "options", f"{brief(options)} is not a section of options", options)])
+    fields = options_of(kind)
+    unknown = [key for key in options if key not in fields]
+    if unknown:
+        raise _located([((*known_as, str(key)), "unknown_key", unknown_key(str(key), list(fields)), None) for key in unknown])
+    if "classes" in options and "classes" in fields:
+        options = options | {"classes": parse_names(options["classes"])}
+    try:
+        made: Any = _model(kind).model_validate({"it": options})
+    except ValidationError as error:
+        raise _moved(error, known_as) from None
+    return name, made.it
+
+
+def _parts(registry: Registry, value: Any) -> tuple[str, Any, tuple[str, ...]]:
+    """The name or reference of a step, its options, and where these stand in it: () for a reference's."""
+    if isinstance(value, str):
+        return value, {}, (value,)
+    if isinstance(value, dict) and "use" in value:
+        return value["use"], {key: inner for key, inner in value.items() if key != "use"}, ()
+    if isinstance(value, dict) and len(value) == 1:
+        name, options = next(iter(value.items()))
+        return str(name), {} if options is None else options, (str(name),)
+    raise ConfigError(f"a step is exactly one of {', '.join(registry.names())}, or use: module:Class with its options")
+
+
+def _named(registry: Registry, name: str, value: Any) -> Any:
+    if name not in registry:
+        hint = nearest(name, registry.names())
+        raise _located([((name,), "unknown_name", f"there is no such {registry.kind}{hint}", value)])
+    return registry.get(name)
+
+
+def options_of(kind: Any) -> dict[str, Any]:
+    """Name → type of the options: the fields of the dataclass that may be given."""
+    return {field.name: field.type for field in dataclasses.fields(kind) if field.init}
+
+
+def unknown_key(key: str, allowed: list[str]) -> str:
+    """What to say of a key that is not allowed."""
+    import difflib
+
+    close = difflib.get_close_matches(key, allowed, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return f"unknown key{hint} (allowed: {', '.join(sorted(allowed)) or 'none'})"
+
+
+@lru_cache(maxsize=256)
+def _model(kind: Any) -> type[BaseModel]:
+    """What checks the options of `kind`. Raises ConfigError where its fields are of types that cannot be checked."""
+    try:
+        return create_model(kind.__name__, __config__=ConfigDict(extra="forbid", frozen=True), it=(kind, ...))
+    except (PydanticUserError, NameError, TypeError) as error:
+        words = str(error).partition("\n")[0]
+        raise ConfigError(f"the options of {kind.__module__}:{kind.__qualname__} cannot be checked: {words}") from error
+
+
+def _located(problems: list[tuple[tuple[str, ...], str, str, Any]]) -> ValidationError:
+    details = [
+        InitErrorDetails(type=PydanticCustomError(kind, "{words}", {"words": words}), loc=where, input=value)
+        for where, kind, words, value in problems
+    ]
+    return ValidationError.from_exception_data("step", details)
+
+
+def _moved(error: ValidationError, place: tuple[str, ...]) -> ValidationError:
+    """The same problems, at the options' place in the step."""
+    details = [
+        InitErrorDetails(type=p["type"], loc=(*place, *p["loc"][1:]), input=p["input"], ctx=p.get("ctx", {}))
+        for p in error.errors(include_url=False)
+    ]
+    return ValidationError.from_exception_data("step", details)

@@ -1,0 +1,120 @@
+"""Values of a pipeline file as people write them: times, sizes, lists of names, bytes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from numbers import Integral, Real
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from streamseg.errors.describe import brief
+
+__all__ = [
+    "Fraction01",
+    "Names",
+    "Positive",
+    "Seconds",
+    "Size",
+    "parse_bytes",
+    "parse_deinterlace",
+    "parse_every",
+    "parse_names",
+    "parse_off",
+    "parse_seconds",
+    "parse_size",
+]
+
+_NUMBER = r"\d+(?:\.\d*)?|\.\d+"
+_CLOCK = re.compile(r"(?:(?P<h>\d+):(?=[0-5]?\d:))?(?P<m>\d+):(?P<s>[0-5]?\d(?:[.,]\d*)?)")
+_UNITS = re.compile(
+    rf"(?:(?P<h>{_NUMBER})\s*h)?\s*(?:(?P<m>{_NUMBER})\s*m(?:in)?(?!s))?\s*(?:(?P<s>{_NUMBER})\s*s(?:ec)?)?\s*(?:(?P<ms>{_NUMBER})\s*ms)?",
+    re.IGNORECASE,
+)
+_LABEL = re.compile(r"\d+:\d+:\d+[:;]\d+")
+
+
+def parse_seconds(value: Any) -> Any:
+    """`90`, `1.5`, `.5s`, `250ms`, `1m30s`, `1h`, `1:30`, `00:01:30.5` (or `,5`, as subtitles have it) as seconds.
+
+    ValueError for anything else, such as a timecode, whose last part counts pictures.
+    """
+    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    if isinstance(value, Real) and not isinstance(value, bool):  # NumPy's, too
+        return float(value)
+    text = value.strip() if isinstance(value, str) else ""
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    match = _CLOCK.fullmatch(text) or (_UNITS.fullmatch(text) if text else None)
+    if match is None:
+        why = " (it is a timecode, whose last part counts pictures)" if _LABEL.fullmatch(text) else ""
+        raise ValueError(f"{brief(value)} is not a time{why}; write seconds (1.5), 3s, 250ms, 1m30s or 00:01:30")
+    parts = {unit: float((number or "0").replace(",", ".")) for unit, number in match.groupdict().items()}
+    return parts["h"] * 3600 + parts["m"] * 60 + parts["s"] + parts.get("ms", 0.0) / 1000
+
+
+def parse_size(value: Any) -> Any:
+    """`320x576` (HEIGHTxWIDTH) as (320, 576), `auto` as None; ValueError for anything else."""
+    if value is None or (isinstance(value, str) and value == "auto"):
+        return None
+    if isinstance(value, tuple | list) and len(value) == 2:
+        return value
+    match = re.fullmatch(r"(\d+)\s*[x×]\s*(\d+)", value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"{brief(value)} is not a size; write HEIGHTxWIDTH, as 320x576, or auto")
+    return int(match[1]), int(match[2])
+
+
+def parse_names(value: Any) -> Any:
+    """`person,car`, one name or a list of them as a tuple; `all` as None. ValueError for anything else."""
+    if value is None or (isinstance(value, str) and value == "all"):
+        return None
+    if isinstance(value, str):
+        return tuple(name.strip() for name in value.split(",") if name.strip())
+    names = tuple(value) if isinstance(value, Iterable) and not isinstance(value, Mapping) else (value,)
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{brief(value)} is not a list of names; write them as a list, or as 'person,car'")
+    return names
+
+
+def parse_every(value: Any) -> int | Literal["auto"]:
+    """A number of frames, or `auto`. ValueError for anything else."""
+    if isinstance(value, str) and value == "auto":
+        return "auto"
+    if isinstance(value, str | Integral) and not isinstance(value, bool) and re.fullmatch(r"[1-9]\d?|100", str(value)):
+        return int(value)
+    raise ValueError(f"{brief(value)} is not a number of frames from 1 to 100, nor auto")
+
+
+def parse_off(value: Any) -> Any:
+    """`off`, which YAML reads as false, is no time at all."""
+    return 0.0 if value is False or (isinstance(value, str) and value == "off") else value
+
+
+def parse_deinterlace(value: Any) -> Any:
+    """YAML reads `off` as false."""
+    return "off" if value is False else value
+
+
+_BYTES = {"": 1, "b": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+
+
+def parse_bytes(value: Any) -> Any:
+    """`2GB`, `500MB`, `1.5GiB`, a number of bytes, or `off`."""
+    if value is False or value == "off":
+        return 0
+    match = re.fullmatch(rf"({_NUMBER})\s*([kmgt]?i?)b?", str(value).strip().lower())
+    if isinstance(value, bool) or match is None or match[2] not in _BYTES:
+        raise ValueError(f"{value!r} is not a size; write 2GB, 500MB, a number of bytes, or off")
+    return round(float(match[1]) * _BYTES[match[2]])
+
+
+Seconds = Annotated[float, BeforeValidator(parse_seconds), Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, BeforeValidator(parse_seconds), Field(gt=0, allow_inf_nan=False)]
+Size = Annotated[tuple[int, int] | None, BeforeValidator(parse_size)]
+Names = Annotated[tuple[str, ...] | None, BeforeValidator(parse_names)]
+Fraction01 = Annotated[float, Field(ge=0, le=1)]

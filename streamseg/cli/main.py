@@ -251,7 +251,7 @@ def evaluate(
     pools = ev.parse_pools(pool or [])
     read: list[str | Path] = [*([model] if model.endswith(".onnx") else []), *([images] if images is not None else [])]
     ev.check_outputs([path for path in (json_file, page) if path is not None], data, read)
-    with ev.progress() as tick:
+    with ev.progress() as on_progress:
         done = ev.evaluate(
             data,
             images=images,
@@ -263,8 +263,8 @@ def evaluate(
             conf=conf,
             pools=pools,
             threads=threads,
-            say=display.Screen().say,
-            tick=tick,
+            on_message=display.Screen().say,
+            on_progress=on_progress,
         )
     ev.show(done.to_json())
     if json_file is not None:

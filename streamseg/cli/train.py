@@ -233,8 +233,8 @@ def _read(screen: TrainingScreen, data: list[str], classes: str | None, options:
     from streamseg.datasets.coco import read_data
 
     names = [name.strip() for name in classes.split(",") if name.strip()] if classes is not None else None
-    with screen.reading() as tick:
-        loaded = read_data(_files(data), names, **options, tick=tick)
+    with screen.reading() as on_progress:
+        loaded = read_data(_files(data), names, **options, on_progress=on_progress)
     screen.data(loaded)
     return loaded
 

@@ -25,8 +25,9 @@ from pycocotools import mask as rle_tools
 from streamseg.datasets.annotations import Rle, as_id, find_images, leads_out, read_box, read_json, read_rle, read_tables
 from streamseg.datasets.faults import Faults
 from streamseg.datasets.photos import Corners, Photo, Thing
-from streamseg.datasets.pictures import Tick, with_pictures
+from streamseg.datasets.pictures import with_pictures
 from streamseg.errors import ConfigError, SourceNotFound
+from streamseg.system.callbacks import Progress
 
 __all__ = ["DataFile", "TrainingData", "read_data"]
 
@@ -83,13 +84,13 @@ def read_data(
     one_class: str | None = None,
     crowds: str = "ignore",
     bad_data: str = "skip",
-    tick: Tick | None = None,
+    on_progress: Progress | None = None,
 ) -> TrainingData:
     """Read annotation files and look at every picture once.
 
     `classes`: names that become labels 1..C in this order, others being background; by default every category
     of the files. `one_class`: all of these objects are one class of this name. `crowds`: "ignore" what is marked
-    `iscrowd`, as COCO means it, or take it as "objects". Raises SourceNotFound or
+    `iscrowd`, as COCO means it, or take it as "objects". `on_progress` counts pictures. Raises SourceNotFound or
     ConfigError for a file that is missing or of another kind, for classes that no file has, where no photo is
     left, and on any fault when `bad_data` is "refuse".
     """
@@ -102,7 +103,7 @@ def read_data(
     for file, categories, entries, rows in documents:
         folder = file.images or find_images(file.annotations, [str(entry["file_name"]) for entry in entries])
         photos += _Reader(folder, categories, names, one_class is not None, crowds, faults).photos(entries, rows)
-    photos = with_pictures(photos, faults, tick)
+    photos = with_pictures(photos, faults, on_progress)
     if one_class is not None:
         names, ids = (one_class,), (1,)
     faults.settle(bad_data)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
@@ -14,13 +14,11 @@ from streamseg.datasets.annotations import is_file
 from streamseg.datasets.faults import Faults
 from streamseg.datasets.photos import Photo
 from streamseg.errors import ConfigError
-
-Tick = Callable[[int, int], None]
-"""Told how many pictures of how many were looked at."""
+from streamseg.system.callbacks import Progress
 
 
-def with_pictures(photos: Sequence[Photo], faults: Faults, tick: Tick | None) -> list[Photo]:
-    """Those whose picture is there, can be read, and has the stated size."""
+def with_pictures(photos: Sequence[Photo], faults: Faults, on_progress: Progress | None) -> list[Photo]:
+    """Those whose picture is there, can be read, and has the stated size. `on_progress` counts pictures."""
     kept = []
     pool = ThreadPoolExecutor(os.cpu_count() or 1)
     try:
@@ -29,8 +27,8 @@ def with_pictures(photos: Sequence[Photo], faults: Faults, tick: Tick | None) ->
                 kept.append(photo)
             else:
                 faults.add(problem, f"{photo.path.name} ({photo.width}×{photo.height})")
-            if tick is not None:
-                tick(done, len(photos))
+            if on_progress is not None:
+                on_progress(done, len(photos))
     finally:
         pool.shutdown(cancel_futures=True)  # an interrupt need not wait for all the others
     return kept

@@ -18,8 +18,8 @@ from streamseg.evaluate.average_precision import Pools, coco_documents
 from streamseg.evaluate.categories import match_categories
 from streamseg.evaluate.dataset import Dataset, cases_of, locate, read_dataset, read_json
 from streamseg.evaluate.detect import detect
-from streamseg.evaluate.score import Scores, Tick, only, score
-from streamseg.pipeline.build import Say
+from streamseg.evaluate.score import Scores, only, score
+from streamseg.system.callbacks import Message, Progress
 
 __all__ = ["Evaluation", "evaluate", "evaluate_detections"]
 
@@ -92,30 +92,31 @@ def evaluate(
     conf: float = 0.5,
     pools: Pools | None = None,
     threads: int = 0,
-    say: Say | None = None,
-    tick: Tick | None = None,
+    on_message: Message | None = None,
+    on_progress: Progress | None = None,
 ) -> Evaluation:
     """Run a model on the photos of a data set, as the pipeline would, and score what it finds.
 
     `data` is a COCO-format annotation file, or a folder with instances.json; `images` the folder of the pictures, by default
     images/ beside the file; `limit` the number of photos (default: all). Classes go to the data set's categories by name; those
     that the model or the data lack are left out, said in `warnings`. `model`, `engine`, `precision`, `size` and `threads` as for
-    `engine.open_engine`; `conf` and `pools` as for `score`; `say` is told which engine was chosen, `tick` how far it is.
+    `engine.open_engine`; `conf` and `pools` as for `score`; `on_message` hears which engine was chosen, `on_progress` counts
+    photos.
 
     Raises ConfigError, SourceNotFound, ModelError, EngineError or BadOutput.
     """
     began = time.monotonic()
     _check(limit, conf)
     dataset = read_dataset(locate(Path(data)), None if images is None else Path(images), limit)
-    with closing(_open(model, engine, precision, size, threads, say)) as opened:
+    with closing(_open(model, engine, precision, size, threads, on_message)) as opened:
         spec = opened.spec
         category_of = match_categories(spec.classes, spec.category_ids, dataset.categories)
         categories = {i: name for i, name in dataset.categories.items() if i in category_of.values()}
         cases = []
         for case in detect(opened, dataset.photos, category_of, dataset.skipped):
             cases.append(only(case, categories))
-            if tick is not None:
-                tick(len(cases), len(dataset.photos))
+            if on_progress is not None:
+                on_progress(len(cases), len(dataset.photos))
         run = {
             "engine": opened.name,
             "device": opened.device,
@@ -152,13 +153,13 @@ def evaluate_detections(
 
 
 def _open(
-    model: PathLike, engine: str, precision: str, size: str | tuple[int, int] | None, threads: int, say: Say | None
+    model: PathLike, engine: str, precision: str, size: str | tuple[int, int] | None, threads: int, on_message: Message | None
 ) -> Engine:
     try:
         wanted = parse_size(size)
     except ValueError as error:
         raise ConfigError(f"size: {error}") from error
-    return open_engine(model, engine=engine, precision=precision, size=wanted, threads=threads, report=say)
+    return open_engine(model, engine=engine, precision=precision, size=wanted, threads=threads, report=on_message)
 
 
 def _check(limit: int | None, conf: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,11 +13,9 @@ from streamseg.evaluate.flat import Flat
 from streamseg.evaluate.panoptic import PanopticQuality
 from streamseg.evaluate.region_ap import RegionAP
 from streamseg.evaluate.semantic import Semantic
+from streamseg.system.callbacks import Progress
 
 __all__ = ["Scores", "only", "score"]
-
-Tick = Callable[[int, int], None]
-"""Told how many photos of how many are done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +38,13 @@ def score(
     *,
     conf: float = 0.5,
     pools: Pools | None = None,
-    tick: Tick | None = None,
+    on_progress: Progress | None = None,
 ) -> Scores:
     """Score detections against truth.
 
     AP and AP^r judge every detection by its rank; the semantic and panoptic measures and boundary F, those with a score of at least
-    `conf`. `categories` are those that count, names by id; truths and detections of others are left out. Raises ConfigError for a
-    pool of unknown classes.
+    `conf`. `categories` are those that count, names by id; truths and detections of others are left out. `on_progress`
+    counts photos. Raises ConfigError for a pool of unknown classes.
     """
     cases = [only(case, categories) for case in cases]
     region, semantic, panoptic, boundary = (
@@ -62,8 +60,8 @@ def score(
         semantic.add(flat)
         photos.append(panoptic.add(flat))
         boundary.add(flat)
-        if tick is not None:
-            tick(done, len(cases))
+        if on_progress is not None:
+            on_progress(done, len(cases))
     return Scores(
         box=average_precision(*coco_documents(cases, categories, "box"), "box", pools),
         mask=average_precision(*coco_documents(cases, categories, "mask"), "mask", pools),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+
+from streamseg.system import callbacks
 
 __all__ = ["progress", "show", "summary_rows"]
 
@@ -69,8 +71,8 @@ def _number(value: float | None) -> str:
 
 
 @contextlib.contextmanager
-def progress() -> Iterator[Callable[[int, int], None] | None]:
-    """A bar on stderr to be told how many photos of how many are done; None where nobody watches."""
+def progress() -> Iterator[callbacks.Progress | None]:
+    """A bar on stderr that shows how many photos are done; None where stderr is no terminal."""
     console = Console(stderr=True, highlight=False)
     if not console.is_terminal:
         yield None

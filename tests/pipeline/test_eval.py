@@ -60,8 +60,10 @@ def data(tmp_path):
 
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
 def test_a_model_that_is_right_scores_one_hundred_in_every_engine(data, model, engine):
-    told, ticks = [], []
-    done = ev.evaluate(data(), model=model, engine=engine, threads=1, say=told.append, tick=lambda *t: ticks.append(t))
+    told, steps = [], []
+    done = ev.evaluate(
+        data(), model=model, engine=engine, threads=1, on_message=told.append, on_progress=lambda *t: steps.append(t)
+    )
     report = done.to_json()
     for name in ("person", "bicycle", "car"):
         assert report["box"]["per_class"][name] == {"AP": 100, "AP50": 100}
@@ -74,7 +76,7 @@ def test_a_model_that_is_right_scores_one_hundred_in_every_engine(data, model, e
     assert (report["engine"], report["model"], report["size"], report["precision"]) == (engine, "test", "64x96", "fp32")
     assert len(report["sha256"]) == 64
     assert engine in told[0]
-    assert ticks == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert any("truck" in sentence for sentence in report["warnings"])
 
 

@@ -13,6 +13,7 @@ from streamseg.core.types import Frame
 from streamseg.detect.preprocess import Prepared
 from streamseg.detect.schedule import Cadence
 from streamseg.engine.base import Detections, DeviceImage, Engine, Images
+from streamseg.engine.shared import EngineClient
 from streamseg.errors import EngineError
 from streamseg.pixels.letterbox import Letterbox
 
@@ -35,7 +36,7 @@ class Pending:
 
 
 class Infer:
-    """Gathers `batch` pictures and submits them together.
+    """Gathers `batch` pictures and submits them together; where other pipelines fill the engine's batches too, each at once.
 
     Each call returns at once, or as soon as the engine has room. With `batch` > 1 an answer comes only after the batch is full or
     flushed, so the channel behind this stage must hold at least `batch` items; a frame waits for up to batch - 1 followers. Frames
@@ -63,9 +64,12 @@ class Infer:
             return Pending(prepared.frame, prepared.letterbox, None, 0)
         self._images.append(prepared.image)
         pending = Pending(prepared.frame, prepared.letterbox, self._future, len(self._images) - 1)
-        if len(self._images) == self._batch:
+        if len(self._images) >= self._together():
             self.flush()
         return pending
+
+    def _together(self) -> int:
+        return min(self._batch, self._engine.together) if isinstance(self._engine, EngineClient) else self._batch
 
     def flush(self) -> None:
         """Submit what has been gathered: the input has ended, or no more will come for a while."""

@@ -24,7 +24,7 @@ from streamseg.errors import EngineError
 from streamseg.hub.graph_spec import GraphSpec
 from streamseg.runtime.process import forked, forked_from, keep_in_forks
 
-__all__ = ["Detections", "DeviceImage", "Engine", "Images", "PooledEngine", "Runner"]
+__all__ = ["Detections", "DeviceImage", "Engine", "Images", "PooledEngine", "Runner", "check_images"]
 
 ByteArray = npt.NDArray[np.uint8]
 FloatArray = npt.NDArray[np.float32]
@@ -108,6 +108,10 @@ class Engine(Protocol):
     def spec(self) -> GraphSpec:
         """What the model takes and gives."""
 
+    @property
+    def in_flight(self) -> int:
+        """Batches that it computes at the same time; `submit` takes one more before it blocks."""
+
     def submit(self, images: Images) -> Future[Detections]:
         """Start on a batch: uint8 [B, H, W, 3] RGB, any B >= 1, H and W the model's; `images` must not change until it is done.
 
@@ -129,9 +133,10 @@ class PooledEngine:
         self.name = name
         self.device = device
         self.spec = spec
+        self.in_flight = len(runners)
+        self._batch = batch
         self._home = os.getpid()
         keep_in_forks(self)
-        self._batch = batch
         self._runners: SimpleQueue[Runner] = SimpleQueue()
         for runner in runners:
             self._runners.put(runner)
@@ -143,10 +148,7 @@ class PooledEngine:
         """See Engine.submit."""
         if forked(self._home):
             raise EngineError(f"{self.name}: {forked_from('which had opened this engine')}")
-        expected = (*self.spec.size, 3)
-        if not _fits(images, expected):
-            got = f"{images.dtype.name} {list(images.shape)}" if isinstance(images, np.ndarray) else str(list(images))
-            raise ValueError(f"{self.name}: images are {got}, expected uint8 [B, {', '.join(map(str, expected))}]")
+        check_images(self.name, self.spec, images)
         self._slots.acquire()
         try:
             future = self._pool.submit(self._run, images)
@@ -198,6 +200,14 @@ class PooledEngine:
             images = np.concatenate([images, np.zeros((self._batch - count, *images.shape[1:]), np.uint8)])
         answer = runner(np.ascontiguousarray(images))
         return [np.array(array[:count]) for array in answer]  # a copy: runtimes reuse their output buffers
+
+
+def check_images(engine: str, spec: GraphSpec, images: Images) -> None:
+    """Raise ValueError if they are no batch for that model."""
+    expected = (*spec.size, 3)
+    if not _fits(images, expected):
+        got = f"{images.dtype.name} {list(images.shape)}" if isinstance(images, np.ndarray) else str(list(images))
+        raise ValueError(f"{engine}: images are {got}, expected uint8 [B, {', '.join(map(str, expected))}]")
 
 
 def _fits(images: Images, expected: tuple[int, ...]) -> bool:

@@ -47,6 +47,7 @@ class TorchEngine:
     """A network in torch as an engine (streamseg.engine.Engine) for pictures of one size (H, W)."""
 
     name = "torch"
+    in_flight = 1
 
     def __init__(self, model: MaskRCNN, info: ModelInfo, size: tuple[int, int]) -> None:
         self.model, self.rows = model, int(model.roi_heads.detections_per_img)

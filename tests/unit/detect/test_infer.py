@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Future
 from dataclasses import replace
 from fractions import Fraction
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -154,3 +155,21 @@ def test_a_sample_of_a_picture_is_the_same_on_either_side():
     import torch
 
     np.testing.assert_array_equal(replace(here, image=DeviceImage(torch.from_numpy(here.image))).sample(2), here.sample(2))
+
+
+def test_where_others_fill_the_batches_too_each_picture_goes_at_once():
+    from streamseg.engine.shared import SharedEngine
+
+    engine = FakeEngine()
+    engine.in_flight, engine.spec = 2, SimpleNamespace(size=(6, 8))
+    one = SharedEngine(engine, batch=2, max_wait=0.0)
+    mine, other = one.client(), one.client()
+    infer = Infer(mine, batch=2)
+    first = infer(prepared(0))
+    assert engine.submitted == [], "alone it gathers a batch, as it does with an engine of its own"
+    other.submit(prepared(9).image[None])
+    pending = [first, infer(prepared(1)), infer(prepared(2))]
+    assert [len(images) for images, _ in engine.submitted] == [1, 2, 1]
+    engine.answer(1)
+    engine.answer(2)
+    assert [number(p) for p in pending] == [0, 1, 2]

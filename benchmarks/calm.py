@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -27,22 +28,27 @@ from streamseg.config import PipelineConfig, load_pipeline, override
 from streamseg.core.result import Result
 from streamseg.core.types import Frame, Instances
 from streamseg.decode import Decoder
-from streamseg.detect.infer import Infer
-from streamseg.detect.preprocess import Preprocess
-from streamseg.detect.schedule import Cadence
 from streamseg.engine import Engine
 from streamseg.evaluate.boundary import TOLERANCE, boundary_f
-from streamseg.pipeline.build import engine_for, postprocess_for, tracker_for
-from streamseg.runtime import Chain
+from streamseg.pipeline import stages
+from streamseg.pipeline.opening import load_engine
+from streamseg.runtime import Stage
 from streamseg.temporal.flow import luma
 from streamseg.temporal.refine import Refiner
 from streamseg.temporal.smooth import Smooth, Smoother
 
+
+def refined(smooth: Smooth) -> Stage:
+    """Both stages as one."""
+    refine = Refiner()
+    return lambda result: refine(smooth(result))
+
+
 PARTS = {
     "neither": lambda: Smooth(None),
     "masks": lambda: Smooth(Smoother()),
-    "edges": lambda: Chain([Smooth(None), Refiner()]),
-    "both": lambda: Chain([Smooth(Smoother()), Refiner()]),
+    "edges": lambda: refined(Smooth(None)),
+    "both": lambda: refined(Smooth(Smoother())),
 }
 
 
@@ -61,12 +67,14 @@ def config() -> PipelineConfig:
 
 def tracked(frames: Iterator[Frame], engine: Engine, every: int = 1) -> Iterator[Result]:
     """What the drive pipeline finds and follows, without smoothing."""
-    spec, drive = engine.spec, config()
-    preprocess, infer = Preprocess(spec.height, spec.width), Infer(engine, 1, Cadence(every))
-    postprocess, tracker = postprocess_for(drive, spec.classes), tracker_for(drive)
+    drive = override(config(), {"infer": {"every": every}})
+    upto = next(number for number, step in enumerate(stages.STAGES) if step.name == "track") + 1
+    made = stages.make(stages.STAGES[:upto], "trunk", stages.Context(drive, engine.spec, engine))
     for frame in frames:
-        result = postprocess(infer(preprocess(frame)))
-        yield tracker(result) if result.detected else result
+        item: Any = frame
+        for _, stage in made.stages:
+            item = stage(item)
+        yield item
 
 
 def carried(before: tuple[Frame, np.ndarray], frame: Frame) -> np.ndarray:
@@ -133,7 +141,7 @@ def every_third(clips: list[Path], count: int, engine: Engine) -> None:
     for clip in clips:
         runs, spent = [], []
         for every in (1, 3):
-            stage, began = Chain([Smooth(Smoother()), Refiner()]), time.process_time()
+            stage, began = refined(Smooth(Smoother())), time.process_time()
             runs.append([stage(result) for result in tracked(frames_of(clip, count), engine, every)])
             spent.append((time.process_time() - began) / len(runs[-1]) * 1e3)
         overlaps, objects = _compare(*runs)
@@ -171,7 +179,7 @@ def cost() -> None:
     masks = np.repeat(cv2.circle(np.zeros((28, 28), np.uint8), (14, 14), 11, 255, -1)[None], 10, 0)
     stages = {
         "flow and masks": Smooth(Smoother()),
-        "edges": Chain([Smooth(None), Refiner()]),
+        "edges": refined(Smooth(None)),
         "flow and carry": Smooth(None),
     }
     spent: dict[str, list[float]] = {name: [] for name in stages}
@@ -202,7 +210,7 @@ def main() -> None:
     options = parser.parse_args()
     cv2.setNumThreads(1)
     cost()
-    engine = engine_for(config())
+    engine = load_engine(config())
     if options.davis is not None and options.davis.is_dir():
         davis(options.davis, engine)
     if options.clip:

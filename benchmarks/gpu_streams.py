@@ -32,8 +32,8 @@ from streamseg.encode import SinkCounters
 from streamseg.engine import open_engine
 from streamseg.gpu import Device, DevicePicture, Landing
 from streamseg.gpu.kernels import Compositor, Preprocess, Surface
-from streamseg.pipeline import build as pipeline
-from streamseg.pipeline.bench import stop_at
+from streamseg.pipeline import opening
+from streamseg.pipeline.build import build
 from streamseg.pixels import planes
 
 PHOTO = Path(__file__).resolve().parent.parent / "docs" / "pedestrians.jpg"
@@ -185,13 +185,13 @@ def _prepared(job: Job, folder: Path) -> Iterator[Any]:
     }
     config = override(load_pipeline("drive"), changes)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(mock.patch.object(pipeline, "engine_for", side_effect=lambda *_: engine_of(job)))
         if not job.encode:
-            stack.enter_context(mock.patch.object(pipeline, "open_sink", return_value=_Discard()))
+            stack.enter_context(mock.patch.object(opening, "open_sink", return_value=_Discard()))
         device = Device(job.device) if job.decode != "host" else None
-        built = pipeline.build(job.source, config, [str(folder / "out.mp4")], overwrite=True, device=device)
-        stop_at(built, job.frames)
-        yield built
+        engine = engine_of(job)
+        stack.callback(engine.close)
+        target = [str(folder / "out.mp4")]
+        yield build(job.source, config, target, overwrite=True, device=device, engine=engine, limit=job.frames)
 
 
 def run(job: Job) -> dict[str, Any]:

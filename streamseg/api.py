@@ -12,8 +12,9 @@ from streamseg.core.result import Result
 from streamseg.detect.schedule import Every
 from streamseg.errors import ConfigError
 from streamseg.errors.describe import brief, path_of
-from streamseg.pipeline.build import Source, build
+from streamseg.pipeline.build import build
 from streamseg.pipeline.iteration import aiterate, iterate
+from streamseg.pipeline.opening import Source
 from streamseg.pipeline.report import RunReport
 from streamseg.runtime.process import at_work, check_fork
 from streamseg.system.imports import forks_wait

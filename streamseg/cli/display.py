@@ -110,10 +110,8 @@ def _frames(count: int) -> str:
 
 
 def _status(running: Pipeline) -> str:
-    counters = running.runtime.snapshot()
     now = ", ".join(f"{count} {name}" for name, count in running.tally.current.items()) or "nothing"
-    dropped = counters["preprocess"].dropped
-    drops = f" {dropped} dropped" if dropped else ""
+    drops = f" {running.dropped} dropped" if running.dropped else ""
     return f"{running.tally.frames / max(running.elapsed, 1e-9):5.1f} fps{drops}  {now}"
 
 

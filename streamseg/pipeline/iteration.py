@@ -17,16 +17,18 @@ from streamseg.core.result import Result
 from streamseg.decode import Decoder
 from streamseg.engine import Engine
 from streamseg.errors import StreamsegError
-from streamseg.pipeline.build import Say, Source, build_results
+from streamseg.pipeline.build import build_results
+from streamseg.pipeline.opening import Source
 from streamseg.runtime import Channel, Closed, Runtime
 from streamseg.runtime.process import DEADLINE, begin_work, end_work, forked, forked_from
+from streamseg.system.callbacks import Message
 
 __all__ = ["aiterate", "iterate"]
 
 T = TypeVar("T")
 
 
-def iterate(source: Source, config: PipelineConfig, *, say: Say | None = None) -> Iterator[Result]:
+def iterate(source: Source, config: PipelineConfig, *, say: Message | None = None) -> Iterator[Result]:
     """The results of a source, one by one, computed while they are taken; memory does not grow with their number."""
     results = _Results(source, config, say)
     try:
@@ -37,7 +39,7 @@ def iterate(source: Source, config: PipelineConfig, *, say: Say | None = None) -
     results.check()
 
 
-async def aiterate(source: Source, config: PipelineConfig, *, say: Say | None = None) -> AsyncIterator[Result]:
+async def aiterate(source: Source, config: PipelineConfig, *, say: Message | None = None) -> AsyncIterator[Result]:
     """As `iterate`; waits in a thread of its own, so that the event loop goes on meanwhile."""
     results, worker = _Results(source, config, say), _Worker("streamseg-astream")
     try:
@@ -62,7 +64,7 @@ class _Outlet(Channel[Result]):
 class _Results:
     """A pipeline that is opened when the first result is asked for. One thread takes and closes; any may interrupt."""
 
-    def __init__(self, source: Source, config: PipelineConfig, say: Say | None) -> None:
+    def __init__(self, source: Source, config: PipelineConfig, say: Message | None) -> None:
         self._outlet = _Outlet(1)
         self._open = partial(build_results, source, config, self._outlet, self._opening, say=say)
         self._decoder: Decoder | None = None

@@ -11,7 +11,7 @@ from itertools import combinations
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from streamseg.composite import Overlay
+from streamseg.composite import Effect, Overlay
 from streamseg.config.load import override
 from streamseg.config.schema import EffectStep, EncodeConfig, OutputConfig, PipelineConfig
 from streamseg.decode.images import SUFFIXES as STILLS
@@ -43,6 +43,11 @@ class Target:
     composite: tuple[EffectStep, ...]
     encode: EncodeConfig
     keep_grey: bool = False
+
+    @property
+    def effects(self) -> list[Effect]:
+        """What is drawn, in this order."""
+        return [step.effect for step in self.composite]
 
 
 def plan(configured: Mapping[str, OutputConfig], given: Sequence[str], source: object = "") -> list[Target]:

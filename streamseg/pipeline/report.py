@@ -15,7 +15,7 @@ __all__ = ["OutputReport", "RunReport", "Tally"]
 
 @dataclass(slots=True)
 class Tally:
-    """Counts what passes by."""
+    """The stage that counts what passes by, for the report and the progress line."""
 
     frames: int = 0
     instances: int = 0
@@ -24,8 +24,8 @@ class Tally:
     current: dict[str, int] = field(default_factory=dict)
     """Instances of each class in the newest frame."""
 
-    def __call__(self, result: Result) -> None:
-        """Count one frame."""
+    def __call__(self, result: Result) -> Result:
+        """The same result, counted."""
         found = result.instances
         self.frames += 1
         self.instances += len(found)
@@ -34,6 +34,7 @@ class Tally:
         self.current = {}
         for name in found.names:
             self.current[name] = self.current.get(name, 0) + 1
+        return result
 
 
 @dataclass(frozen=True, slots=True)

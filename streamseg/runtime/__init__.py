@@ -1,7 +1,7 @@
 """Threads and the channels between them: the only place of the pipeline that knows about either."""
 
-from streamseg.runtime.chain import Chain
 from streamseg.runtime.channel import Channel, Closed, Policy
-from streamseg.runtime.runtime import Branch, Counters, Runtime, Source, Stage
+from streamseg.runtime.runtime import Runtime
+from streamseg.runtime.stage import Branch, Counters, Source, Stage
 
-__all__ = ["Branch", "Chain", "Channel", "Closed", "Counters", "Policy", "Runtime", "Source", "Stage"]
+__all__ = ["Branch", "Channel", "Closed", "Counters", "Policy", "Runtime", "Source", "Stage"]

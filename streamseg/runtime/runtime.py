@@ -3,8 +3,8 @@
     source ─▶ trunk stage ─▶ … ─▶ trunk stage ─┬▶ branch stage ─▶ sink
                                                └▶ branch stage ─▶ sink
 
-Every stage runs in a thread of its own, not in a coroutine: libav, OpenVINO, OpenCV and TensorRT block, release the GIL, and cannot
-be cancelled. Rules:
+Every stage runs in a thread of its own, or in that of the stage before it, not in a coroutine: libav, OpenVINO, OpenCV and TensorRT
+block, release the GIL, and cannot be cancelled. Rules:
 
 - Items keep their order, and every channel is bounded. With `block` a producer waits (files: no frame is lost). With `drop_oldest`
   the item that waited longest is discarded and counted (live: latency is bounded).
@@ -17,66 +17,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 from streamseg.errors import StageError, StreamsegError, clean
 from streamseg.runtime.channel import Channel, Closed, Policy
 from streamseg.runtime.process import DEADLINE, handle_signals, keep_in_forks, wait_at_exit
+from streamseg.runtime.stage import Branch, Counters, Line, Source, Stage
 
-__all__ = ["Branch", "Counters", "Runtime", "Source", "Stage"]
-
-
-class Source(Protocol):
-    """Where items come from."""
-
-    def frames(self) -> Iterator[Any]:
-        """Give the items in order."""
-
-    def stop(self) -> None:
-        """Called from another thread: let `frames` end soon."""
-
-    def close(self) -> None:
-        """Give back what it holds; called in the thread that iterated."""
-
-
-class Stage(Protocol):
-    """One step: item in, item out. A stage may also have `flush()`, called when the input ends, `close()`, and `abort()`.
-
-    A stage whose items wait for each other says in `ahead` for how many of them there must be room behind it.
-    """
-
-    def __call__(self, item: Any, /) -> Any:
-        """Do the work on one item."""
-
-
-@dataclass(slots=True)
-class Counters:
-    """What one stage did. `busy` includes waiting for the GIL or an engine; `cpu` is its own thread's time on a core, seconds."""
-
-    name: str
-    taken: int = 0
-    given: int = 0
-    dropped: int = 0
-    busy: float = 0.0
-    cpu: float = 0.0
-    queued: int = 0
-    latency: deque[float] = field(default_factory=lambda: deque(maxlen=1000))
-    """Seconds from decoder to here, of the last thousand items (sinks only)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Branch:
-    """The stages of one output, in order; the last one is its sink."""
-
-    name: str
-    stages: Sequence[tuple[str, Stage]]
-    capacity: int = 2
-    policy: Policy = "block"
-    optional: bool = False
-    """A view: does not keep the run alive when all other branches are gone."""
+__all__ = ["Runtime"]
 
 
 class Runtime:
@@ -90,8 +39,12 @@ class Runtime:
         *,
         capacity: int = 2,
         policy: Policy = "block",
+        joined: Collection[str] = (),
         arrived: Callable[[Any], float] | None = None,
     ) -> None:
+        """`joined` names the stages of the trunk that run in the thread of the stage before them. Every thread and its channel
+        hold up to two items, so that where something behind is slow, each thread less is latency less.
+        """
         self._source, self._arrived = source, arrived
         self._lock = threading.Lock()
         self.errors: list[tuple[str, BaseException]] = []
@@ -101,45 +54,55 @@ class Runtime:
         """All threads are there. Nothing flows before: one that has no memory to begin with keeps CPython's `start` for ever."""
         self._threads: list[threading.Thread] = []
         self._channels: list[Channel[Any]] = []
+        self._lines: list[Line] = []
         self._running = 0
         self._aborted: float | None = None
         self.counters: dict[str, Counters] = {"decode": Counters("decode")}
         self.interrupted: int | None = None
         """The signal that stopped the run."""
-        self._inputs: dict[str, Channel[Any]] = {}
-        self._branch_of: dict[str, str] = {}
         self._live_branches = {branch.name for branch in branches if not branch.optional}
 
-        channel = first = self._channel(capacity, policy)
-        self._tees: list[Channel[Any]] = []
-        for position, (name, stage) in enumerate(trunk):
-            last = position == len(trunk) - 1
-            following = None if last else self._channel(max(capacity, getattr(stage, "ahead", 1)), "block")
-            self._add(name, stage, channel, self._tees if last else [following])
-            channel = following or channel
+        self._first = self._channel(capacity, policy)
+        tees: list[Channel[Any]] = []
+        self._line_up(trunk, joined, self._first, capacity, tees)
         for branch in branches:
-            channel = self._channel(branch.capacity, branch.policy)
-            self._tees.append(channel)
-            for position, (name, stage) in enumerate(branch.stages):
-                last = position == len(branch.stages) - 1
-                following = None if last else self._channel(branch.capacity, "block")
-                self._branch_of[name] = branch.name
-                self._add(name, stage, channel, [following] if following else [], sink=last)
-                channel = following or channel
-        self._threads.insert(0, threading.Thread(target=self._read, args=(first,), name="decode", daemon=True))
+            tees.append(self._channel(branch.capacity, branch.policy))
+            self._line_up(branch.stages, branch.joined, tees[-1], branch.capacity, [], branch.name)
+        self._threads.insert(0, threading.Thread(target=self._read, args=(self._first,), name="decode", daemon=True))
 
     def _channel(self, capacity: int, policy: Policy) -> Channel[Any]:
         self._channels.append(Channel(capacity, policy))
         return self._channels[-1]
 
-    def _add(self, name: str, stage: Stage, source: Channel[Any], outputs: list[Any], *, sink: bool = False) -> None:
-        if name in self.counters:
-            raise ValueError(f"two stages are named {name!r}")
-        self.counters[name] = Counters(name)
-        self._inputs[name] = source
-        self._threads.append(
-            threading.Thread(target=self._work, args=(name, stage, source, outputs, sink), name=name, daemon=True)
-        )
+    def _line_up(
+        self,
+        stages: Sequence[tuple[str, Stage]],
+        joined: Collection[str],
+        source: Channel[Any],
+        capacity: int,
+        ends: list[Channel[Any]],
+        branch: str | None = None,
+    ) -> None:
+        """Threads for `stages`, from `source` to `ends`."""
+        groups: list[list[tuple[Counters, Stage]]] = []
+        for name, stage in stages:
+            if name in self.counters:
+                raise ValueError(f"two stages are named {name!r}")
+            self.counters[name] = Counters(name)
+            if not groups or name not in joined:
+                groups.append([])
+            groups[-1].append((self.counters[name], stage))
+        for group in groups[:-1]:
+            ahead = max(getattr(stage, "ahead", 1) for _, stage in group)
+            following = self._channel(max(capacity, ahead), "block")
+            self._add(Line(group, source, [following], branch))
+            source = following
+        self._add(Line(groups[-1], source, ends, branch, sink=branch is not None))
+
+    def _add(self, line: Line) -> None:
+        self._lines.append(line)
+        name = line.stages[0][0].name
+        self._threads.append(threading.Thread(target=self._work, args=(line,), name=name, daemon=True))
 
     # --- one thread each ------------------------------------------------------------------------------------------------
 
@@ -164,39 +127,49 @@ class Runtime:
             self._record("decode", error)
         finally:
             output.close()
-            self._finish("decode", self._source)
+            self._finish([("decode", self._source)])
 
-    def _work(self, name: str, stage: Stage, source: Channel[Any], outputs: list[Channel[Any]], sink: bool) -> None:
-        counters, failed = self.counters[name], False
+    def _work(self, line: Line) -> None:
+        failed = False
         try:
-            self._loop(stage, source, outputs, counters, sink)
+            self._loop(line)
         except Closed:
-            source.close(discard=True)
+            line.source.close(discard=True)
         except BaseException as error:
             failed = True
-            self._fail(name, error, source)
+            self._fail(line, error)
         finally:
-            for output in outputs:
+            for output in line.outputs:
                 output.close()
-            self._finish(name, stage, failed=failed)
+            self._finish([(counters.name, stage) for counters, stage in line.stages], failed=failed)
 
-    def _loop(self, stage: Stage, source: Channel[Any], outputs: list[Channel[Any]], counters: Counters, sink: bool) -> None:
+    def _loop(self, line: Line) -> None:
         while True:
             try:
-                item = source.get()
+                item = line.source.get()
             except Closed:
-                if hasattr(stage, "flush"):
-                    stage.flush()
+                self._flush(line)
                 return
-            counters.taken += 1
-            began, cpu = time.perf_counter(), time.thread_time()
-            made = stage(item)
-            counters.busy += time.perf_counter() - began
-            counters.cpu += time.thread_time() - cpu
-            self._hand_over(made, outputs)
+            made = item
+            for at, (counters, stage) in enumerate(line.stages):
+                line.at = at
+                if at:
+                    line.stages[at - 1][0].given += 1
+                counters.taken += 1
+                began, cpu = time.perf_counter(), time.thread_time()
+                made = stage(made)
+                counters.busy += time.perf_counter() - began
+                counters.cpu += time.thread_time() - cpu
+            self._hand_over(made, line.outputs)
             counters.given += 1
-            if sink and self._arrived is not None:
+            if line.sink and self._arrived is not None:
                 counters.latency.append(time.monotonic() - self._arrived(item))
+
+    def _flush(self, line: Line) -> None:
+        for at, (_, stage) in enumerate(line.stages):
+            line.at = at
+            if (flush := getattr(stage, "flush", None)) is not None:
+                flush()
 
     def _hand_over(self, item: Any, outputs: list[Channel[Any]]) -> None:
         closed = 0
@@ -208,19 +181,19 @@ class Runtime:
         if outputs and closed == len(outputs):
             raise Closed
 
-    def _finish(self, name: str, stage: Any, *, failed: bool = False) -> None:
-        """Close the stage in its own thread; the last thread to come here ends the run."""
-        try:
-            close = getattr(stage, "abort" if failed else "close", None) or getattr(stage, "close", None)
-            if close is not None:
-                close()
-        except BaseException as error:
-            self._record(name, error)
-        finally:
-            with self._lock:
-                self._running -= 1
-                if self._running == 0:
-                    self._done.set()
+    def _finish(self, stages: Sequence[tuple[str, Any]], *, failed: bool = False) -> None:
+        """Close the stages in their own thread; the last thread to come here ends the run."""
+        for name, stage in stages:
+            try:
+                close = getattr(stage, "abort" if failed else "close", None) or getattr(stage, "close", None)
+                if close is not None:
+                    close()
+            except BaseException as error:
+                self._record(name, error)
+        with self._lock:
+            self._running -= 1
+            if self._running == 0:
+                self._done.set()
 
     # --- ends -----------------------------------------------------------------------------------------------------------
 
@@ -228,13 +201,12 @@ class Runtime:
         with self._lock:
             self.errors.append((name, error))
 
-    def _fail(self, name: str, error: BaseException, source: Channel[Any]) -> None:
-        self._record(name, error)
-        branch = self._branch_of.get(name)
-        source.close(discard=True)
-        if branch is not None:
+    def _fail(self, line: Line, error: BaseException) -> None:
+        self._record(line.stages[line.at][0].name, error)
+        line.source.close(discard=True)
+        if line.branch is not None:
             with self._lock:
-                self._live_branches.discard(branch)
+                self._live_branches.discard(line.branch)
                 if self._live_branches:
                     return
         self.abort()
@@ -315,11 +287,21 @@ class Runtime:
         threading.Thread(target=end, daemon=True).start()
 
     def snapshot(self) -> dict[str, Counters]:
-        """The counters as they stand, with queue lengths and drops filled in."""
-        for name, channel in self._inputs.items():
-            self.counters[name].dropped = channel.dropped
-            self.counters[name].queued = channel.queued
+        """The counters as they stand, in the order of the stages, with queue lengths and drops filled in."""
+        for line in self._lines:
+            line.stages[0][0].dropped = line.source.dropped
+            line.stages[0][0].queued = line.source.queued
         return self.counters
+
+    @property
+    def dropped(self) -> int:
+        """Items of the source that were discarded before the trunk took them, so that no branch has them."""
+        return self._first.dropped
+
+    def branch(self, name: str) -> list[Counters]:
+        """Of `snapshot`, what the stages of one branch did; the last one is its sink."""
+        self.snapshot()
+        return [counters for line in self._lines if line.branch == name for counters, _ in line.stages]
 
     def alive(self) -> list[str]:
         """Names of the threads that still run."""

@@ -91,7 +91,12 @@ class Tracker:
         return tracks
 
     def __call__(self, result: Result) -> Result:
-        """Identify the instances of one frame; frames must come in the order of their pts."""
+        """Identify the instances of one frame; frames must come in the order of their pts.
+
+        A frame at which the network did not look passes unchanged: that nothing was detected in it says nothing.
+        """
+        if not result.detected:
+            return result
         frame, time = result.frame, result.frame.time
         has_picture = frame.picture is not None
         looks = histograms(frame, result.instances) if has_picture else np.zeros((len(result), BINS), np.float32)

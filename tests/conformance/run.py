@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from unittest import mock
 
 import yaml
 
 from streamseg.config import PipelineConfig, parse_pipeline
-from streamseg.pipeline import build as pipeline
+from streamseg.pipeline.build import build
 from tests.conformance.known import KnownEngine
 from tests.conformance.row import EFFECTS, Row
 
@@ -49,8 +48,8 @@ def run(row: Row, source: Path, folder: Path) -> Outcome:
     text = yaml.safe_dump(sections) + f"outputs: {{picture: {{composite: {EFFECTS[row.effect]}, encode: {encode}}}}}"
     # Nothing is drawn: then the tracker, which takes half of a row's time, need not follow anything either.
     engine = KnownEngine(*upright(row), blind=row.effect == "none")
-    with mock.patch.object(pipeline, "open_engine", return_value=engine), _given(row, source, folder) as given:
-        report = pipeline.build(given, _parsed(text), [str(target)]).run()
+    with _given(row, source, folder) as given:
+        report = build(given, _parsed(text), [str(target)], engine=engine).run()
     warnings = [*report.warnings, *(sentence for output in report.outputs for sentence in output.warnings)]
     return Outcome(target.parent if "%" in row.out else target, tuple(warnings), report.frames_done)
 

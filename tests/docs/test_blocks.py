@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import streamseg.evaluate.evaluation
-import streamseg.pipeline.build
+import streamseg.pipeline.opening
 from streamseg.cli.main import app, main
 from streamseg.config import parse_pipeline
 from streamseg.core import rle
@@ -67,7 +67,7 @@ def there(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def known(_model: object, **options: Any) -> Any:
         return open_engine(model, **(options | {"size": None, "precision": "auto"}))
 
-    for module in (streamseg.pipeline.build, streamseg.evaluate.evaluation):
+    for module in (streamseg.pipeline.opening, streamseg.evaluate.evaluation):
         monkeypatch.setattr(module, "open_engine", known)
     monkeypatch.setenv("STREAMSEG_CACHE", str(tmp_path / "cache"))
     return tmp_path

@@ -20,6 +20,7 @@ from streamseg.config import parse_pipeline
 from streamseg.decode import Decoder
 from streamseg.errors import OutputError, OutputExists, SourceError, SourceLost, SourceNotFound
 from streamseg.pipeline import build as pipelines
+from streamseg.pipeline import opening
 from tests import clips, graphs, http_source
 from tests.clips import Video, plane_array, read_index
 from tests.http_source import Server
@@ -49,13 +50,13 @@ def transport(tmp_path: Path, video: Video) -> http_source.Answer:
 
 @pytest.fixture
 def slow_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    load = pipelines.engine_for
+    load = opening.load_engine
 
     def slowly(*arguments: object, **options: object) -> object:
         time.sleep(LOADING)
         return load(*arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(pipelines, "engine_for", slowly)
+    monkeypatch.setattr(opening, "load_engine", slowly)
 
 
 def test_a_recording_begins_when_the_engine_is_there(tmp_path: Path, slow_engine: None) -> None:

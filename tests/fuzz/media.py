@@ -23,6 +23,7 @@ from streamseg.decode import Decoder
 from streamseg.detect.preprocess import Preprocess
 from streamseg.engine import Detections, GraphSpec
 from streamseg.pipeline import build as pipeline
+from streamseg.pipeline import opening
 from streamseg.pipeline.probe import probe
 from tests.fuzz import seeds
 from tests.fuzz.base import Wrong
@@ -75,7 +76,7 @@ class Media:
         self.scratch.mkdir(exist_ok=True)
         self.sound = [(path, path.read_bytes()) for path in paths]
         self.packets = {path: seeds.packets_of(path) for path, _ in self.sound if not path.name.startswith("frame")}
-        pipeline.open_engine = lambda *_, check=None, **__: _checked(check)  # type: ignore[assignment]
+        opening.open_engine = lambda *_, check=None, **__: _checked(check)  # type: ignore[assignment]
 
     def make(self, rng: random.Random) -> Case:
         """One file: sound at first, then not."""

@@ -22,7 +22,7 @@ import av
 
 from streamseg.config import parse_pipeline
 from streamseg.errors import StageError, StreamsegError
-from streamseg.pipeline import build as pipeline
+from streamseg.pipeline.build import build
 from tests import clips
 from tests.fuzz.base import Wrong
 from tests.fuzz.media import KnownEngine
@@ -80,10 +80,10 @@ class Memory:
     def run(self, case: Case, folder: Path) -> str:
         """Run the clip, with too little memory for a while."""
         usual = resource.getrlimit(resource.RLIMIT_AS)
-        pipeline.open_engine = lambda *_, **__: Starving(case, self.limit, usual)  # type: ignore[assignment]
         config = parse_pipeline("outputs: {picture: {composite: [overlay]}}", "fuzz.yaml")
         outputs = [folder / case.output, folder / "out.jsonl"]
-        built = pipeline.build(self.clip, config, [str(path) for path in outputs])
+        engine = Starving(case, self.limit, usual)
+        built = build(self.clip, config, [str(path) for path in outputs], engine=engine)
         try:
             report = built.run()
             outcome = f"{case.who}: run"

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import copy
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from streamseg.config import load_pipeline, override
+from streamseg.engine import GraphSpec
 from streamseg.engine.recipe import load_recipe
-from streamseg.pipeline import build as pipeline
 from streamseg.pipeline.outputs import plan
+from streamseg.pipeline.stages import STAGES, Context, check, make
 from tests.fuzz.damage import damaged
 
 ROOT = Path(__file__).parents[2]
 CLASSES = ("person", "bicycle", "car", "motorcycle", "bus", "truck", "cat", "dog")
+SPEC = GraphSpec("fuzz", 320, 576, 1, 2, CLASSES, tuple(range(1, 9)), "fp32", 0.05, Path("fuzz.onnx"), "0" * 64)
 FULL = """
 decode: {policy: auto, realtime: false, start: 0s, duration: 10s, rate: 25, timeout: 5s, reconnect: 30s, max_pixels: 67108864,
     threads: 0}
@@ -101,14 +103,11 @@ class Pipelines:
             return "recipe"
         config = load_pipeline(path)
         config = override(config, {"decode": {"start": 1.0}, "infer": {"every": 2}})
+        check(config, SPEC)
+        context = Context(config, SPEC)
+        make([step for step in STAGES if step.name != "infer"], "trunk", context)
         for target in plan(config.outputs, [str(folder / "out.mp4"), str(folder / "out.jsonl")]):
-            pipeline.compositor_for(target, None)
-        pipeline.postprocess_for(config, CLASSES)
-        pipeline.tracker_for(config)
-        pipeline.occlusion_for(config)
-        pipeline.events_for(config).check_classes(CLASSES)
-        pipeline.smooth_for(config)
-        pipeline.refine_for(config)
+            make(STAGES, "output", replace(context, output=target))
         return "read"
 
 

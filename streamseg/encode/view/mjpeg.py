@@ -18,11 +18,10 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 import cv2
@@ -34,7 +33,7 @@ from streamseg.errors import OutputError, StreamsegError
 if TYPE_CHECKING:
     from streamseg.encode.sink import Picture
 
-__all__ = ["MjpegServer"]
+__all__ = ["MjpegServer", "Run"]
 
 _SEND_TIMEOUT = 2.0
 _READ_TIMEOUT = 5.0
@@ -52,6 +51,14 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+
+
+class Run(Protocol):
+    """A run whose pictures are shown."""
+
+    @property
+    def dropped(self) -> int:
+        """Frames that it left out so far to keep up."""
 
 
 class MjpegServer:
@@ -73,8 +80,8 @@ class MjpegServer:
         self.warnings: list[str] = []
         self.max_rate = max_rate
         self.board = Board(max_width, quality)
-        self.more_stats: Callable[[], Mapping[str, Any]] | None = None
-        """Further figures for /stats, such as what the pipeline dropped."""
+        self.run: Run | None = None
+        """What feeds it, once that is known: /stats says what it dropped."""
         self._token = token
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
@@ -131,7 +138,7 @@ class MjpegServer:
 
     def stats(self) -> dict[str, Any]:
         """What /stats answers."""
-        more = dict(self.more_stats()) if self.more_stats is not None else {}
+        more = {"dropped": self.run.dropped} if self.run is not None else {}
         return {"title": self.title, **self.board.stats(), "bytes": self.counters.bytes, **more}
 
     def may_look(self, request: BaseHTTPRequestHandler) -> bool:

@@ -271,26 +271,43 @@ def test_channel_gives_what_is_left_after_close():
         channel.put(2)
 
 
-def test_a_chain_is_one_stage():
-    from streamseg.runtime import Chain
+def test_stages_that_share_a_thread_are_counted_and_ended_each_by_itself():
+    ended, threads = [], set()
 
-    ended = []
+    class Add:
+        def __init__(self, what):
+            self.what = what
 
-    class Double:
         def __call__(self, item):
-            return 2 * item
+            threads.add(threading.current_thread().name)
+            return item + self.what
 
         def flush(self):
-            ended.append("flush")
+            ended.append(f"flush {self.what}")
 
         def close(self):
-            ended.append("close")
+            ended.append(f"close {self.what}")
 
-    chain = Chain([Double(), lambda item: item + 1, Double()])
-    assert chain(5) == 22
-    chain.flush()
-    chain.close()
-    assert ended == ["flush", "flush", "close", "close"]
+    sink = Collect()
+    trunk = [("one", Add(1)), ("ten", Add(10)), ("hundred", Add(100))]
+    runtime = Runtime(Numbers(20), trunk, [Branch("o", [("sink", sink)])], joined={"ten", "hundred"})
+    run_within(runtime, 5)
+    assert sink.items == [111 + i for i in range(20)]
+    assert threads == {"one"}
+    assert ended == ["flush 1", "flush 10", "flush 100", "close 1", "close 10", "close 100"]
+    counters = runtime.snapshot()
+    assert list(counters) == ["decode", "one", "ten", "hundred", "sink"]
+    assert all(c.taken == c.given == 20 for c in list(counters.values())[1:4])
+
+
+def test_an_error_names_its_stage_also_where_it_shares_a_thread():
+    def fail(item):
+        raise ValueError("no")
+
+    trunk = [("one", lambda x: x), ("two", fail), ("three", lambda x: x)]
+    runtime = Runtime(Numbers(20), trunk, [Branch("o", [("sink", Collect())])], joined={"two", "three"})
+    with pytest.raises(StageError, match="two"):
+        run_within(runtime, 5)
 
 
 def test_nothing_flows_before_all_threads_are_there(monkeypatch):

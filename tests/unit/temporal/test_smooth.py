@@ -11,7 +11,7 @@ import pytest
 
 from streamseg.core.result import Result
 from streamseg.core.types import Instances
-from streamseg.runtime import Chain, Stage
+from streamseg.runtime import Stage
 from streamseg.temporal.refine import Refiner
 from streamseg.temporal.smooth import Smooth, Smoother
 from tests import scenes
@@ -33,9 +33,15 @@ def _play(scene: scenes.Scene, stages: dict[str, Stage], frames: int) -> dict[st
     return scores
 
 
+def refined(smooth: Smooth) -> Stage:
+    """Both stages as one."""
+    refine = Refiner()
+    return lambda result: refine(smooth(result))
+
+
 def test_flicker_falls_and_outlines_are_better() -> None:
-    stages = {"raw": Smooth(None), "smooth": Smooth(Smoother()), "edges": Chain([Smooth(None), Refiner()])}
-    scores = _play(scenes.street(camera=scenes.shake(2)), stages | {"both": Chain([Smooth(Smoother()), Refiner()])}, 16)
+    stages = {"raw": Smooth(None), "smooth": Smooth(Smoother()), "edges": refined(Smooth(None))}
+    scores = _play(scenes.street(camera=scenes.shake(2)), stages | {"both": refined(Smooth(Smoother()))}, 16)
     floor = scores["floor"].flicker  # uncovered ground and what the grid of 28 cannot hold flicker even then
     assert scores["smooth"].flicker - floor < 0.6 * (scores["raw"].flicker - floor)
     assert scores["smooth"].iou > scores["raw"].iou
@@ -146,7 +152,7 @@ def test_the_cost_of_ten_instances_at_720p() -> None:
     try:
         scene, stage, spent = (
             Scene((), times(0.3), 1280, 720, camera=scenes.shake(3)),
-            Chain([Smooth(Smoother()), Refiner()]),
+            refined(Smooth(Smoother())),
             [],
         )
         corners = np.random.default_rng(0).uniform(0, (980, 400), (10, 2))

@@ -1,0 +1,147 @@
+"""What a pipeline opens before its first frame: the source, the outputs, then the engine, which takes longest."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from os import PathLike
+from typing import Literal
+
+from av.video.format import VideoFormat
+
+from streamseg.composite import colours_grey
+from streamseg.config.schema import PipelineConfig
+from streamseg.core.types import Frame
+from streamseg.decode import Decoder, SourceInfo
+from streamseg.encode import Sink, check_output, copies_tracks, is_view, make_view, open_sink
+from streamseg.encode.video.nvenc import why_not_nvenc
+from streamseg.encode.view import MjpegServer
+from streamseg.engine import Engine, computes_on_gpu, open_engine
+from streamseg.gpu import Device, Landing, choose_device
+from streamseg.pipeline import stages
+from streamseg.pipeline.outputs import Target
+from streamseg.system.callbacks import Message
+
+__all__ = [
+    "FirstFrames",
+    "Source",
+    "find_device",
+    "load_engine",
+    "make_decoder",
+    "make_sink",
+    "open_views",
+    "use_device",
+]
+
+Source = str | int | PathLike[str]
+
+
+class FirstFrames:
+    """A source that ends after so many frames."""
+
+    def __init__(self, decoder: Decoder, count: int) -> None:
+        self._decoder, self._count = decoder, count
+
+    def frames(self) -> Iterator[Frame]:
+        """The first frames of the decoder."""
+        for index, frame in enumerate(self._decoder.frames(), 1):
+            yield frame
+            if index >= self._count:
+                return
+
+    def stop(self) -> None:
+        """As the decoder's."""
+        self._decoder.stop()
+
+    def close(self) -> None:
+        """As the decoder's."""
+        self._decoder.close()
+
+
+def find_device(config: PipelineConfig, say: Message | None) -> Device | None:
+    """Where frames live: on the GPU where the network computes there, else (None) in host memory."""
+    return choose_device(config.infer.engine, config.decode.device, require_gpu=config.infer.require_gpu, report=say)
+
+
+def make_decoder(
+    source: Source, config: PipelineConfig, device: Device | None, say: Message | None
+) -> tuple[Decoder, Landing | None]:
+    """The source's decoder, not open yet, and what puts its frames on `device`."""
+    landing = None if device is None else Landing(device, config.decode.device)
+    policy = config.decode.policy
+    how = config.decode.model_dump(exclude={"policy", "device", "end"}) | {"duration": config.decode.span}
+    wait: Literal["likely", "live"] = "live" if policy == "drop_oldest" else "likely"
+    return Decoder(source, **how, wait=wait, say=say, keep_up=policy != "block", landing=landing), landing
+
+
+def load_engine(config: PipelineConfig, say: Message | None = None) -> Engine:
+    """The engine that a pipeline asks for, loaded; `say` is told which was chosen and why.
+
+    Raises ModelError, EngineError or, before the engine is loaded, ConfigError for classes that the model does not know.
+    """
+    i = config.infer
+    return open_engine(
+        i.model,
+        engine=i.engine,
+        precision=i.precision,
+        size=config.preprocess.size,
+        threads=i.threads,
+        in_flight=i.in_flight,
+        batch=i.batch,
+        require_gpu=i.require_gpu,
+        check=lambda spec: stages.check(config, spec),
+        report=say,
+    )
+
+
+def use_device(landing: Landing | None, engine: Engine, device: Device | None, say: Message | None) -> None:
+    """Now that the engine is known: upload nothing if it computes on the CPU after all; say how frames are decoded."""
+    if landing is None or device is None:
+        return
+    if device.on_gpu and not computes_on_gpu(engine.name):
+        landing.uploads = False
+    if say is not None:
+        say(f"decode: {landing.how}; frames live on {device.where}")
+        if device.on_gpu and (reason := why_not_nvenc()) is not None:
+            say(f"encode: on the CPU (NVENC: {reason})")
+
+
+def open_views(targets: Sequence[Target], source: Source, overwrite: bool) -> dict[str, MjpegServer]:
+    """Refuse outputs that can be refused before the source is there, which may be a camera that is off; open the views."""
+    for target in targets:
+        check_output(target.path, overwrite=overwrite, source=source)
+    with contextlib.ExitStack() as undo:
+        views = {}
+        for target in targets:
+            if is_view(target.path):
+                views[target.name] = make_view(target.path, "waiting for the source")
+                views[target.name].open()
+                undo.callback(views[target.name].close)
+        undo.pop_all()
+    return views
+
+
+def make_sink(
+    target: Target, decoder: Decoder, info: SourceInfo, source: Source, overwrite: bool, gpu: bool, view: MjpegServer | None
+) -> Sink:
+    """The sink of an output, not open yet; `view`: the one that is open already."""
+    if view is not None:
+        view.title = info.name
+    sink = view or open_sink(
+        target.path,
+        info,
+        codec=target.encode.codec,
+        crf=target.encode.crf,
+        overwrite=overwrite,
+        source=str(source) if info.kind in ("file", "images") else None,
+        passthrough=decoder.subscribe() if copies_tracks(target.path) else None,
+        alpha=any(effect.alpha for effect in target.effects),
+        gpu=gpu,
+        audio=target.encode.audio,
+    )
+    with contextlib.suppress(ValueError):  # a format that PyAV does not know: it is not grey
+        if not target.keep_grey and colours_grey(target.effects, VideoFormat(info.pix_fmt)):
+            sink.warnings.append(
+                f"{target.path}: the source is grey, what is drawn has colour, so the output has; --keep-grey: not"
+            )
+    return sink

@@ -1,0 +1,243 @@
+"""The list of stages: what runs, in which order, and how each stage is made. Everything that must know the order reads it here.
+
+decode → preprocess → infer → postprocess → track → smooth → refine → occlusion → events → tally ─┬→ composite → encode
+                                                                                                  └→ composite → encode
+The trunk runs once, composite and encode once for each output.
+
+A stage of your own is one more entry, which says behind which other it runs. It takes what that stage gives, and gives the same
+kind::
+
+    class OnlyLarge:
+        def __call__(self, result: Result) -> Result: ...
+
+    large = Step("large", "lets large objects through", "Result", lambda context: OnlyLarge(), after="track")
+    build("in.mp4", config, ["out.mp4"], extra=[large])
+
+It may have `flush()`, called at the end of the input, `close()` and `abort()` (see `streamseg.runtime.Stage`). Its name stands in
+the report, in `bench`, and in an error that it raises. Behind composite it runs once for each output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from streamseg.composite import Compositor
+from streamseg.config.schema import PipelineConfig
+from streamseg.detect.infer import Infer
+from streamseg.detect.postprocess import Postprocess
+from streamseg.detect.preprocess import Preprocess
+from streamseg.detect.schedule import Cadence
+from streamseg.encode import Sink
+from streamseg.engine import Engine, GraphSpec, computes_on_gpu
+from streamseg.errors import ConfigError
+from streamseg.events import EventDetector
+from streamseg.gpu import Device, DeviceCompositor, DevicePreprocess
+from streamseg.occlusion import OcclusionEstimator
+from streamseg.pipeline.outputs import Target
+from streamseg.pipeline.report import Tally
+from streamseg.runtime import Stage
+from streamseg.temporal.flow import Motion
+from streamseg.temporal.refine import Refiner
+from streamseg.temporal.smooth import Smooth, Smoother
+from streamseg.track import Tracker
+
+__all__ = ["STAGES", "Context", "Made", "Part", "Step", "check", "make", "steps"]
+
+Part = Literal["source", "trunk", "output"]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a stage can be made from."""
+
+    config: PipelineConfig
+    spec: GraphSpec
+    """The model: its classes, and the size of its input."""
+    engine: Engine | None = None
+    """What runs the model; None while a pipeline file is checked, before an engine is loaded."""
+    device: Device | None = None
+    """Where frames live; None: in host memory."""
+    live: bool = False
+    """What happens happens now, so that latency counts."""
+    output: Target | None = None
+    """For a stage of an output: which one."""
+    sink: Sink | None = None
+    """That output's sink, open."""
+
+    @property
+    def drops(self) -> bool:
+        """Whether the oldest frames are left out when the pipeline is too slow."""
+        policy = self.config.decode.policy
+        return policy == "drop_oldest" or (policy == "auto" and self.live)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An entry of the list."""
+
+    name: str
+    """In reports, in `bench` and in errors; with the name of the output behind it where there is one for each output."""
+    does: str
+    """What it does, in a few words."""
+    gives: str
+    """The kind of item that it passes on; the step behind it takes that."""
+    make: Callable[[Context], Stage | None] | None
+    """The stage, for frames where `Context.device` says. None: left out, as the pipeline file asks. The source has no maker: it is
+    opened first of all."""
+    part: Part = "trunk"
+    section: str = ""
+    """Of the pipeline file: where its settings stand; an output's are within `outputs`."""
+    gpu: bool = False
+    """Frames that live on a GPU are worked on there; else this step works on the CPU."""
+    optional: str = ""
+    """The setting that leaves it out."""
+    joins: Literal["never", "live", "always"] = "live"
+    """When it runs in the thread of the step before it, instead of one of its own. Live, each thread less is latency less."""
+    checks: bool = False
+    """It can refuse what a file says of a model's classes: it is tried before the engine is loaded, which takes seconds."""
+    after: str = ""
+    """For a step that is added to the list: the name of the one behind which it runs."""
+
+
+# --- how each is made, in the order in which data flows --------------------------------------------------------------------------
+
+
+def _preprocess(context: Context) -> Stage:
+    (height, width), device = context.spec.size, context.device
+    if device is None or (device.on_gpu and context.engine is not None and not computes_on_gpu(context.engine.name)):
+        return Preprocess(height, width)
+    return DevicePreprocess(height, width, device)
+
+
+def _infer(context: Context) -> Stage:
+    i = context.config.infer
+    if context.engine is None:
+        raise ValueError("the infer stage needs an engine")
+    every = 1 if i.every == "auto" and not context.drops else i.every  # a file waits: nothing to keep up with
+    return Infer(context.engine, i.batch, Cadence(every))
+
+
+def _postprocess(context: Context) -> Stage:
+    """It lets through what the tracker may use, not only what is sure enough to be shown."""
+    p = context.config.postprocess
+    return Postprocess(context.spec.classes, conf=min(context.config.track.low, p.conf), classes=p.classes)
+
+
+def _track(context: Context) -> Stage:
+    """It passes on what is sure enough, or continues what is known."""
+    t = context.config.track
+    conf = context.config.postprocess.conf
+    return Tracker(conf, keep=t.keep, max_age=t.max_age, confirm=t.confirm, reidentify=t.reidentify)
+
+
+def _smooth(context: Context) -> Stage:
+    motion, seconds = Motion(), context.config.smooth.masks
+    return Smooth(Smoother(seconds, motion) if seconds else None, motion)
+
+
+def _refine(context: Context) -> Stage | None:
+    return Refiner() if context.config.smooth.edges else None
+
+
+def _remembered(context: Context) -> float:
+    """Seconds for which the tracker may find an object again."""
+    return max(context.config.track.max_age, context.config.track.reidentify)
+
+
+def _occlusion(context: Context) -> Stage:
+    return OcclusionEstimator(_remembered(context))
+
+
+def _events(context: Context) -> Stage:
+    """By default it waits for an object a little longer than the tracker, so that none counts twice."""
+    e = context.config.events
+    patience = _remembered(context) + 0.5 if e.patience is None else e.patience
+    detector = EventDetector(e.lines, e.zones, confirm=e.confirm, hold=e.hold, margin=e.margin, patience=patience)
+    detector.check_classes(context.spec.classes)
+    return detector
+
+
+def _tally(context: Context) -> Stage:
+    return Tally()
+
+
+def _composite(context: Context) -> Stage:
+    output, device = context.output, context.device
+    assert output is not None  # made once for each
+    if device is None:
+        return Compositor(output.effects, keep_grey=output.keep_grey)
+    return DeviceCompositor(output.effects, device, keep_grey=output.keep_grey)
+
+
+def _encode(context: Context) -> Stage | None:
+    return context.sink
+
+
+STAGES: tuple[Step, ...] = (
+    Step("decode", "reads the source", "Frame", None, "source", "decode", gpu=True, joins="never"),
+    Step("preprocess", "makes the network's picture", "Prepared", _preprocess, section="preprocess", gpu=True, joins="never"),
+    Step("infer", "runs the network", "Pending", _infer, section="infer", gpu=True, joins="never"),
+    Step("postprocess", "reads the answer", "Result", _postprocess, section="postprocess", joins="never", checks=True),
+    Step("track", "gives identities", "Result", _track, section="track", joins="never"),
+    Step("smooth", "steadies masks, carries them on", "Result", _smooth, section="smooth"),
+    Step("refine", "fits outlines to the picture", "Result", _refine, section="smooth", optional="edges: false"),
+    Step("occlusion", "says who hides whom", "Result", _occlusion, section="track"),
+    Step("events", "counts, watches lines and zones", "Result", _events, section="events", joins="always", checks=True),
+    Step("tally", "counts frames for the report", "Result", _tally, joins="always"),
+    Step("composite", "draws", "Rendered", _composite, "output", "composite", gpu=True, joins="never"),
+    Step("encode", "writes", "", _encode, "output", "encode", gpu=True, joins="never"),
+)
+
+
+# --- using the list ---------------------------------------------------------------------------------------------------------------
+
+
+def steps(extra: Sequence[Step] = ()) -> tuple[Step, ...]:
+    """The whole list, each of `extra` behind the step that its `after` names (several behind the same one: in the order given).
+
+    Raises ConfigError for a name that is taken, and for an `after` that names no step, or the last one.
+    """
+    found = list(STAGES)
+    for step in extra:
+        names = [known.name for known in found]
+        if step.name in names or not step.name:
+            raise ConfigError(f"stage {step.name!r}: a stage needs a name of its own; taken: {', '.join(names)}")
+        if step.after not in names[:-1]:
+            raise ConfigError(f"stage {step.name!r}: after is {step.after!r}; allowed: {', '.join(names[:-1])}")
+        at = names.index(step.after)
+        part: Part = "output" if found[at].part == "output" else "trunk"
+        while found[at + 1].after == step.after:
+            at += 1
+        found.insert(at + 1, replace(step, part=part))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The stages of the trunk, or of an output, as a runtime takes them."""
+
+    stages: list[tuple[str, Stage]]
+    joined: frozenset[str]
+    """Those that run in the thread of the one before."""
+
+
+def make(chosen: Sequence[Step], part: Part, context: Context) -> Made:
+    """Make the stages of `part`, without those that the pipeline file leaves out. Raises StreamsegError."""
+    output = "" if context.output is None else f" {context.output.name}"
+    stages, joined = [], set()
+    for step in chosen:
+        stage = step.make(context) if step.part == part and step.make is not None else None
+        if stage is not None:
+            stages.append((f"{step.name}{output}", stage))
+            if step.joins == "always" or (step.joins == "live" and context.live):
+                joined.add(stages[-1][0])
+    return Made(stages, frozenset(joined))
+
+
+def check(config: PipelineConfig, spec: GraphSpec) -> None:
+    """Raise ConfigError for what a pipeline file says of classes that the model does not have."""
+    for step in STAGES:
+        if step.checks and step.make is not None:
+            step.make(Context(config, spec))

@@ -1,0 +1,79 @@
+"""What a runtime is made of: a source, stages, branches, and what is counted of each."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from streamseg.runtime.channel import Channel, Policy
+
+__all__ = ["Branch", "Counters", "Line", "Source", "Stage"]
+
+
+class Source(Protocol):
+    """Where items come from."""
+
+    def frames(self) -> Iterator[Any]:
+        """Give the items in order."""
+
+    def stop(self) -> None:
+        """Called from another thread: let `frames` end soon."""
+
+    def close(self) -> None:
+        """Give back what it holds; called in the thread that iterated."""
+
+
+class Stage(Protocol):
+    """One step: item in, item out. A stage may also have `flush()`, called when the input ends, `close()`, and `abort()`.
+
+    A stage whose items wait for each other says in `ahead` for how many of them there must be room behind it.
+    """
+
+    def __call__(self, item: Any, /) -> Any:
+        """Do the work on one item."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """What one stage did. `busy` includes waiting for the GIL or an engine; `cpu` is its own thread's time on a core, seconds."""
+
+    name: str
+    taken: int = 0
+    given: int = 0
+    dropped: int = 0
+    """Items that were discarded in the channel before it; always 0 for a stage that shares the thread of the one before."""
+    busy: float = 0.0
+    cpu: float = 0.0
+    queued: int = 0
+    latency: deque[float] = field(default_factory=lambda: deque(maxlen=1000))
+    """Seconds from decoder to here, of the last thousand items (sinks only)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """The stages of one output, in order; the last one is its sink."""
+
+    name: str
+    stages: Sequence[tuple[str, Stage]]
+    capacity: int = 2
+    policy: Policy = "block"
+    optional: bool = False
+    """A view: does not keep the run alive when all other branches are gone."""
+    joined: frozenset[str] = frozenset()
+    """Names of the stages that run in the thread of the stage before them."""
+
+
+@dataclass(slots=True)
+class Line:
+    """One thread: the stages that an item passes in it, and the channels before and behind them."""
+
+    stages: list[tuple[Counters, Stage]]
+    source: Channel[Any]
+    outputs: list[Channel[Any]]
+    branch: str | None = None
+    sink: bool = False
+    """Its last stage is a sink, whose latency is measured."""
+    at: int = 0
+    """Index of the stage that works, or failed."""

@@ -1,63 +1,58 @@
-"""The library's front door: `stream` and `astream` for results one by one, `run` for whole jobs."""
+"""The library's front door: `stream` and `astream` for results one by one, `run` for whole jobs.
 
-from __future__ import annotations
+Annotations are no strings here, so that `help` shows what they mean. The options are written by `python -m tools.options`.
+"""
 
-import inspect
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from os import PathLike
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, Literal
 
-from streamseg.config import PipelineConfig, load_pipeline, override
+from streamseg.config import PipelineConfig
+from streamseg.config.schema import EventsConfig, SmoothConfig, TrackConfig
 from streamseg.core.result import Result
-from streamseg.detect.schedule import Every
-from streamseg.errors import ConfigError
-from streamseg.errors.describe import brief, path_of
+from streamseg.errors.describe import path_of
 from streamseg.pipeline.build import build
+from streamseg.pipeline.configure import configure, python_words
 from streamseg.pipeline.iteration import aiterate, iterate
 from streamseg.pipeline.opening import Source
+from streamseg.pipeline.options import pythonic
+from streamseg.pipeline.outputs import in_format
 from streamseg.pipeline.report import RunReport
 from streamseg.runtime.process import at_work, check_fork
 from streamseg.system.imports import forks_wait
 
 __all__ = ["astream", "run", "stream"]
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
-_FIELDS = {
-    "start": ("decode", "start"),
-    "duration": ("decode", "duration"),
-    "end": ("decode", "end"),
-    "realtime": ("decode", "realtime"),
-    "size": ("preprocess", "size"),
-    "model": ("infer", "model"),
-    "engine": ("infer", "engine"),
-    "batch": ("infer", "batch"),
-    "threads": ("infer", "threads"),
-    "precision": ("infer", "precision"),
-    "detect_every": ("infer", "every"),
-    "conf": ("postprocess", "conf"),
-    "classes": ("postprocess", "classes"),
-}
-"""Where in a pipeline file each option of `stream` stands."""
-
 
 def stream(
     source: Source,
     *,
-    model: str | PathLike[str] = "lite",
-    engine: str = "auto",
-    size: str | tuple[int, int] | None = None,
-    conf: float = 0.5,
+    # options: pipeline network source
+    pipeline: str | PathLike[str] | PipelineConfig | Mapping[str, Any] | None = None,
     classes: str | Sequence[str] | None = None,
-    start: float | str = 0.0,
+    conf: float | None = None,
+    engine: str | None = None,
+    model: str | PathLike[str] | None = None,
+    precision: str | None = None,
+    require_gpu: bool | None = None,
+    size: str | tuple[int, int] | None = None,
+    start: float | str | None = None,
     duration: float | str | None = None,
     end: float | str | None = None,
-    realtime: bool = False,
-    batch: int = 1,
-    threads: int = 0,
-    precision: str = "auto",
-    detect_every: Every = 1,
+    realtime: bool | None = None,
+    rate: float | None = None,
+    reconnect: float | str | None = None,
+    spool: int | str | None = None,
+    batch: int | None = None,
+    threads: int | None = None,
+    detect_every: int | Literal["auto"] | None = None,
+    decode: Literal["auto", "nvdec", "cpu", "host"] | None = None,
+    deinterlace: bool | Literal["off", "frame", "field"] | None = None,
+    track: TrackConfig | Mapping[str, Any] | None = None,
+    smooth: SmoothConfig | Mapping[str, Any] | None = None,
+    events: EventsConfig | Mapping[str, Any] | None = None,
+    trust: bool = False,
+    # options end
 ) -> Iterator[Result]:
     """Find and follow the instances of a video, lazily, one `Result` a frame.
 
@@ -70,97 +65,180 @@ def stream(
 
     Args:
         source: A file, a folder or glob of images, a camera's number or device, an RTSP or HTTP address, "-" for a pipe.
-        model: A name of `streamseg models`, or the path of an .onnx file.
-        engine: What runs it: "auto" takes the best that runs here; or tensorrt, tensorrt-rtx, openvino, onnxruntime, torch.
-        size: The network's input, as "HEIGHTxWIDTH" or (height, width); None: the model's own.
-        conf: The least score, 0 to 1, with which an object is first brief; what is known is followed to lower ones.
-        classes: Names, as a list or "person,car"; None: all that the model knows.
-        start: Where to begin, in seconds, or as "1m30s" or "0:01:30".
-        duration: How long to go on, likewise; None: to the end.
-        end: Where to end, instead of `duration`.
+        pipeline: drive, edit, live, or a .yaml file of your own. Or a `PipelineConfig`, or a dict of its sections.
+        classes: Classes to keep, as person,car, or all. Or a list of names.
+        conf: Score (0 to 1) that an object needs to appear. Default: 0.5.
+        engine: What runs the network: auto, openvino, onnxruntime, tensorrt, tensorrt-rtx, torch.
+        model: A name that `streamseg models` lists, or an .onnx file.
+        precision: Number format of the network: fp32, fp16, int8 (faster, slightly less exact), bf16 (OpenVINO, on CPUs that
+            have it). Default: the format of the model's own file.
+        require_gpu: Make it an error if the network cannot run on a GPU.
+        size: Size of the network's input, HEIGHTxWIDTH in multiples of 32, as 320x576. Or (height, width). Default: the model's
+            own.
+        start: Time to start at: 3s, 1m30s, 00:01:30. A number is seconds.
+        duration: Length of the part to read, as 10s. A number is seconds.
+        end: Time to stop at, as 15s; instead of duration. A number is seconds.
         realtime: Play a file at its own speed, as a camera would.
+        rate: Frames per second of images, and of sources without times.
+        reconnect: How long to retry when a camera is off or lost, as 10m or 24h. A number is seconds.
+        spool: Store a pipe or download in a temporary file first, up to SIZE, as 2GB. A number is bytes.
         batch: Frames in one call of the network.
-        threads: CPU threads of the engine; 0: one a core.
-        precision: How the network computes: "auto" (as the model says), fp32, bf16, fp16 or int8.
-        detect_every: With N the network looks at every Nth frame, and optical flow carries masks and identities to the others,
-            whose results have `detected` False; "auto": at as many as keep up with what happens live.
+        threads: CPU threads of the engine. 0: one a core.
+        detect_every: Run the network on every Nth frame only, and carry masks to the others. The results of the others have
+            `detected` False. "auto": on as many as keep up with what happens live.
+        decode: Decoder, if a GPU runs the network: auto, nvdec, cpu, or host (frames stay off the GPU).
+        deinterlace: Make interlaced pictures progressive; field: at twice the rate. True is "frame".
+        track: How objects are followed: the section `track` of a pipeline file, or fields of it, as {"max_age": "2s"}.
+        smooth: How masks are smoothed: the section `smooth`, or fields of it, as {"masks": "off", "edges": False}.
+        events: What is counted and watched: the section `events`, or fields of it, as {"lines": {"door": [[0.1, 0.5], [0.9,
+            0.5]]}}.
+        trust: Let the pipeline file name Python code to run (use: module:Class).
+
+    None means: as `pipeline` says; without one, as usual, with all classes that the model knows. Its outputs are not written.
 
     A file gives every frame; what happens live drops the oldest frames when the loop is too slow.
 
     Raises StreamsegError (see `streamseg.errors`): for an option of a wrong kind at once, for a source or a model that cannot be
     read at the first `next`, for a damaged source after the frames that could be read.
     """
-    return iterate(source, _read(locals()))
+    return iterate(source, _configured(locals()))
 
 
-def _like(other: Callable[P, Any]) -> Callable[[Callable[..., R]], Callable[P, R]]:
-    """Let a function say that it takes what `other` takes."""
-
-    def say(function: Callable[..., R]) -> Callable[P, R]:
-        signature, given = inspect.signature(other), inspect.signature(function)
-        function.__signature__ = signature.replace(return_annotation=given.return_annotation)  # type: ignore[attr-defined]
-        return cast("Callable[P, R]", function)
-
-    return say
-
-
-@_like(stream)
-def astream(source: Source, **options: Any) -> AsyncIterator[Result]:
+def astream(
+    source: Source,
+    *,
+    # options: pipeline network source
+    pipeline: str | PathLike[str] | PipelineConfig | Mapping[str, Any] | None = None,
+    classes: str | Sequence[str] | None = None,
+    conf: float | None = None,
+    engine: str | None = None,
+    model: str | PathLike[str] | None = None,
+    precision: str | None = None,
+    require_gpu: bool | None = None,
+    size: str | tuple[int, int] | None = None,
+    start: float | str | None = None,
+    duration: float | str | None = None,
+    end: float | str | None = None,
+    realtime: bool | None = None,
+    rate: float | None = None,
+    reconnect: float | str | None = None,
+    spool: int | str | None = None,
+    batch: int | None = None,
+    threads: int | None = None,
+    detect_every: int | Literal["auto"] | None = None,
+    decode: Literal["auto", "nvdec", "cpu", "host"] | None = None,
+    deinterlace: bool | Literal["off", "frame", "field"] | None = None,
+    track: TrackConfig | Mapping[str, Any] | None = None,
+    smooth: SmoothConfig | Mapping[str, Any] | None = None,
+    events: EventsConfig | Mapping[str, Any] | None = None,
+    trust: bool = False,
+    # options end
+) -> AsyncIterator[Result]:
     """As `stream`, for a coroutine: the event loop goes on while a result is waited for.
 
         async for result in streamseg.astream("rtsp://camera/main"):
             ...
 
     Where the loop is left early the threads end soon after; `contextlib.aclosing(streamseg.astream(...))` waits for that. A task
-    that is cancelled in it ends when they have.
+    that is cancelled in it ends when they have. The options are those of `stream`.
     """
-    bound = inspect.signature(stream).bind(source, **options)
-    bound.apply_defaults()
-    return aiterate(source, _read(bound.arguments))
-
-
-def _read(options: dict[str, Any]) -> PipelineConfig:
-    """The pipeline that the options of `stream` mean. Raises ConfigError."""
-    check_fork()
-    options = options | {"model": path_of(options["model"], "model")}
-    changes: dict[str, dict[str, Any]] = {section: {} for section, _ in _FIELDS.values()}
-    for name, (section, field) in _FIELDS.items():
-        changes[section][field] = options[name]
-    with forks_wait():
-        return override(PipelineConfig(), changes, {place: name for name, place in _FIELDS.items()})
+    return aiterate(source, _configured(locals()))
 
 
 def run(
     source: Source,
     output: str | PathLike[str] | Sequence[str | PathLike[str]],
     *,
-    pipeline: str | PathLike[str] | PipelineConfig = "drive",
-    overwrite: bool = False,
-    detect_every: Every | None = None,
+    # options: pipeline network source output = "drive"
+    pipeline: str | PathLike[str] | PipelineConfig | Mapping[str, Any] = "drive",
+    classes: str | Sequence[str] | None = None,
+    conf: float | None = None,
+    engine: str | None = None,
+    model: str | PathLike[str] | None = None,
+    precision: str | None = None,
+    require_gpu: bool | None = None,
+    size: str | tuple[int, int] | None = None,
+    start: float | str | None = None,
+    duration: float | str | None = None,
+    end: float | str | None = None,
+    realtime: bool | None = None,
+    rate: float | None = None,
+    reconnect: float | str | None = None,
+    spool: int | str | None = None,
+    batch: int | None = None,
+    threads: int | None = None,
+    detect_every: int | Literal["auto"] | None = None,
+    decode: Literal["auto", "nvdec", "cpu", "host"] | None = None,
+    deinterlace: bool | Literal["off", "frame", "field"] | None = None,
+    track: TrackConfig | Mapping[str, Any] | None = None,
+    smooth: SmoothConfig | Mapping[str, Any] | None = None,
+    events: EventsConfig | Mapping[str, Any] | None = None,
+    format: str | None = None,
+    codec: str | None = None,
+    crf: float | None = None,
+    audio: Literal["convert", "copy", "none"] | None = None,
+    keep_grey: bool | None = None,
     trust: bool = False,
+    overwrite: bool = False,
+    # options end
 ) -> RunReport:
     """Run a whole pipeline into its outputs, as `streamseg run SOURCE -p PIPELINE -o OUTPUT` does.
 
     Args:
         source: As for `stream`.
         output: A path, or several: a video, a folder or frames/%06d.png, a .jsonl file, a view as http://127.0.0.1:8080.
-        pipeline: A shipped name ("drive", "edit", "live"), a file, or a `PipelineConfig`.
-        overwrite: Replace outputs that exist.
-        detect_every: As for `stream`; None: as the pipeline says.
-        trust: Let a pipeline file name Python code to run (`use: module:Class`).
+        pipeline: drive, edit, live, or a .yaml file of your own. Or a `PipelineConfig`, or a dict of its sections.
+        classes: Classes to keep, as person,car, or all. Or a list of names.
+        conf: Score (0 to 1) that an object needs to appear. Default: 0.5.
+        engine: What runs the network: auto, openvino, onnxruntime, tensorrt, tensorrt-rtx, torch.
+        model: A name that `streamseg models` lists, or an .onnx file.
+        precision: Number format of the network: fp32, fp16, int8 (faster, slightly less exact), bf16 (OpenVINO, on CPUs that
+            have it). Default: the format of the model's own file.
+        require_gpu: Make it an error if the network cannot run on a GPU.
+        size: Size of the network's input, HEIGHTxWIDTH in multiples of 32, as 320x576. Or (height, width). Default: the model's
+            own.
+        start: Time to start at: 3s, 1m30s, 00:01:30. A number is seconds.
+        duration: Length of the part to read, as 10s. A number is seconds.
+        end: Time to stop at, as 15s; instead of duration. A number is seconds.
+        realtime: Play a file at its own speed, as a camera would.
+        rate: Frames per second of images, and of sources without times.
+        reconnect: How long to retry when a camera is off or lost, as 10m or 24h. A number is seconds.
+        spool: Store a pipe or download in a temporary file first, up to SIZE, as 2GB. A number is bytes.
+        batch: Frames in one call of the network.
+        threads: CPU threads of the engine. 0: one a core.
+        detect_every: Run the network on every Nth frame only, and carry masks to the others. The results of the others have
+            `detected` False. "auto": on as many as keep up with what happens live.
+        decode: Decoder, if a GPU runs the network: auto, nvdec, cpu, or host (frames stay off the GPU).
+        deinterlace: Make interlaced pictures progressive; field: at twice the rate. True is "frame".
+        track: How objects are followed: the section `track` of a pipeline file, or fields of it, as {"max_age": "2s"}.
+        smooth: How masks are smoothed: the section `smooth`, or fields of it, as {"masks": "off", "edges": False}.
+        events: What is counted and watched: the section `events`, or fields of it, as {"lines": {"door": [[0.1, 0.5], [0.9,
+            0.5]]}}.
+        format: Format of standard output (-o -): mkv, webm, ts, mp4, mov, jsonl.
+        codec: h264, hevc, ffv1, … or an FFmpeg encoder. Default: by file type.
+        crf: Quality: a smaller number gives better quality and a larger file.
+        audio: convert: copy sound, convert it if the file cannot hold it; copy: never convert; none: no sound.
+        keep_grey: Draw in grey on a grey source, not in colour.
+        trust: Let the pipeline file name Python code to run (use: module:Class).
+        overwrite: Replace files that exist.
+
+    None means: as the pipeline says.
 
     Returns: what was done, how long it took, and what there is to know of it.
 
     Raises StreamsegError.
     """
+    config = _configured(locals())
+    with at_work(), python_words():
+        job = build(source, config, in_format(_paths(output), format, called="format"), overwrite=overwrite)
+        return job.run().worded(pythonic)
+
+
+def _configured(given: Mapping[str, Any]) -> PipelineConfig:
+    """The pipeline that a function's arguments mean. Raises ConfigError."""
     check_fork()
-    if not isinstance(overwrite, bool):
-        raise ConfigError(f"overwrite: True or False is needed, not {brief(overwrite)}")
     with forks_wait():
-        config = pipeline if isinstance(pipeline, PipelineConfig) else load_pipeline(pipeline, trust=trust)
-        config = override(config, {"infer": {"every": detect_every}}, {("infer", "every"): "detect_every"})
-    with at_work():
-        return build(source, config, _paths(output), overwrite=overwrite).run()
+        return configure(given)
 
 
 def _paths(output: object) -> list[str]:

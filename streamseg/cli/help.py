@@ -1,4 +1,4 @@
-"""How commands show their options and usage errors: no value behind a flag that takes none, no password of a mistyped address."""
+"""How commands read and show their options: flags with and without values, usage errors without a mistyped address's password."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from typer.core import TyperCommand, TyperGroup
 
 from streamseg.errors import scrub
+from streamseg.pipeline.options import OPTIONS
 
 __all__ = ["Command", "Group"]
 
@@ -37,8 +38,24 @@ def _scrubbed() -> Iterator[None]:
         raise
 
 
+def _with_bare_values(args: list[str], params: list[Any]) -> list[str]:
+    """`args` with the value that a flag means where none follows it (`pipeline.options`); typer has no optional values."""
+    bare = {option.flag: option for option in OPTIONS if option.bare is not None}
+    known = {name for param in params for name in param.opts if name in bare}
+    full: list[str] = []
+    for at, word in enumerate(args):
+        full.append(word)
+        if word in known and args[at + 1 : at + 2] not in [[value] for value in bare[word].values]:
+            full.append(str(bare[word].bare))
+    return full
+
+
 class Command(TyperCommand):
     """A verb."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As its base; some flags may stand without their value."""
+        return super().parse_args(ctx, _with_bare_values(args, self.params))
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Its parameters, `--help` included."""

@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from streamseg.cli import engines, models, train
 from streamseg.cli.errors import end_with, fill_closed
+from streamseg.cli.flags import JsonOption, SourceArg, flag
 from streamseg.cli.help import Command, Group
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+from streamseg.cli.run import run
+from streamseg.pipeline.options import in_shell
 
 app = typer.Typer(
     name="streamseg",
@@ -26,24 +25,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-SourceArg = Annotated[
-    str,
-    typer.Argument(
-        metavar="SOURCE",
-        help="A video, a folder or glob of images, a camera (0, /dev/video0), an RTSP or HTTP address, or - for standard input.",
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-PRECISION = typer.Option(
-    help="Number format of the network: fp32, fp16, int8 (faster, slightly less exact), bf16 (OpenVINO, on CPUs that have it). "
-    "Default: the format of the model's own file."
-)
-SIZE = typer.Option(help="Size of the network's input, HEIGHTxWIDTH in multiples of 32, as 320x576.")
-MODEL = typer.Option(help="A name that `streamseg models` lists, or an .onnx file.")
-TRUST = typer.Option("--trust", help="Let the pipeline file name Python code to run (use: module:Class).")
-PIPELINE = typer.Option("-p", "--pipeline", help="drive, edit, live, or a .yaml file of your own.")
-ENGINE = typer.Option(help="What runs the network: auto, openvino, onnxruntime, tensorrt, tensorrt-rtx, torch.")
 
 
 def _version(value: bool) -> None:
@@ -62,122 +43,7 @@ def _global(
     """Options that are given before the command."""
 
 
-@app.command(cls=Command)
-def run(
-    source: SourceArg,
-    output: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="OUT",
-            help="Where to write: a video, a folder for a video, images (frames/%06d.png), results (.jsonl), or - for standard "
-            "output. NAME=OUT sets one of the pipeline's outputs. Can be given several times.",
-        ),
-    ] = None,
-    pipeline: Annotated[str, PIPELINE] = "drive",
-    classes: Annotated[str | None, typer.Option(help="Classes to keep, as person,car, or all.")] = None,
-    conf: Annotated[float | None, typer.Option(help="Score (0 to 1) that an object needs to appear. Default: 0.5.")] = None,
-    engine: Annotated[str | None, ENGINE] = None,
-    model: Annotated[str | None, MODEL] = None,
-    precision: Annotated[str | None, PRECISION] = None,
-    require_gpu: Annotated[
-        bool, typer.Option("--require-gpu", help="Make it an error if the network cannot run on a GPU.")
-    ] = False,
-    size: Annotated[str | None, SIZE] = None,
-    start: Annotated[str | None, typer.Option(help="Time to start at: 3s, 1m30s, 00:01:30.")] = None,
-    duration: Annotated[str | None, typer.Option(help="Length of the part to read, as 10s.")] = None,
-    end: Annotated[str | None, typer.Option(help="Time to stop at, as 15s; instead of --duration.")] = None,
-    realtime: Annotated[bool, typer.Option("--realtime", help="Play a file at its own speed, as a camera would.")] = False,
-    rate: Annotated[float | None, typer.Option(help="Frames per second of images, and of sources without times.")] = None,
-    reconnect: Annotated[
-        str | None, typer.Option(metavar="TIME", help="How long to retry when a camera is off or lost, as 10m or 24h.")
-    ] = None,
-    spool: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="Store a pipe or download in a temporary file first, up to SIZE, as 2GB.")
-    ] = None,
-    batch: Annotated[int | None, typer.Option(help="Frames in one call of the network.")] = None,
-    threads: Annotated[int | None, typer.Option(help="CPU threads of the engine.")] = None,
-    detect_every: Annotated[
-        str | None,
-        typer.Option(metavar="N|auto", help="Run the network on every Nth frame only, and carry masks to the others."),
-    ] = None,
-    decode: Annotated[
-        str | None,
-        typer.Option(help="Decoder, if a GPU runs the network: auto, nvdec, cpu, or host (frames stay off the GPU)."),
-    ] = None,
-    deinterlace: Annotated[
-        str | None,
-        typer.Option(metavar="[frame|field]", help="Make interlaced pictures progressive; field: at twice the rate."),
-    ] = None,
-    form: Annotated[
-        str | None, typer.Option("--format", help="Format of standard output (-o -): mkv, webm, ts, mp4, mov, jsonl.")
-    ] = None,
-    codec: Annotated[str | None, typer.Option(help="h264, hevc, ffv1, … or an FFmpeg encoder. Default: by file type.")] = None,
-    crf: Annotated[float | None, typer.Option(help="Quality: a smaller number gives better quality and a larger file.")] = None,
-    audio: Annotated[
-        str | None,
-        typer.Option(help="convert: copy sound, convert it if the file cannot hold it; copy: never convert; none: no sound."),
-    ] = None,
-    keep_grey: Annotated[bool, typer.Option("--keep-grey", help="Draw in grey on a grey source, not in colour.")] = False,
-    trust: Annotated[bool, TRUST] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors.")] = False,
-    json_report: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
-) -> None:
-    """Find, track and draw the objects of a video."""
-    from streamseg.cli import display
-    from streamseg.config import load_pipeline, override
-    from streamseg.pipeline.build import build
-    from streamseg.pipeline.outputs import in_format, with_encoding
-
-    changes: dict[str, dict[str, Any]] = {
-        "decode": {
-            "start": start,
-            "duration": duration,
-            "end": end,
-            "realtime": realtime or None,
-            "rate": rate,
-            "reconnect": reconnect,
-            "spool": spool,
-            "device": decode,
-            "deinterlace": deinterlace,
-        },
-        "preprocess": {"size": _size(size, model)},
-        "infer": {
-            "model": model,
-            "engine": engine,
-            "precision": precision,
-            "batch": batch,
-            "threads": threads,
-            "require_gpu": require_gpu or None,
-            "every": detect_every,
-        },
-        "postprocess": {"conf": conf, "classes": classes},
-    }
-    config = with_encoding(override(load_pipeline(pipeline, trust=trust), changes, trust=trust), codec, crf, audio, keep_grey)
-    screen = display.Screen(quiet=quiet or json_report)
-    built = build(source, config, in_format(output or [], form, json_report), overwrite=overwrite, say=screen.say)
-    if classes is None and (others := _left_out(config.postprocess.classes, built.engine.spec.classes)):
-        screen.say(f"classes: {', '.join(config.postprocess.classes or ())} (not {', '.join(others)}: --classes all)")
-    with screen.progress(built) as tick:
-        report = built.run(tick)
-    screen.summary(report)
-    if json_report:
-        print(json.dumps(report.to_json(), indent=2))
-    if built.runtime.interrupted is not None:
-        raise typer.Exit(128 + built.runtime.interrupted)
-
-
-def _size(size: str | None, model: str | None) -> str | None:
-    """Another model has its own size; the pipeline file's was meant for the model that stands there."""
-    return "auto" if size is None and model is not None else size
-
-
-def _left_out(kept: Sequence[str] | None, known: Sequence[str]) -> list[str]:
-    """The classes that the model knows and the pipeline file leaves out; "..." stands for those after the fourth."""
-    others = [name for name in known if kept is not None and name not in kept]
-    return others if len(others) <= 4 else [*others[:4], "..."]
+app.command(cls=Command)(run)
 
 
 @app.command(cls=Command)
@@ -204,35 +70,32 @@ def doctor(as_json: JsonOption = False) -> None:
 @app.command(cls=Command)
 def bench(
     source: SourceArg,
-    pipeline: Annotated[str, PIPELINE] = "drive",
+    pipeline: Annotated[str, flag("pipeline")] = "drive",
     frames: Annotated[int, typer.Option(min=10, help="Frames to measure.")] = 200,
-    engine: Annotated[str | None, ENGINE] = None,
-    model: Annotated[str | None, MODEL] = None,
-    precision: Annotated[str | None, PRECISION] = None,
-    size: Annotated[str | None, SIZE] = None,
-    trust: Annotated[bool, TRUST] = False,
+    engine: Annotated[str | None, flag("engine")] = None,
+    model: Annotated[str | None, flag("model")] = None,
+    precision: Annotated[str | None, flag("precision")] = None,
+    size: Annotated[str | None, flag("size")] = None,
+    trust: Annotated[bool, flag("trust")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Measure each stage and the whole pipeline on this machine."""
     from streamseg.cli import display
-    from streamseg.config import load_pipeline, override
     from streamseg.pipeline.bench import bench as measure
+    from streamseg.pipeline.configure import configure
 
-    config = override(
-        load_pipeline(pipeline, trust=trust),
-        {"preprocess": {"size": _size(size, model)}, "infer": {"model": model, "engine": engine, "precision": precision}},
-    )
-    _show(measure(source, config, frames).to_json(), as_json, display.bench)
+    given = {"pipeline": pipeline, "engine": engine, "model": model, "precision": precision, "size": size, "trust": trust}
+    _show(measure(source, configure(given, in_shell), frames).to_json(), as_json, display.bench)
 
 
 @app.command(name="eval", cls=Command)
 def evaluate(
     data: Annotated[str, typer.Argument(metavar="DATA", help="COCO-format annotations, or a folder with instances.json.")],
     images: Annotated[str | None, typer.Option(help="Folder of the photos. Default: images/ beside the annotations.")] = None,
-    engine: Annotated[str, ENGINE] = "auto",
-    model: Annotated[str, MODEL] = "lite",
-    precision: Annotated[str, PRECISION] = "auto",
-    size: Annotated[str | None, SIZE] = None,
+    engine: Annotated[str, flag("engine")] = "auto",
+    model: Annotated[str, flag("model")] = "lite",
+    precision: Annotated[str, flag("precision")] = "auto",
+    size: Annotated[str | None, flag("size")] = None,
     limit: Annotated[int | None, typer.Option(help="Use only the first so many photos. Default: all.")] = None,
     conf: Annotated[float, typer.Option(help="Detections below this score are ignored, except for AP, which uses all.")] = 0.5,
     pool: Annotated[
@@ -294,9 +157,6 @@ def main() -> None:
     debug = "--debug" in arguments
     # --debug may stand anywhere: who adds it has just seen an error, and appends it to that command.
     arguments = (["--debug"] if debug else []) + [a for a in arguments if a != "--debug"]
-    for at, word in enumerate(arguments):
-        if word == "--deinterlace" and arguments[at + 1 : at + 2] not in (["frame"], ["field"], ["off"]):
-            arguments.insert(at + 1, "frame")
     try:
         app(arguments, standalone_mode=True)
     except Exception as error:

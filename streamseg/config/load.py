@@ -92,19 +92,23 @@ def parse_yaml(text: str, name: str, schema: type[Section]) -> tuple[dict[str, A
 
 def override(
     config: PipelineConfig,
-    changes: Mapping[str, Mapping[str, Any]],
+    changes: Mapping[str, Mapping[str, Any] | Section],
     called: Mapping[Location, str] | None = None,
+    name: str = "options",
     *,
     trust: bool = False,
 ) -> PipelineConfig:
-    """`config` with `{section: {field: value}}` put on top, as command line flags do; None leaves a field.
+    """`config` with `{section: {field: value}}` put on top, as command line flags do; None leaves a field, a `Section` is all.
 
-    `called` says what the user calls the field at (section, field). Raises ConfigError.
+    `called` says what the user calls what stands at a place of the file, `name` stands in the messages before it. Raises
+    ConfigError.
     """
     data = dict(config)  # what is not changed was checked
     for section, fields in changes.items():
-        data[section] = dict(data[section]) | {field: value for field, value in fields.items() if value is not None}
-    return validate(PipelineConfig, data, "options", None, called, trust=trust)
+        data[section] = fields
+        if isinstance(fields, Mapping):
+            data[section] = dict(getattr(config, section)) | {key: value for key, value in fields.items() if value is not None}
+    return validate(PipelineConfig, data, name, None, called, trust=trust)
 
 
 def validate(
@@ -126,12 +130,19 @@ def validate(
         problems = error.errors(include_url=False)
     lines = []
     for problem in problems[:_MOST]:
-        where = (called or {}).get(problem["loc"][:2]) or ".".join(str(part) for part in problem["loc"])
+        where = _called(problem["loc"], called or {}) or ".".join(str(part) for part in problem["loc"])
         line = f":{_line(tree, problem['loc'])}" if tree is not None else ""
-        lines.append(f"{name}{line}: {where}: {_explain(schema, problem)}")
+        lines.append(": ".join(part for part in (name + line, where, _explain(schema, problem)) if part))
     if len(problems) > _MOST:
         lines.append(f"{name}: and {len(problems) - _MOST} problems more")
     raise ConfigError("\n".join(lines))  # not from pydantic's error, which says no more, and every value in full
+
+
+def _called(location: Location, called: Mapping[Location, str]) -> str | None:
+    """What the user calls the value at `location`, or the one that it is a part of; a section's name is for itself alone."""
+    if len(location) == 1:
+        return called.get(location)
+    return next((called[location[:n]] for n in range(len(location), 1, -1) if location[:n] in called), None)
 
 
 def _explain(schema: type[Section], problem: Any) -> str:

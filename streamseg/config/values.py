@@ -96,8 +96,8 @@ def parse_off(value: Any) -> Any:
 
 
 def parse_deinterlace(value: Any) -> Any:
-    """YAML reads `off` as false."""
-    return "off" if value is False else value
+    """YAML reads `off` as false, and `on` as true."""
+    return {False: "off", True: "frame"}[value] if isinstance(value, bool) else value
 
 
 _BYTES = {"": 1, "b": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
@@ -107,9 +107,10 @@ def parse_bytes(value: Any) -> Any:
     """`2GB`, `500MB`, `1.5GiB`, a number of bytes, or `off`."""
     if value is False or value == "off":
         return 0
-    match = re.fullmatch(rf"({_NUMBER})\s*([kmgt]?i?)b?", str(value).strip().lower())
+    text = str(value) if isinstance(value, str | Real) else ""
+    match = re.fullmatch(rf"({_NUMBER})\s*([kmgt]?i?)b?", text.strip().lower())
     if isinstance(value, bool) or match is None or match[2] not in _BYTES:
-        raise ValueError(f"{value!r} is not a size; write 2GB, 500MB, a number of bytes, or off")
+        raise ValueError(f"{brief(value)} is not a size; write 2GB, 500MB, a number of bytes, or off")
     return round(float(match[1]) * _BYTES[match[2]])
 
 

@@ -18,6 +18,7 @@ from streamseg.decode import Decoder
 from streamseg.engine import Engine
 from streamseg.errors import StreamsegError
 from streamseg.pipeline.build import build_results
+from streamseg.pipeline.configure import python_words
 from streamseg.pipeline.opening import Source
 from streamseg.runtime import Channel, Closed, Runtime
 from streamseg.runtime.process import DEADLINE, begin_work, end_work, forked, forked_from
@@ -31,27 +32,29 @@ T = TypeVar("T")
 def iterate(source: Source, config: PipelineConfig, *, say: Message | None = None) -> Iterator[Result]:
     """The results of a source, one by one, computed while they are taken; memory does not grow with their number."""
     results = _Results(source, config, say)
-    try:
-        while (result := results.take()) is not None:
-            yield result
-    finally:
-        results.close()
-    results.check()
+    with python_words():
+        try:
+            while (result := results.take()) is not None:
+                yield result
+        finally:
+            results.close()
+        results.check()
 
 
 async def aiterate(source: Source, config: PipelineConfig, *, say: Message | None = None) -> AsyncIterator[Result]:
     """As `iterate`; waits in a thread of its own, so that the event loop goes on meanwhile."""
     results, worker = _Results(source, config, say), _Worker("streamseg-astream")
-    try:
-        while (result := await worker.run(results.take)) is not None:
-            yield result
-    finally:
-        results.interrupt()  # wakes the worker, if it waits for a result
-        closing = worker.run(results.close)
-        worker.end()
-        await asyncio.shield(closing)
-        worker.join()
-    results.check()
+    with python_words():
+        try:
+            while (result := await worker.run(results.take)) is not None:
+                yield result
+        finally:
+            results.interrupt()  # wakes the worker, if it waits for a result
+            closing = worker.run(results.close)
+            worker.end()
+            await asyncio.shield(closing)
+            worker.join()
+        results.check()
 
 
 class _Outlet(Channel[Result]):

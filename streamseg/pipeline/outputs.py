@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from streamseg.composite import Effect, Overlay
-from streamseg.config.load import override
+from streamseg.config.load import Location, override
 from streamseg.config.schema import EffectStep, EncodeConfig, OutputConfig, PipelineConfig
 from streamseg.decode.images import SUFFIXES as STILLS
 from streamseg.encode import is_results, is_view
@@ -96,8 +96,9 @@ def plan(configured: Mapping[str, OutputConfig], given: Sequence[str], source: o
     return targets
 
 
-def in_format(given: Sequence[str], form: str | None, report: bool = False) -> list[str]:
+def in_format(given: Sequence[str], form: str | None, report: bool = False, called: str = "--format") -> list[str]:
     """What -o says, with `-` (standard output) in the format that --format names; `report`: --json prints there, too.
+    `called`: what the user calls --format.
 
     Raises ConfigError.
     """
@@ -109,9 +110,9 @@ def in_format(given: Sequence[str], form: str | None, report: bool = False) -> l
     suffix = f".{form.lower().removeprefix('.')}"
     if suffix not in STDOUT_SUFFIXES:
         allowed = ", ".join(known[1:] for known in STDOUT_SUFFIXES)
-        raise ConfigError(f"--format {form}: cannot be written to standard output; allowed: {allowed}")
+        raise ConfigError(f"{called} {form}: cannot be written to standard output; allowed: {allowed}")
     if not any(path == "-" or path.endswith("=-") for path in given):
-        raise ConfigError("--format says how standard output (-o -) is written; the format of a file is its ending")
+        raise ConfigError(f"{called} says how standard output (-o -) is written; the format of a file is its ending")
     return [f"{path}{suffix}" if path == "-" or path.endswith("=-") else path for path in given]
 
 
@@ -130,25 +131,32 @@ def _spelled(text: str) -> str:
 
 
 def with_encoding(
-    config: PipelineConfig, codec: str | None, crf: float | None, audio: str | None, keep_grey: bool
+    config: PipelineConfig,
+    codec: str | None = None,
+    crf: float | None = None,
+    audio: str | None = None,
+    keep_grey: bool | None = None,
+    called: Mapping[str, str] | None = None,
 ) -> PipelineConfig:
-    """`config` with what --codec, --crf, --audio and --keep-grey say; None, or False, where they were not given.
+    """`config` with what --codec, --crf, --audio and --keep-grey say; None where they were not given.
 
     --codec and --crf speak of what -o names, also where the file has no output for it, and not of what the pipeline writes beside
-    it; the others of all outputs. Raises ConfigError for a value that is not allowed.
+    it; the others of all outputs. `called`: what the user calls each. Raises ConfigError for a value that is not allowed.
     """
-    if codec is None and crf is None and audio is None and not keep_grey:
+    if codec is None and crf is None and audio is None and keep_grey is None:
         return config
     outputs = dict(config.outputs)
     if not any("{out}" in output.path for output in outputs.values()):
         outputs[next(name for name in (f"output{n}" for n in range(1, len(outputs) + 2)) if name not in outputs)] = _OVERLAY
-    merged = {}
+    merged, names = {}, dict[Location, str]()
     for name, output in outputs.items():
         named = {"codec": codec, "crf": crf} if "{out}" in output.path else {}
         given = {key: value for key, value in (named | {"audio": audio}).items() if value is not None}
         merged[name] = dict(output) | {"encode": dict(output.encode) | given}
-        merged[name]["keep_grey"] = keep_grey or output.keep_grey
-    return override(config, {"outputs": merged})
+        merged[name]["keep_grey"] = output.keep_grey if keep_grey is None else keep_grey
+        for option, place in (("codec", "encode"), ("crf", "encode"), ("audio", "encode"), ("keep_grey", "")):
+            names["outputs", name, *filter(None, [place]), option] = (called or {}).get(option, option)
+    return override(config, {"outputs": merged}, names, "")
 
 
 def _sort(configured: Mapping[str, OutputConfig], given: Sequence[str]) -> tuple[dict[str, str], list[str]]:

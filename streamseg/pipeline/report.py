@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,11 @@ class RunReport:
     def fps(self) -> float:
         """Frames a second, processed."""
         return self.frames_done / self.seconds if self.seconds > 0 else 0.0
+
+    def worded(self, word: Callable[[str], str]) -> RunReport:
+        """The same with each warning in other words."""
+        outputs = tuple(replace(output, warnings=tuple(map(word, output.warnings))) for output in self.outputs)
+        return replace(self, outputs=outputs, warnings=tuple(map(word, self.warnings)))
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain data."""

@@ -1,0 +1,26 @@
+"""Arguments and flags that several verbs have in common; those of a run are declared in `pipeline.options`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from streamseg.pipeline.options import help_of, in_shell, option
+
+__all__ = ["JsonOption", "SourceArg", "flag"]
+
+SourceArg = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOURCE",
+        help="A video, a folder or glob of images, a camera (0, /dev/video0), an RTSP or HTTP address, or - for standard input.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+def flag(name: str) -> Any:
+    """The flag of an option, as typer takes it."""
+    declared = option(name)
+    return typer.Option(*(declared.flags or [declared.flag]), metavar=declared.metavar, help=help_of(declared, in_shell))

@@ -1,0 +1,85 @@
+"""The verb `streamseg run`. Its options are written by `python -m tools.options`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from streamseg.cli.flags import SourceArg, flag
+from streamseg.pipeline.options import in_shell
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def run(
+    source: SourceArg,
+    output: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="OUT",
+            help="Where to write: a video, a folder for a video, images (frames/%06d.png), results (.jsonl), or - for standard "
+            "output. NAME=OUT sets one of the pipeline's outputs. Can be given several times.",
+        ),
+    ] = None,
+    # options: shell pipeline network source output = "drive"
+    pipeline: Annotated[str, flag("pipeline")] = "drive",
+    classes: Annotated[str | None, flag("classes")] = None,
+    conf: Annotated[float | None, flag("conf")] = None,
+    engine: Annotated[str | None, flag("engine")] = None,
+    model: Annotated[str | None, flag("model")] = None,
+    precision: Annotated[str | None, flag("precision")] = None,
+    require_gpu: Annotated[bool | None, flag("require_gpu")] = None,
+    size: Annotated[str | None, flag("size")] = None,
+    start: Annotated[str | None, flag("start")] = None,
+    duration: Annotated[str | None, flag("duration")] = None,
+    end: Annotated[str | None, flag("end")] = None,
+    realtime: Annotated[bool | None, flag("realtime")] = None,
+    rate: Annotated[float | None, flag("rate")] = None,
+    reconnect: Annotated[str | None, flag("reconnect")] = None,
+    spool: Annotated[str | None, flag("spool")] = None,
+    batch: Annotated[int | None, flag("batch")] = None,
+    threads: Annotated[int | None, flag("threads")] = None,
+    detect_every: Annotated[str | None, flag("detect_every")] = None,
+    decode: Annotated[str | None, flag("decode")] = None,
+    deinterlace: Annotated[str | None, flag("deinterlace")] = None,
+    format: Annotated[str | None, flag("format")] = None,
+    codec: Annotated[str | None, flag("codec")] = None,
+    crf: Annotated[float | None, flag("crf")] = None,
+    audio: Annotated[str | None, flag("audio")] = None,
+    keep_grey: Annotated[bool | None, flag("keep_grey")] = None,
+    trust: Annotated[bool, flag("trust")] = False,
+    overwrite: Annotated[bool, flag("overwrite")] = False,
+    # options end
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors.")] = False,
+    json_report: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Find, track and draw the objects of a video."""
+    given = locals()
+    from streamseg.cli import display
+    from streamseg.pipeline.build import build
+    from streamseg.pipeline.configure import configure
+    from streamseg.pipeline.outputs import in_format
+
+    config = configure(given, in_shell)
+    screen = display.Screen(quiet=quiet or json_report)
+    built = build(source, config, in_format(output or [], format, json_report), overwrite=overwrite, say=screen.say)
+    if classes is None and (others := _left_out(config.postprocess.classes, built.engine.spec.classes)):
+        screen.say(f"classes: {', '.join(config.postprocess.classes or ())} (not {', '.join(others)}: --classes all)")
+    with screen.progress(built) as tick:
+        report = built.run(tick)
+    screen.summary(report)
+    if json_report:
+        print(json.dumps(report.to_json(), indent=2))
+    if built.runtime.interrupted is not None:
+        raise typer.Exit(128 + built.runtime.interrupted)
+
+
+def _left_out(kept: Sequence[str] | None, known: Sequence[str]) -> list[str]:
+    """The classes that the model knows and the pipeline file leaves out; "..." stands for those after the fourth."""
+    others = [name for name in known if kept is not None and name not in kept]
+    return others if len(others) <= 4 else [*others[:4], "..."]

@@ -1,0 +1,85 @@
+"""A pipeline made of what was given: a file or its name, and options on top (`pipeline.options`), in the user's own words."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from os import PathLike
+from typing import Any
+
+from streamseg.config import PipelineConfig, load_pipeline, override
+from streamseg.config.load import Location, validate
+from streamseg.errors import ConfigError, StreamsegError
+from streamseg.errors.describe import brief, path_of
+from streamseg.pipeline.options import OPTIONS, Naming, Option, in_python, pythonic
+from streamseg.pipeline.outputs import with_encoding
+
+__all__ = ["configure", "python_words"]
+
+Given = Mapping[str, Any]
+_SWITCHES = ("overwrite", "trust")
+"""Options that stand in no pipeline file, so that no schema tells a wrong value."""
+
+
+def configure(given: Given, naming: Naming = in_python) -> PipelineConfig:
+    """The pipeline that was asked for; `given` is name → value of options, None for those that were not given.
+
+    Raises ConfigError, which calls an option what `naming` calls it.
+    """
+    asked = {option: value for option in OPTIONS if (value := given.get(option.name)) is not None}
+    for option, value in asked.items():
+        if option.name in _SWITCHES and not isinstance(value, bool):
+            raise ConfigError(f"{naming(option)}: True or False is needed, not {brief(value)}")
+    trust = bool(given.get("trust"))
+    config = _one_end(_pipeline(given.get("pipeline"), trust), given)
+    changes: dict[str, Any] = {"preprocess": {"size": "auto"}} if given.get("model") is not None else {}
+    called: dict[Location, str] = {}
+    for option, value in asked.items():
+        match option.place:
+            case ["encode", _] | ["keep_grey"] | []:
+                continue
+            case [section]:
+                changes[section] = value
+            case [section, field]:
+                changes[section] = changes.get(section, {}) | {field: _plain(option, value, naming)}
+                called[section, field] = naming(option)
+                called[section,] = ", ".join(filter(None, [called.get((section,)), naming(option)]))
+    encoding = {option.name: value for option, value in asked.items() if option.place[:1] in (("encode",), ("keep_grey",))}
+    names = {option.place[-1]: naming(option) for option in asked if option.name in encoding}
+    return with_encoding(override(config, changes, called, "", trust=trust), **encoding, called=names)
+
+
+@contextlib.contextmanager
+def python_words() -> Iterator[None]:
+    """Let errors that leave from here name arguments, where they were written for the shell."""
+    try:
+        yield
+    except StreamsegError as error:
+        if error.args and isinstance(error.args[0], str):
+            error.args = (pythonic(error.args[0]), *error.args[1:])
+        raise
+
+
+def _pipeline(given: object, trust: bool) -> PipelineConfig:
+    """The pipeline before its options: an object as it is, a dict of sections, a name or a file; None: an empty one."""
+    if given is None:
+        return PipelineConfig()
+    if isinstance(given, PipelineConfig):
+        return given
+    if isinstance(given, Mapping):
+        sections = {key: {} if value is None else value for key, value in given.items()}
+        return validate(PipelineConfig, sections, "pipeline", None, trust=trust)
+    if not isinstance(given, str | PathLike):
+        raise ConfigError(f"pipeline: a name, a path, a PipelineConfig or a dict of sections is needed, not {brief(given)}")
+    return load_pipeline(given, trust=trust)
+
+
+def _one_end(config: PipelineConfig, given: Given) -> PipelineConfig:
+    """`config` without the end that its file tells, where another is given, as a length or as a time."""
+    if given.get("end") is None and given.get("duration") is None:
+        return config
+    return config.model_copy(update={"decode": config.decode.model_copy(update={"end": None, "duration": None})})
+
+
+def _plain(option: Option, value: Any, naming: Naming) -> Any:
+    return path_of(value, naming(option)) if option.name == "model" else value

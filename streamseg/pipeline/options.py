@@ -1,0 +1,272 @@
+"""The options of a run, declared once: what each is called in Python and in the shell, its help, its place in a pipeline file.
+
+`streamseg.stream`, `astream` and `run`, the methods of a `Session` and the command `streamseg run` all take their options from
+here: `python -m tools.options` writes the signatures and the docstrings, and a test fails where they are not what it would write.
+`pipeline.configure` makes a pipeline of what was given.
+
+Nothing is imported here that takes time: `streamseg --help` shows these texts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["OPTIONS", "Group", "Naming", "Option", "help_of", "in_python", "in_shell", "option", "pythonic"]
+
+Group = Literal["pipeline", "network", "source", "output"]
+"""`pipeline`: what is found and followed; `network`: what finds it; `source`: how it is read; `output`: how it is written."""
+
+TIME = "A number is seconds."
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option. None, the default of nearly all, means: as the pipeline says."""
+
+    name: str
+    """The argument in Python; the flag in the shell is the same with dashes."""
+    group: Group
+    type: str
+    """The annotation in Python, without None."""
+    help: str
+    """For the shell and for Python. {other} stands for what another option is called there."""
+    place: tuple[str, ...] = ()
+    """Section and field of the pipeline file, or the section alone; empty: it stands in none."""
+    more: str = ""
+    """What only matters in Python."""
+    shell: Literal["str", "float", "int", "bool", ""] = "str"
+    """The type in the shell; empty: there is no flag."""
+    flags: tuple[str, ...] = ()
+    """Other flags than the name with dashes."""
+    metavar: str | None = None
+    """What stands for the value in the shell's help; None: its type."""
+    bare: str | None = None
+    """What the flag means where no value follows it."""
+
+    @property
+    def values(self) -> list[str]:
+        """The words that may be its value, where there are few."""
+        return re.findall(r'"(\w+)"', self.type)
+
+    @property
+    def flag(self) -> str:
+        """As a person types it in the shell."""
+        return self.flags[-1] if self.flags else f"--{self.name.replace('_', '-')}"
+
+
+Naming = Callable[[Option], str]
+"""What an option is called by whoever gave it."""
+
+
+def in_python(option: Option) -> str:
+    """The argument's name."""
+    return option.name
+
+
+def in_shell(option: Option) -> str:
+    """The flag."""
+    return option.flag
+
+
+def help_of(option: Option, naming: Naming) -> str:
+    """The text for a person who calls options by those names."""
+    text = f"{option.help} {option.more}".rstrip() if naming is in_python else option.help
+    return re.sub(r"\{(\w+)\}", lambda match: naming(_BY_NAME[match[1]]), text)
+
+
+def pythonic(text: str) -> str:
+    """A message that was written for the shell with arguments for flags: `overwrite=True` for `--overwrite`."""
+    return _FLAG.sub(lambda match: match[0] if _COMMAND.search(text[: match.start()]) else _argument(*match.groups()), text)
+
+
+def _argument(flag: str, value: str | None) -> str:
+    """`--decode cpu` as `decode="cpu"`; without a value the name."""
+    declared = next(each for each in OPTIONS if each.flag == flag)
+    if declared.shell == "bool":
+        return f"{declared.name}=True" + (f" {value}" if value else "")
+    if value is None:
+        return declared.name
+    return f"{declared.name}={value}" if re.fullmatch(r"[\d.]+", value) else f'{declared.name}="{value}"'
+
+
+def option(name: str) -> Option:
+    """The option of that name in Python."""
+    return _BY_NAME[name]
+
+
+OPTIONS: tuple[Option, ...] = (
+    Option(
+        "pipeline",
+        "pipeline",
+        "str | PathLike[str] | PipelineConfig | Mapping[str, Any]",
+        "drive, edit, live, or a .yaml file of your own.",
+        more="Or a `PipelineConfig`, or a dict of its sections.",
+        flags=("-p", "--pipeline"),
+    ),
+    Option(
+        "classes",
+        "pipeline",
+        "str | Sequence[str]",
+        "Classes to keep, as person,car, or all.",
+        ("postprocess", "classes"),
+        more="Or a list of names.",
+    ),
+    Option(
+        "conf",
+        "pipeline",
+        "float",
+        "Score (0 to 1) that an object needs to appear. Default: 0.5.",
+        ("postprocess", "conf"),
+        shell="float",
+    ),
+    Option(
+        "engine",
+        "network",
+        "str",
+        "What runs the network: auto, openvino, onnxruntime, tensorrt, tensorrt-rtx, torch.",
+        ("infer", "engine"),
+    ),
+    Option(
+        "model", "network", "str | PathLike[str]", "A name that `streamseg models` lists, or an .onnx file.", ("infer", "model")
+    ),
+    Option(
+        "precision",
+        "network",
+        "str",
+        "Number format of the network: fp32, fp16, int8 (faster, slightly less exact), bf16 (OpenVINO, on CPUs that have it). "
+        "Default: the format of the model's own file.",
+        ("infer", "precision"),
+    ),
+    Option(
+        "require_gpu",
+        "network",
+        "bool",
+        "Make it an error if the network cannot run on a GPU.",
+        ("infer", "require_gpu"),
+        shell="bool",
+    ),
+    Option(
+        "size",
+        "network",
+        "str | tuple[int, int]",
+        "Size of the network's input, HEIGHTxWIDTH in multiples of 32, as 320x576.",
+        ("preprocess", "size"),
+        more="Or (height, width). Default: the model's own.",
+    ),
+    Option("start", "source", "float | str", "Time to start at: 3s, 1m30s, 00:01:30.", ("decode", "start"), more=TIME),
+    Option("duration", "source", "float | str", "Length of the part to read, as 10s.", ("decode", "duration"), more=TIME),
+    Option("end", "source", "float | str", "Time to stop at, as 15s; instead of {duration}.", ("decode", "end"), more=TIME),
+    Option(
+        "realtime", "source", "bool", "Play a file at its own speed, as a camera would.", ("decode", "realtime"), shell="bool"
+    ),
+    Option(
+        "rate",
+        "source",
+        "float",
+        "Frames per second of images, and of sources without times.",
+        ("decode", "rate"),
+        shell="float",
+    ),
+    Option(
+        "reconnect",
+        "source",
+        "float | str",
+        "How long to retry when a camera is off or lost, as 10m or 24h.",
+        ("decode", "reconnect"),
+        more=TIME,
+        metavar="TIME",
+    ),
+    Option(
+        "spool",
+        "source",
+        "int | str",
+        "Store a pipe or download in a temporary file first, up to SIZE, as 2GB.",
+        ("decode", "spool"),
+        more="A number is bytes.",
+        metavar="SIZE",
+    ),
+    Option("batch", "network", "int", "Frames in one call of the network.", ("infer", "batch"), shell="int"),
+    Option("threads", "network", "int", "CPU threads of the engine.", ("infer", "threads"), more="0: one a core.", shell="int"),
+    Option(
+        "detect_every",
+        "pipeline",
+        'int | Literal["auto"]',
+        "Run the network on every Nth frame only, and carry masks to the others.",
+        ("infer", "every"),
+        more='The results of the others have `detected` False. "auto": on as many as keep up with what happens live.',
+        metavar="N|auto",
+    ),
+    Option(
+        "decode",
+        "source",
+        'Literal["auto", "nvdec", "cpu", "host"]',
+        "Decoder, if a GPU runs the network: auto, nvdec, cpu, or host (frames stay off the GPU).",
+        ("decode", "device"),
+    ),
+    Option(
+        "deinterlace",
+        "source",
+        'bool | Literal["off", "frame", "field"]',
+        "Make interlaced pictures progressive; field: at twice the rate.",
+        ("decode", "deinterlace"),
+        more='True is "frame".',
+        metavar="[frame|field]",
+        bare="frame",
+    ),
+    Option(
+        "track",
+        "pipeline",
+        "TrackConfig | Mapping[str, Any]",
+        'How objects are followed: the section `track` of a pipeline file, or fields of it, as {"max_age": "2s"}.',
+        ("track",),
+        shell="",
+    ),
+    Option(
+        "smooth",
+        "pipeline",
+        "SmoothConfig | Mapping[str, Any]",
+        'How masks are smoothed: the section `smooth`, or fields of it, as {"masks": "off", "edges": False}.',
+        ("smooth",),
+        shell="",
+    ),
+    Option(
+        "events",
+        "pipeline",
+        "EventsConfig | Mapping[str, Any]",
+        'What is counted and watched: the section `events`, or fields of it, as {"lines": {"door": [[0.1, 0.5], [0.9, 0.5]]}}.',
+        ("events",),
+        shell="",
+    ),
+    Option("format", "output", "str", "Format of standard output (-o -): mkv, webm, ts, mp4, mov, jsonl."),
+    Option("codec", "output", "str", "h264, hevc, ffv1, … or an FFmpeg encoder. Default: by file type.", ("encode", "codec")),
+    Option(
+        "crf",
+        "output",
+        "float",
+        "Quality: a smaller number gives better quality and a larger file.",
+        ("encode", "crf"),
+        shell="float",
+    ),
+    Option(
+        "audio",
+        "output",
+        'Literal["convert", "copy", "none"]',
+        "convert: copy sound, convert it if the file cannot hold it; copy: never convert; none: no sound.",
+        ("encode", "audio"),
+    ),
+    Option("keep_grey", "output", "bool", "Draw in grey on a grey source, not in colour.", ("keep_grey",), shell="bool"),
+    Option("trust", "pipeline", "bool", "Let the pipeline file name Python code to run (use: module:Class).", shell="bool"),
+    Option("overwrite", "output", "bool", "Replace files that exist.", shell="bool"),
+)
+"""In the order in which they are shown."""
+
+_VALUE = "|".join({"auto", "openvino", "tensorrt-rtx", "all", *(value for each in OPTIONS for value in each.values)})
+_FLAG = re.compile(
+    rf"({'|'.join(each.flag for each in OPTIONS if each.shell)})(?![\w-])(?: ({_VALUE}|\d[\w.]*\w|\d)(?![\w-]))?"
+)
+_COMMAND = re.compile(r"streamseg [a-z]+ [^;:.]*$")
+"""A command that is quoted stays one."""
+_BY_NAME = {each.name: each for each in OPTIONS}

@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from streamseg.composite import Effect
-from streamseg.config.steps import Reference, read_step, trusts
+from streamseg.config.steps import Reference, check_reference, read_step, trusts
 from streamseg.config.values import (
     Fraction01,
     Names,
@@ -231,6 +231,10 @@ class EffectStep(Section):
         return cls.model_validate({effect.name: effect})
 
 
+def _reference(value: Any, info: ValidationInfo) -> Reference | None:
+    return None if value is None else check_reference(value, trust=trusts(info.context))
+
+
 class EncodeConfig(Section):
     """encode: how a picture is written."""
 
@@ -250,6 +254,8 @@ class OutputConfig(Section):
     """A video, a folder for it, images as frames/%06d.png, .jsonl, or the address of a view.
 
     `{out}` is what -o says, `{stem}` the same without its suffix."""
+    use: Annotated[str | None, PlainValidator(_reference)] = None
+    """`module:Class` of a kind of output that writes it, in place of the one that its name asks for."""
     composite: tuple[EffectStep, ...] = ()
     keep_grey: bool = False
     """Draw in grey on a grey source, instead of giving its pictures chroma for the colours of an overlay."""

@@ -8,14 +8,20 @@ sink.close()
 """
 
 from streamseg.encode.choose import check_output, copies_tracks, is_results, is_view, make_view, open_sink
+from streamseg.encode.file_sink import FileSink
 from streamseg.encode.images.sequence import ImageSink
+from streamseg.encode.results.base import FormatSink
 from streamseg.encode.results.jsonl import JsonlSink
-from streamseg.encode.sink import Picture, Sink, SinkCounters
+from streamseg.encode.sink import OutputKind, OutputRequest, Picture, Sink, SinkCounters
 from streamseg.encode.video.sink import VideoSink
 
 __all__ = [
+    "FileSink",
+    "FormatSink",
     "ImageSink",
     "JsonlSink",
+    "OutputKind",
+    "OutputRequest",
     "Picture",
     "Sink",
     "SinkCounters",

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlsplit
+from typing import TYPE_CHECKING, Any
 
 from streamseg.encode.images.sequence import IMAGE_SUFFIXES, ImageSink
-from streamseg.encode.results import FORMATS, format_of, open_format
-from streamseg.encode.results.jsonl import JsonlSink
-from streamseg.encode.sink import Sink
+from streamseg.encode.kinds import FORMATS, endings, kind_of
+from streamseg.encode.sink import OutputRequest, Sink
 from streamseg.encode.video.containers import CONTAINERS
-from streamseg.encode.video.sink import VideoSink
-from streamseg.encode.video.tracks import Audio, Packets
 from streamseg.errors import OutputError
 from streamseg.system.output_files import local_path, refuse_existing
+from streamseg.system.registry import SINKS
 
 if TYPE_CHECKING:
     from streamseg.decode import SourceInfo
     from streamseg.encode.view import MjpegServer
 
-__all__ = ["RESULTS", "check_output", "copies_tracks", "is_results", "is_view", "make_view", "open_sink"]
-
-RESULTS = (".jsonl", ".ndjson")
-"""Suffixes of results as lines; those of other formats are the keys of `formats.FORMATS`."""
+__all__ = ["check_output", "copies_tracks", "is_results", "is_view", "make_view", "open_sink"]
 
 
 def is_view(path: str | os.PathLike[str]) -> bool:
@@ -32,99 +26,71 @@ def is_view(path: str | os.PathLike[str]) -> bool:
     return str(path).startswith("http://")
 
 
-def is_results(path: str | os.PathLike[str]) -> bool:
+def is_results(path: str | os.PathLike[str], use: str | None = None) -> bool:
     """Whether an output takes the results alone, so that nothing has to be drawn for it."""
-    return Path(path).suffix.lower() in RESULTS or format_of(path) is not None
+    kind = kind_of(path, use)
+    return kind is not None and kind.results
 
 
-def copies_tracks(path: str | os.PathLike[str]) -> bool:
+def copies_tracks(path: str | os.PathLike[str], use: str | None = None) -> bool:
     """Whether an output can hold audio and subtitles, so that a pass-through is worth subscribing."""
-    return not is_view(path) and Path(path).suffix.lower() in CONTAINERS
+    kind = kind_of(path, use)
+    return kind is not None and kind.tracks
 
 
-def check_output(path: str | os.PathLike[str], *, overwrite: bool, source: str | int | os.PathLike[str] | None) -> None:
+def check_output(
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool,
+    source: str | int | os.PathLike[str] | None,
+    use: str | None = None,
+) -> None:
     """Refuse what can be refused before the source is there, which may be a camera that is off. Raises OutputError."""
     name = str(path)
-    _refuse_address(name)
-    if is_results(name) or copies_tracks(name):
+    if use is None:
+        _refuse_address(name)
+    if is_results(name, use) or copies_tracks(name, use):
         refuse_existing(Path(name), local_path(source), overwrite)
 
 
-def open_sink(
-    path: str | os.PathLike[str],
-    info: SourceInfo,
-    *,
-    codec: str = "auto",
-    crf: float | None = None,
-    overwrite: bool = False,
-    passthrough: Packets | None = None,
-    source: str | int | os.PathLike[str] | None = None,
-    alpha: bool = False,
-    token: str | None = None,
-    threads: int = 0,
-    gpu: bool = False,
-    audio: Audio = "convert",
-) -> Sink:
+def open_sink(path: str | os.PathLike[str], info: SourceInfo, *, use: str | None = None, **options: Any) -> Sink:
     """The sink for `path`; call its `open()` before the first picture.
 
     Args:
-        path: A video (.mp4 .mov .mkv .webm .avi .ts), a folder or a pattern such as `%06d.png` (.png .tif .jpg .webp) of images,
-            the name of one image for a source that is a single still, `.jsonl` or a name of `formats.FORMATS` for results without
-            pictures, or `http://127.0.0.1:8080` for a live view in a browser.
+        path: A video (.mp4 .mov .mkv .webm .avi .ts), a folder or a pattern such as `%06d.png` (.png .tif .jpg) of images, a name
+            that ends like one of `kinds.FORMATS` (.jsonl) for results without pictures, `http://127.0.0.1:8080` for a live view in
+            a browser, or what a plug-in writes.
         info: The source, as `Decoder.open` returned it.
-        codec: `auto`, or a name from `codecs.CODECS` or FFmpeg's name of that encoder.
-        crf: Quality, smaller is better; None is the codec's own sensible value.
-        overwrite: Replace an existing output.
-        passthrough: Audio, subtitles and the like to take over into a video.
-        source: As given to the decoder; a file or folder is never written onto.
-        alpha: The pictures will be transparent somewhere; checked before anything is decoded.
-        token: For a view that listens on other addresses than this machine's own; `?token=` in its address does the same.
-        threads: For the encoder; 0 is one a core.
-        gpu: Frames live on a GPU: with the codec `auto`, its encoder is taken where it has one.
-        audio: `convert` copies the sound that a video's container can hold, and converts the rest; `copy` converts nothing; `none`
-            leaves all sound out.
+        use: `module:Class` of a kind of output that may be imported, in place of the one that the name asks for.
+        options: The other fields of `OutputRequest`.
 
     Raises OutputError where the name says nothing we can write; the rest is found by `Sink.open`.
     """
     name = str(path)
-    suffix = Path(name).suffix.lower()
-    if passthrough is not None and not copies_tracks(name):
-        passthrough.close()
-    if is_view(name):
-        return make_view(name, info.name, token)
-    _refuse_address(name)
-    if suffix in CONTAINERS:
-        return VideoSink(
-            path,
-            info,
-            codec=codec,
-            crf=crf,
-            overwrite=overwrite,
-            passthrough=passthrough,
-            source=source,
-            alpha=alpha,
-            threads=threads,
-            gpu=gpu,
-            audio=audio,
+    request = OutputRequest(path, info, **options)
+    if use is None and not is_view(name):
+        _refuse_address(name)
+    kind = kind_of(path, use)
+    if request.passthrough is not None and not (kind is not None and kind.tracks):
+        request.passthrough.close()
+    if kind is None and "://" not in name and (not Path(name).suffix or Path(name).is_dir() or name.endswith("/")):
+        kind = ImageSink
+    if kind is None:
+        known = endings()
+        videos, images = [s for s in known if s in CONTAINERS], [s for s in known if s in IMAGE_SUFFIXES]
+        others = [s for s in known if s not in CONTAINERS and s not in IMAGE_SUFFIXES and s not in FORMATS]
+        more = f", of plug-ins {' '.join(others)}" if others else ""
+        raise OutputError(
+            f"{name}: unknown kind of output {Path(name).suffix.lower()!r}; allowed: video {' '.join(videos)}, images "
+            f"{' '.join(images)} (as frames/%06d.png), results {' '.join(FORMATS)}{more}, or a live view such as http://127.0.0.1:8080"
         )
-    if format_of(name) is not None:
-        return open_format(path, info, overwrite=overwrite, source=source)
-    if is_results(name):
-        return JsonlSink(path, info, overwrite=overwrite, source=source)
-    if "://" not in name and (suffix in IMAGE_SUFFIXES or not suffix or Path(name).is_dir() or name.endswith("/")):
-        if alpha and suffix in {".jpg", ".jpeg"}:
-            raise OutputError(f"{name}: JPEG cannot hold transparency; use .png or .tif")
-        return ImageSink(path, info, overwrite=overwrite, source=source)
-    raise OutputError(
-        f"{name}: unknown kind of output {suffix!r}; allowed: video {' '.join(CONTAINERS)}, images {' '.join(IMAGE_SUFFIXES)} "
-        f"(as frames/%06d.png), results {' '.join([*RESULTS, *FORMATS])}, or a live view such as http://127.0.0.1:8080"
-    )
+    return kind.make(request)
 
 
 def _refuse_address(name: str) -> None:
     """Raise OutputError for an address that is not a view's: it would be taken for a file in a folder `rtmp:`."""
     scheme, there, _ = name.partition("://")
-    if there and not is_view(name):
+    if there and not is_view(name) and scheme not in SINKS:
         raise OutputError(
             f"{name}: cannot write to {scheme}://; write a file, or let FFmpeg send it on: "
             "-o - --format ts | ffmpeg -i - -c copy ADDRESS; a view is an address such as http://127.0.0.1:8080"
@@ -135,10 +101,4 @@ def make_view(name: str, title: str, token: str | None = None) -> MjpegServer:
     """The live view of an address. It needs no source, so it may be opened before one is there. Raises OutputError."""
     from streamseg.encode.view import MjpegServer
 
-    address = urlsplit(name)
-    try:
-        port = 80 if address.port is None else address.port
-    except ValueError as error:
-        raise OutputError(f"{name}: {error}; write for example http://127.0.0.1:8080") from error
-    token = token or parse_qs(address.query).get("token", [None])[0]
-    return MjpegServer(address.hostname or "127.0.0.1", port, token=token, title=title)
+    return MjpegServer.at(name, title, token)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from streamseg.encode.sink import SinkCounters
+from streamseg.encode.sink import OutputKind, OutputRequest, Sink, SinkCounters
 from streamseg.system.output_files import check_file, local_path
 from streamseg.system.standard_streams import is_stdout
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["FileSink"]
 
 
-class FileSink:
+class FileSink(OutputKind):
     """Base of the sinks that write a file (or, with an `open` of their own, a folder)."""
 
     def __init__(
@@ -34,6 +34,11 @@ class FileSink:
         self.warnings: list[str] = []
         self._info, self._overwrite = info, overwrite
         self._source = local_path(source)
+
+    @classmethod
+    def make(cls, request: OutputRequest) -> Sink:
+        """See OutputKind."""
+        return cast("Sink", cls(request.path, request.info, overwrite=request.overwrite, source=request.source))
 
     def open(self) -> None:
         """Check that the output can be written. Raises OutputError."""

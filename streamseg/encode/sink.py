@@ -1,15 +1,18 @@
-"""What every output is: open, take pictures, close."""
+"""What every output is: open, take pictures, close; and what a class of them says of itself."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from os import PathLike
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 if TYPE_CHECKING:
     from streamseg.core.result import Result
+    from streamseg.decode import SourceInfo
+    from streamseg.encode.video.tracks import Audio, Packets
     from streamseg.pixels.picture import AnyPicture
 
-__all__ = ["Picture", "Sink", "SinkCounters"]
+__all__ = ["OutputKind", "OutputRequest", "Picture", "Sink", "SinkCounters"]
 
 
 class Picture(Protocol):
@@ -64,3 +67,49 @@ class Sink(Protocol):
 
     def abort(self) -> None:
         """Stop at once, after an error; what is written stays playable."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputRequest:
+    """What one output is to be; a sink takes from it what concerns it."""
+
+    path: str | PathLike[str]
+    info: SourceInfo
+    """The source, as `Decoder.open` returned it."""
+    codec: str = "auto"
+    """`auto`, or a name from `codecs.CODECS` or FFmpeg's name of that encoder."""
+    crf: float | None = None
+    """Quality, smaller is better; None is the codec's own sensible value."""
+    overwrite: bool = False
+    """Replace an existing output."""
+    passthrough: Packets | None = None
+    """Audio, subtitles and the like to take over into a video."""
+    source: str | int | PathLike[str] | None = None
+    """As given to the decoder; a file or folder is never written onto."""
+    alpha: bool = False
+    """The pictures will be transparent somewhere; checked before anything is decoded."""
+    token: str | None = None
+    """For a view that listens on other addresses than this machine's own; `?token=` in its address does the same."""
+    threads: int = 0
+    """For the encoder; 0 is one a core."""
+    gpu: bool = False
+    """Frames live on a GPU: with the codec `auto`, its encoder is taken where it has one."""
+    audio: Audio = "convert"
+    """`convert` copies the sound that a video's container can hold, and converts the rest; `copy` converts nothing; `none` leaves
+    all sound out."""
+
+
+class OutputKind:
+    """Base of the classes of sinks that outputs can be of: what the pipeline has to know before it makes one."""
+
+    results: ClassVar[bool] = False
+    """It takes the results alone: nothing is drawn for it."""
+    tracks: ClassVar[bool] = False
+    """It can hold audio and subtitles, so that a pass-through is worth subscribing."""
+    newest: ClassVar[bool] = False
+    """It is looked at while it happens: it is given the newest picture, and need not see every one."""
+
+    @classmethod
+    def make(cls, request: OutputRequest) -> Sink:
+        """One for this output, not open yet. Raises OutputError for what can be refused by then."""
+        raise NotImplementedError

@@ -13,7 +13,7 @@ from streamseg.config.schema import PipelineConfig
 from streamseg.core.result import Result
 from streamseg.decode import Decoder, SourceInfo
 from streamseg.decode.address import as_source
-from streamseg.encode import Sink, is_view
+from streamseg.encode import Sink
 from streamseg.engine import Engine
 from streamseg.errors import scrub
 from streamseg.events import EventDetector
@@ -204,7 +204,7 @@ def build_results(
 def _branch(chosen: Sequence[Step], context: Context) -> Branch:
     assert context.output is not None
     made, live, name = make(chosen, "output", context), context.live, context.output.name
-    if is_view(context.output.path):
+    if context.output.newest:
         return Branch(name, made.stages, 1, "drop_oldest", optional=not live, joined=made.joined)
     return Branch(name, made.stages, 1 if live else 4, joined=made.joined)
 

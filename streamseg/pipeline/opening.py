@@ -109,11 +109,11 @@ def use_device(landing: Landing | None, engine: Engine, device: Device | None, s
 def open_views(targets: Sequence[Target], source: Source, overwrite: bool) -> dict[str, MjpegServer]:
     """Refuse outputs that can be refused before the source is there, which may be a camera that is off; open the views."""
     for target in targets:
-        check_output(target.path, overwrite=overwrite, source=source)
+        check_output(target.path, overwrite=overwrite, source=source, use=target.use)
     with contextlib.ExitStack() as undo:
         views = {}
         for target in targets:
-            if is_view(target.path):
+            if target.use is None and is_view(target.path):
                 views[target.name] = make_view(target.path, "waiting for the source")
                 views[target.name].open()
                 undo.callback(views[target.name].close)
@@ -130,11 +130,12 @@ def make_sink(
     sink = view or open_sink(
         target.path,
         info,
+        use=target.use,
         codec=target.encode.codec,
         crf=target.encode.crf,
         overwrite=overwrite,
         source=str(source) if info.kind in ("file", "images") else None,
-        passthrough=decoder.subscribe() if copies_tracks(target.path) else None,
+        passthrough=decoder.subscribe() if copies_tracks(target.path, target.use) else None,
         alpha=any(effect.alpha for effect in target.effects),
         gpu=gpu,
         audio=target.encode.audio,

@@ -16,9 +16,8 @@ from streamseg.config.load import Location, override
 from streamseg.config.schema import EffectStep, EncodeConfig, OutputConfig, PipelineConfig
 from streamseg.decode.images import SUFFIXES as STILLS
 from streamseg.encode import is_results, is_view
-from streamseg.encode.choose import RESULTS
 from streamseg.encode.images.sequence import IMAGE_SUFFIXES, names_still
-from streamseg.encode.results import FORMATS
+from streamseg.encode.kinds import ending_of, endings, kind_of
 from streamseg.encode.video.containers import CONTAINERS
 from streamseg.errors import ConfigError, OutputError
 from streamseg.errors.describe import short
@@ -43,6 +42,14 @@ class Target:
     composite: tuple[EffectStep, ...]
     encode: EncodeConfig
     keep_grey: bool = False
+    use: str | None = None
+    """The kind of output, where its name does not say it: see `encode.kinds.kind_of`."""
+
+    @property
+    def newest(self) -> bool:
+        """Whether it is to have the newest picture, and need not see every one."""
+        kind = kind_of(self.path, self.use)
+        return kind is not None and kind.newest
 
     @property
     def effects(self) -> list[Effect]:
@@ -81,7 +88,7 @@ def plan(configured: Mapping[str, OutputConfig], given: Sequence[str], source: o
         beside = path.startswith("{stem}") and Path(path).suffix in CONTAINERS and names_still(out or "")
         path = path.replace("{out}", out or "").replace("{stem}", _stem(out or ""))
         path = placed(str(Path(path).with_suffix(".png")) if beside else path, source, output)
-        targets.append(Target(name, path, output.composite, output.encode, output.keep_grey))
+        targets.append(Target(name, path, output.composite, output.encode, output.keep_grey, output.use))
     if out is not None and any(target.path == out for target in targets):
         plain.remove(out)
     for number, path in enumerate(plain):
@@ -193,7 +200,7 @@ def _refuse_mistaken(path: str) -> None:
     name = Path(path).name
     if path.startswith("-") and not is_stdout(path) and not Path(path).suffix:
         raise OutputError(f"-o {path}: a name is missing behind -o; write ./{path} if the folder is really called so")
-    if name.lower() in (*CONTAINERS, *IMAGE_SUFFIXES, *RESULTS, *FORMATS) and not path.endswith("/"):
+    if name.lower() in endings() and not path.endswith("/"):
         raise OutputError(
             f"{path}: this is an ending without a name; write out{name.lower()}, or {path}/ if a folder is called so"
         )
@@ -206,11 +213,11 @@ def placed(path: str, source: object, output: OutputConfig) -> str:
     The film is of the source's own type, so that its sound and subtitles fit, or .mp4; with alpha, .mov where that cannot hold it.
     """
     place, suffix = Path(path), Path(path).suffix.lower()
-    if not path or path == "-" or "://" in path or is_results(path):
+    if not path or path == "-" or "://" in path or output.use is not None or is_results(path):
         return path
     if suffix in IMAGE_SUFFIXES and not path.endswith("/"):
         return str(place.with_name(place.name.replace("*", "%06d"))) if place.name.count("*") == 1 else path
-    known = suffix in CONTAINERS and not path.endswith("/")
+    known = ending_of(path) is not None and not path.endswith("/")
     if known or not (path.endswith("/") or not suffix or place.is_dir()):
         return path
     name, own = _film(source)

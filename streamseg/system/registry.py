@@ -24,7 +24,7 @@ from typing import Any
 from streamseg.errors import ConfigError
 from streamseg.errors.describe import brief
 
-__all__ = ["EFFECTS", "REGISTRIES", "Found", "Registry", "import_reference", "nearest"]
+__all__ = ["EFFECTS", "REGISTRIES", "SINKS", "Found", "Registry", "import_reference", "nearest"]
 
 _REFERENCE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 _SELF = "streamseg"
@@ -48,8 +48,8 @@ class Registry:
     """What there is of one kind.
 
     kind: as messages call it ("effect"); the group of entry points is `streamseg.KINDs`.
-    room: the module that has `builtin()`, a mapping from names to the built-in ones, and `why_not(thing)`, which says what keeps
-        a thing from being one of the kind (None: nothing).
+    room: the module that has `builtin()`, a mapping from names to the built-in ones (or where they are, as `module:name`), and
+        `why_not(thing)`, which says what keeps a thing from being one of the kind (None: nothing).
     """
 
     def __init__(self, kind: str, room: str) -> None:
@@ -70,7 +70,7 @@ class Registry:
         """The one of that name; a plug-in is imported now. Raises ConfigError, which lists what there is."""
         builtin = self._builtin()
         if name in builtin:
-            return builtin[name]
+            return import_reference(builtin[name]) if isinstance(builtin[name], str) else builtin[name]
         if name in self._registered:
             return self._registered[name]
         points = [point for point in _entry_points(self.group) if point.name == name]
@@ -143,7 +143,9 @@ class Registry:
 
 EFFECTS = Registry("effect", "streamseg.composite.effect")
 
-REGISTRIES = (EFFECTS,)
+SINKS = Registry("sink", "streamseg.encode.kinds")
+
+REGISTRIES = (EFFECTS, SINKS)
 
 
 def import_reference(reference: str) -> Any:

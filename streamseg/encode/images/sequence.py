@@ -19,7 +19,7 @@ import cv2
 
 from streamseg.encode.file_sink import FileSink
 from streamseg.encode.images.stills import to_still
-from streamseg.encode.sink import Picture
+from streamseg.encode.sink import OutputRequest, Picture, Sink
 from streamseg.encode.video.hdr import left_out
 from streamseg.errors import OutputError, OutputExists, OutputIsInput
 from streamseg.pixels import sidedata
@@ -57,6 +57,13 @@ class ImageSink(FileSink):
         self._encoders: dict[tuple[int, int, str], av.VideoCodecContext] = {}
         self._claim: Claim | None = None
         self._warned = False
+
+    @classmethod
+    def make(cls, request: OutputRequest) -> Sink:
+        """See OutputKind."""
+        if request.alpha and Path(request.path).suffix.lower() in {".jpg", ".jpeg"}:
+            raise OutputError(f"{request.path}: JPEG cannot hold transparency; use .png or .tif")
+        return super().make(request)
 
     def open(self) -> None:
         """Check and make the folder. Raises OutputError."""

@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import cv2
 import numpy as np
@@ -35,6 +35,8 @@ class FormatSink(FileSink):
     A subclass writes in `_begin` (the first result), `_write` (each result) and `_finish` (once, if there was a result; also after
     an error). They may raise OSError.
     """
+
+    results: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from streamseg.encode.file_sink import FileSink
 from streamseg.encode.sink import Picture
@@ -29,6 +29,7 @@ SCHEMA = "streamseg.results/1"
 class JsonlSink(FileSink):
     """Writes results as JSON lines, UTF-8."""
 
+    results: ClassVar[bool] = True
     _file: OutputFile | None = None
 
     def __call__(self, rendered: Picture, /) -> None:

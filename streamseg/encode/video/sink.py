@@ -17,16 +17,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import replace
+from dataclasses import fields, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import av
 from av.video.format import VideoFormat
 
 from streamseg.core.timecode import standard_rate
 from streamseg.encode.file_sink import FileSink
-from streamseg.encode.sink import Picture
+from streamseg.encode.sink import OutputRequest, Picture, Sink
 from streamseg.encode.video.codecs import Choice, choose, named_codec
 from streamseg.encode.video.containers import container_of
 from streamseg.encode.video.encoder import KEYFRAME_SECONDS, Encoder
@@ -54,6 +54,8 @@ _ARBITRARY_CLOCK = frozenset({"mpegts", "mpeg"})
 
 class VideoSink(FileSink):
     """Encodes pictures into a video file and copies the source's audio and subtitles beside them."""
+
+    tracks: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -83,6 +85,11 @@ class VideoSink(FileSink):
         self._begun = False
         """A picture has left the encoder."""
         self._closed = False
+
+    @classmethod
+    def make(cls, request: OutputRequest) -> Sink:
+        """See OutputKind."""
+        return cls(**{field.name: getattr(request, field.name) for field in fields(request) if field.name != "token"})
 
     def open(self) -> None:
         """Check path, container, codec and quality; take over the audio and subtitle streams. Raises OutputError."""

@@ -21,12 +21,12 @@ import time
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib import resources
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 import cv2
 
-from streamseg.encode.sink import SinkCounters
+from streamseg.encode.sink import OutputKind, OutputRequest, SinkCounters
 from streamseg.encode.view.board import Board
 from streamseg.errors import OutputError, StreamsegError
 
@@ -61,8 +61,10 @@ class Run(Protocol):
         """Frames that it left out so far to keep up."""
 
 
-class MjpegServer:
+class MjpegServer(OutputKind):
     """A sink that shows the pictures at `http://host:port/`."""
+
+    newest: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -85,6 +87,23 @@ class MjpegServer:
         self._token = token
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
+
+    @classmethod
+    def at(cls, url: str, title: str, token: str | None = None) -> MjpegServer:
+        """The view of an address; `?token=` in it stands for a token that is not given. Raises OutputError for one that is none."""
+        address = urlsplit(url)
+        try:
+            port = 80 if address.port is None else address.port
+        except ValueError as error:
+            raise OutputError(f"{url}: {error}; write for example http://127.0.0.1:8080") from error
+        return cls(
+            address.hostname or "127.0.0.1", port, token=token or parse_qs(address.query).get("token", [None])[0], title=title
+        )
+
+    @classmethod
+    def make(cls, request: OutputRequest) -> MjpegServer:
+        """See OutputKind."""
+        return cls.at(str(request.path), request.info.name, request.token)
 
     @property
     def name(self) -> str:

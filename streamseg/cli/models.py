@@ -157,14 +157,13 @@ def export(
 
 
 def _size(text: str) -> tuple[int, int]:
-    from streamseg.config.schema import parse_size
+    from streamseg.core.sizes import read_size
     from streamseg.errors import ConfigError
 
     try:
-        height, width = parse_size(text)
-    except (TypeError, ValueError):
-        raise ConfigError(f"--size is {text!r}; write HEIGHTxWIDTH, as 320x576") from None
-    return int(height), int(width)
+        return read_size(text)
+    except ValueError as error:
+        raise ConfigError(f"--size: {error}") from None
 
 
 def _names(text: str | None) -> tuple[str, ...]:

@@ -184,10 +184,12 @@ def _design(network: str | None, class_agnostic: bool | None, roi_pool: str | No
 
 
 def _size(text: str) -> tuple[int, int]:
-    height, x, width = text.lower().partition("x")
-    if not (x and height.isdigit() and width.isdigit()):
-        raise ConfigError(f"size {text!r}: write HEIGHTxWIDTH, as 320x512")
-    return int(height), int(width)
+    from streamseg.core.sizes import read_size
+
+    try:
+        return read_size(text)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _numbers(texts: list[str] | None, option: str) -> dict[str, float]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from streamseg.core.sizes import read_size
 from streamseg.errors.describe import brief
 
 __all__ = [
@@ -63,10 +64,10 @@ def parse_size(value: Any) -> Any:
         return None
     if isinstance(value, tuple | list) and len(value) == 2:
         return value
-    match = re.fullmatch(r"(\d+)\s*[x×]\s*(\d+)", value.strip()) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError(f"{brief(value)} is not a size; write HEIGHTxWIDTH, as 320x576, or auto")
-    return int(match[1]), int(match[2])
+    try:
+        return read_size(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, or auto") from None
 
 
 def parse_names(value: Any) -> Any:

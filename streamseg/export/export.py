@@ -26,6 +26,7 @@ from onnxscript.optimizer import fold_constants, remove_unused_nodes
 from safetensors import safe_open
 from torchvision.models.detection import MaskRCNN
 
+from streamseg.core.sizes import read_size
 from streamseg.errors import ConfigError, ModelError, StreamsegError
 from streamseg.export.calibration import calibration_pictures
 from streamseg.export.graph import GraphSettings, InferenceGraph
@@ -168,7 +169,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--weights", required=True, type=Path)
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--name", default="lite")
-    parser.add_argument("--size", action="append", metavar="HxW", help="e.g. 320x576; may be repeated")
+    parser.add_argument("--size", action="append", type=read_size, metavar="HxW", help="e.g. 320x576; may be repeated")
     parser.add_argument("--proposals", type=int, default=GraphSettings().proposals)
     parser.add_argument("--detections", type=int, default=GraphSettings().detections)
     parser.add_argument("--precision", default="fp32", choices=PRECISIONS)
@@ -177,7 +178,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--fixed-batch", action="store_true", help="batch 1 only, not a symbolic batch")
     options = parser.parse_args(argv)
-    sizes = [(int(h), int(w)) for h, _, w in (s.partition("x") for s in options.size or ["320x576"])]
+    sizes = options.size or [(320, 576)]
     settings = GraphSettings(proposals=options.proposals, detections=options.detections)
     dynamic = not options.fixed_batch
     sources = options.calibrate or ()

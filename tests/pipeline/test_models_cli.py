@@ -164,7 +164,7 @@ def test_export_replaces_only_when_asked(streamseg, exports, tmp_path):
     ("arguments", "code", "said"),
     [
         (("lite", "--size", "100x100"), 3, "the size 100x100 is not possible"),
-        (("lite", "--size", "big"), 3, "--size is 'big'; write HEIGHTxWIDTH"),
+        (("lite", "--size", "big"), 3, "--size: 'big' is not a size; write HEIGHTxWIDTH"),
         (("lite", "--batch", "3"), 3, "--batch is '3'; allowed: 1 or dynamic"),
         (("lite", "--proposals", "0"), 3, "proposals is 0; allowed: 1 to"),
         (("lite", "--precision", "fp8"), 3, "precision is 'fp8'; allowed: fp32, fp16"),

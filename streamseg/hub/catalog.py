@@ -29,7 +29,6 @@ __all__ = [
     "DEFAULT_SIZE",
     "Model",
     "ModelInfo",
-    "available",
     "describe",
     "find",
     "installed",
@@ -109,11 +108,6 @@ def installed() -> dict[str, Model]:
     return dict(
         sorted((_models_in(models_root(), shipped=False) | _models_in(resources.shipped("engines"), shipped=True)).items())
     )
-
-
-def available() -> list[ModelInfo]:
-    """Every shipped model file, by name, then by size. Raises ModelError if one of them is damaged."""
-    return [describe(path) for path in shipped()]
 
 
 def shipped() -> list[Path]:

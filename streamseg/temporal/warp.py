@@ -9,7 +9,7 @@ import numpy.typing as npt
 from streamseg.core.types import MASK_SIZE
 from streamseg.temporal.flow import pick
 
-__all__ = ["COARSE", "box_iou", "cells", "look_up", "moved_boxes"]
+__all__ = ["COARSE", "cells", "look_up", "moved_boxes"]
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -112,11 +112,3 @@ def moved_boxes(boxes: FloatArray, points: FloatArray, sources: FloatArray, weig
     scale = np.clip(scale, 1 / _MOST_GROWTH, _MOST_GROWTH)[:, None]
     moved = (boxes - np.tile(centre_then.T, 2)) * scale + np.tile(centre_now.T, 2)
     return np.where(enough[:, None], moved, boxes).astype(np.float32)
-
-
-def box_iou(a: FloatArray, b: FloatArray) -> FloatArray:
-    """[N] overlap of boxes [N, 4], pair by pair."""
-    size = np.clip(np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]), 0, None)
-    both = size.prod(1)
-    union = (a[:, 2:] - a[:, :2]).prod(1) + (b[:, 2:] - b[:, :2]).prod(1) - both
-    return np.asarray(both / np.maximum(union, 1e-6), np.float32)

@@ -44,7 +44,6 @@ LOW_DOUBT = 2.0
 UNBOUNDED = (1 << 30, 1 << 30)
 """Width and height to assume for a frame without a picture, so that no border cuts an object off."""
 
-BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int64]
 State = Literal["tentative", "confirmed", "occluded", "lost"]
 

@@ -11,7 +11,7 @@ from streamseg.hub import catalog
 
 
 def test_the_default_model_is_there_and_small():
-    (default,) = [m for m in catalog.available() if m.default]
+    (default,) = [m for m in map(catalog.describe, catalog.shipped()) if m.default]
     assert (default.name, default.size) == (catalog.DEFAULT_MODEL, catalog.DEFAULT_SIZE)
     assert catalog.resolve(catalog.DEFAULT_MODEL) == default.path
     files = {file for path in catalog.shipped() for file in (path, *read_spec(path).weights)}

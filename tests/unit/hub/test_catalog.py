@@ -57,7 +57,7 @@ def test_an_installation_without_models_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(resources, "shipped", lambda folder: tmp_path / folder)
     with pytest.raises(ModelError, match="brings no model files"):
         catalog.resolve("lite")
-    assert catalog.available() == []
+    assert catalog.shipped() == []
 
 
 def test_a_path_is_taken_as_it_is(shop, tmp_path, monkeypatch):
@@ -72,8 +72,8 @@ def test_a_path_is_taken_as_it_is(shop, tmp_path, monkeypatch):
         catalog.resolve(tmp_path / "gone.onnx")
 
 
-def test_available_lists_every_file(shop):
-    found = {(m.name, m.size): m for m in catalog.available()}
+def test_every_shipped_file_is_described(shop):
+    found = {(m.name, m.size): m for m in map(catalog.describe, catalog.shipped())}
     assert list(found) == [("big", (64, 128)), ("lite", (64, 96)), ("lite", (320, 576))]
     assert [m.default for m in found.values()] == [False, False, True]
     lite = found["lite", (64, 96)]
@@ -91,7 +91,7 @@ def test_weights_shared_by_sizes_count_for_each(shop):
 def test_a_damaged_file_is_named(shop):
     (shop / "big" / "big-64x128.onnx").write_bytes(b"damaged")
     with pytest.raises(ModelError, match=r"big-64x128\.onnx"):
-        catalog.available()
+        list(map(catalog.describe, catalog.shipped()))
 
 
 @pytest.fixture

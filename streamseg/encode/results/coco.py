@@ -6,7 +6,9 @@ so that `annotations` also serves as a list of results. Written while the video 
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import tempfile
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
@@ -50,7 +52,7 @@ class CocoSink(FormatSink):
         data = line.encode()
         if self._images.write(data) != len(data):
             self._images.truncate(at)
-            raise OSError(28, "No space left on device")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         texts = [_dumps(annotation) for annotation in self._annotations(result)]
         self._draft.record(*texts)
         self._last_id += len(texts)

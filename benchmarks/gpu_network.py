@@ -17,11 +17,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
+from streamseg.detect.heads.mask_rcnn import declared
 from streamseg.engine import read_spec
 from streamseg.engine.base import DeviceImage, PooledEngine
 from streamseg.engine.torchcuda import graph_of, torch_engine
 from streamseg.export.export import export_model
-from streamseg.export.graph import GraphSettings
+from streamseg.export.graph import MASK_SIDE, GraphSettings
 from streamseg.hub import catalog
 from streamseg.hub.graph_spec import GraphSpec
 from streamseg.hub.on_demand import settings_for
@@ -65,7 +66,7 @@ class Network:
             self.name,
             *self.size,
             batch=0,
-            detections=self.settings.detections,
+            outputs=declared(self.settings.detections, MASK_SIDE),
             classes=tuple(self.info.classes),
             category_ids=self.info.category_ids,
             precision=precision,

@@ -16,6 +16,9 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, external_data_helper, helper, numpy_helper
 
+from streamseg.detect.heads.mask_rcnn import declared
+from streamseg.hub.graph_spec import GraphSpec
+
 CLASSES = ("person", "bicycle", "car", "motorcycle", "bus", "truck", "cat", "dog")
 CATEGORY_IDS = (1, 2, 3, 4, 6, 8, 17, 18)
 COLOURS: dict[str, tuple[bool, bool, bool]] = {
@@ -28,6 +31,15 @@ COLOURS: dict[str, tuple[bool, bool, bool]] = {
     "cyan": (False, True, True),
 }
 """Colours `rectangle_model` tells apart: which of R, G, B are above 127."""
+
+
+def spec(
+    size: tuple[int, int] = (64, 96), *, detections: int = 8, side: int = 28, classes: Sequence[str] = CLASSES, batch: int = 0
+) -> GraphSpec:
+    """What such a model's file would say of itself, where no file is needed."""
+    ids = tuple(range(1, len(classes) + 1))
+    outputs = declared(detections, side, batch)
+    return GraphSpec("test", *size, batch, outputs, tuple(classes), ids, "fp32", 0.05, Path("test.onnx"), "0" * 64)
 
 
 def constant_model(

@@ -67,7 +67,7 @@ def confirm(
 def looker(engine: Engine, images: Path) -> Look:
     """What an exported graph finds in the photo of a COCO image entry; raises SourceError for one that cannot be read."""
     preprocess, infer = Preprocess(*engine.spec.size), Infer(engine)
-    postprocess = Postprocess(engine.spec.classes, conf=0.0)
+    postprocess = Postprocess(engine.spec, conf=0.0)
     ids = np.array(engine.spec.category_ids, np.int64)
 
     def look(entry: dict[str, Any]) -> Found:

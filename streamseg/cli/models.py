@@ -82,10 +82,18 @@ def import_(
 ) -> None:
     """Add a model from a file: a checkpoint of torchvision or of `streamseg train`, or an exported graph."""
     from streamseg.cli.display import Screen
+    from streamseg.detect.heads import check_readable
     from streamseg.hub.importer import import_file
 
     made = import_file(
-        file, name=name, network=network, classes=_names(classes), half=half, norm_eps=norm_eps, overwrite=overwrite
+        file,
+        name=name,
+        network=network,
+        classes=_names(classes),
+        half=half,
+        norm_eps=norm_eps,
+        overwrite=overwrite,
+        check=check_readable,
     )
     what = made.network or "graph"
     kind = "float16" if made.half else "float32"

@@ -1,4 +1,4 @@
-"""The infer stage: submits prepared pictures to the engine in batches, and passes on a future of the detections."""
+"""The infer stage: submits prepared pictures to the engine in batches, and passes on a future of their outputs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from streamseg.core.types import Frame
 from streamseg.detect.preprocess import Prepared
 from streamseg.detect.schedule import Cadence
-from streamseg.engine.base import Detections, DeviceImage, Engine, Images
+from streamseg.engine.base import DeviceImage, Engine, Images, Outputs
 from streamseg.engine.shared import EngineClient
 from streamseg.errors import EngineError
 from streamseg.pixels.letterbox import Letterbox
@@ -26,8 +26,8 @@ class Pending:
 
     frame: Frame
     letterbox: Letterbox
-    future: Future[Detections] | None
-    """Detections of the whole batch, shared by its frames; raises EngineError. None: the network does not run on this frame."""
+    future: Future[Outputs] | None
+    """The outputs of the whole batch, shared by its frames; raises EngineError. None: the network does not run on this frame."""
     slot: int
     """This frame's row in the batch."""
 
@@ -51,7 +51,7 @@ class Infer:
         self._engine = engine
         self._batch = batch
         self._images: list[npt.NDArray[np.uint8] | DeviceImage] = []
-        self._future: Future[Detections] = Future()
+        self._future: Future[Outputs] = Future()
 
     @property
     def ahead(self) -> int:
@@ -108,7 +108,7 @@ def _batch(images: list[npt.NDArray[np.uint8] | DeviceImage]) -> Images:
     return np.stack([image.host() if isinstance(image, DeviceImage) else image for image in images])
 
 
-def _forward(answer: Future[Detections], promise: Future[Detections]) -> None:
+def _forward(answer: Future[Outputs], promise: Future[Outputs]) -> None:
     if answer.cancelled():
         promise.set_exception(EngineError("the engine was closed before it ran this batch"))
     elif (error := answer.exception()) is not None:

@@ -1,4 +1,4 @@
-"""The postprocess stage: from the network's raw answer to Instances in frame pixels, with nonsense thrown out and counted."""
+"""The postprocess stage: from what a head reads in the network's answer to Instances in frame pixels; nonsense is counted."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ import numpy.typing as npt
 from streamseg.core import masks as mask_ops
 from streamseg.core.result import Result
 from streamseg.core.types import Instances
+from streamseg.detect.heads import Candidates, head_for
 from streamseg.detect.infer import Pending
 from streamseg.errors import BadOutput, ConfigError
 from streamseg.errors.describe import brief
+from streamseg.hub.graph_spec import GraphSpec
 from streamseg.pixels.letterbox import Letterbox
 
 __all__ = ["Postprocess", "PostprocessCounters"]
+
+FloatArray = npt.NDArray[np.float32]
 
 ABSURD_SCALE = 8.0
 """A corner further out than this many frame sizes is not a box that sticks out of the picture, but nonsense."""
@@ -50,14 +54,25 @@ class Postprocess:
     """
 
     def __init__(
-        self, class_names: Sequence[str], conf: float = 0.5, classes: Sequence[str] | None = None, *, patience: int = 30
+        self,
+        spec: GraphSpec,
+        conf: float = 0.5,
+        classes: Sequence[str] | None = None,
+        *,
+        head: str | None = None,
+        patience: int = 30,
     ) -> None:
-        """Raises ConfigError for a `conf` outside [0, 1], an unknown class, an empty `classes` or a `patience` below 1."""
+        """`spec`: the graph's, which tells what its labels mean and, unless `head` says it, who reads it (`heads.head_for`).
+
+        Raises ModelError for a graph that no head reads; ConfigError for a `conf` outside [0, 1], an unknown class, an empty
+        `classes` or a `patience` below 1.
+        """
         if not 0 <= conf <= 1:
             raise ConfigError(f"conf is {conf}; allowed: 0 to 1")
         if patience < 1:
             raise ConfigError(f"patience is {patience}; allowed: 1 or more frames")
-        self.class_names = tuple(class_names)
+        self.class_names = spec.classes
+        self.head = head_for(spec, head)
         self.counters = PostprocessCounters()
         self._conf = conf
         self._patience = patience
@@ -80,27 +95,20 @@ class Postprocess:
         """
         if pending.future is None:
             return Result(pending.frame, Instances.empty(self.class_names), detected=False)
-        answer, slot = pending.future.result(), pending.slot
+        arrays = pending.future.result().row(pending.slot)
         self.counters.frames += 1
-        rows = (answer.labels[slot] != -1) | (answer.scores[slot] != 0)  # the others are padding
-        boxes = pending.letterbox.to_frame(answer.boxes[slot][rows])
-        scores, labels, masks = answer.scores[slot][rows], answer.labels[slot][rows], answer.masks[slot][rows]
-        sound = self._sound(boxes, scores, labels, masks, pending.letterbox)
-        wanted = self._wanted_rows(sound, scores, labels)
-        instances = self._instances(boxes[wanted], scores[wanted], labels[wanted], masks[wanted], pending.letterbox)
+        found = self.head(arrays, pending.letterbox, self._conf)
+        self.counters.low_score += found.low
+        boxes = pending.letterbox.to_frame(found.boxes)
+        wanted = self._wanted_rows(self._sound(boxes, found, pending.letterbox), found)
+        instances = self._instances(boxes[wanted], found, wanted, pending.letterbox)
         self.counters.kept += len(instances)
         return Result(pending.frame, instances)
 
-    def _sound(
-        self,
-        boxes: npt.NDArray[np.float32],
-        scores: npt.NDArray[np.float32],
-        labels: npt.NDArray[np.int32],
-        masks: npt.NDArray[np.float32],
-        letterbox: Letterbox,
-    ) -> npt.NDArray[np.bool_]:
+    def _sound(self, boxes: FloatArray, found: Candidates, letterbox: Letterbox) -> npt.NDArray[np.bool_]:
         """Which rows make sense; counts the others, and the frames in a row in which something is badly wrong."""
-        finite = np.isfinite(boxes).all(1) & np.isfinite(scores) & np.isfinite(masks).all((1, 2))
+        scores, labels = found.scores, found.labels
+        finite = found.finite & np.isfinite(boxes).all(1) & np.isfinite(scores)
         far = ABSURD_SCALE * max(letterbox.frame_width, letterbox.frame_height)
         with np.errstate(invalid="ignore"):
             possible = (scores >= 0) & (scores <= 1) & (labels >= 0) & (labels < len(self.class_names))
@@ -120,31 +128,21 @@ class Postprocess:
             )
         return sound
 
-    def _wanted_rows(
-        self, sound: npt.NDArray[np.bool_], scores: npt.NDArray[np.float32], labels: npt.NDArray[np.int32]
-    ) -> npt.NDArray[np.int64]:
+    def _wanted_rows(self, sound: npt.NDArray[np.bool_], found: Candidates) -> npt.NDArray[np.intp]:
         """Indices of the rows asked for, by falling score."""
         order = np.flatnonzero(sound)
-        confident = order[scores[order] >= self._conf]
-        wanted = confident[self._wanted[labels[confident]]]
+        confident = order[found.scores[order] >= self._conf]
+        wanted = confident[self._wanted[found.labels[confident]]]
         self.counters.low_score += len(order) - len(confident)
         self.counters.other_class += len(confident) - len(wanted)
-        by_score = np.argsort(-scores[wanted], kind="stable")
-        return wanted[by_score].astype(np.int64)
+        return wanted[np.argsort(-found.scores[wanted], kind="stable")]
 
-    def _instances(
-        self,
-        boxes: npt.NDArray[np.float32],
-        scores: npt.NDArray[np.float32],
-        labels: npt.NDArray[np.int32],
-        masks: npt.NDArray[np.float32],
-        letterbox: Letterbox,
-    ) -> Instances:
-        """What lies inside the frame, clipped to it."""
+    def _instances(self, boxes: FloatArray, found: Candidates, wanted: npt.NDArray[np.intp], letterbox: Letterbox) -> Instances:
+        """What of the rows `wanted`, whose `boxes` these are, lies inside the frame, clipped to it."""
         width, height = letterbox.frame_width, letterbox.frame_height
         inside = np.minimum(boxes[:, 2:], (width, height)) - np.maximum(boxes[:, :2], 0)
         visible = (inside >= THINNEST).all(1)
         self.counters.empty += int((~visible).sum())
-        levels = np.rint(np.clip(masks[visible], 0, 1) * 255).astype(np.uint8)
-        clipped, levels = mask_ops.crop_to(boxes[visible], levels, width, height)
-        return Instances(clipped, scores[visible], labels[visible].astype(np.int64), levels, self.class_names)
+        rows = wanted[visible]
+        clipped, levels = mask_ops.crop_to(boxes[visible], found.masks(rows), width, height)
+        return Instances(clipped, found.scores[rows], found.labels[rows], levels, self.class_names)

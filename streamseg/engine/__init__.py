@@ -4,8 +4,9 @@
 a line in `choose.CANDIDATES`.
 """
 
-from streamseg.engine.base import Detections, Engine
+from streamseg.engine.base import Engine
 from streamseg.engine.choose import CANDIDATES, ENGINE_NAMES, computes_on_gpu, open_engine
+from streamseg.engine.outputs import Outputs
 from streamseg.hub.graph_spec import GraphSpec, read_spec
 
-__all__ = ["CANDIDATES", "ENGINE_NAMES", "Detections", "Engine", "GraphSpec", "computes_on_gpu", "open_engine", "read_spec"]
+__all__ = ["CANDIDATES", "ENGINE_NAMES", "Engine", "GraphSpec", "Outputs", "computes_on_gpu", "open_engine", "read_spec"]

@@ -19,17 +19,17 @@ from typing import Any, Protocol, Self, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from streamseg.core.types import MASK_SIZE
+from streamseg.engine.outputs import Outputs
 from streamseg.errors import EngineError
 from streamseg.hub.graph_spec import GraphSpec
 from streamseg.runtime.process import forked, forked_from, keep_in_forks
 
-__all__ = ["Detections", "DeviceImage", "Engine", "Images", "PooledEngine", "Runner", "check_images"]
+__all__ = ["DeviceImage", "Engine", "Images", "Outputs", "PooledEngine", "Runner", "check_images"]
 
 ByteArray = npt.NDArray[np.uint8]
-FloatArray = npt.NDArray[np.float32]
-Runner = Callable[[Any], Sequence[npt.NDArray[Any]]]
-"""Runs [n, H, W, 3] with n as compiled; gives boxes, scores, labels, masks, which the next call may overwrite."""
+Arrays = dict[str, npt.NDArray[Any]]
+Runner = Callable[[Any], Arrays]
+"""Runs [n, H, W, 3] with n as compiled; gives the graph's outputs by name, which the next call may overwrite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,37 +61,6 @@ Images = ByteArray | Sequence[DeviceImage]
 """A batch: uint8 [B, H, W, 3] RGB in host memory, or B pictures on the GPU."""
 
 
-@dataclass(frozen=True, slots=True)
-class Detections:
-    """The network's raw answer for a batch, padded rows included; nothing is checked but shapes and types."""
-
-    boxes: FloatArray
-    """[B, D, 4] float32 xyxy, input pixels."""
-    scores: FloatArray
-    """[B, D] float32."""
-    labels: npt.NDArray[np.int32]
-    """[B, D] int32; -1 in padded rows."""
-    masks: FloatArray
-    """[B, D, 28, 28] float32 in [0, 1], spanning the box exactly."""
-
-    def __post_init__(self) -> None:
-        b, d = self.scores.shape
-        expected: dict[str, tuple[tuple[int, ...], Any]] = {
-            "boxes": ((b, d, 4), np.float32),
-            "scores": ((b, d), np.float32),
-            "labels": ((b, d), np.int32),
-            "masks": ((b, d, MASK_SIZE, MASK_SIZE), np.float32),
-        }
-        for name, (shape, dtype) in expected.items():
-            array = getattr(self, name)
-            if array.shape != shape or array.dtype != dtype:
-                wanted = f"{np.dtype(dtype).name} {list(shape)}"
-                raise ValueError(f"Detections.{name}: expected {wanted}, got {array.dtype.name} {list(array.shape)}")
-
-    def __repr__(self) -> str:
-        return f"Detections(batch={len(self.scores)}, rows={self.scores.shape[1]}, found={int((self.labels >= 0).sum())})"
-
-
 @runtime_checkable
 class Engine(Protocol):
     """Runs a compiled model."""
@@ -112,13 +81,13 @@ class Engine(Protocol):
     def in_flight(self) -> int:
         """Batches that it computes at the same time; `submit` takes one more before it blocks."""
 
-    def submit(self, images: Images) -> Future[Detections]:
+    def submit(self, images: Images) -> Future[Outputs]:
         """Start on a batch: uint8 [B, H, W, 3] RGB, any B >= 1, H and W the model's; `images` must not change until it is done.
 
         It may lie on the GPU instead, picture by picture: engines that compute there take it as it is, others download it.
 
-        Blocks while as many batches are under way as the engine keeps in flight. The future gives Detections of the same B, which
-        belong to the caller, or raises EngineError.
+        Blocks while as many batches are under way as the engine keeps in flight. The future gives Outputs of the same B, the
+        arrays that `spec.outputs` declares, which belong to the caller, or raises EngineError.
         """
 
     def close(self) -> None:
@@ -144,7 +113,7 @@ class PooledEngine:
         # One more than can run, so that a worker that becomes free need not wait for the submitting thread to wake up.
         self._slots = Semaphore(len(runners) + 1)
 
-    def submit(self, images: Images) -> Future[Detections]:
+    def submit(self, images: Images) -> Future[Outputs]:
         """See Engine.submit."""
         if forked(self._home):
             raise EngineError(f"{self.name}: {forked_from('which had opened this engine')}")
@@ -181,25 +150,25 @@ class PooledEngine:
     def __repr__(self) -> str:
         return f"{self.name} on {self.device}: {self.spec.name} {self.spec.height}x{self.spec.width}"
 
-    def _run(self, images: Images) -> Detections:
+    def _run(self, images: Images) -> Outputs:
         runner = self._runners.get()
         try:
             parts = [self._run_part(runner, images[i : i + self._batch]) for i in range(0, len(images), self._batch)]
-            whole = parts[0] if len(parts) == 1 else [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
-            return Detections(*whole)
+            whole = parts[0] if len(parts) == 1 else {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+            return Outputs(whole, self.spec.outputs)
         except Exception as error:
             raise EngineError(f"{self.name} failed to run {self.spec.path.name}: {error}") from error
         finally:
             self._runners.put(runner)
 
-    def _run_part(self, runner: Runner, images: Images) -> list[npt.NDArray[Any]]:
+    def _run_part(self, runner: Runner, images: Images) -> Arrays:
         if not isinstance(images, np.ndarray):
             images = np.stack([image.host() for image in images])
         count = len(images)
         if count < self._batch:
             images = np.concatenate([images, np.zeros((self._batch - count, *images.shape[1:]), np.uint8)])
         answer = runner(np.ascontiguousarray(images))
-        return [np.array(array[:count]) for array in answer]  # a copy: runtimes reuse their output buffers
+        return {name: np.array(array[:count]) for name, array in answer.items()}  # copies: runtimes reuse their output buffers
 
 
 def check_images(engine: str, spec: GraphSpec, images: Images) -> None:

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from streamseg.engine.base import PooledEngine
-from streamseg.engine.openvino import OUTPUTS
 from streamseg.errors import EngineError, MissingExtra
 from streamseg.errors.extras import how_to_install
 from streamseg.hub.graph_spec import GraphSpec
@@ -55,9 +54,10 @@ def open_onnxruntime(
     except Exception as error:  # ONNX Runtime's errors share no base class but Exception
         raise EngineError(f"ONNX Runtime {onnxruntime.__version__} cannot load {spec.path}: {error}") from error
 
-    def run(images: npt.NDArray[np.uint8]) -> list[npt.NDArray[Any]]:
-        answer: list[npt.NDArray[Any]] = session.run(OUTPUTS, {"images": images})
-        return answer
+    names = list(spec.outputs)
+
+    def run(images: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[Any]]:
+        return dict(zip(names, session.run(names, {"images": images}), strict=True))
 
     types = "int8 and float32" if spec.precision == "int8" else "float32"
     device = f"CPU ({types}, requests: {in_flight}, threads: {options.intra_op_num_threads * in_flight})"

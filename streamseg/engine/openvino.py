@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
@@ -19,8 +19,6 @@ from streamseg.system.cores import core_count
 from streamseg.system.imports import import_openvino
 
 __all__ = ["open_openvino", "why_not_bf16", "why_not_openvino"]
-
-OUTPUTS = ("boxes", "scores", "labels", "masks")
 
 
 @cache
@@ -86,12 +84,12 @@ def why_not_bf16() -> str | None:
 class _Request:
     """One infer request; its buffers are reused by every call."""
 
-    def __init__(self, compiled: Any) -> None:
-        self._request = compiled.create_infer_request()
+    def __init__(self, compiled: Any, names: Iterable[str]) -> None:
+        self._request, self._names = compiled.create_infer_request(), tuple(names)
 
-    def __call__(self, images: npt.NDArray[np.uint8]) -> list[npt.NDArray[Any]]:
+    def __call__(self, images: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[Any]]:
         self._request.infer({"images": images}, share_inputs=True, share_outputs=True)
-        return [self._request.get_tensor(name).data for name in OUTPUTS]
+        return {name: self._request.get_tensor(name).data for name in self._names}
 
 
 def open_openvino(
@@ -132,7 +130,7 @@ def open_openvino(
         if spec.batch == 0:
             model.reshape({"images": [size, *spec.size, 3]})  # a fixed shape runs faster than a dynamic one
         compiled = core.compile_model(model, "CPU", options)
-        runners = [_Request(compiled) for _ in range(in_flight)]
+        runners = [_Request(compiled, spec.outputs) for _ in range(in_flight)]
         cpu = str(core.get_property("CPU", "FULL_DEVICE_NAME"))
     except (RuntimeError, ValueError) as error:  # the latter where it cannot even say in UTF-8 what is wrong with a graph
         raise EngineError(f"OpenVINO {openvino.__version__} cannot compile {spec.path}: {error}") from error

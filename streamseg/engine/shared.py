@@ -18,13 +18,13 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 
 import numpy as np
 
-from streamseg.engine.base import Detections, DeviceImage, Engine, Images, check_images
+from streamseg.engine.base import DeviceImage, Engine, Images, Outputs, check_images
 from streamseg.errors import EngineError
 from streamseg.hub.graph_spec import GraphSpec
 from streamseg.runtime.process import forked, forked_from, keep_in_forks
@@ -49,7 +49,7 @@ class _Request:
 
     client: EngineClient
     images: Images
-    future: Future[Detections] = field(default_factory=Future)
+    future: Future[Outputs] = field(default_factory=Future)
     arrived: float = field(default_factory=time.monotonic)
     alone: bool = False
     """It failed together with another client's: it runs in a batch of its own, so that only the one at fault fails."""
@@ -119,7 +119,7 @@ class SharedEngine:
 
     # --- for the clients ------------------------------------------------------------------------------------------------
 
-    def submit(self, client: EngineClient, images: Images) -> Future[Detections]:
+    def submit(self, client: EngineClient, images: Images) -> Future[Outputs]:
         """See Engine.submit."""
         self._check_fork()
         check_images(self.engine.name, self.engine.spec, images)
@@ -237,11 +237,11 @@ class SharedEngine:
             return
         answer.add_done_callback(partial(self._answered, wanted))
 
-    def _answered(self, requests: Sequence[_Request], answer: Future[Detections]) -> None:
+    def _answered(self, requests: Sequence[_Request], answer: Future[Outputs]) -> None:
         error = EngineError("the engine was closed before it ran this batch") if answer.cancelled() else answer.exception()
         self._finish(requests, error, None if error else answer.result())
 
-    def _finish(self, requests: Sequence[_Request], error: BaseException | None, answer: Detections | None = None) -> None:
+    def _finish(self, requests: Sequence[_Request], error: BaseException | None, answer: Outputs | None = None) -> None:
         """A batch has ended: begin the next, then hand out the answers."""
         again: list[_Request] = []
         with self._lock:
@@ -258,7 +258,7 @@ class SharedEngine:
         first = 0
         for request in done:
             if answer is not None:
-                request.future.set_result(answer if len(done) == 1 else _rows(answer, first, first + len(request)))
+                request.future.set_result(answer if len(done) == 1 else answer.rows(first, first + len(request)))
             elif error is not None:
                 request.future.set_exception(EngineError(_CLOSED) if closed else error)
             first += len(request)
@@ -329,7 +329,7 @@ class EngineClient:
         """How many pictures to submit at once now: a batch where it is alone, one where others fill the batches too."""
         return self._shared.together(self)
 
-    def submit(self, images: Images) -> Future[Detections]:
+    def submit(self, images: Images) -> Future[Outputs]:
         """See Engine.submit. Blocks while this client has as much under way as its share of the engine."""
         return self._shared.submit(self, images)
 
@@ -350,8 +350,3 @@ def stack(batches: Sequence[Images]) -> Images:
     return np.concatenate(
         [images if isinstance(images, np.ndarray) else np.stack([image.host() for image in images]) for images in batches]
     )
-
-
-def _rows(answer: Detections, first: int, end: int) -> Detections:
-    """The answer for some pictures of a batch."""
-    return replace(answer, **{array.name: getattr(answer, array.name)[first:end] for array in fields(answer)})

@@ -5,7 +5,7 @@ It runs no ONNX: it builds the network from the weights file that the model file
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -38,11 +38,14 @@ def why_not_torch() -> str | None:
 class _Runner:
     """The network on a stream of its own."""
 
-    def __init__(self, torch: Any, graph: Any, device: str) -> None:
-        self._torch, self._graph, self._device = torch, graph, device
+    def __init__(self, torch: Any, graph: Any, device: str, names: Sequence[str]) -> None:
+        self._torch, self._graph, self._device, self._names = torch, graph, device, names
         self._stream = torch.cuda.Stream() if device == "cuda" else None
 
-    def __call__(self, images: Images) -> list[npt.NDArray[Any]]:
+    def __call__(self, images: Images) -> dict[str, npt.NDArray[Any]]:
+        return dict(zip(self._names, self._answers(images), strict=True))
+
+    def _answers(self, images: Images) -> list[npt.NDArray[Any]]:
         torch = self._torch
         with torch.inference_mode(), torch.cuda.stream(self._stream):
             answers = self._graph(self._on_device(images))
@@ -67,8 +70,8 @@ class _Runner:
 class _TorchEngine(PooledEngine):
     """Takes batches of any size up to its own, on either side."""
 
-    def _run_part(self, runner: Any, images: Images) -> list[npt.NDArray[Any]]:
-        return [np.array(array) for array in runner(images)]
+    def _run_part(self, runner: Any, images: Images) -> dict[str, npt.NDArray[Any]]:
+        return {name: np.array(array) for name, array in runner(images).items()}
 
 
 def open_torch(
@@ -98,7 +101,7 @@ def open_torch(
         spec.height,
         spec.width,
         proposals=int(proposals),
-        detections=spec.detections,
+        detections=spec.outputs["scores"].shape[1],
         score_threshold=spec.score_threshold,
     )
     model, _ = load_weights(spec.weights[0])
@@ -120,12 +123,14 @@ def torch_engine(graph: Any, spec: GraphSpec, *, in_flight: int = 2, batch: int 
     """An engine of an InferenceGraph, which is moved to `device`. Raises EngineError where torch cannot use the GPU."""
     import torch
 
+    from streamseg.export.graph import OUTPUTS
+
     # torch's default lets convolutions round to TF32; a reference must not. Set for the process: `cudnn.flags` turns cuDNN off
     # unless told otherwise, and two runners at once would restore each other's settings.
     torch.backends.cudnn.allow_tf32 = False
     try:
         placed = graph.to(device)
-        runners = [_Runner(torch, placed, device) for _ in range(in_flight)]
+        runners = [_Runner(torch, placed, device, OUTPUTS) for _ in range(in_flight)]
         name = torch.cuda.get_device_name() if device == "cuda" else device
     except (RuntimeError, AssertionError) as error:  # torch without CUDA raises AssertionError
         raise EngineError(f"torch {torch.__version__} cannot use the GPU: {error}") from error

@@ -52,7 +52,7 @@ def detect(
     """
     preprocess = Preprocess(*engine.spec.size)
     infer = Infer(engine)
-    postprocess = Postprocess(engine.spec.classes, conf=0.0)
+    postprocess = Postprocess(engine.spec, conf=0.0)
     under_way: deque[tuple[Photo, Pending]] = deque()
     for index, photo in enumerate(photos):
         try:

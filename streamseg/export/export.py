@@ -29,7 +29,7 @@ from torchvision.models.detection import MaskRCNN
 from streamseg.core.sizes import read_size
 from streamseg.errors import ConfigError, ModelError, StreamsegError
 from streamseg.export.calibration import calibration_pictures
-from streamseg.export.graph import GraphSettings, InferenceGraph
+from streamseg.export.graph import OUTPUTS, GraphSettings, InferenceGraph
 from streamseg.export.half import halve, without_batch_norm
 from streamseg.export.onnx_file import FORBIDDEN, check_ops, drop_cast_pairs, share_weights, write_facts
 from streamseg.export.quantize import quantize
@@ -38,7 +38,6 @@ from streamseg.networks.weights import ModelInfo, load_weights, save_weights
 __all__ = ["FORBIDDEN", "OPSET", "OUTPUTS", "PRECISIONS", "check_ops", "export_model", "to_onnx"]
 
 OPSET = 20
-OUTPUTS = ("boxes", "scores", "labels", "masks")
 PRECISIONS = ("fp32", "fp16", "int8")
 
 

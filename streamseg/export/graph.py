@@ -32,6 +32,9 @@ from streamseg.networks.roi_align import SAMPLES, atlas_roi_align, build_atlas, 
 MAX_LOG_RATIO = math.log(1000.0 / 16)
 """torchvision's bound on a box's growth."""
 
+OUTPUTS = ("boxes", "scores", "labels", "masks")
+"""Names of what a graph gives, in the order of what `InferenceGraph` does."""
+
 MASK_SIDE = 28
 """Side of the masks that a graph answers; C4's of 14 are interpolated."""
 

@@ -1,24 +1,25 @@
 """GraphSpec: what a model file promises, checked against the contract before an engine sees it.
 
-A streamseg model is one ONNX graph of fixed size: `images` uint8 [B, H, W, 3] RGB in; `boxes` float32 [B, D, 4] (xyxy, input
-pixels), `scores` float32 [B, D], `labels` int32 [B, D] and `masks` float32 [B, D, 28, 28] out, rows padded with 0 (labels: -1).
+A streamseg model is one ONNX graph of fixed size: `images` uint8 [B, H, W, 3] RGB in, any number of named tensors [B, ...] out.
+What these mean, and whether something here can read them, is known to `streamseg.detect.heads`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from streamseg.core.types import MASK_SIZE
 from streamseg.errors import ModelError
-from streamseg.hub.graph_file import GraphFile, TensorInfo, external_paths, parse_graph
+from streamseg.hub.graph_file import ELEMENT_TYPES, GraphFile, TensorInfo, external_paths, parse_graph
 
 __all__ = ["GraphSpec", "read_spec"]
 
 FORMAT = "1"
 _HOW = "streamseg reads models made by its own export; see `streamseg models` for those it brings"
+_OUTPUT_TYPES = frozenset(ELEMENT_TYPES.values()) - {"bfloat16"}  # numpy has none
 _LAST_OPSET = 1000  # ONNX has about one a year
 _MAX_BYTES = 2 << 30  # the largest message protobuf allows
 
@@ -33,8 +34,8 @@ class GraphSpec:
     width: int
     batch: int
     """Images that one run takes; 0 = any number."""
-    detections: int
-    """D, rows of each output."""
+    outputs: Mapping[str, TensorInfo] = field(hash=False)
+    """What it gives, by name: [B, ...], every axis but the first of fixed length."""
     classes: tuple[str, ...]
     """Names in the order of the labels."""
     category_ids: tuple[int, ...]
@@ -77,14 +78,14 @@ def read_spec(path: Path) -> GraphSpec:
     if strange:  # OpenVINO counts down from there to the last that it knows
         raise ModelError(f"{path} names versions of operators that there are not ({strange}): it is damaged; {_HOW}")
     classes = _classes(meta, path)
-    batch, height, width, detections = _check_shapes(graph, path)
+    batch, height, width = _check_shapes(graph, path)
     weights = external_paths(graph, path)
     return GraphSpec(
         name=meta.get("streamseg.name") or path.stem,
         height=height,
         width=width,
         batch=batch,
-        detections=detections,
+        outputs=graph.outputs,
         classes=classes,
         category_ids=_category_ids(meta, len(classes), path),
         precision=meta.get("streamseg.precision", "unknown"),
@@ -104,8 +105,8 @@ def _read(path: Path) -> bytes:
         raise ModelError(f"cannot read the model {path}: {error.strerror}") from error
 
 
-def _check_shapes(graph: GraphFile, path: Path) -> tuple[int, int, int, int]:
-    """(batch, H, W, D), after checking every input and output."""
+def _check_shapes(graph: GraphFile, path: Path) -> tuple[int, int, int]:
+    """(batch, H, W), after checking every input and output."""
     images = graph.inputs.get("images", TensorInfo("", ()))
     fixed = len(images.shape) == 4 and images.shape[3] == 3 and min(images.shape[1:3]) > 0
     if list(graph.inputs) != ["images"] or images.dtype != "uint8" or not fixed:
@@ -113,17 +114,16 @@ def _check_shapes(graph: GraphFile, path: Path) -> tuple[int, int, int, int]:
             f"{path} takes {_show(graph.inputs)}; expected only images: uint8 [B, H, W, 3] with fixed H and W. {_HOW}"
         )
     batch, height, width, _ = images.shape
-    scores = graph.outputs.get("scores", TensorInfo("", ())).shape
-    detections = scores[1] if len(scores) == 2 else 0
-    expected = {
-        "boxes": TensorInfo("float32", (batch, detections, 4)),
-        "scores": TensorInfo("float32", (batch, detections)),
-        "labels": TensorInfo("int32", (batch, detections)),
-        "masks": TensorInfo("float32", (batch, detections, MASK_SIZE, MASK_SIZE)),
-    }
-    if graph.outputs != expected or detections == 0:
-        raise ModelError(f"{path} gives {_show(graph.outputs)}; expected {_show(expected)}, D rows fixed. {_HOW}")
-    return batch, height, width, detections
+    if not graph.outputs or not all(_readable(info, batch) for info in graph.outputs.values()):
+        raise ModelError(
+            f"{path} gives {_show(graph.outputs)}; expected tensors [{batch or 'any'}, ...] of numbers, every axis but the first "
+            f"of fixed length. {_HOW}"
+        )
+    return batch, height, width
+
+
+def _readable(info: TensorInfo, batch: int) -> bool:
+    return info.dtype in _OUTPUT_TYPES and info.shape[:1] == (batch,) and min(info.shape[1:], default=1) > 0
 
 
 def _show(tensors: dict[str, TensorInfo]) -> str:

@@ -54,12 +54,13 @@ def import_file(
     norm_eps: float | None = None,
     overwrite: bool = False,
     notes: Mapping[str, str] | None = None,
+    check: Callable[[GraphSpec], None] | None = None,
 ) -> Imported:
     """Make `file` the user's model `name` (default: by what it holds, or by its own name).
 
     `file` is a checkpoint as `model.zoo.read_checkpoint` reads it, which also says what `network`, `classes` and `norm_eps` mean,
     or an .onnx graph of ours. Weights are stored as they are; with `half` as float16: half the bytes, each value rounded to 11
-    bits. `notes` are kept beside it.
+    bits. `notes` are kept beside it. `check` may refuse a graph that nothing can read.
 
     Raises ModelError (not one of these files; it fits no network), ConfigError (a bad name, network or class list), MissingExtra
     (torch, for checkpoints), OutputExists (a model of that name is there), OutputError.
@@ -70,7 +71,7 @@ def import_file(
         check_name(name)
     notes = {"origin": file.name, "imported": datetime.now(UTC).isoformat(timespec="seconds"), **(notes or {})}
     if file.suffix == ".onnx":
-        return _import_graph(file, name, overwrite, notes)
+        return _import_graph(file, name, overwrite, notes, check)
     return _import_weights(file, name, (network, classes, norm_eps), half, overwrite, notes)
 
 
@@ -148,8 +149,16 @@ def name_for(file: Path, network: str = "", classes: int = 0) -> str:
     return slug
 
 
-def _import_graph(file: Path, name: str | None, overwrite: bool, notes: Mapping[str, str]) -> Imported:
+def _import_graph(
+    file: Path,
+    name: str | None,
+    overwrite: bool,
+    notes: Mapping[str, str],
+    check: Callable[[GraphSpec], None] | None,
+) -> Imported:
     spec = read_spec(file)
+    if check is not None:
+        check(spec)
     chosen = name or re.sub(r"[^a-z0-9_-]+", "-", spec.name.lower()).strip("-_")[:60]
     check_name(chosen)
     suffix = "" if spec.precision in ("fp32", "unknown") else f"-{spec.precision}"

@@ -122,7 +122,7 @@ def _infer(context: Context) -> Stage:
 def _postprocess(context: Context) -> Stage:
     """It lets through what the tracker may use, not only what is sure enough to be shown."""
     p = context.config.postprocess
-    return Postprocess(context.spec.classes, conf=min(context.config.track.low, p.conf), classes=p.classes)
+    return Postprocess(context.spec, conf=min(context.config.track.low, p.conf), classes=p.classes)
 
 
 def _track(context: Context) -> Stage:

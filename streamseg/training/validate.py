@@ -21,15 +21,16 @@ from torch.nn import functional as F
 from torchvision.models.detection import MaskRCNN
 from torchvision.models.detection.image_list import ImageList
 
-from streamseg.core.types import MASK_SIZE
 from streamseg.datasets.annotations import Skipped
 from streamseg.datasets.coco import DataFile
 from streamseg.datasets.segments import Case, Photo
-from streamseg.engine.base import Detections
+from streamseg.detect.heads.mask_rcnn import declared
+from streamseg.engine import Outputs
 from streamseg.errors import ConfigError
 from streamseg.evaluate.average_precision import average_precision, coco_documents
 from streamseg.evaluate.dataset import Dataset, read_dataset
 from streamseg.evaluate.detect import detect
+from streamseg.export.graph import MASK_SIDE, OUTPUTS
 from streamseg.hub.graph_spec import GraphSpec
 from streamseg.networks.weights import ModelInfo
 
@@ -55,12 +56,21 @@ class TorchEngine:
         self.device = str(self.place)
         threshold = float(model.roi_heads.score_thresh)
         self.spec = GraphSpec(
-            info.network, *size, 0, self.rows, info.classes, info.category_ids, "fp32", threshold, Path(info.network), ""
+            info.network,
+            *size,
+            0,
+            declared(self.rows, MASK_SIDE),
+            info.classes,
+            info.category_ids,
+            "fp32",
+            threshold,
+            Path(info.network),
+            "",
         )
 
-    def submit(self, images: Any) -> Future[Detections]:
+    def submit(self, images: Any) -> Future[Outputs]:
         """Run on an array uint8 [B, H, W, 3] at once; the future is done."""
-        future: Future[Detections] = Future()
+        future: Future[Outputs] = Future()
         future.set_result(self._detect(torch.from_numpy(images).to(self.place).permute(0, 3, 1, 2)))
         return future
 
@@ -68,7 +78,7 @@ class TorchEngine:
         """Nothing to free: the network is the caller's."""
 
     @torch.inference_mode()
-    def _detect(self, images: Tensor) -> Detections:
+    def _detect(self, images: Tensor) -> Outputs:
         model = self.model
         x = normalise(model, images)
         listed = ImageList(x, [(x.shape[2], x.shape[3])] * len(x))
@@ -76,20 +86,20 @@ class TorchEngine:
         proposals, _ = model.rpn(listed, features)
         found, _ = model.roi_heads(features, proposals, listed.image_sizes)
         arrays = [self._padded(row) for row in found]
-        return Detections(*(np.stack(array) for array in zip(*arrays, strict=True)))
+        return Outputs({name: np.stack([row[name] for row in arrays]) for name in arrays[0]})
 
-    def _padded(self, row: dict[str, Tensor]) -> list[NDArray[Any]]:
-        """One picture's boxes, scores, labels from 0 and 28×28 masks, in as many rows as there can be."""
+    def _padded(self, row: dict[str, Tensor]) -> dict[str, NDArray[Any]]:
+        """One picture's outputs as an exported graph names them, in as many rows as there can be."""
         masks = row["masks"]
-        if masks.shape[-1] != MASK_SIZE:
-            masks = F.interpolate(masks, (MASK_SIZE, MASK_SIZE), mode="bilinear", align_corners=False)
+        if masks.shape[-1] != MASK_SIDE:
+            masks = F.interpolate(masks, (MASK_SIDE, MASK_SIDE), mode="bilinear", align_corners=False)
         missing = self.rows - len(masks)
         tensors = [row["boxes"].float(), row["scores"].float(), (row["labels"] - 1).int(), masks[:, 0].float()]
         padding = (0.0, 0.0, -1, 0.0)
-        return [
-            F.pad(tensor, (0, 0) * (tensor.dim() - 1) + (0, missing), value=value).cpu().numpy()
-            for tensor, value in zip(tensors, padding, strict=True)
-        ]
+        return {
+            name: F.pad(tensor, (0, 0) * (tensor.dim() - 1) + (0, missing), value=value).cpu().numpy()
+            for name, tensor, value in zip(OUTPUTS, tensors, padding, strict=True)
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from streamseg.engine import GraphSpec
-from streamseg.engine.base import Detections, Images
+from streamseg.detect.heads.mask_rcnn import declared
+from streamseg.engine import GraphSpec, Outputs
+from streamseg.engine.base import Images
 
 __all__ = ["SCORE", "KnownEngine", "box_of"]
 
@@ -31,10 +32,20 @@ class KnownEngine:
         """`blind`: it never finds anything."""
         self._size, self._next, self._blind = (width, height), 0, blind
         self.spec = GraphSpec(
-            "known", height, width, 1, 2, _CLASSES, (1, 2, 3, 4, 6, 8, 17, 18), "fp32", 0.05, Path("known.onnx"), "0" * 64
+            "known",
+            height,
+            width,
+            1,
+            declared(2, 28, 1),
+            _CLASSES,
+            (1, 2, 3, 4, 6, 8, 17, 18),
+            "fp32",
+            0.05,
+            Path("known.onnx"),
+            "0" * 64,
         )
 
-    def submit(self, images: Images) -> Future[Detections]:
+    def submit(self, images: Images) -> Future[Outputs]:
         """The answer is there at once."""
         count = len(images)
         boxes, masks = np.zeros((count, 2, 4), np.float32), np.zeros((count, 2, 28, 28), np.float32)
@@ -43,8 +54,8 @@ class KnownEngine:
             boxes[row, 0] = box_of(self._next, *self._size)
             scores[row, 0], labels[row, 0], masks[row, 0] = SCORE, 0, 1
             self._next += 1
-        answer: Future[Detections] = Future()
-        answer.set_result(Detections(boxes, scores, labels, masks))
+        answer: Future[Outputs] = Future()
+        answer.set_result(Outputs({"boxes": boxes, "scores": scores, "labels": labels, "masks": masks}))
         return answer
 
     def close(self) -> None:

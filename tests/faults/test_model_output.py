@@ -31,8 +31,8 @@ def red_square() -> np.ndarray:
 def test_a_network_that_gives_nan_for_some_frames_goes_on(tmp_path, name):
     model = graphs.rectangle_model(tmp_path / "m.onnx", nan_when_bright=True)
     glare = np.full((64, 96, 3), 255, np.uint8)
-    process = Postprocess(graphs.CLASSES, patience=5)
     with open_engine(model, engine=name) as engine:
+        process = Postprocess(engine.spec, patience=5)
         infer, prepare = Infer(engine), Preprocess(64, 96)
         pictures = [*[glare] * 4, red_square(), *[glare] * 4]
         results = [process(infer(prepare(frame(i, p)))) for i, p in enumerate(pictures)]
@@ -46,8 +46,8 @@ def test_a_network_that_gives_nan_for_some_frames_goes_on(tmp_path, name):
 @pytest.mark.parametrize("box", [(np.nan, 8, 40, 40), (8, 8, np.inf, 40), (40, 40, 8, 8), (-1e30, 8, 1e30, 40)])
 def test_a_network_that_gives_only_nonsense_ends_the_run(tmp_path, box):
     model = graphs.constant_model(tmp_path / "m.onnx", boxes=[box])
-    process = Postprocess(graphs.CLASSES, patience=4)
     with open_engine(model) as engine:
+        process = Postprocess(engine.spec, patience=4)
         infer, prepare = Infer(engine), Preprocess(64, 96)
         for i in range(3):
             assert len(process(infer(prepare(frame(i, red_square()))))) == 0
@@ -59,8 +59,8 @@ def test_a_network_that_gives_only_nonsense_ends_the_run(tmp_path, box):
 def test_one_bad_row_does_not_take_the_good_ones_with_it(tmp_path):
     boxes = [(10, 10, 50, 50), (50, 50, 10, 10), (20, 20, 60, 60)]
     model = graphs.constant_model(tmp_path / "m.onnx", boxes=boxes)
-    process = Postprocess(graphs.CLASSES, patience=2)
     with open_engine(model) as engine:
+        process = Postprocess(engine.spec, patience=2)
         infer, prepare = Infer(engine), Preprocess(64, 96)
         for i in range(5):
             result = process(infer(prepare(frame(i, red_square()))))

@@ -20,8 +20,9 @@ import numpy as np
 
 from streamseg.config import PipelineConfig, parse_pipeline
 from streamseg.decode import Decoder
+from streamseg.detect.heads.mask_rcnn import declared
 from streamseg.detect.preprocess import Preprocess
-from streamseg.engine import Detections, GraphSpec
+from streamseg.engine import GraphSpec, Outputs
 from streamseg.pipeline import build as pipeline
 from streamseg.pipeline import opening
 from streamseg.pipeline.probe import probe
@@ -33,7 +34,7 @@ SIZE = (48, 64)
 MUXERS = ("mp4", "mov", "matroska", "webm", "avi", "mpegts", "nut", "flv", "asf")
 OUTPUTS = ("out.mp4", "out.mkv", "out.mov", "out.ts", "out.avi", "out.webm")
 EFFECTS = ("[overlay]", "[{blur: {classes: person}}]", "[]", "[alpha]")
-SPEC = GraphSpec("fuzz", *SIZE, 1, 2, ("person", "car"), (1, 3), "fp32", 0.05, Path("fuzz.onnx"), "0" * 64)
+SPEC = GraphSpec("fuzz", *SIZE, 1, declared(2, 28, 1), ("person", "car"), (1, 3), "fp32", 0.05, Path("fuzz.onnx"), "0" * 64)
 
 
 class KnownEngine:
@@ -41,13 +42,14 @@ class KnownEngine:
 
     name, device, spec = "known", "nothing", SPEC
 
-    def submit(self, images: Any) -> Future[Detections]:
+    def submit(self, images: Any) -> Future[Outputs]:
         """See Engine."""
         n = len(images)
         boxes = np.tile(np.array([[8, 8, 40, 40], [20, 10, 60, 30]], np.float32), (n, 1, 1))
         scores, labels = np.tile(np.array([0.9, 0.6], np.float32), (n, 1)), np.tile(np.array([0, 1], np.int32), (n, 1))
-        future: Future[Detections] = Future()
-        future.set_result(Detections(boxes, scores, labels, np.ones((n, 2, 28, 28), np.float32)))
+        future: Future[Outputs] = Future()
+        masks = np.ones((n, 2, 28, 28), np.float32)
+        future.set_result(Outputs({"boxes": boxes, "scores": scores, "labels": labels, "masks": masks}))
         return future
 
     def close(self) -> None:

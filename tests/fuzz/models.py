@@ -6,6 +6,7 @@ What our reading lets through goes to the engine, as in a run: native code must 
 from __future__ import annotations
 
 import json
+import math
 import random
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +98,11 @@ class Models:
             return "weights"
         (folder / "weights.bin").write_bytes(self.weights)
         spec = read_spec(path)
-        if max(spec.size) > 4096 or spec.detections > 10_000 or spec.batch > 16:
+        if (
+            max(spec.size) > 4096
+            or sum(math.prod(info.shape[1:]) for info in spec.outputs.values()) > 10_000_000
+            or spec.batch > 16
+        ):
             return "large"
         with open_openvino(spec, threads=1, in_flight=1, batch=1, report=None) as engine:
             engine.submit(np.zeros((1, *spec.size, 3), np.uint8)).result()

@@ -170,7 +170,7 @@ def test_engines_take_pictures_where_they_lie(device, name):
                     tensor = torch.from_numpy(image).to(device.where, non_blocking=True)
                 batch.append(DeviceImage(tensor, device.mark(stream)))
             answer = engine.submit(batch).result()
-            np.testing.assert_allclose(answer.scores, expected.scores, atol=1e-4)
+            np.testing.assert_allclose(answer["scores"], expected["scores"], atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ENGINES)

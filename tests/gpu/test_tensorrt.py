@@ -62,7 +62,7 @@ def test_any_number_of_pictures_on_any_kind_of_graph(library, tmp_path, compiled
         for count in (1, 2, 3, 7):
             images, boxes = pictures(count)
             answer = engine.submit(images).result(60)
-            np.testing.assert_array_equal(answer.boxes[:, 0], boxes)
+            np.testing.assert_array_equal(answer["boxes"][:, 0], boxes)
 
 
 @pytest.mark.parametrize("in_flight", [1, 2, 4])
@@ -72,7 +72,7 @@ def test_answers_keep_their_picture(library, tmp_path, in_flight):
     with open_engine(model, engine=library.name, in_flight=in_flight, batch=2) as engine:
         futures = [engine.submit(images[i : i + 1 + i % 2]) for i in range(0, 199)]
         answers = [future.result(60) for future in futures]
-    np.testing.assert_array_equal([answer.boxes[0, 0] for answer in answers], boxes[:199])
+    np.testing.assert_array_equal([answer["boxes"][0, 0] for answer in answers], boxes[:199])
 
 
 def test_many_threads_share_an_engine(library, tmp_path):
@@ -83,7 +83,7 @@ def test_many_threads_share_an_engine(library, tmp_path):
 
         def work(first: int) -> None:
             for i in range(first, 40, 4):
-                answers[i] = engine.submit(images[i : i + 1]).result(60).boxes[0, 0]
+                answers[i] = engine.submit(images[i : i + 1]).result(60)["boxes"][0, 0]
 
         threads = [threading.Thread(target=work, args=(first,)) for first in range(4)]
         for thread in threads:
@@ -106,11 +106,11 @@ def test_the_shipped_model_sees_what_the_cpu_sees(library, path):
         with open_engine(path, engine=name, batch=2) as engine:
             answers.append(engine.submit(images).result(600))
     cpu, gpu = answers
-    sure = cpu.scores > 0.3
-    np.testing.assert_array_equal(cpu.labels[sure], gpu.labels[sure])
-    np.testing.assert_allclose(cpu.scores, gpu.scores, atol=0.01)
-    np.testing.assert_allclose(cpu.boxes[sure], gpu.boxes[sure], atol=0.5)
-    np.testing.assert_allclose(cpu.masks[sure], gpu.masks[sure], atol=0.05)
+    sure = cpu["scores"] > 0.3
+    np.testing.assert_array_equal(cpu["labels"][sure], gpu["labels"][sure])
+    np.testing.assert_allclose(cpu["scores"], gpu["scores"], atol=0.01)
+    np.testing.assert_allclose(cpu["boxes"][sure], gpu["boxes"][sure], atol=0.5)
+    np.testing.assert_allclose(cpu["masks"][sure], gpu["masks"][sure], atol=0.05)
 
 
 def test_the_shipped_model_sees_what_torch_sees_on_the_same_gpu(library):
@@ -123,14 +123,14 @@ def test_the_shipped_model_sees_what_torch_sees_on_the_same_gpu(library):
     for name in ("torch", library.name):
         with open_engine("lite", engine=name, batch=2) as engine:
             answers.append(engine.submit(images).result(600))
-    np.testing.assert_allclose(answers[0].scores, answers[1].scores, atol=0.01)
+    np.testing.assert_allclose(answers[0]["scores"], answers[1]["scores"], atol=0.01)
 
 
 @pytest.mark.parametrize("types", ["fp32", "fp16", "int8"])
 def test_every_precision_loads_and_the_plan_says_so(library, tmp_path, types):
     with open_engine(convolution_model(tmp_path / "m.onnx", types=types), engine=library.name) as engine:
         assert engine.spec.precision == types
-        assert engine.submit(np.zeros((1, 64, 96, 3), np.uint8)).result(60).boxes[0, 0].tolist() == [8, 8, 40, 40]
+        assert engine.submit(np.zeros((1, 64, 96, 3), np.uint8)).result(60)["boxes"][0, 0].tolist() == [8, 8, 40, 40]
 
 
 def test_a_graph_is_captured_and_memory_does_not_grow(library, gpu, tmp_path):

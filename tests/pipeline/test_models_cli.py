@@ -94,7 +94,7 @@ def test_from_the_server_to_a_video(streamseg, tmp_path, monkeypatch):
     assert "3 frames" in done.stderr
     (graph,) = folders.cache_root().rglob("*.onnx")
     spec = read_spec(graph)
-    assert (spec.size, spec.detections, len(spec.classes)) == ((128, 192), 5, 80)
+    assert (spec.size, spec.outputs["scores"].shape[1], len(spec.classes)) == ((128, 192), 5, 80)
     assert spec.weights[0].samefile(folders.models_root() / "resnet50-fpn" / "resnet50-fpn.safetensors"), "kept once"
 
     said: list[str] = []

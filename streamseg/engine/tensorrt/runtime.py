@@ -19,7 +19,6 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from streamseg.core.types import MASK_SIZE
 from streamseg.device.driver import Driver, OutOfMemory
 from streamseg.engine.base import Images, PooledEngine
 from streamseg.engine.tensorrt.library import Library, capability_name
@@ -76,21 +75,11 @@ def load_plan(library: Library, plan: bytes, spec: GraphSpec, batches: Sequence[
     return Loaded(library, trt, engine, log, runtime, cache, config)
 
 
-def _outputs(spec: GraphSpec) -> dict[str, tuple[tuple[int, ...], type[np.generic]]]:
-    """Name → (shape of one image's row, type), in the order of Detections."""
-    d = spec.detections
-    return {
-        "boxes": ((d, 4), np.float32),
-        "scores": ((d,), np.float32),
-        "labels": ((d,), np.int32),
-        "masks": ((d, MASK_SIZE, MASK_SIZE), np.float32),
-    }
-
-
 def _check(engine: Any, spec: GraphSpec, batches: Sequence[int]) -> None:
     names = {engine.get_tensor_name(index) for index in range(engine.num_io_tensors)}
-    if names != {"images", *_outputs(spec)}:
-        raise EngineError(f"the engine of {spec.path} has the tensors {', '.join(sorted(names))}: not one of streamseg's")
+    if names != {"images", *spec.outputs}:
+        there, expected = (", ".join(sorted(each)) for each in (names, ("images", *spec.outputs)))
+        raise EngineError(f"the engine of {spec.path} has the tensors {there}, but its graph {expected}")
     for index, batch in enumerate(batches):
         shapes = [tuple(shape) for shape in engine.get_tensor_profile_shape("images", index)]
         if shapes != [(batch, *spec.size, 3)] * 3:
@@ -133,6 +122,21 @@ class _Scratch:
     """Bytes, enough for every profile in use."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """One of the graph's outputs, and where its answers lie."""
+
+    name: str
+    host: ByteArray
+    device: int
+    """Address."""
+    shape: tuple[int, ...]
+    """Of one picture's part."""
+    dtype: np.dtype[Any]
+    row: int
+    """Bytes of one picture's part."""
+
+
 class _Lane:
     """A Runner: what one batch in flight needs. Used by one thread at a time."""
 
@@ -144,13 +148,13 @@ class _Lane:
         self._row = math.prod(spec.size) * 3
         self._input = driver.host_memory(largest * self._row)
         self._device_input = driver.device_memory(largest * self._row)
-        self._outputs: list[tuple[ByteArray, int, tuple[int, ...], type[np.generic], int]] = []
+        self._outputs: list[_Output] = []
         addresses = {"images": self._device_input}
-        for name, (shape, kind) in _outputs(spec).items():
-            row = math.prod(shape) * np.dtype(kind).itemsize
-            host, device = driver.host_memory(largest * row), driver.device_memory(largest * row)
-            self._outputs.append((host, device, shape, kind, row))
-            addresses[name] = device
+        for name, info in spec.outputs.items():
+            shape, kind = info.shape[1:], np.dtype(info.dtype)
+            row = math.prod(shape) * kind.itemsize
+            host, addresses[name] = driver.host_memory(largest * row), driver.device_memory(largest * row)
+            self._outputs.append(_Output(name, host, addresses[name], shape, kind, row))
         self._uploaded, self._computed, self._done = driver.event(), driver.event(), driver.event()
         self._shapes = {
             batch: _Shape(self._context(index, (batch, *spec.size, 3), addresses, scratch))
@@ -158,7 +162,7 @@ class _Lane:
         }
         driver.record(self._done, streams.download)
 
-    def __call__(self, images: Images) -> list[npt.NDArray[Any]]:
+    def __call__(self, images: Images) -> dict[str, npt.NDArray[Any]]:
         """Run [n, H, W, 3], n up to the largest batch size; the answers lie in page-locked memory until the next call."""
         driver, streams, count = self._driver, self._streams, len(images)
         driver.attach()
@@ -173,11 +177,11 @@ class _Lane:
             self._compute(shape)
             driver.record(self._computed, streams.compute)
             driver.wait(streams.download, self._computed)
-            for host, device, _, _, row in self._outputs:
-                driver.download(host[: count * row], device, streams.download)
+            for out in self._outputs:
+                driver.download(out.host[: count * out.row], out.device, streams.download)
             driver.record(self._done, streams.download)
         driver.synchronize(self._done)
-        return [host[: count * row].view(kind).reshape(count, *one) for host, _, one, kind, row in self._outputs]
+        return {o.name: o.host[: count * o.row].view(o.dtype).reshape(count, *o.shape) for o in self._outputs}
 
     def _fill(self, images: Images) -> None:
         """Bring the pictures to where the network reads them: its graph is bound to that place.
@@ -276,7 +280,7 @@ class TensorRTEngine(PooledEngine):
         self._loaded = None
         self._driver.close()
 
-    def _run_part(self, runner: Any, images: Images) -> list[npt.NDArray[Any]]:
+    def _run_part(self, runner: Any, images: Images) -> dict[str, npt.NDArray[Any]]:
         # Not padded to the largest batch size: the lane takes the smallest that holds them.
         whole = np.ascontiguousarray(images) if isinstance(images, np.ndarray) else images
-        return [np.array(array) for array in runner(whole)]
+        return {name: np.array(array) for name, array in runner(whole).items()}

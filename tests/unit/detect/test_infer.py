@@ -14,7 +14,7 @@ import pytest
 from streamseg.core.types import Frame
 from streamseg.detect.infer import Infer
 from streamseg.detect.preprocess import Prepared
-from streamseg.engine.base import Detections, DeviceImage
+from streamseg.engine.base import DeviceImage, Outputs
 from streamseg.errors import EngineError
 from streamseg.pixels.letterbox import Letterbox
 
@@ -25,10 +25,10 @@ class FakeEngine:
     name, device, spec = "fake", "none", None
 
     def __init__(self) -> None:
-        self.submitted: list[tuple[np.ndarray, Future[Detections]]] = []
+        self.submitted: list[tuple[np.ndarray, Future[Outputs]]] = []
         self.broken: Exception | None = None
 
-    def submit(self, images: np.ndarray) -> Future[Detections]:
+    def submit(self, images: np.ndarray) -> Future[Outputs]:
         if self.broken:
             raise self.broken
         self.submitted.append((images, Future()))
@@ -38,9 +38,7 @@ class FakeEngine:
         images, future = self.submitted[i]
         n = len(images)
         boxes = np.broadcast_to(images[:, 0, 0, :1, None].astype(np.float32), (n, 1, 4))
-        future.set_result(
-            Detections(boxes, np.ones((n, 1), np.float32), np.zeros((n, 1), np.int32), np.zeros((n, 1, 28, 28), np.float32))
-        )
+        future.set_result(Outputs({"number": boxes}))
 
     def close(self) -> None:
         raise AssertionError("the engine is not the stage's to close")
@@ -52,7 +50,7 @@ def prepared(index: int) -> Prepared:
 
 
 def number(pending) -> float:
-    return pending.future.result(1).boxes[pending.slot, 0, 0]
+    return pending.future.result(1)["number"][pending.slot, 0, 0]
 
 
 def test_one_by_one_each_frame_is_submitted_at_once():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from dataclasses import replace
 from fractions import Fraction
 
 import av
@@ -13,13 +14,13 @@ from streamseg.core.types import Frame
 from streamseg.detect.infer import Infer, Pending
 from streamseg.detect.postprocess import Postprocess
 from streamseg.detect.preprocess import Preprocess
-from streamseg.engine import open_engine
-from streamseg.engine.base import Detections
+from streamseg.engine import Outputs, open_engine
 from streamseg.errors import BadOutput, ConfigError, EngineError
 from streamseg.pixels.letterbox import Letterbox
 from tests import graphs
 
 CLASSES = ("person", "car", "dog")
+SPEC = graphs.spec(classes=CLASSES)
 PLAIN = Letterbox(1.0, 1.0, 0, 0, 200, 100)
 """A frame of 200x100 seen by the model as it is."""
 
@@ -32,8 +33,8 @@ def pending(*rows, letterbox=PLAIN, masks=None, detections=6, slot=0, batch=1) -
     for i, (score, label, *box) in enumerate(rows):
         boxes[slot, i], scores[slot, i], labels[slot, i] = box, score, label
     grids[slot, :n] = 1 if masks is None else masks
-    future: Future[Detections] = Future()
-    future.set_result(Detections(boxes, scores, labels, grids))
+    future: Future[Outputs] = Future()
+    future.set_result(Outputs({"boxes": boxes, "scores": scores, "labels": labels, "masks": grids}))
     frame = Frame(av.VideoFrame(letterbox.frame_width, letterbox.frame_height, "gray"), 0, 0, Fraction(1, 25))
     return Pending(frame, letterbox, future, slot)
 
@@ -43,7 +44,7 @@ GOOD = (0.9, 0, 10, 20, 50, 60)
 
 def test_padding_is_dropped_and_the_rest_kept_as_it_is():
     masks = np.random.default_rng(0).random((2, 28, 28), np.float32)
-    result = Postprocess(CLASSES)(pending(GOOD, (0.75, 2, 60, 10, 90, 40), masks=masks))
+    result = Postprocess(SPEC)(pending(GOOD, (0.75, 2, 60, 10, 90, 40), masks=masks))
     assert result.boxes.tolist() == [[10, 20, 50, 60], [60, 10, 90, 40]]
     assert result.scores.tolist() == [np.float32(0.9), 0.75]
     assert result.labels.tolist() == [0, 2]
@@ -53,32 +54,32 @@ def test_padding_is_dropped_and_the_rest_kept_as_it_is():
 
 
 def test_nothing_found_is_an_empty_result():
-    process = Postprocess(CLASSES)
+    process = Postprocess(SPEC)
     assert len(process(pending())) == 0
     assert (process.counters.frames, process.counters.bad_frames, process.counters.kept) == (1, 0, 0)
 
 
 def test_its_own_row_of_the_batch_is_taken():
-    result = Postprocess(CLASSES)(pending(GOOD, slot=2, batch=4))
+    result = Postprocess(SPEC)(pending(GOOD, slot=2, batch=4))
     assert result.boxes.tolist() == [[10, 20, 50, 60]]
 
 
 def test_scores_below_conf_are_left_out_and_equal_ones_kept():
-    process = Postprocess(CLASSES, conf=0.5)
+    process = Postprocess(SPEC, conf=0.5)
     result = process(pending(GOOD, (0.5, 1, 0, 0, 9, 9), (0.49, 2, 0, 0, 9, 9)))
     assert result.labels.tolist() == [0, 1]
     assert process.counters.low_score == 1
 
 
 def test_only_the_classes_asked_for():
-    process = Postprocess(CLASSES, classes=["dog", "car"])
+    process = Postprocess(SPEC, classes=["dog", "car"])
     result = process(pending(GOOD, (0.8, 1, 0, 0, 9, 9), (0.7, 2, 0, 0, 9, 9)))
     assert result.instances.names == ["car", "dog"]
     assert process.counters.other_class == 1
 
 
 def test_results_are_ordered_by_score_whatever_the_graph_gives():
-    result = Postprocess(CLASSES)(pending((0.6, 0, 0, 0, 9, 9), (0.9, 1, 0, 0, 9, 9), (0.7, 2, 0, 0, 9, 9)))
+    result = Postprocess(SPEC)(pending((0.6, 0, 0, 0, 9, 9), (0.9, 1, 0, 0, 9, 9), (0.7, 2, 0, 0, 9, 9)))
     assert result.labels.tolist() == [1, 2, 0]
 
 
@@ -94,13 +95,13 @@ def test_results_are_ordered_by_score_whatever_the_graph_gives():
 )
 def test_bad_options_are_answered_at_once(options, said):
     with pytest.raises(ConfigError, match=said):
-        Postprocess(CLASSES, **options)
+        Postprocess(SPEC, **options)
 
 
 def test_boxes_return_to_the_frame_through_the_letterbox():
     """A 400x200 frame at half size, 10 pixels from the left and 20 from the top of the input."""
     letterbox = Letterbox(0.5, 0.5, 10, 20, 400, 200)
-    result = Postprocess(CLASSES)(pending((0.9, 0, 60, 45, 110, 95), letterbox=letterbox))
+    result = Postprocess(SPEC)(pending((0.9, 0, 60, 45, 110, 95), letterbox=letterbox))
     assert result.boxes.tolist() == [[100, 50, 200, 150]]
 
 
@@ -109,7 +110,7 @@ def test_a_box_that_sticks_out_is_clipped_and_its_mask_with_it():
     left = np.zeros((28, 28), np.float32)
     left[:, :14] = 1
     masks = np.stack([left, 1 - left])
-    result = Postprocess(CLASSES)(pending((0.9, 0, -40, 10, 40, 50), (0.8, 0, -40, 10, 40, 50), masks=masks))
+    result = Postprocess(SPEC)(pending((0.9, 0, -40, 10, 40, 50), (0.8, 0, -40, 10, 40, 50), masks=masks))
     assert result.boxes.tolist() == [[0, 10, 40, 50]] * 2
     inner = result.instances.masks[:, 2:-2, 2:-2]  # within a cell of the box's edges resampling blends
     assert inner[0].max() == 0
@@ -118,7 +119,7 @@ def test_a_box_that_sticks_out_is_clipped_and_its_mask_with_it():
 
 def test_boxes_wholly_in_the_padding_or_too_thin_are_dropped():
     letterbox = Letterbox(1.0, 1.0, 0, 50, 200, 100)  # 50 rows of padding above and below
-    process = Postprocess(CLASSES)
+    process = Postprocess(SPEC)
     rows = [(0.9, 0, 10, 5, 50, 45), (0.9, 0, 10, 155, 50, 190), (0.9, 0, 10, 80, 10.5, 90), (0.8, 1, 10, 60, 50, 90)]
     result = process(pending(*rows, letterbox=letterbox))
     assert result.boxes.tolist() == [[10, 10, 50, 40]]
@@ -136,7 +137,7 @@ def test_a_row_that_is_not_finite_is_dropped_and_counted(value, where):
         bad[0] = value
     else:
         masks[0, 3, 4] = value
-    process = Postprocess(CLASSES)
+    process = Postprocess(SPEC)
     result = process(pending(tuple(bad), GOOD, masks=masks))
     assert result.labels.tolist() == [0]
     assert (process.counters.not_finite, process.counters.bad_frames, process.counters.kept) == (1, 1, 1)
@@ -156,7 +157,7 @@ def test_a_row_that_is_not_finite_is_dropped_and_counted(value, where):
     ],
 )
 def test_an_absurd_row_is_dropped_and_counted(bad):
-    process = Postprocess(CLASSES, conf=0)
+    process = Postprocess(SPEC, conf=0)
     assert process(pending(bad, GOOD)).boxes.tolist() == [[10, 20, 50, 60]]
     assert (process.counters.absurd, process.counters.bad_frames) == (1, 0)
     assert len(process(pending(bad))) == 0
@@ -164,7 +165,7 @@ def test_an_absurd_row_is_dropped_and_counted(bad):
 
 
 def test_the_limits_themselves_are_sound():
-    process = Postprocess(CLASSES, conf=0)
+    process = Postprocess(SPEC, conf=0)
     rows = [(1.0, len(CLASSES) - 1, 10, 10, 20, 20), (0.0, 0, 30, 30, 40, 40)]
     result = process(pending(*rows))
     assert result.scores.tolist() == [1.0, 0.0]
@@ -174,7 +175,7 @@ def test_the_limits_themselves_are_sound():
 
 
 def test_bad_frames_in_a_row_end_the_run_and_a_good_one_starts_the_count_again():
-    process = Postprocess(CLASSES, patience=3)
+    process = Postprocess(SPEC, patience=3)
     bad = (np.nan, 0, 10, 10, 20, 20)
     for row in (bad, bad, GOOD, bad, bad):
         process(pending(row))
@@ -185,7 +186,7 @@ def test_bad_frames_in_a_row_end_the_run_and_a_good_one_starts_the_count_again()
 
 def test_a_bad_frame_below_conf_counts_as_well():
     """A broken network is broken, whatever the user wants to see of it."""
-    process = Postprocess(CLASSES, conf=0.9, classes=["dog"], patience=2)
+    process = Postprocess(SPEC, conf=0.9, classes=["dog"], patience=2)
     row = (0.1, 0, np.nan, 10, 20, 20)
     process(pending(row))
     with pytest.raises(BadOutput):
@@ -193,11 +194,11 @@ def test_a_bad_frame_below_conf_counts_as_well():
 
 
 def test_an_engines_error_comes_through():
-    failed: Future[Detections] = Future()
+    failed: Future[Outputs] = Future()
     failed.set_exception(EngineError("openvino failed"))
     waiting = pending(GOOD)
     with pytest.raises(EngineError, match="openvino failed"):
-        Postprocess(CLASSES)(Pending(waiting.frame, waiting.letterbox, failed, 0))
+        Postprocess(SPEC)(Pending(waiting.frame, waiting.letterbox, failed, 0))
 
 
 def rgb_frame(picture: np.ndarray) -> Frame:
@@ -214,9 +215,36 @@ def test_a_rectangle_in_the_frame_is_found_where_it_is(tmp_path, width, height):
     for (x0, y0, x1, y1), colour in ((red, (255, 0, 0)), (blue, (0, 0, 255))):
         picture[y0:y1, x0:x1] = colour
     with open_engine(model) as engine:
-        result = Postprocess(graphs.CLASSES)(Infer(engine)(Preprocess(128, 192)(rgb_frame(picture))))
+        result = Postprocess(engine.spec)(Infer(engine)(Preprocess(128, 192)(rgb_frame(picture))))
     assert result.labels.tolist() == [0, 1]
     scale = min(192 / width, 128 / height)
     np.testing.assert_allclose(result.boxes, [red, blue], atol=2 / scale)
     assert result.boxes.min() >= 0
     assert (result.boxes[:, 2:] <= (width, height)).all()
+
+
+def test_masks_of_what_is_not_kept_are_never_decoded():
+    """A family whose masks must be computed, each at a cost: low scores, other classes and boxes outside of the frame cost none."""
+    decoded = []
+
+    class Counting:
+        def __init__(self, head) -> None:
+            self.head = head
+
+        def __call__(self, arrays, letterbox, least):
+            assert least == 0.5
+            found = self.head(arrays, letterbox, least)
+
+            def masks(rows):
+                decoded.append(rows.tolist())
+                return found.masks(rows)
+
+            return replace(found, masks=masks, low=100)
+
+    process = Postprocess(SPEC, conf=0.5, classes=["person"])
+    process.head = Counting(process.head)
+    rows = [(0.6, 0, 10, 20, 50, 60), (0.9, 1, 0, 0, 9, 9), (0.4, 0, 0, 0, 9, 9), (0.8, 0, 300, 0, 400, 50), GOOD]
+    result = process(pending(*rows))
+    assert decoded == [[4, 0]]
+    assert result.scores.tolist() == [np.float32(0.9), np.float32(0.6)]
+    assert (process.counters.low_score, process.counters.other_class, process.counters.empty) == (101, 1, 1)

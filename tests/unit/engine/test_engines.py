@@ -46,10 +46,10 @@ def test_the_answer_is_exactly_the_graphs(tmp_path, name):
     )
     with open_engine(model, engine=name) as engine:
         answer = engine.submit(np.zeros((1, 64, 96, 3), np.uint8)).result()
-    np.testing.assert_array_equal(answer.boxes[0], [(1.25, 2.5, 30, 40), (5, 6, 7, 8), (0, 0, 0, 0), (0, 0, 0, 0)])
-    np.testing.assert_array_equal(answer.scores[0], [0.75, 0.5, 0, 0])
-    np.testing.assert_array_equal(answer.labels[0], [3, 7, -1, -1])
-    np.testing.assert_array_equal(answer.masks[0, :2], mask)
+    np.testing.assert_array_equal(answer["boxes"][0], [(1.25, 2.5, 30, 40), (5, 6, 7, 8), (0, 0, 0, 0), (0, 0, 0, 0)])
+    np.testing.assert_array_equal(answer["scores"][0], [0.75, 0.5, 0, 0])
+    np.testing.assert_array_equal(answer["labels"][0], [3, 7, -1, -1])
+    np.testing.assert_array_equal(answer["masks"][0, :2], mask)
 
 
 @pytest.mark.parametrize("name", ENGINES)
@@ -62,8 +62,8 @@ def test_any_number_of_pictures_on_any_kind_of_graph(tmp_path, name, compiled, b
         for count in (1, 2, 3, 7):
             images, boxes = pictures(count)
             answer = engine.submit(images).result()
-            np.testing.assert_array_equal(answer.boxes[:, 0], boxes)
-            assert answer.labels.shape == (count, 1)
+            np.testing.assert_array_equal(answer["boxes"][:, 0], boxes)
+            assert answer["labels"].shape == (count, 1)
 
 
 @pytest.mark.parametrize("name", ENGINES)
@@ -73,9 +73,9 @@ def test_answers_keep_their_picture_and_are_not_overwritten(tmp_path, name):
     with open_engine(model, engine=name, in_flight=2) as engine:
         futures = [engine.submit(images[i : i + 1]) for i in range(60)]
         answers = [future.result() for future in futures]
-    np.testing.assert_array_equal(np.concatenate([a.boxes[:, 0] for a in answers]), boxes)
-    answers[0].boxes[:] = -1  # they belong to the caller
-    assert answers[1].boxes[0, 0].tolist() == boxes[1].tolist()
+    np.testing.assert_array_equal(np.concatenate([a["boxes"][:, 0] for a in answers]), boxes)
+    answers[0]["boxes"][:] = -1  # they belong to the caller
+    assert answers[1]["boxes"][0, 0].tolist() == boxes[1].tolist()
 
 
 @pytest.mark.parametrize("name", ENGINES)
@@ -128,7 +128,7 @@ def test_float32_is_not_quietly_bfloat16(tmp_path, name):
     )
     model.write_bytes(proto.SerializeToString())
     with open_engine(model, engine=name) as engine:
-        answer = engine.submit(np.ones((1, 64, 96, 3), np.uint8)).result().boxes
+        answer = engine.submit(np.ones((1, 64, 96, 3), np.uint8)).result()["boxes"]
     np.testing.assert_allclose(answer, (left + 1) @ right, rtol=1e-5)
 
 
@@ -149,7 +149,8 @@ class Slow:
         with self.lock:
             self.running -= 1
         n = len(images)
-        return [np.zeros(s, t) for s, t in (((n, 1, 4), "f4"), ((n, 1), "f4"), ((n, 1), "i4"), ((n, 1, 28, 28), "f4"))]
+        kinds = {"boxes": ((1, 4), "f4"), "scores": ((1,), "f4"), "labels": ((1,), "i4"), "masks": ((1, 28, 28), "f4")}
+        return {name: np.zeros((n, *shape), kind) for name, (shape, kind) in kinds.items()}
 
 
 @pytest.fixture
@@ -175,7 +176,7 @@ def test_submit_blocks_when_enough_is_under_way(spec):
     assert feeder.is_alive(), "submit took more than it may hold"
     slow.go.set()
     feeder.join(5)
-    assert [len(f.result(5).boxes) for f in futures] == [1] * 8
+    assert [len(f.result(5)["boxes"]) for f in futures] == [1] * 8
     assert slow.most == 2
     engine.close()
 
@@ -204,7 +205,7 @@ def test_close_cancels_what_has_not_begun_and_wakes_who_waits_to_submit(spec):
     slow.go.set()
     closer.join(5)
     assert not closer.is_alive()
-    assert len(first.result(0).boxes) == 1
+    assert len(first.result(0)["boxes"]) == 1
     assert slow.runs == 1
 
 
@@ -221,4 +222,4 @@ def test_a_failing_run_reaches_the_future_and_the_engine_goes_on(spec):
     with PooledEngine("flaky", "test", spec, [runner], 1) as engine:
         with pytest.raises(EngineError, match=r"flaky failed to run m\.onnx: out of memory"):
             engine.submit(IMAGE).result(5)
-        assert len(engine.submit(IMAGE).result(5).boxes) == 1
+        assert len(engine.submit(IMAGE).result(5)["boxes"]) == 1

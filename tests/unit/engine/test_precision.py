@@ -24,7 +24,7 @@ IMAGE = np.zeros((1, 64, 96, 3), np.uint8)
 def test_a_graph_of_any_types_runs_on_a_cpu_and_says_in_what(tmp_path: Path, types: str, name: str) -> None:
     model = convolution_model(tmp_path / "m.onnx", types=types)
     with open_engine(model, engine=name, precision=types) as engine:
-        assert engine.submit(IMAGE).result().labels[0, 0] == 0
+        assert engine.submit(IMAGE).result()["labels"][0, 0] == 0
         assert ("int8 and float32" if types == "int8" else "(float32") in engine.device
 
 
@@ -70,6 +70,6 @@ def test_bf16_is_near_the_exact_answer_and_is_not_it() -> None:
             answers.append(engine.submit(images).result())
             assert ("bfloat16" in engine.device) == (precision == "bf16")
     exact, rough = answers
-    assert not np.array_equal(exact.scores, rough.scores)
-    assert exact.scores[0, 0] > 0.5
-    np.testing.assert_allclose(rough.scores[0, 0], exact.scores[0, 0], atol=0.1)
+    assert not np.array_equal(exact["scores"], rough["scores"])
+    assert exact["scores"][0, 0] > 0.5
+    np.testing.assert_allclose(rough["scores"][0, 0], exact["scores"][0, 0], atol=0.1)

@@ -28,9 +28,9 @@ def test_both_engines_see_the_same(path):
         with open_engine(path, engine=name, batch=2) as engine:
             answers.append(engine.submit(images).result())
     ours, theirs = answers
-    np.testing.assert_array_equal(ours.labels, theirs.labels)
-    np.testing.assert_allclose(ours.scores, theirs.scores, atol=1e-3)
-    np.testing.assert_allclose(ours.boxes, theirs.boxes, atol=0.1)
-    np.testing.assert_allclose(ours.masks, theirs.masks, atol=1e-2)
-    assert (np.diff(ours.scores, axis=1) <= 0).all(), "not ordered by score"
-    assert ((ours.labels >= 0) == (ours.scores > 0)).all()
+    np.testing.assert_array_equal(ours["labels"], theirs["labels"])
+    np.testing.assert_allclose(ours["scores"], theirs["scores"], atol=1e-3)
+    np.testing.assert_allclose(ours["boxes"], theirs["boxes"], atol=0.1)
+    np.testing.assert_allclose(ours["masks"], theirs["masks"], atol=1e-2)
+    assert (np.diff(ours["scores"], axis=1) <= 0).all(), "not ordered by score"
+    assert ((ours["labels"] >= 0) == (ours["scores"] > 0)).all()

@@ -22,10 +22,10 @@ def test_it_answers_what_the_exported_graph_answers():
     with open_torch(spec, batch=2, device="cpu") as engine, open_engine(spec.path, batch=2) as other:
         ours, theirs = engine.submit(images).result(60), other.submit(images).result(60)
     assert other.name == "openvino"
-    np.testing.assert_array_equal(ours.labels, theirs.labels)
-    np.testing.assert_allclose(ours.scores, theirs.scores, atol=1e-3)
-    np.testing.assert_allclose(ours.boxes, theirs.boxes, atol=0.1)
-    np.testing.assert_allclose(ours.masks, theirs.masks, atol=1e-2)
+    np.testing.assert_array_equal(ours["labels"], theirs["labels"])
+    np.testing.assert_allclose(ours["scores"], theirs["scores"], atol=1e-3)
+    np.testing.assert_allclose(ours["boxes"], theirs["boxes"], atol=0.1)
+    np.testing.assert_allclose(ours["masks"], theirs["masks"], atol=1e-2)
 
 
 def test_nothing_of_the_network_stays_behind_on_the_cpu():
@@ -66,8 +66,8 @@ def test_it_takes_pictures_that_lie_on_its_device():
     with open_torch(spec, batch=2, device="cpu") as engine:
         there = engine.submit([DeviceImage(torch.from_numpy(image)) for image in images]).result(60)
         here = engine.submit(images).result(60)
-    np.testing.assert_array_equal(there.scores, here.scores)
-    np.testing.assert_array_equal(there.masks, here.masks)
+    np.testing.assert_array_equal(there["scores"], here["scores"])
+    np.testing.assert_array_equal(there["masks"], here["masks"])
 
 
 def test_cudnn_stays_on_and_keeps_float32():

@@ -140,7 +140,7 @@ def test_weights_kept_in_float32_get_a_half_file(lively_weights: Path, tmp_path:
         "full-fp16.safetensors"
     }
     with open_engine(path) as opened:
-        assert opened.submit(pictures(1, *SIZE).numpy()).result().labels.shape == (1, 10)
+        assert opened.submit(pictures(1, *SIZE).numpy()).result()["labels"].shape == (1, 10)
 
 
 def test_batch_norms_are_all_replaced_and_names_kept() -> None:

@@ -23,7 +23,7 @@ from onnx import numpy_helper
 from streamseg.core.types import Frame
 from streamseg.detect.infer import Pending
 from streamseg.detect.postprocess import Postprocess
-from streamseg.engine.base import Detections
+from streamseg.engine import Outputs, read_spec
 from streamseg.errors import BadOutput
 from streamseg.export.export import FORBIDDEN, OUTPUTS, export_model
 from streamseg.export.graph import GraphSettings, InferenceGraph
@@ -38,7 +38,7 @@ SEED = 5
 """Of the picture; of five the one at which the random v2 amplifies rounding least."""
 SETTINGS = GraphSettings(*SIZE, proposals=50, detections=10)
 NETWORKS = ("resnet50-fpn-v2", "resnet50-c4", "mobilenetv3-fpn")
-Outputs = list[np.ndarray]
+Answer = list[np.ndarray]
 
 
 @pytest.fixture(scope="session")
@@ -59,12 +59,12 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[
     return make
 
 
-def run_onnxruntime(graph: Path, images: np.ndarray) -> Outputs:
+def run_onnxruntime(graph: Path, images: np.ndarray) -> Answer:
     session = ort.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
     return session.run(list(OUTPUTS), {"images": images})
 
 
-def run_openvino(graph: Path, images: np.ndarray) -> Outputs:
+def run_openvino(graph: Path, images: np.ndarray) -> Answer:
     compiled = ov.Core().compile_model(str(graph), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     answer = compiled(images)
     return [np.array(answer[name]) for name in OUTPUTS]
@@ -122,7 +122,7 @@ def test_nan_is_not_an_empty_frame_in_any_runtime(layer: str, exported: Callable
     for boxes, scores, labels, masks in answers:
         assert np.isnan(scores).all()
         assert np.isfinite(boxes).all()
-        stage = Postprocess(CLASSES, conf=0.3, patience=2)
+        stage = Postprocess(read_spec(graph), conf=0.3, patience=2)
         assert len(stage(pending(boxes, scores, labels, masks)).instances) == 0
         assert stage.counters.bad_frames == 1
         with pytest.raises(BadOutput, match="NaN"):
@@ -131,8 +131,8 @@ def test_nan_is_not_an_empty_frame_in_any_runtime(layer: str, exported: Callable
 
 def pending(*outputs: np.ndarray) -> Pending:
     """A frame of the graph's own size with this answer."""
-    future: Future[Detections] = Future()
-    future.set_result(Detections(*outputs))
+    future: Future[Outputs] = Future()
+    future.set_result(Outputs(dict(zip(OUTPUTS, outputs, strict=True))))
     height, width = SIZE
     frame = Frame(av.VideoFrame(width, height, "gray"), 0, 0, Fraction(1, 25))
     return Pending(frame, Letterbox(1.0, 1.0, 0, 0, width, height), future, 0)

@@ -12,6 +12,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from streamseg.detect.heads.mask_rcnn import declared
 from streamseg.engine import open_engine, read_spec
 from streamseg.errors import EngineError, ModelError
 from streamseg.hub.graph_file import parse_graph
@@ -28,7 +29,7 @@ def rewrite(path: Path, change) -> Path:
 def test_a_good_file_says_what_it_takes_and_gives(tmp_path):
     path = graphs.constant_model(tmp_path / "m.onnx", size=(48, 80), detections=5, classes=["cat", "dog"])
     spec = read_spec(path)
-    assert (spec.name, spec.size, spec.batch, spec.detections) == ("test", (48, 80), 1, 5)
+    assert (spec.name, spec.size, spec.batch, spec.outputs) == ("test", (48, 80), 1, declared(5, 28, 1))
     assert (spec.classes, spec.category_ids) == (("cat", "dog"), (17, 18))
     assert (spec.precision, spec.score_threshold) == ("fp32", 0.05)
     assert spec.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
@@ -94,7 +95,7 @@ def test_wrong_metadata_is_named(tmp_path, metadata, said):
         read_spec(path)
 
 
-def test_other_inputs_and_outputs_are_answered_with_what_is_expected(tmp_path):
+def test_other_inputs_are_answered_with_what_is_expected(tmp_path):
     good = graphs.constant_model(tmp_path / "m.onnx")
     original = good.read_bytes()
 
@@ -115,22 +116,50 @@ def test_other_inputs_and_outputs_are_answered_with_what_is_expected(tmp_path):
             read_spec(rewrite(good, change))
         good.write_bytes(original)
 
-    def no_masks(model):
-        del model.graph.output[3]
 
-    def long_labels(model):
-        model.graph.output[2].type.tensor_type.elem_type = TensorProto.INT64
+@pytest.mark.parametrize(
+    ("kind", "shape"),
+    [
+        (TensorProto.FLOAT, [1, "n"]),
+        (TensorProto.FLOAT, [2, 8]),
+        (TensorProto.FLOAT, ["batch", 8]),
+        (TensorProto.FLOAT, []),
+        (TensorProto.FLOAT, [1, 0]),
+        (TensorProto.STRING, [1, 8]),
+        (TensorProto.BFLOAT16, [1, 8]),
+    ],
+)
+def test_outputs_that_no_engine_can_give_as_arrays_are_refused(tmp_path, kind, shape):
+    def change(model):
+        model.graph.output[1].CopyFrom(helper.make_tensor_value_info("scores", kind, shape))
 
-    def small_masks(model):
-        model.graph.output[3].CopyFrom(helper.make_tensor_value_info("masks", TensorProto.FLOAT, [1, 8, 14, 14]))
+    with pytest.raises(ModelError, match=r"gives boxes: float32 .*; expected tensors \[1, \.\.\.\] of numbers"):
+        read_spec(rewrite(graphs.constant_model(tmp_path / "m.onnx"), change))
 
-    def any_count(model):
-        model.graph.output[1].CopyFrom(helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, "n"]))
 
-    for change in (no_masks, long_labels, small_masks, any_count):
-        with pytest.raises(ModelError, match="expected boxes: float32"):
-            read_spec(rewrite(good, change))
-        good.write_bytes(original)
+def test_a_graph_without_outputs_is_refused(tmp_path):
+    def change(model):
+        del model.graph.output[:]
+
+    with pytest.raises(ModelError, match="gives nothing"):
+        read_spec(rewrite(graphs.constant_model(tmp_path / "m.onnx"), change))
+
+
+def test_outputs_of_any_names_and_types_are_kept_as_they_are_declared(tmp_path):
+    """What they mean is a head's matter: integers, halves, masks of another size and missing ones pass here."""
+
+    def change(model):
+        del model.graph.output[1]
+        model.graph.output[0].CopyFrom(helper.make_tensor_value_info("dets", TensorProto.FLOAT16, [1, 100, 5]))
+        model.graph.output[1].type.tensor_type.elem_type = TensorProto.INT64
+
+    outputs = read_spec(rewrite(graphs.constant_model(tmp_path / "m.onnx"), change)).outputs
+    assert list(outputs) == ["dets", "labels", "masks"]
+    assert {name: str(info) for name, info in outputs.items()} == {
+        "dets": "float16 [1, 100, 5]",
+        "labels": "int64 [1, 8]",
+        "masks": "float32 [1, 8, 28, 28]",
+    }
 
 
 def test_operators_that_need_a_plugin_are_refused(tmp_path):
@@ -172,7 +201,7 @@ def test_external_weights_beside_the_model_are_read_and_hashed(tmp_path):
     for name in ("openvino", "onnxruntime"):
         with open_engine(path, engine=name) as engine:
             answer = engine.submit(np.zeros((1, 64, 96, 3), np.uint8)).result()
-            assert answer.boxes[0, 0].tolist() == [1, 2, 30, 40]
+            assert answer["boxes"][0, 0].tolist() == [1, 2, 30, 40]
 
 
 @pytest.mark.parametrize("claim", ["../secret.bin", "/etc/passwd", "sub/weights.bin", "..", "", "a\\b", "link.bin"])

@@ -6,13 +6,15 @@ from typing import Any
 
 import numpy as np
 
+from streamseg.engine import Outputs
+
 Answer = Any
-"""boxes, scores, labels, masks of a batch: a tuple of arrays or tensors, or the engine's Detections."""
+"""boxes, scores, labels, masks of a batch: a tuple of arrays or tensors, or an engine's Outputs."""
 
 
 def arrays(answer: Answer) -> list[np.ndarray]:
-    if hasattr(answer, "boxes"):
-        answer = (answer.boxes, answer.scores, answer.labels, answer.masks)
+    if isinstance(answer, Outputs):
+        answer = tuple(answer[name] for name in ("boxes", "scores", "labels", "masks"))
     return [np.asarray(part) for part in answer]
 
 

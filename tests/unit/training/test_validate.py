@@ -34,14 +34,14 @@ def test_the_network_in_torch_answers_what_its_exported_graph_will(lively_weight
     graph = InferenceGraph(model, GraphSettings(128, 192, detections=int(model.roi_heads.detections_per_img)))
     with torch.inference_mode():
         boxes, scores, labels, masks = (t.numpy() for t in graph(torch.from_numpy(picture)))
-    assert (got.labels >= 0).sum() > 10
-    assert np.array_equal(np.sort(got.labels, 1), np.sort(labels, 1))
-    assert np.allclose(got.scores, scores, atol=1e-3)
+    assert (got["labels"] >= 0).sum() > 10
+    assert np.array_equal(np.sort(got["labels"], 1), np.sort(labels, 1))
+    assert np.allclose(got["scores"], scores, atol=1e-3)
     for b in range(2):
-        for i in np.where(got.labels[b] >= 0)[0]:
-            j = int(np.abs(boxes[b] - got.boxes[b, i]).max(1).argmin())
-            assert np.abs(boxes[b, j] - got.boxes[b, i]).max() < 0.05
-            assert np.abs(masks[b, j] - got.masks[b, i]).max() < 5e-3
+        for i in np.where(got["labels"][b] >= 0)[0]:
+            j = int(np.abs(boxes[b] - got["boxes"][b, i]).max(1).argmin())
+            assert np.abs(boxes[b, j] - got["boxes"][b, i]).max() < 0.05
+            assert np.abs(masks[b, j] - got["masks"][b, i]).max() < 5e-3
 
 
 def test_files_are_joined_by_the_names_of_their_categories(make_coco: MakeCoco) -> None:

@@ -44,7 +44,7 @@ def test_an_engine_is_built_once_and_then_found(spec, world, store):
     for _ in range(2):
         with opened(spec, said) as engine:
             images = np.full((3, *spec.size, 3), 5, np.uint8)
-            assert (engine.submit(images).result(20).labels == 5).all()
+            assert (engine.submit(images).result(20)["labels"] == 5).all()
             assert str(engine).startswith("tensorrt-rtx on Fake RTX 3090 (sm_86, fp32, batches of 1, 4")
     assert len(said) == 1
     assert "building the tensorrt-rtx engine of test for the Fake RTX 3090, once" in said[0]
@@ -139,7 +139,7 @@ def test_a_store_that_cannot_be_written_does_not_stop_the_run(spec, world, store
     monkeypatch.setattr("streamseg.engine.store._write_file", full)
     said: list[str] = []
     with opened(spec, said) as engine:
-        assert engine.submit(np.full((1, *spec.size, 3), 7, np.uint8)).result(20).labels[0, 0] == 7
+        assert engine.submit(np.full((1, *spec.size, 3), 7, np.uint8)).result(20)["labels"][0, 0] == 7
     assert "No space left on device" in said[1]
     assert "in memory" in said[1]
     assert store.entries() == []
@@ -155,7 +155,7 @@ def test_too_little_memory_leads_to_smaller_batches_once(spec, world, store):
     with opened(spec, said) as engine:
         assert "trying batches of up to 1 instead of 4" in said[0]
         answer = engine.submit(np.full((4, *spec.size, 3), 6, np.uint8)).result(20)
-        assert (answer.labels == 6).all()
+        assert (answer["labels"] == 6).all()
         assert world.runs[-4:] == [1, 1, 1, 1]
     world.memory = 100
     with pytest.raises(EngineError, match=r"out of memory, also with batches of up to 1: free GPU memory, or lower batch"):

@@ -49,10 +49,10 @@ def test_answers_keep_their_picture_whatever_order_the_streams_run_in(spec, worl
         for i, future in enumerate(futures):
             answer = future.result(20)
             expected = np.arange(i, i + 1 + i % 4)
-            np.testing.assert_array_equal(answer.labels, np.repeat(expected[:, None], 3, 1))
-            np.testing.assert_array_equal(answer.boxes[:, 2, 3], expected)
-            np.testing.assert_array_equal(answer.masks[:, 1, 27, 27], expected)
-            assert answer.scores.dtype == np.float32
+            np.testing.assert_array_equal(answer["labels"], np.repeat(expected[:, None], 3, 1))
+            np.testing.assert_array_equal(answer["boxes"][:, 2, 3], expected)
+            np.testing.assert_array_equal(answer["masks"][:, 1, 27, 27], expected)
+            assert answer["scores"].dtype == np.float32
 
 
 def test_a_batch_runs_at_the_smallest_size_that_holds_it_and_a_larger_one_is_cut(spec, world):
@@ -60,7 +60,7 @@ def test_a_batch_runs_at_the_smallest_size_that_holds_it_and_a_larger_one_is_cut
         for count, ran in ((1, [1]), (2, [4]), (4, [4]), (5, [4, 1]), (11, [4, 4, 4])):
             world.runs.clear()
             answer = engine.submit(pictures(*range(count))).result(20)
-            np.testing.assert_array_equal(answer.labels[:, 0], range(count))
+            np.testing.assert_array_equal(answer["labels"][:, 0], range(count))
             assert world.runs == ran
 
 
@@ -88,7 +88,7 @@ def test_tensorrt_replays_a_graph_and_rtx_captures_its_own(spec, world):
 def test_what_cannot_be_captured_is_enqueued_every_time_and_said(spec, world):
     world.capturable = False
     with opened(spec, world) as engine:
-        assert engine.submit(pictures(9)).result(20).labels[0, 0] == 9
+        assert engine.submit(pictures(9)).result(20)["labels"][0, 0] == 9
         assert world.launched == 0
         assert world.runs == [1]
         assert "without CUDA graphs" in str(engine)
@@ -104,7 +104,7 @@ def test_a_capture_that_fails_halfway_is_not_replayed(spec, world, monkeypatch):
     monkeypatch.setattr(fake._Context, "execute_async_v3", fails)
     with opened(spec, world) as engine:
         for value in (3, 4):
-            assert engine.submit(pictures(value)).result(20).labels[0, 0] == value
+            assert engine.submit(pictures(value)).result(20)["labels"][0, 0] == value
         assert "without CUDA graphs" in engine.device
 
 
@@ -123,7 +123,7 @@ def test_the_next_batch_is_under_way_before_the_first_is_done(spec, world, monke
         both = waiting.acquire(timeout=10) and waiting.acquire(timeout=10)
         released.set()
         assert both, "the second batch was put into the streams only after the first was done"
-        assert [future.result(20).labels[0, 0] for future in futures] == [1, 2]
+        assert [future.result(20)["labels"][0, 0] for future in futures] == [1, 2]
 
 
 def test_a_plan_of_another_network_is_refused_before_anything_is_allocated(spec, world):
@@ -185,10 +185,10 @@ def test_pictures_that_lie_on_the_gpu_are_taken_there_once_they_are_made(spec, w
         allocations = world.driver.allocations
         futures = [engine.submit([made.picture(10 * i + k) for k in range(1 + i % 6)]) for i in range(20)]
         for i, future in enumerate(futures):
-            np.testing.assert_array_equal(future.result(20).labels[:, 0], np.arange(10 * i, 10 * i + 1 + i % 6))
+            np.testing.assert_array_equal(future.result(20)["labels"][:, 0], np.arange(10 * i, 10 * i + 1 + i % 6))
         assert world.driver.allocations == allocations
         # and pictures of the host between them
-        np.testing.assert_array_equal(engine.submit(pictures(7, 8)).result(20).labels[:, 0], [7, 8])
+        np.testing.assert_array_equal(engine.submit(pictures(7, 8)).result(20)["labels"][:, 0], [7, 8])
 
 
 def test_a_picture_of_another_size_or_type_is_refused(spec, world):

@@ -1,0 +1,65 @@
+"""What a head is: it reads the arrays of one family of models. It knows names and layouts, and nothing of frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from streamseg.hub.graph_spec import GraphSpec
+from streamseg.pixels.letterbox import Letterbox
+
+__all__ = ["Arrays", "Candidates", "Head"]
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+"""One picture's arrays by name, without the axis of the batch (`Outputs.row`)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """What a head read of one picture, in any order; N rows, any of which may be nonsense. Padding is left out already."""
+
+    boxes: npt.NDArray[np.float32]
+    """[N, 4] xyxy, pixels of the model's input."""
+    scores: npt.NDArray[np.float32]
+    """[N], of which sound ones are in [0, 1]."""
+    labels: npt.NDArray[np.int64]
+    """[N], of which sound ones count from 0 in the order of `GraphSpec.classes`."""
+    finite: npt.NDArray[np.bool_]
+    """[N] False where a number that the row's mask is made of is NaN or infinite."""
+    masks: Callable[[npt.NDArray[np.intp]], npt.NDArray[np.uint8]]
+    """Decodes the masks of some rows, given by their indices [K]: uint8 [K, M, M], 255 x probability, each grid spanning its row's
+    box exactly. M is the same for all of a model's masks, 0 rows included. It is called once, with the rows that are kept."""
+    low: int = 0
+    """How many more there were that were left out, their score being too low."""
+
+    def __repr__(self) -> str:
+        return f"Candidates({len(self.scores)})"
+
+
+class Head(Protocol):
+    """Reads the answers of one graph; made for each run by `streamseg.detect.heads.head_for`."""
+
+    name: str
+    """As `HEADS` lists it."""
+    layout: str
+    """The outputs that it reads, for people."""
+
+    def __init__(self, spec: GraphSpec) -> None:
+        """For a graph that it fits."""
+
+    @staticmethod
+    def fits(spec: GraphSpec) -> bool:
+        """Whether this graph's answers are laid out as the head expects: judged by names, types and shapes, nothing is run."""
+
+    def __call__(self, arrays: Arrays, letterbox: Letterbox, least: float) -> Candidates:
+        """Read one picture.
+
+        Args:
+            arrays: as the graph declares them, of any values.
+            letterbox: where the frame lies in the input; for masks that span the input.
+            least: rows of a lower score need not be decoded; those whose score is NaN must come out.
+        """

@@ -1,0 +1,62 @@
+"""Mask R-CNN as `streamseg.export` writes it: D rows of finished detections, each with the mask of its class within its box."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from streamseg.detect.heads.base import Arrays, Candidates
+from streamseg.hub.graph_file import TensorInfo
+from streamseg.hub.graph_spec import GraphSpec
+from streamseg.pixels.letterbox import Letterbox
+
+__all__ = ["MaskRCNN", "declared"]
+
+
+def declared(rows: int, side: int, batch: int = 0) -> dict[str, TensorInfo]:
+    """The outputs of such a graph, as `GraphSpec.outputs` has them: `rows` detections with masks of `side` x `side`."""
+    return {
+        "boxes": TensorInfo("float32", (batch, rows, 4)),
+        "scores": TensorInfo("float32", (batch, rows)),
+        "labels": TensorInfo("int32", (batch, rows)),
+        "masks": TensorInfo("float32", (batch, rows, side, side)),
+    }
+
+
+class MaskRCNN:
+    """`boxes` xyxy in input pixels, `scores`, `labels` from 0, `masks` of probabilities spanning their boxes.
+
+    Rows without a detection have the label -1 and the score 0.
+    """
+
+    name = "mask_rcnn"
+    layout = "boxes: float32 [B, D, 4], scores: float32 [B, D], labels: int32 [B, D], masks: float32 [B, D, M, M]"
+
+    def __init__(self, spec: GraphSpec) -> None:
+        pass  # all that it needs to know stands in the arrays
+
+    @staticmethod
+    def fits(spec: GraphSpec) -> bool:
+        """See Head."""
+        masks = spec.outputs.get("masks")
+        if masks is None or len(masks.shape) != 4:
+            return False
+        batch, rows, side, _ = masks.shape
+        return dict(spec.outputs) == declared(rows, side, batch)
+
+    def __call__(self, arrays: Arrays, letterbox: Letterbox, least: float) -> Candidates:
+        """See Head. All rows are read, there being few: what is nonsense among those of low score is told, too."""
+        real = np.flatnonzero((arrays["labels"] != -1) | (arrays["scores"] != 0))
+        grids = arrays["masks"]
+
+        def masks(rows: npt.NDArray[np.intp]) -> npt.NDArray[np.uint8]:
+            levels: npt.NDArray[np.uint8] = np.rint(np.clip(grids[real[rows]], 0, 1) * 255).astype(np.uint8)
+            return levels
+
+        return Candidates(
+            arrays["boxes"][real],
+            arrays["scores"][real],
+            arrays["labels"][real].astype(np.int64),
+            np.asarray(np.isfinite(grids[real]).all((1, 2))),
+            masks,
+        )

@@ -1,0 +1,85 @@
+"""Which head reads a graph: exactly one, or an error that names what there is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from streamseg.detect import heads
+from streamseg.detect.heads import HEADS, head_for
+from streamseg.detect.heads.mask_rcnn import MaskRCNN, declared
+from streamseg.detect.postprocess import Postprocess
+from streamseg.engine import read_spec
+from streamseg.errors import ConfigError, ModelError
+from streamseg.hub.graph_file import TensorInfo
+from streamseg.hub.importer import import_file
+from tests import graphs
+
+SPEC = graphs.spec()
+
+
+class Rival(MaskRCNN):
+    """Another family of the same layout."""
+
+    name = "rival"
+
+
+@pytest.mark.parametrize("side", [7, 14, 28, 56, 112])
+@pytest.mark.parametrize("batch", [0, 1, 4])
+def test_masks_of_any_side_are_ours(side, batch):
+    assert isinstance(head_for(graphs.spec(side=side, batch=batch)), MaskRCNN)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"masks": None},
+        {"boxes": TensorInfo("float32", (0, 8, 5))},
+        {"boxes": TensorInfo("float16", (0, 8, 4))},
+        {"scores": TensorInfo("float32", (0, 7))},
+        {"labels": TensorInfo("int64", (0, 8))},
+        {"masks": TensorInfo("float32", (0, 8, 28, 56))},
+        {"masks": TensorInfo("float32", (0, 28, 28))},
+        {"masks": TensorInfo("uint8", (0, 8, 28, 28))},
+        {"protos": TensorInfo("float32", (0, 32, 16, 24))},
+    ],
+    ids=str,
+)
+def test_what_no_head_reads_is_told_with_what_the_graph_has_and_what_is_read(change):
+    outputs = {name: info for name, info in (dict(SPEC.outputs) | change).items() if info is not None}
+    spec = replace(SPEC, outputs=outputs)
+    with pytest.raises(ModelError) as caught:
+        Postprocess(spec)
+    said = str(caught.value)
+    assert all(f"{name}: {info}" in said for name, info in outputs.items())
+    assert "mask_rcnn (boxes: float32 [B, D, 4]" in said
+
+
+def test_of_several_that_fit_one_must_be_named(monkeypatch):
+    monkeypatch.setitem(HEADS, "rival", Rival)
+    with pytest.raises(ModelError, match="several heads can read: mask_rcnn, rival; name one"):
+        head_for(SPEC)
+    assert type(head_for(SPEC, "rival")) is Rival
+    assert type(head_for(SPEC, "mask_rcnn")) is MaskRCNN
+
+
+def test_a_named_head_must_be_there_and_fit():
+    with pytest.raises(ConfigError, match="no head 'yolo'; there are: mask_rcnn"):
+        head_for(SPEC, "yolo")
+    with pytest.raises(ModelError, match="nothing here reads that"):
+        head_for(replace(SPEC, outputs={"output0": TensorInfo("float32", (1, 116, 8400))}), "mask_rcnn")
+
+
+def test_a_graph_that_nothing_reads_is_not_imported(tmp_path, monkeypatch):
+    monkeypatch.setenv("STREAMSEG_MODELS", str(tmp_path / "mine"))
+    path = graphs.constant_model(tmp_path / "m.onnx")
+    monkeypatch.setattr(heads, "HEADS", {})
+    with pytest.raises(ModelError, match="nothing here reads that"):
+        import_file(path, name="odd", check=heads.check_readable)
+    assert not (tmp_path / "mine").exists()
+
+
+def test_the_declared_outputs_are_those_of_a_file(tmp_path):
+    path = graphs.constant_model(tmp_path / "m.onnx", detections=5, batch=None)
+    assert dict(read_spec(path).outputs) == declared(5, 28, 0)

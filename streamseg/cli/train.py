@@ -161,12 +161,12 @@ def train(
         _threads(threads)
         loaded = _read(screen, data, classes, {"one_class": one_class, "crowds": crowds, "bad_data": bad_data})
         validation = _validation(val, loaded, settings, {"one_class": one_class, "crowds": crowds, "limit": eval_limit})
-        trainer = Trainer(loaded, settings, out, start=start, shares=shares, validation=validation, watch=screen)
+        trainer = Trainer(loaded, settings, out, start=start, shares=shares, validation=validation, observer=screen)
     screen.begin(trainer, validation)
     with _stopped_by_signals(trainer) as signals, screen.bar(trainer):
         trainer.run(resume)
     if signals and trainer.progress < 1:
-        screen.say(f"stopped at step {trainer.step}; go on with the same command and --resume")
+        screen.on_message(f"stopped at step {trainer.step}; go on with the same command and --resume")
         raise typer.Exit(128 + signals[0])
     screen.finish(trainer)
 

@@ -35,7 +35,7 @@ class TrainingScreen:
         self._task: Any = None
         self._spoken = time.monotonic()
 
-    def say(self, message: str) -> None:
+    def on_message(self, message: str) -> None:
         """One line."""
         self._console.print(escape(message), soft_wrap=True)
 
@@ -58,7 +58,7 @@ class TrainingScreen:
         self._console.print(table)
         ignored = data.ignored()
         if ignored:
-            self.say(f"{ignored} regions are ignored: marked iscrowd, or doubtful")
+            self.on_message(f"{ignored} regions are ignored: marked iscrowd, or doubtful")
         if data.faults.kinds:
             table = Table(
                 "fault", "count", "for example", title=f"faults in the data: {data.faults.total}", title_justify="left"
@@ -70,12 +70,14 @@ class TrainingScreen:
     def begin(self, trainer: Trainer, validation: Validation | None) -> None:
         """What will be done."""
         for sentence in (*trainer.origin, *(validation.warnings if validation is not None else ())):
-            self.say(sentence)
+            self.on_message(sentence)
         length = f"{trainer.total} steps" if trainer.total is not None else f"{trainer.settings.minutes:g} minutes"
         types = "" if trainer.precision.amp == "off" else f" in {trainer.precision.amp}"
-        self.say(f"{length} of {trainer.settings.batch} pictures on {trainer.precision.device}{types}; into {trainer.out}")
+        self.on_message(
+            f"{length} of {trainer.settings.batch} pictures on {trainer.precision.device}{types}; into {trainer.out}"
+        )
         if (hint := tensorboard_hint()) is not None:
-            self.say(hint)
+            self.on_message(hint)
 
     @contextlib.contextmanager
     def bar(self, trainer: Trainer) -> Iterator[None]:
@@ -90,7 +92,7 @@ class TrainingScreen:
             yield
         self._bar = None
 
-    def step(self, trainer: Trainer, values: Mapping[str, float]) -> None:
+    def on_step(self, trainer: Trainer, values: Mapping[str, float]) -> None:
         """A step is done."""
         text = _terms(trainer.step, values)
         if self._bar is not None:
@@ -98,15 +100,17 @@ class TrainingScreen:
         elif time.monotonic() - self._spoken > QUIET_SECONDS:
             self._spoken = time.monotonic()
             left = trainer.elapsed / 60 * (1 / max(trainer.progress, 1e-6) - 1)
-            self.say(f"{100 * trainer.progress:.0f} %, {left:.0f} min left: step {text}")
+            self.on_message(f"{100 * trainer.progress:.0f} %, {left:.0f} min left: step {text}")
 
     def finish(self, trainer: Trainer) -> None:
         """Where the result is, and what to do with it."""
         best = trainer.out / "best.safetensors"
         weights = best if best.exists() else trainer.out / "model.safetensors"
         if (verdict := trainer.examiner.verdict()) is not None:
-            self.say(verdict)
-        self.say(f"{trainer.step} steps in {trainer.elapsed / 60:.1f} minutes; to run it: streamseg models import {weights}")
+            self.on_message(verdict)
+        self.on_message(
+            f"{trainer.step} steps in {trainer.elapsed / 60:.1f} minutes; to run it: streamseg models import {weights}"
+        )
         print(weights)
         sys.stdout.flush()
 

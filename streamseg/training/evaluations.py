@@ -37,8 +37,8 @@ class Run(Protocol):
     def progress(self) -> float:
         """Share of the schedule that is done."""
 
-    def say(self, message: str) -> None:
-        """Tell whoever watches."""
+    def on_message(self, message: str) -> None:
+        """Hear a sentence for the user."""
 
 
 class Examiner:
@@ -77,7 +77,7 @@ class Examiner:
         if measured is None:
             return False
         self.last, self.kind = trainer.step, measured.kind
-        trainer.say(f"{_when(trainer.step)}: {_sentence(measured)}{self._place(measured.quality)}")
+        trainer.on_message(f"{_when(trainer.step)}: {_sentence(measured)}{self._place(measured.quality)}")
         if self.first is None and trainer.step == 0:
             self.first = measured.quality
         if measured.quality > self.best:

@@ -33,19 +33,19 @@ from streamseg.training.settings import TERMS, Settings
 from streamseg.training.start import begin
 from streamseg.training.validate import Validation, normalise
 
-__all__ = ["TERMS", "Settings", "Trainer", "Watch"]
+__all__ = ["TERMS", "Settings", "Trainer", "TrainingObserver"]
 
 ROW_STEPS = 20  # that one row of losses.csv averages
 
 
-class Watch(Protocol):
-    """Who is told how a run goes on."""
+class TrainingObserver(Protocol):
+    """Hears how a training run goes on; `cli.training.TrainingScreen` is one."""
 
-    def say(self, message: str) -> None:
-        """Something worth a line."""
+    def on_message(self, message: str) -> None:
+        """A sentence for the user."""
 
-    def step(self, trainer: Trainer, values: Mapping[str, float]) -> None:
-        """A step is done; its loss terms."""
+    def on_step(self, trainer: Trainer, values: Mapping[str, float]) -> None:
+        """A step is done. `values`: its loss terms by name."""
 
 
 class Trainer:
@@ -64,14 +64,14 @@ class Trainer:
         start: str | None = None,
         shares: Mapping[str, float] | None = None,
         validation: Validation | None = None,
-        watch: Watch | None = None,
+        observer: TrainingObserver | None = None,
     ) -> None:
         if not any(photo.things for photo in data.photos):
             raise ConfigError(
                 "the data have no object to learn; if iscrowd is set on all of them, as CVAT does with brush masks, give "
                 "--crowds objects"
             )
-        self.settings, self.out, self.watch = settings, out, watch
+        self.settings, self.out, self.observer = settings, out, observer
         names = data.classes, data.category_ids
         self.info = ModelInfo(settings.network, *names, settings.class_agnostic, settings.roi_pool)
         self.precision = Precision(settings.device, settings.amp)
@@ -216,8 +216,8 @@ class Trainer:
             sums, count = {name: sums.get(name, 0.0) + value for name, value in values.items()}, count + 1
             now = time.monotonic()
             self.elapsed, last = self.elapsed + now - last, now
-            if self.watch is not None:
-                self.watch.step(self, values)
+            if self.observer is not None:
+                self.observer.on_step(self, values)
             if self.step % ROW_STEPS == 0:
                 self._log(journal, sums, count)
                 sums, count = {}, 0
@@ -237,7 +237,7 @@ class Trainer:
         try:
             write()
         except OutputError as error:
-            self.say(f"{error}; the run goes on")
+            self.on_message(f"{error}; the run goes on")
 
     def _update_or_say_why(self, images: Tensor, targets: list[Target]) -> dict[str, float]:
         try:
@@ -253,10 +253,10 @@ class Trainer:
                 f"the loss was not finite in {self._bad_steps} steps in a row, up to step {self.step}: try a lower --lr; {where}"
             )
 
-    def say(self, message: str) -> None:
-        """Tell the watch."""
-        if self.watch is not None:
-            self.watch.say(message)
+    def on_message(self, message: str) -> None:
+        """Hand a message to the observer, if there is one."""
+        if self.observer is not None:
+            self.observer.on_message(message)
 
     def save(self) -> None:
         """Write the checkpoint and the averaged weights, each whole or not at all; a failure is said and remembered."""
@@ -276,7 +276,7 @@ class Trainer:
             checkpoint.write_weights(self.out / "model.safetensors", self.average, self.info)
         except OutputError as lost:
             kept = f"that of step {self.saved_step} is kept" if self.saved_step else "there is none yet"
-            self.say(f"{lost}; {kept}")
+            self.on_message(f"{lost}; {kept}")
             self._lost = lost
             return
         self._lost, self.saved_step = None, self.step
@@ -286,7 +286,7 @@ class Trainer:
         state = checkpoint.read_checkpoint(self.out / checkpoint.FILE)
         must = ("network", "classes", "class_agnostic", "roi_pool", "freeze")
         for sentence in checkpoint.check_same(state["settings"], self._identity(), must):
-            self.say(f"{sentence}: the run goes on, but not as it would have")
+            self.on_message(f"{sentence}: the run goes on, but not as it would have")
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])

@@ -44,7 +44,7 @@ class Run:
         self.examiner = Examiner(validation, INFO, out)
         settings = SimpleNamespace(eval_every=Every.parse(every), evaluated_size=(64, 96))
         self.trainer: Any = SimpleNamespace(
-            step=0, elapsed=0.0, progress=0.0, settings=settings, average=None, say=self.said.append, stop=False
+            step=0, elapsed=0.0, progress=0.0, settings=settings, average=None, on_message=self.said.append, stop=False
         )
         self.journal: Any = SimpleNamespace(evaluation=lambda *_: None)
 

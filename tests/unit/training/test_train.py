@@ -38,24 +38,24 @@ MakeCoco = Callable[..., Path]
 
 
 class Notes:
-    """A watch that remembers, and can end the run after a step."""
+    """An observer that remembers what it hears, and can end the run after a step."""
 
     def __init__(self, stop_after: int | None = None) -> None:
         self.said: list[str] = []
         self.losses: list[dict[str, float]] = []
         self.stop_after = stop_after
 
-    def say(self, message: str) -> None:
+    def on_message(self, message: str) -> None:
         self.said.append(message)
 
-    def step(self, trainer: Trainer, values: Mapping[str, float]) -> None:
+    def on_step(self, trainer: Trainer, values: Mapping[str, float]) -> None:
         self.losses.append(dict(values))
         trainer.stop = trainer.step == self.stop_after
 
 
-def trainer(path: Path, out: Path, watch: Notes | None = None, start: str | None = None, **changes: Any) -> Trainer:
+def trainer(path: Path, out: Path, observer: Notes | None = None, start: str | None = None, **changes: Any) -> Trainer:
     given = {"steps": 4, "batch": 2, "canvases": ((64, 96),), "workers": 0, "pretrained": False, "warmup": 1, **changes}
-    return Trainer(read_data([DataFile(path)]), Settings(**given), out, start=start, watch=watch)
+    return Trainer(read_data([DataFile(path)]), Settings(**given), out, start=start, observer=observer)
 
 
 def samples(run: Trainer, workers: int = 0) -> Iterator[Batch]:
@@ -183,8 +183,8 @@ def full_disk(room: int) -> Iterator[None]:
 class Spoiler(Notes):
     """Lets no row be added to losses.csv, either."""
 
-    def step(self, trainer: Trainer, values: Mapping[str, float]) -> None:
-        super().step(trainer, values)
+    def on_step(self, trainer: Trainer, values: Mapping[str, float]) -> None:
+        super().on_step(trainer, values)
         (trainer.out / "losses.csv").mkdir(exist_ok=True)
 
 

@@ -106,7 +106,7 @@ class TrainingScreen:
         """Where the result is, and what to do with it."""
         best = trainer.out / "best.safetensors"
         weights = best if best.exists() else trainer.out / "model.safetensors"
-        if (verdict := trainer.examiner.verdict()) is not None:
+        if (verdict := trainer.evaluator.verdict()) is not None:
             self.on_message(verdict)
         self.on_message(
             f"{trainer.step} steps in {trainer.elapsed / 60:.1f} minutes; to run it: streamseg models import {weights}"

@@ -14,14 +14,14 @@ from streamseg.training.validate import Measured, Validation
 if TYPE_CHECKING:
     from streamseg.training.journal import Journal
 
-__all__ = ["Examiner", "Run"]
+__all__ = ["Evaluator", "TrainingRun"]
 
 
 APART = 20
 """Steps between two evaluations, at least, unless they are asked for each so many steps: a short run would do little else."""
 
 
-class Run(Protocol):
+class TrainingRun(Protocol):
     """What is asked of a training run (`train.Trainer`)."""
 
     settings: Settings
@@ -41,7 +41,7 @@ class Run(Protocol):
         """Hear a sentence for the user."""
 
 
-class Examiner:
+class Evaluator:
     """Writes evaluations.csv, sheets/STEP.png and best.safetensors in the run's folder; without a validation, nothing."""
 
     def __init__(self, validation: Validation | None, info: ModelInfo, out: Path) -> None:
@@ -56,12 +56,12 @@ class Examiner:
         """The step of the last evaluation."""
         self.shown = frozenset(choose(validation.photos)) if validation is not None else frozenset[int]()
 
-    def begin(self, trainer: Run, journal: Journal) -> None:
+    def begin(self, trainer: TrainingRun, journal: Journal) -> None:
         """Measure the weights that the run starts from, before its first step. Raises OutputError or BadOutput."""
         if self.validation is not None and trainer.step == 0 and self.first is None:
             self._measure(trainer, journal, self.validation)
 
-    def examine(self, trainer: Run, journal: Journal) -> None:
+    def evaluate(self, trainer: TrainingRun, journal: Journal) -> None:
         """Measure the averaged weights if that is due, as it is at the end. Raises OutputError or BadOutput."""
         every = trainer.settings.eval_every
         count = every.count(trainer.step, trainer.elapsed, trainer.progress)
@@ -71,7 +71,7 @@ class Examiner:
         if self._measure(trainer, journal, self.validation):
             self.count = count
 
-    def _measure(self, trainer: Run, journal: Journal, validation: Validation) -> bool:
+    def _measure(self, trainer: TrainingRun, journal: Journal, validation: Validation) -> bool:
         """Measure, say, write and remember; False where it was interrupted: the run that goes on does it again."""
         measured = validation.measure(trainer.average, trainer.settings.evaluated_size, lambda: trainer.stop)
         if measured is None:

@@ -25,7 +25,7 @@ from streamseg.errors import BadOutput, ConfigError, EngineError, OutputError
 from streamseg.networks.weights import ModelInfo
 from streamseg.training import checkpoint
 from streamseg.training.dataset import Batch, Samples, Target, batches, repeat_rare, source_weights
-from streamseg.training.evaluations import Examiner
+from streamseg.training.evaluations import Evaluator
 from streamseg.training.freeze import freeze
 from streamseg.training.journal import Journal, write_settings
 from streamseg.training.precision import Precision
@@ -85,7 +85,7 @@ class Trainer:
         self.average = copy.deepcopy(self.model).eval()
         self.optimizer = torch.optim.AdamW(self._groups(), lr=settings.lr)
         self.total = settings.total_steps(len(data.photos))
-        self.examiner = Examiner(validation, self.info, out)
+        self.evaluator = Evaluator(validation, self.info, out)
         self.step, self.elapsed, self.saved_step = 0, 0.0, 0
         self.stop = False
         self._bad_steps = 0
@@ -203,7 +203,7 @@ class Trainer:
             raise self._lost
 
     def _train(self, journal: Journal) -> None:
-        self._or_said(lambda: self.examiner.begin(self, journal))  # before the clock that a run by minutes goes by
+        self._or_said(lambda: self.evaluator.begin(self, journal))  # before the clock that a run by minutes goes by
         saved = last = time.monotonic()
         sums: dict[str, float] = {}
         count = 0
@@ -224,7 +224,7 @@ class Trainer:
             if now - saved > self.settings.save_every:
                 self.save()
                 saved = now
-            self._or_said(lambda: self.examiner.examine(self, journal))
+            self._or_said(lambda: self.evaluator.evaluate(self, journal))
         if sums:
             self._log(journal, sums, count)
 
@@ -268,7 +268,7 @@ class Trainer:
             "step": self.step,
             "elapsed": self.elapsed,
             "bad_steps": self._bad_steps,
-            "examiner": self.examiner.state(),
+            "evaluator": self.evaluator.state(),
             "settings": self._identity(),
         }
         try:
@@ -293,7 +293,7 @@ class Trainer:
         self.precision.restore(state["precision"])
         self.step = self.saved_step = state["step"]
         self.elapsed, self._bad_steps = state["elapsed"], state["bad_steps"]
-        self.examiner.restore(state["examiner"])
+        self.evaluator.restore(state["evaluator"])
 
     def _identity(self) -> dict[str, Any]:
         """What a run must keep to go on as it would have."""

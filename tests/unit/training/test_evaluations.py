@@ -14,7 +14,7 @@ from typing import Any
 
 from streamseg.networks.weights import ModelInfo
 from streamseg.training import evaluations
-from streamseg.training.evaluations import Examiner
+from streamseg.training.evaluations import Evaluator
 from streamseg.training.settings import Every
 from streamseg.training.validate import Measured
 
@@ -22,7 +22,7 @@ INFO = ModelInfo("lite", ("car",), (3,))
 
 
 class Run:
-    """A trainer whose weights are as good as it is told, and the examiner of its evaluations."""
+    """A trainer whose weights are as good as it is told, and the evaluator of its evaluations."""
 
     def __init__(
         self, out: Path, monkeypatch: pytest.MonkeyPatch, qualities: list[float], every: str, masks: bool = True
@@ -41,7 +41,7 @@ class Run:
         monkeypatch.setattr(evaluations, "write_weights", lambda *_: self.kept.append(self.trainer.step))
         monkeypatch.setattr(evaluations, "write_sheet", lambda *_: None)
         validation: Any = SimpleNamespace(measure=measure, photos=[], categories={1: "car"})
-        self.examiner = Examiner(validation, INFO, out)
+        self.evaluator = Evaluator(validation, INFO, out)
         settings = SimpleNamespace(eval_every=Every.parse(every), evaluated_size=(64, 96))
         self.trainer: Any = SimpleNamespace(
             step=0, elapsed=0.0, progress=0.0, settings=settings, average=None, on_message=self.said.append, stop=False
@@ -49,10 +49,10 @@ class Run:
         self.journal: Any = SimpleNamespace(evaluation=lambda *_: None)
 
     def go(self, steps: int) -> Run:
-        self.examiner.begin(self.trainer, self.journal)
+        self.evaluator.begin(self.trainer, self.journal)
         for step in range(1, steps + 1):
             self.trainer.step, self.trainer.progress = step, step / steps
-            self.examiner.examine(self.trainer, self.journal)
+            self.evaluator.evaluate(self.trainer, self.journal)
         return self
 
 
@@ -79,26 +79,26 @@ def test_it_says_by_how_much_it_helped(tmp_path: Path, monkeypatch: pytest.Monke
         "step 4: box AP 21.5 (AP50 21.5), mask AP 21.5 (AP50 21.5), the best so far",
     ]
     assert run.kept == [0, 4]
-    assert run.examiner.verdict() == "it helped: mask AP on --val rose by 5.5, from 16.0 to 21.5"
+    assert run.evaluator.verdict() == "it helped: mask AP on --val rose by 5.5, from 16.0 to 21.5"
 
 
 def test_what_nothing_beat_is_kept_and_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run(tmp_path, monkeypatch, [16.0, 15.0, 16.0], "2", masks=False).go(4)
     assert run.kept == [0], "the weights it started from"
-    assert "it did not help: on --val nothing was above the box AP of 16.0 that it started from" in str(run.examiner.verdict())
-    assert "holds the weights it started from" in str(run.examiner.verdict())
+    assert "it did not help: on --val nothing was above the box AP of 16.0 that it started from" in str(run.evaluator.verdict())
+    assert "holds the weights it started from" in str(run.evaluator.verdict())
 
 
 def test_a_run_that_goes_on_knows_where_it_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = Run(tmp_path, monkeypatch, [10.0, 12.0], "2").go(2)
     second = Run(tmp_path, monkeypatch, [11.0], "2")
-    second.examiner.restore(first.examiner.state())
+    second.evaluator.restore(first.evaluator.state())
     second.trainer.step = 2
-    second.examiner.begin(second.trainer, second.journal)
+    second.evaluator.begin(second.trainer, second.journal)
     assert second.measured == []
-    assert second.examiner.verdict() == "it helped: mask AP on --val rose by 2.0, from 10.0 to 12.0"
-    second.examiner.restore({"best": 9.0, "count": 1})
-    assert second.examiner.verdict() is None, "a checkpoint of an earlier version"
+    assert second.evaluator.verdict() == "it helped: mask AP on --val rose by 2.0, from 10.0 to 12.0"
+    second.evaluator.restore({"best": 9.0, "count": 1})
+    assert second.evaluator.verdict() is None, "a checkpoint of an earlier version"
 
 
 LEAVING = """

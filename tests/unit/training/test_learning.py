@@ -69,8 +69,8 @@ def test_lite_learns_eight_photos_by_heart(shapes: Path, tmp_path: Path) -> None
     assert float(rows[2]["mask AP50"]) > 95
     assert float(rows[2]["mask AP"]) > 60  # 80 where it was measured
     assert float(rows[2]["box AP disc"]) > 50
-    assert run.examiner.first == pytest.approx(float(rows[0]["mask AP"]), abs=1e-3), "the weights it starts from"
-    assert run.examiner.best == pytest.approx(max(float(row["mask AP"]) for row in rows), abs=1e-3)
+    assert run.evaluator.first == pytest.approx(float(rows[0]["mask AP"]), abs=1e-3), "the weights it starts from"
+    assert run.evaluator.best == pytest.approx(max(float(row["mask AP"]) for row in rows), abs=1e-3)
     assert load_weights(tmp_path / "best.safetensors")[1] == info
     for step in (0, 15, 30):
         assert cv2.imread(str(tmp_path / "sheets" / f"{step:06d}.png")) is not None

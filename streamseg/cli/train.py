@@ -143,7 +143,7 @@ def train(
     """
     from streamseg.cli.training import TrainingScreen
     from streamseg.training.checkpoint import check_folder
-    from streamseg.training.settings import CANVASES, Every, Settings
+    from streamseg.training.settings import CANVASES, EvaluationInterval, Settings
     from streamseg.training.train import Trainer
 
     given = _design(network, class_agnostic, roi_pool, start)
@@ -152,7 +152,7 @@ def train(
     given |= {"weight_decay": weight_decay, "ema": ema, "weights": _numbers(weight, "--weight"), "seed": seed, "repeat": repeat}
     given |= {"augmentation": _augmentation(scale, flip, paste, paste_most, paste_power, colour), "save_every": save_every}
     given |= {"workers": workers, "replicas": replicas, "pretrained": pretrained, "freeze": freeze}
-    given |= {"device": device, "amp": amp, "eval_every": Every.parse(eval_every)}
+    given |= {"device": device, "amp": amp, "eval_every": EvaluationInterval.parse(eval_every)}
     settings = Settings(**given, eval_size=_size(eval_size) if eval_size else None)
     shares = _numbers(share, "--share")
     screen = TrainingScreen()

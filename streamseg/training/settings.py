@@ -12,7 +12,7 @@ from streamseg.errors import ConfigError
 from streamseg.networks.build import NETWORKS
 from streamseg.training.augment import Augmentation
 
-__all__ = ["CANVASES", "TERMS", "Amp", "Device", "Every", "Settings"]
+__all__ = ["CANVASES", "TERMS", "Amp", "Device", "EvaluationInterval", "Settings"]
 
 TERMS = ("loss_objectness", "loss_rpn_box_reg", "loss_classifier", "loss_box_reg", "loss_mask")
 CANVASES = ((320, 512), (320, 448), (384, 384), (256, 448), (448, 320))
@@ -22,14 +22,14 @@ Device = Literal["auto", "cpu", "cuda"]
 
 
 @dataclass(frozen=True, slots=True)
-class Every:
+class EvaluationInterval:
     """A repeated point of a run: each `value` steps, minutes, or percent of the schedule."""
 
     value: float
     unit: Literal["steps", "minutes", "percent"]
 
     @classmethod
-    def parse(cls, text: str) -> Every:
+    def parse(cls, text: str) -> EvaluationInterval:
         """From "500" (steps), "10m" (minutes) or "10%" (of the schedule). Raises ConfigError."""
         match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(m|min|minutes|%|steps)?\s*", text)
         value = float(match[1]) if match else 0.0
@@ -91,7 +91,7 @@ class Settings:
     channels_last: bool = True
     nan_limit: int = 20
     """Steps in a row without a finite loss after which the run is given up."""
-    eval_every: Every = Every(10, "percent")
+    eval_every: EvaluationInterval = EvaluationInterval(10, "percent")
     eval_size: tuple[int, int] | None = None
     """(H, W) of the pictures to evaluate on; None: 320x576 for the usual canvases, else the first canvas."""
 

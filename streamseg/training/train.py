@@ -268,7 +268,7 @@ class Trainer:
             "step": self.step,
             "elapsed": self.elapsed,
             "bad_steps": self._bad_steps,
-            "evaluator": self.evaluator.state(),
+            "examiner": self.evaluator.state(),  # the key that checkpoints on disk have
             "settings": self._identity(),
         }
         try:
@@ -293,7 +293,7 @@ class Trainer:
         self.precision.restore(state["precision"])
         self.step = self.saved_step = state["step"]
         self.elapsed, self._bad_steps = state["elapsed"], state["bad_steps"]
-        self.evaluator.restore(state["evaluator"])
+        self.evaluator.restore(state["examiner"])
 
     def _identity(self) -> dict[str, Any]:
         """What a run must keep to go on as it would have."""

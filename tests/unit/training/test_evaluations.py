@@ -15,7 +15,7 @@ from typing import Any
 from streamseg.networks.weights import ModelInfo
 from streamseg.training import evaluations
 from streamseg.training.evaluations import Evaluator
-from streamseg.training.settings import Every
+from streamseg.training.settings import EvaluationInterval
 from streamseg.training.validate import Measured
 
 INFO = ModelInfo("lite", ("car",), (3,))
@@ -42,7 +42,7 @@ class Run:
         monkeypatch.setattr(evaluations, "write_sheet", lambda *_: None)
         validation: Any = SimpleNamespace(measure=measure, photos=[], categories={1: "car"})
         self.evaluator = Evaluator(validation, INFO, out)
-        settings = SimpleNamespace(eval_every=Every.parse(every), evaluated_size=(64, 96))
+        settings = SimpleNamespace(eval_every=EvaluationInterval.parse(every), evaluated_size=(64, 96))
         self.trainer: Any = SimpleNamespace(
             step=0, elapsed=0.0, progress=0.0, settings=settings, average=None, on_message=self.said.append, stop=False
         )

@@ -15,7 +15,7 @@ from streamseg.errors import OutputError
 from streamseg.errors.extras import how_to_install
 from streamseg.training import journal
 from streamseg.training.journal import Journal, tensorboard_hint
-from streamseg.training.settings import Every
+from streamseg.training.settings import EvaluationInterval
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -94,4 +94,4 @@ def test_tensorboard_gets_the_same_figures(tmp_path: Path, monkeypatch: pytest.M
 )
 def test_what_is_repeated_comes_by_steps_minutes_or_part_of_the_run(text: str, expected: list[int]) -> None:
     points = [(0, 0.0, 0.0), (499, 15 * 60.0, 0.2), (500, 20 * 60.0, 0.5), (1000, 30 * 60.0, 1.0)]
-    assert [Every.parse(text).count(*point) for point in points] == expected
+    assert [EvaluationInterval.parse(text).count(*point) for point in points] == expected

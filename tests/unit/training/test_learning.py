@@ -19,7 +19,7 @@ from streamseg.datasets.coco import DataFile, read_data
 from streamseg.networks.weights import ModelInfo, load_weights
 from streamseg.training.augment import Augmentation
 from streamseg.training.dataset import batches
-from streamseg.training.settings import Every
+from streamseg.training.settings import EvaluationInterval
 from streamseg.training.train import TERMS, Settings, Trainer
 from streamseg.training.validate import Validation
 
@@ -60,7 +60,7 @@ def test_lite_learns_eight_photos_by_heart(shapes: Path, tmp_path: Path) -> None
     info = ModelInfo("lite", data.classes, data.category_ids)
     settings = Settings(
         steps=30, batch=2, lr=1e-3, warmup=3, canvases=((96, 128),), workers=0,
-        augmentation=Augmentation.none(), eval_every=Every(15, "steps"),
+        augmentation=Augmentation.none(), eval_every=EvaluationInterval(15, "steps"),
     )  # fmt: skip
     run = Trainer(data, settings, tmp_path, start="lite", validation=Validation([DataFile(shapes)], info))
     run.run()

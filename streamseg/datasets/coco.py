@@ -24,7 +24,7 @@ from pycocotools import mask as rle_tools
 
 from streamseg.datasets.annotations import Rle, as_id, find_images, leads_out, read_box, read_json, read_rle, read_tables
 from streamseg.datasets.faults import Faults
-from streamseg.datasets.photos import Corners, Photo, Thing
+from streamseg.datasets.photos import Corners, TrainingObject, TrainingPhoto
 from streamseg.datasets.pictures import with_pictures
 from streamseg.errors import ConfigError, SourceNotFound
 from streamseg.system.callbacks import Progress
@@ -59,7 +59,7 @@ class DataFile:
 class TrainingData:
     """Photos with their labels, and the classes: class i is label i + 1."""
 
-    photos: list[Photo]
+    photos: list[TrainingPhoto]
     classes: tuple[str, ...]
     category_ids: tuple[int, ...]
     faults: Faults = field(default_factory=Faults)
@@ -67,9 +67,9 @@ class TrainingData:
     def objects(self) -> dict[str, tuple[int, int]]:
         """Of each class, how many objects there are, and how many of them have a mask."""
         counts = dict.fromkeys(self.classes, (0, 0))
-        for thing in (thing for photo in self.photos for thing in photo.things):
-            total, masks = counts[self.classes[thing.label - 1]]
-            counts[self.classes[thing.label - 1]] = total + 1, masks + (thing.rle is not None)
+        for item in (item for photo in self.photos for item in photo.objects):
+            total, masks = counts[self.classes[item.label - 1]]
+            counts[self.classes[item.label - 1]] = total + 1, masks + (item.rle is not None)
         return counts
 
     def ignored(self) -> int:
@@ -99,7 +99,7 @@ def read_data(
     documents = [(file, *read_tables(read_json(file.annotations), file.annotations)) for file in files]
     names, ids = _classes([categories for _, categories, _, _ in documents], classes)
     faults = Faults()
-    photos: list[Photo] = []
+    photos: list[TrainingPhoto] = []
     for file, categories, entries, rows in documents:
         folder = file.images or find_images(file.annotations, [str(entry["file_name"]) for entry in entries])
         photos += _Reader(folder, categories, names, one_class is not None, crowds, faults).photos(entries, rows)
@@ -148,7 +148,7 @@ class _Reader:
         self.labels = 1 if merge else len(names)
         self.heed_crowds = crowds == "ignore"
 
-    def photos(self, entries: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> list[Photo]:
+    def photos(self, entries: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> list[TrainingPhoto]:
         """The photos that are well described; whether their pictures can be read is not looked at yet."""
         by_image: dict[Any, list[Mapping[str, Any]]] = {entry["id"]: [] for entry in entries}
         seen: dict[Any, Mapping[str, Any]] = {}
@@ -175,7 +175,7 @@ class _Reader:
                 answer.append(photo)
         return answer
 
-    def _photo(self, entry: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Photo | None:
+    def _photo(self, entry: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> TrainingPhoto | None:
         name, height, width = str(entry["file_name"]), int(entry["height"]), int(entry["width"])
         if leads_out(name):
             self.faults.add("image whose name leads out of the folder", name)
@@ -183,12 +183,12 @@ class _Reader:
         if min(height, width) < 1:
             self.faults.add("image of no size", f"{name}, {width}×{height}")
             return None
-        things: list[Thing] = []
+        objects: list[TrainingObject] = []
         ignore: list[Corners] = []
         for row in rows:
             found = self._thing(row, height, width, f"{name}, annotation {row.get('id')}")
-            if isinstance(found, Thing):
-                things.append(found)
+            if isinstance(found, TrainingObject):
+                objects.append(found)
             elif found is not None:
                 ignore.append(found)
         listed = entry.get("labelled_category_ids")
@@ -197,9 +197,9 @@ class _Reader:
         labelled = (True, *(label in looked_for for label in range(1, self.labels + 1)))
         exhaustive = bool(entry.get("exhaustive", True))
         source = str(entry.get("source", ""))
-        return Photo(self.folder / name, height, width, tuple(things), tuple(ignore), labelled, exhaustive, source)
+        return TrainingPhoto(self.folder / name, height, width, tuple(objects), tuple(ignore), labelled, exhaustive, source)
 
-    def _thing(self, row: Mapping[str, Any], height: int, width: int, where: str) -> Thing | Corners | None:
+    def _thing(self, row: Mapping[str, Any], height: int, width: int, where: str) -> TrainingObject | Corners | None:
         """An object, a region to ignore, or None for what is left out."""
         category = as_id(row.get("category_id"))
         box, rle = _clipped(row.get("bbox"), height, width), None
@@ -217,9 +217,9 @@ class _Reader:
         if row.get("segmentation") and rle is None:
             self.faults.add("mask malformed, empty or outside its image", where, "region ignored")
             return box
-        return Thing(box, self.label_of[category], rle)
+        return TrainingObject(box, self.label_of[category], rle)
 
-    def _boxless(self, row: Mapping[str, Any], rle: Rle | None, category: Any, where: str) -> Thing | Corners | None:
+    def _boxless(self, row: Mapping[str, Any], rle: Rle | None, category: Any, where: str) -> TrainingObject | Corners | None:
         kind = "box missing, not of four numbers, of no area or outside its image"
         if rle is None:
             self.faults.add(kind, where)
@@ -227,7 +227,7 @@ class _Reader:
         self.faults.add(kind, where, "its mask's taken")
         x, y, w, h = (float(v) for v in rle_tools.toBbox(rle))
         box = (x, y, x + w, y + h)
-        return box if self.heed_crowds and row.get("iscrowd") else Thing(box, self.label_of[category], rle)
+        return box if self.heed_crowds and row.get("iscrowd") else TrainingObject(box, self.label_of[category], rle)
 
 
 def _doubtful(row: Mapping[str, Any]) -> bool:

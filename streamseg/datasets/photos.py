@@ -1,4 +1,4 @@
-"""The nouns of a training set: an annotated photo, and the things in it."""
+"""The nouns of a training set: an annotated photo, and the objects in it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as rle_tools
 
-__all__ = ["Corners", "Photo", "Thing"]
+__all__ = ["Corners", "TrainingObject", "TrainingPhoto"]
 
 Corners = tuple[float, float, float, float]
 """xyxy in photo pixels."""
 
 
 @dataclass(frozen=True, slots=True)
-class Thing:
+class TrainingObject:
     """One annotated object: `box` xyxy in photo pixels, `label` 1..C, `rle` its mask or None."""
 
     box: Corners
@@ -32,13 +32,13 @@ class Thing:
 
 
 @dataclass(frozen=True, slots=True)
-class Photo:
+class TrainingPhoto:
     """One annotated photo: `labelled` bool [C + 1], `ignore` boxes xyxy in photo pixels."""
 
     path: Path
     height: int
     width: int
-    things: tuple[Thing, ...]
+    objects: tuple[TrainingObject, ...]
     ignore: tuple[Corners, ...]
     labelled: tuple[bool, ...]
     exhaustive: bool

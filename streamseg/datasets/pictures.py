@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from streamseg.datasets.annotations import is_file
 from streamseg.datasets.faults import Faults
-from streamseg.datasets.photos import Photo
+from streamseg.datasets.photos import TrainingPhoto
 from streamseg.errors import ConfigError
 from streamseg.system.callbacks import Progress
 
 
-def with_pictures(photos: Sequence[Photo], faults: Faults, on_progress: Progress | None) -> list[Photo]:
+def with_pictures(photos: Sequence[TrainingPhoto], faults: Faults, on_progress: Progress | None) -> list[TrainingPhoto]:
     """Those whose picture is there, can be read, and has the stated size. `on_progress` counts pictures."""
     kept = []
     pool = ThreadPoolExecutor(os.cpu_count() or 1)
@@ -34,7 +34,7 @@ def with_pictures(photos: Sequence[Photo], faults: Faults, on_progress: Progress
     return kept
 
 
-def _problem(photo: Photo) -> str | None:
+def _problem(photo: TrainingPhoto) -> str | None:
     if not is_file(photo.path):
         return "image file is missing"
     try:
@@ -44,7 +44,7 @@ def _problem(photo: Photo) -> str | None:
     return None
 
 
-def read_picture(photo: Photo) -> NDArray[np.uint8]:
+def read_picture(photo: TrainingPhoto) -> NDArray[np.uint8]:
     """Uint8 RGB [H, W, 3], turned as its annotations are. Raises ConfigError when it is not a picture of the stated size.
 
     Some tools heed the orientation that a camera notes, some do not: the one that gives the stated size is taken.

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from streamseg.datasets.photos import Photo, Thing
+from streamseg.datasets.photos import TrainingObject, TrainingPhoto
 from streamseg.errors import ConfigError
 
 Picture = NDArray[np.uint8]
@@ -80,7 +80,7 @@ class Sample:
     masks: list[Picture | None] = field(default_factory=list)
     ignore: list[NDArray[np.float32]] = field(default_factory=list)
 
-    def tensors(self, photo: Photo) -> tuple[Tensor, dict[str, Tensor]]:
+    def tensors(self, photo: TrainingPhoto) -> tuple[Tensor, dict[str, Tensor]]:
         """The picture uint8 [3, H, W] and the target that `partial.py` describes."""
         height, width = self.picture.shape[:2]
         empty = np.zeros((height, width), np.uint8)
@@ -103,14 +103,16 @@ def mask_box(mask: Picture) -> NDArray[np.float32]:
     return np.array([x, y, x + w, y + h], np.float32)
 
 
-def place(photo: Photo, picture: Picture, canvas: tuple[int, int], how: Augmentation, rng: np.random.Generator) -> Sample:
+def place(
+    photo: TrainingPhoto, picture: Picture, canvas: tuple[int, int], how: Augmentation, rng: np.random.Generator
+) -> Sample:
     """The photo scaled, moved and perhaps mirrored onto a canvas of (H, W) pixels."""
     height, width = canvas
     scale = min(height / photo.height, width / photo.width) * float(np.exp(rng.uniform(*np.log(how.scale))))
     free_x, free_y = width - photo.width * scale, height - photo.height * scale
     dx, dy = rng.random() * free_x, rng.random() * free_y
-    if photo.things and rng.random() < how.centre:
-        box = photo.things[rng.integers(len(photo.things))].box
+    if photo.objects and rng.random() < how.centre:
+        box = photo.objects[rng.integers(len(photo.objects))].box
         dx = width / 2 - (box[0] + box[2]) / 2 * scale + rng.uniform(-0.3, 0.3) * width
         dy = height / 2 - (box[1] + box[3]) / 2 * scale + rng.uniform(-0.3, 0.3) * height
         dx = float(np.clip(dx, min(0, free_x), max(0, free_x)))
@@ -119,8 +121,8 @@ def place(photo: Photo, picture: Picture, canvas: tuple[int, int], how: Augmenta
     if rng.random() < how.flip:
         move[0] = [-scale, 0, width - dx]
     sample = Sample(_warp(picture, move, canvas, int(rng.choice([114, 114, 0, 128]))))
-    for thing in photo.things:
-        _add(sample, thing, move)
+    for item in photo.objects:
+        _add(sample, item, move)
     for region in photo.ignore:
         hidden = _moved(region, move, width, height)
         if (hidden[2:] - hidden[:2]).min() > 1:
@@ -143,31 +145,31 @@ def _warp(picture: Picture, move: Affine, canvas: tuple[int, int], border: int =
     return np.asarray(warped, np.uint8)
 
 
-def _add(sample: Sample, thing: Thing, move: Affine) -> None:
+def _add(sample: Sample, item: TrainingObject, move: Affine) -> None:
     height, width = sample.picture.shape[:2]
-    box = _moved(thing.box, move, width, height)
+    box = _moved(item.box, move, width, height)
     mask: Picture | None = None
     if (box[2:] - box[:2]).min() <= 0:
         return
-    if thing.rle is not None:
-        mask = (_warp(thing.mask() * np.uint8(255), move, (height, width)) > 127).astype(np.uint8)
+    if item.rle is not None:
+        mask = (_warp(item.mask() * np.uint8(255), move, (height, width)) > 127).astype(np.uint8)
         if not mask.any():
             return
         box = mask_box(mask)
-    whole = (thing.box[2] - thing.box[0]) * (thing.box[3] - thing.box[1]) * move[1, 1] ** 2
+    whole = (item.box[2] - item.box[0]) * (item.box[3] - item.box[1]) * move[1, 1] ** 2
     hidden = mask is None and float(np.prod(box[2:] - box[:2])) < 0.25 * whole
     if hidden or (box[2:] - box[:2]).min() < MIN_SIDE:
         sample.ignore.append(box)
         return
     sample.boxes.append(box)
-    sample.labels.append(thing.label)
+    sample.labels.append(item.label)
     sample.masks.append(mask)
 
 
-def paste(sample: Sample, thing: Thing, photo: Picture, rng: np.random.Generator) -> None:
+def paste(sample: Sample, item: TrainingObject, photo: Picture, rng: np.random.Generator) -> None:
     """Put one object of another photo over the sample; what it covers loses those pixels."""
     height, width = sample.picture.shape[:2]
-    mask = thing.mask()
+    mask = item.mask()
     x0, y0, x1, y1 = mask_box(mask).astype(int)
     scale = min(np.exp(rng.uniform(np.log(0.12), np.log(0.8))) * height / (y1 - y0), 2.0)
     scale = min(scale, 0.9 * width / (x1 - x0))
@@ -190,7 +192,7 @@ def paste(sample: Sample, thing: Thing, photo: Picture, rng: np.random.Generator
     pasted[ys, xs] = shape > 127
     _occlude(sample, pasted)
     sample.boxes.append(mask_box(pasted))
-    sample.labels.append(thing.label)
+    sample.labels.append(item.label)
     sample.masks.append(pasted)
 
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from streamseg.datasets.photos import Photo, Thing
+from streamseg.datasets.photos import TrainingObject, TrainingPhoto
 from streamseg.datasets.pictures import read_picture
 from streamseg.errors import ConfigError, StageError
 from streamseg.training.augment import Augmentation, paste, place, recolour
@@ -32,7 +32,7 @@ Batch = tuple[Tensor, list[Target]]
 """uint8 [B, 3, H, W] and what is in each picture, as `partial.py` describes."""
 
 
-def source_weights(photos: Sequence[Photo], shares: Mapping[str, float]) -> NDArray[np.float64]:
+def source_weights(photos: Sequence[TrainingPhoto], shares: Mapping[str, float]) -> NDArray[np.float64]:
     """Probability of each photo: `shares` gives a source its part; the rest is spread evenly."""
     sources = [photo.source for photo in photos]
     unknown = set(shares) - set(sources)
@@ -46,13 +46,13 @@ def source_weights(photos: Sequence[Photo], shares: Mapping[str, float]) -> NDAr
     return np.array([shares[s] / count[s] if s in shares else rest / others for s in sources])
 
 
-def repeat_rare(photos: Sequence[Photo], weights: NDArray[np.float64], frequency: float) -> NDArray[np.float64]:
+def repeat_rare(photos: Sequence[TrainingPhoto], weights: NDArray[np.float64], frequency: float) -> NDArray[np.float64]:
     """`weights` with photos of rare classes raised, each source keeping its part of the whole.
 
     Repeat factor sampling of Gupta et al. 2019 (LVIS, arXiv 1908.03195): a photo counts max(1, sqrt(frequency / f)) times for
     the rarest of its classes, f being the part of the draws that hold the class.
     """
-    held = [{thing.label for thing in photo.things} for photo in photos]
+    held = [{thing.label for thing in photo.objects} for photo in photos]
     odds = weights / weights.sum()
     part = {label: sum(odds[i] for i, labels in enumerate(held) if label in labels) for label in set().union(*held)}
     factor = {label: max(1.0, math.sqrt(frequency / f)) for label, f in part.items() if f > 0}
@@ -74,7 +74,7 @@ class Samples(Dataset[tuple[Tensor, Target]]):
 
     def __init__(
         self,
-        photos: Sequence[Photo],
+        photos: Sequence[TrainingPhoto],
         weights: NDArray[np.float64],
         canvases: Sequence[tuple[int, int]],
         batch: int,
@@ -87,9 +87,9 @@ class Samples(Dataset[tuple[Tensor, Target]]):
         self.cumulative = np.cumsum(weights) / np.sum(weights)
         self.canvases, self.batch, self.seed = list(canvases), batch, seed
         self.how = augmentation or Augmentation()
-        self.pasteable: dict[int, list[tuple[int, Thing]]] = {}
+        self.pasteable: dict[int, list[tuple[int, TrainingObject]]] = {}
         for i, photo in enumerate(photos):
-            for thing in photo.things:
+            for thing in photo.objects:
                 if thing.rle is not None and thing.box[3] - thing.box[1] >= 32:
                     self.pasteable.setdefault(thing.label, []).append((i, thing))
         self.paste_labels = sorted(self.pasteable)

@@ -66,7 +66,7 @@ class Trainer:
         validation: Validation | None = None,
         observer: TrainingObserver | None = None,
     ) -> None:
-        if not any(photo.things for photo in data.photos):
+        if not any(photo.objects for photo in data.photos):
             raise ConfigError(
                 "the data have no object to learn; if iscrowd is set on all of them, as CVAT does with brush masks, give "
                 "--crowds objects"

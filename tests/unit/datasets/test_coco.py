@@ -44,8 +44,8 @@ def test_polygon_and_both_rle_forms_give_the_same_mask(make_coco: MakeCoco) -> N
     ]
     data = read(make_coco(rows))
     assert (data.category_ids, data.classes, data.faults.total) == ((1, 3), ("person", "car"), 0)
-    assert len(data.photos[0].things) == 3
-    for thing in data.photos[0].things:
+    assert len(data.photos[0].objects) == 3
+    for thing in data.photos[0].objects:
         assert np.array_equal(thing.mask(), truth)
         assert thing.box == (20, 10, 50, 30)
 
@@ -86,7 +86,7 @@ def test_a_bad_annotation_is_named_and_counted_or_refused(
     path = make_coco([annotation(1, 1, (5, 5, 20, 20))])
     damage(path, lambda d: d["annotations"].append({**annotation(2, 1, (30, 5, 20, 20)), **fault}))
     data = read(path)
-    assert len(data.photos[0].things) == 1 + (left == "object")
+    assert len(data.photos[0].objects) == 1 + (left == "object")
     assert len(data.photos[0].ignore) == (left == "region"), "an object that cannot be used is not learnt as background"
     assert data.faults.total == 1
     assert kind in str(data.faults.sentences())
@@ -98,7 +98,7 @@ def test_a_bad_annotation_is_named_and_counted_or_refused(
 def test_an_annotation_given_twice_is_one_object(make_coco: MakeCoco) -> None:
     path = make_coco([annotation(1, 1, (5, 5, 20, 20)), annotation(1, 1, (5, 5, 20, 20))])
     data = read(path)
-    assert len(data.photos[0].things) == 1
+    assert len(data.photos[0].objects) == 1
     assert "given twice" in str(data.faults.sentences())
 
 
@@ -166,7 +166,7 @@ def test_files_are_joined_by_names_and_a_class_that_one_lacks_was_not_looked_for
     data = read_data([DataFile(path), DataFile(other)])
     assert data.classes == ("person", "car", "dog")
     assert data.category_ids == (1, 3, 2)
-    assert [[t.label for t in photo.things] for photo in data.photos] == [[1, 2], [2, 3]]
+    assert [[t.label for t in photo.objects] for photo in data.photos] == [[1, 2], [2, 3]]
     assert [photo.labelled for photo in data.photos] == [(True, True, True, False), (True, False, True, True)]
     assert data.objects() == {"person": (1, 1), "car": (2, 2), "dog": (1, 1)}
 
@@ -175,10 +175,10 @@ def test_classes_are_chosen_and_merged(make_coco: MakeCoco) -> None:
     path = make_coco([annotation(1, 1, (5, 5, 20, 20)), annotation(2, 1, (30, 5, 20, 20), category=3)], images=1)
     chosen = read(path, classes=["car"])
     assert (chosen.classes, chosen.category_ids) == (("car",), (3,))
-    assert [t.label for t in chosen.photos[0].things] == [1]
+    assert [t.label for t in chosen.photos[0].objects] == [1]
     merged = read(path, one_class="thing")
     assert merged.classes == ("thing",)
-    assert [t.label for t in merged.photos[0].things] == [1, 1]
+    assert [t.label for t in merged.photos[0].objects] == [1, 1]
     with pytest.raises(ConfigError, match="no class cart; there are: person, car"):
         read(path, classes=["cart"])
 
@@ -193,7 +193,7 @@ def test_crowds_and_doubtful_teacher_boxes_are_ignored_not_learnt(make_coco: Mak
     ]
     photo = read(make_coco(rows)).photos[0]
     assert photo.ignore == ((0, 0, 10, 10), (10, 0, 20, 10))
-    assert [(t.box, t.rle) for t in photo.things] == [((20, 0, 30, 10), None)]
+    assert [(t.box, t.rle) for t in photo.objects] == [((20, 0, 30, 10), None)]
 
 
 def test_crowds_may_be_how_a_tool_marks_its_masks(make_coco: MakeCoco) -> None:

@@ -106,7 +106,7 @@ def read_data(
     photos = with_pictures(photos, faults, on_progress)
     if one_class is not None:
         names, ids = (one_class,), (1,)
-    faults.settle(bad_data)
+    faults.raise_if_refused(bad_data)
     if not photos:
         why = "; ".join(faults.sentences()) or "the files list no images"
         raise ConfigError(f"there is no photo to train on: {why}")

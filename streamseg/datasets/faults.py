@@ -46,7 +46,7 @@ class Faults:
         """One for each kind."""
         return [f"{fault.count} × {kind} (as {'; '.join(fault.examples)})" for kind, fault in self.kinds.items()]
 
-    def settle(self, choice: str) -> None:
+    def raise_if_refused(self, choice: str) -> None:
         """Raise ConfigError, naming every kind, where there is a fault and `choice` is "refuse"."""
         if choice not in get_args(BadData):
             raise ConfigError(f"bad data: {choice!r} is not a choice; allowed: {', '.join(get_args(BadData))}")

@@ -27,7 +27,7 @@ from streamseg.hub import catalog
 from streamseg.hub.graph_spec import GraphSpec
 from streamseg.hub.on_demand import settings_for
 from streamseg.networks.build import build
-from streamseg.networks.weights import ModelInfo, load_weights, save_weights
+from streamseg.networks.weights import WeightsInfo, load_weights, save_weights
 from streamseg.system.folders import models_root
 
 COCO_CLASSES = 80
@@ -40,7 +40,7 @@ class Network:
     name: str
     model: Any
     """torchvision MaskRCNN, float32, on the CPU."""
-    info: ModelInfo
+    info: WeightsInfo
     settings: GraphSettings
     weights: str
     """Where they are from: speed does not depend on it, answers do."""
@@ -91,7 +91,7 @@ def load(name: str, size: tuple[int, int]) -> Network:
     for module in model.modules():
         if hasattr(module, "bn3"):  # a residual branch; at full strength random ones grow beyond float16
             module.bn3.weight.data.fill_(0.2)
-    info = ModelInfo(name, tuple(f"class {i}" for i in range(COCO_CLASSES)), tuple(range(1, COCO_CLASSES + 1)))
+    info = WeightsInfo(name, tuple(f"class {i}" for i in range(COCO_CLASSES)), tuple(range(1, COCO_CLASSES + 1)))
     return Network(name, model, info, settings, "random")
 
 

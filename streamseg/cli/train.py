@@ -242,12 +242,12 @@ def _read(screen: TrainingScreen, data: list[str], classes: str | None, options:
 
 
 def _validation(val: list[str] | None, data: TrainingData, settings: Settings, options: dict[str, Any]) -> Validation | None:
-    from streamseg.networks.weights import ModelInfo
+    from streamseg.networks.weights import WeightsInfo
     from streamseg.training.validate import Validation
 
     if not val:
         return None
-    info = ModelInfo(settings.network, data.classes, data.category_ids)
+    info = WeightsInfo(settings.network, data.classes, data.category_ids)
     return Validation(_files(val), info, **options)
 
 

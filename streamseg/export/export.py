@@ -33,7 +33,7 @@ from streamseg.export.graph import OUTPUTS, GraphSettings, InferenceGraph
 from streamseg.export.half import halve, without_batch_norm
 from streamseg.export.onnx_file import FORBIDDEN, check_ops, drop_cast_pairs, share_weights, write_facts
 from streamseg.export.quantize import quantize
-from streamseg.networks.weights import ModelInfo, load_weights, save_weights
+from streamseg.networks.weights import WeightsInfo, load_weights, save_weights
 
 __all__ = ["FORBIDDEN", "OPSET", "OUTPUTS", "PRECISIONS", "check_ops", "export_model", "to_onnx"]
 
@@ -71,7 +71,7 @@ def to_onnx(graph: InferenceGraph, dynamic_batch: bool) -> onnx.ModelProto:
     return model
 
 
-def facts_of(info: ModelInfo, settings: GraphSettings, name: str, precision: str, digest: str) -> dict[str, str]:
+def facts_of(info: WeightsInfo, settings: GraphSettings, name: str, precision: str, digest: str) -> dict[str, str]:
     """What a graph says about itself; `digest` is the sha256 of its weights file."""
     return {
         "format": "1",
@@ -145,7 +145,7 @@ def _make(
     return proto
 
 
-def _place_weights(weights: Path, model: MaskRCNN, info: ModelInfo, folder: Path, name: str, precision: str) -> Path:
+def _place_weights(weights: Path, model: MaskRCNN, info: WeightsInfo, folder: Path, name: str, precision: str) -> Path:
     """The weights file that the graphs read: the given one; for float16 graphs of float32 weights, one of half the size."""
     if precision == "fp16" and not _is_half(weights):
         shared = folder / f"{name}-fp16.safetensors"

@@ -22,7 +22,7 @@ from torchvision.models.detection import MaskRCNN
 
 from streamseg.errors import ConfigError, ModelError
 from streamseg.networks.build import NETWORKS, build
-from streamseg.networks.weights import ModelInfo, build_for, from_torchvision, load_weights
+from streamseg.networks.weights import WeightsInfo, build_for, from_torchvision, load_weights
 
 __all__ = ["Misfit", "modern_names", "network_of", "read_checkpoint"]
 
@@ -59,7 +59,7 @@ def read_checkpoint(
     network: str | None = None,
     classes: Sequence[str] = (),
     norm_eps: float | None = None,
-) -> tuple[MaskRCNN, ModelInfo]:
+) -> tuple[MaskRCNN, WeightsInfo]:
     """The network in a checkpoint file, in evaluation mode, and what it is.
 
     `network` is told from the tensors where it is not given. `classes` are the names of its labels from 1 on, where neither the
@@ -93,7 +93,7 @@ def read_checkpoint(
         raise ConfigError(f"{path} does not say the names of its {count} classes; give them: --classes a,b,...")
     if not agnostic:
         return from_torchvision(state, found, tuple(classes), norm_eps=norm_eps)
-    info = ModelInfo(found, tuple(classes), tuple(range(1, len(classes) + 1)), class_agnostic_masks=True)
+    info = WeightsInfo(found, tuple(classes), tuple(range(1, len(classes) + 1)), class_agnostic_masks=True)
     if len(classes) != count:
         raise ConfigError(f"{path} has {count} classes, but {len(classes)} names were given")
     return _filled(info, state, path), info
@@ -213,7 +213,7 @@ def _unwrap(content: Mapping[str, Any], path: Path) -> State:
     return state
 
 
-def _named(info: ModelInfo, network: str | None, classes: Sequence[str], path: Path) -> ModelInfo:
+def _named(info: WeightsInfo, network: str | None, classes: Sequence[str], path: Path) -> WeightsInfo:
     """`info` with the names that were given instead of its own."""
     if network not in (None, info.network):
         raise ConfigError(f"{path} says that it is of {info.network}, not {network}: leave the network out")
@@ -226,7 +226,7 @@ def _named(info: ModelInfo, network: str | None, classes: Sequence[str], path: P
     return replace(info, classes=tuple(classes))
 
 
-def _filled(info: ModelInfo, state: State, path: Path) -> MaskRCNN:
+def _filled(info: WeightsInfo, state: State, path: Path) -> MaskRCNN:
     """The network of `info` with these tensors, in evaluation mode."""
     misfit = _misfit(state, info.network)
     if len(misfit):

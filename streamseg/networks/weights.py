@@ -24,11 +24,11 @@ from streamseg.networks.build import build
 from streamseg.networks.design import RoIPooling
 from streamseg.networks.resnet import with_eps
 
-__all__ = ["ModelInfo", "adapt", "build_for", "from_torchvision", "is_half", "load_weights", "save_weights"]
+__all__ = ["WeightsInfo", "adapt", "build_for", "from_torchvision", "is_half", "load_weights", "save_weights"]
 
 
 @dataclass(frozen=True, slots=True)
-class ModelInfo:
+class WeightsInfo:
     """What a model is: its network, its classes in order, and the network's options."""
 
     network: str
@@ -55,7 +55,7 @@ class ModelInfo:
         return self.labels or tuple(range(1, len(self.classes) + 1))
 
 
-def build_for(info: ModelInfo, pretrained: bool = False) -> MaskRCNN:
+def build_for(info: WeightsInfo, pretrained: bool = False) -> MaskRCNN:
     """The network that `info` describes, in training mode; errors as those of `networks.build`."""
     model = build(
         info.network,
@@ -73,7 +73,7 @@ def is_half(name: str, tensor: Tensor) -> bool:
     return tensor.is_floating_point() and tensor.dim() >= 2
 
 
-def save_weights(model: MaskRCNN, info: ModelInfo, path: Path, half: bool = True) -> None:
+def save_weights(model: MaskRCNN, info: WeightsInfo, path: Path, half: bool = True) -> None:
     """Write the model's state, whole or not at all; `half`: weights as float16, else everything exactly.
 
     Raises ModelError when a value is not finite, or too large for float16.
@@ -92,7 +92,7 @@ def save_weights(model: MaskRCNN, info: ModelInfo, path: Path, half: bool = True
         "streamseg.category_ids": json.dumps(info.category_ids),
     }
     options = {"class_agnostic_masks": info.class_agnostic_masks, "roi_pool": info.roi_pool, "labels": info.labels}
-    plain = ModelInfo(info.network, info.classes, info.category_ids)
+    plain = WeightsInfo(info.network, info.classes, info.category_ids)
     chosen = {key: value for key, value in options.items() if value != getattr(plain, key)}
     if chosen:
         metadata["streamseg.options"] = json.dumps(chosen)
@@ -101,11 +101,11 @@ def save_weights(model: MaskRCNN, info: ModelInfo, path: Path, half: bool = True
     partial.replace(path)
 
 
-def _info(metadata: Mapping[str, str]) -> ModelInfo:
+def _info(metadata: Mapping[str, str]) -> WeightsInfo:
     options = json.loads(metadata.get("streamseg.options", "{}"))
     if "labels" in options:
         options["labels"] = tuple(options["labels"])
-    return ModelInfo(
+    return WeightsInfo(
         metadata["streamseg.network"],
         tuple(json.loads(metadata["streamseg.classes"])),
         tuple(json.loads(metadata["streamseg.category_ids"])),
@@ -113,7 +113,7 @@ def _info(metadata: Mapping[str, str]) -> ModelInfo:
     )
 
 
-def load_weights(path: Path) -> tuple[MaskRCNN, ModelInfo]:
+def load_weights(path: Path) -> tuple[MaskRCNN, WeightsInfo]:
     """The network of a weights file, float32, in evaluation mode.
 
     Raises ModelError when the file is missing, not ours, or does not fit its network.
@@ -164,7 +164,7 @@ def from_torchvision(
     classes: Sequence[str] = (),
     category_ids: Sequence[int] = (),
     norm_eps: float | None = None,
-) -> tuple[MaskRCNN, ModelInfo]:
+) -> tuple[MaskRCNN, WeightsInfo]:
     """A state dict of torchvision's maskrcnn_resnet50_fpn or ..._v2 as our network, in evaluation mode.
 
     With 91 labels and no `classes` it is taken to be COCO's: the model offers the 80 that have a name, and answers what
@@ -181,11 +181,11 @@ def from_torchvision(
     coco = count == len(COCO_LABELS) and not classes
     if coco:
         labels = tuple(i for i, name in enumerate(COCO_LABELS) if name not in NAMELESS)
-        info = ModelInfo(network, tuple(COCO_LABELS[i] for i in labels), labels, labels=labels)
+        info = WeightsInfo(network, tuple(COCO_LABELS[i] for i in labels), labels, labels=labels)
     elif len(classes) != count - 1:
         raise ConfigError(f"the checkpoint has {count - 1} classes besides background, but {len(classes)} names were given")
     else:
-        info = ModelInfo(network, tuple(classes), tuple(category_ids) or tuple(range(1, count)))
+        info = WeightsInfo(network, tuple(classes), tuple(category_ids) or tuple(range(1, count)))
     model = build_for(info)
     tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}
     if network == "resnet50-fpn":
@@ -200,7 +200,7 @@ COCO_LABELS: tuple[str, ...] = tuple(MaskRCNN_ResNet50_FPN_Weights.COCO_V1.meta[
 """Label names of torchvision's weights: 0 is background, the others are COCO's category ids, of which ten were never used."""
 
 
-def adapt(model: MaskRCNN, info: ModelInfo, wanted: ModelInfo) -> MaskRCNN:
+def adapt(model: MaskRCNN, info: WeightsInfo, wanted: WeightsInfo) -> MaskRCNN:
     """`model` as a network for the classes and mask option of `wanted`, to be fine-tuned, in training mode.
 
     Everything is taken over; in the last layers the rows of background and of classes with the same name, the other rows are
@@ -237,6 +237,6 @@ LABEL_LAYERS = (
 """The layers that have rows for each label."""
 
 
-def _labels_of(name: str, info: ModelInfo) -> int | None:
+def _labels_of(name: str, info: WeightsInfo) -> int | None:
     """How many labels this tensor has rows for; None where it has none."""
     return max(info.class_labels) + 1 if name.startswith(LABEL_LAYERS) else None

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from torchvision.models.detection import MaskRCNN
 
 from streamseg.errors import ConfigError, ModelError, OutputError, OutputExists
-from streamseg.networks.weights import ModelInfo, save_weights
+from streamseg.networks.weights import WeightsInfo, save_weights
 from streamseg.system.output_files import make_folder
 
 __all__ = ["FILE", "check_folder", "check_same", "read_checkpoint", "write_checkpoint", "write_weights"]
@@ -52,7 +52,7 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
         raise OutputError(f"{path}: the checkpoint could not be written: {why or 'the disk may be full'}") from error
 
 
-def write_weights(path: Path, model: MaskRCNN, info: ModelInfo) -> None:
+def write_weights(path: Path, model: MaskRCNN, info: WeightsInfo) -> None:
     """Write a weights file, as float16 where the values allow it. Raises OutputError where it cannot be written."""
     try:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from streamseg.networks.weights import ModelInfo
+from streamseg.networks.weights import WeightsInfo
 from streamseg.training.checkpoint import write_weights
 from streamseg.training.contact_sheet import choose, write_sheet
 from streamseg.training.settings import Settings
@@ -44,7 +44,7 @@ class TrainingRun(Protocol):
 class Evaluator:
     """Writes evaluations.csv, sheets/STEP.png and best.safetensors in the run's folder; without a validation, nothing."""
 
-    def __init__(self, validation: Validation | None, info: ModelInfo, out: Path) -> None:
+    def __init__(self, validation: Validation | None, info: WeightsInfo, out: Path) -> None:
         self.validation, self.info, self.out = validation, info, out
         self.first: float | None = None
         """Quality of the weights that the run starts from, percent; None: not measured."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from torchvision.models.detection import MaskRCNN
 
 from streamseg.errors import ConfigError, ModelError
-from streamseg.networks.weights import ModelInfo, adapt, build_for, load_weights
+from streamseg.networks.weights import WeightsInfo, adapt, build_for, load_weights
 from streamseg.system import resources
 from streamseg.system.folders import models_root
 
@@ -38,12 +38,12 @@ def find_weights(start: str) -> Path:
     return places[start]
 
 
-def info_of(start: str) -> ModelInfo:
+def info_of(start: str) -> WeightsInfo:
     """Which network and classes such weights are of. Raises ModelError."""
     return load_weights(find_weights(start))[1]
 
 
-def begin(info: ModelInfo, start: str | None, pretrained: bool) -> tuple[MaskRCNN, list[str]]:
+def begin(info: WeightsInfo, start: str | None, pretrained: bool) -> tuple[MaskRCNN, list[str]]:
     """The network of `info` in training mode, and sentences on what it was made from.
 
     Raises ModelError where the weights are missing or damaged, ConfigError where they are of another network.

@@ -22,7 +22,7 @@ from torchvision.models.detection.image_list import ImageList
 
 from streamseg.datasets.coco import TrainingData
 from streamseg.errors import BadOutput, ConfigError, EngineError, OutputError
-from streamseg.networks.weights import ModelInfo
+from streamseg.networks.weights import WeightsInfo
 from streamseg.training import checkpoint
 from streamseg.training.dataset import Batch, Samples, Target, batches, repeat_rare, source_weights
 from streamseg.training.evaluations import Evaluator
@@ -73,7 +73,7 @@ class Trainer:
             )
         self.settings, self.out, self.observer = settings, out, observer
         names = data.classes, data.category_ids
-        self.info = ModelInfo(settings.network, *names, settings.class_agnostic, settings.roi_pool)
+        self.info = WeightsInfo(settings.network, *names, settings.class_agnostic, settings.roi_pool)
         self.precision = Precision(settings.device, settings.amp)
         torch.manual_seed(settings.seed)
         model, self.origin = begin(self.info, start, settings.pretrained)

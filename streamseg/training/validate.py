@@ -32,7 +32,7 @@ from streamseg.evaluate.dataset import Dataset, read_dataset
 from streamseg.evaluate.detect import detect
 from streamseg.export.graph import MASK_SIDE, OUTPUTS
 from streamseg.hub.graph_spec import GraphSpec
-from streamseg.networks.weights import ModelInfo
+from streamseg.networks.weights import WeightsInfo
 
 __all__ = ["Measured", "TorchEngine", "Validation", "normalise"]
 
@@ -50,7 +50,7 @@ class TorchEngine:
     name = "torch"
     in_flight = 1
 
-    def __init__(self, model: MaskRCNN, info: ModelInfo, size: tuple[int, int]) -> None:
+    def __init__(self, model: MaskRCNN, info: WeightsInfo, size: tuple[int, int]) -> None:
         self.model, self.rows = model, int(model.roi_heads.detections_per_img)
         self.place = next(model.parameters()).device
         self.device = str(self.place)
@@ -136,7 +136,7 @@ class Validation:
     def __init__(
         self,
         files: Sequence[DataFile],
-        info: ModelInfo,
+        info: WeightsInfo,
         *,
         one_class: str | None = None,
         crowds: str = "ignore",

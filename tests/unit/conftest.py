@@ -65,7 +65,7 @@ def lively_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     from streamseg.networks.build import build
-    from streamseg.networks.weights import ModelInfo, save_weights
+    from streamseg.networks.weights import WeightsInfo, save_weights
 
     torch.manual_seed(0)
     model = build("lite", 2)
@@ -76,7 +76,7 @@ def lively_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.nn.init.normal_(model.rpn.head.bbox_pred.weight, std=0.003)
     torch.nn.init.normal_(model.roi_heads.box_predictor.cls_score.weight, std=0.05)
     path = tmp_path_factory.mktemp("weights") / "random.safetensors"
-    save_weights(model, ModelInfo("lite", ("person", "car"), (1, 3)), path)
+    save_weights(model, WeightsInfo("lite", ("person", "car"), (1, 3)), path)
     return path
 
 

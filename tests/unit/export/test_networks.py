@@ -28,7 +28,7 @@ from streamseg.errors import BadOutput
 from streamseg.export.export import FORBIDDEN, OUTPUTS, export_model
 from streamseg.export.graph import GraphSettings, InferenceGraph
 from streamseg.networks.build import build
-from streamseg.networks.weights import ModelInfo, load_weights, save_weights
+from streamseg.networks.weights import WeightsInfo, load_weights, save_weights
 from streamseg.pixels.letterbox import Letterbox
 from tests.unit.networks.lively import Found, assert_same, enliven, pictures
 
@@ -51,7 +51,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[
             folder = tmp_path_factory.mktemp(name)
             torch.manual_seed(0)
             model = enliven(build(name, len(CLASSES)), pictures(1, *SIZE, SEED), background=2.0, contrast=1.2)
-            save_weights(model, ModelInfo(name, CLASSES, tuple(range(1, 21))), folder / f"{name}.safetensors")
+            save_weights(model, WeightsInfo(name, CLASSES, tuple(range(1, 21))), folder / f"{name}.safetensors")
             (graph,) = export_model(folder / f"{name}.safetensors", folder, [SIZE], SETTINGS, name, dynamic_batch=False)
             made[name] = folder / f"{name}.safetensors", graph
         return made[name]

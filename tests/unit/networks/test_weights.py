@@ -15,14 +15,14 @@ from torchvision.models.detection import maskrcnn_resnet50_fpn, maskrcnn_resnet5
 from streamseg.errors import ConfigError, ModelError
 from streamseg.export.graph import GraphSettings, InferenceGraph
 from streamseg.networks.build import build
-from streamseg.networks.weights import COCO_LABELS, ModelInfo, adapt, from_torchvision, load_weights, save_weights
+from streamseg.networks.weights import COCO_LABELS, WeightsInfo, adapt, from_torchvision, load_weights, save_weights
 from tests.unit.networks.lively import enliven, partners, pictures, reference
 
 SIZE = (64, 96)
 
 
 def test_options_come_back_from_the_file(tmp_path: Path) -> None:
-    info = ModelInfo("lite", ("cat", "dog"), (17, 18), class_agnostic_masks=True, roi_pool="pool", labels=(2, 5))
+    info = WeightsInfo("lite", ("cat", "dog"), (17, 18), class_agnostic_masks=True, roi_pool="pool", labels=(2, 5))
     model = build("lite", 5, class_agnostic_masks=True, roi_pool="pool")
     save_weights(model, info, tmp_path / "x.safetensors", half=False)
     again, said = load_weights(tmp_path / "x.safetensors")
@@ -35,7 +35,7 @@ def test_options_come_back_from_the_file(tmp_path: Path) -> None:
 
 def test_a_plain_file_says_no_more_than_it_used_to(tmp_path: Path) -> None:
     """Files of the first release lack options; those of plain models still do."""
-    save_weights(build("lite", 1), ModelInfo("lite", ("object",), (1,)), tmp_path / "x.safetensors")
+    save_weights(build("lite", 1), WeightsInfo("lite", ("object",), (1,)), tmp_path / "x.safetensors")
     with safe_open(tmp_path / "x.safetensors", "pt") as file:
         assert set(file.metadata()) == {"streamseg.network", "streamseg.classes", "streamseg.category_ids"}
         kinds = {name.rpartition(".")[2]: file.get_tensor(name).dtype for name in file.keys()}  # noqa: SIM118
@@ -46,7 +46,7 @@ def test_a_plain_file_says_no_more_than_it_used_to(tmp_path: Path) -> None:
 
 def test_c4_is_stored_once_and_comes_back(tmp_path: Path) -> None:
     model = build("resnet50-c4", 1)
-    save_weights(model, ModelInfo("resnet50-c4", ("object",), (1,)), tmp_path / "x.safetensors")
+    save_weights(model, WeightsInfo("resnet50-c4", ("object",), (1,)), tmp_path / "x.safetensors")
     assert (tmp_path / "x.safetensors").stat().st_size < 2.1 * sum(p.numel() for p in model.parameters())
     again, _ = load_weights(tmp_path / "x.safetensors")
     name = "roi_heads.box_head.layer4.0.conv1.weight"
@@ -54,7 +54,7 @@ def test_c4_is_stored_once_and_comes_back(tmp_path: Path) -> None:
 
 
 def test_values_that_a_file_cannot_hold_are_refused(tmp_path: Path) -> None:
-    info = ModelInfo("lite", ("object",), (1,))
+    info = WeightsInfo("lite", ("object",), (1,))
     model = build("lite", 1)
     with torch.no_grad():
         model.rpn.head.cls_logits.weight[0, 0] = 1e6
@@ -69,7 +69,7 @@ def test_values_that_a_file_cannot_hold_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_of_another_network_is_refused_and_says_where(tmp_path: Path) -> None:
-    save_weights(build("lite", 2), ModelInfo("lite", ("a",), (1,)), tmp_path / "x.safetensors")
+    save_weights(build("lite", 2), WeightsInfo("lite", ("a",), (1,)), tmp_path / "x.safetensors")
     with pytest.raises(ModelError, match=r"does not fit lite: of another shape: .*is \[3\], not \[2\]"):
         load_weights(tmp_path / "x.safetensors")
 
@@ -86,7 +86,7 @@ def test_a_file_of_another_network_is_refused_and_says_where(tmp_path: Path) -> 
 )
 def test_classes_that_do_not_add_up_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
-        ModelInfo(**{"network": "lite", "classes": ("a", "b"), "category_ids": (1, 2), **bad})
+        WeightsInfo(**{"network": "lite", "classes": ("a", "b"), "category_ids": (1, 2), **bad})
 
 
 def test_coco_offers_the_classes_that_have_a_name() -> None:
@@ -166,9 +166,9 @@ def test_foreign_checkpoints_are_refused() -> None:
 @pytest.mark.parametrize("network", ["lite", "mobilenetv3-fpn"])
 def test_fine_tuning_takes_over_what_has_the_same_name(network: str) -> None:
     torch.manual_seed(0)
-    info = ModelInfo(network, ("cat", "dog", "cow"), (17, 18, 21), labels=(1, 4, 5))
+    info = WeightsInfo(network, ("cat", "dog", "cow"), (17, 18, 21), labels=(1, 4, 5))
     model = build(network, 5)
-    wanted = ModelInfo(network, ("bird", "cow", "cat"), (16, 21, 17))
+    wanted = WeightsInfo(network, ("bird", "cow", "cat"), (16, 21, 17))
     new = adapt(model, info, wanted)
     assert new.training
     mine, theirs = new.state_dict(), model.state_dict()
@@ -186,12 +186,12 @@ def test_fine_tuning_takes_over_what_has_the_same_name(network: str) -> None:
 
 
 def test_fine_tuning_may_turn_to_class_agnostic_masks_and_stay_there() -> None:
-    info = ModelInfo("lite", ("cat", "dog"), (17, 18))
-    one = ModelInfo("lite", ("object",), (1,), class_agnostic_masks=True)
+    info = WeightsInfo("lite", ("cat", "dog"), (17, 18))
+    one = WeightsInfo("lite", ("object",), (1,), class_agnostic_masks=True)
     agnostic = adapt(build("lite", 2), info, one)
     rows = agnostic.roi_heads.mask_predictor.logits.weight
     assert len(rows) == 2
-    other = ModelInfo("lite", ("a", "b", "c"), (1, 2, 3), class_agnostic_masks=True)
+    other = WeightsInfo("lite", ("a", "b", "c"), (1, 2, 3), class_agnostic_masks=True)
     assert torch.equal(adapt(agnostic, one, other).roi_heads.mask_predictor.logits.weight, rows)
     with pytest.raises(ConfigError, match="weights of lite cannot start resnet50-c4"):
-        adapt(agnostic, one, ModelInfo("resnet50-c4", ("a",), (1,)))
+        adapt(agnostic, one, WeightsInfo("resnet50-c4", ("a",), (1,)))

@@ -12,13 +12,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from streamseg.networks.weights import ModelInfo
+from streamseg.networks.weights import WeightsInfo
 from streamseg.training import evaluations
 from streamseg.training.evaluations import Evaluator
 from streamseg.training.settings import EvaluationInterval
 from streamseg.training.validate import Measured
 
-INFO = ModelInfo("lite", ("car",), (3,))
+INFO = WeightsInfo("lite", ("car",), (3,))
 
 
 class Run:

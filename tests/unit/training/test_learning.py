@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from streamseg.datasets.coco import DataFile, read_data
-from streamseg.networks.weights import ModelInfo, load_weights
+from streamseg.networks.weights import WeightsInfo, load_weights
 from streamseg.training.augment import Augmentation
 from streamseg.training.dataset import batches
 from streamseg.training.settings import EvaluationInterval
@@ -57,7 +57,7 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_lite_learns_eight_photos_by_heart(shapes: Path, tmp_path: Path) -> None:
     """Fine-tuned for new classes, 30 steps of two: found without fail, with good masks; and all that a run writes is there."""
     data = read_data([DataFile(shapes)])
-    info = ModelInfo("lite", data.classes, data.category_ids)
+    info = WeightsInfo("lite", data.classes, data.category_ids)
     settings = Settings(
         steps=30, batch=2, lr=1e-3, warmup=3, canvases=((96, 128),), workers=0,
         augmentation=Augmentation.none(), eval_every=EvaluationInterval(15, "steps"),

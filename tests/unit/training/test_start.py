@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from streamseg.errors import ConfigError, ModelError
-from streamseg.networks.weights import ModelInfo, load_weights
+from streamseg.networks.weights import WeightsInfo, load_weights
 from streamseg.training.start import begin, find_weights, info_of
 
 CLASS = "roi_heads.box_predictor.cls_score.weight"
@@ -18,7 +18,7 @@ MASK = "roi_heads.mask_predictor.logits.weight"
 
 
 def test_the_same_classes_take_over_everything(lively_weights: Path) -> None:
-    model, said = begin(ModelInfo("lite", ("person", "car"), (1, 3)), str(lively_weights), True)
+    model, said = begin(WeightsInfo("lite", ("person", "car"), (1, 3)), str(lively_weights), True)
     assert model.training
     assert said == [f"lite: fine-tunes {lively_weights}"]
     for name, value in load_weights(lively_weights)[0].state_dict().items():
@@ -26,7 +26,7 @@ def test_the_same_classes_take_over_everything(lively_weights: Path) -> None:
 
 
 def test_other_classes_keep_the_rows_of_those_with_the_same_name(lively_weights: Path) -> None:
-    model, said = begin(ModelInfo("lite", ("car", "disc", "box"), (1, 2, 3)), str(lively_weights), True)
+    model, said = begin(WeightsInfo("lite", ("car", "disc", "box"), (1, 2, 3)), str(lively_weights), True)
     assert said[1] == "the last layers are made for the data's classes (taken over: car; new: disc, box; dropped: person)"
     old, new = load_weights(lively_weights)[0].state_dict(), model.state_dict()
     assert new[CLASS].shape[0] == 4
@@ -42,13 +42,13 @@ def test_other_classes_keep_the_rows_of_those_with_the_same_name(lively_weights:
 
 def test_weights_of_another_network_are_refused(lively_weights: Path) -> None:
     with pytest.raises(ConfigError, match="holds a lite, not a mobilenetv3-fpn: give --network lite"):
-        begin(ModelInfo("mobilenetv3-fpn", ("person", "car"), (1, 3)), str(lively_weights), True)
+        begin(WeightsInfo("mobilenetv3-fpn", ("person", "car"), (1, 3)), str(lively_weights), True)
     with pytest.raises(ConfigError, match="--roi-pool align"):
-        begin(ModelInfo("lite", ("person", "car"), (1, 3), roi_pool="pool"), str(lively_weights), True)
+        begin(WeightsInfo("lite", ("person", "car"), (1, 3), roi_pool="pool"), str(lively_weights), True)
 
 
 def test_masks_for_any_class_start_anew(lively_weights: Path) -> None:
-    model, said = begin(ModelInfo("lite", ("person", "car"), (1, 3), class_agnostic_masks=True), str(lively_weights), True)
+    model, said = begin(WeightsInfo("lite", ("person", "car"), (1, 3), class_agnostic_masks=True), str(lively_weights), True)
     assert "the mask branch starts anew" in said[1]
     assert model.state_dict()[MASK].shape[0] == 2
     assert torch.equal(model.state_dict()[CLASS], load_weights(lively_weights)[0].state_dict()[CLASS])

@@ -26,13 +26,13 @@ from streamseg.errors import (
     OutputExists,
     StageError,
 )
-from streamseg.networks.weights import ModelInfo, load_weights
+from streamseg.networks.weights import WeightsInfo, load_weights
 from streamseg.training.dataset import Batch, batches
 from streamseg.training.train import TERMS, Settings, Trainer
 from streamseg.training.validate import Validation
 from tests.unit.conftest import annotation
 
-INFO = ModelInfo("lite", ("person", "car"), (1, 3))
+INFO = WeightsInfo("lite", ("person", "car"), (1, 3))
 ROWS = [annotation(1, 1, (10, 10, 30, 40)), annotation(2, 2, (5, 5, 40, 50), category=3)]
 MakeCoco = Callable[..., Path]
 

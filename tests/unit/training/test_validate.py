@@ -17,13 +17,13 @@ from streamseg.datasets.segments import Case, Detection
 from streamseg.errors import ConfigError
 from streamseg.evaluate.dataset import read_dataset
 from streamseg.export.graph import GraphSettings, InferenceGraph
-from streamseg.networks.weights import ModelInfo, load_weights
+from streamseg.networks.weights import WeightsInfo, load_weights
 from streamseg.training.contact_sheet import choose, write_sheet
 from streamseg.training.validate import TorchEngine, Validation
 from tests.unit.conftest import annotation
 
 MakeCoco = Callable[..., Path]
-INFO = ModelInfo("lite", ("car", "person"), (3, 1))
+INFO = WeightsInfo("lite", ("car", "person"), (3, 1))
 ROWS = [annotation(1, 1, (10, 10, 30, 40)), annotation(2, 2, (5, 5, 40, 50), category=3)]
 
 
@@ -58,10 +58,10 @@ def test_files_are_joined_by_the_names_of_their_categories(make_coco: MakeCoco) 
     assert [photo.image_id for photo in validation.photos] == [1, 2, 3, 4]
     assert [[t.category_id for t in photo.truths] for photo in validation.photos] == [[2], [1], [1], []]
     assert [photo.labelled for photo in validation.photos] == [{1, 2}, {1, 2}, {1}, {1}]
-    merged = Validation([DataFile(other)], ModelInfo("lite", ("thing",), (1,)), one_class="thing")
+    merged = Validation([DataFile(other)], WeightsInfo("lite", ("thing",), (1,)), one_class="thing")
     assert [t.category_id for t in merged.photos[0].truths] == [1, 1]
     with pytest.raises(ConfigError, match=r"has no class of boat; it has CAR, tree"):
-        Validation([DataFile(other)], ModelInfo("lite", ("boat",), (1,)))
+        Validation([DataFile(other)], WeightsInfo("lite", ("boat",), (1,)))
 
 
 def test_an_evaluation_can_be_interrupted(make_coco: MakeCoco, lively_weights: Path) -> None:

@@ -34,7 +34,7 @@ from tools.teacher import iou
 
 Found = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]
 """Boxes float32 [N, 4] xyxy in photo pixels, scores float32 [N], categories int64 [N] as COCO ids."""
-Look = Callable[[dict[str, Any]], Found]
+Detector = Callable[[dict[str, Any]], Found]
 
 LEAST_TEACHER = 0.2
 LEAST_OWN = 0.5
@@ -64,21 +64,21 @@ def confirm(
     return [int(j) for j in np.flatnonzero(alone & (scores >= LEAST_OWN))]
 
 
-def looker(engine: Engine, images: Path) -> Look:
+def detector_of(engine: Engine, images: Path) -> Detector:
     """What an exported graph finds in the photo of a COCO image entry; raises SourceError for one that cannot be read."""
     preprocess, infer = Preprocess(*engine.spec.size), Infer(engine)
     postprocess = Postprocess(engine.spec, conf=0.0)
     ids = np.array(engine.spec.category_ids, np.int64)
 
-    def look(entry: dict[str, Any]) -> Found:
+    def detect(entry: dict[str, Any]) -> Found:
         photo = Photo(entry["id"], images / entry["file_name"], entry["width"], entry["height"], ())
         found = postprocess(infer(preprocess(read_photo(photo)))).instances
         return found.boxes, found.scores, ids[found.labels]
 
-    return look
+    return detect
 
 
-def agree(document: dict[str, Any], look: Look) -> Counter[str]:
+def confirm_all(document: dict[str, Any], detect: Detector) -> Counter[str]:
     """Confirm the doubtful boxes of every photo that has a teacher's boxes, in place; counts what was done."""
     rows_of: dict[int, list[dict[str, Any]]] = {}
     for row in document["annotations"]:
@@ -90,7 +90,7 @@ def agree(document: dict[str, Any], look: Look) -> Counter[str]:
         if not any(row.get("origin") == "teacher" for row in rows):
             continue
         try:
-            boxes, scores, categories = look(entry)
+            boxes, scores, categories = detect(entry)
         except SourceError:
             done["photos that cannot be read"] += 1
             continue
@@ -115,7 +115,7 @@ def main() -> None:
     file, _, folder = options.data.partition("@")
     document = json.loads(Path(file).read_text())
     engine = open_engine(options.model, engine="openvino", threads=1)
-    done = agree(document, looker(engine, Path(folder) if folder else Path(file).parent / "images"))
+    done = confirm_all(document, detector_of(engine, Path(folder) if folder else Path(file).parent / "images"))
     options.out.write_text(json.dumps(document))
     print(dict(done))
 

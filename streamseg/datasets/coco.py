@@ -186,7 +186,7 @@ class _Reader:
         objects: list[TrainingObject] = []
         ignore: list[Corners] = []
         for row in rows:
-            found = self._thing(row, height, width, f"{name}, annotation {row.get('id')}")
+            found = self._object(row, height, width, f"{name}, annotation {row.get('id')}")
             if isinstance(found, TrainingObject):
                 objects.append(found)
             elif found is not None:
@@ -199,7 +199,7 @@ class _Reader:
         source = str(entry.get("source", ""))
         return TrainingPhoto(self.folder / name, height, width, tuple(objects), tuple(ignore), labelled, exhaustive, source)
 
-    def _thing(self, row: Mapping[str, Any], height: int, width: int, where: str) -> TrainingObject | Corners | None:
+    def _object(self, row: Mapping[str, Any], height: int, width: int, where: str) -> TrainingObject | Corners | None:
         """An object, a region to ignore, or None for what is left out."""
         category = as_id(row.get("category_id"))
         box, rle = _clipped(row.get("bbox"), height, width), None

@@ -88,7 +88,7 @@ class Annotations:
         path = self.save(case, folder)
         if case.reader == "train":
             data = read_data([DataFile(path, self.pictures)])
-            masks = [thing.mask() for photo in data.photos for thing in photo.things if thing.rle is not None]
+            masks = [item.mask() for photo in data.photos for item in photo.objects if item.rle is not None]
             data.objects()
             return "train" if masks else "train, no mask"
         if case.reader == "evaluate":

@@ -15,7 +15,7 @@ import numpy as np
 from streamseg.datasets.coco import DataFile, read_data
 from streamseg.errors import SourceError
 from tests.unit.conftest import annotation
-from tools.self_training import Found, agree
+from tools.self_training import Found, confirm_all
 
 BOX, OTHER = (10, 10, 30, 40), (60, 10, 25, 25)
 
@@ -47,10 +47,10 @@ def test_a_doubtful_box_becomes_an_object_where_both_agree(
 ) -> None:
     path = make_coco([teacher(BOX, score)], images=1)
     document = json.loads(path.read_text())
-    agree(document, lambda _: seen)
+    confirm_all(document, lambda _: seen)
     path.write_text(json.dumps(document))
     photo = read_data([DataFile(path)]).photos[0]
-    assert len(photo.things) == objects
+    assert len(photo.objects) == objects
     alone = any(tuple(box[:2]) == OTHER[:2] for box in photo.ignore)
     assert alone == any(tuple(box[:2]) == OTHER[:2] for box in seen[0]), "what the model alone sees is no negative"
 
@@ -62,7 +62,7 @@ def test_only_photos_with_teachers_boxes_are_looked_at(make_coco: Callable[..., 
     def never(_: dict[str, Any]) -> Found:
         raise AssertionError("looked at a photo labelled by people")
 
-    assert agree(document, never)["boxes confirmed"] == 0
+    assert confirm_all(document, never)["boxes confirmed"] == 0
     assert json.dumps(document) == before
 
 
@@ -72,7 +72,7 @@ def test_a_photo_that_cannot_be_read_is_counted(make_coco: Callable[..., Path]) 
     def broken(_: dict[str, Any]) -> Found:
         raise SourceError("1.png is damaged")
 
-    assert agree(document, broken) == {"photos that cannot be read": 1, "boxes confirmed": 0}
+    assert confirm_all(document, broken) == {"photos that cannot be read": 1, "boxes confirmed": 0}
     assert document["annotations"][0]["score"] == 0.3
 
 
@@ -80,7 +80,7 @@ def test_the_command_line_runs_a_graph(make_coco: Callable[..., Path], tmp_path:
     from tools.self_training import main
 
     path, out = make_coco([teacher(BOX, 0.3)], images=1), tmp_path / "out.json"
-    monkeypatch.setattr("sys.argv", ["agree", "--data", str(path), "--model", "lite", "--out", str(out)])
+    monkeypatch.setattr("sys.argv", ["self_training", "--data", str(path), "--model", "lite", "--out", str(out)])
     main()
     rows = json.loads(out.read_text())["annotations"]
     assert rows[0]["score"] == 0.3, "a rectangle is no person"

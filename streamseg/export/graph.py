@@ -1,7 +1,7 @@
 """The inference graph: one tensor in, four padded tensors out, and no op that a runtime lacks.
 
 uint8 picture → normalise → backbone and pyramid → per level the best K anchors → decode → NMS → best K →
-RoIAlign on the atlas → box head → best candidates over K·C → NMS within a class → best D → RoIAlign → mask
+RoIAlign on the combined feature map → box head → best candidates over K·C → NMS within a class → best D → RoIAlign → mask
 head, with only the predicted class's mask computed. It wraps any torchvision-style MaskRCNN, with a pyramid or
 a single level (C4), and answers what torchvision's own inference answers, in arrays of fixed size.
 
@@ -27,7 +27,7 @@ from streamseg.errors import ConfigError, ModelError
 from streamseg.export.nms import ITERATIONS, fixed_point_nms
 from streamseg.networks.heads import MultiScaleRoIPool, level_sides
 from streamseg.networks.lite import ShuffleMaskPredictor
-from streamseg.networks.roi_align import SAMPLES, atlas_roi_align, build_atlas, layout
+from streamseg.networks.roi_align import SAMPLES, combined_roi_align, combine_levels, layout
 
 MAX_LOG_RATIO = math.log(1000.0 / 16)
 """torchvision's bound on a box's growth."""
@@ -158,11 +158,11 @@ class InferenceGraph(nn.Module):
         x = images.to(torch.float32).permute(0, 3, 1, 2)
         features = self.model.backbone(x * self.scale + self.shift)
         proposals, present, seen = self.propose(list(features.values()))
-        atlas = build_atlas([features[name] for name in self.pooled])
-        boxes, scores, labels, heard = self.detect(atlas, proposals, present)
+        combined = combine_levels([features[name] for name in self.pooled])
+        boxes, scores, labels, heard = self.detect(combined, proposals, present)
         # Not a product with zero, which a compiler may fold.
         scores = torch.where(((seen + heard).abs() <= FINITE).unsqueeze(1), scores, torch.full_like(scores, math.nan))
-        return boxes, scores, labels.to(torch.int32), self.paint(atlas, boxes, labels)
+        return boxes, scores, labels.to(torch.int32), self.paint(combined, boxes, labels)
 
     def propose(self, features: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """The K best proposals: xyxy [B, K, 4] and which are real, float [B, K]; and a mean of all answers [B]."""
@@ -198,12 +198,12 @@ class InferenceGraph(nn.Module):
         corner = torch.stack((x, y, x, y), dim=-1).to(cell.dtype) * stride
         return corner + cell[index - place * kinds]
 
-    def detect(self, atlas: Tensor, proposals: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def detect(self, combined: Tensor, proposals: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The D best detections: boxes [B, D, 4], scores [B, D], labels int64 [B, D] (from 0, -1 for none); a mean [B]."""
         heads, settings = self.model.roi_heads, self.settings
         batch, count = proposals.shape[0], settings.proposals
         size = int(heads.box_roi_pool.output_size[0])
-        pooled = atlas_roi_align(atlas, proposals, self.places, self.thresholds, size)
+        pooled = combined_roi_align(combined, proposals, self.places, self.thresholds, size)
         logits, deltas = heads.box_predictor(heads.box_head(pooled))
         score = self.named(F.softmax(logits, dim=-1))
         classes = score.shape[1]
@@ -233,11 +233,11 @@ class InferenceGraph(nn.Module):
             return rows[:, 1:]
         return rows.index_select(1, torch.tensor(self.class_labels, device=rows.device))
 
-    def paint(self, atlas: Tensor, boxes: Tensor, labels: Tensor) -> Tensor:
+    def paint(self, combined: Tensor, boxes: Tensor, labels: Tensor) -> Tensor:
         """Masks of the predicted classes: [B, D, 4], [B, D] → float [B, D, 28, 28] in 0..1."""
         heads = self.model.roi_heads
         size = int(heads.mask_roi_pool.output_size[0])
-        pooled = atlas_roi_align(atlas, boxes, self.places, self.mask_thresholds, size)
+        pooled = combined_roi_align(combined, boxes, self.places, self.mask_thresholds, size)
         features, table, bias = mask_features(heads.mask_predictor, heads.mask_head(pooled))
         row = (labels + 1).flatten()
         if len(table) <= max(self.class_labels):  # class-agnostic: background's row and one for every class

@@ -1,7 +1,7 @@
 """RoIAlign over all pyramid levels by one GridSample, with no RoiAlign op.
 
 RoIAlign (He et al. 2017, section 3) samples each bin bilinearly at 2×2 points and averages them. Here the
-levels are laid into one picture, the atlas: the finest on top, the others side by side under it, each with a
+levels are laid into one feature map: the finest on top, the others side by side under it, each with a
 border of one repeated pixel so that rounding never mixes neighbours. Every RoI's sample points are moved to
 its level's place; one GridSample reads them all.
 """
@@ -20,12 +20,12 @@ SAMPLES = 2
 """Sample points per bin and axis, torchvision's sampling_ratio."""
 
 OUTSIDE = -1e5
-"""A position that is outside every atlas, where GridSample reads zero."""
+"""A position that is outside every feature map, where GridSample reads zero."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a level lies in the atlas: its own size and the position of its pixel (0, 0), in atlas pixels."""
+    """Where a level lies in the combined feature map: its own size, and where its pixel (0, 0) is there, in pixels."""
 
     height: int
     width: int
@@ -36,7 +36,7 @@ class Place:
 
 
 def layout(sizes: Sequence[tuple[int, int]], strides: Sequence[int]) -> tuple[list[Place], int, int]:
-    """Places of levels of (height, width), finest first, and the atlas's height and width."""
+    """Places of levels of (height, width), finest first, and height and width of the combined feature map."""
     top, left, places = 0, 0, []
     for i, ((height, width), stride) in enumerate(zip(sizes, strides, strict=True)):
         places.append(Place(height, width, top + BORDER, left + BORDER, 1.0 / stride))
@@ -49,8 +49,8 @@ def layout(sizes: Sequence[tuple[int, int]], strides: Sequence[int]) -> tuple[li
     return places, total_height, total_width
 
 
-def build_atlas(levels: Sequence[Tensor]) -> Tensor:
-    """Levels float [B, C, h, w], finest first → atlas [B, C, H, W] as `layout` describes."""
+def combine_levels(levels: Sequence[Tensor]) -> Tensor:
+    """Levels float [B, C, h, w], finest first → one feature map [B, C, H, W] as `layout` describes."""
     padded = [F.pad(level, (BORDER,) * 4, mode="replicate") for level in levels]
     if len(padded) == 1:
         return padded[0]
@@ -74,8 +74,8 @@ def level_of(boxes: Tensor, thresholds: Sequence[float]) -> Tensor:
     return level.to(torch.int64)
 
 
-def atlas_roi_align(atlas: Tensor, boxes: Tensor, places: Sequence[Place], thresholds: Sequence[float], size: int) -> Tensor:
-    """Pooled RoIs: atlas [B, C, H, W], boxes xyxy [B, R, 4] in input pixels → [B·R, C, size, size].
+def combined_roi_align(features: Tensor, boxes: Tensor, places: Sequence[Place], thresholds: Sequence[float], size: int) -> Tensor:
+    """Pooled RoIs: feature map [B, C, H, W], boxes xyxy [B, R, 4] in input pixels → [B·R, C, size, size].
 
     Equals torchvision's MultiScaleRoIAlign(sampling_ratio=2) for boxes inside the picture.
     """
@@ -90,8 +90,8 @@ def atlas_roi_align(atlas: Tensor, boxes: Tensor, places: Sequence[Place], thres
     steps = (torch.arange(size * SAMPLES, dtype=boxes.dtype, device=boxes.device) + 0.5) / (size * SAMPLES)
     xs = _points(boxes[..., 0:1], boxes[..., 2:3], scale, last_x, steps) + left
     ys = _points(boxes[..., 1:2], boxes[..., 3:4], scale, last_y, steps) + top
-    xs = xs * (2.0 / (atlas.shape[3] - 1)) - 1
-    ys = ys * (2.0 / (atlas.shape[2] - 1)) - 1
+    xs = xs * (2.0 / (features.shape[3] - 1)) - 1
+    ys = ys * (2.0 / (features.shape[2] - 1)) - 1
     side = size * SAMPLES
     grid = torch.stack(
         (
@@ -100,9 +100,9 @@ def atlas_roi_align(atlas: Tensor, boxes: Tensor, places: Sequence[Place], thres
         ),
         dim=-1,
     ).reshape(batch, count * side, side, 2)
-    sampled = F.grid_sample(atlas, grid.to(atlas.dtype), mode="bilinear", align_corners=True)
+    sampled = F.grid_sample(features, grid.to(features.dtype), mode="bilinear", align_corners=True)
     pooled = F.avg_pool2d(sampled, SAMPLES)
-    channels = atlas.shape[1]
+    channels = features.shape[1]
     pooled = pooled.reshape(batch, channels, count, size, size).transpose(1, 2)
     return pooled.reshape(batch * count, channels, size, size)
 
@@ -111,7 +111,7 @@ def _points(low: Tensor, high: Tensor, scale: Tensor, last: Tensor, steps: Tenso
     """Sample positions along one axis in level pixels: [B, R, 1] → [B, R, side].
 
     A box is taken as one level pixel wide at least, so at the picture's edge samples may lie outside: up to
-    one pixel they read the last one, further out they read zero, which is what lies outside the atlas.
+    one pixel they read the last one, further out they read zero, which is what lies outside the feature map.
     """
     start, end = low * scale, high * scale
     extent = (end - start).clamp(min=1.0)

@@ -60,13 +60,13 @@ def look_up(masks: npt.NDArray[np.float32], boxes: FloatArray, points: FloatArra
     n, rows, columns = points.shape[:3]
     if n == 0:
         return np.zeros((0, rows, columns), np.float32)
-    atlas = np.zeros((n, _TILE, _TILE), np.float32)
+    stacked = np.zeros((n, _TILE, _TILE), np.float32)
     inner = slice(_PAD, -_PAD)
-    atlas[:, inner, inner] = masks
-    atlas[:, :, :_PAD] = atlas[:, :, _PAD, None] * (boxes[:, 0, None, None] < _AT_BORDER)
-    atlas[:, :, -_PAD:] = atlas[:, :, -_PAD - 1, None] * (boxes[:, 2, None, None] > width - _AT_BORDER)
-    atlas[:, :_PAD] = atlas[:, _PAD, None] * (boxes[:, 1, None, None] < _AT_BORDER)
-    atlas[:, -_PAD:] = atlas[:, -_PAD - 1, None] * (boxes[:, 3, None, None] > height - _AT_BORDER)
+    stacked[:, inner, inner] = masks
+    stacked[:, :, :_PAD] = stacked[:, :, _PAD, None] * (boxes[:, 0, None, None] < _AT_BORDER)
+    stacked[:, :, -_PAD:] = stacked[:, :, -_PAD - 1, None] * (boxes[:, 2, None, None] > width - _AT_BORDER)
+    stacked[:, :_PAD] = stacked[:, _PAD, None] * (boxes[:, 1, None, None] < _AT_BORDER)
+    stacked[:, -_PAD:] = stacked[:, -_PAD - 1, None] * (boxes[:, 3, None, None] > height - _AT_BORDER)
     rate = (MASK_SIZE / np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-3)).astype(np.float32)
     place = points * rate[:, None, None]
     place += (np.float32(_PAD - 0.5) - boxes[:, :2] * rate)[:, None, None]
@@ -74,7 +74,7 @@ def look_up(masks: npt.NDArray[np.float32], boxes: FloatArray, points: FloatArra
     np.clip(place, _PAD - 1, _PAD + MASK_SIZE, out=place)
     place[..., 1] += (np.arange(n, dtype=np.float32) * _TILE)[:, None, None]
     # Cubic: a mask that is looked up again in each frame would grow ever softer by bilinear interpolation.
-    values = pick(atlas.reshape(n * _TILE, _TILE), place.reshape(n * rows, columns, 2), cv2.INTER_CUBIC)
+    values = pick(stacked.reshape(n * _TILE, _TILE), place.reshape(n * rows, columns, 2), cv2.INTER_CUBIC)
     return np.clip(values, 0, 255, out=values).reshape(n, rows, columns)
 
 

@@ -7,7 +7,7 @@ pytest.importorskip("torch", reason="needs extra `train`")
 import torch
 from torchvision.ops import MultiScaleRoIAlign
 
-from streamseg.networks.roi_align import atlas_roi_align, build_atlas, layout, level_of
+from streamseg.networks.roi_align import combined_roi_align, combine_levels, layout, level_of
 
 STRIDES = (4, 8, 16, 32)
 
@@ -26,10 +26,10 @@ def test_equals_multi_scale_roi_align(height: int, width: int, size: int) -> Non
     pool = MultiScaleRoIAlign(["0", "1", "2", "3"], size, 2, canonical_scale=160)
     named = {str(i): level for i, level in enumerate(levels)}
     expected = pool(named, list(boxes), [(height, width)] * 2)
-    places, atlas_height, atlas_width = layout([tuple(f.shape[2:]) for f in levels], STRIDES)
-    atlas = build_atlas(levels)
-    assert atlas.shape[2:] == (atlas_height, atlas_width)
-    got = atlas_roi_align(atlas, boxes, places, [80.0, 160.0, 320.0], size)
+    places, full_height, full_width = layout([tuple(f.shape[2:]) for f in levels], STRIDES)
+    features = combine_levels(levels)
+    assert features.shape[2:] == (full_height, full_width)
+    got = combined_roi_align(features, boxes, places, [80.0, 160.0, 320.0], size)
     assert (got - expected).abs().max() < 2e-3  # of values up to 80
 
 
@@ -48,4 +48,4 @@ def test_one_level_needs_no_thresholds() -> None:
     boxes = torch.cat((low, high), 2)
     expected = MultiScaleRoIAlign(["0"], 14, 2)({"0": level}, list(boxes), [(160, 224)])
     places, _, _ = layout([(10, 14)], [16])
-    assert (atlas_roi_align(build_atlas([level]), boxes, places, [], 14) - expected).abs().max() < 2e-3
+    assert (combined_roi_align(combine_levels([level]), boxes, places, [], 14) - expected).abs().max() < 2e-3

@@ -27,7 +27,7 @@ from streamseg.errors import ConfigError, ModelError
 from streamseg.export.nms import ITERATIONS, fixed_point_nms
 from streamseg.networks.heads import MultiScaleRoIPool, level_sides
 from streamseg.networks.lite import ShuffleMaskPredictor
-from streamseg.networks.roi_align import SAMPLES, combined_roi_align, combine_levels, layout
+from streamseg.networks.roi_align import SAMPLES, combine_levels, combined_roi_align, layout
 
 MAX_LOG_RATIO = math.log(1000.0 / 16)
 """torchvision's bound on a box's growth."""

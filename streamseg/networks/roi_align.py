@@ -74,7 +74,9 @@ def level_of(boxes: Tensor, thresholds: Sequence[float]) -> Tensor:
     return level.to(torch.int64)
 
 
-def combined_roi_align(features: Tensor, boxes: Tensor, places: Sequence[Place], thresholds: Sequence[float], size: int) -> Tensor:
+def combined_roi_align(
+    features: Tensor, boxes: Tensor, places: Sequence[Place], thresholds: Sequence[float], size: int
+) -> Tensor:
     """Pooled RoIs: feature map [B, C, H, W], boxes xyxy [B, R, 4] in input pixels → [B·R, C, size, size].
 
     Equals torchvision's MultiScaleRoIAlign(sampling_ratio=2) for boxes inside the picture.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from streamseg.networks.weights import WeightsInfo
 from streamseg.training.checkpoint import write_weights
-from streamseg.training.contact_sheet import choose, write_sheet
+from streamseg.training.predictions import choose, write_predictions
 from streamseg.training.settings import Settings
 from streamseg.training.validate import Measured, Validation
 
@@ -42,7 +42,7 @@ class TrainingRun(Protocol):
 
 
 class Evaluator:
-    """Writes evaluations.csv, sheets/STEP.png and best.safetensors in the run's folder; without a validation, nothing."""
+    """Writes evaluations.csv, predictions/STEP.png and best.safetensors in the run's folder; without a validation, nothing."""
 
     def __init__(self, validation: Validation | None, info: WeightsInfo, out: Path) -> None:
         self.validation, self.info, self.out = validation, info, out
@@ -85,7 +85,7 @@ class Evaluator:
             self.best = measured.quality
         journal.evaluation(trainer.step, trainer.elapsed / 60, measured.row())
         cases = [case for case in measured.cases if case.photo.image_id in self.shown]
-        write_sheet(self.out / "sheets" / f"{trainer.step:06d}.png", cases, validation.categories)
+        write_predictions(self.out / "predictions" / f"{trainer.step:06d}.png", cases, validation.categories)
         return True
 
     def _place(self, quality: float) -> str:

@@ -1,4 +1,4 @@
-"""A contact sheet: some validation photos, what was found in each beside what is there, in one PNG."""
+"""One picture of some validation photos, with what was found in each beside what is there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from streamseg.errors import OutputError, SourceError
 from streamseg.evaluate.page import draw_pair
 from streamseg.system.output_files import replace_atomically
 
-__all__ = ["choose", "contact_sheet", "write_sheet"]
+__all__ = ["choose", "draw_predictions", "write_predictions"]
 
 Picture = NDArray[np.uint8]
 
@@ -44,7 +44,7 @@ def choose(photos: Sequence[Photo], count: int = PHOTOS) -> list[int]:
     return sorted(chosen)
 
 
-def contact_sheet(cases: Sequence[Case], names: Mapping[int, str], conf: float) -> Picture:
+def draw_predictions(cases: Sequence[Case], names: Mapping[int, str], conf: float) -> Picture:
     """Uint8 RGB: each case a cell of two photos under a caption, left what was found, right what is there."""
     cells = sorted((_cell(case, names, conf) for case in cases), key=len)  # those of one row are of like height
     return np.concatenate([_row(cells[i : i + COLUMNS]) for i in range(0, len(cells), COLUMNS)])
@@ -75,11 +75,11 @@ def _cell(case: Case, names: Mapping[int, str], conf: float) -> Picture:
     return cell
 
 
-def write_sheet(path: Path, cases: Sequence[Case], names: Mapping[int, str], conf: float = 0.5) -> None:
-    """Write the sheet as PNG. Replaces what is there. Raises OutputError."""
-    _, data = cv2.imencode(".png", contact_sheet(cases, names, conf)[..., ::-1])
+def write_predictions(path: Path, cases: Sequence[Case], names: Mapping[int, str], conf: float = 0.5) -> None:
+    """Write `draw_predictions` as PNG. Replaces what is there. Raises OutputError."""
+    _, data = cv2.imencode(".png", draw_predictions(cases, names, conf)[..., ::-1])
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_atomically(path, data.tobytes())
     except OSError as error:
-        raise OutputError(f"{path}: cannot write the contact sheet: {error.strerror or error}") from error
+        raise OutputError(f"{path}: cannot write the predictions: {error.strerror or error}") from error

@@ -52,7 +52,7 @@ class Trainer:
     """One run in the folder `out`: `run()` trains to the end of the schedule, or until `stop` is set.
 
     Writes checkpoint.pt, model.safetensors (the averaged weights), losses.csv and, with a `validation`,
-    evaluations.csv, best.safetensors and sheets/*.png. Raises ConfigError or ModelError for what does not fit.
+    evaluations.csv, best.safetensors and predictions/*.png. Raises ConfigError or ModelError for what does not fit.
     """
 
     def __init__(

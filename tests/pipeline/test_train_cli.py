@@ -110,7 +110,7 @@ def test_the_data_are_shown_with_what_is_wrong(data: Path, tmp_path: Path) -> No
     assert "annotation 9" in words
     assert "lite: starts from random weights" in words
     assert "box AP" in words
-    assert (out / "sheets" / "000001.png").is_file()
+    assert (out / "predictions" / "000001.png").is_file()
     assert result.stdout.strip().endswith("best.safetensors")
     again = CliRunner().invoke(app, command(data, out, "--steps", "1")[3:])
     assert isinstance(again.exception, OutputExists)

@@ -7,7 +7,7 @@ pytest.importorskip("torch", reason="needs extra `train`")
 import torch
 from torchvision.ops import MultiScaleRoIAlign
 
-from streamseg.networks.roi_align import combined_roi_align, combine_levels, layout, level_of
+from streamseg.networks.roi_align import combine_levels, combined_roi_align, layout, level_of
 
 STRIDES = (4, 8, 16, 32)
 

@@ -39,7 +39,7 @@ class Run:
             return Measured(values, values if masks else {"AP": None, "AP50": None, "per_class": {}}, ())
 
         monkeypatch.setattr(evaluations, "write_weights", lambda *_: self.kept.append(self.trainer.step))
-        monkeypatch.setattr(evaluations, "write_sheet", lambda *_: None)
+        monkeypatch.setattr(evaluations, "write_predictions", lambda *_: None)
         validation: Any = SimpleNamespace(measure=measure, photos=[], categories={1: "car"})
         self.evaluator = Evaluator(validation, INFO, out)
         settings = SimpleNamespace(eval_every=EvaluationInterval.parse(every), evaluated_size=(64, 96))

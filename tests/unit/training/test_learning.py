@@ -73,7 +73,7 @@ def test_lite_learns_eight_photos_by_heart(shapes: Path, tmp_path: Path) -> None
     assert run.evaluator.best == pytest.approx(max(float(row["mask AP"]) for row in rows), abs=1e-3)
     assert load_weights(tmp_path / "best.safetensors")[1] == info
     for step in (0, 15, 30):
-        assert cv2.imread(str(tmp_path / "sheets" / f"{step:06d}.png")) is not None
+        assert cv2.imread(str(tmp_path / "predictions" / f"{step:06d}.png")) is not None
 
 
 @pytest.mark.parametrize(

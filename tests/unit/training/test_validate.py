@@ -18,7 +18,7 @@ from streamseg.errors import ConfigError
 from streamseg.evaluate.dataset import read_dataset
 from streamseg.export.graph import GraphSettings, InferenceGraph
 from streamseg.networks.weights import WeightsInfo, load_weights
-from streamseg.training.contact_sheet import choose, write_sheet
+from streamseg.training.predictions import choose, write_predictions
 from streamseg.training.validate import TorchEngine, Validation
 from tests.unit.conftest import annotation
 
@@ -74,7 +74,7 @@ def test_an_evaluation_can_be_interrupted(make_coco: MakeCoco, lively_weights: P
     assert set(measured.row()) > {"mask AP car", "box AP person"}
 
 
-def test_every_class_is_on_the_contact_sheet(make_coco: MakeCoco) -> None:
+def test_every_class_is_among_the_photos_that_are_drawn(make_coco: MakeCoco) -> None:
     rows = [annotation(i, i, (10, 10, 30, 40)) for i in range(1, 31) if i != 17]
     photos = read_dataset(make_coco([*rows, annotation(17, 17, (5, 5, 40, 50), category=3)], images=30)).photos
     chosen = choose(photos)
@@ -83,18 +83,18 @@ def test_every_class_is_on_the_contact_sheet(make_coco: MakeCoco) -> None:
     assert choose(photos) == chosen
 
 
-def test_a_contact_sheet_shows_what_was_found_beside_what_is_there(make_coco: MakeCoco, tmp_path: Path) -> None:
+def test_drawn_predictions_show_what_was_found_beside_what_is_there(make_coco: MakeCoco, tmp_path: Path) -> None:
     photos = read_dataset(make_coco([annotation(1, 1, (48, 16, 32, 32), category=3)])).photos
     truth = photos[0].truths[0]
     found = Case(photos[0], (Detection(3, truth.box, truth.rle, 0.9),))
     missed = Case(photos[0], ())
-    path = tmp_path / "new" / "sheet.png"
-    write_sheet(path, [found, missed], {1: "person", 3: "car"})
-    sheet = cv2.imread(str(path))
-    assert sheet is not None
-    height, width = sheet.shape[:2]
+    path = tmp_path / "new" / "000001.png"
+    write_predictions(path, [found, missed], {1: "person", 3: "car"})
+    drawn = cv2.imread(str(path))
+    assert drawn is not None
+    height, width = drawn.shape[:2]
     assert width == 3 * 2 * 320
-    centre = [sheet[height // 2 + 10, 320 * i + 2 + int(64 / 96 * 316)].astype(int) for i in range(4)]
+    centre = [drawn[height // 2 + 10, 320 * i + 2 + int(64 / 96 * 316)].astype(int) for i in range(4)]
     assert np.abs(centre[0] - centre[1]).max() < 3, "found and there: both painted alike"
     assert np.abs(centre[2] - centre[3]).max() > 40, "not found: bare, and painted as missed"
-    assert sheet[:22, :200].min() < 80, "the caption"
+    assert drawn[:22, :200].min() < 80, "the caption"

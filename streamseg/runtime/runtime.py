@@ -22,7 +22,7 @@ from typing import Any
 
 from streamseg.errors import StageError, StreamsegError, clean
 from streamseg.runtime.channel import Channel, Closed, Policy
-from streamseg.runtime.process import DEADLINE, handle_signals, keep_in_forks, wait_at_exit
+from streamseg.runtime.process import DEADLINE, keep_in_forks, wait_at_exit
 from streamseg.runtime.stage import Branch, Counters, Line, Source, Stage
 
 __all__ = ["Runtime"]
@@ -242,11 +242,19 @@ class Runtime:
             self._record(
                 "start", StreamsegError(f"cannot start {len(self._threads)} threads ({error}): memory or threads ran out")
             )
-            self.abort()
-            for thread in left:
-                thread.run()  # here: all channels are closed, so that it only gives back what it holds
+            self._give_up(left)
+        except BaseException:
+            self._give_up(left)
+            raise
         finally:
             self._begin.set()
+
+    def _give_up(self, left: Sequence[threading.Thread]) -> None:
+        self.abort()
+        self._begin.set()
+        for thread in left:
+            if thread.ident is None:
+                thread.run()  # here: all channels are closed, so that it only gives back what it holds
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until all threads have ended; False when `timeout` seconds passed before it."""
@@ -267,20 +275,34 @@ class Runtime:
         raise StageError(name, error) from clean(error)
 
     def run(self, *, every: float = 0.1, tick: Callable[[], None] | None = None) -> None:
-        """Start, wait for the end, raise the first error. SIGINT, SIGTERM and SIGHUP stop, a second one aborts.
+        """Start, wait for the end, raise the first error. `tick` is called every `every` seconds in the calling thread (progress).
 
-        `tick` is called every `every` seconds in the calling thread (progress). Signals are only handled in the main thread.
+        What is raised in the calling thread meanwhile leaves once all threads have ended: KeyboardInterrupt stops the run, a second
+        one aborts it, and so does an error of `tick`. Signals are left as they are: see `interrupt`.
         """
-        with handle_signals(self._signalled):
+        try:
             self.start()
             while not self.wait(every) and not self._overdue():
                 if tick is not None:
                     tick()
             if tick is not None:
                 tick()
+        except BaseException as error:
+            self._end(self.stop if isinstance(error, KeyboardInterrupt) else self.abort)
+            raise
         self.check()
 
-    def _signalled(self, number: int) -> None:
+    def _end(self, how: Callable[[], None]) -> None:
+        try:
+            how()
+            while not self.wait(0.1) and not self._overdue():
+                pass
+        except KeyboardInterrupt:
+            self.abort()
+            self.wait(DEADLINE)
+
+    def interrupt(self, number: int) -> None:
+        """Stop, the second time abort; for `process.handle_signals`, to which a program gives it that wants that."""
         # In a thread of its own: a handler that takes a lock the interrupted code holds would wait for ever.
         end = self.stop if self.interrupted is None else self.abort
         self.interrupted = number

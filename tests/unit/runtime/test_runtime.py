@@ -9,6 +9,7 @@ import pytest
 
 from streamseg.errors import OutputError, StageError, StreamsegError, Unreadable
 from streamseg.runtime import Branch, Channel, Closed, Runtime
+from streamseg.runtime.process import handle_signals
 
 
 class Numbers:
@@ -54,11 +55,11 @@ class Collect:
         self.aborted = True
 
 
-def run_within(runtime, seconds):
+def run_within(runtime, seconds, **options):
     """Run; fail when it does not end in time or leaves a thread behind."""
     began = time.monotonic()
     try:
-        runtime.run()
+        runtime.run(**options)
     finally:
         assert time.monotonic() - began < seconds
         deadline = time.monotonic() + 1
@@ -216,7 +217,8 @@ def test_a_signal_drains_what_is_in_flight(number):
     source = Numbers(pause=0.001)
     runtime = Runtime(source, [("same", lambda x: x)], [Branch("o", [("sink", sink)])])
     threading.Timer(0.2, os.kill, (os.getpid(), number)).start()
-    run_within(runtime, 3)
+    with handle_signals(runtime.interrupt):
+        run_within(runtime, 3)
     assert runtime.interrupted == number
     assert sink.items == list(range(runtime.snapshot()["decode"].given))
     assert sink.closed
@@ -228,8 +230,67 @@ def test_a_second_signal_aborts():
     runtime = Runtime(Numbers(), [("same", lambda x: x)], [Branch("o", [("sink", sink)], capacity=20)], capacity=20)
     for delay in (0.4, 0.5):
         threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT)).start()
-    run_within(runtime, 3)
+    with handle_signals(runtime.interrupt):
+        run_within(runtime, 3)
     assert len(sink.items) < 10
+
+
+@pytest.fixture
+def interrupts():
+    """Python's own handler of Ctrl-C, which is not there where the tests run in the background of a script."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_run_by_itself_leaves_signals_to_the_program(interrupts):
+    """Ctrl-C stays KeyboardInterrupt, which leaves when what was in flight has been written."""
+    seen = []
+    sink = Collect(pause=0.005)
+    runtime = Runtime(Numbers(pause=0.001), [("same", lambda x: x)], [Branch("o", [("sink", sink)])])
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        run_within(runtime, 3, every=0.02, tick=lambda: seen.append(signal.getsignal(signal.SIGINT)))
+    assert set(seen) == {signal.default_int_handler}
+    assert sink.items == list(range(runtime.snapshot()["decode"].given))
+    assert sink.closed
+
+
+def test_a_second_ctrl_c_aborts(interrupts):
+    sink = Collect(pause=0.3)
+    runtime = Runtime(Numbers(), [("same", lambda x: x)], [Branch("o", [("sink", sink)], capacity=20)], capacity=20)
+    for delay in (0.4, 0.5):
+        threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        run_within(runtime, 3)
+    assert len(sink.items) < 10
+    assert sink.closed
+
+
+def test_an_error_of_the_one_who_watches_ends_the_run():
+    def tick():
+        raise ZeroDivisionError
+
+    sink = Collect(pause=0.01)
+    with pytest.raises(ZeroDivisionError):
+        run_within(Runtime(Numbers(), [("same", lambda x: x)], [Branch("o", [("sink", sink)])]), 3, tick=tick)
+    assert sink.closed
+
+
+def test_ctrl_c_while_threads_start_leaves_none_behind(monkeypatch):
+    start, sink, source = threading.Thread.start, Collect(), Numbers()
+
+    def interrupted(self):
+        if self.name == "second":
+            raise KeyboardInterrupt
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    runtime = Runtime(source, [("first", lambda x: x), ("second", lambda x: x)], [Branch("out", [("sink", sink)])])
+    with pytest.raises(KeyboardInterrupt):
+        run_within(runtime, 5)
+    assert source.closed
+    assert sink.closed
 
 
 def test_a_stage_that_hangs_does_not_hang_the_caller(monkeypatch):

@@ -1,16 +1,14 @@
 """COCO-format annotations (https://cocodataset.org/#format-data), as evaluation and training both read them.
 
-Polygons and both forms of run lengths become compressed run lengths. What is wrong in a file is the caller's to count. Needs
-pycocotools, which the extras `eval` and `train` bring.
+Polygons and both forms of run lengths become compressed run lengths. What is wrong in a file is the caller's to count (`Faults`).
+Needs pycocotools, which the extras `eval` and `train` bring.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -25,7 +23,6 @@ except ImportError as _error:
 __all__ = [
     "Box",
     "Rle",
-    "Skipped",
     "as_id",
     "find_images",
     "is_file",
@@ -41,29 +38,9 @@ Box = tuple[float, float, float, float]
 Rle = dict[str, Any]
 """Compressed run lengths: {"size": [height, width], "counts": bytes}."""
 
-_EXAMPLES = 3
 # pycocotools counts pixels in 32 bit, and takes 100 bytes for each pixel along an outline.
 _MOST_PIXELS = 2**31 - 1
 _LONGEST_OUTLINE = 2_000_000
-
-
-@dataclass(slots=True)
-class Skipped:
-    """What was left out, counted by kind, with the first few of each by name."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, list[str]] = field(default_factory=dict)
-
-    def add(self, kind: str, where: str, count: int = 1) -> None:
-        """Count one, or so many."""
-        self.counts[kind] += count
-        names = self.examples.setdefault(kind, [])
-        if len(names) < _EXAMPLES:
-            names.append(where)
-
-    def sentences(self) -> list[str]:
-        """One for each kind."""
-        return [f"{n} left out: {kind} (as {'; '.join(self.examples[kind])})" for kind, n in self.counts.items()]
 
 
 def read_json(path: Path) -> Any:

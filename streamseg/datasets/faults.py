@@ -1,4 +1,4 @@
-"""What is wrong in training data: named, counted, and either worked around or refused."""
+"""What is wrong in annotated photos: named, counted, and either worked around or refused."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class Faults:
 
     kinds: dict[str, Fault] = field(default_factory=dict)
 
-    def add(self, kind: str, where: str, done: str = "left out") -> None:
-        """Note one fault."""
+    def add(self, kind: str, where: str, done: str = "left out", count: int = 1) -> None:
+        """Note one fault, or so many."""
         fault = self.kinds.setdefault(f"{kind}, {done}", Fault(done))
-        fault.count += 1
+        fault.count += count
         if len(fault.examples) < EXAMPLES:
             fault.examples.append(where)
 

@@ -18,7 +18,6 @@ from pycocotools import mask as rle_tools
 from streamseg.datasets.annotations import (
     Box,
     Rle,
-    Skipped,
     as_id,
     find_images,
     is_file,
@@ -28,10 +27,11 @@ from streamseg.datasets.annotations import (
     read_rle,
     read_tables,
 )
+from streamseg.datasets.faults import Faults
 from streamseg.datasets.segments import Case, Detection, Photo, Truth
 from streamseg.errors import ConfigError, SourceNotFound
 
-__all__ = ["Dataset", "Skipped", "cases_of", "locate", "read_dataset", "read_json", "read_rle"]
+__all__ = ["Dataset", "cases_of", "locate", "read_dataset", "read_json", "read_rle"]
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ class Dataset:
     photos: list[Photo]
     categories: dict[int, str]
     """Names by id, in the file's order."""
-    skipped: Skipped
+    faults: Faults
     partial: int = 0
     """Photos with `exhaustive: false`: objects in them may be unlabelled, and count as false if found."""
 
@@ -69,13 +69,13 @@ def read_dataset(path: Path, images: Path | None = None, limit: int | None = Non
     categories, entries, rows = read_tables(document, path)
     _refuse_doubles(entries, path)
     folder = images if images is not None else find_images(path, [str(entry["file_name"]) for entry in entries])
-    dataset = Dataset(path, [], categories, Skipped())
+    dataset = Dataset(path, [], categories, Faults())
     by_image: dict[Any, list[Mapping[str, Any]]] = {entry["id"]: [] for entry in entries}
     for row in rows:
         if (image := as_id(row.get("image_id"))) in by_image:
             by_image[image].append(row)
         else:
-            dataset.skipped.add("annotation of an image that the file does not list", f"annotation {row.get('id')}")
+            dataset.faults.add("annotation of an image that the file does not list", f"annotation {row.get('id')}")
     for entry in entries:
         if limit is not None and len(dataset.photos) >= limit:
             break
@@ -84,7 +84,7 @@ def read_dataset(path: Path, images: Path | None = None, limit: int | None = Non
             dataset.photos.append(photo)
             dataset.partial += entry.get("exhaustive", True) is False
     if not dataset.photos:
-        why = "; ".join(dataset.skipped.sentences()) or "the file lists no images"
+        why = "; ".join(dataset.faults.sentences()) or "the file lists no images"
         raise SourceNotFound(f"{path}: nothing to evaluate in {folder}: {why}. Name the folder of the pictures with --images")
     return dataset
 
@@ -99,10 +99,10 @@ def _photo(
 ) -> Photo | None:
     name = str(entry["file_name"])
     if leads_out(name):
-        dataset.skipped.add("image whose name leads out of the folder", name)
+        dataset.faults.add("image whose name leads out of the folder", name)
         return None
     if pictures and not is_file(folder / name):
-        dataset.skipped.add("image file is missing", name)
+        dataset.faults.add("image file is missing", name)
         return None
     listed = entry.get("labelled_category_ids")
     labelled = frozenset(map(as_id, listed)) if isinstance(listed, list) else None
@@ -111,13 +111,13 @@ def _photo(
         where = f"{name}, annotation {row.get('id')}"
         category = as_id(row.get("category_id"))
         if category not in dataset.categories:
-            dataset.skipped.add("annotation of an unknown category", where)
+            dataset.faults.add("annotation of an unknown category", where)
         elif labelled is None or category in labelled:
             truth = _truth(row, int(entry["height"]), int(entry["width"]))
             if isinstance(truth, Truth):
                 truths.append(truth)
             else:
-                dataset.skipped.add(truth, where)
+                dataset.faults.add(truth, where)
     return Photo(int(entry["id"]), folder / name, int(entry["width"]), int(entry["height"]), tuple(truths), labelled)
 
 
@@ -158,7 +158,7 @@ def cases_of(dataset: Dataset, rows: Sequence[Mapping[str, Any]]) -> list[Case]:
     """The photos of a data set with the detections of a COCO results list, whoever wrote it.
 
     A row holds image_id, category_id, score and segmentation (bbox beside it, or else the mask's). Raises ConfigError for a list
-    of something else; rows of unknown images or categories and malformed masks are left out and counted in `dataset.skipped`.
+    of something else; rows of unknown images or categories and malformed masks are left out and counted in `dataset.faults`.
     """
     photos = {photo.image_id: photo for photo in dataset.photos}
     found: dict[int, list[Detection]] = {identity: [] for identity in photos}
@@ -169,13 +169,13 @@ def cases_of(dataset: Dataset, rows: Sequence[Mapping[str, Any]]) -> list[Case]:
             raise ConfigError(f"row {number} of the detections is not a COCO result ({error!r})") from error
         photo = photos.get(image_id)
         if photo is None or category not in dataset.categories:
-            dataset.skipped.add("detection of an unknown image or category", f"row {number}")
+            dataset.faults.add("detection of an unknown image or category", f"row {number}")
             continue
         if photo.labelled is not None and category not in photo.labelled:
             continue
         rle = read_rle(row.get("segmentation"), photo.height, photo.width)
         if rle is None or not math.isfinite(score):
-            dataset.skipped.add("detection whose mask is malformed, empty or of another size than its image", f"row {number}")
+            dataset.faults.add("detection whose mask is malformed, empty or of another size than its image", f"row {number}")
             continue
         x, y, w, h = (float(v) for v in rle_tools.toBbox(rle))
         found[image_id].append(Detection(category, read_box(row.get("bbox")) or (x, y, w, h), rle, score))

@@ -9,6 +9,7 @@ from fractions import Fraction
 from streamseg.core import masks, rle
 from streamseg.core.result import Result
 from streamseg.core.types import Frame
+from streamseg.datasets.faults import Faults
 from streamseg.datasets.segments import Case, Detection, Photo
 from streamseg.decode.images import decode_image
 from streamseg.detect.infer import Infer, Pending
@@ -16,7 +17,6 @@ from streamseg.detect.postprocess import Postprocess
 from streamseg.detect.preprocess import Preprocess
 from streamseg.engine import Engine
 from streamseg.errors import SourceError, Unreadable
-from streamseg.evaluate.dataset import Skipped
 from streamseg.pixels.orient import UPRIGHT, display_orientation, turn
 from streamseg.pixels.planes import supported
 
@@ -43,12 +43,12 @@ def read_photo(photo: Photo, index: int = 0) -> Frame:
 
 
 def detect(
-    engine: Engine, photos: Iterable[Photo], category_of: Mapping[int, int], skipped: Skipped, *, in_flight: int = 2
+    engine: Engine, photos: Iterable[Photo], category_of: Mapping[int, int], faults: Faults, *, in_flight: int = 2
 ) -> Iterator[Case]:
     """Run an engine on photos, in their order, with every detection that the graph lets through.
 
     `category_of` gives the data set's category for each of the model's labels; other labels are dropped, as are categories that
-    are not labelled in a photo. Photos that cannot be read are counted in `skipped`. Raises EngineError or BadOutput.
+    are not labelled in a photo. Photos that cannot be read are counted in `faults`. Raises EngineError or BadOutput.
     """
     preprocess = Preprocess(*engine.spec.size)
     infer = Infer(engine)
@@ -59,7 +59,7 @@ def detect(
             frame = read_photo(photo, index)
             under_way.append((photo, infer(preprocess(frame))))
         except SourceError as error:
-            skipped.add("photo that cannot be read", str(error))
+            faults.add("photo that cannot be read", str(error))
         if len(under_way) > in_flight:
             done, pending = under_way.popleft()
             yield _case(done, postprocess(pending), category_of)
@@ -67,7 +67,7 @@ def detect(
         yield _case(done, postprocess(pending), category_of)
     nonsense = postprocess.counters.not_finite + postprocess.counters.absurd
     if nonsense:
-        skipped.add("detection that is not finite or impossible", f"{nonsense} of them, by {engine}", nonsense)
+        faults.add("detection that is not finite or impossible", f"{nonsense} of them, by {engine}", count=nonsense)
 
 
 def _case(photo: Photo, result: Result, category_of: Mapping[int, int]) -> Case:

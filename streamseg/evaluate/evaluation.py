@@ -113,7 +113,7 @@ def evaluate(
         category_of = match_categories(spec.classes, spec.category_ids, dataset.categories)
         categories = {i: name for i, name in dataset.categories.items() if i in category_of.values()}
         cases = []
-        for case in detect(opened, dataset.photos, category_of, dataset.skipped):
+        for case in detect(opened, dataset.photos, category_of, dataset.faults):
             cases.append(only(case, categories))
             if on_progress is not None:
                 on_progress(len(cases), len(dataset.photos))
@@ -170,7 +170,7 @@ def _check(limit: int | None, conf: float) -> None:
 
 
 def _warnings(dataset: Dataset, categories: Mapping[int, str]) -> list[str]:
-    warnings = dataset.skipped.sentences()
+    warnings = dataset.faults.sentences()
     unknown = [name for i, name in dataset.categories.items() if i not in categories]
     if unknown:
         shown = ", ".join(unknown[:8]) + (f" and {len(unknown) - 8} more" if len(unknown) > 8 else "")

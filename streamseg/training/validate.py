@@ -21,8 +21,8 @@ from torch.nn import functional as F
 from torchvision.models.detection import MaskRCNN
 from torchvision.models.detection.image_list import ImageList
 
-from streamseg.datasets.annotations import Skipped
 from streamseg.datasets.coco import DataFile
+from streamseg.datasets.faults import Faults
 from streamseg.datasets.segments import Case, Photo
 from streamseg.detect.heads.mask_rcnn import declared
 from streamseg.engine import Outputs
@@ -152,7 +152,7 @@ class Validation:
         self.photos: list[Photo] = []
         for file in files:
             dataset = read_dataset(file.annotations, file.images, limit)
-            self.warnings += [f"{file.annotations}: {sentence}" for sentence in dataset.skipped.sentences()]
+            self.warnings += [f"{file.annotations}: {sentence}" for sentence in dataset.faults.sentences()]
             self.photos += self._relabelled(dataset, one_class, crowds == "ignore")
 
     def _relabelled(self, dataset: Dataset, one_class: str | None, heed_crowds: bool) -> list[Photo]:
@@ -182,9 +182,9 @@ class Validation:
         """AP of `model`, in evaluation mode, on pictures of (H, W); None if `stop` ended it. Raises BadOutput."""
         engine = TorchEngine(model, self.info, size)
         category_of = {label - 1: label for label in self.categories}
-        skipped = Skipped()
+        faults = Faults()
         cases = []
-        for case in detect(engine, self.photos, category_of, skipped):
+        for case in detect(engine, self.photos, category_of, faults):
             cases.append(case)
             if stop is not None and stop():
                 return None

@@ -92,7 +92,7 @@ class Annotations:
             data.objects()
             return "train" if masks else "train, no mask"
         if case.reader == "evaluate":
-            read_dataset(path, self.pictures).skipped.sentences()
+            read_dataset(path, self.pictures).faults.sentences()
             return "evaluate"
         sound = folder / "sound.json"
         import json

@@ -111,7 +111,13 @@ def test_photos_that_cannot_be_read_are_counted(data, model):
     done = ev.evaluate(folder, model=model)
     assert len(done.cases) == 1
     sentences = " ".join(done.warnings)
-    for message in ("2 left out: photo that cannot be read", "1.png", "9x9", "192x128", "1 left out: image file is missing"):
+    for message in (
+        "2 × photo that cannot be read, left out",
+        "1.png",
+        "9x9",
+        "192x128",
+        "1 × image file is missing, left out",
+    ):
         assert message in sentences
 
 
@@ -142,7 +148,7 @@ def test_nonsense_from_the_network_is_said(data, tmp_path):
     broken = graphs.constant_model(tmp_path / "nan.onnx", boxes=[[1, 1, 20, 20], [40, 5, 60, 30]], scores=[np.nan, 0.9])
     done = ev.evaluate(data(), model=broken)
     assert sum(len(case.detections) for case in done.cases) == 4
-    assert any(s.startswith("4 left out: detection that is not finite") for s in done.warnings)
+    assert any(s.startswith("4 × detection that is not finite or impossible, left out") for s in done.warnings)
 
 
 def test_objects_unknown_to_the_model_are_said_and_left_out(data, model):

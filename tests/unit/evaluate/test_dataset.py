@@ -4,10 +4,11 @@ import json
 
 import pytest
 
+from streamseg.datasets.faults import Faults
 from streamseg.datasets.segments import Crop
 from streamseg.errors import ConfigError, SourceNotFound
 from streamseg.evaluate.categories import match_categories, parse_pools
-from streamseg.evaluate.dataset import Skipped, cases_of, locate, read_dataset, read_rle
+from streamseg.evaluate.dataset import cases_of, locate, read_dataset, read_rle
 from tests.unit.evaluate.scenes import HEIGHT, WIDTH, rectangle, text_rle
 
 SQUARE = [[10, 10, 30, 10, 30, 30, 10, 30]]
@@ -74,8 +75,9 @@ def test_what_is_wrong_is_left_out_counted_and_named(write, case):
     change, kind = BAD[case]
     dataset = read_dataset(write(ROW, ROW | {"id": 2} | change))
     assert len(dataset.photos[0].truths) == 1
-    [sentence] = dataset.skipped.sentences()
-    assert sentence.startswith("1 left out")
+    [sentence] = dataset.faults.sentences()
+    assert sentence.startswith("1 × ")
+    assert "left out" in sentence
     assert kind in sentence
     assert "annotation 2" in sentence
 
@@ -95,7 +97,7 @@ def test_categories_that_were_not_looked_for_are_left_out(write):
     rows.append(rows[0] | {"segmentation": {"size": [1, 1], "counts": "01"}})
     [case] = cases_of(dataset, rows)
     assert [d.category_id for d in case.detections] == [1]
-    assert dataset.skipped.counts.total() == 2
+    assert dataset.faults.total == 2
 
 
 @pytest.mark.parametrize("listed", [["person"], [[1]], "all", 7])
@@ -127,7 +129,8 @@ def test_missing_pictures(write, tmp_path):
     path.write_text(json.dumps(document))
     dataset = read_dataset(path)
     assert [photo.path.name for photo in dataset.photos] == ["a.png"]
-    assert dataset.skipped.counts == {"image file is missing": 1, "image whose name leads out of the folder": 3}
+    found = {kind: fault.count for kind, fault in dataset.faults.kinds.items()}
+    assert found == {"image file is missing, left out": 1, "image whose name leads out of the folder, left out": 3}
     with pytest.raises(SourceNotFound, match=r"nothing to evaluate.*a\.png.*--images"):
         read_dataset(path, tmp_path / "elsewhere")
 
@@ -183,11 +186,11 @@ def test_pools():
             parse_pools([text])
 
 
-def test_skipped_names_a_few_of_many():
-    skipped = Skipped()
+def test_a_few_of_many_are_named():
+    faults = Faults()
     for i in range(10):
-        skipped.add("annotation of an unknown category", f"number {i}")
-    assert skipped.sentences() == ["10 left out: annotation of an unknown category (as number 0; number 1; number 2)"]
+        faults.add("annotation of an unknown category", f"number {i}")
+    assert faults.sentences() == ["10 × annotation of an unknown category, left out (as number 0; number 1; number 2)"]
 
 
 def test_run_lengths_that_do_not_fill_the_picture_are_no_mask():

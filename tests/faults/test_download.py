@@ -18,7 +18,7 @@ from streamseg.errors import ModelError, OutputError
 from streamseg.hub import download as module
 from streamseg.hub.download import Patience, download
 from tests.http_source import Server
-from tests.shelf import Shelf
+from tests.served_file import ServedFile
 
 ROOT = Path(__file__).parents[2]
 DATA = random.Random(2).randbytes(700_000)
@@ -27,13 +27,13 @@ QUICK = Patience(timeout=0.4, attempts=3, pause=0.01)
 
 
 @pytest.fixture
-def shelf():
-    return Shelf(DATA)
+def served():
+    return ServedFile(DATA)
 
 
 @pytest.fixture
-def url(shelf):
-    with Server({"/f.bin": shelf}) as server:
+def url(served):
+    with Server({"/f.bin": served}) as server:
         yield f"{server.url}/f.bin"
 
 
@@ -46,83 +46,83 @@ def target(tmp_path):
     "script",
     [["cut:100000", "cut:1", "cut:400000"], ["stall:250000"], ["500", "cut:9"], ["503", "429"], ["cut:0", "408"]],
 )
-def test_failures_are_tried_again_from_where_they_happened(url, shelf, target, script):
-    shelf.script = list(script)
+def test_failures_are_tried_again_from_where_they_happened(url, served, target, script):
+    served.script = list(script)
     said: list[str] = []
     assert download(url, target, sha256=SHA, report=said.append, patience=QUICK) == SHA
     assert target.read_bytes() == DATA
-    assert shelf.sent == len(DATA), "no byte came twice"
+    assert served.sent == len(DATA), "no byte came twice"
     assert len(said) == len(script)
     assert all("trying again in" in line for line in said)
 
 
-def test_the_server_says_how_long_to_wait(url, shelf, target):
-    shelf.script, shelf.extra = ["503"], {"Retry-After": "1"}
+def test_the_server_says_how_long_to_wait(url, served, target):
+    served.script, served.extra = ["503"], {"Retry-After": "1"}
     began = time.monotonic()
     download(url, target, sha256=SHA, patience=QUICK)
     assert 1 <= time.monotonic() - began < 3
 
 
-def test_a_server_that_never_brings_anything_new_is_given_up(url, shelf, target):
-    shelf.script = ["cut:5000"] + ["stall:0"] * 9
+def test_a_server_that_never_brings_anything_new_is_given_up(url, served, target):
+    served.script = ["cut:5000"] + ["stall:0"] * 9
     with pytest.raises(ModelError, match="nothing came in time, 3 times without anything new; what came is kept"):
         download(url, target, sha256=SHA, patience=QUICK)
-    assert len(shelf.requests) == 4
+    assert len(served.requests) == 4
     assert not target.exists()
 
 
 @pytest.mark.parametrize("ranged", [True, False], ids=["a range beyond it", "no ranges"])
-def test_a_server_that_loses_what_it_sent_is_given_up(url, shelf, target, ranged):
+def test_a_server_that_loses_what_it_sent_is_given_up(url, served, target, ranged):
     """It once looked like progress for ever: the same bytes again and again."""
-    shelf.ranges = False
-    shelf.script = ["cut:90000", *(["416"] if ranged else []), "cut:90000"] * 9
+    served.ranges = False
+    served.script = ["cut:90000", *(["416"] if ranged else []), "cut:90000"] * 9
     with pytest.raises(ModelError, match="3 times without anything new"):
         download(url, target, sha256=SHA, patience=QUICK)
-    assert len(shelf.requests) == 4
+    assert len(served.requests) == 4
 
 
 @pytest.mark.parametrize("status", [404, 403, 410])
-def test_a_plain_no_is_not_asked_again(url, shelf, target, status):
-    shelf.script = [str(status)] * 5
+def test_a_plain_no_is_not_asked_again(url, served, target, status):
+    served.script = [str(status)] * 5
     with pytest.raises(ModelError, match=f"cannot fetch .*f.bin: {status}"):
         download(url, target, sha256=SHA, patience=QUICK)
-    assert len(shelf.requests) == 1
+    assert len(served.requests) == 1
 
 
-def test_a_server_without_ranges_sends_all_again(url, shelf, target):
-    shelf.ranges, shelf.script = False, ["cut:300000"]
+def test_a_server_without_ranges_sends_all_again(url, served, target):
+    served.ranges, served.script = False, ["cut:300000"]
     assert download(url, target, sha256=SHA, patience=QUICK) == SHA
     assert target.read_bytes() == DATA
-    assert shelf.sent == 300_000 + len(DATA)
+    assert served.sent == 300_000 + len(DATA)
 
 
 @pytest.mark.parametrize("honest", [True, False], ids=["by If-Range", "found by the hash"])
-def test_a_file_that_changed_on_the_server_is_fetched_from_its_beginning(url, shelf, target, honest):
+def test_a_file_that_changed_on_the_server_is_fetched_from_its_beginning(url, served, target, honest):
     new = DATA[:1000][::-1] + DATA[1000:]
-    shelf.script = ["cut:300000", "404"]
+    served.script = ["cut:300000", "404"]
     with pytest.raises(ModelError, match="404"):
         download(url, target, patience=QUICK)
-    shelf.data = new
+    served.data = new
     if honest:
-        shelf.etag = '"2"'
+        served.etag = '"2"'
     expected = hashlib.sha256(new).hexdigest()
     assert download(url, target, sha256=expected, patience=QUICK) == expected
     assert target.read_bytes() == new
 
 
-def test_a_file_that_became_shorter_is_fetched_from_its_beginning(url, shelf, target):
-    shelf.script = ["cut:300000", "404"]
+def test_a_file_that_became_shorter_is_fetched_from_its_beginning(url, served, target):
+    served.script = ["cut:300000", "404"]
     with pytest.raises(ModelError, match="404"):
         download(url, target, patience=QUICK)
-    shelf.data, shelf.etag = DATA[:1000], ""
+    served.data, served.etag = DATA[:1000], ""
     assert download(url, target, patience=QUICK) == hashlib.sha256(DATA[:1000]).hexdigest()
 
 
-def test_without_version_and_hash_nothing_is_pieced_together(url, shelf, target):
-    shelf.etag, shelf.script = "", ["cut:300000"]
+def test_without_version_and_hash_nothing_is_pieced_together(url, served, target):
+    served.etag, served.script = "", ["cut:300000"]
     download(url, target, patience=QUICK)
     assert target.read_bytes() == DATA
-    assert all("range" not in asked for asked in shelf.requests)
+    assert all("range" not in asked for asked in served.requests)
 
 
 def test_another_hash_is_named_and_nothing_is_kept(url, target, tmp_path):
@@ -133,15 +133,15 @@ def test_another_hash_is_named_and_nothing_is_kept(url, target, tmp_path):
     assert not list(tmp_path.glob("f.bin*"))
 
 
-def test_a_length_that_is_not_kept_is_noticed(url, shelf, target):
-    shelf.announce, shelf.ranges = len(DATA) + 5, False
+def test_a_length_that_is_not_kept_is_noticed(url, served, target):
+    served.announce, served.ranges = len(DATA) + 5, False
     with pytest.raises(ModelError, match=f"the connection ended after {len(DATA)} of {len(DATA) + 5} bytes"):
         download(url, target, patience=QUICK)
     assert not target.exists()
 
 
-def test_an_unasked_encoding_is_not_kept_as_the_file(url, shelf, target):
-    shelf.extra = {"Content-Encoding": "gzip"}
+def test_an_unasked_encoding_is_not_kept_as_the_file(url, served, target):
+    served.extra = {"Content-Encoding": "gzip"}
     with pytest.raises(ModelError, match="encoding gzip"):
         download(url, target, patience=QUICK)
 
@@ -160,7 +160,7 @@ def test_without_a_connection_it_says_what_to_do(target):
     assert len(said) == 1, "one more try, no more"
 
 
-def test_two_at_once_fetch_once(url, shelf, target):
+def test_two_at_once_fetch_once(url, served, target):
     said: list[str] = []
     held = threading.Event()
 
@@ -183,11 +183,11 @@ def test_two_at_once_fetch_once(url, shelf, target):
     for thread in threads:
         thread.join(10)
     assert said == ["another process is fetching f.bin; waiting for it"]
-    assert shelf.sent == len(DATA)
+    assert served.sent == len(DATA)
     assert target.read_bytes() == DATA
 
 
-def test_too_little_room_is_said_before_anything_is_fetched(url, shelf, target, monkeypatch):
+def test_too_little_room_is_said_before_anything_is_fetched(url, served, target, monkeypatch):
     usage = type("Usage", (), {"free": 600_000})
     monkeypatch.setattr(module.shutil, "disk_usage", lambda path: usage)
     with pytest.raises(OutputError, match=r"needs 1 MB more, but .* has room for 1 MB; make room"):
@@ -211,14 +211,14 @@ except StreamsegError as error:
 """
 
 
-def test_a_disk_that_fills_up_is_said_and_what_came_is_kept(url, shelf, target):
+def test_a_disk_that_fills_up_is_said_and_what_came_is_kept(url, served, target):
     done = subprocess.run(
         [sys.executable, "-c", LIMITED, url, target], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False
     )
     assert done.returncode == OutputError.exit_code, done.stderr
     assert "f.bin.part: File too large; 400000 bytes are kept" in done.stdout
     assert download(url, target, sha256=SHA, patience=QUICK) == SHA
-    assert shelf.requests[-1]["range"] == "bytes=400000-"
+    assert served.requests[-1]["range"] == "bytes=400000-"
 
 
 def test_a_folder_that_may_not_be_written_names_the_variable(url, tmp_path, monkeypatch):

@@ -25,7 +25,7 @@ from streamseg.hub.pretrained import PRETRAINED, Pretrained
 from streamseg.system import folders
 from tests import clips, graphs
 from tests.http_source import Server
-from tests.shelf import Shelf
+from tests.served_file import ServedFile
 from tests.weights import tiny_weights
 
 SHIPPED = Path(__file__).parents[2] / "engines" / "lite"
@@ -72,7 +72,7 @@ def published(folder: Path) -> Path:
 @pytest.mark.timeout(300)
 def test_from_the_server_to_a_video(streamseg, tmp_path, monkeypatch):
     file = published(tmp_path)
-    shelf = Shelf(file.read_bytes(), script=["cut:50000000"])
+    served = ServedFile(file.read_bytes(), script=["cut:50000000"])
     monkeypatch.setitem(PRETRAINED, "resnet50-fpn", Pretrained(file.name, 178, 80, 37.9, 34.6))
     clip = clips.cfr(tmp_path / "a.mp4", 3)
     run = ("run", clip, "--model", "resnet50-fpn", "--size", "128x192", "-o", tmp_path / "o.jsonl", "--overwrite")
@@ -81,12 +81,12 @@ def test_from_the_server_to_a_video(streamseg, tmp_path, monkeypatch):
     assert done.returncode == 13
     assert "fetch it: streamseg models pull resnet50-fpn" in done.stderr
 
-    with Server({f"/{file.name}": shelf}) as server:
+    with Server({f"/{file.name}": served}) as server:
         monkeypatch.setenv("STREAMSEG_MODELS_URL", server.url)
         done = streamseg("models", "pull", "resnet50-fpn")
     assert done.returncode == 0, done.stderr
     assert "the connection ended after 50000000 of" in done.stderr
-    assert shelf.sent == file.stat().st_size, "no byte came twice"
+    assert served.sent == file.stat().st_size, "no byte came twice"
 
     done = streamseg(*run)
     assert done.returncode == 0, done.stderr

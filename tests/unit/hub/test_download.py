@@ -11,7 +11,7 @@ import pytest
 from streamseg.errors import ConfigError, ModelError
 from streamseg.hub.download import Patience, download
 from tests.http_source import Server
-from tests.shelf import Shelf
+from tests.served_file import ServedFile
 
 DATA = random.Random(1).randbytes(700_000)
 SHA = hashlib.sha256(DATA).hexdigest()
@@ -19,13 +19,13 @@ QUICK = Patience(timeout=5, attempts=3, pause=0.01)
 
 
 @pytest.fixture
-def shelf():
-    return Shelf(DATA)
+def served():
+    return ServedFile(DATA)
 
 
 @pytest.fixture
-def url(shelf):
-    with Server({"/f.bin": shelf, "/moved.bin": _moved}) as server:
+def url(served):
+    with Server({"/f.bin": served, "/moved.bin": _moved}) as server:
         yield f"{server.url}/f.bin"
 
 
@@ -46,34 +46,34 @@ def test_a_file_comes_whole_with_its_progress(url, tmp_path):
     assert [p.name for p in target.parent.iterdir() if not p.name.startswith(".")] == ["f.bin"], "no leftovers"
 
 
-def test_what_is_here_is_not_fetched_again_unless_forced(url, shelf, tmp_path):
+def test_what_is_here_is_not_fetched_again_unless_forced(url, served, tmp_path):
     target = tmp_path / "f.bin"
     for _ in range(2):
         assert download(url, target, sha256=SHA[:8], patience=QUICK) == SHA
-    assert len(shelf.requests) == 1
+    assert len(served.requests) == 1
     download(url, target, sha256=SHA[:8], force=True, patience=QUICK)
-    assert len(shelf.requests) == 2
+    assert len(served.requests) == 2
     target.write_bytes(b"damaged")
     download(url, target, sha256=SHA[:8], patience=QUICK)
     assert target.read_bytes() == DATA
 
 
-def test_a_later_call_goes_on_where_an_earlier_one_was_cut(url, shelf, tmp_path):
+def test_a_later_call_goes_on_where_an_earlier_one_was_cut(url, served, tmp_path):
     target = tmp_path / "f.bin"
-    shelf.script = ["cut:300000", "503", "503", "503"]
+    served.script = ["cut:300000", "503", "503", "503"]
     with pytest.raises(ModelError, match="goes on from there"):
         download(url, target, sha256=SHA, patience=QUICK)
     assert not target.exists()
     said: list[str] = []
     assert download(url, target, sha256=SHA, report=said.append, patience=QUICK) == SHA
     assert target.read_bytes() == DATA
-    assert shelf.requests[-1]["range"] == "bytes=300000-"
-    assert shelf.requests[-1]["if-range"] == '"1"'
-    assert shelf.sent == len(DATA), "no byte came twice"
+    assert served.requests[-1]["range"] == "bytes=300000-"
+    assert served.requests[-1]["if-range"] == '"1"'
+    assert served.sent == len(DATA), "no byte came twice"
     assert said == []
 
 
-def test_an_interrupt_leaves_what_came(url, shelf, tmp_path):
+def test_an_interrupt_leaves_what_came(url, served, tmp_path):
     def interrupt(done, total):
         if done > 100_000:
             raise KeyboardInterrupt
@@ -83,7 +83,7 @@ def test_an_interrupt_leaves_what_came(url, shelf, tmp_path):
     left = (tmp_path / "f.bin.part").stat().st_size
     assert 100_000 < left < len(DATA)
     download(url, tmp_path / "f.bin", sha256=SHA, patience=QUICK)
-    assert shelf.requests[-1]["range"] == f"bytes={left}-"
+    assert served.requests[-1]["range"] == f"bytes={left}-"
     assert (tmp_path / "f.bin").read_bytes() == DATA
 
 
@@ -91,17 +91,17 @@ def test_redirects_are_followed(url, tmp_path):
     assert download(url.replace("/f.bin", "/moved.bin"), tmp_path / "f.bin", patience=QUICK) == SHA
 
 
-def test_a_proxy_of_the_environment_is_used(shelf, tmp_path, monkeypatch):
-    with Server({"http://models.example/f.bin": shelf}) as proxy:
+def test_a_proxy_of_the_environment_is_used(served, tmp_path, monkeypatch):
+    with Server({"http://models.example/f.bin": served}) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
         assert download("http://models.example/f.bin", tmp_path / "f.bin", patience=QUICK) == SHA
 
 
-def test_a_password_in_the_address_is_sent_and_not_shown(url, shelf, tmp_path):
+def test_a_password_in_the_address_is_sent_and_not_shown(url, served, tmp_path):
     secret = url.replace("://", "://me:p%40ss@")
     download(secret, tmp_path / "f.bin", patience=QUICK)
-    assert shelf.requests[0]["authorization"] == "Basic bWU6cEBzcw=="
-    shelf.script = ["401"]
+    assert served.requests[0]["authorization"] == "Basic bWU6cEBzcw=="
+    served.script = ["401"]
     with pytest.raises(ModelError, match="401") as caught:
         download(secret, tmp_path / "g.bin", patience=QUICK)
     assert "p%40ss" not in str(caught.value)

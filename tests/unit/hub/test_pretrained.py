@@ -20,7 +20,7 @@ from streamseg.hub.pretrained import BODIES, PRETRAINED, Pretrained, pull
 from streamseg.networks.design import IMAGENET_FILES, imagenet_file
 from streamseg.system import folders
 from tests.http_source import Server
-from tests.shelf import Shelf
+from tests.served_file import ServedFile
 from tests.weights import tiny_weights
 
 DATA = random.Random(3).randbytes(50_000)
@@ -48,13 +48,13 @@ def imported(tmp_path, monkeypatch) -> list[tuple[bytes, dict]]:
 
 
 @pytest.fixture
-def shelf() -> Shelf:
-    return Shelf(DATA)
+def served() -> ServedFile:
+    return ServedFile(DATA)
 
 
 @pytest.fixture
-def mirror(shelf):
-    with Server({f"/models/{FILE}": shelf, "/other.pth": shelf}) as server:
+def mirror(served):
+    with Server({f"/models/{FILE}": served, "/other.pth": served}) as server:
         yield server.url
 
 
@@ -74,24 +74,24 @@ def test_a_mirror_of_the_environment(mirror, imported, monkeypatch):
     assert imported
 
 
-def test_what_is_here_is_not_fetched_again_unless_forced(mirror, shelf, imported):
+def test_what_is_here_is_not_fetched_again_unless_forced(mirror, served, imported):
     said: list[str] = []
     for _ in range(2):
         pull("tiny", url=f"{mirror}/models", report=said.append, patience=QUICK)
-    assert len(shelf.requests) == 1
+    assert len(served.requests) == 1
     assert "is here already" in said[-1]
     pull("tiny", url=f"{mirror}/models", force=True, patience=QUICK)
     assert len(imported) == 2
 
 
-def test_another_file_than_the_name_says_is_refused(mirror, shelf, imported):
-    shelf.data = DATA + b"!"
+def test_another_file_than_the_name_says_is_refused(mirror, served, imported):
+    served.data = DATA + b"!"
     with pytest.raises(ModelError, match=f"expected was {SHA[:8]}…"):
         pull("tiny", url=f"{mirror}/models", patience=QUICK)
     assert not imported
 
 
-def test_the_first_fetch_is_remembered_in_full(mirror, shelf, imported, monkeypatch):
+def test_the_first_fetch_is_remembered_in_full(mirror, served, imported, monkeypatch):
     """Eight digits keep out accidents; who can make a file of the same eight is kept out by those of the first one."""
     pull("tiny", url=f"{mirror}/models", patience=QUICK)
     records = json.loads((folders.models_root() / "fetched.json").read_text())
@@ -135,11 +135,11 @@ def test_what_nobody_published(name, said):
         pull(name)
 
 
-def test_without_torch_nothing_is_fetched(mirror, shelf, monkeypatch):
+def test_without_torch_nothing_is_fetched(mirror, served, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match=r"pip install .*\[train\]"):
         pull("tiny", url=f"{mirror}/models", patience=QUICK)
-    assert not shelf.requests
+    assert not served.requests
 
 
 def test_published_files_are_those_that_torchvision_names():

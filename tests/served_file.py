@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler
 
 
 @dataclass
-class Shelf:
+class ServedFile:
     """Answers with `data`. Each request takes the next entry of `script`, and behaves well when there is none left:
 
     "cut:N"   ends the connection after N bytes of what it announced

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from tests.conformance import beside, pixels
+from tests.conformance import other_streams, pixels
 from tests.conformance.expect import Expected, expected
 from tests.conformance.observe import Seen, field_order
 from tests.conformance.row import Row
@@ -53,7 +53,7 @@ def problems(case: Case) -> list[str]:
     wrong = _frames(case)
     if not wrong:
         wrong += _times(case) + pixels.problems(case)
-    wrong += _end(case) + _shape(case) + _tags(case) + beside.problems(case)
+    wrong += _end(case) + _shape(case) + _tags(case) + other_streams.problems(case)
     if case.row.says and not any(case.row.says in sentence for sentence in case.outcome.warnings):
         wrong.append(f"nothing says {case.row.says!r}: {list(case.outcome.warnings)}")
     return wrong

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.fuzz.child import HANG
+from tests.fuzz.worker import HANG
 
 __all__ = ["Campaign", "Finding", "Totals"]
 
@@ -159,7 +159,7 @@ class Campaign:
             "OMP_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",
         }
-        command = [sys.executable, "-W", "error::RuntimeWarning", "-m", "tests.fuzz.child"]
+        command = [sys.executable, "-W", "error::RuntimeWarning", "-m", "tests.fuzz.worker"]
         command += [self.part, str(self.seed), str(start), str(count), str(place), *more]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, cwd=ROOT, env=environment)
 

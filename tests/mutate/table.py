@@ -13,7 +13,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "streamseg/encode/video/muxer.py": (
         "tests/unit/encode/test_muxer.py",
         "tests/unit/encode/test_timecode.py",
-        "tests/unit/encode/test_beside.py",
+        "tests/unit/encode/test_side_data.py",
         "tests/unit/encode/test_durations.py",
         "tests/unit/encode/test_video.py",
         "tests/faults/test_outputs.py",

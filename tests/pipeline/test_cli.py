@@ -7,7 +7,7 @@ import sys
 import av
 import pytest
 
-from tests import clips, woven
+from tests import clips, interlaced_clips
 
 
 def in_a_shell(*arguments, **more):
@@ -115,17 +115,17 @@ def test_classes_that_are_left_out_are_named(streamseg, clip, known, tmp_path):
 
 @pytest.mark.parametrize(("asked", "frames"), [([], 6), (["field"], 12)])
 def test_deinterlace_alone_means_one_of_each(streamseg, known, tmp_path, asked, frames):
-    source = woven.write(tmp_path / "a.mp4")
+    source = interlaced_clips.write(tmp_path / "a.mp4")
     done = streamseg("run", source, "--model", known, "-o", tmp_path / "o.mp4", "--deinterlace", *asked, "-q")
     assert (done.returncode, done.stderr) == (0, "")
-    assert woven.orders(tmp_path / "o.mp4") == [None] * frames
+    assert interlaced_clips.orders(tmp_path / "o.mp4") == [None] * frames
 
 
 def test_without_a_word_interlaced_stays_interlaced(streamseg, known, tmp_path):
-    source = woven.write(tmp_path / "a.mkv", "ffv1", "bff")
+    source = interlaced_clips.write(tmp_path / "a.mkv", "ffv1", "bff")
     done = streamseg("run", source, "--model", known, "-o", tmp_path / "o.mp4")
     assert (done.returncode, "warning" in done.stderr) == (0, False)
-    assert woven.orders(tmp_path / "o.mp4") == ["bff"] * 6
+    assert interlaced_clips.orders(tmp_path / "o.mp4") == ["bff"] * 6
     assert "interlaced, bottom field first" in streamseg("probe", source).stdout
 
 

@@ -12,7 +12,7 @@ from streamseg.config.schema import EventsConfig, PipelineConfig, SmoothConfig, 
 from streamseg.errors import ConfigError, OutputExists
 from streamseg.pipeline.configure import configure
 from streamseg.pipeline.options import OPTIONS, help_of, in_python, in_shell, option, pythonic
-from tests import clips, woven
+from tests import clips, interlaced_clips
 from tools import options as tool
 
 
@@ -163,16 +163,16 @@ def test_another_model_has_its_own_size():
 def test_deinterlace_means_frame(tmp_path, known):
     assert configure({"deinterlace": True}).decode.deinterlace == "frame"
     assert configure({"deinterlace": False, "pipeline": {"decode": {"deinterlace": "field"}}}).decode.deinterlace == "off"
-    source = woven.write(tmp_path / "a.mp4")
+    source = interlaced_clips.write(tmp_path / "a.mp4")
     assert all(r.frame.field_order is None for r in streamseg.stream(source, model=known, deinterlace=True))
 
 
 @pytest.mark.parametrize("asked", [["--deinterlace=field"], ["--deinterlace", "field", "-q"]])
 def test_deinterlace_takes_its_value_either_way(asked, streamseg, known, tmp_path):
-    source = woven.write(tmp_path / "a.mp4")
+    source = interlaced_clips.write(tmp_path / "a.mp4")
     done = streamseg("run", source, "--model", known, "-o", tmp_path / "o.mp4", *asked)
     assert done.returncode == 0, done.stderr
-    assert woven.orders(tmp_path / "o.mp4") == [None] * 12
+    assert interlaced_clips.orders(tmp_path / "o.mp4") == [None] * 12
 
 
 def test_a_pipeline_is_a_name_a_file_an_object_or_a_dict(tmp_path):
@@ -219,7 +219,7 @@ def test_stream_takes_a_whole_pipeline(tmp_path, known):
 
 
 def test_the_report_of_run_names_arguments(tmp_path, known):
-    source = woven.write(tmp_path / "a.mp4")
+    source = interlaced_clips.write(tmp_path / "a.mp4")
     report = streamseg.run(source, tmp_path / "%06d.png", model=known)
     said = json.dumps(report.to_json())
     assert "deinterlace=" in said

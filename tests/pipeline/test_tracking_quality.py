@@ -14,8 +14,8 @@ import pytest
 from benchmarks.tracking import CONF, BoxIou, Byte, busy_street, passing
 from streamseg.track import Tracker
 from tests import scenes
-from tests.noisy import NoisyDetector
-from tests.scores import Scorer, Scores
+from tests.noisy_detector import NoisyDetector
+from tests.tracking_scores import Scorer, Scores
 
 
 def judge(scene, *trackers, detector: NoisyDetector | None = None) -> list[Scores]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests import scenes
-from tests.noisy import NoisyDetector, grid
+from tests.noisy_detector import NoisyDetector, grid
 
 
 def small(scene: scenes.Scene, seconds: float = 0.4) -> scenes.Scene:

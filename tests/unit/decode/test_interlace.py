@@ -11,7 +11,7 @@ import pytest
 from streamseg.decode import open_source
 from streamseg.pipeline.probe import probe
 from streamseg.pixels import planes
-from tests import clips, woven
+from tests import clips, interlaced_clips
 
 CODECS = {
     "H.264": ("a.mp4", "libx264", "yuv420p"),
@@ -38,14 +38,14 @@ def luma(frame) -> np.ndarray:
 @pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
 def test_the_order_is_what_the_pictures_say(codec, order, tmp_path) -> None:
     name, encoder, pix_fmt = codec
-    decoder, found = frames(woven.write(tmp_path / name, encoder, order, pix_fmt=pix_fmt, frames=4))
+    decoder, found = frames(interlaced_clips.write(tmp_path / name, encoder, order, pix_fmt=pix_fmt, frames=4))
     assert decoder.info.field_order == order
     assert [frame.field_order for frame in found] == [order] * 4
     assert decoder.warnings == []
 
 
 def test_dv_is_interlaced(tmp_path) -> None:
-    path = woven.write(tmp_path / "a.dv", "dvvideo", "bff", 2, size=(720, 576))
+    path = interlaced_clips.write(tmp_path / "a.dv", "dvvideo", "bff", 2, size=(720, 576))
     assert {frame.field_order for frame in frames(path)[1]} == {"bff"}
     assert probe(path)["video"]["scan"] == "interlaced, bottom field first"
 
@@ -57,32 +57,32 @@ def test_progressive_sources_are_progressive(tmp_path) -> None:
 
 
 def test_probe_says_what_is_done_and_what_can_be(tmp_path) -> None:
-    told = probe(woven.write(tmp_path / "a.mp4"))
+    told = probe(interlaced_clips.write(tmp_path / "a.mp4"))
     assert told["video"]["scan"] == "interlaced, top field first"
     assert any("interlaced, top field first: fields and their order kept" in s and "--deinterlace" in s for s in told["plan"])
 
 
 def test_probe_counts_in_a_film_that_is_both(tmp_path) -> None:
-    told = probe(woven.write(tmp_path / "a.mkv", "ffv1", "bff", frames=6, progressive=(0, 1, 2, 5)))
+    told = probe(interlaced_clips.write(tmp_path / "a.mkv", "ffv1", "bff", frames=6, progressive=(0, 1, 2, 5)))
     assert told["video"]["scan"] == "interlaced, bottom field first (2 of the first 6 pictures, the others progressive)"
 
 
 @pytest.mark.parametrize("order", ["tff", "bff"])
 def test_fields_coded_apart_are_woven(order, tmp_path) -> None:
-    path = woven.write_fields(tmp_path / "a.mkv", order, 4)
-    assert [p.height for p in clips.decoded(path)] == [woven.HEIGHT // 2] * 8
+    path = interlaced_clips.write_fields(tmp_path / "a.mkv", order, 4)
+    assert [p.height for p in clips.decoded(path)] == [interlaced_clips.HEIGHT // 2] * 8
     decoder, found = frames(path)
-    assert [(f.width, f.height, f.field_order) for f in found] == [(woven.WIDTH, woven.HEIGHT, order)] * 4
+    assert [(f.width, f.height, f.field_order) for f in found] == [(interlaced_clips.WIDTH, interlaced_clips.HEIGHT, order)] * 4
     assert [f.time for f in found] == pytest.approx([0, 0.04, 0.08, 0.12])
-    assert (decoder.info.rate, decoder.info.height, decoder.info.frame_count) == (25, woven.HEIGHT, 4)
+    assert (decoder.info.rate, decoder.info.height, decoder.info.frame_count) == (25, interlaced_clips.HEIGHT, 4)
     for number, frame in enumerate(found):
         first, second = (0, 1) if order == "tff" else (1, 0)
-        assert woven.bar(luma(frame)[first::2]) == 8 + 2 * number * woven.STEP
-        assert woven.bar(luma(frame)[second::2]) == 8 + (2 * number + 1) * woven.STEP
+        assert interlaced_clips.bar(luma(frame)[first::2]) == 8 + 2 * number * interlaced_clips.STEP
+        assert interlaced_clips.bar(luma(frame)[second::2]) == 8 + (2 * number + 1) * interlaced_clips.STEP
 
 
 def test_a_field_without_its_other_one_is_shown_as_a_frame(tmp_path) -> None:
-    whole = woven.write_fields(tmp_path / "a.mkv", "tff", 3)
+    whole = interlaced_clips.write_fields(tmp_path / "a.mkv", "tff", 3)
     with av.open(str(whole)) as source, av.open(str(tmp_path / "b.mkv"), "w") as target:
         stream = target.add_stream_from_template(source.streams.video[0])
         packets = [p for p in source.demux() if p.size]
@@ -92,39 +92,39 @@ def test_a_field_without_its_other_one_is_shown_as_a_frame(tmp_path) -> None:
     _, found = frames(tmp_path / "b.mkv")
     shown = sum(2 if f.field_order else 1 for f in found)
     assert shown == len(clips.decoded(tmp_path / "b.mkv"))
-    assert {f.height for f in found} == {woven.HEIGHT}
+    assert {f.height for f in found} == {interlaced_clips.HEIGHT}
 
 
 @pytest.mark.parametrize("order", ["tff", "bff"])
 def test_deinterlaced_each_frame_shows_its_first_moment(order, tmp_path) -> None:
-    path = woven.write(tmp_path / "a.mkv", "ffv1", order)
+    path = interlaced_clips.write(tmp_path / "a.mkv", "ffv1", order)
     _, kept = frames(path)
     decoder, made = frames(path, deinterlace="frame")
     assert [f.pts for f in made] == [f.pts for f in kept]
     assert (decoder.info.field_order, decoder.info.rate) == (None, 25)
     for number, frame in enumerate(made):
         assert (frame.field_order, frame.picture.interlaced_frame) == (None, False)
-        assert woven.bar(luma(frame)) == pytest.approx(8 + 2 * number * woven.STEP, abs=0.6)
+        assert interlaced_clips.bar(luma(frame)) == pytest.approx(8 + 2 * number * interlaced_clips.STEP, abs=0.6)
 
 
 @pytest.mark.parametrize("order", ["tff", "bff"])
 def test_deinterlaced_by_field_there_are_both_moments(order, tmp_path) -> None:
-    path = woven.write(tmp_path / "a.mkv", "ffv1", order)
+    path = interlaced_clips.write(tmp_path / "a.mkv", "ffv1", order)
     decoder, made = frames(path, deinterlace="field")
     assert (decoder.info.rate, decoder.info.frame_count, len(made)) == (50, 12, 12)
     assert [f.pts * f.time_base for f in made] == [Fraction(n, 50) for n in range(12)]
     assert [f.duration * f.time_base for f in made] == [Fraction(1, 50)] * 12
     for number, frame in enumerate(made):
-        assert woven.bar(luma(frame)) == pytest.approx(8 + number * woven.STEP, abs=0.6)
+        assert interlaced_clips.bar(luma(frame)) == pytest.approx(8 + number * interlaced_clips.STEP, abs=0.6)
 
 
 def test_the_second_field_does_not_wait_for_the_end_of_a_pause(tmp_path) -> None:
     path = tmp_path / "a.mkv"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("ffv1", rate=25)
-        stream.width, stream.height, stream.pix_fmt = woven.WIDTH, woven.HEIGHT, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = interlaced_clips.WIDTH, interlaced_clips.HEIGHT, "yuv420p"
         for number, at in enumerate((0, 1, 51, 52)):
-            picture = woven.frame(number)
+            picture = interlaced_clips.frame(number)
             picture.pts, picture.time_base = at, Fraction(1, 25)
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
@@ -165,7 +165,7 @@ def test_deinterlacing_keeps_the_format_and_what_stands_still(pix_fmt, tmp_path)
 
 
 def test_the_user_knows_better(tmp_path) -> None:
-    path = woven.write(tmp_path / "a.mp4")
+    path = interlaced_clips.write(tmp_path / "a.mp4")
     assert {f.field_order for f in frames(path, fields="progressive")[1]} == {None}
     assert {f.field_order for f in frames(path, fields="bff")[1]} == {"bff"}
     plain = clips.cfr(tmp_path / "b.mp4", 4)
@@ -173,24 +173,24 @@ def test_the_user_knows_better(tmp_path) -> None:
 
 
 def test_upside_down_the_other_field_is_on_top(tmp_path) -> None:
-    path = woven.write(tmp_path / "a.mov", rotation=180)
+    path = interlaced_clips.write(tmp_path / "a.mov", rotation=180)
     _, found = frames(path)
     assert {f.field_order for f in found} == {"bff"}
-    assert woven.bar(luma(found[1])[1::2, ::-1]) < woven.bar(luma(found[1])[0::2, ::-1])
+    assert interlaced_clips.bar(luma(found[1])[1::2, ::-1]) < interlaced_clips.bar(luma(found[1])[0::2, ::-1])
 
 
 def test_turned_by_a_quarter_there_are_no_fields_and_it_is_said(tmp_path) -> None:
-    path = woven.write(tmp_path / "a.mov", rotation=90)
+    path = interlaced_clips.write(tmp_path / "a.mov", rotation=90)
     decoder, found = frames(path)
     assert {f.field_order for f in found} == {None}
     assert [w for w in decoder.warnings if "--deinterlace frame" in w and "quarter" in w] == decoder.warnings
     decoder, found = frames(path, deinterlace="frame")
     assert decoder.warnings == []
-    assert (found[0].width, found[0].height) == (woven.HEIGHT, woven.WIDTH)
+    assert (found[0].width, found[0].height) == (interlaced_clips.HEIGHT, interlaced_clips.WIDTH)
 
 
 def test_a_film_that_becomes_interlaced_is_said_once(tmp_path) -> None:
-    path = woven.write(tmp_path / "a.mkv", "ffv1", frames=6, progressive=(0, 1, 4))
+    path = interlaced_clips.write(tmp_path / "a.mkv", "ffv1", frames=6, progressive=(0, 1, 4))
     decoder, found = frames(path)
     assert [f.field_order for f in found] == [None, None, "tff", "tff", None, "tff"]
     said = [w for w in decoder.warnings if "progressive at first, interlaced from 0.08 s on" in w]
@@ -203,9 +203,9 @@ def test_a_change_of_order_in_mid_stream_is_followed(tmp_path) -> None:
     path = tmp_path / "a.mkv"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("ffv1", rate=25)
-        stream.width, stream.height, stream.pix_fmt = woven.WIDTH, woven.HEIGHT, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = interlaced_clips.WIDTH, interlaced_clips.HEIGHT, "yuv420p"
         for number in range(6):
-            picture = woven.frame(number, "tff" if number < 3 else "bff")
+            picture = interlaced_clips.frame(number, "tff" if number < 3 else "bff")
             picture.pts, picture.time_base = number, Fraction(1, 25)
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
@@ -213,7 +213,7 @@ def test_a_change_of_order_in_mid_stream_is_followed(tmp_path) -> None:
     assert [f.field_order for f in kept] == ["tff"] * 3 + ["bff"] * 3
     assert decoder.warnings == []
     for number, frame in enumerate(frames(path, deinterlace="field")[1]):
-        assert woven.bar(luma(frame)) == pytest.approx(8 + number * woven.STEP, abs=1.1)
+        assert interlaced_clips.bar(luma(frame)) == pytest.approx(8 + number * interlaced_clips.STEP, abs=1.1)
 
 
 def test_an_interlaced_png_has_no_fields(tmp_path) -> None:

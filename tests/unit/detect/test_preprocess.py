@@ -8,7 +8,7 @@ from streamseg.core.types import Frame
 from streamseg.detect.preprocess import Preprocess
 from streamseg.pixels import color, fields, planes
 from streamseg.pixels.letterbox import PADDING, Fitter, tone_map
-from tests import woven
+from tests import interlaced_clips
 from tests.unit.pictures import noise
 
 COLORS = np.array([[r, g, b] for r in (0, 64, 128, 255) for g in (0, 100, 255) for b in (0, 180, 255)])
@@ -175,9 +175,9 @@ def test_of_an_interlaced_frame_the_first_field_is_seen(order, height):
 
 @pytest.mark.parametrize("order", ["tff", "bff"])
 def test_flow_and_outlines_see_one_moment(order):
-    frame = Frame(woven.frame(2, order), 0, 0, Fraction(1, 25), field_order=order)
+    frame = Frame(interlaced_clips.frame(2, order), 0, 0, Fraction(1, 25), field_order=order)
     seen = fields.one_moment(frame.picture, frame.field_order)
-    assert woven.bar(seen.planes[0].array) == 8 + 4 * woven.STEP
+    assert interlaced_clips.bar(seen.planes[0].array) == 8 + 4 * interlaced_clips.STEP
     for mine, its in zip(seen.planes, planes.views(frame.picture).planes, strict=True):
         assert mine.array.shape == its.array.shape
         assert (mine.array[0::2] == mine.array[1::2]).all()

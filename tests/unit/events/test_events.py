@@ -13,7 +13,7 @@ from streamseg.errors import ConfigError
 from streamseg.events import EventDetector, Line, Zone, ground_points
 from streamseg.track import Tracker
 from tests import scenes
-from tests.noisy import NoisyDetector
+from tests.noisy_detector import NoisyDetector
 
 WIDTH, HEIGHT = 1000, 500
 PICTURE = av.VideoFrame(WIDTH, HEIGHT, "gray")

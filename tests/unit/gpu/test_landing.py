@@ -22,7 +22,7 @@ from streamseg.gpu import choose as choosing
 from streamseg.gpu import decode as module
 from streamseg.pixels import planes, sidedata
 from streamseg.pixels.orient import UPRIGHT, Orientation, turn
-from tests import beside, clips, woven
+from tests import clips, interlaced_clips, side_data
 from tests.unit import pictures
 
 
@@ -174,7 +174,7 @@ def test_interlaced_pictures_are_decoded_where_they_tell_their_fields(device, nv
         decoder_module, "open_container", lambda address, timeout, file=None, accel=None: original(address, timeout)
     )
     monkeypatch.setattr(PacketReader, "_decode", by_nvdec)
-    source = woven.write(tmp_path / "v.mp4", order="bff", frames=3)
+    source = interlaced_clips.write(tmp_path / "v.mp4", order="bff", frames=3)
     landing = Landing(device)
     with Decoder(source, landing=landing) as decoder:
         assert [frame.field_order for frame in decoder.frames()] == ["bff"] * 3
@@ -184,7 +184,7 @@ def test_interlaced_pictures_are_decoded_where_they_tell_their_fields(device, nv
 
 
 def test_what_is_to_be_deinterlaced_is_decoded_by_the_cpu(device, nvdec, tmp_path):
-    source, landing = woven.write(tmp_path / "v.mp4", frames=3), Landing(device)
+    source, landing = interlaced_clips.write(tmp_path / "v.mp4", frames=3), Landing(device)
     with Decoder(source, landing=landing, deinterlace="frame") as decoder:
         made = list(decoder.frames())
     assert [isinstance(frame.picture, DevicePicture) for frame in made] == [True] * 3
@@ -199,7 +199,7 @@ def test_hdr_metadata_reach_the_encoder(device, tmp_path):
             kept = sidedata.copies(next(decoder.frames()).picture)
         return static_options("hevc", {}, kept)
 
-    beside.hdr10(tmp_path / "v.mp4")
+    side_data.hdr10(tmp_path / "v.mp4")
     assert "master-display=" in options()["x265-params"]
     assert options(landing=Landing(device)) == options()
 

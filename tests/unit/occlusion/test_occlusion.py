@@ -13,7 +13,7 @@ from streamseg.core.result import Result
 from streamseg.core.types import Frame, Instances
 from streamseg.occlusion import OcclusionEstimator
 from tests import scenes
-from tests.noisy import NoisyDetector
+from tests.noisy_detector import NoisyDetector
 from tests.unit.encode.results.helpers import true_result
 
 LEAST_VISIBLE = 0.1

@@ -7,7 +7,7 @@ import pytest
 
 from streamseg.pixels import planes
 from streamseg.pixels.fields import Marker, OrderReader, convert, full_chroma, split, weave
-from tests import woven
+from tests import interlaced_clips
 from tests.unit.pictures import noise
 
 
@@ -55,6 +55,6 @@ def test_full_chroma_leaves_what_has_it() -> None:
 
 
 def test_the_clip_of_these_tests_is_woven_of_two_moments() -> None:
-    luma = woven.frame(1, "bff").to_ndarray()[: woven.HEIGHT]
-    assert woven.bar(luma[1::2]) == 8 + 2 * woven.STEP
-    assert woven.bar(luma[0::2]) == 8 + 3 * woven.STEP
+    luma = interlaced_clips.frame(1, "bff").to_ndarray()[: interlaced_clips.HEIGHT]
+    assert interlaced_clips.bar(luma[1::2]) == 8 + 2 * interlaced_clips.STEP
+    assert interlaced_clips.bar(luma[0::2]) == 8 + 3 * interlaced_clips.STEP

@@ -16,9 +16,9 @@ from streamseg.detect.schedule import MOST, Cadence
 from streamseg.pixels.letterbox import Letterbox
 from streamseg.temporal.propagate import Propagate
 from tests import scenes
-from tests.noisy import NoisyDetector
+from tests.noisy_detector import NoisyDetector
 from tests.scenes import Film, Scene, Truth
-from tests.through_time import iou
+from tests.temporal_scores import iou
 
 
 def _play(scene: Scene | Film, every: int, frames: int) -> list[tuple[Truth, Result, Result]]:

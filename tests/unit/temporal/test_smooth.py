@@ -15,9 +15,9 @@ from streamseg.runtime import Stage
 from streamseg.temporal.refine import Refiner
 from streamseg.temporal.smooth import Smooth, Smoother
 from tests import scenes
-from tests.noisy import NoisyDetector
+from tests.noisy_detector import NoisyDetector
 from tests.scenes import Scene, times
-from tests.through_time import Score, identified, iou, masks_by_id, steady_detector
+from tests.temporal_scores import Score, identified, iou, masks_by_id, steady_detector
 
 
 def _play(scene: scenes.Scene, stages: dict[str, Stage], frames: int) -> dict[str, Score]:

@@ -5,7 +5,7 @@ import pytest
 
 from streamseg.track.appearance import histograms, similarity
 from tests import scenes
-from tests.noisy import NoisyDetector
+from tests.noisy_detector import NoisyDetector
 
 
 def looks(i, name="yuv420p", scene=None):

@@ -8,7 +8,7 @@ import pytest
 from streamseg.track.camera import Camera, small_grey
 from streamseg.track.overlap import bordered
 from tests import scenes
-from tests.noisy import NoisyDetector
+from tests.noisy_detector import NoisyDetector
 
 EMPTY = np.zeros((0, 4), np.float32), np.zeros((0, 30, 30), bool)
 

@@ -14,7 +14,7 @@ from streamseg.composite import Rendered
 from streamseg.core.result import Result
 from streamseg.core.types import Instances, Occlusion
 from streamseg.encode import Sink, open_sink
-from tests.noisy import NoisyDetector, grid
+from tests.noisy_detector import NoisyDetector, grid
 from tests.scenes import CLASSES, Scene, Truth, crossing
 from tests.unit.encode.helpers import INFO
 

@@ -16,7 +16,7 @@ from streamseg.encode import open_sink
 from streamseg.encode.video.hdr import left_out
 from streamseg.pipeline.probe import probe
 from streamseg.pixels import sidedata
-from tests import beside, clips
+from tests import clips, side_data
 from tests.unit.encode.helpers import copy
 from tests.unit.pictures import instances
 
@@ -44,7 +44,7 @@ def draw(source: Path, target: Path, **options):
 )
 def test_hdr10_metadata_come_through(suffix, codec, tmp_path):
     """AV1 and H.264 lost them without a word."""
-    source, target = beside.hdr10(tmp_path / "in.mp4"), tmp_path / f"out{suffix}"
+    source, target = side_data.hdr10(tmp_path / "in.mp4"), tmp_path / f"out{suffix}"
     sink = copy(source, target, codec=codec)
     assert not sink.warnings
     before, after = (listed(path, sidedata.MASTERING, sidedata.LIGHT)[:2] for path in (source, target))
@@ -60,7 +60,7 @@ def test_hdr10_metadata_come_through(suffix, codec, tmp_path):
 
 @pytest.mark.parametrize(("suffix", "codec"), [(".mkv", "vp9"), (".mkv", "ffv1"), (".mov", "prores")])
 def test_hdr10_metadata_that_a_codec_is_not_given_are_named_once(suffix, codec, tmp_path):
-    sink = copy(beside.hdr10(tmp_path / "in.mp4"), tmp_path / f"out{suffix}", codec=codec)
+    sink = copy(side_data.hdr10(tmp_path / "in.mp4"), tmp_path / f"out{suffix}", codec=codec)
     said = [warning for warning in sink.warnings if "left out" in warning]
     assert len(said) == 1
     assert f"with {codec}: HDR10 mastering display, HDR10 content light level" in said[0]
@@ -69,7 +69,7 @@ def test_hdr10_metadata_that_a_codec_is_not_given_are_named_once(suffix, codec, 
 @pytest.mark.parametrize("codec", ["h264", "hevc"])
 def test_captions_come_through_also_where_something_is_drawn(codec, tmp_path):
     """What was drawn on lost its captions, what was not kept them: half of the text."""
-    source = beside.with_sei(tmp_path / "in.mp4", beside.captions)
+    source = side_data.with_sei(tmp_path / "in.mp4", side_data.captions)
     sink = draw(source, tmp_path / "out.mp4", codec=codec)
     assert not sink.warnings
     assert listed(tmp_path / "out.mp4", sidedata.CAPTIONS) == listed(source, sidedata.CAPTIONS)
@@ -78,13 +78,13 @@ def test_captions_come_through_also_where_something_is_drawn(codec, tmp_path):
 
 @pytest.mark.parametrize(("suffix", "codec"), [(".webm", "vp9"), (".mkv", "av1"), (".mkv", "ffv1")])
 def test_captions_elsewhere_are_said_to_be_left_out(suffix, codec, tmp_path):
-    sink = copy(beside.with_sei(tmp_path / "in.mp4", beside.captions), tmp_path / f"out{suffix}", codec=codec)
+    sink = copy(side_data.with_sei(tmp_path / "in.mp4", side_data.captions), tmp_path / f"out{suffix}", codec=codec)
     assert sum("closed captions (EIA-608/708)" in warning for warning in sink.warnings) == 1
 
 
 @pytest.mark.parametrize(("suffix", "codec"), [(".mp4", "hevc"), (".mp4", "h264"), (".mkv", "av1")])
 def test_hdr10plus_is_said_to_be_left_out(suffix, codec, tmp_path):
-    source = beside.with_sei(tmp_path / "in.mkv", beside.hdr10plus, "libx265", 3, "yuv420p10le")
+    source = side_data.with_sei(tmp_path / "in.mkv", side_data.hdr10plus, "libx265", 3, "yuv420p10le")
     assert len(listed(source, "DYNAMIC_HDR_PLUS")) == 3
     sink = copy(source, tmp_path / f"out{suffix}", codec=codec)
     assert sum("HDR10+ dynamic metadata" in warning for warning in sink.warnings) == 1
@@ -97,11 +97,11 @@ def test_an_icc_profile_stays_in_png_on_every_picture(tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
     for number in range(4):
-        beside.with_profile(folder / f"{number}.png", number)
+        side_data.with_profile(folder / f"{number}.png", number)
     draw(folder, tmp_path / "out" / "%06d.png")
     for number in range(4):
         image = decode_image(tmp_path / "out" / f"{number:06d}.png", 10**6)
-        assert [data.data for data in sidedata.copies(image) if data.name == sidedata.ICC] == [beside.ICC]
+        assert [data.data for data in sidedata.copies(image) if data.name == sidedata.ICC] == [side_data.ICC]
 
 
 @pytest.mark.parametrize("target", ["out/%06d.tif", "out/%06d.jpg", "out.mp4"])
@@ -109,7 +109,7 @@ def test_an_icc_profile_elsewhere_is_said_to_be_left_out(target, tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
     for number in range(2):
-        beside.with_profile(folder / f"{number}.png", number)
+        side_data.with_profile(folder / f"{number}.png", number)
     sink = draw(folder, tmp_path / target)
     assert sum("ICC profile" in warning for warning in sink.warnings) == 1
 
@@ -120,7 +120,7 @@ def test_the_name_of_an_icc_profile_does_not_crash_the_process(tmp_path):
     import sys
 
     for number in range(3):
-        beside.with_profile(tmp_path / f"{number}.png", number)
+        side_data.with_profile(tmp_path / f"{number}.png", number)
     code = f"""
 import gc
 from streamseg.decode import Decoder
@@ -134,7 +134,7 @@ gc.collect()
 
 
 def test_what_a_headset_needs_is_said_to_be_left_out(tmp_path):
-    source = beside.all_round(tmp_path / "in.mp4")
+    source = side_data.all_round(tmp_path / "in.mp4")
     words = {"spherical projection (360 degrees)", "stereoscopic 3D"}
     assert set(probe(source)["video"]["beside"]) == words
     said = [text for text in copy(source, tmp_path / "out.mp4").warnings if "left out" in text]
@@ -173,9 +173,9 @@ def test_what_is_applied_or_tells_how_it_was_coded_is_not_spoken_of(tmp_path):
     assert not [w for w in copy(source, tmp_path / "out.mp4").warnings if "left out" in w]
 
 
-def test_beside_of_a_turned_film_come_through(tmp_path):
+def test_side_data_of_a_turned_film_come_through(tmp_path):
     """Telephones film HDR upright: the picture that is turned is a new one, without them."""
-    source = beside.hdr10(tmp_path / "in.mp4")
+    source = side_data.hdr10(tmp_path / "in.mp4")
     with Decoder(source) as decoder:
         info = decoder.info
         frames = [replace(frame, picture=clips.picture(i, pix_fmt="yuv420p10le")) for i, frame in enumerate(decoder.frames())]

@@ -1,4 +1,4 @@
-"""The process in which inputs run, one after the other: `python -m tests.fuzz.child PART SEED START COUNT FOLDER`.
+"""The process in which inputs run, one after the other: `python -m tests.fuzz.worker PART SEED START COUNT FOLDER`.
 
 Says on its standard output, line by line in JSON, which input comes next and how each one ended; when it dies, the last line tells
 of which. With `--make` it only writes the one input into FOLDER.

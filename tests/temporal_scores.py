@@ -9,7 +9,7 @@ import numpy as np
 
 from streamseg.core.result import Result
 from streamseg.evaluate.boundary import boundary_f
-from tests.noisy import NoisyDetector
+from tests.noisy_detector import NoisyDetector
 from tests.scenes import Scene, Truth
 
 

@@ -3,7 +3,7 @@ growth.
 
 python benchmarks/tracking.py [scores] [cost] [growth] [--seeds 8] [--frames 100000]
 
-The scenes are those of tests/scenes.py, whose truth is known; the detections those of a detector that errs (tests/noisy_detector.py).
+The scenes are those of tests/scenes.py, whose truth is known; the detections are those of tests/noisy_detector.py, which errs.
 All three see every detection with a score from 0.1, and may show those from 0.5. ByteTrack is that of the package `trackers`,
 to which the authors of supervision moved it (pip install trackers), or that of supervision before 0.28.
 """

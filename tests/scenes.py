@@ -10,8 +10,8 @@ computed, not drawn, and the surface point that a pixel shows is known at any ot
     scene.flow(3, 4)                         # where the surface points that frame 3 shows are in frame 4
 
 Everything is in seconds and pixels: the same scene can be played at 10, 25 or 60 frames a second and with frames dropped
-(`times(seconds, rate, drop)`). `Film([scene, scene])` cuts from one to the next. `tests/noisy_detector.py` turns truth into imperfect
-detections. Coordinates as in streamseg.core.types: pixel (c, r) has its centre at (c + 0.5, r + 0.5).
+(`times(seconds, rate, drop)`). `Film([scene, scene])` cuts from one to the next. `tests/noisy_detector.py` turns truth into
+imperfect detections. Coordinates as in streamseg.core.types: pixel (c, r) has its centre at (c + 0.5, r + 0.5).
 """
 
 from __future__ import annotations

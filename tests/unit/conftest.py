@@ -60,7 +60,7 @@ def make_coco(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
-def lively_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights of a random `lite` whose scores are spread, so that every stage of the graph has work."""
     import torch
 
@@ -81,13 +81,13 @@ def lively_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_graphs(lively_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """`lively_weights` exported in fp16 and in int8 at 64×96 with K 40 and D 10, calibrated on eight soft pictures."""
+def tiny_graphs(random_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """`random_weights` exported in fp16 and in int8 at 64×96 with K 40 and D 10, calibrated on eight soft pictures."""
     import torch
 
     from streamseg.export.export import export_model
     from streamseg.export.graph import GraphSettings
-    from tests.unit.networks.lively import pictures
+    from tests.unit.networks.random_networks import pictures
 
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("precisions")
@@ -98,7 +98,7 @@ def tiny_graphs(lively_weights: Path, tmp_path_factory: pytest.TempPathFactory) 
     settings = GraphSettings(proposals=40, detections=10)
     return {
         precision: export_model(
-            lively_weights, folder, [(64, 96)], settings, "tiny", precision=precision, calibration=[frames]
+            random_weights, folder, [(64, 96)], settings, "tiny", precision=precision, calibration=[frames]
         )[0]
         for precision in ("fp16", "int8")
     }

@@ -27,10 +27,10 @@ SIZE = (64, 96)
 
 
 @pytest.fixture(scope="module")
-def exported(lively_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exported(random_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exported")
     settings = GraphSettings(proposals=40, detections=10)
-    return export_model(lively_weights, folder, [SIZE], settings, name="tiny")[0]
+    return export_model(random_weights, folder, [SIZE], settings, name="tiny")[0]
 
 
 def run_openvino(path: Path, images: np.ndarray) -> list[np.ndarray]:
@@ -39,9 +39,9 @@ def run_openvino(path: Path, images: np.ndarray) -> list[np.ndarray]:
     return [np.array(answer[name]) for name in ("boxes", "scores", "labels", "masks")]
 
 
-def test_runtimes_agree_with_torch_at_any_batch(exported: Path, lively_weights: Path) -> None:
+def test_runtimes_agree_with_torch_at_any_batch(exported: Path, random_weights: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (2, *SIZE, 3), dtype=np.uint8)
-    model, _ = load_weights(lively_weights)
+    model, _ = load_weights(random_weights)
     with torch.no_grad():
         expected = InferenceGraph(model, GraphSettings(*SIZE, proposals=40, detections=10))(torch.from_numpy(images))
     session = ort.InferenceSession(str(exported), providers=["CPUExecutionProvider"])

@@ -13,18 +13,18 @@ from torchvision.models.detection.image_list import ImageList
 from streamseg.errors import ConfigError, ModelError
 from streamseg.export.graph import GraphSettings, InferenceGraph
 from streamseg.networks.weights import load_weights
-from tests.unit.networks.lively import check_parity, pictures
+from tests.unit.networks.random_networks import check_parity, pictures
 
 SIZE = (128, 192)
 
 
-def test_lite_matches_torchvision_in_a_batch(lively_weights: Path) -> None:
-    model, _ = load_weights(lively_weights)
+def test_lite_matches_torchvision_in_a_batch(random_weights: Path) -> None:
+    model, _ = load_weights(random_weights)
     check_parity(model, pictures(2, *SIZE), GraphSettings(*SIZE), least=20)
 
 
-def test_black_picture_of_an_untrained_model_gives_only_padding(lively_weights: Path) -> None:
-    model, _ = load_weights(lively_weights)
+def test_black_picture_of_an_untrained_model_gives_only_padding(random_weights: Path) -> None:
+    model, _ = load_weights(random_weights)
     graph = InferenceGraph(model, GraphSettings(*SIZE, score_threshold=1.0))
     with torch.no_grad():
         boxes, scores, labels, masks = graph(torch.zeros(1, *SIZE, 3, dtype=torch.uint8))
@@ -39,9 +39,9 @@ def test_black_picture_of_an_untrained_model_gives_only_padding(lively_weights: 
     "layer",
     ["rpn.head.cls_logits", "rpn.head.bbox_pred", "roi_heads.box_predictor.cls_score", "roi_heads.box_predictor.bbox_pred"],
 )
-def test_a_picture_whose_answer_is_not_finite_has_nan_for_scores(lively_weights: Path, layer: str, value: float) -> None:
+def test_a_picture_whose_answer_is_not_finite_has_nan_for_scores(random_weights: Path, layer: str, value: float) -> None:
     """Only that picture; and its boxes stay finite, for they say where features are read."""
-    model, _ = load_weights(lively_weights)
+    model, _ = load_weights(random_weights)
     images = pictures(2, *SIZE)
     graph = InferenceGraph(model, GraphSettings(*SIZE))
     with torch.no_grad():
@@ -61,8 +61,8 @@ def spoil(answer: torch.Tensor, value: float) -> torch.Tensor:
     return answer
 
 
-def test_weights_that_are_not_finite_are_not_exported(lively_weights: Path) -> None:
-    model, _ = load_weights(lively_weights)
+def test_weights_that_are_not_finite_are_not_exported(random_weights: Path) -> None:
+    model, _ = load_weights(random_weights)
     with torch.no_grad():
         model.backbone.body._conv_stem.weight[0, 0, 0, 0] = math.nan
     with pytest.raises(ModelError, match=r"backbone.body._conv_stem.weight; the training diverged"):
@@ -89,22 +89,22 @@ def test_bad_settings_are_refused(bad: dict[str, int], said: str) -> None:
         GraphSettings(**bad)
 
 
-def test_fewer_candidates_than_detections_are_padded(lively_weights: Path) -> None:
+def test_fewer_candidates_than_detections_are_padded(random_weights: Path) -> None:
     """Few proposals of few classes: 8 × 2 boxes for 30 rows."""
-    model, _ = load_weights(lively_weights)
+    model, _ = load_weights(random_weights)
     settings = GraphSettings(*SIZE, proposals=8, detections=30, candidates=30)
     check_parity(model, pictures(1, *SIZE), settings, least=3)
 
 
-def test_a_level_smaller_than_the_proposals_is_padded(lively_weights: Path) -> None:
+def test_a_level_smaller_than_the_proposals_is_padded(random_weights: Path) -> None:
     """64×64: five levels of 768, 192, 48, 12 and 3 anchors for 200 proposals."""
-    model, _ = load_weights(lively_weights)
+    model, _ = load_weights(random_weights)
     check_parity(model, pictures(1, 64, 64), GraphSettings(64, 64, proposals=200), least=3)
 
 
-def test_anchors_of_a_level_that_does_not_divide_the_picture_lie_as_torchvision_has_them(lively_weights: Path) -> None:
+def test_anchors_of_a_level_that_does_not_divide_the_picture_lie_as_torchvision_has_them(random_weights: Path) -> None:
     """96×160: the coarsest level has 2×3 cells, of 48×53 pixels."""
-    model, _ = load_weights(lively_weights)
+    model, _ = load_weights(random_weights)
     graph = InferenceGraph(model, GraphSettings(96, 160))
     features = list(model.backbone(torch.zeros(1, 3, 96, 160)).values())
     (expected,) = model.rpn.anchor_generator(ImageList(torch.zeros(1, 3, 96, 160), [(96, 160)]), features)

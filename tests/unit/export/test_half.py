@@ -22,8 +22,8 @@ from streamseg.export.half import Affine, halve, without_batch_norm
 from streamseg.export.onnx_file import drop_cast_pairs
 from streamseg.networks.build import build
 from streamseg.networks.weights import load_weights, save_weights
-from tests.unit.networks.lively import pictures
-from tests.unit.networks.near import differences
+from tests.unit.networks.compare_detections import differences
+from tests.unit.networks.random_networks import pictures
 
 ROOT = Path(__file__).parents[3]
 PICTURE, WEIGHTS = ROOT / "docs" / "pedestrians.jpg", ROOT / "engines" / "lite" / "lite.safetensors"
@@ -67,9 +67,9 @@ def test_weights_are_read_from_the_shared_file_as_they_are(tiny_graphs: dict[str
 
 
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
-def test_answers_are_near_those_of_float32(tiny_graphs: dict[str, Path], lively_weights: Path, engine: str) -> None:
+def test_answers_are_near_those_of_float32(tiny_graphs: dict[str, Path], random_weights: Path, engine: str) -> None:
     images = pictures(2, *SIZE, seed=3)
-    model, _ = load_weights(lively_weights)
+    model, _ = load_weights(random_weights)
     with torch.no_grad():
         exact = InferenceGraph(model, SETTINGS)(images)
     with open_engine(tiny_graphs["fp16"], engine=engine, precision="fp16") as opened:
@@ -119,10 +119,10 @@ def test_batch_norm_becomes_two_factors_also_where_its_variance_is_no_float16(ki
     torch.testing.assert_close(half.float(), norm(x).detach(), rtol=2e-2, atol=2e-2)
 
 
-def test_an_overflow_is_no_empty_frame(lively_weights: Path) -> None:
+def test_an_overflow_is_no_empty_frame(random_weights: Path) -> None:
     """Features beyond 65504 are infinite in float16: the answer must not look like one that found nothing."""
     images = pictures(1, *SIZE)
-    model, _ = load_weights(lively_weights)
+    model, _ = load_weights(random_weights)
     with torch.no_grad():
         for separable in model.backbone.output:
             separable[1].weight.mul_(300)
@@ -131,8 +131,8 @@ def test_an_overflow_is_no_empty_frame(lively_weights: Path) -> None:
     assert not torch.isfinite(found[1]).any()
 
 
-def test_weights_kept_in_float32_get_a_half_file(lively_weights: Path, tmp_path: Path) -> None:
-    model, info = load_weights(lively_weights)
+def test_weights_kept_in_float32_get_a_half_file(random_weights: Path, tmp_path: Path) -> None:
+    model, info = load_weights(random_weights)
     save_weights(model, info, tmp_path / "full.safetensors", half=False)
     (path,) = export_model(tmp_path / "full.safetensors", tmp_path, [SIZE], SETTINGS, "full", False, "fp16")
     graph = onnx.load(str(path), load_external_data=False)

@@ -31,8 +31,8 @@ from streamseg.export.quantizer import insert, layers, ranges, session
 from streamseg.export.sensitivity import noise_of, outliers
 from streamseg.hub import catalog
 from streamseg.networks.weights import load_weights
-from tests.unit.networks.lively import pictures
-from tests.unit.networks.near import differences
+from tests.unit.networks.compare_detections import differences
+from tests.unit.networks.random_networks import pictures
 
 PICTURE = Path(__file__).parents[3] / "docs" / "pedestrians.jpg"
 
@@ -169,10 +169,10 @@ def test_the_exported_graph_is_quantised_throughout_and_shares_its_weights(tiny_
 
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
 def test_the_int8_network_finds_what_the_float_one_finds(
-    tiny_graphs: dict[str, Path], lively_weights: Path, engine: str
+    tiny_graphs: dict[str, Path], random_weights: Path, engine: str
 ) -> None:
     images = pictures(2, 64, 96, seed=7)
-    model, _ = load_weights(lively_weights)
+    model, _ = load_weights(random_weights)
     with torch.no_grad():
         exact = InferenceGraph(model, GraphSettings(64, 96, 40, 10))(images)
     with open_engine(tiny_graphs["int8"], engine=engine, precision="int8") as opened:
@@ -214,15 +214,15 @@ def test_calibration_frames_are_spread_over_all_sources_alike(tmp_path: Path) ->
 
 
 def test_what_is_missing_is_said(
-    tmp_path: Path, lively_weights: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, random_weights: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(calibration, "sample_clips", list)
     with pytest.raises(ConfigError, match=r"int8 needs pictures .*: streamseg export MODEL --precision int8 --calibrate"):
-        export_model(lively_weights, tmp_path, [(64, 96)], precision="int8")
+        export_model(random_weights, tmp_path, [(64, 96)], precision="int8")
     with pytest.raises(SourceNotFound):
-        export_model(lively_weights, tmp_path, [(64, 96)], precision="int8", calibration=[tmp_path / "none.mp4"])
+        export_model(random_weights, tmp_path, [(64, 96)], precision="int8", calibration=[tmp_path / "none.mp4"])
     with pytest.raises(ConfigError, match="precision is 'fp8'; allowed: fp32, fp16, int8"):
-        export_model(lively_weights, tmp_path, [(64, 96)], precision="fp8")
+        export_model(random_weights, tmp_path, [(64, 96)], precision="fp8")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MissingExtra, match=re.escape(f"onnxruntime is not installed; run: {how_to_install('onnx')}")):
         quantize(chain(), noise_pictures(1))

@@ -41,9 +41,9 @@ def old_names(state) -> OrderedDict[str, torch.Tensor]:
 
 
 @pytest.fixture
-def lite(lively_weights) -> tuple[Path, dict[str, torch.Tensor]]:
-    model, _ = load_weights(lively_weights)
-    return lively_weights, model.state_dict()
+def lite(random_weights) -> tuple[Path, dict[str, torch.Tensor]]:
+    model, _ = load_weights(random_weights)
+    return random_weights, model.state_dict()
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The graph answers what torchvision's own inference answers.
 
 COCO's weights are 170 MB that a test cannot fetch: their tests run where `streamseg models pull` or torchvision has put them.
-Everywhere else random weights that see something stand in for them (`lively.py`).
+Everywhere else random weights that see something stand in for them (`random_networks.py`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from streamseg.export.nms import iterations_needed
 from streamseg.networks.build import build
 from streamseg.networks.weights import from_torchvision, load_weights
 from streamseg.training.start import find_weights
-from tests.unit.networks.lively import check_parity, enliven, pictures
+from tests.unit.networks.random_networks import check_parity, pictures, scale_random_weights
 
 SIZES = [(256, 448), (320, 576)]
 LARGE = (800, 1344)
@@ -34,10 +34,10 @@ def networks() -> dict[str, MaskRCNN]:
     return {}
 
 
-def lively(networks: dict[str, MaskRCNN], name: str, size: tuple[int, int] = (256, 448)) -> MaskRCNN:
+def random_network(networks: dict[str, MaskRCNN], name: str, size: tuple[int, int] = (256, 448)) -> MaskRCNN:
     if name not in networks:
         torch.manual_seed(0)
-        networks[name] = enliven(build(name, 90), pictures(1, *size))
+        networks[name] = scale_random_weights(build(name, 90), pictures(1, *size))
     return networks[name]
 
 
@@ -45,7 +45,7 @@ def lively(networks: dict[str, MaskRCNN], name: str, size: tuple[int, int] = (25
 @pytest.mark.parametrize("name", NETWORKS)
 def test_parity_with_torchvision(networks: dict[str, MaskRCNN], name: str, size: tuple[int, int]) -> None:
     settings = GraphSettings(*size, proposals=200, detections=100, candidates=1000)
-    (found,) = check_parity(lively(networks, name), pictures(1, *size), settings)
+    (found,) = check_parity(random_network(networks, name), pictures(1, *size), settings)
     assert len(found.labels.unique()) >= 10, "objects of many classes"
     assert found.scores.max() > 0.8
     assert found.scores.min() < 0.6
@@ -59,20 +59,20 @@ def test_parity_at_the_size_of_the_paper(networks: dict[str, MaskRCNN]) -> None:
     torch.set_num_threads(2)  # minutes of work on one busy core
     for name, proposals in (("lite", 300), ("resnet50-fpn", 1000), ("resnet50-fpn-v2", 1000)):
         settings = GraphSettings(*LARGE, proposals=proposals, detections=100, candidates=2000, iterations=16)
-        check_parity(lively(networks, name), pictures(1, *LARGE), settings)
+        check_parity(random_network(networks, name), pictures(1, *LARGE), settings)
 
 
 def test_parity_without_a_pyramid_and_on_a_small_body(networks: dict[str, MaskRCNN]) -> None:
     size = (128, 192)
     for name, proposals in (("resnet50-c4", 30), ("mobilenetv3-fpn", 100)):
         settings = GraphSettings(*size, proposals=proposals, detections=20, candidates=300)
-        check_parity(lively(networks, name, size), pictures(1, *size), settings, least=20)
+        check_parity(random_network(networks, name, size), pictures(1, *size), settings, least=20)
 
 
 def test_parity_of_class_agnostic_masks_in_a_batch() -> None:
     torch.manual_seed(0)
     images = pictures(2, 128, 192)
-    model = enliven(build("lite", 6, class_agnostic_masks=True), images)
+    model = scale_random_weights(build("lite", 6, class_agnostic_masks=True), images)
     found = check_parity(model, images, GraphSettings(128, 192, detections=40, candidates=400))
     assert all(len(picture.labels.unique()) > 2 for picture in found)
 
@@ -90,7 +90,7 @@ def test_both_nms_have_work_to_do(networks: dict[str, MaskRCNN], monkeypatch: py
 
     monkeypatch.setattr(module, "fixed_point_nms", spy)
     with torch.no_grad():
-        InferenceGraph(lively(networks, "lite"), GraphSettings(256, 448, candidates=1000))(pictures(1, 256, 448))
+        InferenceGraph(random_network(networks, "lite"), GraphSettings(256, 448, candidates=1000))(pictures(1, 256, 448))
     assert len(ranks) == 2
     assert min(ranks) >= 2
 

@@ -16,7 +16,7 @@ from streamseg.errors import ConfigError, ModelError
 from streamseg.export.graph import GraphSettings, InferenceGraph
 from streamseg.networks.build import build
 from streamseg.networks.weights import COCO_LABELS, WeightsInfo, adapt, from_torchvision, load_weights, save_weights
-from tests.unit.networks.lively import enliven, partners, pictures, reference
+from tests.unit.networks.random_networks import partners, pictures, reference, scale_random_weights
 
 SIZE = (64, 96)
 
@@ -95,7 +95,7 @@ def test_coco_offers_the_classes_that_have_a_name() -> None:
     theirs = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None).eval()
     size = (128, 192)
     picture = pictures(1, *size)
-    enliven(theirs, picture)
+    scale_random_weights(theirs, picture)
     for module in theirs.backbone.body.modules():
         if hasattr(module, "eps"):
             module.eps = 0.0  # as torchvision sets it for these weights

@@ -27,8 +27,8 @@ INFO = WeightsInfo("lite", ("car", "person"), (3, 1))
 ROWS = [annotation(1, 1, (10, 10, 30, 40)), annotation(2, 2, (5, 5, 40, 50), category=3)]
 
 
-def test_the_network_in_torch_answers_what_its_exported_graph_will(lively_weights: Path) -> None:
-    model, info = load_weights(lively_weights)
+def test_the_network_in_torch_answers_what_its_exported_graph_will(random_weights: Path) -> None:
+    model, info = load_weights(random_weights)
     picture = np.random.default_rng(0).integers(0, 255, (2, 128, 192, 3), np.uint8)
     got = TorchEngine(model, info, (128, 192)).submit(picture).result()
     graph = InferenceGraph(model, GraphSettings(128, 192, detections=int(model.roi_heads.detections_per_img)))
@@ -64,8 +64,8 @@ def test_files_are_joined_by_the_names_of_their_categories(make_coco: MakeCoco) 
         Validation([DataFile(other)], WeightsInfo("lite", ("boat",), (1,)))
 
 
-def test_an_evaluation_can_be_interrupted(make_coco: MakeCoco, lively_weights: Path) -> None:
-    model, _ = load_weights(lively_weights)
+def test_an_evaluation_can_be_interrupted(make_coco: MakeCoco, random_weights: Path) -> None:
+    model, _ = load_weights(random_weights)
     validation = Validation([DataFile(make_coco(ROWS))], INFO)
     assert validation.measure(model, (64, 96), lambda: True) is None
     measured = validation.measure(model, (64, 96))

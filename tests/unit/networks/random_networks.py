@@ -1,9 +1,9 @@
 """Random networks that see something, and torchvision's answer to compare with.
 
-Weights that were trained cannot be had everywhere. Random ones answer 1 / (C + 1) everywhere and find nothing, so `enliven`
-scales them by what they answer to a picture: batch norm gets its statistics, and the last layers get weights with which
-objectness, classes, box deltas and masks vary as a trained network's do. Dozens of objects of many classes are found, with
-scores from the threshold up, in overlapping heaps that keep both NMS busy.
+Weights that were trained cannot be had everywhere. Random ones answer 1 / (C + 1) everywhere and find nothing.
+`scale_random_weights` scales them by what they answer to a picture: batch norm gets its statistics, and the last layers get weights
+with which objectness, classes, box deltas and masks vary as a trained network's do. Dozens of objects of many classes are found,
+with scores from the threshold up, in overlapping heaps that keep both NMS busy.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def rescale(layer: nn.Module, run: Callable[[], object], std: float, mean: float
 
 
 @torch.no_grad()
-def enliven(model: MaskRCNN, images: Tensor, background: float = 4.0, contrast: float = 2.5) -> MaskRCNN:
+def scale_random_weights(model: MaskRCNN, images: Tensor, background: float = 4.0, contrast: float = 2.5) -> MaskRCNN:
     """Scale the random weights of `model` by its answers to these pictures; returns it in evaluation mode.
 
     `contrast`: deviation of the class logits. Random layers amplify rounding a thousandfold, the more the greater it is.

@@ -181,6 +181,10 @@ def doctor(report: Data) -> None:
         console.print(f"[red]models: {escape(str(shipped['problem']))}[/red]")
     else:
         console.print(f"models: {len(shipped['files'])} files, all sound")
+    for found in report["plugins"]:
+        of = f"{found['kind']} {found['name']}: {found['package']} {found['version']} ({found['where']})"
+        problem = f" [red]cannot be used: {escape(found['problem'])}[/red]" if found["problem"] else ""
+        console.print(escape(of) + problem, soft_wrap=True)
     console.print("[green]ready[/green]" if report["ok"] else "[red]not ready: see above[/red]")
 
 

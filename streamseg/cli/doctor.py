@@ -5,15 +5,16 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import subprocess
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from streamseg.engine.choose import CANDIDATES
+from streamseg.engine.choose import CANDIDATES, Candidate
 from streamseg.engine.openvino import why_not_bf16
 from streamseg.errors import ModelError
 from streamseg.hub.catalog import ModelInfo, describe, shipped
 from streamseg.system.cores import core_count
+from streamseg.system.registry import ENGINES, REGISTRIES, Found
 
 __all__ = ["EngineReport", "GpuReport", "ModelReport", "Report", "doctor"]
 
@@ -90,6 +91,9 @@ class Report:
     hardware_decoders: tuple[str, ...]
     """Kinds of hardware decoding FFmpeg was built with; whether the device is there shows only when one is opened."""
 
+    plugins: tuple[Found, ...]
+    """What installed packages add, and what is wrong with those that cannot be used."""
+
     @property
     def ok(self) -> bool:
         """Whether a video can be processed here."""
@@ -109,6 +113,7 @@ def doctor() -> Report:
     from av.codec.hwaccel import hwdevices_available
 
     gpus, note = _gpus()
+    plugins = tuple(found for registry in REGISTRIES for found in registry.found())
     return Report(
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.release()} {platform.machine()}",
@@ -119,16 +124,19 @@ def doctor() -> Report:
         ffmpeg={name: ".".join(map(str, version)) for name, version in av.library_versions.items()},
         gpus=gpus,
         gpu_note=note,
-        engines=_engines(),
+        engines=_engines([found.name for found in plugins if found.kind == ENGINES.kind and found.problem is None]),
         pictures=_pictures() if gpus else {},
         models=_models(),
         hardware_decoders=tuple(sorted(hwdevices_available())),
+        plugins=plugins,
     )
 
 
-def _engines() -> tuple[EngineReport, ...]:
+def _engines(added: list[str]) -> tuple[EngineReport, ...]:
+    """Streamseg's own, and those of plug-ins, which are taken where they are named only."""
     reports: list[EngineReport] = []
-    for candidate in CANDIDATES:
+    others: list[Candidate] = [replace(ENGINES.get(name), name=name, auto=False) for name in added]
+    for candidate in (*CANDIDATES, *others):
         why_not = candidate.why_not()
         chosen = why_not is None and candidate.auto and not any(report.chosen for report in reports)
         reports.append(EngineReport(candidate.name, why_not is None, why_not, chosen))

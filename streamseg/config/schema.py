@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from streamseg.composite import Effect
-from streamseg.config.steps import Reference, check_reference, read_step, trusts
+from streamseg.config.steps import check_name, check_reference, read_step, trusts
 from streamseg.config.values import (
     Fraction01,
     Names,
@@ -39,7 +39,7 @@ from streamseg.config.values import (
     parse_size,
 )
 from streamseg.events import Line, Zone
-from streamseg.system.registry import EFFECTS
+from streamseg.system.registry import EFFECTS, ENGINES, Reference
 
 __all__ = [
     "DecodeConfig",
@@ -121,11 +121,16 @@ class PreprocessConfig(Section):
     """HEIGHTxWIDTH of the network's input; `auto`: the model's own."""
 
 
+def _engine(value: Any, info: ValidationInfo) -> str:
+    return check_name(ENGINES, value, others=("auto",), trust=trusts(info.context))
+
+
 class InferConfig(Section):
     """infer: the network and what runs it."""
 
     model: str = "lite"
-    engine: Literal["auto", "tensorrt", "tensorrt-rtx", "openvino", "onnxruntime", "torch"] = "auto"
+    engine: Annotated[str, PlainValidator(_engine)] = "auto"
+    """`auto`, the best that runs here; one of the registry by its name, or `use: module:NAME`: that engine or an error."""
     require_gpu: bool = False
     """Do not fall back to an engine that computes on the CPU."""
     batch: Annotated[int, Field(ge=1, le=64)] = 1

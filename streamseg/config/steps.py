@@ -9,6 +9,8 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -19,15 +21,9 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from streamseg.config.values import parse_names
 from streamseg.errors import ConfigError
 from streamseg.errors.describe import brief
-from streamseg.system.registry import Registry, nearest
+from streamseg.system.registry import Reference, Registry, nearest
 
-__all__ = ["Reference", "check_reference", "options_of", "read_step", "trusts", "unknown_key"]
-
-
-class Reference(str):
-    """A `module:Class` that may be imported: it was trusted when it was read."""
-
-    __slots__ = ()
+__all__ = ["check_name", "check_reference", "options_of", "read_step", "trusts", "unknown_key"]
 
 
 def trusts(context: Any) -> bool:
@@ -47,6 +43,23 @@ def check_reference(value: Any, *, trust: bool) -> Reference:
             "(in Python: trust=True)"
         )
     return Reference(value)
+
+
+def check_name(registry: Registry, value: Any, *, others: Sequence[str] = (), trust: bool) -> str:
+    """The name of a thing of the registry, or one of `others`; `use: module:Class`, or `module:Class` alone, as a reference.
+
+    Imports nothing. Raises ConfigError.
+    """
+    if isinstance(value, dict) and list(value) == ["use"]:
+        return check_reference(value["use"], trust=trust)
+    if isinstance(value, Reference) or (isinstance(value, str) and ":" in value):
+        return check_reference(value, trust=trust)
+    if isinstance(value, str) and (value in others or value in registry):
+        return value
+    known = [*others, *registry.names()]
+    close = difflib.get_close_matches(value, known, n=1) if isinstance(value, str) else []
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    raise ConfigError(f"{brief(value)} is not allowed; allowed: {', '.join(map(repr, known))}{hint}")
 
 
 def read_step(registry: Registry, value: Any, *, trust: bool) -> tuple[str, Any]:
@@ -103,8 +116,6 @@ def options_of(kind: Any) -> dict[str, Any]:
 
 def unknown_key(key: str, allowed: list[str]) -> str:
     """What to say of a key that is not allowed."""
-    import difflib
-
     close = difflib.get_close_matches(key, allowed, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     return f"unknown key{hint} (allowed: {', '.join(sorted(allowed)) or 'none'})"

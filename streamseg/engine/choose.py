@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
-from typing import Protocol
+from typing import Any, Protocol
 
 from streamseg.device.driver import no_driver
 from streamseg.engine.base import Engine, PooledEngine
@@ -16,8 +16,9 @@ from streamseg.engine.tensorrt.opener import open_tensorrt, open_tensorrt_rtx, w
 from streamseg.engine.torchcuda import open_torch, why_not_torch
 from streamseg.errors import ConfigError, EngineError, EngineUnavailable, ModelError
 from streamseg.hub.graph_spec import GraphSpec, read_spec
+from streamseg.system.registry import ENGINES, Reference
 
-__all__ = ["CANDIDATES", "ENGINE_NAMES", "Candidate", "computes_on_gpu", "open_engine"]
+__all__ = ["CANDIDATES", "Candidate", "builtin", "computes_on_gpu", "open_engine", "why_not"]
 
 
 class Opener(Protocol):
@@ -31,7 +32,7 @@ class Opener(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An engine that might run here."""
+    """An engine that might run here. An installed package's (entry point `streamseg.engines`) is taken where it is named only."""
 
     name: str
     why_not: Callable[[], str | None]
@@ -54,7 +55,15 @@ CANDIDATES: tuple[Candidate, ...] = (
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 
-ENGINE_NAMES = ("auto", *(candidate.name for candidate in CANDIDATES))
+
+def builtin() -> dict[str, Candidate]:
+    """Streamseg's own engines, by name."""
+    return {candidate.name: candidate for candidate in CANDIDATES}
+
+
+def why_not(thing: Any) -> str | None:
+    """What keeps `thing` from being an engine that can be chosen; None: nothing does."""
+    return None if isinstance(thing, Candidate) else "it is not a streamseg.engine.Candidate"
 
 
 def open_engine(
@@ -122,13 +131,15 @@ def open_engine(
 
 def _check(engine: str, precision: str, require_gpu: bool, **numbers: tuple[int, int]) -> None:
     """Raise ConfigError for a bad option; `numbers` are (value, least allowed)."""
-    for name, value, known in (("engine", engine, ENGINE_NAMES), ("precision", precision, PRECISIONS)):
-        if value not in known:
-            raise ConfigError(f"unknown {name} {value!r}; known: {', '.join(known)}")
+    if precision not in PRECISIONS:
+        raise ConfigError(f"unknown precision {precision!r}; known: {', '.join(PRECISIONS)}")
     for name, (number, least) in numbers.items():
         if number < least:
             raise ConfigError(f"{name} is {number}; allowed: {least} or more")
-    if require_gpu and engine != "auto" and not any(c.gpu for c in CANDIDATES if c.name == engine):
+    if not _known(engine):
+        raise ConfigError(f"unknown engine {engine!r}; known: {', '.join(('auto', *ENGINES.names()))}")
+    named = _named(engine)
+    if require_gpu and not any(candidate.gpu for candidate in named):
         raise ConfigError(f"a GPU is required, but the engine {engine} runs on the CPU; leave one of the two out")
     if precision == "bf16" and (require_gpu or engine not in ("auto", "openvino")):
         other = "a GPU" if require_gpu else f"the engine {engine}"
@@ -152,16 +163,23 @@ def _candidates(engine: str, precision: str, require_gpu: bool) -> list[Candidat
     """Those to try, best first."""
     if precision == "bf16":
         return [replace(c, open=partial(open_openvino, bf16=True)) for c in CANDIDATES if c.name == "openvino"]
-    named = [c for c in CANDIDATES if (c.auto if engine == "auto" else c.name == engine)]
-    return [c for c in named if c.gpu or not require_gpu]
+    return [c for c in _named(engine) if c.gpu or not require_gpu]
+
+
+def _known(engine: str) -> bool:
+    return engine == "auto" or isinstance(engine, Reference) or engine in ENGINES
+
+
+def _named(engine: str) -> list[Candidate]:
+    """Those that a name means, best first. Raises ConfigError for a name that there is not."""
+    return [c for c in CANDIDATES if c.auto] if engine == "auto" else [ENGINES.pick(engine)]
 
 
 def computes_on_gpu(engine: str) -> bool:
     """Whether what `open_engine` would take computes on an NVIDIA GPU, as far as can be told without opening it."""
-    for candidate in CANDIDATES:
-        if (candidate.auto if engine == "auto" else candidate.name == engine) and candidate.why_not() is None:
-            return candidate.gpu
-    return False
+    if not _known(engine):
+        return False  # what an engine of the caller's own calls itself
+    return next((candidate.gpu for candidate in _named(engine) if candidate.why_not() is None), False)
 
 
 def _tell(report: Callable[[str], None] | None, opened: PooledEngine, refused: list[str]) -> None:

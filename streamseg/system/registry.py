@@ -24,10 +24,16 @@ from typing import Any
 from streamseg.errors import ConfigError
 from streamseg.errors.describe import brief
 
-__all__ = ["EFFECTS", "REGISTRIES", "SINKS", "Found", "Registry", "import_reference", "nearest"]
+__all__ = ["EFFECTS", "ENGINES", "REGISTRIES", "SINKS", "Found", "Reference", "Registry", "import_reference", "nearest"]
 
 _REFERENCE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 _SELF = "streamseg"
+
+
+class Reference(str):
+    """A `module:Class` that may be imported: it was trusted when it was read."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +105,10 @@ class Registry:
             raise ConfigError(f"{reference} is not {_article(self.kind)}: {reason}")
         return thing
 
+    def pick(self, name: str) -> Any:
+        """The one of that name, or that a Reference names. Raises ConfigError."""
+        return self.use(name) if isinstance(name, Reference) else self.get(name)
+
     def found(self) -> list[Found]:
         """Every plug-in, each imported to see whether it can be."""
         builtin, points = self._builtin(), _entry_points(self.group)
@@ -144,8 +154,9 @@ class Registry:
 EFFECTS = Registry("effect", "streamseg.composite.effect")
 
 SINKS = Registry("sink", "streamseg.encode.kinds")
+ENGINES = Registry("engine", "streamseg.engine.choose")
 
-REGISTRIES = (EFFECTS, SINKS)
+REGISTRIES = (EFFECTS, SINKS, ENGINES)
 
 
 def import_reference(reference: str) -> Any:

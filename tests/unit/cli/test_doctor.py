@@ -12,12 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from streamseg.cli import display
 from streamseg.cli import doctor as module
 from streamseg.cli.doctor import GpuReport, doctor
 from streamseg.engine import CANDIDATES, open_engine
 from streamseg.errors.extras import how_to_install
 from streamseg.system import resources
 from tests import graphs
+from tests.plugins import installed
 
 
 @pytest.fixture
@@ -69,6 +71,34 @@ def test_a_damaged_model_does_not_hide_the_sound_ones(shop):
     assert [f.path for f in report.models.files] == [shop]
     assert "lite-64x64.onnx" in (report.models.problem or "")
     assert not report.ok
+
+
+def test_plug_ins_are_listed_with_their_package_and_what_is_wrong(shop, tmp_path, monkeypatch, capsys):
+    points = {
+        "effect": {"bad": "shiny_doc:Nothing", "overlay": "shiny_doc:Nothing"},
+        "engine": {"mine": "shiny_doc:ENGINE"},
+        "sink": {".gone": "shiny_gone:Sink"},
+    }
+    text = "from streamseg.engine import Candidate\nENGINE = Candidate('x', lambda: 'not today', None)\n"
+    installed(tmp_path / "site", monkeypatch, points, {"shiny_doc": text})
+    report = doctor()
+    assert [(f.kind, f.name, f.package, f.version) for f in report.plugins] == [
+        ("effect", "bad", "shiny", "1.2"),
+        ("effect", "overlay", "shiny", "1.2"),
+        ("sink", ".gone", "shiny", "1.2"),
+        ("engine", "mine", "shiny", "1.2"),
+    ]
+    problems = [f.problem or "" for f in report.plugins]
+    assert "has no attribute 'Nothing'" in problems[0]
+    assert problems[1].startswith("refused: streamseg itself has an effect 'overlay'")
+    assert "No module named 'shiny_gone'" in problems[2]
+    assert problems[3] == ""
+    assert (report.engines[-1].name, report.engines[-1].why_not, report.engines[-1].chosen) == ("mine", "not today", False)
+    assert report.ok  # a plug-in that fails stops nothing
+    display.doctor(report.as_dict())
+    said = capsys.readouterr().out
+    assert "sink .gone: shiny 1.2 (shiny_gone:Sink) cannot be used: ModuleNotFoundError" in said
+    assert "engine mine: shiny 1.2 (shiny_doc:ENGINE)\n" in said
 
 
 def test_it_fits_into_json(shop):

@@ -6,15 +6,19 @@ import re
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from streamseg.config import override, parse_pipeline
 from streamseg.engine import CANDIDATES, choose, open_engine
 from streamseg.engine.onnxruntime import open_onnxruntime, why_not_onnxruntime
 from streamseg.engine.openvino import why_not_openvino
 from streamseg.errors import ConfigError, EngineError, EngineUnavailable, MissingExtra, ModelError
 from streamseg.errors.extras import how_to_install
 from streamseg.hub.graph_spec import read_spec
+from streamseg.system.registry import Reference
 from tests import graphs
+from tests.plugins import installed
 
 
 @pytest.fixture
@@ -94,3 +98,55 @@ def test_what_is_not_installed_says_what_to_install(model, monkeypatch):
 def test_a_bad_model_is_not_an_engines_fault(tmp_path):
     with pytest.raises(ModelError):
         open_engine(graphs.constant_model(tmp_path / "m.onnx", metadata={"streamseg.format": None}))
+
+
+ENGINE = """
+import numpy as np
+from streamseg.engine import Candidate, PooledEngine
+
+def open_it(spec, *, threads, in_flight, batch, report):
+    def run(images):
+        shapes = {name: (len(images), *info.shape[1:]) for name, info in spec.outputs.items()}
+        types = {name: info.dtype for name, info in spec.outputs.items()}
+        answer = {name: np.ones(shape, types[name]) for name, shape in shapes.items()}
+        answer["boxes"][:] = [1, 2, 3, 4]
+        return answer
+    return PooledEngine("mine", "nowhere", spec, [run], batch)
+
+ENGINE = Candidate("mine", lambda: None, open_it)
+BROKEN = Candidate("broken", lambda: "it is Monday", open_it)
+"""
+
+
+def test_an_engine_of_an_installed_package_is_taken_where_it_is_named(model, tmp_path, monkeypatch):
+    points = {"engine": {"mine": "shiny_engine:ENGINE", "broken": "shiny_engine:BROKEN"}}
+    installed(tmp_path / "site", monkeypatch, points, {"shiny_engine": ENGINE})
+    with open_engine(model) as engine:
+        assert engine.name != "mine"
+    assert "shiny_engine" not in sys.modules
+    with open_engine(model, engine="mine") as engine:
+        assert engine.submit(np.zeros((1, 64, 96, 3), np.uint8)).result()["boxes"][0, 0].tolist() == [1, 2, 3, 4]
+    with open_engine(model, engine=Reference("shiny_engine:ENGINE")) as engine:
+        assert engine.name == "mine"
+    with pytest.raises(EngineUnavailable, match="broken: it is Monday"):
+        open_engine(model, engine="broken")
+    with pytest.raises(ConfigError, match=r"a GPU is required, but the engine mine runs on the CPU"):
+        open_engine(model, engine="mine", require_gpu=True)
+    with pytest.raises(ConfigError, match=r"unknown engine 'shiny_engine:ENGINE'; known: auto, .*mine"):
+        open_engine(model, engine="shiny_engine:ENGINE")  # code runs only where it was trusted
+    with pytest.raises(ConfigError, match=r"shiny_engine:open_it is not an engine: it is not a streamseg\.engine\.Candidate"):
+        open_engine(model, engine=Reference("shiny_engine:open_it"))
+
+
+def test_a_pipeline_file_names_engines_of_packages_and_references_where_it_is_trusted(tmp_path, monkeypatch):
+    installed(tmp_path / "site", monkeypatch, {"engine": {"mine": "shiny_named:ENGINE"}}, {})
+    assert parse_pipeline("infer: {engine: mine}", "x.yaml").infer.engine == "mine"  # not imported: it may be overridden
+    with pytest.raises(ConfigError, match=r"x\.yaml:1: infer\.engine: 'minx' .*'torch', 'mine'; did you mean 'mine'\?"):
+        parse_pipeline("infer: {engine: minx}", "x.yaml")
+    text = "infer:\n  engine: {use: 'shiny_named:ENGINE'}\n"
+    with pytest.raises(ConfigError, match=r"x\.yaml:2: infer\.engine: 'shiny_named:ENGINE' would run code"):
+        parse_pipeline(text, "x.yaml")
+    config = parse_pipeline(text, "x.yaml", trust=True)
+    assert isinstance(override(config, {"infer": {"batch": 2}}).infer.engine, Reference)
+    with pytest.raises(ConfigError, match="would run code"):
+        override(config, {"infer": {"engine": "os:getcwd"}})

@@ -32,7 +32,7 @@ def problems(case: Case) -> list[str]:
         return _matte(case)
     for place, (number, made) in enumerate(zip(case.expected.numbers, case.made.pictures, strict=True)):
         width, height = _size(row)
-        free = None if row.effect in ("none", "alpha") else untouched(row.effect, place, width, height, 12 if row.calm else 0)
+        free = None if row.effect in ("none", "alpha") else untouched(row.effect, place, width, height, 12 if row.smooth else 0)
         sentence = _compare(row, wanted(case, place, number), made, free)
         if not sentence and row.effect == "alpha":
             sentence = _alpha(made, place, width, height)

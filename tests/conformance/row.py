@@ -41,7 +41,7 @@ class Row:
     """The section `decode` of the pipeline file: start, duration, rate."""
     pipe: bool = False
     """The source comes through a pipe."""
-    calm: bool = False
+    smooth: bool = False
     """With smoothed and refined masks, as users have it; then only what is well outside of them is compared."""
     pix_fmt: str = ""
     """Expected of the output where it is not the source's."""

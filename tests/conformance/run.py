@@ -43,7 +43,7 @@ def run(row: Row, source: Path, folder: Path) -> Outcome:
     codec, crf = row.encoder
     encode = {"codec": codec} | ({} if crf is None else {"crf": crf})
     sections = {"infer": {"engine": "openvino"}, "decode": {"threads": 1, **row.decode}}
-    if not row.calm:
+    if not row.smooth:
         sections["smooth"] = {"masks": "off", "edges": False}
     text = yaml.safe_dump(sections) + f"outputs: {{picture: {{composite: {EFFECTS[row.effect]}, encode: {encode}}}}}"
     # Nothing is drawn: then the tracker, which takes half of a row's time, need not follow anything either.

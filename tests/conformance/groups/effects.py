@@ -12,7 +12,7 @@ ROWS = [
     *(Row(f"{e}-to-{o}", _FILM, o, e) for e in ("none", "drawn", "blur", "blur-them", "pixelate") for o in ("mkv", "mp4", "mov", "ts", "avi")),
     *(Row(f"{e}-to-webm", _FILM, "webm", e, "auto") for e in ("none", "overlay", "drawn", "blur")),
     *(Row(f"{e}-deep-to-mkv", _DEEP, "mkv", e) for e in ("drawn", "blur", "blur-them", "pixelate")),
-    *(Row(f"{e}-calm-to-mkv", _FILM, "mkv", e, calm=True) for e in ("none", "drawn", "overlay")),
+    *(Row(f"{e}-smoothed-to-mkv", _FILM, "mkv", e, smooth=True) for e in ("none", "drawn", "overlay")),
     # transparency
     *(Row(f"alpha-to-{o}", _FILM, o, "alpha", "auto") for o in ("mov", "mkv", "webm")),
     *(Row(f"alpha-deep-to-{o}", _DEEP, o, "alpha", "auto") for o in ("mov", "mkv")),

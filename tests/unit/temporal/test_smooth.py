@@ -66,10 +66,10 @@ def test_the_first_frame_of_a_track_is_its_own_mask() -> None:
         found = identified(steady_detector()(truth), truth)
         if truth.index == 5:
             found = replace(found, instances=replace(found.instances, track_ids=found.instances.track_ids + 100))
-        calm = smoother(found)
+        smoothed = smoother(found)
         if truth.index in (0, 5):
-            np.testing.assert_array_equal(calm.instances.masks, found.instances.masks)
-            np.testing.assert_array_equal(calm.instances.boxes, found.instances.boxes)
+            np.testing.assert_array_equal(smoothed.instances.masks, found.instances.masks)
+            np.testing.assert_array_equal(smoothed.instances.boxes, found.instances.boxes)
 
 
 def test_no_ghost_is_left_behind_by_fast_motion() -> None:
@@ -77,11 +77,11 @@ def test_no_ghost_is_left_behind_by_fast_motion() -> None:
     checked = 0
     for truth in map(scene.truth, range(25)):
         found = identified(steady_detector(jitter=0)(truth), truth)
-        calm, raw = masks_by_id(smoother(found)), masks_by_id(found)
+        smoothed, raw = masks_by_id(smoother(found)), masks_by_id(found)
         for i, track in enumerate(truth.ids.tolist()):
-            if track in calm:
+            if track in smoothed:
                 checked += 1
-                assert iou(calm[track], truth.visible[i]) > iou(raw[track], truth.visible[i]) - 0.1
+                assert iou(smoothed[track], truth.visible[i]) > iou(raw[track], truth.visible[i]) - 0.1
     assert checked > 40
 
 
@@ -97,8 +97,8 @@ def test_nothing_is_smeared_over_a_gap(change: str) -> None:
         smoother(Result(before.truth(5).frame(), Instances.empty(scenes.CLASSES)))
         truth = before.truth(6)
     found = identified(steady_detector()(truth), truth)
-    calm = smoother(found)
-    for mask, own in zip(calm.masks, found.masks, strict=True):
+    smoothed = smoother(found)
+    for mask, own in zip(smoothed.masks, found.masks, strict=True):
         assert iou(mask, own) > 0.97
 
 
@@ -146,7 +146,7 @@ def test_small_instances_and_none_at_all() -> None:
 
 
 def test_the_cost_of_ten_instances_at_720p() -> None:
-    """A bound that holds on a busy machine; benchmarks/calm.py measures the figure itself."""
+    """A bound that holds on a busy machine; benchmarks/smoothing.py measures the figure itself."""
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:

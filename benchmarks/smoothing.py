@@ -1,8 +1,8 @@
-"""What smoothing, edge refinement and detecting every Nth frame give and cost: the tables of docs/calm.md.
+"""What smoothing, edge refinement and detecting every Nth frame give and cost: the tables of docs/smoothing.md.
 
-    python benchmarks/calm.py --davis DAVIS            # J, F and flicker on sequences with true masks (JPEGImages/*, Annotations/*)
-    python benchmarks/calm.py --clip a.mp4 --clip ...  # every third frame against every frame: mask IoU and time of the processor
-    python benchmarks/calm.py                          # the cost of ten instances at 720p, on one core
+    python benchmarks/smoothing.py --davis DAVIS  # J, F and flicker on DAVIS (JPEGImages/*, Annotations/*)
+    python benchmarks/smoothing.py --clip a.mp4 --clip ...  # every third frame against every frame: mask IoU, CPU time
+    python benchmarks/smoothing.py  # the cost of ten instances at 720p, on one core
 
 Parts without data are skipped. J and F as DAVIS has them (Perazzi et al., CVPR 2016) of the track that overlaps the object best
 over the sequence; F within 2 pixels and within DAVIS's tolerance. Flicker: 1 - IoU of a mask and the one before it, carried along
@@ -100,12 +100,12 @@ def davis(root: Path, engine: Engine) -> None:
         for part, make in PARTS.items():
             stage, before, rows, flicker = make(), None, [], []
             for (frame, truth), result in zip(pairs, results, strict=True):
-                calm = stage(result)
-                found = np.flatnonzero(calm.track_ids == best)
+                smoothed = stage(result)
+                found = np.flatnonzero(smoothed.track_ids == best)
                 if len(found) == 0:
                     before = None
                     continue
-                mask = calm.masks[int(found[0])]
+                mask = smoothed.masks[int(found[0])]
                 rows.append((iou(mask, truth), boundary_f(mask, truth, 2)[0], boundary_f(mask, truth, reach)[0]))
                 if before is not None:
                     flicker.append(1 - iou(carried(before, frame), mask))

@@ -66,10 +66,10 @@ def test_auto_looks_at_every_frame_of_a_file_that_waits(film, make_config):
 
 def test_both_parts_can_be_switched_off(film, make_config):
     plain = list(iterate(str(film), make_config("smooth: {masks: off, edges: false}")))
-    calm = list(iterate(str(film), make_config("{}")))
+    smoothed = list(iterate(str(film), make_config("{}")))
     assert all(not r.instances.fine for r in plain)
     assert all(np.array_equal(r.boxes, plain[0].boxes) for r in plain)
-    assert all(r.instances.fine[0] is not None for r in calm if min(r.boxes[0, 2:] - r.boxes[0, :2]) > 40)
+    assert all(r.instances.fine[0] is not None for r in smoothed if min(r.boxes[0, 2:] - r.boxes[0, :2]) > 40)
 
 
 @pytest.mark.parametrize("every", ["0", "101", "sometimes", "1.5"])

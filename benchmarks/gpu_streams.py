@@ -30,7 +30,7 @@ from streamseg.decode import Decoder
 from streamseg.device.upload import Uploader
 from streamseg.encode import SinkCounters
 from streamseg.engine import open_engine
-from streamseg.gpu import Device, DevicePicture, Landing
+from streamseg.gpu import Device, DeviceDecoding, DevicePicture
 from streamseg.gpu.kernels import Compositor, Preprocess, Surface
 from streamseg.pipeline import opening
 from streamseg.pipeline.build import build
@@ -85,15 +85,15 @@ def crowd(width: int, height: int, count: int = 20) -> Instances:
 
 
 def decode_ms(source: Path, device: Device | None, mode: str, frames: int) -> tuple[float, str]:
-    """Milliseconds a frame of decoding alone (host clock, all cores), frames landing on `device`, and how they were decoded."""
-    landing = None if device is None else Landing(device, mode)  # type: ignore[arg-type]
-    with Decoder(source, landing=landing) as decoder:
+    """Milliseconds a frame of decoding alone (host clock, all cores), frames on `device`, and how they were decoded."""
+    hardware = None if device is None else DeviceDecoding(device, mode)  # type: ignore[arg-type]
+    with Decoder(source, hardware=hardware) as decoder:
         began, last, count = time.perf_counter(), None, 0
         for frame in itertools.islice(decoder.frames(), frames):
             last, count = frame, count + 1
         if last is not None:
             planes.on_host(last.picture)  # until what was started is done
-        return 1e3 * (time.perf_counter() - began) / max(1, count), landing.how if landing else "CPU"
+        return 1e3 * (time.perf_counter() - began) / max(1, count), hardware.how if hardware else "CPU"
 
 
 def stage_ms(

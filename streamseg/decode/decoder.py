@@ -17,7 +17,7 @@ from streamseg.core.types import Frame
 from streamseg.decode.address import Address, names_camera, parse_source
 from streamseg.decode.demux import demux
 from streamseg.decode.faults import AV_ERRORS, fault, no_picture
-from streamseg.decode.framer import Framer, Landing
+from streamseg.decode.framer import Framer, HardwareDecoding
 from streamseg.decode.info import Header, SourceInfo, header_of, is_finite, source_info
 from streamseg.decode.interlace import Deinterlace, Fields, Interlacing
 from streamseg.decode.live import LiveReader, Patience, when_there
@@ -69,7 +69,7 @@ class Decoder:
     playlists: allow HLS, DASH and concat scripts, which make libav read other files and hosts.
     fields: whether pictures are interlaced, and which field comes first: as they say (auto), or progressive, tff, bff.
     deinterlace: make interlaced pictures progressive, one of each (frame) or two (field); on the CPU.
-    landing: puts the pictures on a GPU, decoded there where it can; None: they stay in host memory.
+    hardware: puts the pictures on a GPU, decoded there where it can; None: they stay in host memory.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Decoder:
         playlists: bool = False,
         fields: Fields = "auto",
         deinterlace: Deinterlace = "off",
-        landing: Landing | None = None,
+        hardware: HardwareDecoding | None = None,
     ) -> None:
         for label, value in (
             ("start", start),
@@ -114,10 +114,10 @@ class Decoder:
         self._spool = spool
         self._spooled: Spool | None = None
         self._early = 0
-        self._landing = landing
+        self._hardware = hardware
         self._interlacing = Interlacing(fields, deinterlace)
-        by_gpu = landing is not None and landing.accel is not None
-        if deinterlace != "off" and by_gpu and landing and not landing.give_up("deinterlacing is done on the CPU"):
+        by_gpu = hardware is not None and hardware.accel is not None
+        if deinterlace != "off" and by_gpu and hardware and not hardware.give_up("deinterlacing is done on the CPU"):
             raise ConfigError("pictures are deinterlaced on the CPU, so NVDEC cannot decode them; use --decode auto")
         self._stop = threading.Event()
         self._container: InputContainer | None = None
@@ -182,7 +182,7 @@ class Decoder:
         self._hub.restart()
         self.counters = DecodeCounters()
         limits = (self._max_pixels, self._threads)
-        accel = self._landing.accel if self._landing else None
+        accel = self._hardware.accel if self._hardware else None
         return Shared(address, self._hub, Splicer(), self.counters, self.warnings, *limits, self._stop.is_set, accel)
 
     def _open_images(self, address: Address) -> None:
@@ -230,7 +230,7 @@ class Decoder:
             open_(address)
         except Unreadable as error:
             # What came through a pipe does not come again.
-            if self._landing is None or address.kind == "pipe" or not self._landing.give_up(f"NVDEC failed: {error}"):
+            if self._hardware is None or address.kind == "pipe" or not self._hardware.give_up(f"NVDEC failed: {error}"):
                 raise
         else:
             return
@@ -256,7 +256,7 @@ class Decoder:
             self._container.close()
         problem: StreamsegError | None = None
         try:
-            self._container = open_container(address, self._timeout, accel=self._landing.accel if self._landing else None)
+            self._container = open_container(address, self._timeout, accel=self._hardware.accel if self._hardware else None)
         except AV_ERRORS as error:
             problem = fault(error, address.name)
         if problem:
@@ -311,7 +311,7 @@ class Decoder:
                 return False
             # Two frames of each picture, or one of two fields: of a film that is interlaced all through.
             before = round(number * (header.rate / told.rate)) if header.rate and told.rate else number
-        framer = Framer(header, origin, *limits, self.counters, self.warnings, self._landing, before)
+        framer = Framer(header, origin, *limits, self.counters, self.warnings, self._hardware, before)
         if header.timeless and not header.counted and not header.live:
             rate = float(header.rate or 25)
             self.warnings.append(
@@ -333,7 +333,7 @@ class Decoder:
             raise SourceError(f"{header.name}: stopped while it was being opened")
         if sought:
             return False
-        by_gpu = self._landing is not None and self._landing.accel is not None
+        by_gpu = self._hardware is not None and self._hardware.accel is not None
         raise no_picture(
             header.name, header.codec, header.duration, self._start, damaged=self.counters.decode_errors > 0, by_gpu=by_gpu
         )
@@ -409,8 +409,8 @@ class Decoder:
         self._frames = iter(())
         if self._spooled is not None:
             self._spooled.close()
-        if self._landing is not None:
-            self._landing.close()
+        if self._hardware is not None:
+            self._hardware.close()
 
 
 def open_source(source: str | int | os.PathLike[str], **options: Any) -> Decoder:

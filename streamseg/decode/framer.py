@@ -22,11 +22,11 @@ from streamseg.pixels.orient import UPRIGHT, Orientation, display_orientation, t
 from streamseg.pixels.picture import AnyPicture
 from streamseg.pixels.planes import supported
 
-__all__ = ["Framer", "Landing"]
+__all__ = ["Framer", "HardwareDecoding"]
 
 
-class Landing(Protocol):
-    """Where decoded pictures are put: `streamseg.gpu.decode.Landing` is one."""
+class HardwareDecoding(Protocol):
+    """Decodes on a GPU where it can, and puts pictures there; `streamseg.gpu.DeviceDecoding` is the one that we have."""
 
     @property
     def accel(self) -> HWAccel | None:
@@ -46,7 +46,7 @@ class Framer:
     """Makes the frames of one run.
 
     header, origin: of the source; origin is the pts of its first picture. start, duration: seconds from there; None: to the end.
-    land: turns a picture upright and puts it where frames are to live; None: they stay in host memory.
+    hardware: turns a picture upright and puts it where frames are to live; None: they stay in host memory.
     before: so many pictures of the source are shown before the first one given to `frames`.
     """
 
@@ -58,11 +58,11 @@ class Framer:
         duration: Fraction | None,
         counters: DecodeCounters,
         warnings: list[str],
-        land: Landing | None = None,
+        hardware: HardwareDecoding | None = None,
         before: int = 0,
     ) -> None:
         self._header = header
-        self._land = land
+        self._hardware = hardware
         self._origin = origin
         self._counters = counters
         self._warnings = warnings
@@ -264,6 +264,6 @@ class Framer:
                     f"{self._header.name}: its rotation is not a multiple of 90 degrees, so it is not rotated"
                 )
             self.orientation = orientation or UPRIGHT
-        if self._land is not None:
-            return self._land(picture, self.orientation, fresh=fresh)
+        if self._hardware is not None:
+            return self._hardware(picture, self.orientation, fresh=fresh)
         return turn(supported(picture), self.orientation)

@@ -8,7 +8,7 @@ from streamseg.device.device import Device, why_not_gpu
 from streamseg.device.picture import DevicePicture
 from streamseg.gpu.choose import choose_device
 from streamseg.gpu.composite import DeviceCompositor
-from streamseg.gpu.decode import Landing
+from streamseg.gpu.decode import DeviceDecoding
 from streamseg.gpu.preprocess import DevicePreprocess
 
-__all__ = ["Device", "DeviceCompositor", "DevicePicture", "DevicePreprocess", "Landing", "choose_device", "why_not_gpu"]
+__all__ = ["Device", "DeviceCompositor", "DeviceDecoding", "DevicePicture", "DevicePreprocess", "choose_device", "why_not_gpu"]

@@ -1,4 +1,4 @@
-"""Where decoded pictures land: on the GPU, straight from NVDEC or uploaded from the CPU's decoder.
+"""Pictures decoded by the GPU (NVDEC), or decoded by the CPU and uploaded to it.
 
 NVDEC is reached through PyAV (FFmpeg's `cuda` hwaccel) in torch's own CUDA context. FFmpeg works in the default stream and hands
 out frames from a pool, whose memory may be used again as soon as a frame is let go: so each frame is copied, in that same stream,
@@ -27,7 +27,7 @@ from streamseg.pixels import sidedata
 from streamseg.pixels.orient import Orientation, turn
 from streamseg.pixels.planes import layout, supported
 
-__all__ = ["Landing", "Mode", "hardware", "why_not_nvdec"]
+__all__ = ["DeviceDecoding", "Mode", "hardware", "why_not_nvdec"]
 
 Mode = Literal["auto", "cpu", "nvdec", "host"]
 """As --decode has it: NVDEC where it can; the CPU; NVDEC or an error; `host`: frames never leave host memory."""
@@ -59,8 +59,8 @@ def why_not_nvdec() -> str | None:
     return None
 
 
-class Landing:
-    """Puts the pictures of one source on a device. Used by the decode stage's thread."""
+class DeviceDecoding:
+    """Decodes one source on a device where that can, and puts all of its pictures there. Used by the decode stage's thread."""
 
     def __init__(self, device: Device, mode: Mode = "auto") -> None:
         """Raises SourceError if `nvdec` is asked for and FFmpeg cannot reach it."""
@@ -101,9 +101,9 @@ class Landing:
             surface = picture.sw_format.name if picture.sw_format else "unknown"
             if surface in _SURFACES and picture.width % 2 == 0 and picture.height % 2 == 0:
                 self.how = f"NVDEC ({surface})"
-                landed = self._take(picture, surface, fresh).turned(orientation, self._stream)
-                landed.prefetch(self._stream)
-                return landed
+                taken = self._take(picture, surface, fresh).turned(orientation, self._stream)
+                taken.prefetch(self._stream)
+                return taken
             picture = _fetched(picture, surface)
             self.how = f"NVDEC, by way of the CPU ({picture.width}x{picture.height} {surface})"
         elif self._mode == "nvdec":

@@ -143,7 +143,7 @@ def build(
     targets, chosen = plan(config.outputs, outputs, source), steps(extra)
     device = device or opening.find_device(config, say)
     with contextlib.ExitStack() as undo:
-        decoder, landing = opening.make_decoder(source, config, device, say)
+        decoder, hardware = opening.make_decoder(source, config, device, say)
         undo.callback(decoder.close)
         views = opening.open_views(targets, source, overwrite)
         for view in views.values():
@@ -159,7 +159,7 @@ def build(
         if engine is None:
             engine = opening.load_engine(config, say)
             undo.callback(engine.close)
-        opening.use_device(landing, engine, device, say)
+        opening.use_device(hardware, engine, device, say)
         context = Context(config, engine.spec, engine, device, live=info.live or config.decode.realtime)
         trunk = make(chosen, "trunk", context)
         branches = [_branch(chosen, replace(context, output=target, sink=sink)) for target, sink in sinks]
@@ -187,13 +187,13 @@ def build_results(
     """
     chosen, device = steps(extra), opening.find_device(config, say)
     with contextlib.ExitStack() as undo:
-        decoder, landing = opening.make_decoder(source, config, device, say)
+        decoder, hardware = opening.make_decoder(source, config, device, say)
         undo.callback(decoder.close)
         started(decoder)
         info = decoder.open()
         engine = opening.load_engine(config, say)
         undo.callback(engine.close)
-        opening.use_device(landing, engine, device, say)
+        opening.use_device(hardware, engine, device, say)
         context = Context(config, engine.spec, engine, device, live=info.live or config.decode.realtime)
         branches = [Branch("results", [("results", outlet)], 1)]
         runtime = _connect(decoder, make(chosen, "trunk", context), branches, context)

@@ -17,7 +17,7 @@ from streamseg.encode import Sink, check_output, copies_tracks, is_view, make_vi
 from streamseg.encode.video.nvenc import why_not_nvenc
 from streamseg.encode.view import MjpegServer
 from streamseg.engine import Engine, computes_on_gpu, open_engine
-from streamseg.gpu import Device, Landing, choose_device
+from streamseg.gpu import Device, DeviceDecoding, choose_device
 from streamseg.pipeline import stages
 from streamseg.pipeline.outputs import Target
 from streamseg.system.callbacks import Message
@@ -65,13 +65,13 @@ def find_device(config: PipelineConfig, say: Message | None) -> Device | None:
 
 def make_decoder(
     source: Source, config: PipelineConfig, device: Device | None, say: Message | None
-) -> tuple[Decoder, Landing | None]:
+) -> tuple[Decoder, DeviceDecoding | None]:
     """The source's decoder, not open yet, and what puts its frames on `device`."""
-    landing = None if device is None else Landing(device, config.decode.device)
+    hardware = None if device is None else DeviceDecoding(device, config.decode.device)
     policy = config.decode.policy
     how = config.decode.model_dump(exclude={"policy", "device", "end"}) | {"duration": config.decode.span}
     wait: Literal["likely", "live"] = "live" if policy == "drop_oldest" else "likely"
-    return Decoder(source, **how, wait=wait, say=say, keep_up=policy != "block", landing=landing), landing
+    return Decoder(source, **how, wait=wait, say=say, keep_up=policy != "block", hardware=hardware), hardware
 
 
 def load_engine(config: PipelineConfig, say: Message | None = None) -> Engine:
@@ -94,14 +94,14 @@ def load_engine(config: PipelineConfig, say: Message | None = None) -> Engine:
     )
 
 
-def use_device(landing: Landing | None, engine: Engine, device: Device | None, say: Message | None) -> None:
+def use_device(hardware: DeviceDecoding | None, engine: Engine, device: Device | None, say: Message | None) -> None:
     """Now that the engine is known: upload nothing if it computes on the CPU after all; say how frames are decoded."""
-    if landing is None or device is None:
+    if hardware is None or device is None:
         return
     if device.on_gpu and not computes_on_gpu(engine.name):
-        landing.uploads = False
+        hardware.uploads = False
     if say is not None:
-        say(f"decode: {landing.how}; frames live on {device.where}")
+        say(f"decode: {hardware.how}; frames live on {device.where}")
         if device.on_gpu and (reason := why_not_nvenc()) is not None:
             say(f"encode: on the CPU (NVENC: {reason})")
 

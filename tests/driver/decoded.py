@@ -1,4 +1,4 @@
-"""Child: decode SOURCE with `Landing` in MODE, and print what came, and how. The host's memory stands in for the GPU's."""
+"""Child: decode SOURCE with `DeviceDecoding` in MODE, and print what came, and how. The host's memory stands in for the GPU's."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import torch
 
 from streamseg.decode import Decoder
 from streamseg.errors import StreamsegError
-from streamseg.gpu import Device, Landing
+from streamseg.gpu import Device, DeviceDecoding
 from streamseg.pixels import planes
 
-__all__ = ["fingerprint", "landing"]
+__all__ = ["fingerprint", "hardware"]
 
 
 class _Tensor(ctypes.Structure):
@@ -38,10 +38,10 @@ def _in_host_memory(capsule: Any) -> Any:
     return _from_dlpack(capsule)
 
 
-def landing(mode: str) -> Landing:
+def hardware(mode: str) -> DeviceDecoding:
     """On the CPU in the GPU's place, with NVDEC's pictures in its memory."""
     torch.from_dlpack = _in_host_memory
-    return Landing(Device("cpu"), mode)  # type: ignore[arg-type]
+    return DeviceDecoding(Device("cpu"), mode)  # type: ignore[arg-type]
 
 
 def fingerprint(picture: Any) -> str:
@@ -55,8 +55,8 @@ def main(source: str, mode: str, threads: str = "0", start: str = "0") -> None:
     """See above."""
     found: dict[str, Any] = {"frames": []}
     try:
-        there = landing(mode)
-        with Decoder(source, landing=there, threads=int(threads), start=float(start)) as decoder:
+        there = hardware(mode)
+        with Decoder(source, hardware=there, threads=int(threads), start=float(start)) as decoder:
             for frame in decoder.frames():
                 found["frames"].append([frame.pts, frame.duration, frame.epoch, fingerprint(frame.picture)])
             found |= {"warnings": decoder.warnings, "how": there.how}

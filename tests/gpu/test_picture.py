@@ -14,7 +14,7 @@ from streamseg.config import load_pipeline, override
 from streamseg.decode import Decoder
 from streamseg.device.upload import Uploader
 from streamseg.engine.base import DeviceImage
-from streamseg.gpu import Device, DevicePicture, Landing, why_not_gpu
+from streamseg.gpu import Device, DeviceDecoding, DevicePicture, why_not_gpu
 from streamseg.gpu.decode import why_not_nvdec
 from streamseg.pipeline.build import build
 from streamseg.pixels import planes
@@ -124,7 +124,7 @@ def test_nvdec_decodes_what_the_cpu_decodes(device, tmp_path):
     source = clips.cfr(tmp_path / "v.mp4", frames=40, video=clips.Video(size=(320, 192)))
     with Decoder(source) as decoder:
         here = list(decoder.frames())
-    with Decoder(source, landing=Landing(device, "nvdec")) as decoder:
+    with Decoder(source, hardware=DeviceDecoding(device, "nvdec")) as decoder:
         there = list(decoder.frames())
     assert [(f.pts, f.duration, f.epoch) for f in there] == [(f.pts, f.duration, f.epoch) for f in here]
     for a, b in zip(there, here, strict=True):
@@ -136,7 +136,7 @@ def test_whatever_the_source_the_decoder_gives_the_same_frames(device, tmp_path,
     source = make(tmp_path / "v.mp4")
     with Decoder(source) as decoder:
         here = list(decoder.frames())
-    with Decoder(source, landing=Landing(device, "auto")) as decoder:
+    with Decoder(source, hardware=DeviceDecoding(device, "auto")) as decoder:
         there = list(decoder.frames())
     assert [(f.pts, f.duration, f.epoch) for f in there] == [(f.pts, f.duration, f.epoch) for f in here]
     for a, b in zip(there, here, strict=True):

@@ -1,4 +1,4 @@
-"""Where decoded pictures land. NVDEC's frames are played by frames in host memory that say `cuda` and hand over planes."""
+"""Pictures decoded on a device or uploaded to it. NVDEC's frames are played by frames in host memory that say `cuda` and hand over planes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from streamseg.decode.reader import PacketReader
 from streamseg.device import device as device_module
 from streamseg.encode.video.hdr import static_options
 from streamseg.errors import ConfigError, EngineUnavailable, SourceError, Unreadable
-from streamseg.gpu import Device, DevicePicture, Landing, choose_device
+from streamseg.gpu import Device, DeviceDecoding, DevicePicture, choose_device
 from streamseg.gpu import choose as choosing
 from streamseg.gpu import decode as module
 from streamseg.pixels import planes, sidedata
@@ -63,49 +63,49 @@ def same(a: av.VideoFrame, b: av.VideoFrame) -> None:
 @pytest.mark.parametrize("form", ["nv12", "p010le"])
 @pytest.mark.parametrize("orientation", [UPRIGHT, Orientation(True, True, False)], ids=["upright", "turned"])
 def test_what_nvdec_decodes_stays_where_it_is(device, nvdec, form, orientation):
-    landing, real = Landing(device, "nvdec"), pictures.noise(form, 64, 48)
-    landed = landing(Surface(real), orientation, fresh=True)
-    assert isinstance(landed, DevicePicture)
-    assert landing.how == f"NVDEC ({form})"
-    assert landing.accel is not None
-    assert landing.accel.is_hw_owned
-    assert (landed.pts, landed.time_base, landed.colorspace) == (1234, Fraction(1, 90000), 1)
-    same(landed.host(), turn(real, orientation))
+    hardware, real = DeviceDecoding(device, "nvdec"), pictures.noise(form, 64, 48)
+    uploaded = hardware(Surface(real), orientation, fresh=True)
+    assert isinstance(uploaded, DevicePicture)
+    assert hardware.how == f"NVDEC ({form})"
+    assert hardware.accel is not None
+    assert hardware.accel.is_hw_owned
+    assert (uploaded.pts, uploaded.time_base, uploaded.colorspace) == (1234, Fraction(1, 90000), 1)
+    same(uploaded.host(), turn(real, orientation))
 
 
 def test_its_picture_is_a_copy_that_the_decoder_may_write_over(device, nvdec):
     real = pictures.noise("nv12", 64, 48)
-    landed = Landing(device)(Surface(real), UPRIGHT, fresh=False)
+    uploaded = DeviceDecoding(device)(Surface(real), UPRIGHT, fresh=False)
     for array, _ in planes.views(real).planes:
         array[...] = 0
-    same(landed.host(), pictures.noise("nv12", 64, 48))
+    same(uploaded.host(), pictures.noise("nv12", 64, 48))
 
 
 @pytest.mark.parametrize(("form", "size"), [("nv12", (63, 47)), ("yuv444p", (64, 48))])
 def test_what_dlpack_cannot_hand_over_comes_by_way_of_the_host(device, nvdec, form, size):
-    landing, real = Landing(device), pictures.noise(form, *size)
-    landed = landing(Surface(real), UPRIGHT, fresh=False)
-    assert isinstance(landed, DevicePicture)
-    assert "by way of the CPU" in landing.how
-    same(landed.host(), real)
+    hardware, real = DeviceDecoding(device), pictures.noise(form, *size)
+    uploaded = hardware(Surface(real), UPRIGHT, fresh=False)
+    assert isinstance(uploaded, DevicePicture)
+    assert "by way of the CPU" in hardware.how
+    same(uploaded.host(), real)
 
 
 def test_what_nvdec_does_not_decode_is_uploaded_and_it_is_said(device, nvdec):
-    landing = Landing(device, "auto")
-    assert isinstance(landing(pictures.noise("yuv422p", 64, 48), UPRIGHT, fresh=False), DevicePicture)
-    assert landing.how == "CPU, uploaded (NVDEC does not decode it (yuv422p))"
+    hardware = DeviceDecoding(device, "auto")
+    assert isinstance(hardware(pictures.noise("yuv422p", 64, 48), UPRIGHT, fresh=False), DevicePicture)
+    assert hardware.how == "CPU, uploaded (NVDEC does not decode it (yuv422p))"
     with pytest.raises(SourceError, match="does not decode yuv422p; use --decode auto"):
-        Landing(device, "nvdec")(pictures.noise("yuv422p", 64, 48), UPRIGHT, fresh=False)
+        DeviceDecoding(device, "nvdec")(pictures.noise("yuv422p", 64, 48), UPRIGHT, fresh=False)
 
 
 def test_without_nvdec(device, monkeypatch):
     monkeypatch.setattr(module, "why_not_nvdec", lambda: "there is none")
-    assert Landing(device).accel is None
-    landing = Landing(device, "cpu")
-    landing(pictures.noise("yuv420p", 64, 48), UPRIGHT, fresh=False)
-    assert landing.how == "CPU, uploaded (asked for)"
+    assert DeviceDecoding(device).accel is None
+    hardware = DeviceDecoding(device, "cpu")
+    hardware(pictures.noise("yuv420p", 64, 48), UPRIGHT, fresh=False)
+    assert hardware.how == "CPU, uploaded (asked for)"
     with pytest.raises(SourceError, match="NVDEC is asked for, but there is none"):
-        Landing(device, "nvdec")
+        DeviceDecoding(device, "nvdec")
 
 
 def test_why_there_is_no_nvdec_is_a_sentence():
@@ -115,15 +115,15 @@ def test_why_there_is_no_nvdec_is_a_sentence():
 
 
 def test_pictures_that_the_kernels_cannot_read_stay_in_host_memory(device):
-    landing, picture = Landing(device), pictures.noise("rgb24", 64, 48)
-    assert landing(picture, UPRIGHT, fresh=False) is picture
-    assert landing.how == "CPU (rgb24 stays in host memory)"
+    hardware, picture = DeviceDecoding(device), pictures.noise("rgb24", 64, 48)
+    assert hardware(picture, UPRIGHT, fresh=False) is picture
+    assert hardware.how == "CPU (rgb24 stays in host memory)"
 
 
 def test_nothing_is_uploaded_where_the_network_turned_out_to_be_on_the_cpu(device):
-    landing, picture = Landing(device), pictures.noise("yuv420p", 64, 48)
-    landing.uploads = False
-    assert landing(picture, UPRIGHT, fresh=False) is picture
+    hardware, picture = DeviceDecoding(device), pictures.noise("yuv420p", 64, 48)
+    hardware.uploads = False
+    assert hardware(picture, UPRIGHT, fresh=False) is picture
 
 
 @pytest.mark.parametrize("make", [clips.vfr, clips.hdr10, clips.rotated, clips.odd], ids=lambda make: make.__name__)
@@ -132,7 +132,7 @@ def test_a_decoder_gives_the_same_frames_on_a_device(device, tmp_path, make):
     with Decoder(source) as decoder:
         here = list(decoder.frames())
         expected = decoder.info
-    with Decoder(source, landing=Landing(device)) as decoder:
+    with Decoder(source, hardware=DeviceDecoding(device)) as decoder:
         there = list(decoder.frames())
         assert decoder.info == expected
     assert [(f.pts, f.duration, f.epoch, f.index) for f in there] == [(f.pts, f.duration, f.epoch, f.index) for f in here]
@@ -153,12 +153,12 @@ def test_where_nvdec_fails_the_cpu_decodes(device, nvdec, tmp_path, monkeypatch)
 
     monkeypatch.setattr(decoder_module, "open_container", opened)
     source = clips.cfr(tmp_path / "v.mp4", frames=3)
-    landing = Landing(device)
-    with Decoder(source, landing=landing) as decoder:
+    hardware = DeviceDecoding(device)
+    with Decoder(source, hardware=hardware) as decoder:
         assert len(list(decoder.frames())) == 3
-    assert "NVDEC failed" in landing.how
+    assert "NVDEC failed" in hardware.how
     with pytest.raises(Unreadable):
-        Decoder(source, landing=Landing(device, "nvdec")).open()
+        Decoder(source, hardware=DeviceDecoding(device, "nvdec")).open()
 
 
 def test_interlaced_pictures_are_decoded_where_they_tell_their_fields(device, nvdec, tmp_path, monkeypatch):
@@ -175,22 +175,22 @@ def test_interlaced_pictures_are_decoded_where_they_tell_their_fields(device, nv
     )
     monkeypatch.setattr(PacketReader, "_decode", by_nvdec)
     source = interlaced_clips.write(tmp_path / "v.mp4", order="bff", frames=3)
-    landing = Landing(device)
-    with Decoder(source, landing=landing) as decoder:
+    hardware = DeviceDecoding(device)
+    with Decoder(source, hardware=hardware) as decoder:
         assert [frame.field_order for frame in decoder.frames()] == ["bff"] * 3
-    assert "NVDEC failed: interlaced pictures do not tell" in landing.how
+    assert "NVDEC failed: interlaced pictures do not tell" in hardware.how
     with pytest.raises(Unreadable, match="--decode cpu"):
-        Decoder(source, landing=Landing(device, "nvdec")).open()
+        Decoder(source, hardware=DeviceDecoding(device, "nvdec")).open()
 
 
 def test_what_is_to_be_deinterlaced_is_decoded_by_the_cpu(device, nvdec, tmp_path):
-    source, landing = interlaced_clips.write(tmp_path / "v.mp4", frames=3), Landing(device)
-    with Decoder(source, landing=landing, deinterlace="frame") as decoder:
+    source, hardware = interlaced_clips.write(tmp_path / "v.mp4", frames=3), DeviceDecoding(device)
+    with Decoder(source, hardware=hardware, deinterlace="frame") as decoder:
         made = list(decoder.frames())
     assert [isinstance(frame.picture, DevicePicture) for frame in made] == [True] * 3
-    assert landing.how == "CPU, uploaded (deinterlacing is done on the CPU)"
+    assert hardware.how == "CPU, uploaded (deinterlacing is done on the CPU)"
     with pytest.raises(ConfigError, match="use --decode auto"):
-        Decoder(source, landing=Landing(device, "nvdec"), deinterlace="frame")
+        Decoder(source, hardware=DeviceDecoding(device, "nvdec"), deinterlace="frame")
 
 
 def test_hdr_metadata_reach_the_encoder(device, tmp_path):
@@ -201,7 +201,7 @@ def test_hdr_metadata_reach_the_encoder(device, tmp_path):
 
     side_data.hdr10(tmp_path / "v.mp4")
     assert "master-display=" in options()["x265-params"]
-    assert options(landing=Landing(device)) == options()
+    assert options(hardware=DeviceDecoding(device)) == options()
 
 
 # --- which device ---------------------------------------------------------------------------------------------------------------

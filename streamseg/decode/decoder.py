@@ -23,7 +23,7 @@ from streamseg.decode.interlace import Deinterlace, Fields, Interlacing
 from streamseg.decode.live import LiveReader, Patience, when_there
 from streamseg.decode.numbering import number_of
 from streamseg.decode.passthrough import KINDS, PassThrough, PassThroughHub
-from streamseg.decode.reader import Guarded, PacketReader, Picture, Shared, first_picture, open_container
+from streamseg.decode.reader import DecodedPicture, Guarded, PacketReader, SharedState, first_picture, open_container
 from streamseg.decode.source_label import label_of_source
 from streamseg.decode.spool import Spool, spooled
 from streamseg.decode.stills import open_stills
@@ -177,13 +177,13 @@ class Decoder:
             )
         return self.info
 
-    def _share(self, address: Address) -> Shared:
+    def _share(self, address: Address) -> SharedState:
         """Fresh state of a run: nothing met in an attempt to open counts."""
         self._hub.restart()
         self.counters = DecodeCounters()
         limits = (self._max_pixels, self._threads)
         accel = self._hardware.accel if self._hardware else None
-        return Shared(address, self._hub, Splicer(), self.counters, self.warnings, *limits, self._stop.is_set, accel)
+        return SharedState(address, self._hub, Splicer(), self.counters, self.warnings, *limits, self._stop.is_set, accel)
 
     def _open_images(self, address: Address) -> None:
         self._share(address)
@@ -273,7 +273,7 @@ class Decoder:
         reader.from_start = False
         return True
 
-    def _file_pictures(self, reader: PacketReader) -> Iterator[Picture]:
+    def _file_pictures(self, reader: PacketReader) -> Iterator[DecodedPicture]:
         packets = Guarded(demux(reader.container))
         yield from reader.pictures(packets)
         if not self._stop.is_set():
@@ -281,7 +281,7 @@ class Decoder:
 
     def _begin(
         self,
-        pictures: Iterator[Picture],
+        pictures: Iterator[DecodedPicture],
         header: Header,
         sought: Callable[[int | None], int | None] | None = None,
         before: int = 0,

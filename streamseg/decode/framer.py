@@ -13,7 +13,7 @@ from av.codec.hwaccel import HWAccel
 
 from streamseg.core.types import Frame
 from streamseg.decode.info import Header
-from streamseg.decode.reader import Picture
+from streamseg.decode.reader import DecodedPicture
 from streamseg.decode.timeline import DecodeCounters, Timeline
 from streamseg.errors import StreamsegError
 from streamseg.pixels import sidedata
@@ -88,7 +88,7 @@ class Framer:
         self.beside: tuple[sidedata.Kept, ...] | None = None
         """What libav keeps beside the first picture, as decoded."""
 
-    def frames(self, pictures: Iterable[Picture]) -> Iterator[Frame]:
+    def frames(self, pictures: Iterable[DecodedPicture]) -> Iterator[Frame]:
         """The frames within the span; ends at the first picture beyond it.
 
         A frame lasts until the next one, which is waited for, but not if the source is live, or its frames are only counted. What
@@ -125,7 +125,7 @@ class Framer:
             lasts = min((d for d in (frame.duration, step) if d > 0), default=0)
         return lasts if until is None else min(lasts, until)
 
-    def _made(self, pictures: Iterable[Picture]) -> Iterator[Frame]:
+    def _made(self, pictures: Iterable[DecodedPicture]) -> Iterator[Frame]:
         time_base = self._header.time_base
         for index, picture in enumerate(self._with_first_pts(pictures), self._before):
             pts, synthetic, jumped = self._stamp(picture)
@@ -159,9 +159,9 @@ class Framer:
         self.end = None if self._duration is None else first.pts + self._duration / time_base
         return first
 
-    def _with_first_pts(self, pictures: Iterable[Picture]) -> Iterator[Picture]:
+    def _with_first_pts(self, pictures: Iterable[DecodedPicture]) -> Iterator[DecodedPicture]:
         """A first picture without pts gets one from the next: RTSP does not give it before the first sender report."""
-        held: Picture | None = None
+        held: DecodedPicture | None = None
         fresh = True
         for picture in pictures:
             if held is not None:
@@ -182,7 +182,7 @@ class Framer:
         if held is not None:
             yield held
 
-    def _stamp(self, picture: Picture) -> tuple[int, bool, bool]:
+    def _stamp(self, picture: DecodedPicture) -> tuple[int, bool, bool]:
         """(pts, whether it was made up, whether time jumped back)."""
         header = self._header
         if not header.by_arrival:
@@ -198,7 +198,7 @@ class Framer:
         pts, _, _ = self._timeline.stamp(round((now - self._began) / self._header.time_base), self._header.time_base)
         return pts, True, False
 
-    def _field_order(self, picture: Picture, pts: int) -> FieldOrder | None:
+    def _field_order(self, picture: DecodedPicture, pts: int) -> FieldOrder | None:
         """The order of the upright picture's fields; says once that films change, and that a quarter turn leaves no fields."""
         order, name = picture.field_order, self._header.name
         if order is not None and self.orientation.transpose:

@@ -18,7 +18,7 @@ import av
 from av.filter import Graph
 
 from streamseg.decode.info import Header
-from streamseg.decode.reader import Picture
+from streamseg.decode.reader import DecodedPicture
 from streamseg.errors import Unreadable
 from streamseg.pixels.fields import FieldOrder, Marker, OrderReader, weave
 from streamseg.pixels.planes import supported
@@ -44,7 +44,9 @@ class Interlacing:
     fields: Fields = "auto"
     deinterlace: Deinterlace = "off"
 
-    def apply(self, header: Header, first: Picture, rest: Iterable[Picture]) -> tuple[Header, Iterator[Picture]]:
+    def apply(
+        self, header: Header, first: DecodedPicture, rest: Iterable[DecodedPicture]
+    ) -> tuple[Header, Iterator[DecodedPicture]]:
         """The pictures with their field order, frames all of them, and the header with their rate and time base.
 
         Raises Unreadable where the first picture is on a GPU and interlaced: then it does not say how.
@@ -53,7 +55,7 @@ class Interlacing:
             return header, chain([first], rest)
         if self.fields == "auto" and first.image.format.name == "cuda" and first.image.interlaced_frame:
             raise Unreadable("interlaced pictures do not tell the order of their fields to NVDEC; use --decode cpu")
-        pictures: Iterator[Picture] = self._ordered(chain([first], rest))
+        pictures: Iterator[DecodedPicture] = self._ordered(chain([first], rest))
         apart = header.codec == "hevc" and first.image.interlaced_frame
         if header.codec == "hevc":
             pictures = _woven(pictures)
@@ -67,7 +69,7 @@ class Interlacing:
             header = _halved(header, doubles=self._order(first, OrderReader()) is not None)
         return header, _Deinterlacer(twice, header.rate).pictures(pictures)
 
-    def _order(self, picture: Picture, read: OrderReader) -> FieldOrder | None:
+    def _order(self, picture: DecodedPicture, read: OrderReader) -> FieldOrder | None:
         if self.fields != "auto":
             return None if self.fields == "progressive" else self.fields
         if picture.image.format.name == "cuda":
@@ -75,7 +77,7 @@ class Interlacing:
             return "tff" if picture.image.interlaced_frame else None
         return read(picture.image)
 
-    def _ordered(self, pictures: Iterable[Picture]) -> Iterator[Picture]:
+    def _ordered(self, pictures: Iterable[DecodedPicture]) -> Iterator[DecodedPicture]:
         read = OrderReader()
         for picture in pictures:
             picture.field_order = self._order(picture, read)
@@ -93,9 +95,9 @@ def _halved(header: Header, doubles: bool) -> Header:
     )
 
 
-def _woven(pictures: Iterable[Picture]) -> Iterator[Picture]:
+def _woven(pictures: Iterable[DecodedPicture]) -> Iterator[DecodedPicture]:
     """Frames of pictures that are one field each, where they are; `field_order` tells which of the two: tff the top one."""
-    held: Picture | None = None
+    held: DecodedPicture | None = None
     for picture in pictures:
         if held is not None and _fit(held, picture):
             yield _pair(held, picture)
@@ -112,19 +114,19 @@ def _woven(pictures: Iterable[Picture]) -> Iterator[Picture]:
         yield _alone(held)
 
 
-def _fit(first: Picture, second: Picture) -> bool:
+def _fit(first: DecodedPicture, second: DecodedPicture) -> bool:
     a, b = first.image, second.image
     same = (a.width, a.height, a.format.name) == (b.width, b.height, b.format.name)
     return same and not second.broken and second.field_order not in (None, first.field_order)
 
 
-def _pair(first: Picture, second: Picture) -> Picture:
+def _pair(first: DecodedPicture, second: DecodedPicture) -> DecodedPicture:
     fields = [supported(first.image), supported(second.image)]
     whole = weave(*(fields if first.field_order == "tff" else fields[::-1]))
     return replace(first, image=whole, duration=first.duration + second.duration)
 
 
-def _alone(picture: Picture) -> Picture:
+def _alone(picture: DecodedPicture) -> DecodedPicture:
     """A field whose other one is missing: its lines twice."""
     field = supported(picture.image)
     return replace(picture, image=weave(field, field), field_order=None)
@@ -137,12 +139,12 @@ class _Deinterlacer:
         self._mark = Marker()
         self._graph: Graph | None = None
         self._key: tuple[int, int, str] | None = None
-        self._pending: deque[Picture] = deque()
+        self._pending: deque[DecodedPicture] = deque()
         """Pushed, and not yet all come out: bwdif holds one back."""
         self._seconds = False
         """The second field of the first of them comes next."""
 
-    def pictures(self, pictures: Iterable[Picture]) -> Iterator[Picture]:
+    def pictures(self, pictures: Iterable[DecodedPicture]) -> Iterator[DecodedPicture]:
         """Progressive pictures; those that were progressive pass as they are."""
         for picture in pictures:
             image = supported(picture.image)
@@ -156,7 +158,7 @@ class _Deinterlacer:
             yield from self._push(picture, image)
         yield from self._flush()
 
-    def _push(self, picture: Picture, image: av.VideoFrame) -> Iterator[Picture]:
+    def _push(self, picture: DecodedPicture, image: av.VideoFrame) -> Iterator[DecodedPicture]:
         if self._graph is None:
             self._graph = graph = Graph()
             graph.threads = min(_THREADS, os.cpu_count() or 1)
@@ -172,7 +174,7 @@ class _Deinterlacer:
         self._graph.vpush(marked)
         yield from self._pull()
 
-    def _flush(self) -> Iterator[Picture]:
+    def _flush(self) -> Iterator[DecodedPicture]:
         if self._graph is not None:
             self._graph.vpush(None)
             yield from self._pull()
@@ -180,7 +182,7 @@ class _Deinterlacer:
         self._pending.clear()
         self._seconds = False
 
-    def _pull(self) -> Iterator[Picture]:
+    def _pull(self) -> Iterator[DecodedPicture]:
         assert self._graph is not None
         while True:
             try:
@@ -189,7 +191,7 @@ class _Deinterlacer:
                 return
             yield self._timed(image)
 
-    def _timed(self, image: av.VideoFrame) -> Picture:
+    def _timed(self, image: av.VideoFrame) -> DecodedPicture:
         picture = self._pending[0]
         image.pts = None
         if not self._twice:
@@ -216,7 +218,7 @@ class _Deinterlacer:
             field_order=None,
         )
 
-    def _gap(self, picture: Picture) -> int:
+    def _gap(self, picture: DecodedPicture) -> int:
         """Half of the time that the frame lasts, in ticks of half the length; a pause after it does not count."""
         lasts = picture.duration or round(self._step / picture.time_base)
         if len(self._pending) > 1:

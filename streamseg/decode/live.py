@@ -15,7 +15,7 @@ from streamseg.decode.address import Address
 from streamseg.decode.connection import LATE, Connection, Stalled
 from streamseg.decode.faults import AV_ERRORS, fault, may_mend
 from streamseg.decode.info import is_timeless
-from streamseg.decode.reader import Guarded, PacketReader, Picture, Shared
+from streamseg.decode.reader import DecodedPicture, Guarded, PacketReader, SharedState
 from streamseg.errors import SourceLost, SourceNotFound, StreamsegError, Unreadable
 from streamseg.system.http import refuses_parts
 
@@ -79,7 +79,7 @@ class _Loss:
 class LiveReader:
     """Pictures of a source over any number of connections."""
 
-    def __init__(self, shared: Shared, patience: Patience) -> None:
+    def __init__(self, shared: SharedState, patience: Patience) -> None:
         self._shared = shared
         self._patience, self._timeout = patience, patience.timeout
         self._connection: Connection | None = None
@@ -160,7 +160,7 @@ class LiveReader:
 
     # -- reading -------------------------------------------------------------------------------------------------------------
 
-    def pictures(self) -> Iterator[Picture]:
+    def pictures(self) -> Iterator[DecodedPicture]:
         """Pictures over all connections if the source has no end, else until its end.
 
         Raises SourceLost if an endless source stays away for `reconnect` seconds, Unreadable if the other kind breaks off.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Packet = av.Packet[Any]
 
-__all__ = ["Guarded", "PacketReader", "Picture", "Shared", "first_picture", "inspecting", "open_container"]
+__all__ = ["DecodedPicture", "Guarded", "PacketReader", "SharedState", "first_picture", "inspecting", "open_container"]
 
 
 TS_DISCONT = 0x200
@@ -43,7 +43,7 @@ _NVDEC_THREADS = 4
 
 
 @dataclass(slots=True)
-class Picture:
+class DecodedPicture:
     """A decoded picture, as it came, with the time that the source (shifted by the splicer) gives it."""
 
     image: av.VideoFrame
@@ -61,7 +61,7 @@ class Picture:
 
 
 @dataclass(slots=True)
-class Shared:
+class SharedState:
     """What outlives a connection: readers of one run have it in common."""
 
     address: Address
@@ -76,9 +76,9 @@ class Shared:
     """Hardware to decode with, where it can."""
 
 
-def inspecting(address: Address) -> Shared:
+def inspecting(address: Address) -> SharedState:
     """For who looks at packets only, and runs nothing."""
-    return Shared(address, PassThroughHub(), Splicer(), DecodeCounters(), [], 2**62, 1, lambda: False)
+    return SharedState(address, PassThroughHub(), Splicer(), DecodeCounters(), [], 2**62, 1, lambda: False)
 
 
 def open_container(address: Address, timeout: float, file: Any = None, accel: HWAccel | None = None) -> InputContainer:
@@ -136,7 +136,7 @@ def first_picture(address: Address, header: Header, timeout: float) -> av.VideoF
 class PacketReader:
     """Decodes the video packets of one container and passes the others on."""
 
-    def __init__(self, container: InputContainer, shared: Shared) -> None:
+    def __init__(self, container: InputContainer, shared: SharedState) -> None:
         """Choose the stream to decode. Raises NoVideo or TooLarge."""
         self.container = container
         self._shared = shared
@@ -208,7 +208,7 @@ class PacketReader:
                 if packet.stream_index == self.stream.index:
                     yield packet.dts if self._without_pts else packet.pts, entered
 
-    def pictures(self, packets: Iterable[Packet], endless: bool = False) -> Iterator[Picture]:
+    def pictures(self, packets: Iterable[Packet], endless: bool = False) -> Iterator[DecodedPicture]:
         """Decode until the packets end; then whatever the decoder still holds. endless: no packet is held back."""
         seam: Fraction | None = None
         """The first picture from this time on is of another segment."""
@@ -279,10 +279,10 @@ class PacketReader:
         """Let the decoder forget what it holds back."""
         self._codec.flush_buffers()
 
-    def _drain(self) -> Iterator[Picture]:
+    def _drain(self) -> Iterator[DecodedPicture]:
         return self._decode(None)
 
-    def _decode(self, packet: Packet | None) -> Iterator[Picture]:
+    def _decode(self, packet: Packet | None) -> Iterator[DecodedPicture]:
         images: list[av.VideoFrame] | None = None
         try:
             images = self._codec.decode(packet)
@@ -305,7 +305,7 @@ class PacketReader:
         for image in images:
             self._refuse_growth(image.width, image.height)
             pts = self._order.time(image.pts, image.dts, self._reorders)
-            yield Picture(image, pts, image.time_base or time_base, image.duration or 0)
+            yield DecodedPicture(image, pts, image.time_base or time_base, image.duration or 0)
 
     def _refuse_growth(self, width: int, height: int) -> None:
         """The picture may grow in mid-stream: say so instead of skipping or showing it."""

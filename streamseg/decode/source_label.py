@@ -10,13 +10,13 @@ import av
 from streamseg.core.timecode import Timecode
 from streamseg.decode.info import Header
 from streamseg.decode.labels import counts_from_start, first_label
-from streamseg.decode.reader import Picture
+from streamseg.decode.reader import DecodedPicture
 
 __all__ = ["label_of_source"]
 
 
 def label_of_source(
-    header: Header, picture: Picture, very_first: Callable[[], av.VideoFrame | None] | None, warn: Callable[[str], None]
+    header: Header, picture: DecodedPicture, very_first: Callable[[], av.VideoFrame | None] | None, warn: Callable[[str], None]
 ) -> tuple[Timecode, Fraction] | None:
     """A timecode of the source, and the seconds of the picture that bears it; None where there is none.
 

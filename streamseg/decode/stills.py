@@ -10,7 +10,7 @@ from streamseg.decode.address import Address
 from streamseg.decode.images import missing_numbers, open_pages, read_images
 from streamseg.decode.info import Header, images_header
 from streamseg.decode.pages import Pages
-from streamseg.decode.reader import Picture
+from streamseg.decode.reader import DecodedPicture
 
 __all__ = ["Stills", "open_stills"]
 
@@ -20,7 +20,7 @@ class Stills:
     """Pictures that are decoded when they are asked for."""
 
     header: Header
-    pictures: Iterator[Picture]
+    pictures: Iterator[DecodedPicture]
     first: int
     """The number of the first of `pictures` in the source."""
 
@@ -41,7 +41,7 @@ def open_stills(
         warn(gaps)
     images = read_images(address.images, rate, first, max_pixels, warn)
     header = images_header(address, rate, len(address.images))
-    return Stills(header, (Picture(image, image.pts, 1 / rate, 1) for image in images), first)
+    return Stills(header, (DecodedPicture(image, image.pts, 1 / rate, 1) for image in images), first)
 
 
 def _pages(address: Address, pages: Pages, first: int, rate: Fraction | None, warn: Callable[[str], None]) -> Stills:
@@ -53,5 +53,5 @@ def _pages(address: Address, pages: Pages, first: int, rate: Fraction | None, wa
         header = replace(header, time_base=Fraction(1, 1000), rate=own, duration=pages.seconds)
         if rate is not None:
             warn(f"{address.name}: the rate of {float(rate):g} frames a second is not used: it has times of its own")
-    found = (Picture(page.picture, page.start, header.time_base, page.duration) for page in pages.read(first))
+    found = (DecodedPicture(page.picture, page.start, header.time_base, page.duration) for page in pages.read(first))
     return Stills(header, found, first)

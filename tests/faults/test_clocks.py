@@ -128,7 +128,7 @@ JUMPS_CHILD = """
 import random, sys
 from streamseg.decode.address import parse_source
 from streamseg.decode.passthrough import PassThroughHub
-from streamseg.decode.reader import PacketReader, Shared, open_container
+from streamseg.decode.reader import PacketReader, SharedState, open_container
 from streamseg.decode.timeline import DecodeCounters, Splicer
 from tests.clips import plane_array, read_index
 
@@ -147,7 +147,7 @@ address = parse_source(sys.argv[1])
 for seed in range(int(sys.argv[2])):
     rng = random.Random(seed)
     with open_container(address, 5.0) as container:
-        shared = Shared(address, PassThroughHub(), Splicer(), DecodeCounters(), [], 2**20, 4, lambda: False)
+        shared = SharedState(address, PassThroughHub(), Splicer(), DecodeCounters(), [], 2**20, 4, lambda: False)
         reader = PacketReader(container, shared)
         seen = [read_index(plane_array(p.image)) for p in reader.pictures(jumping(container.demux(), rng))]
     print(seed, sorted(set(range(36)) - set(seen)), seen == sorted(seen), flush=True)

@@ -7,7 +7,7 @@ from fractions import Fraction
 from streamseg.core.types import Frame
 from streamseg.decode.framer import Framer
 from streamseg.decode.info import ColorTags, Header
-from streamseg.decode.reader import Picture
+from streamseg.decode.reader import DecodedPicture
 from streamseg.decode.timeline import DecodeCounters
 from tests import clips
 
@@ -36,7 +36,7 @@ def header(**changes: object) -> Header:
 def frames(times: list[int | None], broken: tuple[int, ...] = (), **changes: object) -> tuple[list[Frame], DecodeCounters]:
     counters = DecodeCounters()
     framer = Framer(header(**changes), 0, Fraction(0), None, counters, [])
-    pictures = [Picture(clips.picture(i), t, TB, 3600, i in broken) for i, t in enumerate(times)]
+    pictures = [DecodedPicture(clips.picture(i), t, TB, 3600, i in broken) for i, t in enumerate(times)]
     return list(framer.frames(pictures)), counters
 
 
@@ -71,5 +71,5 @@ def test_the_stream_s_tags_fill_in_only_what_is_unknown() -> None:
     picture = clips.picture(0)
     picture.colorspace = 1
     framer = Framer(header(), 0, Fraction(0), None, DecodeCounters(), [])
-    frame = next(framer.frames([Picture(picture, 0, TB)]))
+    frame = next(framer.frames([DecodedPicture(picture, 0, TB)]))
     assert ColorTags.of(frame.picture) == ColorTags(1, 1, 9, 16)

@@ -1,4 +1,4 @@
-"""Pictures decoded on a device or uploaded to it. NVDEC's frames are played by frames in host memory that say `cuda` and hand over planes."""
+"""Pictures decoded on a device or uploaded to it. Frames in host memory, which say `cuda` and hand over planes, play NVDEC's."""
 
 from __future__ import annotations
 

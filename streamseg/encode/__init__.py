@@ -12,7 +12,7 @@ from streamseg.encode.file_sink import FileSink
 from streamseg.encode.images.sequence import ImageSink
 from streamseg.encode.results.base import FormatSink
 from streamseg.encode.results.jsonl import JsonlSink
-from streamseg.encode.sink import OutputKind, OutputRequest, Picture, Sink, SinkCounters
+from streamseg.encode.sink import OutputKind, OutputRequest, RenderedPicture, Sink, SinkCounters
 from streamseg.encode.video.sink import VideoSink
 
 __all__ = [
@@ -22,7 +22,7 @@ __all__ = [
     "JsonlSink",
     "OutputKind",
     "OutputRequest",
-    "Picture",
+    "RenderedPicture",
     "Sink",
     "SinkCounters",
     "VideoSink",

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from streamseg.encode.video.tracks import Audio, Packets
     from streamseg.pixels.picture import AnyPicture
 
-__all__ = ["OutputKind", "OutputRequest", "Picture", "Sink", "SinkCounters"]
+__all__ = ["OutputKind", "OutputRequest", "RenderedPicture", "Sink", "SinkCounters"]
 
 
-class Picture(Protocol):
+class RenderedPicture(Protocol):
     """What a sink takes (`streamseg.composite.Rendered`)."""
 
     @property
@@ -59,7 +59,7 @@ class Sink(Protocol):
     def open(self) -> None:
         """Check that the output can be written. Nothing is created until the first picture."""
 
-    def __call__(self, rendered: Picture, /) -> None:
+    def __call__(self, rendered: RenderedPicture, /) -> None:
         """Write one picture."""
 
     def close(self) -> None:

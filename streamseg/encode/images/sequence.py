@@ -19,7 +19,7 @@ import cv2
 
 from streamseg.encode.file_sink import FileSink
 from streamseg.encode.images.stills import to_still
-from streamseg.encode.sink import OutputRequest, Picture, Sink
+from streamseg.encode.sink import OutputRequest, RenderedPicture, Sink
 from streamseg.encode.video.hdr import left_out
 from streamseg.errors import OutputError, OutputExists, OutputIsInput
 from streamseg.pixels import sidedata
@@ -98,7 +98,7 @@ class ImageSink(FileSink):
         except OSError:
             return []
 
-    def __call__(self, rendered: Picture, /) -> None:
+    def __call__(self, rendered: RenderedPicture, /) -> None:
         """Write one file. Raises OutputError."""
         if self._single and self.counters.frames:
             raise OutputError(f"{self.path}: {_ONE}")

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from streamseg.core.masks import Region
 from streamseg.encode.file_sink import FileSink
-from streamseg.encode.sink import Picture
+from streamseg.encode.sink import RenderedPicture
 from streamseg.errors import OutputError
 from streamseg.system.output_files import open_locked
 from streamseg.system.version import installed_version
@@ -50,7 +50,7 @@ class FormatSink(FileSink):
         self._begun = self._ended = False
         self._untracked = 0
 
-    def __call__(self, rendered: Picture, /) -> None:
+    def __call__(self, rendered: RenderedPicture, /) -> None:
         """Take one result. Raises OutputError."""
         with self._named("writing"):
             if not self._begun:

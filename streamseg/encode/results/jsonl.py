@@ -13,7 +13,7 @@ import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from streamseg.encode.file_sink import FileSink
-from streamseg.encode.sink import Picture
+from streamseg.encode.sink import RenderedPicture
 from streamseg.errors import OutputError
 from streamseg.system.output_files import OutputFile
 
@@ -32,7 +32,7 @@ class JsonlSink(FileSink):
     results: ClassVar[bool] = True
     _file: OutputFile | None = None
 
-    def __call__(self, rendered: Picture, /) -> None:
+    def __call__(self, rendered: RenderedPicture, /) -> None:
         """Write one line. Raises OutputError."""
         if self._file is None:
             self._file = OutputFile(self.path, self._overwrite)

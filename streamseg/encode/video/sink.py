@@ -26,7 +26,7 @@ from av.video.format import VideoFormat
 
 from streamseg.core.timecode import standard_rate
 from streamseg.encode.file_sink import FileSink
-from streamseg.encode.sink import OutputRequest, Picture, Sink
+from streamseg.encode.sink import OutputRequest, RenderedPicture, Sink
 from streamseg.encode.video.codecs import Choice, choose, named_codec
 from streamseg.encode.video.containers import container_of
 from streamseg.encode.video.encoder import KEYFRAME_SECONDS, Encoder
@@ -118,7 +118,7 @@ class VideoSink(FileSink):
             interlaced=interlaced,
         )
 
-    def __call__(self, rendered: Picture, /) -> None:
+    def __call__(self, rendered: RenderedPicture, /) -> None:
         """Encode one picture. Raises OutputError when it cannot be encoded or written."""
         frame = rendered.result.frame
         if self._last is not None and frame.pts <= self._last:

@@ -16,7 +16,7 @@ from streamseg.pixels.planes import encoding, reformat, supported, views
 
 if TYPE_CHECKING:
     from streamseg.core.types import Frame
-    from streamseg.encode.sink import Picture
+    from streamseg.encode.sink import RenderedPicture
 
 __all__ = ["Board", "to_jpeg"]
 
@@ -52,7 +52,7 @@ class Board:
         self._changed = threading.Condition()
         self._encoding = threading.Lock()
         self._number = 0
-        self._latest: Picture | None = None
+        self._latest: RenderedPicture | None = None
         self._jpeg: tuple[int, bytes] = (0, b"")
         self._times: deque[float] = deque(maxlen=600)
         self._closed = False
@@ -76,7 +76,7 @@ class Board:
         with self._changed:
             self.watching -= 1
 
-    def put(self, rendered: Picture) -> None:
+    def put(self, rendered: RenderedPicture) -> None:
         """Show a new picture."""
         with self._changed:
             if self.watching and self._number > self._jpeg[0]:

@@ -31,7 +31,7 @@ from streamseg.encode.view.board import Board
 from streamseg.errors import OutputError, StreamsegError
 
 if TYPE_CHECKING:
-    from streamseg.encode.sink import Picture
+    from streamseg.encode.sink import RenderedPicture
 
 __all__ = ["MjpegServer", "Run"]
 
@@ -133,7 +133,7 @@ class MjpegServer(OutputKind):
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name=f"view {self.port}", daemon=True)
         self._thread.start()
 
-    def __call__(self, rendered: Picture, /) -> None:
+    def __call__(self, rendered: RenderedPicture, /) -> None:
         """Show a picture; never waits."""
         self.board.put(rendered)
         self.counters.frames += 1

@@ -19,7 +19,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from streamseg.errors import ConfigError
-from streamseg.export.quantizer import Picture, insert, layers, ranges
+from streamseg.export.quantizer import UInt8Array, insert, layers, ranges
 from streamseg.export.sensitivity import sensitive_layers
 
 __all__ = ["fold_affine", "quantize"]
@@ -28,7 +28,7 @@ FloatArray = npt.NDArray[np.float32]
 _FACTOR, _FOLDED = ".factor", ".folded"
 
 
-def quantize(model: onnx.ModelProto, pictures: Sequence[Picture], excluded: Sequence[str] | None = None) -> list[str]:
+def quantize(model: onnx.ModelProto, pictures: Sequence[UInt8Array], excluded: Sequence[str] | None = None) -> list[str]:
     """Quantise a float32 graph of `to_onnx` in place; gives the weights of the layers that were left in float32.
 
     `pictures` uint8 [H, W, 3] RGB of the graph's size are run through it for the ranges. `excluded` names the weights of layers to

@@ -14,9 +14,9 @@ from onnx import helper
 from streamseg.errors import MissingExtra
 from streamseg.system.imports import import_onnxruntime
 
-__all__ = ["KEPT", "Picture", "insert", "layers", "part_of", "ranges", "session"]
+__all__ = ["KEPT", "UInt8Array", "insert", "layers", "part_of", "ranges", "session"]
 
-Picture = npt.NDArray[np.uint8]
+UInt8Array = npt.NDArray[np.uint8]
 """[H, W, 3] RGB of the graph's size."""
 
 KEPT = 0.9999
@@ -63,7 +63,7 @@ def part_of(model: onnx.ModelProto, outputs: Sequence[str]) -> onnx.ModelProto:
     return helper.make_model(part, opset_imports=model.opset_import, ir_version=model.ir_version)
 
 
-def ranges(model: onnx.ModelProto, pictures: Sequence[Picture], kept: float = KEPT) -> dict[str, float]:
+def ranges(model: onnx.ModelProto, pictures: Sequence[UInt8Array], kept: float = KEPT) -> dict[str, float]:
     """For the input of every layer: the absolute value below which the share `kept` of its values on all pictures lies."""
     names = sorted({node.input[0] for nodes in layers(model).values() for node in nodes})
     run = session(model, names)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from streamseg.export.quantizer import Picture, insert, layers, part_of, session
+from streamseg.export.quantizer import UInt8Array, insert, layers, part_of, session
 
 __all__ = ["noise_of", "outliers", "sensitive_layers"]
 
@@ -26,7 +26,7 @@ MOST = 0.1
 _PICTURES = 4
 
 
-def sensitive_layers(model: onnx.ModelProto, ranges: Mapping[str, float], pictures: Sequence[Picture]) -> list[str]:
+def sensitive_layers(model: onnx.ModelProto, ranges: Mapping[str, float], pictures: Sequence[UInt8Array]) -> list[str]:
     """Names of the weights of the layers to leave in float32, worst first, of a graph whose affine layers are folded."""
     few = pictures[:: max(1, len(pictures) // _PICTURES)][:_PICTURES]
     noise: dict[str, float] = {}
@@ -51,7 +51,7 @@ def outliers(noise: Mapping[str, float]) -> list[str]:
 def noise_of(
     model: onnx.ModelProto,
     ranges: Mapping[str, float],
-    pictures: Sequence[Picture],
+    pictures: Sequence[UInt8Array],
     weights: Sequence[str],
     outputs: Sequence[str],
 ) -> dict[str, float]:
@@ -67,7 +67,7 @@ def noise_of(
     return answer
 
 
-def _run(model: onnx.ModelProto, pictures: Sequence[Picture], outputs: Sequence[str]) -> list[list[npt.NDArray[np.float32]]]:
+def _run(model: onnx.ModelProto, pictures: Sequence[UInt8Array], outputs: Sequence[str]) -> list[list[npt.NDArray[np.float32]]]:
     runner = session(model, outputs)
     return [runner.run(list(outputs), {"images": picture[None]}) for picture in pictures]
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from streamseg.datasets.photos import TrainingObject, TrainingPhoto
 from streamseg.errors import ConfigError
 
-Picture = NDArray[np.uint8]
+UInt8Array = NDArray[np.uint8]
 Affine = NDArray[np.float64]
 
 MIN_SIDE = 4.0
@@ -74,10 +74,10 @@ class Augmentation:
 class Sample:
     """A picture uint8 [H, W, 3] RGB and its objects, all in canvas pixels; masks uint8 [N, H, W]."""
 
-    picture: Picture
+    picture: UInt8Array
     boxes: list[NDArray[np.float32]] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
-    masks: list[Picture | None] = field(default_factory=list)
+    masks: list[UInt8Array | None] = field(default_factory=list)
     ignore: list[NDArray[np.float32]] = field(default_factory=list)
 
     def tensors(self, photo: TrainingPhoto) -> tuple[Tensor, dict[str, Tensor]]:
@@ -97,14 +97,14 @@ class Sample:
         }
 
 
-def mask_box(mask: Picture) -> NDArray[np.float32]:
+def mask_box(mask: UInt8Array) -> NDArray[np.float32]:
     """Tight xyxy box of a non-empty mask, right and bottom exclusive."""
     x, y, w, h = cv2.boundingRect(mask)
     return np.array([x, y, x + w, y + h], np.float32)
 
 
 def place(
-    photo: TrainingPhoto, picture: Picture, canvas: tuple[int, int], how: Augmentation, rng: np.random.Generator
+    photo: TrainingPhoto, picture: UInt8Array, canvas: tuple[int, int], how: Augmentation, rng: np.random.Generator
 ) -> Sample:
     """The photo scaled, moved and perhaps mirrored onto a canvas of (H, W) pixels."""
     height, width = canvas
@@ -130,7 +130,7 @@ def place(
     return sample
 
 
-def _warp(picture: Picture, move: Affine, canvas: tuple[int, int], border: int = 0) -> Picture:
+def _warp(picture: UInt8Array, move: Affine, canvas: tuple[int, int], border: int = 0) -> UInt8Array:
     """`picture` under a map of coordinates, in which pixel i spans i to i + 1, cut or padded to the canvas."""
     height, width = picture.shape[:2]
     scale = float(move[1, 1])
@@ -148,7 +148,7 @@ def _warp(picture: Picture, move: Affine, canvas: tuple[int, int], border: int =
 def _add(sample: Sample, item: TrainingObject, move: Affine) -> None:
     height, width = sample.picture.shape[:2]
     box = _moved(item.box, move, width, height)
-    mask: Picture | None = None
+    mask: UInt8Array | None = None
     if (box[2:] - box[:2]).min() <= 0:
         return
     if item.rle is not None:
@@ -166,7 +166,7 @@ def _add(sample: Sample, item: TrainingObject, move: Affine) -> None:
     sample.masks.append(mask)
 
 
-def paste(sample: Sample, item: TrainingObject, photo: Picture, rng: np.random.Generator) -> None:
+def paste(sample: Sample, item: TrainingObject, photo: UInt8Array, rng: np.random.Generator) -> None:
     """Put one object of another photo over the sample; what it covers loses those pixels."""
     height, width = sample.picture.shape[:2]
     mask = item.mask()
@@ -196,12 +196,12 @@ def paste(sample: Sample, item: TrainingObject, photo: Picture, rng: np.random.G
     sample.masks.append(pasted)
 
 
-def _occlude(sample: Sample, cover: Picture) -> None:
+def _occlude(sample: Sample, cover: UInt8Array) -> None:
     """Take the pixels of `cover` from the sample's objects; those that nearly vanish are ignored."""
     boxes, labels, masks = [], [], []
     for box, label, mask in zip(sample.boxes, sample.labels, sample.masks, strict=True):
         x0, y0, x1, y1 = box.astype(int)
-        rest: Picture | None = None
+        rest: UInt8Array | None = None
         if mask is None:
             visible = 1.0 - float(cover[y0:y1, x0:x1].mean()) if x1 > x0 and y1 > y0 else 0.0
         else:
@@ -224,7 +224,7 @@ def _moved(box: Sequence[float], move: Affine, width: int, height: int) -> NDArr
     return np.clip(corners, 0, np.array([width, height, width, height], np.float32)).astype(np.float32)
 
 
-def recolour(picture: Picture, how: Augmentation, rng: np.random.Generator) -> Picture:
+def recolour(picture: UInt8Array, how: Augmentation, rng: np.random.Generator) -> UInt8Array:
     """Brightness, contrast, colour balance, saturation; now and then low resolution, JPEG or grey."""
     result = picture
     if how.colour:

@@ -18,7 +18,7 @@ from streamseg.system.output_files import replace_atomically
 
 __all__ = ["choose", "draw_predictions", "write_predictions"]
 
-Picture = NDArray[np.uint8]
+UInt8Array = NDArray[np.uint8]
 
 PHOTOS = 12
 COLUMNS = 3
@@ -44,22 +44,22 @@ def choose(photos: Sequence[Photo], count: int = PHOTOS) -> list[int]:
     return sorted(chosen)
 
 
-def draw_predictions(cases: Sequence[Case], names: Mapping[int, str], conf: float) -> Picture:
+def draw_predictions(cases: Sequence[Case], names: Mapping[int, str], conf: float) -> UInt8Array:
     """Uint8 RGB: each case a cell of two photos under a caption, left what was found, right what is there."""
     cells = sorted((_cell(case, names, conf) for case in cases), key=len)  # those of one row are of like height
     return np.concatenate([_row(cells[i : i + COLUMNS]) for i in range(0, len(cells), COLUMNS)])
 
 
-def _row(cells: Sequence[Picture]) -> Picture:
+def _row(cells: Sequence[UInt8Array]) -> UInt8Array:
     row = np.full((max(map(len, cells)), COLUMNS * 2 * SIDE, 3), 255, np.uint8)
     for i, cell in enumerate(cells):
         row[: len(cell), i * 2 * SIDE : (i + 1) * 2 * SIDE] = cell
     return row
 
 
-def _cell(case: Case, names: Mapping[int, str], conf: float) -> Picture:
+def _cell(case: Case, names: Mapping[int, str], conf: float) -> UInt8Array:
     caption = case.photo.path.name
-    sides: tuple[Picture, ...] = ()
+    sides: tuple[UInt8Array, ...] = ()
     try:
         verdict, *drawn = draw_pair(case, conf, names, SIDE - 4, enlarge=4.0, font=9)
         sides = tuple(drawn)

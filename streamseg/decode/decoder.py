@@ -20,7 +20,7 @@ from streamseg.decode.faults import AV_ERRORS, fault, no_picture
 from streamseg.decode.framer import Framer, HardwareDecoding
 from streamseg.decode.info import Header, SourceInfo, header_of, is_finite, source_info
 from streamseg.decode.interlace import Deinterlace, Fields, Interlacing
-from streamseg.decode.live import LiveReader, Patience, when_there
+from streamseg.decode.live import LiveReader, ReconnectPolicy, when_there
 from streamseg.decode.numbering import number_of
 from streamseg.decode.passthrough import KINDS, PassThrough, PassThroughHub
 from streamseg.decode.reader import DecodedPicture, Guarded, PacketReader, SharedState, first_picture, open_container
@@ -154,9 +154,9 @@ class Decoder:
         Raises SourceNotFound, Unreadable, NoVideo, TooLarge, SourceLost or SourceError.
         """
         device = self._wait == "live" and names_camera(self._source)
-        patience = Patience(self._timeout, self._reconnect, self._reconnect if device else 0.0, self._say)
+        policy = ReconnectPolicy(self._timeout, self._reconnect, self._reconnect if device else 0.0, self._say)
         address = when_there(
-            lambda: parse_source(self._source, timeout=self._timeout, playlists=self._playlists), patience, self._stop.is_set
+            lambda: parse_source(self._source, timeout=self._timeout, playlists=self._playlists), policy, self._stop.is_set
         )
         try:
             if self._spool:
@@ -192,8 +192,8 @@ class Decoder:
 
     def _open_live(self, address: Address) -> None:
         waits = self._wait == "live" or (self._wait == "likely" and address.scheme not in ("http", "https"))
-        patience = Patience(self._timeout, self._reconnect, self._reconnect if waits else 0.0, self._say)
-        self._live = LiveReader(self._share(address), patience)
+        policy = ReconnectPolicy(self._timeout, self._reconnect, self._reconnect if waits else 0.0, self._say)
+        self._live = LiveReader(self._share(address), policy)
         reader = self._live.open()
         if reader is None:
             raise SourceError(f"{address.name}: stopped while it was being opened")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Packet = av.Packet[Any]
 
-__all__ = ["LiveReader", "Patience", "when_there"]
+__all__ = ["LiveReader", "ReconnectPolicy", "when_there"]
 
 FIRST_DELAY, LAST_DELAY = 0.5, 8.0
 """Seconds before the first attempt to connect again, doubled up to the second; each shortened by up to a half at random."""
@@ -36,7 +36,7 @@ _OVER = (
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class ReconnectPolicy:
     """How long a source is waited for, seconds."""
 
     timeout: float
@@ -49,20 +49,20 @@ class Patience:
     """Told once that it is waited for."""
 
 
-def when_there(parse: Callable[[], Address], patience: Patience, stopped: Callable[[], bool]) -> Address:
+def when_there(parse: Callable[[], Address], policy: ReconnectPolicy, stopped: Callable[[], bool]) -> Address:
     """What `parse` finds, once there is a device of that name: a camera that is plugged in later.
 
     Raises SourceNotFound when the time for that is up.
     """
-    deadline, said = time.monotonic() + patience.wait, False
+    deadline, said = time.monotonic() + policy.wait, False
     while True:
         try:
             return parse()
         except SourceNotFound as error:
             if time.monotonic() >= deadline or stopped():
                 raise
-            if not said and patience.say is not None:
-                patience.say(f"{error}; waiting for it, up to {patience.wait:g} s")
+            if not said and policy.say is not None:
+                policy.say(f"{error}; waiting for it, up to {policy.wait:g} s")
         said = True
         time.sleep(0.1)
 
@@ -79,9 +79,9 @@ class _Loss:
 class LiveReader:
     """Pictures of a source over any number of connections."""
 
-    def __init__(self, shared: SharedState, patience: Patience) -> None:
+    def __init__(self, shared: SharedState, policy: ReconnectPolicy) -> None:
         self._shared = shared
-        self._patience, self._timeout = patience, patience.timeout
+        self._patience, self._timeout = policy, policy.timeout
         self._connection: Connection | None = None
         self._reader: PacketReader | None = None
         self._endless = self._keeps_up = self._pictured = False
@@ -213,14 +213,14 @@ class LiveReader:
 
     def _watched(self, connection: Connection, reader: PacketReader) -> Iterator[Packet]:
         """Packets, as long as they make pictures: a source that sends only rubbish is as lost as a silent one."""
-        patience, gap = max(10.0, 3 * self._timeout), False
+        policy, gap = max(10.0, 3 * self._timeout), False
         begin: tuple[Packet, float] | None = None
         raced, self._raced = self._raced, False
         for arrival in connection.packets(self._shared.stopped):
             self._arrived = arrival.at
             video = arrival.packet.stream_index == reader.stream.index
-            if self._shared.address.kind != "pipe" and arrival.at - self._last_picture > patience and not arrival.late:
-                raise Stalled(0, f"data, but no picture for {patience:.0f} s")
+            if self._shared.address.kind != "pipe" and arrival.at - self._last_picture > policy and not arrival.late:
+                raise Stalled(0, f"data, but no picture for {policy:.0f} s")
             if arrival.late:
                 reader.place(arrival.packet)  # time goes on, so that what comes next has not leapt
                 self._shared.counters.skipped += video

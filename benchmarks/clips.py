@@ -26,7 +26,7 @@ def street(width: int = 1280, height: int = 720) -> Path:
         stream = sink.add_stream("libx264", rate=25, options={"crf": "20", "preset": "medium"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for number, frame in enumerate(source.decode(video=0)):
-            scaled = frame.reformat(width, height, "yuv420p", interpolation="BICUBIC")
+            scaled = frame.reformat(width, height, "yuv420p", interpolation="BICUBIC", threads=1)
             scaled.pts, scaled.time_base = number, Fraction(1, 25)
             sink.mux(stream.encode(scaled))
         sink.mux(stream.encode())

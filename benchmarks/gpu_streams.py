@@ -60,7 +60,7 @@ def street(width: int, height: int, frames: int) -> Path:
             angle = 2 * np.pi * number / frames
             y, x = round(room_y * (0.5 + 0.5 * np.sin(angle))), round(room_x * (0.5 - 0.5 * np.cos(angle)))
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(photo[y : y + height, x : x + width]), "bgr24")
-            made = picture.reformat(format="yuv420p", dst_colorspace="ITU709")
+            made = picture.reformat(format="yuv420p", dst_colorspace="ITU709", threads=1)
             made.pts, made.time_base = number, Fraction(1, 25)
             sink.mux(stream.encode(made))
         sink.mux(stream.encode())

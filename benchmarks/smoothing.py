@@ -56,7 +56,7 @@ def sequence(root: Path, name: str) -> Iterator[tuple[Frame, np.ndarray]]:
     """The frames of a DAVIS sequence and their true masks."""
     for index, path in enumerate(sorted((root / "JPEGImages" / name).glob("*.jpg"))):
         truth = cv2.imread(str(root / "Annotations" / name / f"{path.stem}.png"), cv2.IMREAD_GRAYSCALE)
-        picture = av.VideoFrame.from_ndarray(cv2.imread(str(path)), "bgr24").reformat(format="yuv420p")
+        picture = av.VideoFrame.from_ndarray(cv2.imread(str(path)), "bgr24").reformat(format="yuv420p", threads=1)
         yield Frame(picture, index, index, Fraction(1, 24)), truth > 0
 
 
@@ -185,7 +185,7 @@ def cost() -> None:
     spent: dict[str, list[float]] = {name: [] for name in stages}
     for i in range(60):
         view = np.ascontiguousarray(ground[i : i + 720, 2 * i : 2 * i + 1280])
-        frame = Frame(av.VideoFrame.from_ndarray(view, "rgb24").reformat(format="yuv420p"), i, i, Fraction(1, 25))
+        frame = Frame(av.VideoFrame.from_ndarray(view, "rgb24").reformat(format="yuv420p", threads=1), i, i, Fraction(1, 25))
         boxes = np.clip(np.concatenate([corners, corners + sizes], 1) + rng.normal(0, 1.5, (10, 4)), 0, (1280, 720) * 2)
         found = Instances(
             boxes.astype(np.float32), np.ones(10, np.float32), np.zeros(10, np.int64), masks, ("it",), np.arange(1, 11)

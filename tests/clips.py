@@ -348,7 +348,7 @@ def save_image(path: Path, index: int, bits: int = 8, size: tuple[int, int] = (W
     context.time_base = Fraction(1, 25)
     frame = picture(index, *size, "yuvj420p" if jpeg else "rgb48le" if bits == 16 else "rgb24")
     if frame.format.name != context.pix_fmt:
-        frame = frame.reformat(format=context.pix_fmt)
+        frame = frame.reformat(format=context.pix_fmt, threads=1)
     frame.pts, frame.time_base = 0, Fraction(1, 25)
     data: Iterable[bytes] = [bytes(p) for p in context.encode(frame) + context.encode(None)]
     path.write_bytes(b"".join(data))

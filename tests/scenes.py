@@ -255,7 +255,7 @@ class Truth:
 
     def frame(self, pixel_format: str = "yuv420p") -> Frame:
         """The picture as the decoder would give it (RGB converted by swscale, BT.601, limited range)."""
-        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(self.image), "rgb24").reformat(format=pixel_format)
+        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(self.image), "rgb24").reformat(format=pixel_format, threads=1)
         pts = round(self.time * TICKS)
         picture.pts, picture.time_base = pts, Fraction(1, TICKS)
         return Frame(picture, self.index, pts, Fraction(1, TICKS), epoch=self.epoch)

@@ -159,7 +159,7 @@ class DevicePicture:
 
     def to_ndarray(self, **options: Any) -> Any:
         """As `av.VideoFrame.to_ndarray`, of the picture in host memory."""
-        return self.host().to_ndarray(**options)
+        return self.host().to_ndarray(**{"threads": 1, **options})
 
     def __repr__(self) -> str:
         return f"DevicePicture({self.width}x{self.height} {self.format.name} on {self.device.where})"

@@ -62,7 +62,7 @@ def picture(number: int, width: int, height: int, pix_fmt: str) -> av.VideoFrame
 def components(frame: av.VideoFrame) -> Components:
     """What a picture holds, without padding, whatever order its format keeps it in."""
     if frame.format.has_palette:
-        frame = frame.reformat(format="rgba")
+        frame = frame.reformat(format="rgba", threads=1)
     found: Components = {}
     name, macro = frame.format.name, _macro(frame.format.name)
     for index, samples in _planes(frame):

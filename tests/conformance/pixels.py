@@ -145,7 +145,7 @@ def _near(first: Array, second: Array, name: str = "Y") -> str:
 
 def _both_as_grey(before: Components, made: SeenPicture) -> tuple[Array, Array]:
     """Luma of both as BT.601 full range, [height, width] in 0..255, for formats that have no value in common."""
-    after = made.raw.reformat(format="gray", dst_color_range="JPEG", src_color_range=_range(made)).to_ndarray()
+    after = made.raw.reformat(format="gray", dst_color_range="JPEG", src_color_range=_range(made), threads=1).to_ndarray()
     if "R" in before:
         red, green, blue = (_eight(before[c], before) for c in "RGB")
         first: Array = 0.299 * red + 0.587 * green + 0.114 * blue
@@ -202,7 +202,7 @@ def _matte(case: Case) -> list[str]:
     wrong = []
     for place, made in enumerate(case.made.pictures):
         width, height = _size(case.row)
-        grey = made.raw.reformat(format="gray", dst_color_range="JPEG", src_color_range=_range(made)).to_ndarray()
+        grey = made.raw.reformat(format="gray", dst_color_range="JPEG", src_color_range=_range(made), threads=1).to_ndarray()
         if sentence := drawn(grey, 255, place, width, height, "the matte", 0.01 if case.row.exact else 0.05):
             wrong.append(f"picture {place}: {sentence}")
     return wrong[:2]

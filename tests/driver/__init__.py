@@ -66,7 +66,7 @@ def answers(source: Path, folder: Path) -> None:
             deep = picture.format.components[0].bits > 8
             form = "p010le" if deep else "nv12"
             coded = np.zeros((context.coded_height * 3 // 2, context.coded_width), np.uint16 if deep else np.uint8)
-            for plane, top in zip(picture.reformat(format=form).planes, (0, context.coded_height), strict=True):
+            for plane, top in zip(picture.reformat(format=form, threads=1).planes, (0, context.coded_height), strict=True):
                 rows = np.frombuffer(plane, coded.dtype).reshape(-1, plane.line_size // coded.itemsize)
                 height, width = plane.height, picture.width + picture.width % 2
                 coded[top : top + height, :width] = rows[:height, :width]

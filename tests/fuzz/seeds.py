@@ -122,7 +122,7 @@ def write(path: Path, seed: Seed) -> None:
 def _coded(video: Any, sound: Any, text: Any, seed: Seed, count: int) -> Iterator[Any]:
     packets = []
     for index in range(count):
-        frame = clips.picture(index, *SIZE).reformat(format=seed.pix_fmt)
+        frame = clips.picture(index, *SIZE).reformat(format=seed.pix_fmt, threads=1)
         frame.pts, frame.time_base = index, Fraction(1, RATE)
         packets += video.encode(frame)
     packets += video.encode(None)

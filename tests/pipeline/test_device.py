@@ -66,7 +66,7 @@ def moving(path: Path, form: str = "yuv420p", frames: int = 5) -> Path:
             rgb = np.full((64, 96, 3), 90, np.uint8)
             rgb[10:40, 4 + 6 * i : 36 + 6 * i] = (230, 20, 20)
             rgb[40:60, 60:92] = (20, 230, 20)
-            picture = av.VideoFrame.from_ndarray(rgb, "rgb24").reformat(format=form)
+            picture = av.VideoFrame.from_ndarray(rgb, "rgb24").reformat(format=form, threads=1)
             picture.pts = 40 * i + (i * i) % 7
             sink.mux(stream.encode(picture))
         sink.mux(stream.encode())

@@ -39,7 +39,7 @@ def film(tmp_path_factory):
             rgb = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
             rgb[8:20, 70:84] = (0, 255, 0)
             rgb[24:56, 4 + 2 * i : 24 + 2 * i] = (255, 0, 0)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(rgb, "rgb24").reformat(format="yuv444p")))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(rgb, "rgb24").reformat(format="yuv444p", threads=1)))
         container.mux(stream.encode(None))
     return path
 

@@ -56,7 +56,7 @@ def test_time_and_colour_tags_are_kept(effects, fmt):
 
 
 def test_a_format_that_cannot_be_drawn_on_is_converted():
-    picture = noise("yuv422p", 128, 96).reformat(format="yuyv422")
+    picture = noise("yuv422p", 128, 96).reformat(format="yuyv422", threads=1)
     picture.colorspace = picture.color_range = 1
     drawn = Compositor([Overlay()])(result(picture, instances(FOUND))).picture
     direct = Compositor([Overlay()])(result(noise("yuv422p", 128, 96), instances(FOUND))).picture

@@ -122,7 +122,7 @@ def test_colours_on_screen_are_those_of_the_palette(fmt, matrix):
     picture.color_range = span
     drawn = draw(picture, instances([[20.0, 20.0, 300.0, 220.0]]), fill=1.0, contour=0, label="")
     image = drawn.reformat(
-        format="rgb24", src_colorspace=matrix, dst_colorspace=matrix, src_color_range=span, dst_color_range=2
+        format="rgb24", src_colorspace=matrix, dst_colorspace=matrix, src_color_range=span, dst_color_range=2, threads=1
     )
     assert np.abs(image.to_ndarray()[120, 160].astype(int) - color_of(1, 0)).max() <= 4
 

@@ -107,7 +107,7 @@ def test_a_pickle_is_as_large_as_what_is_in_it():
 
 
 def test_a_format_without_plain_planes_becomes_the_nearest_that_has():
-    picture = pictures.noise("yuv422p", 50, 30).reformat(format="yuyv422")
+    picture = pictures.noise("yuv422p", 50, 30).reformat(format="yuyv422", threads=1)
     back = pickle.loads(pickle.dumps(Frame(picture, 0, 0, Fraction(1, 25)))).picture
     assert back.format.name == "yuv422p"
     for p, q in zip(planes.views(back).planes, planes.views(planes.supported(picture)).planes, strict=True):

@@ -153,7 +153,7 @@ def test_deinterlacing_keeps_the_format_and_what_stands_still(pix_fmt, tmp_path)
         stream = container.add_stream(codec, rate=25)
         stream.width, stream.height, stream.pix_fmt = clips.WIDTH, clips.HEIGHT, pix_fmt
         for number in range(4):
-            picture = clips.picture(3, pix_fmt=pix_fmt) if still is None else still.reformat(format=pix_fmt)
+            picture = clips.picture(3, pix_fmt=pix_fmt) if still is None else still.reformat(format=pix_fmt, threads=1)
             picture.pts, picture.time_base = number, Fraction(1, 25)
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))

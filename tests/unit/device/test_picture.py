@@ -143,7 +143,7 @@ def test_no_memory_is_an_error_that_says_what_to_do(device, monkeypatch):
 def test_who_asks_for_an_array_gets_the_picture(device):
     picture = pictures.noise("yuv420p", 64, 48)
     there = only_there(Uploader(device)(picture))
-    np.testing.assert_array_equal(there.to_ndarray(format="rgb24"), picture.to_ndarray(format="rgb24"))
+    np.testing.assert_array_equal(there.to_ndarray(format="rgb24", threads=1), picture.to_ndarray(format="rgb24", threads=1))
 
 
 def test_where_no_effect_draws_the_decoders_picture_goes_on(device):

@@ -1,4 +1,6 @@
+import ast
 import threading
+from pathlib import Path
 
 import av
 import numpy as np
@@ -93,7 +95,7 @@ def test_other_formats_become_the_nearest(fmt, nearest):
 def test_conversion_loses_nothing_and_keeps_time_and_tags():
     source = noise("yuv422p", 64, 48)
     source.pts = 7
-    packed = source.reformat(format="yuyv422")
+    packed = source.reformat(format="yuyv422", threads=1)
     back = planes.supported(packed)
     for a, b in zip(codes(source), codes(back), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -217,3 +219,26 @@ def test_limited_grey_is_stretched_as_its_tag_says():
     picture.color_range = 2
     assert abs(planes.views(planes.convert(picture, "rgb24")).planes[0].array.astype(int) - 235).max() <= 1
     assert planes.convert(picture, "gray") is picture
+
+
+def _scalings(text: str) -> list[ast.Call]:
+    """Calls of PyAV by which swscale may be set to work; `planes.reformat` has its own rule."""
+    found: list[ast.Call] = []
+    if not any(word in text for word in (".reformat(", ".to_image(", ".to_ndarray(")):
+        return found
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) != "planes":
+            converts = node.args or {k.arg for k in node.keywords} - {"channel_last"}
+            if node.func.attr in ("reformat", "to_image") or (node.func.attr == "to_ndarray" and converts):
+                found.append(node)
+    return found
+
+
+def test_swscale_is_told_to_take_one_thread_wherever_it_is_asked():
+    """Several write wrong samples into some rows, once in a few hundred times, and PyAV takes as many as there are cores."""
+    root = Path(__file__).parents[3]
+    paths = [path for room in ("streamseg", "tests", "benchmarks", "samples", "tools") for path in (root / room).rglob("*.py")]
+    calls = [(path, call) for path in paths for call in _scalings(path.read_text())]
+    assert len(calls) >= 20
+    many = [f"{path.relative_to(root)}:{call.lineno}" for path, call in calls if "threads" not in ast.unparse(call)]
+    assert not many, "PyAV's conversions need threads=1 here"

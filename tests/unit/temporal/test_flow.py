@@ -75,7 +75,7 @@ def test_each_flow_is_computed_once_and_memory_is_bounded() -> None:
 @pytest.mark.parametrize("name", ["yuv420p", "nv12", "yuv420p10le", "p010le", "rgb24", "gbrp", "gray", "yuv444p16le"])
 def test_luma_of_every_kind_of_picture(name: str) -> None:
     shade = np.repeat(np.linspace(40, 210, 640).astype(np.uint8)[None], 360, 0)
-    picture = av.VideoFrame.from_ndarray(np.dstack([shade] * 3), "rgb24").reformat(format=name)
+    picture = av.VideoFrame.from_ndarray(np.dstack([shade] * 3), "rgb24").reformat(format=name, threads=1)
     small = small_luma(Frame(picture, 0, 0, scenes.Fraction(1, TICKS)))
     assert small.shape == (144, 256)
     assert small.dtype == np.uint8

@@ -218,7 +218,7 @@ def test_memory_does_not_grow(name, walk, tmp_path):
     sink.open()
     sizes = []
     tracemalloc.start()
-    small = replace(walk[0].frame, picture=walk[0].frame.picture.reformat(width=64, height=36))
+    small = replace(walk[0].frame, picture=walk[0].frame.picture.reformat(width=64, height=36, threads=1))
     one = replace(walk[0].instances[:1], boxes=np.array([[4, 4, 30, 30]], np.float32))
     few = replace(walk[0], frame=small, instances=one, occlusion=None)
     for i in range(1600):

@@ -286,7 +286,7 @@ def test_youtube_vis_is_what_trackeval_reads(walk, tmp_path):
 def test_youtube_vis_scales_where_the_source_changes_its_size(tmp_path):
     (first,) = results(1)
     boxes = (first.instances.boxes / 2).astype(np.float32)
-    small = replace(first.frame, index=1, picture=first.frame.picture.reformat(width=320, height=180))
+    small = replace(first.frame, index=1, picture=first.frame.picture.reformat(width=320, height=180, threads=1))
     second = replace(first, frame=small, instances=replace(first.instances, boxes=boxes), occlusion=None)
     write(tmp_path / "a.ytvis.json", [first, second])
     for annotation in json.loads((tmp_path / "a.ytvis.json").read_text())["annotations"]:

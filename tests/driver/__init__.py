@@ -1,6 +1,6 @@
 """NVIDIA's driver, played by the host: `cuda.c` and `nvcuvid.c` have its binary interface; cuda-bindings and FFmpeg are real.
 
-A process finds them in LD_LIBRARY_PATH, which counts when it starts: what uses them is run as a child.
+A process finds them in LD_LIBRARY_PATH, which counts when it starts: what uses them is run in children.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import av
 import numpy as np
 
-__all__ = ["answers", "compiled", "run"]
+__all__ = ["Driven", "answers", "compiled"]
 
 HERE = Path(__file__).parent
 
@@ -38,21 +38,36 @@ def compiled(folder: Path) -> Path:
     return folder
 
 
-def run(libraries: Path, module: str, *arguments: object, **environment: str) -> Any:
-    """What `python -m tests.driver.MODULE` prints last, as JSON. AssertionError with its last words if it fails."""
-    found = os.environ.get("LD_LIBRARY_PATH")
-    path = f"{libraries}:{found}" if found else str(libraries)
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-m", f"tests.driver.{module}", *map(str, arguments)],
-        cwd=HERE.parents[1],
-        env=os.environ | {"LD_LIBRARY_PATH": path} | environment,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+class Driven:
+    """Calls of this room's modules in processes that find the stand-in, forked from one that has imported what they need."""
+
+    def __init__(self, libraries: Path) -> None:
+        found = os.environ.get("LD_LIBRARY_PATH")
+        path = f"{libraries}:{found}" if found else str(libraries)
+        self._child = subprocess.Popen(
+            [sys.executable, "-W", "error", "-m", "tests.driver.serve"],
+            cwd=HERE.parents[1],
+            env=os.environ | {"LD_LIBRARY_PATH": path},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> Driven:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._child.communicate()
+
+    def run(self, module: str, *arguments: object, **environment: str) -> Any:
+        """What `main(*arguments)` of `tests.driver.MODULE` prints last, as JSON. AssertionError with its last words if it fails."""
+        assert self._child.stdin
+        assert self._child.stdout
+        asked = {"module": module, "arguments": [str(a) for a in arguments], "environment": environment}
+        print(json.dumps(asked), file=self._child.stdin, flush=True)
+        done = json.loads(self._child.stdout.readline())
+        assert done["code"] == 0, done["err"][-3000:]
+        return json.loads(done["out"].splitlines()[-1])
 
 
 def answers(source: Path, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ ROOM = str(64 << 20)
 
 
 @pytest.fixture(scope="session")
-def libraries(tmp_path_factory) -> Path:
-    return driver.compiled(tmp_path_factory.mktemp("driver"))
+def driven(tmp_path_factory) -> Iterator[driver.Driven]:
+    with driver.Driven(driver.compiled(tmp_path_factory.mktemp("driver"))) as driven:
+        yield driven
 
 
 @pytest.fixture
-def decoded(libraries, tmp_path):
+def decoded(driven, tmp_path):
     """What a child decodes on the stand-in, whose pictures are those that the CPU decodes."""
 
     def decode(source: Path, mode: str = "nvdec", *more: object, **environment: str) -> dict[str, Any]:
@@ -30,7 +32,7 @@ def decoded(libraries, tmp_path):
             folder.mkdir()
             for part in sorted(source.parent.glob(f"{source.stem}.?{source.suffix}")) or [source]:
                 driver.answers(part, folder)
-        found = driver.run(libraries, "decoded", source, mode, *more, STANDIN_PICTURES=str(folder), **environment)
+        found = driven.run("decoded", source, mode, *more, STANDIN_PICTURES=str(folder), **environment)
         assert isinstance(found, dict)
         return found
 
@@ -105,8 +107,8 @@ def test_from_the_middle(decoded, tmp_path):
     assert times == [frame[:2] for frame in here(source)[25:]]
 
 
-def test_the_runtimes_driver_calls(libraries):
-    found = driver.run(libraries, "called", STANDIN_MEMORY=ROOM)
+def test_the_runtimes_driver_calls(driven):
+    found = driven.run("called", STANDIN_MEMORY=ROOM)
     assert found["gpu"] == ["Stand-in", 8, 9, 8 << 30]
     assert found["back"] == [*range(50), *range(50)]
     assert found["graphs"] == 1
@@ -114,6 +116,6 @@ def test_the_runtimes_driver_calls(libraries):
     assert found["too much"] == "the GPU is out of memory"
 
 
-def test_a_driver_that_shows_no_gpu(libraries):
-    found = driver.run(libraries, "called", STANDIN_NO_GPU="1")
+def test_a_driver_that_shows_no_gpu(driven):
+    found = driven.run("called", STANDIN_NO_GPU="1")
     assert "CUDA_VISIBLE_DEVICES hides them" in found["error"]

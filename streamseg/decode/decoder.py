@@ -29,6 +29,7 @@ from streamseg.decode.spool import Spool, spooled
 from streamseg.decode.stills import open_stills
 from streamseg.decode.timeline import DecodeCounters, Splicer
 from streamseg.errors import ConfigError, NoVideo, SourceError, StreamsegError, Unreadable
+from streamseg.system.callbacks import Message
 from streamseg.system.http import refuses_parts
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Decoder:
     reconnect: seconds to try to get it back.
     wait: seconds to wait for it when it is not there at first: "live" waits for `reconnect` seconds, "likely" does so for cameras'
         addresses, but not for http, where a file may be meant; "no" fails at once. What waiting cannot mend fails at once, too.
-    say: told when a source is waited for.
+    on_message: hears when a source is waited for.
     keep_up: leave out pictures of a live source that have become late, as those that come while nobody reads.
     spool: bytes that what comes through a pipe, or from a web server without ranges, may take in a temporary file, which is then
         read in its place; 0: it is read as it comes.
@@ -85,7 +86,7 @@ class Decoder:
         timeout: float = 5.0,
         reconnect: float = 30.0,
         wait: Literal["no", "likely", "live"] = "no",
-        say: Callable[[str], None] | None = None,
+        on_message: Message | None = None,
         keep_up: bool = True,
         spool: int = 0,
         playlists: bool = False,
@@ -110,7 +111,7 @@ class Decoder:
         self._realtime = realtime
         self._max_pixels, self._threads = max_pixels, threads
         self._timeout, self._reconnect, self._playlists = timeout, reconnect, playlists
-        self._wait, self._say, self._keep_up = wait, say, keep_up
+        self._wait, self._on_message, self._keep_up = wait, on_message, keep_up
         self._spool = spool
         self._spooled: Spool | None = None
         self._early = 0
@@ -154,13 +155,13 @@ class Decoder:
         Raises SourceNotFound, Unreadable, NoVideo, TooLarge, SourceLost or SourceError.
         """
         device = self._wait == "live" and names_camera(self._source)
-        policy = ReconnectPolicy(self._timeout, self._reconnect, self._reconnect if device else 0.0, self._say)
+        policy = ReconnectPolicy(self._timeout, self._reconnect, self._reconnect if device else 0.0, self._on_message)
         address = when_there(
             lambda: parse_source(self._source, timeout=self._timeout, playlists=self._playlists), policy, self._stop.is_set
         )
         try:
             if self._spool:
-                self._spooled = spooled(address, self._spool, self._timeout, self._stop.is_set, self._say)
+                self._spooled = spooled(address, self._spool, self._timeout, self._stop.is_set, self._on_message)
                 address = self._spooled.address if self._spooled else address
             if address.kind == "images":
                 self._open_images(address)
@@ -192,7 +193,7 @@ class Decoder:
 
     def _open_live(self, address: Address) -> None:
         waits = self._wait == "live" or (self._wait == "likely" and address.scheme not in ("http", "https"))
-        policy = ReconnectPolicy(self._timeout, self._reconnect, self._reconnect if waits else 0.0, self._say)
+        policy = ReconnectPolicy(self._timeout, self._reconnect, self._reconnect if waits else 0.0, self._on_message)
         self._live = LiveReader(self._share(address), policy)
         reader = self._live.open()
         if reader is None:

@@ -23,6 +23,7 @@ from streamseg.decode.heif import find_grid, is_heif, is_sequence, put_together
 from streamseg.decode.pages import Pages, count_png_frames, find_pages
 from streamseg.decode.streams import find_video, left_out_photos
 from streamseg.errors import NoVideo, SourceNotFound, StreamsegError, TooLarge, Unreadable
+from streamseg.system.callbacks import Message
 
 if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext
@@ -165,10 +166,10 @@ def _first(path: Path, pictures: list[av.VideoFrame]) -> av.VideoFrame:
 
 
 def read_images(
-    paths: Sequence[Path], rate: Fraction, first: int, max_pixels: int, say: Callable[[str], None]
+    paths: Sequence[Path], rate: Fraction, first: int, max_pixels: int, on_message: Message
 ) -> Iterator[av.VideoFrame]:
     """The stills from number `first` on; pts is the number, in units of 1 / rate. Of a file of several pictures the first is taken,
-    and `say` is told of it once.
+    and `on_message` hears of it once.
     """
     told = False
     for number in range(first, len(paths)):
@@ -180,7 +181,7 @@ def read_images(
             notes = _notes(data) if is_heif(data) else []
         if not told:
             for note in notes:
-                say(f"{path}: {note}")
+                on_message(f"{path}: {note}")
         told = told or bool(notes)
         picture = next(pages.read(0)).picture if pages else _decode(path, data, max_pixels)
         picture.pts, picture.time_base = number, 1 / rate

@@ -17,6 +17,7 @@ from streamseg.decode.faults import AV_ERRORS, fault, may_mend
 from streamseg.decode.info import is_timeless
 from streamseg.decode.reader import DecodedPicture, Guarded, PacketReader, SharedState
 from streamseg.errors import SourceLost, SourceNotFound, StreamsegError, Unreadable
+from streamseg.system.callbacks import Message
 from streamseg.system.http import refuses_parts
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ class ReconnectPolicy:
     """For how long it is then tried again."""
     wait: float = 0.0
     """For how long it is tried when the run begins."""
-    say: Callable[[str], None] | None = None
-    """Told once that it is waited for."""
+    on_message: Message | None = None
+    """Hears once that it is waited for."""
 
 
 def when_there(parse: Callable[[], Address], policy: ReconnectPolicy, stopped: Callable[[], bool]) -> Address:
@@ -61,8 +62,8 @@ def when_there(parse: Callable[[], Address], policy: ReconnectPolicy, stopped: C
         except SourceNotFound as error:
             if time.monotonic() >= deadline or stopped():
                 raise
-            if not said and policy.say is not None:
-                policy.say(f"{error}; waiting for it, up to {policy.wait:g} s")
+            if not said and policy.on_message is not None:
+                policy.on_message(f"{error}; waiting for it, up to {policy.wait:g} s")
         said = True
         time.sleep(0.1)
 
@@ -81,7 +82,7 @@ class LiveReader:
 
     def __init__(self, shared: SharedState, policy: ReconnectPolicy) -> None:
         self._shared = shared
-        self._patience, self._timeout = policy, policy.timeout
+        self._policy, self._timeout = policy, policy.timeout
         self._connection: Connection | None = None
         self._reader: PacketReader | None = None
         self._endless = self._keeps_up = self._pictured = False
@@ -106,13 +107,13 @@ class LiveReader:
             if problem is None:
                 return self._reader
             self.close()
-            left = begin + self._patience.wait - time.monotonic()
+            left = begin + self._policy.wait - time.monotonic()
             words = f"{problem}{self._shared.address.advice}"
             if not mends or left <= 0:
-                waited = f"; it did not come within {self._patience.wait:g} s" if mends and self._patience.wait else ""
+                waited = f"; it did not come within {self._policy.wait:g} s" if mends and self._policy.wait else ""
                 raise type(problem)(f"{words}{waited}")
-            if delay == FIRST_DELAY and self._patience.say is not None:
-                self._patience.say(f"{words}; waiting for it, up to {self._patience.wait:g} s")
+            if delay == FIRST_DELAY and self._policy.on_message is not None:
+                self._policy.on_message(f"{words}; waiting for it, up to {self._policy.wait:g} s")
             if not self._pause(min(left, delay * random.uniform(0.5, 1.0))):
                 return None
         return None
@@ -251,7 +252,7 @@ class LiveReader:
 
         A connection that brings no picture does not count: the time goes on from when the last picture came.
         """
-        shared, reconnect, name = self._shared, self._patience.reconnect, self._shared.address.name
+        shared, reconnect, name = self._shared, self._policy.reconnect, self._shared.address.name
         reason = str(fault(problem, name)) if problem is not None else f"{name}: the other side ended the stream"
         if self._loss is None:
             self._loss = _Loss(float(shared.splicer.end), self._attempts())

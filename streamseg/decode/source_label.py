@@ -11,17 +11,18 @@ from streamseg.core.timecode import Timecode
 from streamseg.decode.info import Header
 from streamseg.decode.labels import counts_from_start, first_label
 from streamseg.decode.reader import DecodedPicture
+from streamseg.system.callbacks import Message
 
 __all__ = ["label_of_source"]
 
 
 def label_of_source(
-    header: Header, picture: DecodedPicture, very_first: Callable[[], av.VideoFrame | None] | None, warn: Callable[[str], None]
+    header: Header, picture: DecodedPicture, very_first: Callable[[], av.VideoFrame | None] | None, on_message: Message
 ) -> tuple[Timecode, Fraction] | None:
     """A timecode of the source, and the seconds of the picture that bears it; None where there is none.
 
     picture: the first that was decoded. very_first: where that is not the source's first, because it was sought: gives that one.
-    `warn` is told of a timecode that cannot be.
+    `on_message` hears of a timecode that cannot be.
     """
     if header.live:
         return None
@@ -33,5 +34,5 @@ def label_of_source(
     label = first_label(header.labels, origin, header.rate, image, origin if at is None else at)
     if label is None and (text := header.labels.timecode):
         rate = f"{float(header.rate):g} frames a second" if header.rate else "an unknown rate"
-        warn(f"{header.name}: its timecode {text} is left out: it is not valid at {rate}")
+        on_message(f"{header.name}: its timecode {text} is left out: it is not valid at {rate}")
     return label

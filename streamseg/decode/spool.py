@@ -17,6 +17,7 @@ from typing import IO
 
 from streamseg.decode.address import Address, limits
 from streamseg.errors import ConfigError, ModelError, SourceError, SourceLost
+from streamseg.system.callbacks import Message
 from streamseg.system.http import Answer, Broken, ask, refuses_parts
 
 __all__ = ["Spool", "spooled"]
@@ -45,7 +46,7 @@ class Spool:
 
 
 def spooled(
-    address: Address, limit: int, timeout: float, stopped: Callable[[], bool], say: Callable[[str], None] | None = None
+    address: Address, limit: int, timeout: float, stopped: Callable[[], bool], on_message: Message | None = None
 ) -> Spool | None:
     """`address` in a file, up to `limit` bytes; None where that is not needed, not possible or not meant (a live stream).
 
@@ -67,8 +68,8 @@ def spooled(
     except BaseException:
         spool.close()
         raise
-    if say is not None:
-        say(f"{address.name}: kept in a temporary file, {_size(done)}")
+    if on_message is not None:
+        on_message(f"{address.name}: kept in a temporary file, {_size(done)}")
     return spool
 
 

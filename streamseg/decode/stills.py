@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -11,6 +11,7 @@ from streamseg.decode.images import missing_numbers, open_pages, read_images
 from streamseg.decode.info import Header, images_header
 from streamseg.decode.pages import Pages
 from streamseg.decode.reader import DecodedPicture
+from streamseg.system.callbacks import Message
 
 __all__ = ["Stills", "open_stills"]
 
@@ -25,26 +26,24 @@ class Stills:
     """The number of the first of `pictures` in the source."""
 
 
-def open_stills(
-    address: Address, start: Fraction, rate: Fraction | None, max_pixels: int, warn: Callable[[str], None]
-) -> Stills:
+def open_stills(address: Address, start: Fraction, rate: Fraction | None, max_pixels: int, on_message: Message) -> Stills:
     """The pictures of `address.images` from `start` seconds on, `rate` (25 if None) a second where they have no times.
 
-    `warn` is told of gaps in numbers and of what is not read. Raises SourceError, also while pictures are taken.
+    `on_message` hears of gaps in numbers and of what is not read. Raises SourceError, also while pictures are taken.
     """
     pages = open_pages(address.images[0], max_pixels) if len(address.images) == 1 else None
     first = int(-(-start * (rate or Fraction(25)) // 1))
     if pages is not None:
-        return _pages(address, pages, first, rate, warn)
+        return _pages(address, pages, first, rate, on_message)
     rate = rate or Fraction(25)
     if gaps := missing_numbers(address.images):
-        warn(gaps)
-    images = read_images(address.images, rate, first, max_pixels, warn)
+        on_message(gaps)
+    images = read_images(address.images, rate, first, max_pixels, on_message)
     header = images_header(address, rate, len(address.images))
     return Stills(header, (DecodedPicture(image, image.pts, 1 / rate, 1) for image in images), first)
 
 
-def _pages(address: Address, pages: Pages, first: int, rate: Fraction | None, warn: Callable[[str], None]) -> Stills:
+def _pages(address: Address, pages: Pages, first: int, rate: Fraction | None, on_message: Message) -> Stills:
     """One file of several pictures: at their own times, or, without any, at `rate`."""
     header = images_header(address, rate or Fraction(25), pages.count)
     if pages.seconds is not None:
@@ -52,6 +51,6 @@ def _pages(address: Address, pages: Pages, first: int, rate: Fraction | None, wa
         own = Fraction(pages.count) / Fraction(pages.seconds).limit_denominator(1000)
         header = replace(header, time_base=Fraction(1, 1000), rate=own, duration=pages.seconds)
         if rate is not None:
-            warn(f"{address.name}: the rate of {float(rate):g} frames a second is not used: it has times of its own")
+            on_message(f"{address.name}: the rate of {float(rate):g} frames a second is not used: it has times of its own")
     found = (DecodedPicture(page.picture, page.start, header.time_base, page.duration) for page in pages.read(first))
     return Stills(header, found, first)

@@ -71,7 +71,7 @@ def make_decoder(
     policy = config.decode.policy
     how = config.decode.model_dump(exclude={"policy", "device", "end"}) | {"duration": config.decode.span}
     wait: Literal["likely", "live"] = "live" if policy == "drop_oldest" else "likely"
-    return Decoder(source, **how, wait=wait, say=say, keep_up=policy != "block", hardware=hardware), hardware
+    return Decoder(source, **how, wait=wait, on_message=say, keep_up=policy != "block", hardware=hardware), hardware
 
 
 def load_engine(config: PipelineConfig, say: Message | None = None) -> Engine:

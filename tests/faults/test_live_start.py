@@ -132,7 +132,9 @@ def free_port() -> int:
 def test_a_camera_that_is_off_at_first_is_waited_for(tmp_path: Path) -> None:
     """Seen: the run ended after 3 s."""
     port, said = free_port(), list[str]()
-    decoder = Decoder(f"http://cam:{PASSWORD}@127.0.0.1:{port}/cam", timeout=2.0, reconnect=20.0, wait="live", say=said.append)
+    decoder = Decoder(
+        f"http://cam:{PASSWORD}@127.0.0.1:{port}/cam", timeout=2.0, reconnect=20.0, wait="live", on_message=said.append
+    )
     opening = threading.Thread(target=decoder.open)
     opening.start()
     time.sleep(0.3)
@@ -172,7 +174,7 @@ def test_what_waiting_cannot_mend_ends_at_once(status: int, words: str) -> None:
 
     said: list[str] = []
     with Server({"/cam": answer}) as server, pytest.raises(SourceError, match=words):
-        Decoder(f"{server.url}/cam", reconnect=60.0, wait="live", say=said.append).open()
+        Decoder(f"{server.url}/cam", reconnect=60.0, wait="live", on_message=said.append).open()
     assert said == []
 
 
@@ -182,7 +184,7 @@ def test_a_server_that_still_starts_is_waited_for() -> None:
 
     said: list[str] = []
     with Server({"/cam": answer}) as server, pytest.raises(SourceLost, match=r"5xx.*0\.9 s"):
-        Decoder(f"{server.url}/cam", reconnect=0.9, wait="live", say=said.append).open()
+        Decoder(f"{server.url}/cam", reconnect=0.9, wait="live", on_message=said.append).open()
     assert len(said) == 1
     assert len(server.hits) >= 2
 
@@ -191,12 +193,12 @@ def test_a_camera_that_is_not_plugged_in_is_waited_for_where_live_is_meant() -> 
     said: list[str] = []
     begin = time.monotonic()
     with pytest.raises(SourceNotFound, match="video97 does not exist"):
-        Decoder(97, reconnect=0.4, wait="live", say=said.append).open()
+        Decoder(97, reconnect=0.4, wait="live", on_message=said.append).open()
     assert 0.3 < time.monotonic() - begin < 10.0
     assert len(said) == 1
     assert "waiting for it, up to 0.4 s" in said[0]
     with pytest.raises(SourceNotFound, match="video97 does not exist"):
-        Decoder("97", reconnect=60.0, wait="likely", say=said.append).open()
+        Decoder("97", reconnect=60.0, wait="likely", on_message=said.append).open()
     assert len(said) == 1
 
 

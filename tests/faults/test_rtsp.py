@@ -63,7 +63,7 @@ def test_a_camera_that_is_switched_on_later(pictures: list[list[bytes]]) -> None
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     said: list[str] = []
-    decoder = Decoder(f"rtsp://127.0.0.1:{port}/main", timeout=2.0, reconnect=20.0, wait="likely", say=said.append)
+    decoder = Decoder(f"rtsp://127.0.0.1:{port}/main", timeout=2.0, reconnect=20.0, wait="likely", on_message=said.append)
     opening = threading.Thread(target=decoder.open)
     opening.start()
     time.sleep(0.3)

@@ -89,7 +89,7 @@ def test_what_is_cut_off_is_still_cut_off(tmp_path: Path, through_stdin) -> None
 
 def test_a_spooled_pipe_is_read_as_a_file(film: bytes, through_stdin) -> None:  # type: ignore[no-untyped-def]
     said: list[str] = []
-    assert through_stdin(film, lambda: read("-", spool=10**7, say=said.append)) == list(range(30))
+    assert through_stdin(film, lambda: read("-", spool=10**7, on_message=said.append)) == list(range(30))
     assert through_stdin(film, lambda: read("-", spool=10**7, start=0.4, duration=0.4)) == list(range(10, 20))
     assert len(said) == 1
     assert said[0].startswith("standard input: kept in a temporary file, ")
@@ -108,7 +108,7 @@ def test_a_spooled_download_with_a_password(film: bytes) -> None:
     said: list[str] = []
     with Server({"/a.mp4": http_source.locked("cam", "hunter2", http_source.file(film))}) as server:
         address = f"http://cam:hunter2@127.0.0.1:{server.port}/a.mp4"
-        assert read(address, timeout=2.0, spool=10**7, say=said.append) == list(range(30))
+        assert read(address, timeout=2.0, spool=10**7, on_message=said.append) == list(range(30))
         assert server.hits == ["/a.mp4"]
     assert "hunter2" not in said[0]
 

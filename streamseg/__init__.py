@@ -5,8 +5,9 @@
     for result in streamseg.stream("video.mp4"):
         print(result.time, result.names, result.track_ids)
 
-`astream` is the same for coroutines, `run` does whole jobs (`streamseg.run("in.mp4", "out.mp4", pipeline="edit")`), `probe` tells
-what a source holds. Errors are `StreamsegError` and its children in `streamseg.errors`.
+`astream` is the same for coroutines, `run` does whole jobs (`streamseg.run("in.mp4", "out.mp4", pipeline="edit")`), a `Session`
+does both with an engine that is opened once, `probe` tells what a source holds. Errors are `StreamsegError` and its children in
+`streamseg.errors`.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from streamseg.core.types import Frame, Instances
     from streamseg.pipeline.probe import probe
     from streamseg.pipeline.report import RunReport
+    from streamseg.pipeline.session import Session
 
     __version__: str
 
@@ -30,6 +32,7 @@ __all__ = [
     "PipelineConfig",
     "Result",
     "RunReport",
+    "Session",
     "StreamsegError",
     "__version__",
     "astream",
@@ -46,6 +49,7 @@ _LAZY = {
     "PipelineConfig": "streamseg.config",
     "Result": "streamseg.core.result",
     "RunReport": "streamseg.pipeline.report",
+    "Session": "streamseg.pipeline.session",
     "astream": "streamseg.api",
     "load_pipeline": "streamseg.config",
     "probe": "streamseg.pipeline.probe",

@@ -10,16 +10,14 @@ from typing import Any, Literal
 from streamseg.config import PipelineConfig
 from streamseg.config.schema import EventsConfig, SmoothConfig, TrackConfig
 from streamseg.core.result import Result
-from streamseg.errors.describe import path_of
 from streamseg.pipeline.build import build
-from streamseg.pipeline.configure import configure, python_words
+from streamseg.pipeline.configure import configured, output_paths, python_words
 from streamseg.pipeline.iteration import aiterate, iterate
 from streamseg.pipeline.opening import Source
 from streamseg.pipeline.options import pythonic
 from streamseg.pipeline.outputs import in_format
 from streamseg.pipeline.report import RunReport
-from streamseg.runtime.process import at_work, check_fork
-from streamseg.system.imports import forks_wait
+from streamseg.runtime.process import at_work
 
 __all__ = ["astream", "run", "stream"]
 
@@ -101,7 +99,7 @@ def stream(
     Raises StreamsegError (see `streamseg.errors`): for an option of a wrong kind at once, for a source or a model that cannot be
     read at the first `next`, for a damaged source after the frames that could be read.
     """
-    return iterate(source, _configured(locals()))
+    return iterate(source, configured(locals()))
 
 
 def astream(
@@ -142,7 +140,7 @@ def astream(
     Where the loop is left early the threads end soon after; `contextlib.aclosing(streamseg.astream(...))` waits for that. A task
     that is cancelled in it ends when they have. The options are those of `stream`.
     """
-    return aiterate(source, _configured(locals()))
+    return aiterate(source, configured(locals()))
 
 
 def run(
@@ -228,23 +226,7 @@ def run(
 
     Raises StreamsegError.
     """
-    config = _configured(locals())
+    config = configured(locals())
     with at_work(), python_words():
-        job = build(source, config, in_format(_paths(output), format, called="format"), overwrite=overwrite)
+        job = build(source, config, in_format(output_paths(output), format, called="format"), overwrite=overwrite)
         return job.run().worded(pythonic)
-
-
-def _configured(given: Mapping[str, Any]) -> PipelineConfig:
-    """The pipeline that a function's arguments mean. Raises ConfigError."""
-    check_fork()
-    with forks_wait():
-        return configure(given)
-
-
-def _paths(output: object) -> list[str]:
-    """What `run` takes as its output, as -o would have it. Raises ConfigError."""
-    given: Sequence[object] = output if isinstance(output, (list, tuple)) else [] if output is None else [output]
-    return [
-        path_of(path, "an output is a path or a list of paths ('NAME=PATH' for one that the pipeline file names)")
-        for path in given
-    ]

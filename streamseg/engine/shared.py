@@ -91,9 +91,14 @@ class SharedEngine:
         self._closed = False
         keep_in_forks(self)
 
+    def check_fork(self) -> None:
+        """Raise EngineError in a fork of the process that opened it."""
+        if forked(self._home):  # comes before any lock, which another thread of the parent may have held
+            raise EngineError(forked_from("which had opened this session"))
+
     def client(self) -> EngineClient:
         """The engine as one pipeline sees it. Raises EngineError when it is closed."""
-        self._check_fork()
+        self.check_fork()
         client = EngineClient(self)
         with self._lock:
             if self._closed:
@@ -121,7 +126,7 @@ class SharedEngine:
 
     def submit(self, client: EngineClient, images: Images) -> Future[Outputs]:
         """See Engine.submit."""
-        self._check_fork()
+        self.check_fork()
         check_images(self.engine.name, self.engine.spec, images)
         request = _Request(client, images)
         with self._lock:
@@ -157,10 +162,6 @@ class SharedEngine:
         """Pictures that this client had best submit at once."""
         with self._lock:
             return 1 if self._others(client, time.monotonic()) else self.batch
-
-    def _check_fork(self) -> None:
-        if forked(self._home):  # before any lock, which another thread of the parent may have held
-            raise EngineError(forked_from("which had opened this session"))
 
     def _refused(self, client: EngineClient) -> str | None:
         return _CLOSED if self._closed else "this pipeline has ended" if client.closed else None

@@ -179,11 +179,13 @@ def build_results(
     started: Callable[[Decoder], None],
     *,
     say: Message | None = None,
+    engine_of: Callable[[], Engine] | None = None,
     extra: Sequence[Step] = (),
 ) -> tuple[Runtime, Engine]:
     """Open a source and an engine, and connect them so that results go to `outlet`; the threads are not started yet.
 
-    `started` is given the decoder before it waits for a source, so that another thread can stop it.
+    `started` is given the decoder before it waits for a source, so that another thread can stop it. `engine_of` gives the engine,
+    which the caller closes in any case; None: the one that `config` asks for is opened.
     """
     chosen, device = steps(extra), opening.find_device(config, say)
     with contextlib.ExitStack() as undo:
@@ -191,7 +193,7 @@ def build_results(
         undo.callback(decoder.close)
         started(decoder)
         info = decoder.open()
-        engine = opening.load_engine(config, say)
+        engine = opening.load_engine(config, say) if engine_of is None else engine_of()
         undo.callback(engine.close)
         opening.use_device(hardware, engine, device, say)
         context = Context(config, engine.spec, engine, device, live=info.live or config.decode.realtime)

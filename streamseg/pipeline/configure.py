@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from typing import Any
 
@@ -13,8 +13,10 @@ from streamseg.errors import ConfigError, StreamsegError
 from streamseg.errors.describe import brief, path_of
 from streamseg.pipeline.options import OPTIONS, Naming, Option, in_python, pythonic
 from streamseg.pipeline.outputs import with_encoding
+from streamseg.runtime.process import check_fork
+from streamseg.system.imports import forks_wait
 
-__all__ = ["configure", "python_words"]
+__all__ = ["configure", "configured", "output_paths", "python_words"]
 
 Given = Mapping[str, Any]
 _SWITCHES = ("overwrite", "trust")
@@ -47,6 +49,22 @@ def configure(given: Given, naming: Naming = in_python) -> PipelineConfig:
     encoding = {option.name: value for option, value in asked.items() if option.place[:1] in (("encode",), ("keep_grey",))}
     names = {option.place[-1]: naming(option) for option in asked if option.name in encoding}
     return with_encoding(override(config, changes, called, "", trust=trust), **encoding, called=names)
+
+
+def configured(given: Given) -> PipelineConfig:
+    """The pipeline that the arguments of a function mean. Raises ConfigError, StreamsegError in the fork of a process at work."""
+    check_fork()
+    with forks_wait():
+        return configure(given)
+
+
+def output_paths(output: object) -> list[str]:
+    """What `run` takes as its output, as -o would have it. Raises ConfigError."""
+    given: Sequence[object] = output if isinstance(output, (list, tuple)) else [] if output is None else [output]
+    return [
+        path_of(path, "an output is a path or a list of paths ('NAME=PATH' for one that the pipeline file names)")
+        for path in given
+    ]
 
 
 @contextlib.contextmanager

@@ -29,9 +29,18 @@ __all__ = ["aiterate", "iterate"]
 T = TypeVar("T")
 
 
-def iterate(source: Source, config: PipelineConfig, *, say: Message | None = None) -> Iterator[Result]:
-    """The results of a source, one by one, computed while they are taken; memory does not grow with their number."""
-    results = _Results(source, config, say)
+EngineOf = Callable[[], Engine]
+"""Gives an engine that is closed after use."""
+
+
+def iterate(
+    source: Source, config: PipelineConfig, *, say: Message | None = None, engine_of: EngineOf | None = None
+) -> Iterator[Result]:
+    """The results of a source, one by one, computed while they are taken; memory does not grow with their number.
+
+    `engine_of` is asked for the engine with the first result; None: the one that `config` means is opened.
+    """
+    results = _Results(source, config, say, engine_of)
     with python_words():
         try:
             while (result := results.take()) is not None:
@@ -41,9 +50,11 @@ def iterate(source: Source, config: PipelineConfig, *, say: Message | None = Non
         results.check()
 
 
-async def aiterate(source: Source, config: PipelineConfig, *, say: Message | None = None) -> AsyncIterator[Result]:
+async def aiterate(
+    source: Source, config: PipelineConfig, *, say: Message | None = None, engine_of: EngineOf | None = None
+) -> AsyncIterator[Result]:
     """As `iterate`; waits in a thread of its own, so that the event loop goes on meanwhile."""
-    results, worker = _Results(source, config, say), _Worker("streamseg-astream")
+    results, worker = _Results(source, config, say, engine_of), _Worker("streamseg-astream")
     with python_words():
         try:
             while (result := await worker.run(results.take)) is not None:
@@ -67,9 +78,9 @@ class _Outlet(Channel[Result]):
 class _Results:
     """A pipeline that is opened when the first result is asked for. One thread takes and closes; any may interrupt."""
 
-    def __init__(self, source: Source, config: PipelineConfig, say: Message | None) -> None:
+    def __init__(self, source: Source, config: PipelineConfig, say: Message | None, engine_of: EngineOf | None) -> None:
         self._outlet = _Outlet(1)
-        self._open = partial(build_results, source, config, self._outlet, self._opening, say=say)
+        self._open = partial(build_results, source, config, self._outlet, self._opening, say=say, engine_of=engine_of)
         self._decoder: Decoder | None = None
         self._running: tuple[Runtime, Engine] | None = None
         self._interrupted = threading.Event()

@@ -13,7 +13,7 @@ from streamseg.core.masks import Region
 from streamseg.core.types import Instances
 from streamseg.errors import ConfigError
 
-__all__ = ["bounds", "chosen", "halves", "matte"]
+__all__ = ["bounds", "check_classes", "chosen", "halves", "matte"]
 
 ByteArray = npt.NDArray[np.uint8]
 
@@ -23,12 +23,17 @@ def chosen(instances: Instances, classes: Sequence[str] | None) -> Instances:
     if classes is None:
         return instances
     known = instances.class_names
-    unknown = [name for name in classes if name not in known]
-    if unknown:
-        raise ConfigError(f"unknown class {unknown[0]!r} in an effect's classes; this model knows {', '.join(known)}")
+    check_classes(classes, known)
     if len(instances) == 0:
         return instances
     return instances[np.isin(instances.labels, [known.index(name) for name in classes])]
+
+
+def check_classes(named: Sequence[str], known: Sequence[str]) -> None:
+    """Raise ConfigError where effects name a class that the model, which knows `known`, does not."""
+    unknown = [name for name in named if name not in known]
+    if unknown:
+        raise ConfigError(f"unknown class {unknown[0]!r} in an effect's classes; this model knows {', '.join(known)}")
 
 
 def matte(instances: Instances, width: int, height: int, feather: float = 0.0) -> ByteArray:

@@ -39,7 +39,7 @@ from streamseg.config.values import (
     parse_size,
 )
 from streamseg.events import Line, Zone
-from streamseg.system.registry import EFFECTS, ENGINES, Reference
+from streamseg.system.registry import EFFECTS, ENGINES, HEADS, STAGES, Reference
 
 __all__ = [
     "DecodeConfig",
@@ -144,12 +144,18 @@ class InferConfig(Section):
     """The network runs on every Nth frame, and optical flow carries masks to the others; `auto`: as many frames as it can."""
 
 
+def _head(value: Any, info: ValidationInfo) -> str:
+    return check_name(HEADS, value, others=("auto",), trust=trusts(info.context))
+
+
 class PostprocessConfig(Section):
     """postprocess: which detections count."""
 
     conf: Fraction01 = 0.5
     classes: Names = None
     """Names to keep; none or `all` keeps every class."""
+    head: Annotated[str, PlainValidator(_head)] = "auto"
+    """What reads the network's answer: `auto`, the one that fits; one of the registry by its name, or `use: module:Class`."""
 
 
 class TrackConfig(Section):
@@ -232,8 +238,51 @@ class EffectStep(Section):
 
     @classmethod
     def of(cls, effect: Effect) -> EffectStep:
-        """The step that means `effect`, a built-in one."""
-        return cls.model_validate({effect.name: effect})
+        """The step that means `effect`."""
+        return cls.model_validate(effect)
+
+
+class StageStep(Section):
+    """A stage that is added: one of an installed package by its name, or `use: module:Class`, with the fields of its class.
+
+    `after` says behind which stage it runs, if not where it says itself; `name` what it is called, if not as the class is.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    name: str
+    after: str
+    """"": where the stage says itself."""
+    stage: Any
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, value: Any, info: ValidationInfo) -> Any:
+        value, place = _without_place(value)
+        name, stage = read_step(STAGES, value, trust=trusts(info.context))
+        called = type(stage).__name__ if isinstance(name, Reference) else name
+        return {"name": place.get("name", called), "after": place.get("after", ""), "stage": stage}
+
+
+def _without_place(value: Any) -> tuple[Any, dict[str, Any]]:
+    """A step without what it says of its place and its name; and that."""
+    if isinstance(value, str | dict) and (name := value if isinstance(value, str) else next(iter(value), "")) != "use":
+        if STAGES.is_builtin(name):
+            raise ValueError(f"the stage {name!r} runs in any case; what it does is set in sections of its own")
+        options = value[name] if isinstance(value, dict) and len(value) == 1 else None
+        if isinstance(options, dict):
+            kept, place = _split_place(options)
+            return {name: kept}, place
+    elif isinstance(value, dict):
+        return _split_place(value)
+    return value, {}
+
+
+def _split_place(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    return (
+        {key: inner for key, inner in options.items() if key not in ("after", "name")},
+        {key: inner for key, inner in options.items() if key in ("after", "name")},
+    )
 
 
 def _reference(value: Any, info: ValidationInfo) -> Reference | None:
@@ -277,7 +326,15 @@ class PipelineConfig(Section):
     track: TrackConfig = TrackConfig()
     smooth: SmoothConfig = SmoothConfig()
     events: EventsConfig = EventsConfig()
+    stages: tuple[StageStep, ...] = ()
+    """Stages of your own, beside those that always run."""
     outputs: dict[str, OutputConfig] = Field(default_factory=dict)
+
+    @field_validator("stages", mode="before")
+    @classmethod
+    def _no_stages(cls, stages: Any) -> Any:
+        """A section without a value."""
+        return () if stages == {} else stages
 
     @field_validator("outputs")
     @classmethod

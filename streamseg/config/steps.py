@@ -63,10 +63,12 @@ def check_name(registry: Registry, value: Any, *, others: Sequence[str] = (), tr
 
 
 def read_step(registry: Registry, value: Any, *, trust: bool) -> tuple[str, Any]:
-    """The name (or reference) and the thing that a step means, made with its options.
+    """The name (or reference) and the thing that a step means, made with its options; a thing itself is taken as it is.
 
     Raises ValidationError, whose locations begin at the step, or ConfigError.
     """
+    if registry.why_not(type(value)) is None:
+        return getattr(value, "name", "") or type(value).__name__, value
     name, options, known_as = _parts(registry, value)
     if known_as:
         kind = _named(registry, name, value)

@@ -19,6 +19,7 @@ from streamseg.errors import scrub
 from streamseg.events import EventDetector
 from streamseg.gpu import Device
 from streamseg.pipeline import opening
+from streamseg.pipeline.extra import extra_steps
 from streamseg.pipeline.opening import FirstFrames, Source
 from streamseg.pipeline.outputs import Target, plan
 from streamseg.pipeline.report import OutputReport, RunReport, Tally, latency_table, stage_table
@@ -140,7 +141,7 @@ def build(
         limit: End after so many frames.
     """
     source = as_source(source)
-    targets, chosen = plan(config.outputs, outputs, source), steps(extra)
+    targets, chosen = plan(config.outputs, outputs, source), steps([*extra_steps(config), *extra])
     device = device or opening.find_device(config, say)
     with contextlib.ExitStack() as undo:
         decoder, hardware = opening.make_decoder(source, config, device, say)
@@ -187,7 +188,7 @@ def build_results(
     `started` is given the decoder before it waits for a source, so that another thread can stop it. `engine_of` gives the engine,
     which the caller closes in any case; None: the one that `config` asks for is opened.
     """
-    chosen, device = steps(extra), opening.find_device(config, say)
+    chosen, device = steps([*extra_steps(config), *extra]), opening.find_device(config, say)
     with contextlib.ExitStack() as undo:
         decoder, hardware = opening.make_decoder(source, config, device, say)
         undo.callback(decoder.close)

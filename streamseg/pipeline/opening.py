@@ -19,6 +19,7 @@ from streamseg.encode.view import MjpegServer
 from streamseg.engine import Engine, computes_on_gpu, open_engine
 from streamseg.gpu import Device, DeviceDecoding, choose_device
 from streamseg.pipeline import stages
+from streamseg.pipeline.extra import extra_steps
 from streamseg.pipeline.outputs import Target
 from streamseg.system.callbacks import Message
 
@@ -89,7 +90,7 @@ def load_engine(config: PipelineConfig, say: Message | None = None) -> Engine:
         in_flight=i.in_flight,
         batch=i.batch,
         require_gpu=i.require_gpu,
-        check=lambda spec: stages.check(config, spec),
+        check=lambda spec: stages.check(config, spec, extra_steps(config)),
         report=say,
     )
 

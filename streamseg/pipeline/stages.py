@@ -13,6 +13,8 @@ kind::
     large = Step("large", "lets large objects through", "Result", lambda context: OnlyLarge(), after="track")
     build("in.mp4", config, ["out.mp4"], extra=[large])
 
+A pipeline file's own stages (`extra.ExtraStage`) become such entries.
+
 It may have `flush()`, called at the end of the input, `close()` and `abort()` (see `streamseg.runtime.Stage`). Its name stands in
 the report, in `bench`, and in an error that it raises. Behind composite it runs once for each output.
 """
@@ -24,6 +26,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from streamseg.composite import Compositor
+from streamseg.composite.choose import check_classes
 from streamseg.config.schema import PipelineConfig
 from streamseg.detect.infer import Infer
 from streamseg.detect.postprocess import Postprocess
@@ -122,7 +125,8 @@ def _infer(context: Context) -> Stage:
 def _postprocess(context: Context) -> Stage:
     """It lets through what the tracker may use, not only what is sure enough to be shown."""
     p = context.config.postprocess
-    return Postprocess(context.spec, conf=min(context.config.track.low, p.conf), classes=p.classes)
+    head = None if p.head == "auto" else p.head
+    return Postprocess(context.spec, conf=min(context.config.track.low, p.conf), classes=p.classes, head=head)
 
 
 def _track(context: Context) -> Stage:
@@ -166,6 +170,7 @@ def _tally(context: Context) -> Stage:
 def _composite(context: Context) -> Stage:
     output, device = context.output, context.device
     assert output is not None  # made once for each
+    check_classes([name for effect in output.effects for name in effect.class_names()], context.spec.classes)
     if device is None:
         return Compositor(output.effects, keep_grey=output.keep_grey)
     return DeviceCompositor(output.effects, device, keep_grey=output.keep_grey)
@@ -236,8 +241,8 @@ def make(chosen: Sequence[Step], part: Part, context: Context) -> Made:
     return Made(stages, frozenset(joined))
 
 
-def check(config: PipelineConfig, spec: GraphSpec) -> None:
+def check(config: PipelineConfig, spec: GraphSpec, extra: Sequence[Step] = ()) -> None:
     """Raise ConfigError for what a pipeline file says of classes that the model does not have."""
-    for step in STAGES:
+    for step in (*STAGES, *extra):
         if step.checks and step.make is not None:
             step.make(Context(config, spec))

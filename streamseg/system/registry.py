@@ -24,7 +24,19 @@ from typing import Any
 from streamseg.errors import ConfigError
 from streamseg.errors.describe import brief
 
-__all__ = ["EFFECTS", "ENGINES", "REGISTRIES", "SINKS", "Found", "Reference", "Registry", "import_reference", "nearest"]
+__all__ = [
+    "EFFECTS",
+    "ENGINES",
+    "HEADS",
+    "REGISTRIES",
+    "SINKS",
+    "STAGES",
+    "Found",
+    "Reference",
+    "Registry",
+    "import_reference",
+    "nearest",
+]
 
 _REFERENCE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 _SELF = "streamseg"
@@ -69,6 +81,14 @@ class Registry:
         others = {*self._registered, *(point.name for point in _entry_points(self.group))}
         return [*builtin, *sorted(others - set(builtin))]
 
+    def is_builtin(self, name: str) -> bool:
+        """Whether it is the name of a built-in one."""
+        return name in self._builtin()
+
+    def added(self) -> list[str]:
+        """The names of those that are not built in. Imports none."""
+        return [name for name in self.names() if not self.is_builtin(name)]
+
     def __contains__(self, name: object) -> bool:
         return name in self._builtin() or name in self._registered or any(p.name == name for p in _entry_points(self.group))
 
@@ -94,14 +114,14 @@ class Registry:
         """Add one for this process. Raises ConfigError for a name that is taken, and for what is not of the kind."""
         if name in self and self._registered.get(name) is not thing:
             raise ConfigError(f"there is already {_article(self.kind)} {name!r}; register yours under another name")
-        if (reason := self._why_not(thing)) is not None:
+        if (reason := self.why_not(thing)) is not None:
             raise ConfigError(f"{brief(thing)} cannot be registered as {_article(self.kind)}: {reason}")
         self._registered[name] = thing
 
     def use(self, reference: str) -> Any:
         """What `module:Class` names, imported now: only for a reference that may run code. Raises ConfigError."""
         thing = import_reference(reference)
-        if (reason := self._why_not(thing)) is not None:
+        if (reason := self.why_not(thing)) is not None:
             raise ConfigError(f"{reference} is not {_article(self.kind)}: {reason}")
         return thing
 
@@ -140,13 +160,14 @@ class Registry:
             thing = point.load()
         except (Exception, SystemExit) as error:  # whatever a stranger's module does when it is imported
             return f"{type(error).__name__}: {error}"
-        return self._why_not(thing)
+        return self.why_not(thing)
 
     def _builtin(self) -> dict[str, Any]:
         builtin: Callable[[], dict[str, Any]] = import_module(self._room).builtin
         return builtin()
 
-    def _why_not(self, thing: Any) -> str | None:
+    def why_not(self, thing: Any) -> str | None:
+        """What keeps `thing` from being one of the kind; None: nothing does."""
         why_not: Callable[[Any], str | None] = import_module(self._room).why_not
         return why_not(thing)
 
@@ -155,8 +176,10 @@ EFFECTS = Registry("effect", "streamseg.composite.effect")
 
 SINKS = Registry("sink", "streamseg.encode.kinds")
 ENGINES = Registry("engine", "streamseg.engine.choose")
+STAGES = Registry("stage", "streamseg.pipeline.extra")
+HEADS = Registry("head", "streamseg.detect.heads")
 
-REGISTRIES = (EFFECTS, SINKS, ENGINES)
+REGISTRIES = (EFFECTS, SINKS, STAGES, ENGINES, HEADS)
 
 
 def import_reference(reference: str) -> Any:

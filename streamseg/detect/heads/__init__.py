@@ -1,36 +1,73 @@
 """How each family of models answers, and which family a graph is of.
 
-To add one, write a module with a class like `mask_rcnn.MaskRCNN` (see `base.Head`) and give it a line in `HEADS`.
+To add one, write a module with a class like `mask_rcnn.MaskRCNN` (see `base.Head`) and give it a line in `HEADS`; or give a package
+of your own an entry point of `streamseg.heads`. Those of packages are asked where a graph fits none of `HEADS`, or by name.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from streamseg.detect.heads.base import Arrays, Candidates, Head
 from streamseg.detect.heads.mask_rcnn import MaskRCNN
 from streamseg.errors import ConfigError, ModelError
 from streamseg.hub.graph_spec import GraphSpec
+from streamseg.system import registry
 
-__all__ = ["HEADS", "Arrays", "Candidates", "Head", "check_readable", "head_for"]
+__all__ = ["HEADS", "Arrays", "Candidates", "Head", "builtin", "check_readable", "head_for", "why_not"]
 
 HEADS: dict[str, type[Head]] = {head.name: head for head in (MaskRCNN,)}
 """By name; exactly one must fit a graph that is to be run."""
 
 
+def builtin() -> dict[str, type[Head]]:
+    """Streamseg's own heads, by name."""
+    return HEADS
+
+
+def why_not(thing: Any) -> str | None:
+    """What keeps `thing` from being a head; None: nothing does."""
+    missing = [name for name in ("layout", "fits", "__call__") if not hasattr(thing, name)]
+    if isinstance(thing, type) and not missing:
+        return None
+    return (
+        f"it is not a class like streamseg.detect.heads.MaskRCNN (see base.Head): it has no {', '.join(missing) or 'instances'}"
+    )
+
+
 def head_for(spec: GraphSpec, name: str | None = None) -> Head:
-    """The head that reads this graph: the one called `name`, or the only one that fits.
+    """The head that reads this graph: the one called `name` (or that a `Reference` names), or the only one that fits.
 
     Raises ModelError where none fits, or several do and none is named; ConfigError for a name that there is not.
     """
-    if name is not None and name not in HEADS:
-        raise ConfigError(f"there is no head {name!r}; there are: {', '.join(HEADS)}")
-    fitting = [each for each, head in HEADS.items() if name in (None, each) and head.fits(spec)]
+    if name is not None:
+        asked: dict[str, type[Head]] = {str(name): registry.HEADS.pick(name)}
+        failed: list[str] = []
+    else:
+        asked, failed = dict(HEADS), []
+        if not any(head.fits(spec) for head in asked.values()):
+            asked, failed = _with_added(asked)
+    fitting = [each for each, head in asked.items() if head.fits(spec)]
     if len(fitting) == 1:
-        return HEADS[fitting[0]](spec)
+        return asked[fitting[0]](spec)
     gives = ", ".join(f"{output}: {info}" for output, info in spec.outputs.items())
     if fitting:
-        raise ModelError(f"{spec.path} gives {gives}, which several heads can read: {', '.join(fitting)}; name one of them")
-    layouts = "; ".join(f"{each} ({head.layout})" for each, head in HEADS.items() if name in (None, each))
+        raise ModelError(
+            f"{spec.path} gives {gives}, which several heads can read: {', '.join(fitting)}; name one of them (postprocess.head)"
+        )
+    layouts = "; ".join([*(f"{each} ({head.layout})" for each, head in asked.items()), *failed])
     raise ModelError(f"{spec.path} gives {gives}; nothing here reads that. Expected: {layouts}")
+
+
+def _with_added(asked: dict[str, type[Head]]) -> tuple[dict[str, type[Head]], list[str]]:
+    """Those of installed packages besides, and what is wrong with the ones that cannot be asked."""
+    failed = []
+    for name in registry.HEADS.added():
+        try:
+            asked[name] = registry.HEADS.get(name)
+        except ConfigError as error:
+            failed.append(str(error))
+    return asked, failed
 
 
 def check_readable(spec: GraphSpec) -> None:

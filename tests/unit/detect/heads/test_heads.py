@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import pytest
 
+from streamseg.config import parse_pipeline
 from streamseg.detect import heads
 from streamseg.detect.heads import HEADS, head_for
 from streamseg.detect.heads.mask_rcnn import MaskRCNN, declared
@@ -14,7 +16,9 @@ from streamseg.engine import read_spec
 from streamseg.errors import ConfigError, ModelError
 from streamseg.hub.graph_file import TensorInfo
 from streamseg.hub.importer import import_file
+from streamseg.system.registry import Reference
 from tests import graphs
+from tests.plugins import installed
 
 SPEC = graphs.spec()
 
@@ -65,7 +69,7 @@ def test_of_several_that_fit_one_must_be_named(monkeypatch):
 
 
 def test_a_named_head_must_be_there_and_fit():
-    with pytest.raises(ConfigError, match="no head 'yolo'; there are: mask_rcnn"):
+    with pytest.raises(ConfigError, match=r"no head 'yolo' \(there are: mask_rcnn\)"):
         head_for(SPEC, "yolo")
     with pytest.raises(ModelError, match="nothing here reads that"):
         head_for(replace(SPEC, outputs={"output0": TensorInfo("float32", (1, 116, 8400))}), "mask_rcnn")
@@ -83,3 +87,46 @@ def test_a_graph_that_nothing_reads_is_not_imported(tmp_path, monkeypatch):
 def test_the_declared_outputs_are_those_of_a_file(tmp_path):
     path = graphs.constant_model(tmp_path / "m.onnx", detections=5, batch=None)
     assert dict(read_spec(path).outputs) == declared(5, 28, 0)
+
+
+ODD = {"output0": TensorInfo("float32", (1, 116, 8400))}
+HEAD = """
+from streamseg.detect.heads import MaskRCNN
+
+class Odd(MaskRCNN):
+    name = "odd"
+    layout = "output0: float32 [B, C, N]"
+
+    @staticmethod
+    def fits(spec):
+        return list(spec.outputs) == ["output0"]
+
+class Greedy(Odd):
+    @staticmethod
+    def fits(spec):
+        return True
+"""
+
+
+def test_a_head_of_an_installed_package_is_asked_where_none_of_ours_fits(tmp_path, monkeypatch):
+    points = {"head": {"odd": "shiny_head:Odd", "lost": "shiny_lost:Head"}}
+    installed(tmp_path, monkeypatch, points, {"shiny_head": HEAD})
+    assert type(head_for(SPEC)) is MaskRCNN
+    assert "shiny_head" not in sys.modules
+    assert type(head_for(replace(SPEC, outputs=ODD))).__name__ == "Odd"  # the one that fails does not stop it
+    with pytest.raises(ModelError, match=r"odd \(output0: float32 \[B, C, N\]\); the head 'lost' of shiny 1\.2 cannot be used"):
+        head_for(replace(SPEC, outputs={"output1": ODD["output0"]}))
+    assert type(head_for(SPEC, Reference("shiny_head:Greedy"))).__name__ == "Greedy"
+    with pytest.raises(ModelError, match="nothing here reads that"):
+        head_for(SPEC, "odd")
+    with pytest.raises(ConfigError, match="os:getcwd is not a head"):
+        head_for(SPEC, Reference("os:getcwd"))
+
+
+def test_a_pipeline_file_names_a_head(tmp_path, monkeypatch):
+    installed(tmp_path, monkeypatch, {"head": {"odd": "shiny_head2:Odd"}}, {})
+    assert parse_pipeline("postprocess: {head: odd}", "x.yaml").postprocess.head == "odd"
+    with pytest.raises(ConfigError, match=r"x\.yaml:1: postprocess\.head: 'od' .*allowed: 'auto', 'mask_rcnn', 'odd'"):
+        parse_pipeline("postprocess: {head: od}", "x.yaml")
+    with pytest.raises(ConfigError, match="would run code"):
+        parse_pipeline("postprocess: {head: {use: 'shiny_head2:Odd'}}", "x.yaml")

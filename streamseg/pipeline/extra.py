@@ -1,0 +1,65 @@
+"""Stages of a user's own: what such a stage says of itself, and how a pipeline file's become entries of the list of stages."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from streamseg.config.schema import PipelineConfig, StageStep
+from streamseg.pipeline.stages import STAGES, Context, Step
+from streamseg.runtime import Stage
+
+__all__ = ["ExtraStage", "builtin", "extra_steps", "why_not"]
+
+
+class ExtraStage:
+    """Base of stages that are added: dataclasses whose fields are the options that a pipeline file gives.
+
+    A stage takes what the one before it gives, and gives the same kind: behind `track` and later ones, a `Result`. It may have
+    `flush()`, called at the end of the input, `close()` and `abort()` (see `streamseg.runtime.Stage`). Each run makes one of its
+    own from the options, so that it may keep what it needs from frame to frame (in fields with `init=False`).
+    """
+
+    after: ClassVar[str] = "track"
+    """The stage behind which it runs, where the pipeline file does not say."""
+
+    def begin(self, class_names: Sequence[str]) -> None:
+        """Called before the first item with the names that the model knows, and to check them. Raises ConfigError."""
+
+    def __call__(self, item: Any, /) -> Any:
+        """Take one item, give one."""
+        raise NotImplementedError
+
+
+def builtin() -> dict[str, Step]:
+    """The stages that run in any case, by name."""
+    return {step.name: step for step in STAGES}
+
+
+def why_not(thing: Any) -> str | None:
+    """What keeps `thing` from being a stage that can be added; None: nothing does."""
+    if not (isinstance(thing, type) and issubclass(thing, ExtraStage)):
+        return "it is not a class derived from streamseg.pipeline.extra.ExtraStage"
+    if not dataclasses.is_dataclass(thing):
+        return "it is not a dataclass, whose fields would be its options"
+    return None
+
+
+def extra_steps(config: PipelineConfig) -> list[Step]:
+    """The stages that a pipeline file adds, as entries of the list."""
+    return [_step(each) for each in config.stages]
+
+
+def _step(asked: StageStep) -> Step:
+    stage = asked.stage
+
+    def make(context: Context) -> Stage:
+        own: Stage = dataclasses.replace(stage)
+        own.begin(context.spec.classes)  # type: ignore[attr-defined]
+        return own
+
+    does = (type(stage).__doc__ or "").strip().partition("\n")[0]
+    behind = asked.after or stage.after
+    gives = next((step.gives for step in STAGES if step.name == behind), "Result")
+    return Step(asked.name, does, gives, make, checks=True, after=behind)

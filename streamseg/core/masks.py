@@ -10,6 +10,7 @@ Where a mask has been refined (`Instances.fine`) its grid has more cells; all of
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import cv2
@@ -21,7 +22,7 @@ from streamseg.core.types import MASK_SIZE
 if TYPE_CHECKING:
     from streamseg.core.types import Instances
 
-__all__ = ["Region", "coverage", "crop_to", "disjoint", "full", "label_map", "paste", "region_of"]
+__all__ = ["HALF", "Region", "coverage", "crop_to", "cut_sides", "disjoint", "full", "gain", "label_map", "paste", "region_of"]
 
 ByteArray = npt.NDArray[np.uint8]
 FloatArray = npt.NDArray[np.float32]
@@ -30,8 +31,8 @@ Region = tuple[int, int, int, int]
 
 # A box that ends within this many pixels of the frame's border is taken to be cut off by it.
 _AT_BORDER = 0.5
-# Above 127.5 of 255 a point belongs to the instance: the probability is above one half.
-_HALF = 127.5
+HALF = 127.5
+"""Above it, of 255, a point belongs to the instance: the probability is above one half."""
 # Cells within which masks go from 0 to 1.
 _STEEPNESS = 3.0
 # Pixels worked on at a time.
@@ -73,31 +74,43 @@ def _taps(
     return cell, (position - cell).astype(np.float32)
 
 
+def cut_sides(box: Sequence[float], width: int, height: int) -> tuple[bool, bool, bool, bool]:
+    """Whether the border of a frame of `width` x `height` cuts off what is in `box` (xyxy): on its left, right, top, bottom."""
+    return box[0] < _AT_BORDER, box[2] > width - _AT_BORDER, box[1] < _AT_BORDER, box[3] > height - _AT_BORDER
+
+
+def gain(box: Sequence[float], cells: int, scale: int) -> float:
+    """How much steeper `coverage` makes the slope of a mask of `cells` a side over `box` (xyxy), for samples of `scale` pixels."""
+    cell = math.sqrt(max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1])) / cells / scale
+    return max(1.0, _STEEPNESS * cell)
+
+
 def _padded(mask: ByteArray, box: tuple[float, float, float, float], width: int, height: int) -> FloatArray:
     """The grid with one cell around it: zero, or the nearest cell on the sides where the frame cuts the object off."""
     grid = np.zeros((len(mask) + 2, len(mask) + 2), np.float32)
     grid[1:-1, 1:-1] = mask
-    if box[0] < _AT_BORDER:
+    left, right, top, bottom = cut_sides(box, width, height)
+    if left:
         grid[:, 0] = grid[:, 1]
-    if box[2] > width - _AT_BORDER:
+    if right:
         grid[:, -1] = grid[:, -2]
-    if box[1] < _AT_BORDER:
+    if top:
         grid[0] = grid[1]
-    if box[3] > height - _AT_BORDER:
+    if bottom:
         grid[-1] = grid[-2]
     return grid
 
 
 def _sample(
-    mask: ByteArray, box: npt.ArrayLike, region: Region, width: int, height: int, scale: int, gain: float = 1.0
+    mask: ByteArray, box: npt.ArrayLike, region: Region, width: int, height: int, scale: int, steeper: float = 1.0
 ) -> ByteArray:
-    """The field over `region`, (value - 127.5) * gain + 127.5 rounded into 0..255."""
+    """The field over `region`, (value - 127.5) * steeper + 127.5 rounded into 0..255."""
     x0, y0, x1, y1 = _floats(box)
     if x1 <= x0 or y1 <= y0:
         return np.zeros((region[3] - region[1], region[2] - region[0]), np.uint8)
     grid = _padded(mask, (x0, y0, x1, y1), width, height)
-    if gain != 1.0:
-        grid = (grid - _HALF) * np.float32(gain) + np.float32(_HALF)
+    if steeper != 1.0:
+        grid = (grid - HALF) * np.float32(steeper) + np.float32(HALF)
     columns = _taps(x0, x1, region[0], region[2], scale, len(mask))
     return _interpolate(grid, columns, _taps(y0, y1, region[1], region[3], scale, len(mask)))
 
@@ -174,9 +187,8 @@ def coverage(mask: ByteArray, box: npt.ArrayLike, region: Region, width: int, he
 
     Returns: uint8 [region height, region width].
     """
-    x0, y0, x1, y1 = _floats(box)
-    cell = math.sqrt(max(0.0, x1 - x0) * max(0.0, y1 - y0)) / len(mask) / scale
-    return _sample(mask, box, region, width, height, scale, gain=max(1.0, _STEEPNESS * cell))
+    box = _floats(box)
+    return _sample(mask, box, region, width, height, scale, gain(box, len(mask), scale))
 
 
 def crop_to(boxes: FloatArray, masks: ByteArray, width: int, height: int) -> tuple[FloatArray, ByteArray]:
@@ -237,7 +249,7 @@ def label_map(
         x0, y0, x1, y1 = region = region_of(box / scale, shape[1], shape[0])
         if x1 > x0:
             crop = _sample(grids[i], box, region, width, height, scale)
-            picture[y0:y1, x0:x1][crop > _HALF] = i + 1
+            picture[y0:y1, x0:x1][crop > HALF] = i + 1
     return picture
 
 

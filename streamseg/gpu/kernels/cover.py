@@ -6,22 +6,42 @@ import torch
 import triton
 import triton.language as tl
 
+from streamseg.gpu.kernels.columns import (
+    BOTTOM,
+    CELLS,
+    CUT,
+    FIELDS,
+    GAIN,
+    GRID,
+    HALF,
+    LAST,
+    LEFT,
+    RATE_X,
+    RATE_Y,
+    RIGHT,
+    SAMPLES,
+    SHIFT_X,
+    SHIFT_Y,
+    TOP,
+    X0,
+    X1,
+    Y0,
+    Y1,
+)
 from streamseg.gpu.kernels.common import EXACT, half_even
-from streamseg.gpu.kernels.pack import FIELDS
 
 __all__ = ["cover", "cover_kernel", "overlaps", "sample_region", "union", "union_kernel"]
 
-_FIELDS = tl.constexpr(FIELDS)
 _BLOCK = (16, 64)
 
 
 @triton.jit
 def sample_region(row: tl.tensor, SCALE: tl.constexpr) -> tl.tensor:
     """x0, y0, x1, y1 of an instance's region in samples, int32."""
-    x0 = tl.load(row).to(tl.int32) // SCALE
-    y0 = tl.load(row + 1).to(tl.int32) // SCALE
-    x1 = (tl.load(row + 2).to(tl.int32) + SCALE - 1) // SCALE
-    y1 = (tl.load(row + 3).to(tl.int32) + SCALE - 1) // SCALE
+    x0 = tl.load(row + X0).to(tl.int32) // SCALE
+    y0 = tl.load(row + Y0).to(tl.int32) // SCALE
+    x1 = (tl.load(row + X1).to(tl.int32) + SCALE - 1) // SCALE
+    y1 = (tl.load(row + Y1).to(tl.int32) + SCALE - 1) // SCALE
     return x0, y0, x1, y1
 
 
@@ -44,13 +64,13 @@ def _cell(position: tl.tensor, last: tl.tensor) -> tl.tensor:
 @triton.jit
 def _at(grid: tl.tensor, r: tl.tensor, c: tl.tensor, cells: tl.tensor, cut: tl.tensor, gain: tl.tensor) -> tl.tensor:
     """Row r and column c of the padded grid, gain applied: around the grid it is 0, or where the frame cuts it off the nearest."""
-    row_known = (r + (cut & 4) > 0) & (r <= cells + (cut & 8))
-    column_known = (c + (cut & 1) > 0) & (c <= cells + (cut & 2))
+    row_known = (r + (cut & TOP) > 0) & (r <= cells + (cut & BOTTOM))
+    column_known = (c + (cut & LEFT) > 0) & (c <= cells + (cut & RIGHT))
     near_r = tl.minimum(tl.maximum(r - 1, 0), cells - 1)
     near_c = tl.minimum(tl.maximum(c - 1, 0), cells - 1)
     at = grid + near_r[:, None] * cells + near_c[None, :]
     value = tl.load(at, mask=row_known[:, None] & column_known[None, :], other=0).to(tl.float32)
-    return (value - 127.5) * gain + 127.5
+    return (value - HALF) * gain + HALF
 
 
 @triton.jit
@@ -59,11 +79,11 @@ def _covered(row: tl.tensor, grids: tl.tensor, y: tl.tensor, x: tl.tensor) -> tl
 
     Positions are float64, along the two axes only, and the rest float32, as there: the gain makes one cell's fraction visible.
     """
-    grid = grids + tl.load(row + 4).to(tl.int32)
-    cells, cut = tl.load(row + 5).to(tl.int32), tl.load(row + 6).to(tl.int32)
-    gain, last = tl.load(row + 7).to(tl.float32), tl.load(row + 12)
-    c, share_x = _cell((x.to(tl.float64) + 0.5) * tl.load(row + 8) + tl.load(row + 9), last)
-    r, share_y = _cell((y.to(tl.float64) + 0.5) * tl.load(row + 10) + tl.load(row + 11), last)
+    grid = grids + tl.load(row + GRID).to(tl.int32)
+    cells, cut = tl.load(row + CELLS).to(tl.int32), tl.load(row + CUT).to(tl.int32)
+    gain, last = tl.load(row + GAIN).to(tl.float32), tl.load(row + LAST)
+    c, share_x = _cell((x.to(tl.float64) + 0.5) * tl.load(row + RATE_X) + tl.load(row + SHIFT_X), last)
+    r, share_y = _cell((y.to(tl.float64) + 0.5) * tl.load(row + RATE_Y) + tl.load(row + SHIFT_Y), last)
     low = _at(grid, r, c, cells, cut, gain)
     upper = (_at(grid, r, c + 1, cells, cut, gain) - low) * share_x[None, :] + low
     low = _at(grid, r + 1, c, cells, cut, gain)
@@ -86,12 +106,12 @@ def cover_kernel(
     top, left = tl.program_id(0) * BY, tl.program_id(1) * BX
     y, x = top + tl.arange(0, BY), left + tl.arange(0, BX)
     for i in range(count):
-        row = table + i * _FIELDS
+        row = table + i * FIELDS
         x0, y0, x1, y1 = sample_region(row, SCALE)
         if overlaps(x0, y0, x1, y1, left, top, BX, BY):
             value = _covered(row, grids, y, x)
             inside = ((y >= y0) & (y < y1))[:, None] & ((x >= x0) & (x < x1))[None, :]
-            to = out + tl.load(row + 13).to(tl.int64) + (y - y0)[:, None] * (x1 - x0) + (x - x0)[None, :]
+            to = out + tl.load(row + SAMPLES).to(tl.int64) + (y - y0)[:, None] * (x1 - x0) + (x - x0)[None, :]
             tl.store(to, value.to(tl.uint8), mask=inside)
 
 
@@ -111,7 +131,7 @@ def union_kernel(
     y, x = top + tl.arange(0, BY), left + tl.arange(0, BX)
     most = tl.zeros([BY, BX], tl.int32)
     for i in range(count):
-        row = table + i * _FIELDS
+        row = table + i * FIELDS
         x0, y0, x1, y1 = sample_region(row, 1)
         if overlaps(x0, y0, x1, y1, left, top, BX, BY):
             inside = ((y >= y0) & (y < y1))[:, None] & ((x >= x0) & (x < x1))[None, :]

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from streamseg.gpu.kernels import columns as c
 from streamseg.pixels import color
 
 __all__ = ["PlanePlan", "matrix_of", "plan_plane"]
@@ -67,15 +68,14 @@ def _taps(source: int, target: int, words: bool, along_x: bool) -> tuple[npt.NDA
 
 
 def matrix_of(encoding: color.Encoding, lsb: int) -> npt.NDArray[np.float32]:
-    """[12] float32, the sums that `streamseg.pixels.letterbox` makes of the codes.
-
-    R: of Y, of V, constant. G: of Y. Green's chroma: of U, of V, constant. G: of that chroma, constant. B: of Y, of U, constant.
-    """
+    """[MATRIX_FIELDS] float32, the sums that `streamseg.pixels.letterbox` makes of the codes, by the names in `columns`."""
     matrix, offset = encoding.to_rgb()
     matrix, offset = matrix * (255 / 2**lsb), offset * 255
     unit, middle = (1, 128) if encoding.depth <= 8 else (256, 32768)
     still = 2.0 ** (encoding.depth - 1 + lsb) * (matrix[1, 1] + matrix[1, 2])
-    red = [matrix[0, 0], matrix[0, 2], offset[0]]
-    green = [matrix[1, 0], unit * matrix[1, 1], unit * matrix[1, 2], middle - unit * still]
-    green += [1 / unit, offset[1] + still - middle / unit]
-    return np.array([*red, *green, matrix[2, 0], matrix[2, 1], offset[2]], np.float32)
+    sums = np.empty(c.MATRIX_FIELDS.value, np.float32)
+    sums[c.R_Y], sums[c.R_V], sums[c.R_STILL] = matrix[0, 0], matrix[0, 2], offset[0]
+    sums[c.G_U], sums[c.G_V], sums[c.G_MIDDLE] = unit * matrix[1, 1], unit * matrix[1, 2], middle - unit * still
+    sums[c.G_Y], sums[c.G_CHROMA], sums[c.G_STILL] = matrix[1, 0], 1 / unit, offset[1] + still - middle / unit
+    sums[c.B_Y], sums[c.B_U], sums[c.B_STILL] = matrix[2, 0], matrix[2, 1], offset[2]
+    return sums

@@ -21,16 +21,17 @@ from streamseg.composite.overlay import around, contour_reach, contour_width, sa
 from streamseg.composite.palette import color_of, text_color
 from streamseg.core.masks import Region
 from streamseg.core.types import Activity, Instances
+from streamseg.gpu.kernels import columns
+from streamseg.gpu.kernels.columns import ELLIPSE, FIELDS, FILL, REACH, SAMPLES
 from streamseg.gpu.kernels.common import EXACT, half_even
 from streamseg.gpu.kernels.cover import cover, overlaps, sample_region
-from streamseg.gpu.kernels.pack import FIELDS, Scratch, Upload, instance_table
-from streamseg.gpu.kernels.paint import PLATE_FIELDS, paint
+from streamseg.gpu.kernels.pack import Scratch, Upload, instance_table, set_codes, set_region
+from streamseg.gpu.kernels.paint import paint
 from streamseg.gpu.kernels.surface import Surface
 from streamseg.pixels.color import Encoding, drawing_codes
 
-__all__ = ["draw_overlay", "opacity_kernel", "plate_row"]
+__all__ = ["draw_overlay", "opacity_kernel", "plate_row", "plate_table"]
 
-_FIELDS = tl.constexpr(FIELDS)
 _BLOCK = (16, 64)
 RGB = tuple[int, int, int]
 
@@ -54,17 +55,17 @@ def opacity_kernel(
     y, x = top + tl.arange(0, BY), left + tl.arange(0, BX)
     taken = tl.zeros([BY, BX], tl.int32)
     for i in range(count):
-        row = table + i * _FIELDS
+        row = table + i * FIELDS
         x0, y0, x1, y1 = sample_region(row, SCALE)
         if overlaps(x0, y0, x1, y1, left, top, BX, BY):
-            begin = tl.load(row + 13).to(tl.int64)
+            begin = tl.load(row + SAMPLES).to(tl.int64)
             inside = ((y >= y0) & (y < y1))[:, None] & ((x >= x0) & (x < x1))[None, :]
             at = (y - y0)[:, None] * (x1 - x0) + (x - x0)[None, :]
             covered = tl.load(covers + begin + at, mask=inside, other=0).to(tl.int32)
             visible = tl.minimum(covered, 255 - taken)
             taken = tl.maximum(taken, covered)
-            alpha = half_even(visible.to(tl.float32) * tl.load(row + 21).to(tl.float32)).to(tl.int32)
-            reach, middle = tl.load(row + 22).to(tl.int32), tl.load(row + 23).to(tl.int32)
+            alpha = half_even(visible.to(tl.float32) * tl.load(row + FILL).to(tl.float32)).to(tl.int32)
+            reach, middle = tl.load(row + REACH).to(tl.int32), tl.load(row + ELLIPSE).to(tl.int32)
             # Where all of it is hidden there is no need to look for its outline.
             if (reach > 0) & (tl.max(tl.max(visible, axis=1), axis=0) > 0):
                 least = covered
@@ -112,9 +113,9 @@ def draw_overlay(
     # By `doubtful`: opacity of the fill, reach of the contour, where the middle of its ellipse is.
     styles = [(effect.fill, sure, sure), (effect.fill / 2, thin, 2 * sure + 1 + thin)]
     for row, box, rgb, doubtful in zip(table, boxes, colors, shown.doubtful, strict=False):
-        row[14:17] = [round(code) for code in drawing_codes(rgb, picture.encoding)]
-        row[17:21] = [round(edge) for edge in box]
-        row[21:24] = styles[int(doubtful)]
+        set_codes(row, drawing_codes(rgb, picture.encoding))
+        row[columns.BOX_X0], row[columns.BOX_Y0], row[columns.BOX_X1], row[columns.BOX_Y1] = map(round, box)
+        row[FILL], row[REACH], row[ELLIPSE] = styles[int(doubtful)]
     plates, coverage = _plates(effect, picture, shown, colors)
     parts = upload([table, grids, plates, coverage, np.concatenate([_ellipse(sure), _ellipse(thin)])])
     table_, grids_, plates_, coverage_, ellipse_ = parts
@@ -151,16 +152,20 @@ def _plates(
         rows.append(plate_row(spot, begin, colors[i], picture.encoding))
         texts.append(covered.reshape(-1))
         begin += covered.size
-    return np.array(rows, np.float64).reshape(len(rows), PLATE_FIELDS), np.concatenate(texts)
+    return plate_table(rows), np.concatenate(texts)
 
 
-@lru_cache(maxsize=1024)
-def _ends(rgb: RGB, encoding: Encoding) -> list[float]:
-    """For each component the plate's code, and how much the text's differs."""
-    ends = zip(drawing_codes(rgb, encoding), drawing_codes(text_color(rgb), encoding), strict=True)
-    return [value for ground, text in ends for value in (ground, text - ground)]
-
-
-def plate_row(spot: Region, begin: int, rgb: RGB, encoding: Encoding) -> list[float]:
+def plate_row(spot: Region, begin: int, rgb: RGB, encoding: Encoding) -> npt.NDArray[np.float64]:
     """A label's row: where it is, where its coverage begins, its codes."""
-    return [*spot, begin, *_ends(rgb, encoding), 0.0]
+    row = np.zeros(columns.PLATE_FIELDS.value)
+    set_region(row, spot)
+    row[columns.TEXT] = begin
+    ground, text = drawing_codes(rgb, encoding), drawing_codes(text_color(rgb), encoding)
+    row[columns.PLATE0], row[columns.PLATE1], row[columns.PLATE2] = ground
+    row[columns.TEXT0], row[columns.TEXT1], row[columns.TEXT2] = (t - g for g, t in zip(ground, text, strict=True))
+    return row
+
+
+def plate_table(rows: list[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
+    """[P, PLATE_FIELDS] of the rows."""
+    return np.array(rows, np.float64).reshape(len(rows), columns.PLATE_FIELDS.value)

@@ -10,21 +10,18 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from streamseg.core import masks
 from streamseg.core.masks import Region
 from streamseg.core.types import Instances
+from streamseg.gpu.kernels import columns
 
-__all__ = ["FIELDS", "Scratch", "Upload", "instance_table"]
+__all__ = ["Scratch", "Upload", "instance_table", "set_codes", "set_region"]
 
 Array = npt.NDArray[Any]
 
 _ALIGN = 16
 _SLOTS = 16  # four frames of an overlay and a blur
 _CONSTANTS = 64
-_AT_BORDER = 0.5
-_STEEPNESS = 3.0
-
-FIELDS = 24
-"""Numbers of an instance in its row of the table, float64; what they are is said in `instance_table`."""
 
 
 class Upload:
@@ -114,27 +111,24 @@ def instance_table(
         height: the frame's, pixels.
         scale: luma pixels along x and y to one sample of the masks.
 
-    Returns: float64 [N, FIELDS]: 0..3 region x0, y0, x1, y1; 4 where its grid begins, 5 cells a side, 6 sides on which the frame
-        cuts it off (1 left, 2 right, 4 top, 8 bottom); 7 gain; 8..11 position in the grid of sample x: (x + 0.5) * [8] + [9], of
-        sample y: (y + 0.5) * [10] + [11]; 12 the last position; 13 where its samples begin in a buffer of all regions; 14..16
-        codes of its colour, 17..20 its box in whole pixels, 21..23 how an overlay draws it (all left 0). The grids, uint8, one
-        after the other. Samples.
+    Returns: float64 [N, FIELDS], whose columns are said in `columns`; its colour, its box and how an overlay draws it are left 0.
+        The grids, uint8, one after the other. Samples.
     """
-    table = np.zeros((len(shown), FIELDS), np.float64)
+    table = np.zeros((len(shown), columns.FIELDS.value), np.float64)
     grids, begin, samples = [], 0, 0
     for row, grid, box, region in zip(table, shown.grids, shown.boxes.tolist(), regions, strict=True):
         x0, y0, x1, y1 = box
-        row[:4] = region
-        row[4:7] = begin, len(grid), _cut_off(box, width, height)
+        row[columns.GRID], row[columns.CELLS], row[columns.CUT] = begin, len(grid), _cut_off(box, width, height)
         if region[2] <= region[0] or x1 <= x0 or y1 <= y0:
-            row[:4] = 0
             continue
+        set_region(row, region)
         cells = len(grid)
-        row[7] = np.float32(max(1.0, _STEEPNESS * (math.sqrt((x1 - x0) * (y1 - y0)) / cells / scale)))
+        row[columns.GAIN] = np.float32(masks.gain(box, cells, scale))
         rate_x, rate_y = cells / (x1 - x0), cells / (y1 - y0)
-        row[8:12] = rate_x * scale, 0.5 - x0 * rate_x, rate_y * scale, 0.5 - y0 * rate_y
-        row[12] = np.nextafter(cells + 1.0, 0.0)
-        row[13] = samples
+        row[columns.RATE_X], row[columns.SHIFT_X] = rate_x * scale, 0.5 - x0 * rate_x
+        row[columns.RATE_Y], row[columns.SHIFT_Y] = rate_y * scale, 0.5 - y0 * rate_y
+        row[columns.LAST] = np.nextafter(cells + 1.0, 0.0)
+        row[columns.SAMPLES] = samples
         grids.append(np.ascontiguousarray(grid).reshape(-1))
         begin += cells * cells
         left, top, right, bottom = region
@@ -142,7 +136,17 @@ def instance_table(
     return table, np.concatenate(grids) if grids else np.zeros(1, np.uint8), samples
 
 
+def set_region(row: Array, region: Region) -> None:
+    """Write where an instance, a shape or a label is into its row."""
+    row[columns.X0], row[columns.Y0], row[columns.X1], row[columns.Y1] = region
+
+
+def set_codes(row: Array, codes: Sequence[float]) -> None:
+    """Write the codes (luma, U, V) of an instance's or a shape's colour into its row, rounded."""
+    row[columns.CODE0], row[columns.CODE1], row[columns.CODE2] = map(round, codes)
+
+
 def _cut_off(box: list[float], width: int, height: int) -> int:
-    """Sides on which the box ends at the frame's border, as `streamseg.core.masks` has it."""
-    left, right = box[0] < _AT_BORDER, box[2] > width - _AT_BORDER
-    return left + 2 * right + 4 * (box[1] < _AT_BORDER) + 8 * (box[3] > height - _AT_BORDER)
+    """Sides on which the frame's border cuts off what is in the box, as a sum."""
+    sides = zip(masks.cut_sides(box, width, height), (columns.LEFT, columns.RIGHT, columns.TOP, columns.BOTTOM), strict=True)
+    return sum(side.value for cut, side in sides if cut)

@@ -6,18 +6,31 @@ import torch
 import triton
 import triton.language as tl
 
+from streamseg.gpu.kernels.columns import (
+    BOX_X0,
+    BOX_X1,
+    BOX_Y0,
+    BOX_Y1,
+    CODE0,
+    CODE1,
+    CODE2,
+    FIELDS,
+    PLATE0,
+    PLATE1,
+    PLATE2,
+    PLATE_FIELDS,
+    SAMPLES,
+    TEXT,
+    TEXT0,
+    TEXT1,
+    TEXT2,
+)
 from streamseg.gpu.kernels.common import EXACT, half_even, mean_of_four, mean_of_two, over
 from streamseg.gpu.kernels.cover import overlaps, sample_region
-from streamseg.gpu.kernels.pack import FIELDS
 from streamseg.gpu.kernels.surface import Surface
 
-__all__ = ["PLATE_FIELDS", "paint", "paint_kernel", "shrunk"]
+__all__ = ["paint", "paint_kernel", "shrunk"]
 
-PLATE_FIELDS = 12
-"""Numbers of a label's row: x0, y0, x1, y1, where its coverage begins; then codes of the plate and how much the text's differ."""
-
-_FIELDS = tl.constexpr(FIELDS)
-_PLATE_FIELDS = tl.constexpr(PLATE_FIELDS)
 _BLOCK = (16, 64)
 
 
@@ -82,17 +95,17 @@ def _enlarged(
 @triton.jit
 def _ring(row: tl.tensor, y: tl.tensor, x: tl.tensor, line: tl.tensor) -> tl.tensor:
     """255 on a line of `line` pixels inside the edges of the instance's box."""
-    x0, y0 = tl.load(row + 17).to(tl.int32), tl.load(row + 18).to(tl.int32)
-    x1, y1 = tl.load(row + 19).to(tl.int32), tl.load(row + 20).to(tl.int32)
+    x0, y0 = tl.load(row + BOX_X0).to(tl.int32), tl.load(row + BOX_Y0).to(tl.int32)
+    x1, y1 = tl.load(row + BOX_X1).to(tl.int32), tl.load(row + BOX_Y1).to(tl.int32)
     outer = ((y >= y0) & (y < y1))[:, None] & ((x >= x0) & (x < x1))[None, :]
     inner = ((y >= y0 + line) & (y < y1 - line))[:, None] & ((x >= x0 + line) & (x < x1 - line))[None, :]
     return tl.where(outer & (inner == 0), 255, 0)
 
 
 @triton.jit
-def _text(plate: tl.tensor, first: tl.constexpr, coverage: tl.tensor, LSB: tl.constexpr) -> tl.tensor:
-    """The code of component `first` - 5 of a label where its text covers the sample so much."""
-    code = tl.load(plate + first).to(tl.float32) + tl.load(plate + first + 1).to(tl.float32) * (coverage.to(tl.float32) / 255.0)
+def _text(plate: tl.tensor, text: tl.tensor, coverage: tl.tensor, LSB: tl.constexpr) -> tl.tensor:
+    """The code of a component of a label where its text covers the sample so much: the plate's, and how much the text's differs."""
+    code = tl.load(plate).to(tl.float32) + tl.load(text).to(tl.float32) * (coverage.to(tl.float32) / 255.0)
     return half_even(code).to(tl.int32) << LSB
 
 
@@ -139,11 +152,11 @@ def paint_kernel(
     touched, chroma_touched = code0 < 0, code1 < 0
     y, x = tl.minimum(y, height - 1), tl.minimum(x, width - 1)
     for i in range(count):
-        row = table + i * _FIELDS
+        row = table + i * FIELDS
         x0, y0, x1, y1 = sample_region(row, 1)
         if overlaps(x0, y0, x1, y1, left, top, BX, BY):
             left0, top0, right1, bottom1 = sample_region(row, SCALE)
-            own = alphas + tl.load(row + 13).to(tl.int64)
+            own = alphas + tl.load(row + SAMPLES).to(tl.int64)
             inside = ((y >= y0) & (y < y1))[:, None] & ((x >= x0) & (x < x1))[None, :]
             alpha = _enlarged(own, y, x, left0, top0, right1, bottom1, inside, SCALE)
             if BOX:
@@ -154,24 +167,24 @@ def paint_kernel(
                 chroma_alpha = tl.load(at, mask=among, other=0).to(tl.int32)
             else:
                 chroma_alpha = shrunk(alpha, SX, SY, BY, BX)
-            code0 = over(code0, tl.load(row + 14).to(tl.int32), alpha)
-            code1 = over(code1, tl.load(row + 15).to(tl.int32), chroma_alpha)
-            code2 = over(code2, tl.load(row + 16).to(tl.int32), chroma_alpha)
+            code0 = over(code0, tl.load(row + CODE0).to(tl.int32), alpha)
+            code1 = over(code1, tl.load(row + CODE1).to(tl.int32), chroma_alpha)
+            code2 = over(code2, tl.load(row + CODE2).to(tl.int32), chroma_alpha)
             touched, chroma_touched = touched | (alpha > 0), chroma_touched | (chroma_alpha > 0)
     code0, code1, code2 = code0 << LSB, code1 << LSB, code2 << LSB
     for i in range(plates):
-        plate = plate_table + i * _PLATE_FIELDS
+        plate = plate_table + i * PLATE_FIELDS
         x0, y0, x1, y1 = sample_region(plate, 1)
         if overlaps(x0, y0, x1, y1, left, top, BX, BY):
             inside = ((y >= y0) & (y < y1))[:, None] & ((x >= x0) & (x < x1))[None, :]
-            at = coverage + tl.load(plate + 4).to(tl.int32) + (y - y0)[:, None] * (x1 - x0) + (x - x0)[None, :]
+            at = coverage + tl.load(plate + TEXT).to(tl.int32) + (y - y0)[:, None] * (x1 - x0) + (x - x0)[None, :]
             covered = tl.load(at, mask=inside, other=0).to(tl.int32)
             chroma_covered = shrunk(covered, SX, SY, BY, BX)
             # A plate's corners are multiples of the chroma's size: a sample of chroma lies inside with all of its pixels.
             among = shrunk(inside.to(tl.int32), SX, SY, BY, BX) > 0
-            code0 = tl.where(inside, _text(plate, 5, covered, LSB), code0)
-            code1 = tl.where(among, _text(plate, 7, chroma_covered, LSB), code1)
-            code2 = tl.where(among, _text(plate, 9, chroma_covered, LSB), code2)
+            code0 = tl.where(inside, _text(plate + PLATE0, plate + TEXT0, covered, LSB), code0)
+            code1 = tl.where(among, _text(plate + PLATE1, plate + TEXT1, chroma_covered, LSB), code1)
+            code2 = tl.where(among, _text(plate + PLATE2, plate + TEXT2, chroma_covered, LSB), code2)
             touched, chroma_touched = touched | inside, chroma_touched | among
     tl.store(luma, code0.to(luma.dtype.element_ty), mask=touched & seen)
     tl.store(u, code1.to(u.dtype.element_ty), mask=chroma_touched & chroma_seen)

@@ -7,9 +7,10 @@ import numpy as np
 from streamseg import composite
 from streamseg.composite.places import Drawing
 from streamseg.core.types import Activity, Instances
-from streamseg.gpu.kernels.overlay import plate_row
-from streamseg.gpu.kernels.pack import FIELDS, Scratch, Upload
-from streamseg.gpu.kernels.paint import PLATE_FIELDS, paint
+from streamseg.gpu.kernels.columns import FIELDS
+from streamseg.gpu.kernels.overlay import plate_row, plate_table
+from streamseg.gpu.kernels.pack import Scratch, Upload, set_codes, set_region
+from streamseg.gpu.kernels.paint import paint
 from streamseg.gpu.kernels.surface import Surface
 from streamseg.pixels.color import drawing_codes
 
@@ -41,15 +42,15 @@ def draw_places(
 def _paint(drawings: list[Drawing], picture: Surface, upload: Upload, scratch: Scratch) -> None:
     """At most one shape, the first, and text."""
     shapes, texts = [d for d in drawings if not d.is_text], [d for d in drawings if d.is_text]
-    table = np.zeros((len(shapes), FIELDS), np.float64)
+    table = np.zeros((len(shapes), FIELDS.value), np.float64)
     for row, shape in zip(table, shapes, strict=True):
-        row[:4] = shape.region
-        row[14:17] = [round(code) for code in drawing_codes(shape.rgb, picture.encoding)]
+        set_region(row, shape.region)
+        set_codes(row, drawing_codes(shape.rgb, picture.encoding))
     rows, begin = [], 0
     for text in texts:
         rows.append(plate_row(text.region, begin, text.rgb, picture.encoding))
         begin += text.coverage.size
-    plates = np.array(rows, np.float64).reshape(len(rows), PLATE_FIELDS)
+    plates = plate_table(rows)
     coverage = np.concatenate([np.zeros(0, np.uint8), *(text.coverage.reshape(-1) for text in texts)])
     table_, plates_, coverage_ = upload([table, plates, coverage])
     alphas = scratch.constant(shapes[0].coverage) if shapes else coverage_

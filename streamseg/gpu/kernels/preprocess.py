@@ -12,6 +12,20 @@ import torch
 import triton
 import triton.language as tl
 
+from streamseg.gpu.kernels.columns import (
+    B_STILL,
+    B_U,
+    B_Y,
+    G_CHROMA,
+    G_MIDDLE,
+    G_STILL,
+    G_U,
+    G_V,
+    G_Y,
+    R_STILL,
+    R_V,
+    R_Y,
+)
 from streamseg.gpu.kernels.common import EXACT, half_even, mean_of_four, mean_of_two
 from streamseg.gpu.kernels.fit import PlanePlan, matrix_of, plan_plane
 from streamseg.gpu.kernels.surface import Surface
@@ -150,11 +164,11 @@ def preprocess_kernel(
     blue = _resized(u, chroma_pitch, chroma_taps, chroma_weights, y, x, height, width, WORDS, STEP, CX, CY)
     red = _resized(v, chroma_pitch, chroma_taps, chroma_weights, y, x, height, width, WORDS, STEP, CX, CY)
     # Green takes two steps, the first of them rounded into the type of the samples.
-    mixed = half_even(blue * tl.load(matrix + 4) + red * tl.load(matrix + 5) + tl.load(matrix + 6))
+    mixed = half_even(blue * tl.load(matrix + G_U) + red * tl.load(matrix + G_V) + tl.load(matrix + G_MIDDLE))
     mixed = tl.minimum(tl.maximum(mixed, 0.0), 65535.0 if WORDS else 255.0)
-    r = _code(light * tl.load(matrix) + red * tl.load(matrix + 1) + tl.load(matrix + 2))
-    g = _code(light * tl.load(matrix + 3) + mixed * tl.load(matrix + 7) + tl.load(matrix + 8))
-    b = _code(light * tl.load(matrix + 9) + blue * tl.load(matrix + 10) + tl.load(matrix + 11))
+    r = _code(light * tl.load(matrix + R_Y) + red * tl.load(matrix + R_V) + tl.load(matrix + R_STILL))
+    g = _code(light * tl.load(matrix + G_Y) + mixed * tl.load(matrix + G_CHROMA) + tl.load(matrix + G_STILL))
+    b = _code(light * tl.load(matrix + B_Y) + blue * tl.load(matrix + B_U) + tl.load(matrix + B_STILL))
     inside = ((rows >= top) & (rows < top + height))[:, None] & ((columns >= left) & (columns < left + width))[None, :]
     to = out + (rows[:, None] * out_width + columns[None, :]) * 3
     seen = (rows < out_height)[:, None] & (columns < out_width)[None, :]

@@ -62,7 +62,9 @@ def stream(
     loop ends it. In a coroutine take `astream`.
 
     Args:
-        source: A file, a folder or glob of images, a camera's number or device, an RTSP or HTTP address, "-" for a pipe.
+        source: A file, a folder or glob of images, a camera's number or device, an RTSP or HTTP address, "-" for a pipe; or
+            pictures: an iterable of uint8 arrays, RGB [height, width, 3], RGBA or grey, or of `av.VideoFrame`s, or of pairs of
+            such a picture and its time in seconds. Where they have no times, `rate` says how many a second there are.
         pipeline: drive, edit, live, or a .yaml file of your own. Or a `PipelineConfig`, or a dict of its sections.
         classes: Classes to keep, as person,car, or all. Or a list of names.
         conf: Score (0 to 1) that an object needs to appear. Default: 0.5.

@@ -8,16 +8,19 @@ the containers listed here may be opened; playlists (HLS, DASH, concat scripts) 
 from __future__ import annotations
 
 import contextlib
+import io
 import operator
 import os
 import re
 import stat
 import sys
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, SupportsIndex
 from urllib.parse import unquote, urlsplit
 
+from streamseg.decode.frames import FrameSource
 from streamseg.decode.images import SUFFIXES, find_images, is_video
 from streamseg.errors import SourceError, SourceNotFound, clean
 from streamseg.errors.credentials import doubtful, misread, shown
@@ -26,7 +29,7 @@ from streamseg.system.standard_streams import STDIN_NAMES, check_stdin
 
 __all__ = ["Address", "Kind", "as_source", "limits", "names_camera", "parse_source"]
 
-Kind = Literal["file", "images", "camera", "network", "pipe"]
+Kind = Literal["file", "images", "camera", "network", "pipe", "frames"]
 
 PROTOCOLS: dict[str, str] = {
     "rtsp": "rtsp,rtp,rtcp,srtp,udp,tcp",
@@ -55,6 +58,8 @@ _ONCE_MORE = {"reconnect": "1", "reconnect_on_network_error": "1", "reconnect_de
 """libav's http asks for the next part of a file over the connection of the last one, which the server may have closed. So it tries
 once more, also where an answer breaks off: at once, from where it was, and fails if that brings nothing."""
 _ENCODING = "needs percent-encoding: %40 for @, %2F for /, %3F for ?, %23 for #, %3A for :, %25 for %, %20 for a space"
+_NO_FRAMES = (bytes, bytearray, memoryview, Mapping, Set, io.IOBase)
+"""What can be iterated over, and gives no pictures in order."""
 _SCHEME = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]+)(?P<mark>://|:|,)")
 
 
@@ -86,24 +91,28 @@ def parse_source(source: str | int | os.PathLike[str], *, timeout: float = 5.0, 
 
     Raises SourceNotFound if there is no such file, image or device, SourceError if it is an address we do not open.
     """
-    source = as_source(source)
-    text = str(source)
+    given = as_source(source)
+    text = str(given)
+    if isinstance(given, FrameSource):
+        raise SourceError("pictures of a program have no address; give them to streamseg.stream or run")
     if not text:
         raise SourceNotFound("no source was given: the name is empty")
     there = _exists(text)
-    if isinstance(source, int) or (text.isdecimal() and len(text) < 10 and not there):
+    if isinstance(given, int) or (text.isdecimal() and len(text) < 10 and not there):
         return _camera(f"/dev/video{int(text)}", text)
     if text in STDIN_NAMES:
         return _standard_input(playlists)
-    if isinstance(source, str) and not there:
+    if isinstance(given, str) and not there:
         match = _SCHEME.match(text)
         if match:
             return _address(text, match["scheme"].lower(), match["mark"], timeout, playlists)
     return _path(text, playlists)
 
 
-def as_source(source: object) -> str | int | Path:
-    """`source`, if it is of a kind that a source may be of. Raises SourceNotFound."""
+def as_source(source: object) -> str | int | Path | FrameSource:
+    """`source`, if it is of a kind that a source may be of; pictures of a program as `FrameSource`. Raises SourceNotFound."""
+    if isinstance(source, FrameSource):
+        return source
     if isinstance(source, str | Path):
         if "\0" in str(source):
             raise SourceNotFound(f"{brief(str(source))}: no such file (no name holds a null character)")
@@ -112,8 +121,19 @@ def as_source(source: object) -> str | int | Path:
         return Path(os.fsdecode(source))
     if isinstance(source, SupportsIndex) and not isinstance(source, bool) and getattr(source, "ndim", 0) == 0:
         return operator.index(source)
-    hint = "; save pictures as a film or as images first" if getattr(source, "ndim", 0) else ""
-    raise SourceNotFound(f"a source is a path, an address or a camera's number, not {brief(source)}{hint}")
+    single = _is_picture(source)
+    if isinstance(source, Iterable) and not single and not isinstance(source, _NO_FRAMES):
+        return FrameSource(source)
+    hint = "; it is one picture: give a list of pictures" if single else ""
+    raise SourceNotFound(
+        f"a source is a path, an address, a camera's number or an iterable of pictures, not {brief(source)}{hint}"
+    )
+
+
+def _is_picture(source: object) -> bool:
+    """Whether an array is one picture, [height, width] or [height, width, channels], and no film."""
+    shape: tuple[int, ...] = getattr(source, "shape", ())
+    return len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4))
 
 
 def names_camera(source: object) -> bool:

@@ -14,10 +14,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from streamseg.core.types import Frame
-from streamseg.decode.address import Address, names_camera, parse_source
+from streamseg.decode.address import Address, as_source, names_camera, parse_source
+from streamseg.decode.arrays import open_frames, said
 from streamseg.decode.demux import demux
 from streamseg.decode.faults import AV_ERRORS, fault, no_picture
 from streamseg.decode.framer import Framer, HardwareDecoding
+from streamseg.decode.frames import Frames, FrameSource
 from streamseg.decode.info import Header, SourceInfo, header_of, is_finite, source_info
 from streamseg.decode.interlace import Deinterlace, Fields, Interlacing
 from streamseg.decode.live import LiveReader, ReconnectPolicy, when_there
@@ -51,11 +53,11 @@ class Decoder:
                 ...
 
     source: a file; a folder, glob or printf pattern of images; a camera's number or /dev/videoN; an rtsp, rtsps, rtmp, http,
-        https, udp, tcp, srt address; "-" for standard input.
+        https, udp, tcp, srt address; "-" for standard input; or an iterable of pictures (`decode.frames`).
     start, duration: seconds from the source's first picture; exact to the frame. The first frame is the first whose time is not
         before `start`. pts keep the source's values, `Frame.index` is the number in the source (see `numbering`).
-    rate: frames a second of images (25 if None) and of bare streams (raw H.264, MJPEG, images in a pipe), whose times libav makes
-        up; elsewhere it is used where pts are missing, and warned of where they are not.
+    rate: frames a second of images, of pictures without times (25 if None), and of bare streams (raw H.264, MJPEG, images in a
+        pipe), whose times libav makes up; elsewhere it is used where pts are missing, and warned of where they are not.
     realtime: give frames no faster than their pts.
     max_pixels: larger pictures are refused before they are decoded.
     threads: of the codec; 0 lets libav choose.
@@ -75,7 +77,7 @@ class Decoder:
 
     def __init__(
         self,
-        source: str | int | os.PathLike[str],
+        source: str | int | os.PathLike[str] | Frames | FrameSource,
         *,
         start: float = 0.0,
         duration: float | None = None,
@@ -123,6 +125,7 @@ class Decoder:
         self._stop = threading.Event()
         self._container: InputContainer | None = None
         self._live: LiveReader | None = None
+        self._given: FrameSource | None = None
         self._framer: Framer | None = None
         self._hub = PassThroughHub()
         self._frames: Iterator[Frame] = iter(())
@@ -154,10 +157,14 @@ class Decoder:
 
         Raises SourceNotFound, Unreadable, NoVideo, TooLarge, SourceLost or SourceError.
         """
-        device = self._wait == "live" and names_camera(self._source)
+        given = as_source(self._source)
+        if isinstance(given, FrameSource):
+            return self._open_frames(given)
+        place: str | int | os.PathLike[str] = given
+        device = self._wait == "live" and names_camera(place)
         policy = ReconnectPolicy(self._timeout, self._reconnect, self._reconnect if device else 0.0, self._on_message)
         address = when_there(
-            lambda: parse_source(self._source, timeout=self._timeout, playlists=self._playlists), policy, self._stop.is_set
+            lambda: parse_source(place, timeout=self._timeout, playlists=self._playlists), policy, self._stop.is_set
         )
         try:
             if self._spool:
@@ -185,6 +192,17 @@ class Decoder:
         limits = (self._max_pixels, self._threads)
         accel = self._hardware.accel if self._hardware else None
         return SharedState(address, self._hub, Splicer(), self.counters, self.warnings, *limits, self._stop.is_set, accel)
+
+    def _open_frames(self, given: FrameSource) -> SourceInfo:
+        self._hub.restart()
+        self._given = given
+        try:
+            header, pictures = open_frames(given, self._rate, self._max_pixels, self.warnings.append)
+            self._begin(pictures, header)
+        except StreamsegError:
+            self.close()
+            raise
+        return self.info
 
     def _open_images(self, address: Address) -> None:
         self._share(address)
@@ -397,6 +415,8 @@ class Decoder:
     def stop(self) -> None:
         """From any thread: `open` and `frames` end within a second, even inside a read that stalls."""
         self._stop.set()
+        if self._given is not None:
+            self._given.stop()
 
     def close(self) -> None:
         """Close the source; idempotent."""
@@ -408,13 +428,15 @@ class Decoder:
             self._container.close()
         self._container = None
         self._frames = iter(())
+        if self._given is not None and (error := self._given.close()) is not None:
+            self.warnings.append(f"{self._given}: the generator failed while it was closed: {said(error)}")
         if self._spooled is not None:
             self._spooled.close()
         if self._hardware is not None:
             self._hardware.close()
 
 
-def open_source(source: str | int | os.PathLike[str], **options: Any) -> Decoder:
+def open_source(source: str | int | os.PathLike[str] | Frames, **options: Any) -> Decoder:
     """A `Decoder`, opened; the options are its."""
     decoder = Decoder(source, **options)
     decoder.open()

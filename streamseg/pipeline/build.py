@@ -140,18 +140,18 @@ def build(
         extra: Stages of your own (see `stages`).
         limit: End after so many frames.
     """
-    source = as_source(source)
-    targets, chosen = plan(config.outputs, outputs, source), steps([*extra_steps(config), *extra])
+    origin = as_source(source)
+    targets, chosen = plan(config.outputs, outputs, origin), steps([*extra_steps(config), *extra])
     device = device or opening.find_device(config, say)
     with contextlib.ExitStack() as undo:
-        decoder, hardware = opening.make_decoder(source, config, device, say)
+        decoder, hardware = opening.make_decoder(origin, config, device, say)
         undo.callback(decoder.close)
-        views = opening.open_views(targets, source, overwrite)
+        views = opening.open_views(targets, origin, overwrite)
         for view in views.values():
             undo.callback(view.close)
         info = decoder.open()
         gpu = device is not None and device.on_gpu
-        made = [opening.make_sink(t, decoder, info, source, overwrite, gpu, views.get(t.name)) for t in targets]
+        made = [opening.make_sink(t, decoder, info, origin, overwrite, gpu, views.get(t.name)) for t in targets]
         sinks = list(zip(targets, made, strict=True))
         for _, sink in sinks:  # before the engine, which takes seconds to load: most refusals are the outputs'
             sink.open()

@@ -13,6 +13,7 @@ from streamseg.composite import colours_grey
 from streamseg.config.schema import PipelineConfig
 from streamseg.core.types import Frame
 from streamseg.decode import Decoder, SourceInfo
+from streamseg.decode.frames import Frames, FrameSource
 from streamseg.encode import Sink, check_output, copies_tracks, is_view, make_view, open_sink
 from streamseg.encode.video.nvenc import why_not_nvenc
 from streamseg.encode.view import MjpegServer
@@ -34,7 +35,8 @@ __all__ = [
     "use_device",
 ]
 
-Source = str | int | PathLike[str]
+Source = str | int | PathLike[str] | Frames
+"""A path, an address, a camera's number, or pictures of a program."""
 
 
 class FirstFrames:
@@ -65,7 +67,7 @@ def find_device(config: PipelineConfig, say: Message | None) -> Device | None:
 
 
 def make_decoder(
-    source: Source, config: PipelineConfig, device: Device | None, say: Message | None
+    source: Source | FrameSource, config: PipelineConfig, device: Device | None, say: Message | None
 ) -> tuple[Decoder, DeviceDecoding | None]:
     """The source's decoder, not open yet, and what puts its frames on `device`."""
     hardware = None if device is None else DeviceDecoding(device, config.decode.device)
@@ -107,10 +109,11 @@ def use_device(hardware: DeviceDecoding | None, engine: Engine, device: Device |
             say(f"encode: on the CPU (NVENC: {reason})")
 
 
-def open_views(targets: Sequence[Target], source: Source, overwrite: bool) -> dict[str, MjpegServer]:
+def open_views(targets: Sequence[Target], source: Source | FrameSource, overwrite: bool) -> dict[str, MjpegServer]:
     """Refuse outputs that can be refused before the source is there, which may be a camera that is off; open the views."""
+    named = source if isinstance(source, str | int | PathLike) else None
     for target in targets:
-        check_output(target.path, overwrite=overwrite, source=source, use=target.use)
+        check_output(target.path, overwrite=overwrite, source=named, use=target.use)
     with contextlib.ExitStack() as undo:
         views = {}
         for target in targets:
@@ -123,7 +126,13 @@ def open_views(targets: Sequence[Target], source: Source, overwrite: bool) -> di
 
 
 def make_sink(
-    target: Target, decoder: Decoder, info: SourceInfo, source: Source, overwrite: bool, gpu: bool, view: MjpegServer | None
+    target: Target,
+    decoder: Decoder,
+    info: SourceInfo,
+    source: Source | FrameSource,
+    overwrite: bool,
+    gpu: bool,
+    view: MjpegServer | None,
 ) -> Sink:
     """The sink of an output, not open yet; `view`: the one that is open already."""
     if view is not None:

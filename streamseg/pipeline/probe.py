@@ -46,6 +46,7 @@ def probe(source: str | int | os.PathLike[str], *, timeout: float = 5.0, playlis
 
     Raises what `Decoder.open` raises.
     """
+    parse_source(source, timeout=timeout, playlists=playlists)  # pictures of a program would be taken away by a look at them
     with Decoder(source, timeout=timeout, playlists=playlists, reconnect=0.0) as decoder:
         info = decoder.info
         others = _outlook(decoder)

@@ -224,12 +224,15 @@ def test_a_wrong_value_is_answered_by_a_sentence(value, tmp_path, known, make_co
     [
         (
             np.zeros((480, 640, 3), np.uint8),
-            "a source is a path, an address or a camera's number, not an array (ndarray of uint8, [480, 640, 3]); save pictures as "
-            "a film or as images first",
+            "a source is a path, an address, a camera's number or an iterable of pictures, not an array (ndarray of uint8, "
+            "[480, 640, 3]); it is one picture: give a list of pictures",
         ),
-        (b"\0\0\0 ftyp" * 9, "a source is a path, an address or a camera's number, not 72 bytes (bytes)"),
-        (None, "a source is a path, an address or a camera's number, not None"),
-        (0.5, "a source is a path, an address or a camera's number, not 0.5"),
+        (
+            b"\0\0\0 ftyp" * 9,
+            "a source is a path, an address, a camera's number or an iterable of pictures, not 72 bytes (bytes)",
+        ),
+        (None, "a source is a path, an address, a camera's number or an iterable of pictures, not None"),
+        (0.5, "a source is a path, an address, a camera's number or an iterable of pictures, not 0.5"),
     ],
 )
 def test_what_is_no_source_is_named_not_printed(source, sentence):

@@ -49,7 +49,8 @@ if TYPE_CHECKING:
 
 __all__ = ["VideoSink"]
 
-_ARBITRARY_CLOCK = frozenset({"mpegts", "mpeg"})
+_ARBITRARY_CLOCK = frozenset({"mpegts", "mpeg", "frames"})
+"""Containers whose times begin anywhere; a program may give those of the wall's clock."""
 
 
 class VideoSink(FileSink):

@@ -18,7 +18,7 @@ from streamseg.cli.help import Command, Group
 
 if TYPE_CHECKING:
     from streamseg.engine.store import Entry, Store
-    from streamseg.engine.tensorrt.builder import Progress as Steps
+    from streamseg.engine.tensorrt.builder import BuildProgress
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 NameArg = Annotated[str, typer.Argument(metavar="ENGINE", help="A name that `streamseg engines list` shows, or its beginning.")]
@@ -48,7 +48,7 @@ def build(
     recipe = load_recipe(what, changes)
     with _steps() as (bar, steps):
         say = Screen(quiet=as_json).say if bar is None else partial(bar.console.print, markup=False)
-        entries = make(recipe, report=say, progress=steps)
+        entries = make(recipe, on_message=say, on_progress=steps)
     if as_json:
         print(json.dumps([_facts(entry) for entry in entries], indent=2))
     else:
@@ -169,7 +169,7 @@ def _table(entries: list[Entry]) -> None:
 
 
 @contextlib.contextmanager
-def _steps() -> Iterator[tuple[Progress | None, Steps | None]]:
+def _steps() -> Iterator[tuple[Progress | None, BuildProgress | None]]:
     """A bar of the compiler's current phase, and what moves it; None where nobody watches."""
     console = Console(stderr=True)
     if not console.is_terminal:

@@ -17,7 +17,7 @@ from rich.table import Column, Table
 from streamseg.cli.help import Command, Group
 
 if TYPE_CHECKING:
-    from streamseg.hub.download import Progress as Steps
+    from streamseg.system import callbacks
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 NetworkOption = Annotated[
@@ -60,7 +60,7 @@ def pull(
     screen = Screen(quiet=quiet)
     try:
         with _bytes(quiet, screen.say) as steps:
-            path = fetch(name, url=url, force=force, progress=steps, report=screen.say)
+            path = fetch(name, url=url, force=force, on_progress=steps, on_message=screen.say)
     except KeyboardInterrupt:
         screen.say("interrupted; the same command goes on from here")
         raise typer.Exit(130) from None
@@ -158,7 +158,7 @@ def export(
         network=network,
         classes=_names(classes),
         overwrite=overwrite,
-        report=Screen(quiet=quiet).say,
+        on_message=Screen(quiet=quiet).say,
     )
     for graph in graphs:
         print(graph)
@@ -244,7 +244,7 @@ def _few(row: dict[str, Any]) -> str:
 
 
 @contextlib.contextmanager
-def _bytes(quiet: bool, say: Any) -> Iterator[Steps | None]:
+def _bytes(quiet: bool, say: Any) -> Iterator[callbacks.Progress | None]:
     """What moves a bar of a download; where nobody watches, a line for each quarter."""
     console = Console(stderr=True)
     if quiet:

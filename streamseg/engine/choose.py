@@ -16,6 +16,7 @@ from streamseg.engine.tensorrt.opener import open_tensorrt, open_tensorrt_rtx, w
 from streamseg.engine.torchcuda import open_torch, why_not_torch
 from streamseg.errors import ConfigError, EngineError, EngineUnavailable, ModelError
 from streamseg.hub.graph_spec import GraphSpec, read_spec
+from streamseg.system.callbacks import Message
 from streamseg.system.registry import ENGINES, Reference
 
 __all__ = ["CANDIDATES", "Candidate", "builtin", "computes_on_gpu", "open_engine", "why_not"]
@@ -25,9 +26,9 @@ class Opener(Protocol):
     """Compiles a model."""
 
     def __call__(
-        self, spec: GraphSpec, *, threads: int, in_flight: int, batch: int, report: Callable[[str], None] | None
+        self, spec: GraphSpec, *, threads: int, in_flight: int, batch: int, on_message: Message | None
     ) -> PooledEngine:
-        """`report` is told what takes long. Raises EngineError."""
+        """`on_message` is told what takes long. Raises EngineError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,26 +78,26 @@ def open_engine(
     require_gpu: bool = False,
     precision: str = "auto",
     check: Callable[[GraphSpec], None] | None = None,
-    report: Callable[[str], None] | None = None,
+    on_message: Message | None = None,
 ) -> Engine:
     """Compile a model and run it once.
 
     `model` is a name of `streamseg models` or a path of an .onnx file; `size` its input (H, W) where several are shipped. `threads`
     are the CPU threads of all requests together (0: one a core), `in_flight` the batches computed at once, `batch` the images that
-    will be submitted together. "auto" takes the first candidate that runs here and tells `report` why the better ones were not
+    will be submitted together. "auto" takes the first candidate that runs here and tells `on_message` why the better ones were not
     taken; a name means that engine or an error. `precision` "fp32", "fp16" and "int8" take the model's graph of that kind, whose
     types every engine follows (CPUs compute fp16 in float32); "bf16" lets OpenVINO compute the fp32 graph in bfloat16, on a CPU
     that can; "auto" takes the model as it is, computed as it says on every machine. `check` is shown the model's description before
     an engine is loaded, and raises if it is not what it needs.
 
     With `require_gpu` "auto" takes none that computes elsewhere. A TensorRT engine is
-    built when it is first needed, which can take minutes; `report` is told.
+    built when it is first needed, which can take minutes; `on_message` is told.
 
     Raises ModelError (the file), ConfigError (a bad option), EngineUnavailable (the engine cannot run here) or EngineError (it does
     not run this model).
     """
     _check(engine, precision, require_gpu, threads=(threads, 0), in_flight=(in_flight, 1), batch=(batch, 1))
-    spec = _spec(model, size, precision, report)
+    spec = _spec(model, size, precision, on_message)
     if check is not None:
         check(spec)
     refused: list[str] = []
@@ -104,7 +105,7 @@ def open_engine(
         reason = candidate.why_not()
         if reason is None:
             try:
-                opened = candidate.open(spec, threads=threads, in_flight=in_flight, batch=batch, report=report)
+                opened = candidate.open(spec, threads=threads, in_flight=in_flight, batch=batch, on_message=on_message)
                 try:
                     opened.warm_up()
                 except EngineError:
@@ -115,7 +116,7 @@ def open_engine(
                     raise
                 reason = str(error)
             else:
-                _tell(report, opened, refused)
+                _say_chosen(on_message, opened, refused)
                 return opened
         refused.append(f"{candidate.name}: {reason}")
     if require_gpu and engine == "auto":
@@ -146,14 +147,12 @@ def _check(engine: str, precision: str, require_gpu: bool, **numbers: tuple[int,
         raise ConfigError(f"bf16 is a precision of openvino on a CPU, not of {other}; use fp16, or --engine openvino")
 
 
-def _spec(
-    model: str | PathLike[str], size: tuple[int, int] | None, precision: str, report: Callable[[str], None] | None
-) -> GraphSpec:
+def _spec(model: str | PathLike[str], size: tuple[int, int] | None, precision: str, on_message: Message | None) -> GraphSpec:
     """The model's graph of that precision."""
     from streamseg.hub.catalog import resolve
 
     stated = "fp32" if precision == "bf16" else precision
-    spec = read_spec(resolve(model, size, precision="fp32" if stated == "auto" else stated, report=report))
+    spec = read_spec(resolve(model, size, precision="fp32" if stated == "auto" else stated, on_message=on_message))
     if stated not in ("auto", spec.precision):
         raise ModelError(f"{spec.path} is {spec.precision}, not {stated}: leave the precision out, or give a {stated} graph")
     return spec
@@ -182,9 +181,9 @@ def computes_on_gpu(engine: str) -> bool:
     return next((candidate.gpu for candidate in _named(engine) if candidate.why_not() is None), False)
 
 
-def _tell(report: Callable[[str], None] | None, opened: PooledEngine, refused: list[str]) -> None:
-    if report is not None:
+def _say_chosen(on_message: Message | None, opened: PooledEngine, refused: list[str]) -> None:
+    if on_message is not None:
         absent = no_driver()  # on most machines: said once, not of each library
         others = [r for r in refused if absent is None or not r.endswith(f": {absent}")]
         reasons = [*([absent] if absent is not None and len(others) < len(refused) else []), *(f"not {r}" for r in others)]
-        report(f"engine: {opened}" + (f" ({'; '.join(reasons)})" if reasons else ""))
+        on_message(f"engine: {opened}" + (f" ({'; '.join(reasons)})" if reasons else ""))

@@ -5,7 +5,6 @@ float16 graphs are computed in float32, for want of float16 kernels; int8 graphs
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from streamseg.engine.base import PooledEngine
 from streamseg.errors import EngineError, MissingExtra
 from streamseg.errors.extras import how_to_install
 from streamseg.hub.graph_spec import GraphSpec
+from streamseg.system.callbacks import Message
 from streamseg.system.cores import core_count
 from streamseg.system.imports import import_onnxruntime
 
@@ -31,11 +31,11 @@ def why_not_onnxruntime() -> str | None:
 
 
 def open_onnxruntime(
-    spec: GraphSpec, *, threads: int = 0, in_flight: int = 2, batch: int = 1, report: Callable[[str], None] | None = None
+    spec: GraphSpec, *, threads: int = 0, in_flight: int = 2, batch: int = 1, on_message: Message | None = None
 ) -> PooledEngine:
     """Load for the CPU: one session, which is safe to run from `in_flight` threads at once, with `threads` threads (0: one a core).
 
-    `report` is not needed: it takes a moment.
+    `on_message` is not needed: it takes a moment.
 
     Raises EngineError if ONNX Runtime cannot load the graph, MissingExtra if it is not installed.
     """

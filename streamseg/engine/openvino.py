@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
@@ -15,6 +15,7 @@ from streamseg.engine.base import PooledEngine
 from streamseg.errors import EngineError, EngineUnavailable
 from streamseg.hub.graph_spec import GraphSpec
 from streamseg.runtime.process import forked, forked_from, keep_in_forks
+from streamseg.system.callbacks import Message
 from streamseg.system.cores import core_count
 from streamseg.system.imports import import_openvino
 
@@ -98,7 +99,7 @@ def open_openvino(
     threads: int = 0,
     in_flight: int = 2,
     batch: int = 1,
-    report: Callable[[str], None] | None = None,
+    on_message: Message | None = None,
     bf16: bool = False,
 ) -> PooledEngine:
     """Compile for the CPU: `in_flight` requests share `threads` threads (0: one a core).
@@ -108,7 +109,7 @@ def open_openvino(
 
     Computes in float32 whatever the CPU offers, float16 graphs too, so that answers are the same on every machine: bfloat16,
     OpenVINO's default where the CPU has it, changes boxes and masks. `bf16` asks for it. The quantised layers of an int8 graph are
-    computed in int8. `report` is not needed: it takes a moment.
+    computed in int8. `on_message` is not needed: it takes a moment.
 
     Raises EngineError if OpenVINO cannot compile the graph, EngineUnavailable if it is not installed or the CPU has no bfloat16.
     """

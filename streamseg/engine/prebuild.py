@@ -3,44 +3,44 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 from streamseg.device.driver import Gpu, find_gpu
 from streamseg.engine.recipe import Recipe
 from streamseg.engine.store import Entry, Store
-from streamseg.engine.tensorrt.builder import Progress
+from streamseg.engine.tensorrt.builder import BuildProgress
 from streamseg.engine.tensorrt.library import LIBRARIES, TENSORRT, TENSORRT_RTX, Library
 from streamseg.engine.tensorrt.opener import build_entry, why_not
 from streamseg.errors import EngineUnavailable, MissingExtra, ModelError
 from streamseg.hub.catalog import resolve
 from streamseg.hub.graph_spec import GraphSpec, read_spec
+from streamseg.system.callbacks import Message
 
 __all__ = ["build", "graph_of"]
 
-Report = Callable[[str], None]
-
 
 def build(
-    recipe: Recipe, store: Store | None = None, *, report: Report | None = None, progress: Progress | None = None
+    recipe: Recipe, store: Store | None = None, *, on_message: Message | None = None, on_progress: BuildProgress | None = None
 ) -> list[Entry]:
     """The engines of a recipe, in its order, each built unless the store has it.
 
     Raises ModelError (no graph of that size or precision), ConfigError, MissingExtra, EngineUnavailable (TensorRT needs a GPU to
     build, TensorRT-RTX none), EngineError (it cannot be compiled) or OutputError (it cannot be stored).
     """
-    store, tell = store or Store(), report or (lambda _: None)
-    library = _library(recipe, tell)
+    store, on_message = store or Store(), on_message or (lambda _: None)
+    library = _library(recipe, on_message)
     gpu = _gpu(library, recipe)
     # All graphs first: a precision that is not there should not be found out after the first engine was built.
     specs = [
-        graph_of(recipe.model, size, precision, report)
+        graph_of(recipe.model, size, precision, on_message)
         for size in recipe.sizes or (None,)
         for precision in recipe.precisions or (None,)
     ]
     entries = []
     for spec in specs:
         target = ", ".join(recipe.targets) or (gpu.name if gpu else "any GPU of compute capability 8.0 or later")
-        tell(f"{spec.name} {spec.height}x{spec.width} {spec.precision}: {library.name} {library.version()} engine for {target}")
+        on_message(
+            f"{spec.name} {spec.height}x{spec.width} {spec.precision}: {library.name} {library.version()} engine for {target}"
+        )
         entries.append(
             build_entry(
                 library,
@@ -49,14 +49,14 @@ def build(
                 batches=recipe.batches,
                 capabilities=recipe.targets,
                 gpu=gpu,
-                report=report,
-                progress=progress,
+                on_message=on_message,
+                on_progress=on_progress,
             )
         )
     return entries
 
 
-def _library(recipe: Recipe, tell: Report) -> Library:
+def _library(recipe: Recipe, on_message: Message) -> Library:
     if recipe.engine != "auto":
         library = LIBRARIES[recipe.engine]
         if not library.ahead_of_time and (reason := why_not(library)) is not None:
@@ -68,7 +68,7 @@ def _library(recipe: Recipe, tell: Report) -> Library:
         return TENSORRT_RTX
     if (reason := why_not(TENSORRT)) is None:
         return TENSORRT
-    tell(f"building with tensorrt-rtx (not tensorrt: {reason})")
+    on_message(f"building with tensorrt-rtx (not tensorrt: {reason})")
     return TENSORRT_RTX
 
 
@@ -83,14 +83,14 @@ def _gpu(library: Library, recipe: Recipe) -> Gpu | None:
         raise
 
 
-def graph_of(model: str, size: tuple[int, int] | None, precision: str | None, report: Report | None = None) -> GraphSpec:
+def graph_of(model: str, size: tuple[int, int] | None, precision: str | None, on_message: Message | None = None) -> GraphSpec:
     """The graph of a model at that size and precision: NAME-HxW.onnx, or NAME-HxW-fp16.onnx beside it.
 
     A model by name is exported in a precision that is not there, as `models.resolve` does; int8 must be calibrated, so that this
     may fail with the way to do it. Raises ModelError, and what `resolve` raises.
     """
     by_name = not model.endswith(".onnx") and os.sep not in model
-    path = resolve(model, size, precision=precision if by_name and precision else "fp32", report=report)
+    path = resolve(model, size, precision=precision if by_name and precision else "fp32", on_message=on_message)
     spec = read_spec(path)
     if precision is None or spec.precision == precision:
         return spec

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from streamseg.errors import ModelError, OutputError
+from streamseg.system.callbacks import Message
 from streamseg.system.folders import engines_root, waiting_lock
 from streamseg.system.output_files import NOT_TEXT
 
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Entry", "Key", "Manifest", "Store"]
 
-Report = Callable[[str], None]
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -131,12 +131,12 @@ class Store:
         path = self.root / key.folder
         return self._entry(path) if os.path.lexists(path) else None
 
-    def add(self, key: Key, make: Callable[[], Built], report: Report | None = None) -> Entry:
+    def add(self, key: Key, make: Callable[[], Built], on_message: Message | None = None) -> Entry:
         """The engine of that key, made by `make` unless it is there and sound; waits if another process is making it.
 
         Raises OutputError if it cannot be written; then nothing of it is left.
         """
-        with self._locked(key.folder, report):
+        with self._locked(key.folder, on_message):
             there = self.get(key)
             if there is not None and self.problem(there) is None:
                 return there
@@ -257,14 +257,14 @@ class Store:
             ) from error
 
     @contextlib.contextmanager
-    def _locked(self, name: str, report: Report | None) -> Iterator[None]:
+    def _locked(self, name: str, on_message: Message | None) -> Iterator[None]:
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             if (problem := _distrust(self.root)) is not None:  # before minutes of compiling for nothing
                 raise OutputError(f"cannot keep engines in {self.root}: {problem}; or name another folder in STREAMSEG_ENGINES")
             locks = self.root / ".locks"
             locks.mkdir(mode=0o700, exist_ok=True)
-            lock = waiting_lock(locks / name, f"another process is building {name}; waiting for it", report)
+            lock = waiting_lock(locks / name, f"another process is building {name}; waiting for it", on_message)
         except OSError as error:
             raise OutputError(
                 f"cannot keep engines in {self.root}: {error.strerror}; name another folder in STREAMSEG_ENGINES"

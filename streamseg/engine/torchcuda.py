@@ -5,7 +5,7 @@ It runs no ONNX: it builds the network from the weights file that the model file
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -17,6 +17,7 @@ from streamseg.engine.base import Images, PooledEngine
 from streamseg.errors import EngineError, MissingExtra, ModelError, StreamsegError
 from streamseg.hub.graph_file import parse_graph
 from streamseg.hub.graph_spec import GraphSpec
+from streamseg.system.callbacks import Message
 
 __all__ = ["graph_of", "open_torch", "torch_engine", "why_not_torch"]
 
@@ -80,10 +81,10 @@ def open_torch(
     threads: int = 0,
     in_flight: int = 2,
     batch: int = 1,
-    report: Callable[[str], None] | None = None,
+    on_message: Message | None = None,
     device: str = "cuda",
 ) -> PooledEngine:
-    """Build the network on `device`, in the precision of the graph; `threads` and `report` mean nothing here.
+    """Build the network on `device`, in the precision of the graph; `threads` and `on_message` mean nothing here.
 
     Raises ModelError if the model file refers to no weights file of ours, MissingExtra or EngineError.
     """

@@ -159,7 +159,7 @@ def _open(
         wanted = parse_size(size)
     except ValueError as error:
         raise ConfigError(f"size: {error}") from error
-    return open_engine(model, engine=engine, precision=precision, size=wanted, threads=threads, report=on_message)
+    return open_engine(model, engine=engine, precision=precision, size=wanted, threads=threads, on_message=on_message)
 
 
 def _check(limit: int | None, conf: float) -> None:

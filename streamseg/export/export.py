@@ -15,7 +15,7 @@ import logging
 import shutil
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -34,6 +34,7 @@ from streamseg.export.half import halve, without_batch_norm
 from streamseg.export.onnx_file import FORBIDDEN, check_ops, drop_cast_pairs, share_weights, write_facts
 from streamseg.export.quantize import quantize
 from streamseg.networks.weights import WeightsInfo, load_weights, save_weights
+from streamseg.system.callbacks import Message
 
 __all__ = ["FORBIDDEN", "OPSET", "OUTPUTS", "PRECISIONS", "check_ops", "export_model", "to_onnx"]
 
@@ -95,12 +96,12 @@ def export_model(
     dynamic_batch: bool = True,
     precision: str = "fp32",
     calibration: Sequence[str | Path] = (),
-    report: Callable[[str], None] | None = None,
+    on_message: Message | None = None,
 ) -> list[Path]:
     """Write the graph of each size (H, W) into `folder`, and beside them the weights they read; returns the graphs' paths.
 
     `precision` is fp32, fp16 or int8, which needs extra `onnx` and is calibrated with frames of the sources `calibration`: what
-    `streamseg run` takes; none: the sample clips, where they are. `report` is told which layers int8 leaves in float32.
+    `streamseg run` takes; none: the sample clips, where they are. `on_message` is told which layers int8 leaves in float32.
 
     Raises ConfigError (a size or precision that cannot be, nothing to calibrate with), ModelError (weights that cannot be read or
     exported), MissingExtra, or the error of a source that cannot be read.
@@ -114,7 +115,7 @@ def export_model(
     written = []
     for height, width in sizes:
         chosen = replace(settings or GraphSettings(), height=height, width=width)
-        proto = _make(model, chosen, dynamic_batch, precision, calibration, report or (lambda _: None))
+        proto = _make(model, chosen, dynamic_batch, precision, calibration, on_message or (lambda _: None))
         share_weights(proto, shared)
         write_facts(proto, facts_of(info, chosen, name, precision, digest))
         suffix = "" if precision == "fp32" else f"-{precision}"
@@ -130,7 +131,7 @@ def _make(
     dynamic_batch: bool,
     precision: str,
     calibration: Sequence[str | Path],
-    report: Callable[[str], None],
+    on_message: Message,
 ) -> onnx.ModelProto:
     if precision == "fp32":
         return to_onnx(InferenceGraph(model, settings), dynamic_batch)
@@ -141,7 +142,7 @@ def _make(
     pictures = calibration_pictures(calibration, (settings.height, settings.width))
     proto = to_onnx(InferenceGraph(without_batch_norm(model), settings), dynamic_batch)
     left = quantize(proto, pictures)
-    report(f"int8, but for these layers, which stay float32: {', '.join(left) or 'none'}")
+    on_message(f"int8, but for these layers, which stay float32: {', '.join(left) or 'none'}")
     return proto
 
 

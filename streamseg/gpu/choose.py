@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from streamseg.device.device import Device, why_not_gpu
 from streamseg.engine.choose import computes_on_gpu
 from streamseg.errors import EngineUnavailable
 from streamseg.gpu.decode import Mode
+from streamseg.system.callbacks import Message
 
 __all__ = ["choose_device"]
 
 
-def choose_device(
-    engine: str, decode: Mode, *, require_gpu: bool = False, report: Callable[[str], None] | None = None
-) -> Device | None:
+def choose_device(engine: str, decode: Mode, *, require_gpu: bool = False, on_message: Message | None = None) -> Device | None:
     """The GPU, if `engine` (as `open_engine` takes it) will compute there and all that frames need is installed; else None.
 
     `decode`: `nvdec` means the GPU or an error, `host` that frames stay in host memory whatever computes. Raises EngineUnavailable
@@ -31,6 +28,6 @@ def choose_device(
             return device
     if require_gpu or decode == "nvdec":
         raise EngineUnavailable(f"frames cannot stay on the GPU: {reason}. With `--decode host` they stay in host memory")
-    if report is not None:
-        report(f"frames stay in host memory: {reason}")
+    if on_message is not None:
+        on_message(f"frames stay in host memory: {reason}")
     return None

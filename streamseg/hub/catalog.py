@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -22,6 +21,7 @@ from streamseg.hub.on_demand import default_size, export_once, exported
 from streamseg.hub.pretrained import PRETRAINED
 from streamseg.hub.weights_file import read_header
 from streamseg.system import resources
+from streamseg.system.callbacks import Message
 from streamseg.system.folders import models_root
 
 __all__ = [
@@ -41,7 +41,6 @@ DEFAULT_SIZE = (320, 576)
 """(H, W) used where none is asked for: 16:9 pictures fill it but for 4 rows."""
 
 Size = tuple[int, int]
-Report = Callable[[str], None]
 
 _FILE = re.compile(r"(?P<name>[a-z0-9][a-z0-9_-]*)-(?P<height>\d+)x(?P<width>\d+)(?P<kind>-fp16|-int8)?\.onnx")
 
@@ -142,11 +141,11 @@ def find(name: str) -> Model:
 
 
 def resolve(
-    model: str | PathLike[str], size: Size | None = None, *, precision: str = "fp32", report: Report | None = None
+    model: str | PathLike[str], size: Size | None = None, *, precision: str = "fp32", on_message: Message | None = None
 ) -> Path:
     """The file of a model: a name of `streamseg models`, or the path of an .onnx file, whose size is then its own.
 
-    A model whose weights are here is exported once at a size or in a precision that is not; `report` is told. Nothing is ever
+    A model whose weights are here is exported once at a size or in a precision that is not; `on_message` is told. Nothing is ever
     fetched. `precision` is that of a model by name; a file has its own.
 
     Raises ModelError, with what there is, if there is no such name, size or file, ConfigError for a size that is not possible,
@@ -172,7 +171,7 @@ def resolve(
             f"{text} --size {_show(size)} --precision int8 --calibrate VIDEO -o FOLDER; then give that file as the model"
         )
     try:
-        return export_once(text, found.weights, size, precision, report)
+        return export_once(text, found.weights, size, precision, on_message)
     except MissingExtra as error:
         have = f" is here at {_sizes(found)}, and" if found.graphs else ""
         raise MissingExtra(

@@ -15,20 +15,16 @@ import random
 import shutil
 import time
 import urllib.parse
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from streamseg.errors import ConfigError, ModelError, OutputError
+from streamseg.system.callbacks import Message, Progress
 from streamseg.system.folders import elsewhere, locked, make_folder
 from streamseg.system.http import Answer, Broken, ask, host
 
 __all__ = ["Patience", "download", "sha256_of"]
-
-Progress = Callable[[int, int | None], None]
-"""Called with the bytes that are here, and those that there are; None: the server does not say."""
-Report = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +47,15 @@ def download(
     *,
     sha256: str = "",
     force: bool = False,
-    progress: Progress | None = None,
-    report: Report | None = None,
+    on_progress: Progress | None = None,
+    on_message: Message | None = None,
     patience: Patience | None = None,
 ) -> str:
     """Fetch `url` (http or https) into the file `target`; returns its sha256, hexadecimal.
 
     `sha256` is the expected one or its beginning; empty: none is known. A `target` that is there and fits is kept, unless `force`.
-    `report` is told what goes wrong and is tried again. Two processes that want one file take turns. Ctrl-C leaves what is needed
-    to go on later.
+    `on_message` is told what goes wrong and is tried again. Two processes that want one file take turns. Ctrl-C leaves what is
+    needed to go on later.
 
     Raises ConfigError (not an address), ModelError (no network, an answer that is none, another hash than expected: then nothing
     is kept) or OutputError (no room, no right to write; what is here is kept).
@@ -67,8 +63,8 @@ def download(
     if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
         raise ConfigError(f"{url!r} is not an http:// or https:// address")
     make_folder(target.parent)
-    fetch = _Fetch(url, target, bool(sha256), progress, report or (lambda _: None), patience or Patience())
-    with locked(target.parent, f"{target.name}.lock", f"another process is fetching {target.name}; waiting for it", report):
+    fetch = _Fetch(url, target, bool(sha256), on_progress, on_message or (lambda _: None), patience or Patience())
+    with locked(target.parent, f"{target.name}.lock", f"another process is fetching {target.name}; waiting for it", on_message):
         if target.is_file() and not force:
             found = sha256_of(target)
             if found.startswith(sha256):
@@ -76,7 +72,7 @@ def download(
         resumed = fetch.run()
         found = sha256_of(fetch.part)
         if not found.startswith(sha256) and resumed:
-            fetch.report("the parts do not fit together: fetching all of it again")
+            fetch.on_message("the parts do not fit together: fetching all of it again")
             fetch.forget()
             fetch.run()
             found = sha256_of(fetch.part)
@@ -108,8 +104,8 @@ class _Fetch:
     target: Path
     checked: bool
     """The hash is known: parts that do not fit together will be found out."""
-    progress: Progress | None
-    report: Report
+    on_progress: Progress | None
+    on_message: Message
     patience: Patience
 
     @property
@@ -155,7 +151,7 @@ class _Fetch:
                     raise ModelError(self._advice(broken)) from broken
                 pause = self.patience.pause * 2 ** max(failures - 1, 0) * random.uniform(0.75, 1.25)
                 pause = min(max(pause, broken.wait), self.patience.longest)
-                self.report(f"{broken}; trying again in {pause:.0f} s" + (f", from byte {size} on" if size else ""))
+                self.on_message(f"{broken}; trying again in {pause:.0f} s" + (f", from byte {size} on" if size else ""))
                 time.sleep(pause)
 
     def _advice(self, broken: Broken) -> str:
@@ -192,8 +188,8 @@ class _Fetch:
     def _copy(self, answer: Answer, file: IO[bytes]) -> None:
         done = answer.first
         while True:
-            if self.progress is not None:
-                self.progress(done, answer.total)
+            if self.on_progress is not None:
+                self.on_progress(done, answer.total)
             chunk = answer.read()
             if not chunk:
                 return

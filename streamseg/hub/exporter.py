@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from streamseg.hub.download import sha256_of
 from streamseg.hub.importer import name_for
 from streamseg.hub.on_demand import check_size, default_size, settings_for
 from streamseg.hub.weights_file import read_header
+from streamseg.system.callbacks import Message
 from streamseg.system.imports import require_train
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["export"]
 
 Size = tuple[int, int]
-Report = Callable[[str], None]
 
 
 def export(
@@ -40,7 +40,7 @@ def export(
     network: str | None = None,
     classes: Sequence[str] = (),
     overwrite: bool = False,
-    report: Report | None = None,
+    on_message: Message | None = None,
 ) -> list[Path]:
     """Write the graphs of `model` at `sizes` (H, W), and the weights that they share, into the folder `out`; returns their paths.
 
@@ -60,7 +60,7 @@ def export(
         raise ConfigError(f"--precision is {precision!r}; allowed: fp32, fp16, int8")
     if calibrate and precision != "int8":
         raise ConfigError(f"--calibrate is for --precision int8, not {precision}; leave one of the two out")
-    tell = report or (lambda _: None)
+    on_message = on_message or (lambda _: None)
     with tempfile.TemporaryDirectory() as scratch:
         name, weights = _weights(model, network, classes, Path(scratch))
         kind = read_header(weights).network
@@ -70,11 +70,11 @@ def export(
         graphs = [out / f"{name}-{height}x{width}{suffix}.onnx" for height, width in wanted]
         if not overwrite:
             _refuse([graph for graph in graphs if graph.exists()])
-        tell(f"exporting {', '.join(graph.name for graph in graphs)}; each takes about half a minute")
+        on_message(f"exporting {', '.join(graph.name for graph in graphs)}; each takes about half a minute")
         with _placing(out, overwrite) as work:
             from streamseg.export.export import export_model
 
-            export_model(weights, work, wanted, settings, name, dynamic_batch, precision, calibrate, report)
+            export_model(weights, work, wanted, settings, name, dynamic_batch, precision, calibrate, on_message)
     return graphs
 
 

@@ -21,19 +21,19 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from streamseg.errors import ConfigError, ModelError, OutputError, StreamsegError
 from streamseg.hub.download import sha256_of
 from streamseg.hub.weights_file import read_header
+from streamseg.system.callbacks import Message
 from streamseg.system.folders import cache_root, elsewhere, locked, make_folder
 from streamseg.system.imports import require_train
 
 __all__ = ["SIZES", "check_size", "default_size", "export_once", "exported", "settings_for"]
 
-Report = Callable[[str], None]
 Size = tuple[int, int]
 
 SIZES: dict[str, Size] = {"lite": (320, 576), "mobilenetv3-fpn": (320, 576)}
@@ -90,8 +90,8 @@ def exported(name: str, weights: Path) -> dict[Size, Path]:
     return found
 
 
-def export_once(name: str, weights: Path, size: Size, precision: str = "fp32", report: Report | None = None) -> Path:
-    """The graph of `weights` at `size`, from the cache, or exported into it now; `report` is told what takes long.
+def export_once(name: str, weights: Path, size: Size, precision: str = "fp32", on_message: Message | None = None) -> Path:
+    """The graph of `weights` at `size`, from the cache, or exported into it now; `on_message` is told what takes long.
 
     Raises ConfigError (a size that is not possible), MissingExtra (torch), ModelError (weights that cannot be exported) or
     OutputError (the cache cannot be written).
@@ -104,13 +104,13 @@ def export_once(name: str, weights: Path, size: Size, precision: str = "fp32", r
         return graph
     require_train()
 
-    tell = report or (lambda _: None)
-    with locked(folder.parent, f"{graph.stem}.lock", f"another process is exporting {graph.name}; waiting for it", report):
+    on_message = on_message or (lambda _: None)
+    with locked(folder.parent, f"{graph.stem}.lock", f"another process is exporting {graph.name}; waiting for it", on_message):
         if graph.is_file():
             return graph
         for leftover in folder.parent.glob(f".exporting.{graph.stem}.*"):  # of a process that was killed
             shutil.rmtree(leftover, ignore_errors=True)
-        tell(f"exporting {graph.name}, once; this takes about half a minute")
+        on_message(f"exporting {graph.name}, once; this takes about half a minute")
         work = folder.parent / f".exporting.{graph.stem}.{os.getpid()}"
         try:
             make_folder(work)

@@ -5,21 +5,20 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from streamseg.errors import ModelError, OutputError
-from streamseg.hub.download import Patience, Progress, download
+from streamseg.hub.download import Patience, download
 from streamseg.hub.importer import import_file
 from streamseg.system import resources
+from streamseg.system.callbacks import Message, Progress
 from streamseg.system.folders import cache_root, elsewhere, locked, models_root
 from streamseg.system.imports import require_train
 
 __all__ = ["BASE_URL", "BODIES", "PRETRAINED", "Pretrained", "pull"]
 
-Report = Callable[[str], None]
 
 BASE_URL = "https://download.pytorch.org/models/"
 """Where torchvision's weights are; $STREAMSEG_MODELS_URL names another place with files of these names."""
@@ -67,8 +66,8 @@ class _How:
 
     url: str
     force: bool
-    progress: Progress | None
-    report: Report
+    on_progress: Progress | None
+    on_message: Message
     patience: Patience | None
 
 
@@ -77,8 +76,8 @@ def pull(
     *,
     url: str = "",
     force: bool = False,
-    progress: Progress | None = None,
-    report: Report | None = None,
+    on_progress: Progress | None = None,
+    on_message: Message | None = None,
     patience: Patience | None = None,
 ) -> Path:
     """Fetch a published checkpoint and make it a model of the user's; returns its weights file.
@@ -98,11 +97,11 @@ def pull(
         raise ModelError(f"{name!r} comes with streamseg and need not be fetched: streamseg run SOURCE --model {name}")
     if name not in known:
         raise ModelError(f"{name!r} cannot be fetched; there are: {', '.join(known)}")
-    wanted, how = known[name], _How(url, force, progress, report or (lambda _: None), patience)
+    wanted, how = known[name], _How(url, force, on_progress, on_message or (lambda _: None), patience)
     target = models_root() / (f"imagenet/{wanted.file}" if name in BODIES else f"{name}/{name}.safetensors")
-    with locked(models_root(), f"{name}.pull", f"another process is fetching {name}; waiting for it", report):
+    with locked(models_root(), f"{name}.pull", f"another process is fetching {name}; waiting for it", on_message):
         if target.is_file() and not force:
-            how.report(f"{name} is here already: {target}; to fetch it again: --force")
+            how.on_message(f"{name} is here already: {target}; to fetch it again: --force")
         elif name in BODIES:
             _fetch(wanted, target, how)
         else:
@@ -118,14 +117,14 @@ def _fetch(wanted: Pretrained, file: Path, how: _How) -> str:
     """Download, with the hash it must have; returns it."""
     address = _address(how.url or os.environ.get("STREAMSEG_MODELS_URL", "") or BASE_URL, wanted.file)
     known = _known(wanted.file)
-    how.report(f"fetching {address} ({wanted.megabytes} MB)")
+    how.on_message(f"fetching {address} ({wanted.megabytes} MB)")
     found = download(
         address,
         file,
         sha256=known or wanted.digest,
         force=how.force,
-        progress=how.progress,
-        report=how.report,
+        on_progress=how.on_progress,
+        on_message=how.on_message,
         patience=how.patience,
     )
     if not known:

@@ -63,7 +63,7 @@ class FirstFrames:
 
 def find_device(config: PipelineConfig, say: Message | None) -> Device | None:
     """Where frames live: on the GPU where the network computes there, else (None) in host memory."""
-    return choose_device(config.infer.engine, config.decode.device, require_gpu=config.infer.require_gpu, report=say)
+    return choose_device(config.infer.engine, config.decode.device, require_gpu=config.infer.require_gpu, on_message=say)
 
 
 def make_decoder(
@@ -93,7 +93,7 @@ def load_engine(config: PipelineConfig, say: Message | None = None) -> Engine:
         batch=i.batch,
         require_gpu=i.require_gpu,
         check=lambda spec: stages.check(config, spec, extra_steps(config)),
-        report=say,
+        on_message=say,
     )
 
 

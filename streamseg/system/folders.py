@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from streamseg.errors import OutputError
+from streamseg.system.callbacks import Message
 
 __all__ = ["cache_root", "engines_root", "locked", "make_folder", "models_root", "waiting_lock"]
 
-Report = Callable[[str], None]
 _NAME = "streamseg"
 
 
@@ -67,21 +67,21 @@ def elsewhere(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def locked(folder: Path, name: str, busy: str, report: Report | None = None) -> Iterator[None]:
-    """Hold the lock `name` within `folder`; if another process has it, `report` is told `busy`, and we wait.
+def locked(folder: Path, name: str, busy: str, on_message: Message | None = None) -> Iterator[None]:
+    """Hold the lock `name` within `folder`; if another process has it, `on_message` is told `busy`, and we wait.
 
     The system releases it when its holder ends, however that ends. Raises OutputError if no lock can be made.
     """
     locks = make_folder(folder / ".locks")
     try:
-        lock = waiting_lock(locks / name, busy, report)
+        lock = waiting_lock(locks / name, busy, on_message)
     except OSError as error:
         raise OutputError(f"cannot write in {folder}: {error.strerror}; {elsewhere(folder)}") from error
     with lock:
         yield
 
 
-def waiting_lock(path: Path, busy: str, report: Report | None = None) -> contextlib.AbstractContextManager[object]:
+def waiting_lock(path: Path, busy: str, on_message: Message | None = None) -> contextlib.AbstractContextManager[object]:
     """The lock of the file `path`, taken; leaving the context gives it back. Otherwise as `locked`. Raises OSError."""
     from filelock import FileLock, Timeout
 
@@ -89,6 +89,6 @@ def waiting_lock(path: Path, busy: str, report: Report | None = None) -> context
     try:
         return lock.acquire(blocking=False)
     except Timeout:
-        if report is not None:
-            report(busy)
+        if on_message is not None:
+            on_message(busy)
     return lock.acquire()

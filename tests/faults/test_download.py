@@ -49,7 +49,7 @@ def target(tmp_path):
 def test_failures_are_tried_again_from_where_they_happened(url, served, target, script):
     served.script = list(script)
     said: list[str] = []
-    assert download(url, target, sha256=SHA, report=said.append, patience=QUICK) == SHA
+    assert download(url, target, sha256=SHA, on_message=said.append, patience=QUICK) == SHA
     assert target.read_bytes() == DATA
     assert served.sent == len(DATA), "no byte came twice"
     assert len(said) == len(script)
@@ -153,7 +153,7 @@ def test_without_a_connection_it_says_what_to_do(target):
     url = f"http://127.0.0.1:{port}/f.bin"
     said: list[str] = []
     with pytest.raises(ModelError) as caught:
-        download(url, target, report=said.append, patience=QUICK)
+        download(url, target, on_message=said.append, patience=QUICK)
     message = str(caught.value)
     assert f"fetch {url} on another machine" in message
     assert "streamseg models import FILE" in message

@@ -104,7 +104,7 @@ class Models:
             or spec.batch > 16
         ):
             return "large"
-        with open_openvino(spec, threads=1, in_flight=1, batch=1, report=None) as engine:
+        with open_openvino(spec, threads=1, in_flight=1, batch=1, on_message=None) as engine:
             engine.submit(np.zeros((1, *spec.size, 3), np.uint8)).result()
         return "run"
 

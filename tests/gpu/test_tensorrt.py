@@ -151,7 +151,7 @@ def test_an_engine_of_another_library_version_or_gpu_is_not_loaded(library, tmp_
     spec = read_spec(graphs.rectangle_model(tmp_path / "m.onnx"))
     said: list[str] = []
     build_entry(library, replace(spec, sha256="0" * 64), Store())
-    with open_engine(spec.path, engine=library.name, report=said.append):
+    with open_engine(spec.path, engine=library.name, on_message=said.append):
         pass
     assert any("stale" in line for line in said)
 

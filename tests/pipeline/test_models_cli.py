@@ -98,7 +98,7 @@ def test_from_the_server_to_a_video(streamseg, tmp_path, monkeypatch):
     assert spec.weights[0].samefile(folders.models_root() / "resnet50-fpn" / "resnet50-fpn.safetensors"), "kept once"
 
     said: list[str] = []
-    assert catalog.resolve("resnet50-fpn", (128, 192), report=said.append) == graph
+    assert catalog.resolve("resnet50-fpn", (128, 192), on_message=said.append) == graph
     assert said == [], "exported once"
 
     (row,) = [row for row in json.loads(streamseg("models", "--json").stdout) if row["name"] == "resnet50-fpn"]

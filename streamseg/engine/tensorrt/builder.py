@@ -16,9 +16,9 @@ from streamseg.engine.tensorrt.precision import Layer, check_layers, layers_of
 from streamseg.errors import ConfigError, EngineError
 from streamseg.hub.graph_spec import GraphSpec
 
-__all__ = ["Built", "Progress", "batches_for", "compile_here", "targets_of"]
+__all__ = ["BuildProgress", "Built", "batches_for", "compile_here", "targets_of"]
 
-Progress = Callable[[str, int, int], None]
+BuildProgress = Callable[[str, int, int], None]
 """Told (phase, steps done, steps in all), from any thread."""
 
 
@@ -56,9 +56,9 @@ def compile_here(
     batches: Sequence[int] = (),
     capabilities: Sequence[str] = (),
     timing_cache: bytes = b"",
-    progress: Progress | None = None,
+    on_progress: BuildProgress | None = None,
 ) -> Built:
-    """Compile in this process: see `compiler.compile_plan`, which everybody else calls. `progress` is called by any thread."""
+    """Compile in this process: see `compiler.compile_plan`, which everybody else calls. `on_progress` is called by any thread."""
     batches = batches_for(spec, batches)
     targets = targets_of(library, capabilities)
     trt, log = library.load(), library.logger()
@@ -91,7 +91,7 @@ def compile_here(
     if cache is not None and not config.set_timing_cache(cache, False):  # of another driver, or of a GPU that was changed
         cache = config.create_timing_cache(b"")
         config.set_timing_cache(cache, False)
-    watch = _monitor(trt, progress)
+    watch = _monitor(trt, on_progress)
     config.progress_monitor = watch
     plan = builder.build_serialized_network(network, config)
     if watch.stopped is not None:
@@ -132,7 +132,7 @@ def _said(log: Any) -> str:
     return "; ".join(log.errors[-3:]) or "it gave no reason"
 
 
-def _monitor(trt: Any, progress: Progress | None) -> Any:
+def _monitor(trt: Any, on_progress: BuildProgress | None) -> Any:
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
         """Passes progress on, and stops the build if that raises: exceptions cannot pass through the compiler."""
 
@@ -154,8 +154,8 @@ def _monitor(trt: Any, progress: Progress | None) -> Any:
 
         def _tell(self, phase: str, done: int) -> None:
             try:
-                if progress is not None and self.stopped is None:
-                    progress(phase, done, self._steps.get(phase, 0))
+                if on_progress is not None and self.stopped is None:
+                    on_progress(phase, done, self._steps.get(phase, 0))
             except BaseException as error:  # raised again when the compiler has returned
                 self.stopped = error
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import IO, Any
 
 from streamseg import errors
-from streamseg.engine.tensorrt.builder import Built, Progress, batches_for, compile_here, targets_of
+from streamseg.engine.tensorrt.builder import BuildProgress, Built, batches_for, compile_here, targets_of
 from streamseg.engine.tensorrt.library import Library
 from streamseg.errors import ConfigError, EngineError
 from streamseg.hub.graph_spec import GraphSpec
@@ -34,11 +34,11 @@ def compile_plan(
     batches: Sequence[int] = (),
     capabilities: Sequence[str] = (),
     timing_cache: bytes = b"",
-    progress: Progress | None = None,
+    on_progress: BuildProgress | None = None,
 ) -> Built:
     """Compile `spec.path` for the batch sizes and, ahead of time, for compute capabilities (as "sm_86"; none: as the library does).
 
-    `progress` is called in the calling thread; what it raises, and Ctrl-C, stops the compiler at once.
+    `on_progress` is called in the calling thread; what it raises, and Ctrl-C, stops the compiler at once.
 
     Raises ConfigError (options that the graph or the library does not know), MissingExtra, or EngineError, with what the compiler
     said, if it cannot compile the graph, crashes, or the graph's types are not those that its metadata state.
@@ -57,7 +57,7 @@ def compile_plan(
         try:
             pickle.dump((library, spec, request), child.stdin)
             child.stdin.close()
-            return _listen(child.stdout, progress)
+            return _listen(child.stdout, on_progress)
         except (EOFError, BrokenPipeError, pickle.UnpicklingError) as error:
             code = child.wait()
             how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
@@ -70,7 +70,7 @@ def compile_plan(
             child.kill()
 
 
-def _listen(answers: IO[bytes], progress: Progress | None) -> Built:
+def _listen(answers: IO[bytes], on_progress: BuildProgress | None) -> Built:
     while True:
         kind, *rest = pickle.load(answers)  # written by our own child
         if kind == "built":
@@ -79,8 +79,8 @@ def _listen(answers: IO[bytes], progress: Progress | None) -> Built:
         if kind == "error":
             name, message = rest
             raise getattr(errors, name)(message)
-        if progress is not None:
-            progress(*rest)
+        if on_progress is not None:
+            on_progress(*rest)
 
 
 def main() -> None:
@@ -95,7 +95,7 @@ def main() -> None:
 
     library, spec, request = pickle.load(sys.stdin.buffer)
     try:
-        tell("built", compile_here(library, spec, **request, progress=lambda *step: tell("progress", *step)))
+        tell("built", compile_here(library, spec, **request, on_progress=lambda *step: tell("progress", *step)))
     except (ConfigError, EngineError) as error:
         tell("error", type(error).__name__, str(error))
     answers.flush()

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from streamseg.device.driver import Driver, Gpu, OutOfMemory, find_gpu, no_driver
 from streamseg.engine.store import Entry, Key, Store
-from streamseg.engine.tensorrt.builder import Built, Progress, batches_for
+from streamseg.engine.tensorrt.builder import BuildProgress, Built, batches_for
 from streamseg.engine.tensorrt.compiler import compile_plan
 from streamseg.engine.tensorrt.library import OLDEST, TENSORRT, TENSORRT_RTX, Library, capability_name
 from streamseg.engine.tensorrt.precision import check_plan, plan_types
 from streamseg.engine.tensorrt.runtime import TensorRTEngine, load_plan
 from streamseg.errors import EngineError, EngineUnavailable, MissingExtra, OutputError
 from streamseg.hub.graph_spec import GraphSpec
+from streamseg.system.callbacks import Message
 
 __all__ = ["build_entry", "find_entry", "open_tensorrt", "open_tensorrt_rtx", "why_not_tensorrt", "why_not_tensorrt_rtx"]
-
-Report = Callable[[str], None]
 
 
 def why_not(library: Library) -> str | None:
@@ -54,8 +53,8 @@ def build_entry(
     batches: Sequence[int] = (),
     capabilities: Sequence[str] = (),
     gpu: Gpu | None = None,
-    report: Report | None = None,
-    progress: Progress | None = None,
+    on_message: Message | None = None,
+    on_progress: BuildProgress | None = None,
 ) -> Entry:
     """The engine with these properties, built unless the store has it; for `gpu`, or ahead of time for `capabilities`.
 
@@ -63,7 +62,7 @@ def build_entry(
     OutputError (it cannot be stored).
     """
     key = _key(library, spec, batches_for(spec, batches), capabilities, gpu)
-    return store.add(key, partial(_compile, library, spec, key, store, progress), report)
+    return store.add(key, partial(_compile, library, spec, key, store, on_progress), on_message)
 
 
 def _key(library: Library, spec: GraphSpec, batches: tuple[int, ...], capabilities: Sequence[str], gpu: Gpu | None) -> Key:
@@ -89,7 +88,7 @@ def _key(library: Library, spec: GraphSpec, batches: tuple[int, ...], capabiliti
     )
 
 
-def _compile(library: Library, spec: GraphSpec, key: Key, store: Store, progress: Progress | None) -> Built:
+def _compile(library: Library, spec: GraphSpec, key: Key, store: Store, on_progress: BuildProgress | None) -> Built:
     timings = f"timing-{library.name}-{key.version}-{key.gpu}"
     built = compile_plan(
         library,
@@ -97,7 +96,7 @@ def _compile(library: Library, spec: GraphSpec, key: Key, store: Store, progress
         batches=key.batches,
         capabilities=key.capabilities if library.ahead_of_time else (),
         timing_cache=store.cache(timings) if key.gpu else b"",
-        progress=progress,
+        on_progress=on_progress,
     )
     if built.timing_cache:
         store.keep_cache(timings, built.timing_cache)
@@ -105,7 +104,7 @@ def _compile(library: Library, spec: GraphSpec, key: Key, store: Store, progress
 
 
 def find_entry(
-    library: Library, spec: GraphSpec, store: Store, gpu: Gpu, batch: int, report: Report | None = None
+    library: Library, spec: GraphSpec, store: Store, gpu: Gpu, batch: int, on_message: Message | None = None
 ) -> Entry | None:
     """The engine of this very graph, library version and GPU that takes `batch` images; says why those near it do not fit.
 
@@ -124,9 +123,9 @@ def find_entry(
             others.append(f"the engine {entry.path.name} does not fit: {reason}")
     if fitting:
         return min(fitting, key=lambda pair: (pair[0], pair[1].path.name))[1]
-    if report is not None:
+    if on_message is not None:
         for line in others:
-            report(line)
+            on_message(line)
     return None
 
 
@@ -149,7 +148,7 @@ def _open(
     threads: int = 0,
     in_flight: int = 2,
     batch: int = 1,
-    report: Report | None = None,
+    on_message: Message | None = None,
     store: Store | None = None,
 ) -> TensorRTEngine:
     """Load the stored engine for this GPU, building it first if there is none. `threads` means nothing here.
@@ -159,12 +158,12 @@ def _open(
     if (reason := why_not(library)) is not None:
         raise EngineUnavailable(f"{library.name}: {reason}")
     store, gpu = store or Store(), find_gpu()
-    entry = find_entry(library, spec, store, gpu, batch, report)
+    entry = find_entry(library, spec, store, gpu, batch, on_message)
     if entry is not None:
         plan, batches = store.read_plan(entry), entry.manifest.key.batches if entry.manifest else ()
     else:
-        plan, batches, entry = _build_now(library, spec, store, gpu, batch, report)
-    engine = _load_smaller_if_needed(library, spec, plan, batches, in_flight, store, report)
+        plan, batches, entry = _build_now(library, spec, store, gpu, batch, on_message)
+    engine = _load_smaller_if_needed(library, spec, plan, batches, in_flight, store, on_message)
     if cache := engine.jit_cache():
         store.keep_cache(_jit_name(library, spec, gpu), cache)
     return engine
@@ -185,26 +184,26 @@ def _jit_name(library: Library, spec: GraphSpec, gpu: Gpu) -> str:
 
 
 def _build_now(
-    library: Library, spec: GraphSpec, store: Store, gpu: Gpu, batch: int, report: Report | None
+    library: Library, spec: GraphSpec, store: Store, gpu: Gpu, batch: int, on_message: Message | None
 ) -> tuple[bytes, tuple[int, ...], Entry | None]:
     """(plan, its batch sizes, its entry): a plan that cannot be stored is used from memory, and built again next time."""
-    tell = report or (lambda _: None)
+    on_message = on_message or (lambda _: None)
     batches = (spec.batch,) if spec.batch else tuple(sorted({1, batch}))
     made: list[Built] = []
     key = _key(library, spec, batches, (), gpu)
     if (there := store.get(key)) is not None:  # find_entry would have given it if it were sound
         store.read_plan(there)
-    tell(f"building the {library.name} engine of {spec.name} for the {gpu.name}, once; this can take minutes")
+    on_message(f"building the {library.name} engine of {spec.name} for the {gpu.name}, once; this can take minutes")
 
     def make() -> Built:
         made.append(_compile(library, spec, key, store, None))
         return made[0]
 
     try:
-        entry = store.add(key, make, report)
+        entry = store.add(key, make, on_message)
         return store.read_plan(entry), batches, entry
     except OutputError as error:
-        tell(f"{error}. Going on with the engine in memory: it will be built again next time")
+        on_message(f"{error}. Going on with the engine in memory: it will be built again next time")
         plan = made[0] if made else _compile(library, spec, key, store, None)
         return plan.plan, batches, None
 
@@ -216,7 +215,7 @@ def _load_smaller_if_needed(
     batches: tuple[int, ...],
     in_flight: int,
     store: Store,
-    report: Report | None,
+    on_message: Message | None,
 ) -> TensorRTEngine:
     """Load with all batch sizes; if the GPU has no memory for that, once without the largest."""
     try:
@@ -225,8 +224,8 @@ def _load_smaller_if_needed(
         advice = f"free GPU memory, or lower batch (now up to {batches[-1]}), in_flight (now {in_flight}) or the input size"
         if len(batches) == 1:
             raise EngineError(f"{error}: {advice}") from error
-        if report is not None:
-            report(f"{error}: trying batches of up to {batches[-2]} instead of {batches[-1]}")
+        if on_message is not None:
+            on_message(f"{error}: trying batches of up to {batches[-2]} instead of {batches[-1]}")
     # Not within `except`: the error's traceback would keep the first engine in the GPU's memory.
     if (torch := sys.modules.get("torch")) is not None and torch.cuda.is_initialized():
         torch.cuda.empty_cache()  # what torch keeps for itself

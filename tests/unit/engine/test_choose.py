@@ -30,7 +30,7 @@ def test_auto_takes_the_best_that_runs_and_says_why_the_better_were_not(model, m
     absent = [replace(c, why_not=lambda: "its library is missing") if c.gpu else c for c in CANDIDATES]
     monkeypatch.setattr(choose, "CANDIDATES", tuple(absent))
     said: list[str] = []
-    with open_engine(model, report=said.append) as engine:
+    with open_engine(model, on_message=said.append) as engine:
         assert engine.name == "openvino"
     assert len(said) == 1
     assert said[0].startswith("engine: openvino on ")
@@ -42,7 +42,7 @@ def test_a_machine_without_a_gpu_says_so_once(model, monkeypatch):
     monkeypatch.setattr(choose, "CANDIDATES", tuple(absent))
     monkeypatch.setattr(choose, "no_driver", lambda: "no NVIDIA driver")
     said: list[str] = []
-    open_engine(model, report=said.append).close()
+    open_engine(model, on_message=said.append).close()
     assert said[0].endswith(" (no NVIDIA driver)")
     assert "tensorrt" not in said[0]
 
@@ -54,7 +54,7 @@ def test_auto_goes_on_when_an_engine_cannot_run_the_model(model, monkeypatch):
     others = [replace(c, open=broken) if c.name == "openvino" else c for c in CANDIDATES]
     monkeypatch.setattr(choose, "CANDIDATES", tuple(others))
     said: list[str] = []
-    with open_engine(model, report=said.append) as engine:
+    with open_engine(model, on_message=said.append) as engine:
         assert engine.name == "onnxruntime"
     assert "not openvino: OpenVINO cannot compile it" in said[0]
     with pytest.raises(EngineError, match="cannot compile it"):

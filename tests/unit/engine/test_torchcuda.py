@@ -52,7 +52,7 @@ def test_auto_never_takes_it_and_by_name_it_says_why_not(tmp_path, monkeypatch):
     assert why_not_torch() == "no NVIDIA driver"
     model = graphs.constant_model(tmp_path / "m.onnx")
     said: list[str] = []
-    open_engine(model, report=said.append).close()
+    open_engine(model, on_message=said.append).close()
     assert "torch" not in said[0]
     with pytest.raises(EngineUnavailable, match="the engine torch: no NVIDIA driver"):
         open_engine(model, engine="torch")

@@ -209,8 +209,8 @@ def test_hdr_metadata_reach_the_encoder(device, tmp_path):
 
 def test_frames_stay_in_host_memory_for_an_engine_on_the_cpu_without_a_word(monkeypatch):
     said: list[str] = []
-    assert choose_device("openvino", "auto", report=said.append) is None
-    assert choose_device("tensorrt", "host", require_gpu=True, report=said.append) is None
+    assert choose_device("openvino", "auto", on_message=said.append) is None
+    assert choose_device("tensorrt", "host", require_gpu=True, on_message=said.append) is None
     assert said == []
 
 
@@ -222,7 +222,7 @@ def test_a_torch_without_cuda_is_said(monkeypatch):
     monkeypatch.setattr(device_module, "sleep_while_waiting", lambda: None)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     said: list[str] = []
-    assert choose_device("auto", "auto", report=said.append) is None
+    assert choose_device("auto", "auto", on_message=said.append) is None
     assert "install one that is built for CUDA" in said[0]
 
 
@@ -230,7 +230,7 @@ def test_what_is_missing_is_said_or_an_error(monkeypatch):
     monkeypatch.setattr(choosing, "computes_on_gpu", lambda engine: True)
     monkeypatch.setattr(choosing, "why_not_gpu", lambda: "triton is not installed; run: pip install 'streamseg[gpu]'")
     said: list[str] = []
-    assert choose_device("auto", "auto", report=said.append) is None
+    assert choose_device("auto", "auto", on_message=said.append) is None
     assert said == ["frames stay in host memory: triton is not installed; run: pip install 'streamseg[gpu]'"]
     for options in ({"require_gpu": True}, {"decode": "nvdec"}):
         with pytest.raises(EngineUnavailable, match=r"triton is not installed.*--decode host"):

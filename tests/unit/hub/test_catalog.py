@@ -118,11 +118,11 @@ def mine(shop) -> Path:
 
 def test_weights_are_exported_once_for_each_size(shop, mine, exports):
     said: list[str] = []
-    first = catalog.resolve("mine", (128, 192), report=said.append)
+    first = catalog.resolve("mine", (128, 192), on_message=said.append)
     assert read_spec(first).size == (128, 192)
     assert first.is_relative_to(folders.cache_root())
     assert (first.parent / "mine.safetensors").read_bytes() == mine.read_bytes()
-    assert catalog.resolve("mine", (128, 192), report=said.append) == first
+    assert catalog.resolve("mine", (128, 192), on_message=said.append) == first
     assert said == ["exporting mine-128x192.onnx, once; this takes about half a minute"]
     other = catalog.resolve("mine", (64, 96))
     assert other.parent == first.parent
@@ -221,7 +221,7 @@ def test_two_that_need_one_graph_make_it_once(shop, mine, exports, monkeypatch):
     said: list[str] = []
     found: list[Path] = []
     threads = [
-        threading.Thread(target=lambda: found.append(catalog.resolve("mine", (64, 96), report=said.append))) for _ in "ab"
+        threading.Thread(target=lambda: found.append(catalog.resolve("mine", (64, 96), on_message=said.append))) for _ in "ab"
     ]
     threads[0].start()
     assert begun.wait(10)

@@ -38,7 +38,7 @@ def _moved(handler, _):
 def test_a_file_comes_whole_with_its_progress(url, tmp_path):
     steps: list[tuple[int, int | None]] = []
     target = tmp_path / "deep" / "f.bin"
-    assert download(url, target, sha256=SHA, progress=lambda *step: steps.append(step), patience=QUICK) == SHA
+    assert download(url, target, sha256=SHA, on_progress=lambda *step: steps.append(step), patience=QUICK) == SHA
     assert target.read_bytes() == DATA
     assert steps[0] == (0, len(DATA))
     assert steps[-1] == (len(DATA), len(DATA))
@@ -65,7 +65,7 @@ def test_a_later_call_goes_on_where_an_earlier_one_was_cut(url, served, tmp_path
         download(url, target, sha256=SHA, patience=QUICK)
     assert not target.exists()
     said: list[str] = []
-    assert download(url, target, sha256=SHA, report=said.append, patience=QUICK) == SHA
+    assert download(url, target, sha256=SHA, on_message=said.append, patience=QUICK) == SHA
     assert target.read_bytes() == DATA
     assert served.requests[-1]["range"] == "bytes=300000-"
     assert served.requests[-1]["if-range"] == '"1"'
@@ -79,7 +79,7 @@ def test_an_interrupt_leaves_what_came(url, served, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        download(url, tmp_path / "f.bin", sha256=SHA, progress=interrupt, patience=QUICK)
+        download(url, tmp_path / "f.bin", sha256=SHA, on_progress=interrupt, patience=QUICK)
     left = (tmp_path / "f.bin.part").stat().st_size
     assert 100_000 < left < len(DATA)
     download(url, tmp_path / "f.bin", sha256=SHA, patience=QUICK)

@@ -77,7 +77,7 @@ def test_a_mirror_of_the_environment(mirror, imported, monkeypatch):
 def test_what_is_here_is_not_fetched_again_unless_forced(mirror, served, imported):
     said: list[str] = []
     for _ in range(2):
-        pull("tiny", url=f"{mirror}/models", report=said.append, patience=QUICK)
+        pull("tiny", url=f"{mirror}/models", on_message=said.append, patience=QUICK)
     assert len(served.requests) == 1
     assert "is here already" in said[-1]
     pull("tiny", url=f"{mirror}/models", force=True, patience=QUICK)

@@ -24,7 +24,7 @@ def test_the_shipped_model_compiles(size, batches):
     spec = read_spec(catalog.resolve("lite", size))
     told: list[tuple[str, int, int]] = []
     built = compile_plan(
-        TENSORRT_RTX, spec, batches=batches, capabilities=["sm_86", "sm_89"], progress=lambda *step: told.append(step)
+        TENSORRT_RTX, spec, batches=batches, capabilities=["sm_86", "sm_89"], on_progress=lambda *step: told.append(step)
     )
     assert len(built.plan) > 5_000_000, "smaller than its weights"
     counts = summary(built.layers)
@@ -100,7 +100,7 @@ def test_what_is_raised_while_compiling_stops_it_at_once(error):
         raise error
 
     with pytest.raises(type(error)):
-        compile_plan(TENSORRT_RTX, read_spec(catalog.resolve("lite")), progress=progress)
+        compile_plan(TENSORRT_RTX, read_spec(catalog.resolve("lite")), on_progress=progress)
     assert len(calls) == 1
     assert time.monotonic() - calls[0] < 1
 

@@ -36,7 +36,7 @@ def spec(tmp_path, world):
 
 
 def opened(spec, said=None, batch=4, library=RTX, **options):
-    return opener._open(library, spec, batch=batch, report=None if said is None else said.append, **options)
+    return opener._open(library, spec, batch=batch, on_message=None if said is None else said.append, **options)
 
 
 def test_an_engine_is_built_once_and_then_found(spec, world, store):
@@ -212,7 +212,7 @@ def test_this_machine_without_a_gpu(tmp_path, monkeypatch):
         monkeypatch.setattr(module, "no_driver", lambda: "no NVIDIA driver")
     model = graphs.constant_model(tmp_path / "m.onnx")
     said: list[str] = []
-    with open_engine(model, report=said.append) as engine:
+    with open_engine(model, on_message=said.append) as engine:
         assert engine.name == "openvino"
     assert said[0].endswith(" (no NVIDIA driver)")
     with pytest.raises(
@@ -237,7 +237,7 @@ def test_auto_takes_the_gpu_where_there_is_one(spec, world, store, monkeypatch):
         assert engine.name == "tensorrt-rtx"
     world.refuse, world.error = "deserialize", "no kernel image"
     said: list[str] = []
-    with open_engine(spec.path, report=said.append) as engine:
+    with open_engine(spec.path, on_message=said.append) as engine:
         assert engine.name == "openvino"
     assert "not tensorrt-rtx: " in said[-1]
     assert "no kernel image" in said[-1]

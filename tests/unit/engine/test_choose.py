@@ -104,7 +104,7 @@ ENGINE = """
 import numpy as np
 from streamseg.engine import Candidate, PooledEngine
 
-def open_it(spec, *, threads, in_flight, batch, report):
+def open_it(spec, *, threads, in_flight, batch, on_message):
     def run(images):
         shapes = {name: (len(images), *info.shape[1:]) for name, info in spec.outputs.items()}
         types = {name: info.dtype for name, info in spec.outputs.items()}

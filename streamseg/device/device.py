@@ -17,6 +17,7 @@ from typing import Any
 from streamseg.device.driver import OutOfMemory, find_gpu, no_driver, sleep_while_waiting
 from streamseg.device.toolchain import why_not_build
 from streamseg.errors import MissingExtra, StreamsegError
+from streamseg.system.process_settings import ProcessSetting
 
 __all__ = ["Device", "why_not_gpu"]
 
@@ -27,6 +28,7 @@ loaded yet. On the CPU kernels run in its interpreter, where no two may run at o
 _SWITCH = 0.0005
 """Seconds after which a thread that computes in Python must let another have the GIL. Each of torch's calls gives it up and waits
 for it: beside a busy thread a copy of 64 KB took 15 ms with Python's own 5 ms, 3.9 ms with this, 0.003 ms alone (two cores)."""
+_TURNS = ProcessSetting(sys.getswitchinterval, sys.setswitchinterval)
 
 Tensor = Any
 """torch.Tensor: torch is an extra, and is imported where it is needed."""
@@ -49,7 +51,11 @@ def why_not_gpu() -> str | None:
 
 
 class Device:
-    """A GPU, or with the name "cpu" what stands in for one where there is none: the same code, with nothing asynchronous."""
+    """A GPU, or with the name "cpu" what stands in for one where there is none: the same code, with nothing asynchronous.
+
+    To make one also tells the driver, for good, that threads wait for this GPU asleep: a property of the one context that the
+    process has there, which FFmpeg can share only so. It must be said before anything else uses the GPU.
+    """
 
     def __init__(self, name: str = "cuda") -> None:
         import torch
@@ -59,7 +65,15 @@ class Device:
         self.on_gpu = self.where.type == "cuda"
         if self.on_gpu:
             sleep_while_waiting()
-            sys.setswitchinterval(min(sys.getswitchinterval(), _SWITCH))
+
+    def at_work(self) -> contextlib.AbstractContextManager[None]:
+        """For as long as a run puts its frames there: threads that compute in Python let others have the GIL sooner (see _SWITCH).
+
+        It holds for the whole process, and is undone when the last run ends.
+        """
+        if not self.on_gpu:
+            return contextlib.nullcontext()
+        return _TURNS.held(min(sys.getswitchinterval(), _SWITCH))
 
     def why_not(self) -> str | None:
         """Why torch cannot use it; None if it can."""

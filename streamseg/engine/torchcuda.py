@@ -18,6 +18,7 @@ from streamseg.errors import EngineError, MissingExtra, ModelError, StreamsegErr
 from streamseg.hub.graph_file import parse_graph
 from streamseg.hub.graph_spec import GraphSpec
 from streamseg.system.callbacks import Message
+from streamseg.system.process_settings import ProcessSetting
 
 __all__ = ["graph_of", "open_torch", "torch_engine", "why_not_torch"]
 
@@ -36,6 +37,23 @@ def why_not_torch() -> str | None:
     return None
 
 
+def _allow_tf32(allowed: bool) -> None:
+    import torch
+
+    torch.backends.cudnn.allow_tf32 = allowed
+
+
+def _allows_tf32() -> bool:
+    import torch
+
+    return torch.backends.cudnn.allow_tf32
+
+
+_TF32 = ProcessSetting(_allows_tf32, _allow_tf32)
+"""torch's default lets convolutions round to TF32; a reference must not. torch knows it for the whole process only, and its own
+`cudnn.flags` turns cuDNN off unless told otherwise, and restores what another runner is about to need."""
+
+
 class _Runner:
     """The network on a stream of its own."""
 
@@ -48,7 +66,7 @@ class _Runner:
 
     def _answers(self, images: Images) -> list[npt.NDArray[Any]]:
         torch = self._torch
-        with torch.inference_mode(), torch.cuda.stream(self._stream):
+        with _TF32.held(False), torch.inference_mode(), torch.cuda.stream(self._stream):
             answers = self._graph(self._on_device(images))
             if self._stream is None:
                 return [answer.numpy() for answer in answers]
@@ -126,9 +144,6 @@ def torch_engine(graph: Any, spec: GraphSpec, *, in_flight: int = 2, batch: int 
 
     from streamseg.export.graph import OUTPUTS
 
-    # torch's default lets convolutions round to TF32; a reference must not. Set for the process: `cudnn.flags` turns cuDNN off
-    # unless told otherwise, and two runners at once would restore each other's settings.
-    torch.backends.cudnn.allow_tf32 = False
     try:
         placed = graph.to(device)
         runners = [_Runner(torch, placed, device, OUTPUTS) for _ in range(in_flight)]

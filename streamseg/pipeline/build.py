@@ -222,6 +222,7 @@ def _connect(source: Decoder | FirstFrames, trunk: Made, branches: Sequence[Bran
         policy="drop_oldest" if context.drops else "block",
         joined=trunk.joined,
         arrived=_arrived,
+        around=None if context.device is None else context.device.at_work(),
     )
 
 

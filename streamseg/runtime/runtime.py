@@ -15,6 +15,7 @@ block, release the GIL, and cannot be cancelled. Rules:
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -41,11 +42,13 @@ class Runtime:
         policy: Policy = "block",
         joined: Collection[str] = (),
         arrived: Callable[[Any], float] | None = None,
+        around: contextlib.AbstractContextManager[object] | None = None,
     ) -> None:
         """`joined` names the stages of the trunk that run in the thread of the stage before them. Every thread and its channel
-        hold up to two items, so that where something behind is slow, each thread less is latency less.
+        hold up to two items, so that where something behind is slow, each thread less is latency less. `around` is
+        entered before the first thread starts, and left by the last one.
         """
-        self._source, self._arrived = source, arrived
+        self._source, self._arrived, self._around = source, arrived, around or contextlib.nullcontext()
         self._lock = threading.Lock()
         self.errors: list[tuple[str, BaseException]] = []
         """What failed so far, as (stage, error), in order; the first one leaves `run`."""
@@ -193,6 +196,7 @@ class Runtime:
         with self._lock:
             self._running -= 1
             if self._running == 0:
+                self._around.__exit__(None, None, None)
                 self._done.set()
 
     # --- ends -----------------------------------------------------------------------------------------------------------
@@ -231,6 +235,7 @@ class Runtime:
     def start(self) -> None:
         """Start all threads."""
         self._running = len(self._threads)
+        self._around.__enter__()
         keep_in_forks(self)
         wait_at_exit(self)
         left = list(self._threads)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -173,3 +174,14 @@ def test_interlaced_pictures_are_drawn_on_in_host_memory(device, monkeypatch):
     expected = Compositor([Blur("instances")])(results[1]).picture
     for mine, theirs in zip(planes.views(drawn).planes, planes.views(expected).planes, strict=True):
         np.testing.assert_array_equal(mine.array, theirs.array)
+
+
+def test_the_switch_interval_is_the_programs_own_again_after_the_last_run(monkeypatch):
+    """It was set for good as soon as a device was made."""
+    device, before = Device("cpu"), sys.getswitchinterval()
+    monkeypatch.setattr(device, "on_gpu", True)
+    first, second = device.at_work(), device.at_work()
+    assert sys.getswitchinterval() == before
+    with first, second:
+        assert sys.getswitchinterval() == pytest.approx(0.0005, rel=0.01)
+    assert sys.getswitchinterval() == before

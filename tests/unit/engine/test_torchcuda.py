@@ -70,11 +70,19 @@ def test_it_takes_pictures_that_lie_on_its_device():
     np.testing.assert_array_equal(there["masks"], here["masks"])
 
 
-def test_cudnn_stays_on_and_keeps_float32():
+def test_cudnn_stays_on_and_keeps_float32_while_it_computes(monkeypatch):
     """`torch.backends.cudnn.flags` turns cuDNN off by default: the reference, and all of torch after it, would have been slow."""
     import torch
 
+    seen, place = list[tuple[bool, bool]](), module._Runner._on_device
+
+    def look(runner, images):
+        seen.append((torch.backends.cudnn.enabled, torch.backends.cudnn.allow_tf32))
+        return place(runner, images)
+
+    monkeypatch.setattr(module._Runner, "_on_device", look)
+    before = torch.backends.cudnn.allow_tf32
     with open_torch(read_spec(catalog.resolve("lite", (256, 448))), device="cpu") as engine:
         engine.submit(np.zeros((1, 256, 448, 3), np.uint8)).result(60)
-        assert torch.backends.cudnn.enabled
-        assert not torch.backends.cudnn.allow_tf32
+        assert seen == [(True, False)]
+        assert torch.backends.cudnn.allow_tf32 == before, "the rest of the program computes as it did"

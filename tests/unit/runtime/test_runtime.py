@@ -1,5 +1,6 @@
 """The runtime's promises: order, bounds, drops that are counted, errors that name their stage, threads that end."""
 
+import contextlib
 import os
 import signal
 import threading
@@ -400,3 +401,28 @@ def test_threads_that_cannot_be_had_end_the_run_in_order(monkeypatch):
     assert source.closed
     assert sink.closed
     assert sink.items == []
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError("broken")])
+def test_what_holds_around_a_run_holds_for_its_threads_alone(error):
+    """As the GIL's switch interval on a GPU: set when a run begins, and given back with its last thread, however that ends."""
+    seen, state = [], []
+
+    @contextlib.contextmanager
+    def around():
+        state.append("held")
+        yield
+        state.append("given back")
+
+    def look(item):
+        seen.append(list(state))
+        if error is not None:
+            raise error
+        return item
+
+    runtime = Runtime(Numbers(3), [("look", look)], [Branch("o", [("sink", Collect())])], around=around())
+    assert state == []
+    with pytest.raises(StageError) if error else contextlib.nullcontext():
+        run_within(runtime, 5)
+    assert seen == [["held"]] * (1 if error else 3)
+    assert state == ["held", "given back"]

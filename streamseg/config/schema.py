@@ -64,11 +64,17 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _reference(value: Any, info: ValidationInfo) -> Reference | None:
+    return None if value is None else check_reference(value, trust=trusts(info.context))
+
+
 class DecodeConfig(Section):
     """decode: how the source is read."""
 
     policy: Literal["auto", "block", "drop_oldest"] = "auto"
     """`block` loses nothing; `drop_oldest` bounds latency; `auto` takes the latter for what happens live."""
+    use: Annotated[str | None, PlainValidator(_reference)] = None
+    """`module:Class` of a source of your own, which reads the source in streamseg's place."""
     realtime: bool = False
     """Play a file at its own speed, as if it were a camera."""
     start: Seconds = 0.0
@@ -283,10 +289,6 @@ def _split_place(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any
         {key: inner for key, inner in options.items() if key not in ("after", "name")},
         {key: inner for key, inner in options.items() if key in ("after", "name")},
     )
-
-
-def _reference(value: Any, info: ValidationInfo) -> Reference | None:
-    return None if value is None else check_reference(value, trust=trusts(info.context))
 
 
 class EncodeConfig(Section):

@@ -1,8 +1,9 @@
 """Decode: a file, images, a camera, a network address or a pipe becomes frames with exact times, in the decoder's own planes."""
 
+from streamseg.decode.added import AddedSource
 from streamseg.decode.decoder import Decoder, open_source
 from streamseg.decode.info import ColorTags, SourceInfo, StreamInfo
 from streamseg.decode.passthrough import PassThrough
 from streamseg.decode.timeline import DecodeCounters
 
-__all__ = ["ColorTags", "DecodeCounters", "Decoder", "PassThrough", "SourceInfo", "StreamInfo", "open_source"]
+__all__ = ["AddedSource", "ColorTags", "DecodeCounters", "Decoder", "PassThrough", "SourceInfo", "StreamInfo", "open_source"]

@@ -25,6 +25,7 @@ from streamseg.decode.images import SUFFIXES, find_images, is_video
 from streamseg.errors import SourceError, SourceNotFound, clean
 from streamseg.errors.credentials import doubtful, misread, shown
 from streamseg.errors.describe import brief, short
+from streamseg.system.registry import SOURCES
 from streamseg.system.standard_streams import STDIN_NAMES, check_stdin
 
 __all__ = ["Address", "Kind", "as_source", "limits", "names_camera", "parse_source"]
@@ -191,7 +192,7 @@ def _address(text: str, scheme: str, mark: str, timeout: float, playlists: bool)
         if parts.netloc in ("", "localhost"):
             return _path(unquote(parts.path), playlists)
     if mark != "://" or scheme not in PROTOCOLS:
-        allowed = ", ".join(f"{s}://" for s in PROTOCOLS)
+        allowed = ", ".join(f"{s}://" for s in (*PROTOCOLS, *SOURCES.added()))
         raise SourceError(
             f"{shown(text)!r} is neither a file nor an address that may be opened; allowed: a path, {allowed}, - for a pipe"
         )

@@ -37,6 +37,7 @@ def open_frames(
 
     Raises NoVideo if there is none, SourceError if it is not a picture, TooLarge; so does reading on.
     """
+    rate = source.rate if rate is None else rate
     pictures = _Pictures(source, max_pixels).read()
     first = next(pictures, None)
     if first is None:

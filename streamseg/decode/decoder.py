@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from streamseg.core.types import Frame
+from streamseg.decode.added import find_added
 from streamseg.decode.address import Address, as_source, names_camera, parse_source
 from streamseg.decode.arrays import open_frames, said
 from streamseg.decode.demux import demux
@@ -70,6 +71,7 @@ class Decoder:
     spool: bytes that what comes through a pipe, or from a web server without ranges, may take in a temporary file, which is then
         read in its place; 0: it is read as it comes.
     playlists: allow HLS, DASH and concat scripts, which make libav read other files and hosts.
+    use: `module:Class` of an `AddedSource` that may be imported, which reads the source in streamseg's place.
     fields: whether pictures are interlaced, and which field comes first: as they say (auto), or progressive, tff, bff.
     deinterlace: make interlaced pictures progressive, one of each (frame) or two (field); on the CPU.
     hardware: puts the pictures on a GPU, decoded there where it can; None: they stay in host memory.
@@ -93,6 +95,7 @@ class Decoder:
         spool: int = 0,
         playlists: bool = False,
         fields: Fields = "auto",
+        use: str | None = None,
         deinterlace: Deinterlace = "off",
         hardware: HardwareDecoding | None = None,
     ) -> None:
@@ -106,7 +109,7 @@ class Decoder:
                 raise ConfigError(f"{label}: {value} is not allowed; give a positive number")
         if duration is not None and not 0 < duration < 1e9:
             raise ConfigError(f"duration: {duration} is not allowed; give a positive number of seconds")
-        self._source = source
+        self._source, self._use = source, use
         self._start = Fraction(start).limit_denominator(1_000_000)
         self._duration = None if duration is None else Fraction(duration).limit_denominator(1_000_000)
         self._rate = None if rate is None else Fraction(rate).limit_denominator(100_000)
@@ -158,8 +161,10 @@ class Decoder:
         Raises SourceNotFound, Unreadable, NoVideo, TooLarge, SourceLost or SourceError.
         """
         given = as_source(self._source)
-        if isinstance(given, FrameSource):
-            return self._open_frames(given)
+        pictures = given if isinstance(given, FrameSource) else find_added(given, self._use)
+        if isinstance(given, FrameSource) or pictures is not None:
+            assert pictures is not None
+            return self._open_frames(pictures)
         place: str | int | os.PathLike[str] = given
         device = self._wait == "live" and names_camera(place)
         policy = ReconnectPolicy(self._timeout, self._reconnect, self._reconnect if device else 0.0, self._on_message)

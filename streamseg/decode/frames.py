@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Iterable, Iterator, Sized
+from fractions import Fraction
 from queue import SimpleQueue
 from typing import Any
 
@@ -19,7 +20,7 @@ __all__ = ["END", "FrameSource", "Frames", "Image"]
 
 Image = npt.NDArray[np.uint8] | av.VideoFrame
 """uint8, RGB [height, width, 3], RGBA [height, width, 4] or grey [height, width]; or a picture of PyAV's in any format."""
-Frames = Iterable[Image | tuple[Image, float]]
+Frames = Iterable[Image | tuple[Image, float | Fraction]]
 """Pictures, or pairs of a picture and its time in seconds."""
 
 _PATIENCE = 1.0
@@ -30,8 +31,10 @@ END = object()
 class FrameSource:
     """What an iterable gives, to be read once."""
 
-    def __init__(self, items: Frames) -> None:
+    def __init__(self, items: Frames, name: str = "frames", rate: Fraction | None = None) -> None:
+        """`name`: for people; `rate`: nominal frames a second, where that is known."""
         self._items: Iterable[Any] = items
+        self._name, self.rate = name, rate
         self.count = len(items) if isinstance(items, Sized) else None
         """How many there are, if that is known."""
         self._asked: SimpleQueue[bool] = SimpleQueue()
@@ -42,7 +45,7 @@ class FrameSource:
         self.stopped = False
 
     def __str__(self) -> str:
-        return "frames"
+        return self._name
 
     def pull(self) -> Any:
         """The next item, `END` behind the last and after `stop`. Raises what the iterator raises."""

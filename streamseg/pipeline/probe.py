@@ -15,6 +15,7 @@ from typing import Any
 import av
 
 from streamseg.core.types import Frame
+from streamseg.decode.added import find_added
 from streamseg.decode.address import parse_source
 from streamseg.decode.decoder import Decoder
 from streamseg.decode.demux import demux
@@ -46,7 +47,10 @@ def probe(source: str | int | os.PathLike[str], *, timeout: float = 5.0, playlis
 
     Raises what `Decoder.open` raises.
     """
-    parse_source(source, timeout=timeout, playlists=playlists)  # pictures of a program would be taken away by a look at them
+    if not isinstance(source, str) or find_added(source) is None:
+        parse_source(
+            source, timeout=timeout, playlists=playlists
+        )  # pictures of a program would be taken away by a look at them
     with Decoder(source, timeout=timeout, playlists=playlists, reconnect=0.0) as decoder:
         info = decoder.info
         others = _outlook(decoder)

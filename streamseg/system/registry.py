@@ -30,6 +30,7 @@ __all__ = [
     "HEADS",
     "REGISTRIES",
     "SINKS",
+    "SOURCES",
     "STAGES",
     "Found",
     "Reference",
@@ -176,10 +177,11 @@ EFFECTS = Registry("effect", "streamseg.composite.effect")
 
 SINKS = Registry("sink", "streamseg.encode.kinds")
 ENGINES = Registry("engine", "streamseg.engine.choose")
+SOURCES = Registry("source", "streamseg.decode.added")
 STAGES = Registry("stage", "streamseg.pipeline.extra")
 HEADS = Registry("head", "streamseg.detect.heads")
 
-REGISTRIES = (EFFECTS, SINKS, STAGES, ENGINES, HEADS)
+REGISTRIES = (EFFECTS, SINKS, SOURCES, STAGES, ENGINES, HEADS)
 
 
 def import_reference(reference: str) -> Any:

@@ -15,7 +15,7 @@ import supervision as sv
 
 from streamseg.composite import Compositor, Overlay
 from streamseg.core.result import Result
-from streamseg.core.types import MASK_SIZE, Frame, Instances
+from streamseg.core.types import Frame, Instances
 
 
 def scene(width: int, height: int, count: int = 20) -> Result:
@@ -26,7 +26,7 @@ def scene(width: int, height: int, count: int = 20) -> Result:
     h = rng.uniform(0.1, 0.45, count) * height
     w = h * rng.uniform(0.4, 1.6, count)
     x, y = rng.uniform(0, width - w), rng.uniform(0, height - h)
-    grid = (np.arange(MASK_SIZE) + 0.5) / MASK_SIZE * 2 - 1
+    grid = (np.arange(28) + 0.5) / 28 * 2 - 1
     ellipse = np.clip(2 - 2 * (grid[None] ** 2 + grid[:, None] ** 2), 0, 1)
     names = ("person", "bicycle", "car", "motorcycle", "bus", "truck")
     instances = Instances(

@@ -25,7 +25,7 @@ import numpy as np
 from streamseg import load_pipeline
 from streamseg.composite import Overlay
 from streamseg.config import override
-from streamseg.core.types import MASK_SIZE, Instances
+from streamseg.core.types import Instances
 from streamseg.decode import Decoder
 from streamseg.device.upload import Uploader
 from streamseg.encode import SinkCounters
@@ -74,7 +74,7 @@ def crowd(width: int, height: int, count: int = 20) -> Instances:
     h = rng.uniform(0.1, 0.45, count) * height
     w = h * rng.uniform(0.4, 1.6, count)
     x, y = rng.uniform(0, width - w), rng.uniform(0, height - h)
-    grid = (np.arange(MASK_SIZE) + 0.5) / MASK_SIZE * 2 - 1
+    grid = (np.arange(28) + 0.5) / 28 * 2 - 1
     ellipse = (255 * np.clip(2 - 2 * (grid[None] ** 2 + grid[:, None] ** 2), 0, 1)).astype(np.uint8)
     boxes, scores = np.stack([x, y, x + w, y + h], 1).astype(np.float32), np.linspace(1, 0.5, count).astype(np.float32)
     labels, ids = rng.integers(0, len(CLASSES), count), np.arange(1, count + 1)

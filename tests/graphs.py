@@ -17,6 +17,7 @@ import onnx
 from onnx import TensorProto, external_data_helper, helper, numpy_helper
 
 from streamseg.detect.heads.mask_rcnn import declared
+from streamseg.hub.graph_file import TensorInfo
 from streamseg.hub.graph_spec import GraphSpec
 
 CLASSES = ("person", "bicycle", "car", "motorcycle", "bus", "truck", "cat", "dog")
@@ -55,9 +56,9 @@ def constant_model(
     classes: Sequence[str] = CLASSES,
     metadata: Mapping[str, str | None] | None = None,
 ) -> Path:
-    """Write a model that answers `boxes` [N, 4], `scores` [N], `labels` [N], `masks` [N, 28, 28] for any picture.
+    """Write a model that answers `boxes` [N, 4], `scores` [N], `labels` [N], `masks` [N, M, M] for any picture.
 
-    Rows are padded to `detections` as the contract says. Scores default to 0.9, 0.85, ..., labels to 0, masks to ones.
+    Rows are padded to `detections` as the contract says. Scores default to 0.9, 0.85, ..., labels to 0, masks to ones of 28 x 28.
     NaN and infinity are written as given. `batch=None` makes the batch axis dynamic; `metadata` overrides or (None) removes
     entries.
     """
@@ -76,7 +77,8 @@ def constant_model(
         constants += [_const(f"{name}_value", value[None]), _const(f"{name}_tail", np.array(value.shape, np.int64))]
         nodes.append(helper.make_node("Concat", ["batch", f"{name}_tail"], [f"{name}_shape"], axis=0))
         nodes.append(helper.make_node("Expand", [f"{name}_value", f"{name}_shape"], [name]))
-    return _save(path, nodes, constants, size, batch, detections, classes, metadata)
+    side = values["masks"].shape[-1]
+    return _save(path, nodes, constants, size, batch, declared(detections, side), classes, metadata)
 
 
 def rectangle_model(
@@ -92,7 +94,7 @@ def rectangle_model(
 ) -> Path:
     """Write a model whose detection i is the smallest box around all pixels of `colours[i]`, label i, score 0.95 - 0.05 i.
 
-    A channel counts as lit above 127; a colour that is not in the picture gives a padded row. `mask` [28, 28] (default: ones)
+    A channel counts as lit above 127; a colour that is not in the picture gives a padded row. `mask` [M, M] (default: 28 x 28 ones)
     is answered for every box. With `nan_when_bright`, a picture whose mean is above 200 makes every output but the labels NaN.
     """
     height, width = size
@@ -115,7 +117,7 @@ def rectangle_model(
         _const("score_of", (0.95 - 0.05 * np.arange(count, dtype=np.float32))[None]),
         _const("label_of", np.arange(count, dtype=np.int32)[None]),
         _const("none", np.full((1, count), -1, np.int32)),
-        _const("mask_of", shape.reshape(1, 1, 28, 28)),
+        _const("mask_of", shape.reshape(1, 1, *shape.shape)),
         _const("mean_axes", np.array([1, 2, 3])),
         _const("bright", np.array(200, np.float32)),
         _const("nan", np.array(np.nan, np.float32)),
@@ -165,7 +167,7 @@ def rectangle_model(
     for name, glare in (("boxes", "glare3"), ("scores", "glare2"), ("masks", "glare4")):
         clean = f"{name}_clean"
         nodes.append(node("Where", [glare, "nan", clean], [name]) if nan_when_bright else node("Identity", [clean], [name]))
-    return _save(path, nodes, constants, size, batch, count, classes, metadata)
+    return _save(path, nodes, constants, size, batch, declared(count, len(shape)), classes, metadata)
 
 
 def move_weights(path: Path, location: str = "weights.bin", *, claim: str | None = None) -> Path:
@@ -220,26 +222,21 @@ def _save(
     constants: list[TensorProto],
     size: tuple[int, int],
     batch: int | None,
-    detections: int,
+    outputs: Mapping[str, TensorInfo],
     classes: Sequence[str],
     metadata: Mapping[str, str | None] | None,
 ) -> Path:
     b = "batch" if batch is None else batch
-    outputs = {
-        "boxes": (TensorProto.FLOAT, [b, detections, 4]),
-        "scores": (TensorProto.FLOAT, [b, detections]),
-        "labels": (TensorProto.INT32, [b, detections]),
-        "masks": (TensorProto.FLOAT, [b, detections, 28, 28]),
-    }
+    kinds = {"float32": TensorProto.FLOAT, "int32": TensorProto.INT32}
     graph = helper.make_graph(
         nodes,
         "test",
         [helper.make_tensor_value_info("images", TensorProto.UINT8, [b, *size, 3])],
-        [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in outputs.items()],
+        [helper.make_tensor_value_info(n, kinds[info.dtype], [b, *info.shape[1:]]) for n, info in outputs.items()],
         initializer=constants,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10, producer_name="tests")
-    entries = {**metadata_of(classes, detections), **(metadata or {})}
+    entries = {**metadata_of(classes, outputs["scores"].shape[1]), **(metadata or {})}
     helper.set_model_props(model, {k: v for k, v in entries.items() if v is not None})
     onnx.checker.check_model(model, full_check=True)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from streamseg.core import masks as mask_ops
 from streamseg.core.result import Result
-from streamseg.core.types import MASK_SIZE, Instances
+from streamseg.core.types import Instances
 from tests.scenes import BUS, CAR, CLASSES, TRUCK, Truth
 
 CONFUSED = {CAR: TRUCK, TRUCK: CAR, BUS: TRUCK}
@@ -21,10 +21,12 @@ class NoisyDetector:
     """Call it with a Truth. All rates are shares a frame and object; 0 everywhere (`NoisyDetector.perfect()`) tells the truth."""
 
     seed: int = 0
+    side: int = 28
+    """Cells a side of the masks."""
     jitter: float = 0.02
     """Standard deviation of each side of a box, shares of the box's size."""
     blur: float = 0.8
-    """Standard deviation of the blur of the 28x28 masks, cells."""
+    """Standard deviation of the blur of the masks, cells of 28."""
     outline: float = 0.06
     """Amplitude of a wavy error of the masks' outline, shares of the probability range."""
     miss: float = 0.03
@@ -113,13 +115,13 @@ class NoisyDetector:
         return box, score, label, self._grid(mask, box)
 
     def _grid(self, mask: np.ndarray, box: np.ndarray) -> np.ndarray:
-        """The mask within `box` as 28x28 soft levels, with the errors that are set."""
-        soft = grid(mask, box).astype(np.float32)
+        """The mask within `box` as soft levels, with the errors that are set."""
+        soft = grid(mask, box, self.side).astype(np.float32)
         if self.blur:
-            soft = cv2.GaussianBlur(soft, (0, 0), self.blur, borderType=cv2.BORDER_CONSTANT)
+            soft = cv2.GaussianBlur(soft, (0, 0), self.blur * self.side / 28, borderType=cv2.BORDER_CONSTANT)
         if self.outline:
             waves = cv2.resize(
-                self.rng.normal(0, 1, (5, 5)).astype(np.float32), (MASK_SIZE, MASK_SIZE), interpolation=cv2.INTER_CUBIC
+                self.rng.normal(0, 1, (5, 5)).astype(np.float32), (self.side, self.side), interpolation=cv2.INTER_CUBIC
             )
             soft += 255 * self.outline * waves * ((soft > 8) & (soft < 247))
         return np.clip(np.rint(soft), 0, 255).astype(np.uint8)
@@ -128,30 +130,30 @@ class NoisyDetector:
         """The upper or the lower part of what `row` found."""
         box, score, label, mask = row
         cut = self.rng.uniform(0.5, 0.8)
-        part, rows = box.copy(), round(cut * MASK_SIZE)
+        part, rows = box.copy(), round(cut * self.side)
         if self.rng.uniform() < 0.5:
             part[3] = box[1] + cut * (box[3] - box[1])
             piece = mask[:rows]
         else:
             part[1] = box[3] - cut * (box[3] - box[1])
-            piece = mask[MASK_SIZE - rows :]
-        return part, score * float(self.rng.uniform(0.6, 0.95)), label, cv2.resize(piece, (MASK_SIZE, MASK_SIZE))
+            piece = mask[self.side - rows :]
+        return part, score * float(self.rng.uniform(0.6, 0.95)), label, cv2.resize(piece, (self.side, self.side))
 
     def _false(self, width: int, height: int) -> tuple[np.ndarray, float, int, np.ndarray]:
         size = self.rng.uniform(0.08, 0.35, 2) * (width, height)
         corner = self.rng.uniform(0, 1, 2) * (np.array([width, height]) - size)
-        yy, xx = np.mgrid[0:MASK_SIZE, 0:MASK_SIZE] - (MASK_SIZE - 1) / 2
-        mask = np.where(xx**2 + yy**2 < (MASK_SIZE / 2) ** 2, 220, 0)
+        yy, xx = np.mgrid[0 : self.side, 0 : self.side] - (self.side - 1) / 2
+        mask = np.where(xx**2 + yy**2 < (self.side / 2) ** 2, 220, 0)
         return np.concatenate([corner, corner + size]), float(self.rng.uniform(0.1, 0.7)), int(self.rng.integers(0, 8)), mask
 
 
-def grid(mask: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """The 28x28 uint8 grid that spans `box` (xyxy, frame pixels): in each cell 255 x the share of it that `mask` [H, W] covers."""
-    fine = 4 * MASK_SIZE
+def grid(mask: np.ndarray, box: np.ndarray, side: int = 28) -> np.ndarray:
+    """uint8 [side, side] that spans `box` (xyxy, frame pixels): in each cell 255 x the share of it that `mask` [H, W] covers."""
+    fine = 4 * side
     x, y = (box[k] + (np.arange(fine) + 0.5) / fine * (box[k + 2] - box[k]) - 0.5 for k in (0, 1))
     maps = np.meshgrid(x.astype(np.float32), y.astype(np.float32))
     levels = cv2.remap(mask.astype(np.float32) * 255, *maps, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
-    return np.rint(cv2.resize(levels, (MASK_SIZE, MASK_SIZE), interpolation=cv2.INTER_AREA)).astype(np.uint8)
+    return np.rint(cv2.resize(levels, (side, side), interpolation=cv2.INTER_AREA)).astype(np.uint8)
 
 
 def _box(mask: np.ndarray) -> np.ndarray:

@@ -1,36 +1,49 @@
-"""From 28x28 box masks to pixels of the frame, and back.
+"""From small box masks to pixels of the frame, and back.
 
-A mask grid spans its box exactly: cell (i, j) of 28x28 covers 1/28 of the box's width and height, and holds the probability at
-its centre. Between the centres the field is bilinear; outside the grid it falls to zero over one cell, as in Mask R-CNN's
+A mask grid of MxM spans its box exactly: each cell covers 1/M of the box's width and height, and holds the probability at its
+centre. Between the centres the field is bilinear; outside the grid it falls to zero over one cell, as in Mask R-CNN's
 reference implementations, except where the box ends at the frame's own border: there the object goes on, and so does its mask.
 
-Where a mask has been refined (`Instances.fine`) its grid has more cells; all of this holds for any number of cells a side.
+M is the network's, 28 of those that streamseg exports; a mask that has been refined (`Instances.fine`) has more cells.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamseg.core.types import MASK_SIZE
-
 if TYPE_CHECKING:
     from streamseg.core.types import Instances
 
-__all__ = ["HALF", "Region", "coverage", "crop_to", "cut_sides", "disjoint", "full", "gain", "label_map", "paste", "region_of"]
+__all__ = [
+    "AT_BORDER",
+    "HALF",
+    "Region",
+    "coverage",
+    "crop_to",
+    "cut_sides",
+    "disjoint",
+    "full",
+    "gain",
+    "label_map",
+    "paste",
+    "region_of",
+    "resized",
+]
 
 ByteArray = npt.NDArray[np.uint8]
+Grids = TypeVar("Grids", ByteArray, "npt.NDArray[np.float32]")
 FloatArray = npt.NDArray[np.float32]
 Region = tuple[int, int, int, int]
 """x0, y0, x1, y1 in whole pixels, x1 and y1 exclusive."""
 
-# A box that ends within this many pixels of the frame's border is taken to be cut off by it.
-_AT_BORDER = 0.5
+AT_BORDER = 0.5
+"""A box that ends within this many pixels of the frame's border is taken to be cut off by it."""
 HALF = 127.5
 """Above it, of 255, a point belongs to the instance: the probability is above one half."""
 # Cells within which masks go from 0 to 1.
@@ -58,9 +71,7 @@ def region_of(box: npt.ArrayLike, width: int, height: int, align: int = 1) -> Re
     return left, top, right, bottom
 
 
-def _taps(
-    low: float, high: float, start: int, stop: int, scale: int, cells: int = MASK_SIZE
-) -> tuple[npt.NDArray[np.intp], FloatArray]:
+def _taps(low: float, high: float, start: int, stop: int, scale: int, cells: int) -> tuple[npt.NDArray[np.intp], FloatArray]:
     """For the pixel centres start..stop, `scale` frame pixels each: the cell of the padded grid before it, and how far past it.
 
     A centre at frame coordinate p lies at (p - low) / (high - low) * cells - 0.5 cells of the grid, one more of the padded grid.
@@ -76,7 +87,7 @@ def _taps(
 
 def cut_sides(box: Sequence[float], width: int, height: int) -> tuple[bool, bool, bool, bool]:
     """Whether the border of a frame of `width` x `height` cuts off what is in `box` (xyxy): on its left, right, top, bottom."""
-    return box[0] < _AT_BORDER, box[2] > width - _AT_BORDER, box[1] < _AT_BORDER, box[3] > height - _AT_BORDER
+    return box[0] < AT_BORDER, box[2] > width - AT_BORDER, box[1] < AT_BORDER, box[3] > height - AT_BORDER
 
 
 def gain(box: Sequence[float], cells: int, scale: int) -> float:
@@ -150,7 +161,7 @@ def paste(mask: ByteArray, box: npt.ArrayLike, width: int, height: int) -> tuple
     """Sample one soft mask at the pixels of its box.
 
     Args:
-        mask: uint8 [28, 28] or finer, 255 x probability.
+        mask: uint8 [M, M], 255 x probability.
         box: [4] xyxy, frame pixels; may reach outside the frame.
         width: the frame's, pixels.
         height: the frame's, pixels.
@@ -174,11 +185,11 @@ def full(mask: ByteArray, box: npt.ArrayLike, width: int, height: int, threshold
 def coverage(mask: ByteArray, box: npt.ArrayLike, region: Region, width: int, height: int, *, scale: int = 1) -> ByteArray:
     """How much of each pixel the instance covers: 255 inside, 0 outside, a ramp of about a pixel along its outline.
 
-    The outline is where the field is one half. Masks cross it within about three cells of their grid (28 a side: box/28 wide each),
+    The outline is where the field is one half. Masks cross it within about three cells of their grid (M a side: box/M wide each),
     so the slope is raised by the size of that in pixels.
 
     Args:
-        mask: uint8 [28, 28] or finer.
+        mask: uint8 [M, M].
         box: [4] xyxy, frame pixels.
         region: in pixels of `scale` frame pixels each.
         width: the frame's, frame pixels.
@@ -196,7 +207,7 @@ def crop_to(boxes: FloatArray, masks: ByteArray, width: int, height: int) -> tup
 
     Args:
         boxes: float32 [N, 4] xyxy, frame pixels.
-        masks: uint8 [N, 28, 28].
+        masks: uint8 [N, M, M].
         width: the frame's, pixels.
         height: the frame's, pixels.
 
@@ -214,18 +225,29 @@ def crop_to(boxes: FloatArray, masks: ByteArray, width: int, height: int) -> tup
 
 
 def _resample(mask: ByteArray, old: FloatArray, new: FloatArray) -> ByteArray:
-    """The field of `mask` over the box `old`, at the centres of a 28x28 grid over the box `new` inside it."""
+    """The field of `mask` over the box `old`, at the centres of a grid of as many cells over the box `new` inside it."""
     if new[2] <= new[0] or new[3] <= new[1] or old[2] <= old[0] or old[3] <= old[1]:
-        return np.zeros((MASK_SIZE, MASK_SIZE), np.uint8)
-    taps = []
+        return np.zeros_like(mask)
+    side, taps = len(mask), []
     for axis in (0, 1):
         # In units of the new grid's cells the old box runs from low to high, and the new cells' centres are 0.5, 1.5, ...
-        cell = float(new[axis + 2] - new[axis]) / MASK_SIZE
+        cell = float(new[axis + 2] - new[axis]) / side
         low, high = (float(old[axis] - new[axis]) / cell, float(old[axis + 2] - new[axis]) / cell)
-        taps.append(_taps(low, high, 0, MASK_SIZE, 1))
-    grid = np.zeros((MASK_SIZE + 2, MASK_SIZE + 2), np.float32)
+        taps.append(_taps(low, high, 0, side, 1, side))
+    grid = np.zeros((side + 2, side + 2), np.float32)
     grid[1:-1, 1:-1] = mask
     return _interpolate(grid, taps[0], taps[1])
+
+
+def resized(masks: Grids, side: int) -> Grids:
+    """Masks [N, M, M] as [N, side, side] of the same boxes, uint8 or float32; those of that size already are not copied."""
+    if masks.shape[-1] == side:
+        return masks
+    method = cv2.INTER_AREA if side < masks.shape[-1] else cv2.INTER_LINEAR
+    answer = np.empty((len(masks), side, side), masks.dtype)
+    for mask, to in zip(masks, answer, strict=True):
+        cv2.resize(mask, (side, side), to, interpolation=method)
+    return answer
 
 
 def label_map(

@@ -113,7 +113,7 @@ class Result:
 
     @property
     def masks(self) -> FullMasks:
-        """Bool masks [height, width] at frame size, pasted when indexed; the soft 28x28 ones are `instances.masks`."""
+        """Bool masks [height, width] at frame size, pasted when indexed; the soft small ones are `instances.masks`."""
         return FullMasks(self.instances, self.frame.width, self.frame.height)
 
     def image(self, format: str = "rgb24") -> npt.NDArray[Any]:

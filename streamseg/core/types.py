@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from streamseg.pixels.packing import PackedPicture
     from streamseg.pixels.picture import AnyPicture
 
-__all__ = ["MASK_SIZE", "Activity", "Event", "Frame", "Instances", "Occlusion", "Track"]
-
-MASK_SIZE = 28
+__all__ = ["Activity", "Event", "Frame", "Instances", "Occlusion", "Track"]
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -107,7 +105,9 @@ class Instances:
     labels: IntArray
     """[N] int64, 0-based index into `class_names`."""
     masks: ByteArray
-    """[N, 28, 28] uint8, soft: 255 x the probability that a point belongs to the instance; the grid spans its box exactly."""
+    """[N, M, M] uint8, soft: 255 x the probability that a point belongs to the instance; the grid spans its box exactly.
+
+    M is the network's: 28 of those that streamseg exports."""
     class_names: tuple[str, ...]
     track_ids: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
     """[N] int64, positive and never reused within a run; 0 where not (yet) tracked."""
@@ -130,7 +130,7 @@ class Instances:
             "boxes": ((n, 4), np.float32),
             "scores": ((n,), np.float32),
             "labels": ((n,), np.int64),
-            "masks": ((n, MASK_SIZE, MASK_SIZE), np.uint8),
+            "masks": ((n, self.side, self.side), np.uint8),
             "track_ids": ((n,), np.int64),
             "track_scores": ((n,), np.float32),
             "doubtful": ((n,), np.bool_),
@@ -146,18 +146,23 @@ class Instances:
             raise ValueError(f"Instances.fine: expected nothing, or {n} grids as wide as high, got {len(self.fine)}")
 
     @property
+    def side(self) -> int:
+        """M, cells a side of `masks`."""
+        return max(1, self.masks.shape[-1]) if self.masks.ndim else 1
+
+    @property
     def grids(self) -> Sequence[ByteArray]:
         """[N] the mask of each instance as it is to be pasted: uint8 [g, g] spanning its box, the finest there is."""
         return [m if g is None else g for m, g in zip(self.masks, self.fine or [None] * len(self), strict=True)]
 
     @classmethod
-    def empty(cls, class_names: tuple[str, ...]) -> Instances:
-        """No instance."""
+    def empty(cls, class_names: tuple[str, ...], side: int = 28) -> Instances:
+        """No instance, of masks of `side` x `side`."""
         return cls(
             np.zeros((0, 4), np.float32),
             np.zeros(0, np.float32),
             np.zeros(0, np.int64),
-            np.zeros((0, MASK_SIZE, MASK_SIZE), np.uint8),
+            np.zeros((0, side, side), np.uint8),
             class_names,
         )
 

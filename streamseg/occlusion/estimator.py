@@ -15,11 +15,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from streamseg.core.masks import resized
 from streamseg.core.result import Result
 from streamseg.core.types import Instances, Occlusion
 from streamseg.occlusion.grids import (
     GRID,
     INSIDE,
+    SIDE,
     BoolArray,
     FloatArray,
     IntArray,
@@ -95,7 +97,7 @@ class OcclusionEstimator:
         return replace(result, occlusion=self._judge(found, size, frame.time))
 
     def _judge(self, found: Instances, size: tuple[int, int], time: float) -> Occlusion:
-        masks = found.masks > 127
+        masks = resized(found.masks, SIDE) > 127
         rows, columns = touching(found.boxes)
         border, reached = at_border(found.boxes, size), reached_sides(masks)
         touched = touched_sides(found.boxes, masks, reached, rows, columns)

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from streamseg.core.types import MASK_SIZE
-
 FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int64]
 
+SIDE = 28
+"""Cells a side of the masks that are compared here, whatever the network's."""
 GRID = 20
 """Cells a side of the grid over an instance's extent on which areas are compared."""
 MARGIN = 2
@@ -57,7 +57,7 @@ def touching(boxes: FloatArray) -> tuple[IntArray, IntArray]:
     """Indices (i, j) of the pairs, both ways round, whose boxes grown by MARGIN cells meet; sorted by i."""
     if len(boxes) < 2:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    grow = np.maximum((boxes[:, 2:] - boxes[:, :2]) * (MARGIN / MASK_SIZE), 1.0)
+    grow = np.maximum((boxes[:, 2:] - boxes[:, :2]) * (MARGIN / SIDE), 1.0)
     low, high = boxes[:, :2] - grow, boxes[:, 2:] + grow
     meet = (low[:, None] < high[None]).all(2) & (low[None] < high[:, None]).all(2)
     np.fill_diagonal(meet, False)
@@ -66,20 +66,20 @@ def touching(boxes: FloatArray) -> tuple[IntArray, IntArray]:
 
 
 INSIDE = (np.arange(GRID) + 0.5) / GRID
-AROUND = (np.arange(-MARGIN, MASK_SIZE + MARGIN) + 0.5) / MASK_SIZE
+AROUND = (np.arange(-MARGIN, SIDE + MARGIN) + 0.5) / SIDE
 
 
 def sample(
     masks: BoolArray, index: npt.NDArray[Any], boxes: FloatArray, windows: FloatArray, steps: npt.NDArray[np.float64]
 ) -> BoolArray:
     """[P, S, S]: masks[index[p]], which spans boxes[index[p]], at `steps` (0 to 1) across windows[p]."""
-    padded = np.zeros((len(masks), MASK_SIZE + 2, MASK_SIZE + 2), bool)
+    padded = np.zeros((len(masks), SIDE + 2, SIDE + 2), bool)
     padded[:, 1:-1, 1:-1] = masks
     low, length = windows[:, :2], windows[:, 2:] - windows[:, :2]
     source = boxes[index]
-    scale = MASK_SIZE / np.maximum(source[:, 2:] - source[:, :2], 1e-3)
+    scale = SIDE / np.maximum(source[:, 2:] - source[:, :2], 1e-3)
     points = low[:, :, None] + length[:, :, None] * steps
-    cells = np.clip(np.floor((points - source[:, :2, None]) * scale[:, :, None]) + 1, 0, MASK_SIZE + 1).astype(np.intp)
+    cells = np.clip(np.floor((points - source[:, :2, None]) * scale[:, :, None]) + 1, 0, SIDE + 1).astype(np.intp)
     sampled: BoolArray = padded[np.asarray(index)[:, None, None], cells[:, 1, :, None], cells[:, 0, None, :]]
     return sampled
 
@@ -94,7 +94,7 @@ def touched_sides(boxes: FloatArray, masks: BoolArray, ends: BoolArray, rows: In
     """[N, 4] for left, top, right, bottom: another mask goes on where this one ends at that side of its box."""
     if len(rows) == 0:
         return np.zeros((len(boxes), 4), bool)
-    around = np.zeros((len(boxes), MASK_SIZE + 2 * MARGIN, MASK_SIZE + 2 * MARGIN), bool)
+    around = np.zeros((len(boxes), SIDE + 2 * MARGIN, SIDE + 2 * MARGIN), bool)
     for row, sampled in zip(rows.tolist(), sample(masks, columns, boxes, boxes[rows], AROUND), strict=True):
         around[row] |= sampled
     inner = slice(MARGIN, -MARGIN)

@@ -39,6 +39,9 @@ LEAST_REGION = 64
 _LIKENESS = np.exp(-np.square(np.arange(256, dtype=np.float32) / NOISE))
 """By how many codes two pixels differ -> how alike they are."""
 
+MOST_ROWS = 32766
+"""Of a picture, or of points, that OpenCV looks up at once."""
+
 FloatArray = npt.NDArray[np.float32]
 ByteArray = npt.NDArray[np.uint8]
 
@@ -84,6 +87,9 @@ class Flow:
 
 def pick(picture: npt.NDArray[Any], points: FloatArray, method: int = cv2.INTER_LINEAR) -> npt.NDArray[Any]:
     """The values of `picture` at `points` [r, c, 2] (x, y), counted from the centre of its first pixel; outside the nearest."""
+    if len(points) > MOST_ROWS:
+        parts = [points[i : i + MOST_ROWS] for i in range(0, len(points), MOST_ROWS)]
+        return np.concatenate([pick(picture, part, method) for part in parts])
     # x and y are in one map; the type stubs want two.
     return cv2.remap(picture, points, None, method, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload,no-any-return]
 

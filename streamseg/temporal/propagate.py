@@ -47,14 +47,14 @@ def carry(instances: Instances, flow: Flow, width: int, height: int) -> Instance
     Boxes are moved and scaled as the points of their masks are; masks are looked up along the flow, so that they bend as what they
     show does. Scores and classes stay.
     """
-    old = instances.masks.astype(np.float32)
+    old, side = instances.masks.astype(np.float32), instances.side
     boxes = _first_guess(instances.boxes, old, flow)
     for _ in range(ROUNDS):
-        points = warp.cells(boxes, warp.COARSE)
+        points = warp.cells(boxes, side, warp.coarse(side))
         sources, likeness = flow.at(points)
         inside = warp.look_up(old, instances.boxes, sources, width, height) / 255
         boxes = warp.moved_boxes(instances.boxes, points, sources, np.where(inside > 0.5, likeness + 0.1, 0.0))
-    sources, _ = flow.at(warp.cells(boxes))
+    sources, _ = flow.at(warp.cells(boxes, side))
     levels = np.rint(warp.look_up(old, instances.boxes, sources, width, height)).astype(np.uint8)
     clipped, levels = mask_ops.crop_to(boxes, levels, width, height)
     keep = np.flatnonzero(((clipped[:, 2:] - clipped[:, :2]) >= THINNEST).all(1) & (levels > 127).any((1, 2)))
@@ -63,11 +63,12 @@ def carry(instances: Instances, flow: Flow, width: int, height: int) -> Instance
 
 def _first_guess(boxes: FloatArray, masks: FloatArray, flow: Flow) -> FloatArray:
     """The boxes shifted by the median motion seen where the masks were."""
-    points = warp.cells(boxes, warp.COARSE)
+    skip = warp.coarse(masks.shape[-1])
+    points = warp.cells(boxes, masks.shape[-1], skip)
     sources, _ = flow.at(points)
     shifted = boxes.copy()
     for i in range(len(boxes)):
-        inside = masks[i, :: warp.COARSE, :: warp.COARSE] > 127
+        inside = masks[i, ::skip, ::skip] > 127
         if inside.any():
             shift = np.median((points[i] - sources[i])[inside], axis=0)
             shifted[i] += np.tile(shift, 2)

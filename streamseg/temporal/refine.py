@@ -1,4 +1,4 @@
-"""The refine stage: a 28x28 mask becomes an outline that follows the picture's own edges, top-down as in SharpMask (Pinheiro et
+"""The refine stage: a small mask becomes an outline that follows the picture's own edges, top-down as in SharpMask (Pinheiro et
 al., ECCV 2016), without a network.
 
 The guided filter with a colour guide (He, Sun and Tang, TPAMI 2013): in each small window the mask is fitted as a linear function
@@ -19,25 +19,24 @@ import numpy as np
 import numpy.typing as npt
 
 from streamseg.core.result import Result
-from streamseg.core.types import MASK_SIZE, Frame
+from streamseg.core.types import Frame
 from streamseg.pixels import fields
 
 __all__ = ["Refiner"]
 
-INNER, MARGIN = MASK_SIZE, 4
-"""Cells a side of the small grid within the box, those of the mask; and around it: the filter needs to see what is outside."""
-TILE = INNER + 2 * MARGIN
+MARGIN = 4
+"""Cells of a mask's own grid that the small grid has around the box: the filter needs to see what is outside."""
 RADIUS = 3
-"""Cells from the middle of a window to its edge: 1/9 of the box."""
+"""Cells from the middle of a window to its edge: 1/9 of the box where the mask has 28 a side."""
 EPSILON = 1e-5
 """Regularisation, in squares of the range of codes: contrasts well above its root (0.3 %) count as edges."""
 LEAST_VARIANCE = 1e-3
 FINEST, COARSEST = 160, 56
-"""Cells a side of the fine grid: half as many as the box has pixels, within these limits."""
+"""Cells a side of the fine grid: half as many as the box has pixels, within these limits, and not fewer than the mask's own."""
 MOST_CELLS = 120_000
 """Cells of all fine grids of a frame: where there are many large objects each gets fewer, so that a frame's cost is bounded."""
-SMALLEST = 40.0
-"""Frame pixels; in a box smaller than this (root of its area) the 28 cells a side are fine enough."""
+FINE_ENOUGH = 40 / 28
+"""Frame pixels that a cell may be wide (root of the box's area / cells a side): such a mask is left as it is."""
 
 Array = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float32]
@@ -55,28 +54,30 @@ class Refiner:
         """The result with a finer mask for each instance that is large enough to need one."""
         found = result.instances
         sizes = np.clip(found.boxes[:, 2:] - found.boxes[:, :2], 0, None)
-        side = np.sqrt(sizes.prod(1))
-        large = np.flatnonzero((side >= SMALLEST) & (sizes.min(1, initial=np.inf) >= 4))
+        side, inner = np.sqrt(sizes.prod(1)), found.side
+        large = np.flatnonzero((side >= FINE_ENOUGH * inner) & (sizes.min(1, initial=np.inf) >= 4))
         if not len(large):
             return result
         pictures = _Pyramid(result.frame)
-        tiles = np.zeros((3, TILE, len(large), TILE), np.float32)
+        tile = inner + 2 * MARGIN
+        tiles = np.zeros((3, tile, len(large), tile), np.float32)
         for k, i in enumerate(large):
-            for component, channel in pictures.crop(found.boxes[i], INNER, MARGIN):
+            for component, channel in pictures.crop(found.boxes[i], inner, MARGIN):
                 tiles[component, :, k] = channel
-        cells = _cells(side[large])
-        sums = _fit(tiles * np.float32(pictures.unit), found.masks[large], cells * (255 / MASK_SIZE), pictures.unit)
+        cells = _cells(side[large], inner)
+        sums = _fit(tiles * np.float32(pictures.unit), found.masks[large], cells * (255 / inner), pictures.unit)
         fine: list[ByteArray | None] = [None] * len(found)
         for terms, count, i in zip(sums, cells.tolist(), large, strict=True):
             fine[i] = _apply(terms, count, pictures.crop(found.boxes[i], count))
         return replace(result, instances=replace(found, fine=tuple(fine)))
 
 
-def _cells(sides: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
-    """[N] cells a side of the fine grids of boxes whose areas are the squares of `sides`, frame pixels."""
-    cells = np.clip(sides / 2, COARSEST, FINEST)
+def _cells(sides: npt.NDArray[np.floating], inner: int) -> npt.NDArray[np.int64]:
+    """[N] cells a side of the fine grids of boxes whose areas are the squares of `sides`, frame pixels, of masks with `inner`."""
+    least = max(COARSEST, inner)
+    cells = np.clip(sides / 2, least, FINEST)
     share = min(1.0, math.sqrt(MOST_CELLS / float(np.square(cells).sum())))
-    return np.clip(cells * share, COARSEST, FINEST).astype(np.int64)
+    return np.clip(cells * share, least, FINEST).astype(np.int64)
 
 
 def _fit(tiles: FloatArray, masks: ByteArray, gains: npt.NDArray[np.floating], unit: float) -> FloatArray:
@@ -85,27 +86,27 @@ def _fit(tiles: FloatArray, masks: ByteArray, gains: npt.NDArray[np.floating], u
     The tiles of all instances lie side by side in one array. Each has a margin as wide as a window reaches, so they stay apart.
 
     Args:
-        tiles: float32 [3, TILE, N, TILE], the channels of the pictures, 0..1.
-        masks: uint8 [N, 28, 28].
+        tiles: float32 [3, T, N, T], the channels of the pictures, 0..1; T is M and a margin on both sides.
+        masks: uint8 [N, M, M].
         gains: [N], the contrast by which each mask is scaled around one half. It keeps an outline as many cells wide on the fine
             grid as it is on this one.
         unit: 1 / the largest code of the picture.
 
-    Returns: float32 [N, 4, INNER, INNER], three slopes and an intercept for each cell. The refined mask, 0..255, is the intercept
+    Returns: float32 [N, 4, M, M], three slopes and an intercept for each cell. The refined mask, 0..255, is the intercept
         plus each slope times the code of its channel. The functions are averaged over all windows that contain the cell, and
         blended with the mask itself where the picture does not explain it.
     """
-    n = tiles.shape[2]
+    n, size, side = tiles.shape[2], tiles.shape[1], masks.shape[-1]
     middles = tiles.mean((1, 3))
     tiles = tiles - middles[:, None, :, None]
-    padded, inner = np.zeros((TILE, n, TILE), np.float32), slice(MARGIN, MARGIN + INNER)
+    padded, inner = np.zeros((size, n, size), np.float32), slice(MARGIN, MARGIN + side)
     own = padded[inner, :, inner]
     own[:] = masks.swapaxes(0, 1) * np.float32(1 / 255)
-    slopes, intercept, confidence = _regression([c.reshape(TILE, n * TILE) for c in tiles], padded.reshape(TILE, n * TILE))
-    trust, fitted = (part.reshape(TILE, n, TILE)[inner, :, inner] for part in (confidence, intercept))
-    sums = np.empty((4, INNER, n, INNER), np.float32)
+    slopes, intercept, confidence = _regression([c.reshape(size, n * size) for c in tiles], padded.reshape(size, n * size))
+    trust, fitted = (part.reshape(size, n, size)[inner, :, inner] for part in (confidence, intercept))
+    sums = np.empty((4, side, n, side), np.float32)
     for k, slope in enumerate(slopes):
-        np.multiply(slope.reshape(TILE, n, TILE)[inner, :, inner], trust, out=sums[k])
+        np.multiply(slope.reshape(size, n, size)[inner, :, inner], trust, out=sums[k])
     sums[3] = trust * fitted + (1 - trust) * own - (sums[:3] * middles[:, None, :, None]).sum(0) - 0.5
     sums *= gains[:, None].astype(np.float32)
     sums[:3] *= np.float32(unit)

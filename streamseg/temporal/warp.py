@@ -6,20 +6,17 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamseg.core.types import MASK_SIZE
-from streamseg.temporal.flow import pick
+from streamseg.core.masks import AT_BORDER
+from streamseg.temporal.flow import MOST_ROWS, pick
 
-__all__ = ["COARSE", "cells", "look_up", "moved_boxes"]
+__all__ = ["cells", "coarse", "look_up", "moved_boxes"]
 
 FloatArray = npt.NDArray[np.float32]
 
 # Cells around a grid: a cubic needs two.
 _PAD = 2
-_TILE = MASK_SIZE + 2 * _PAD
-# Frame pixels; a box that ends so close to the frame's border is cut off by it (as in streamseg.core.masks).
-_AT_BORDER = 0.5
-# Every second cell along x and y says enough of how a box moves, and of how alike two masks are.
-COARSE = 2
+# So many cells a side say enough of how a box moves, and of how alike two masks are.
+_COARSE = 14
 # Sum of weights, of cells, below which too little of an object can be followed.
 _LEAST_SEEN = 4.0
 _ROUNDS = 3
@@ -27,17 +24,22 @@ _ROUNDS = 3
 _LEAST_OFF, _MOST_OFF = 0.25, 400.0
 # Change of size a frame that is believed.
 _MOST_GROWTH = 1.25
-_STEPS = (np.arange(MASK_SIZE, dtype=np.float32) + 0.5) / MASK_SIZE
 
 
-def cells(boxes: FloatArray, skip: int = 1) -> FloatArray:
-    """The centres of the mask cells of each box: float32 [N, 28, 28, 2], (x, y) in frame pixels.
+def coarse(side: int) -> int:
+    """n: every nth cell along x and y is enough of masks with `side` cells a side."""
+    return max(1, round(side / _COARSE))
+
+
+def cells(boxes: FloatArray, side: int, skip: int = 1) -> FloatArray:
+    """The centres of the mask cells of each box: float32 [N, side, side, 2], (x, y) in frame pixels.
 
     Args:
         boxes: float32 [N, 4], xyxy in frame pixels.
+        side: cells a side of a mask.
         skip: take only every `skip`th cell along x and y.
     """
-    steps = _STEPS[::skip]
+    steps = (np.arange(0, side, skip, dtype=np.float32) + 0.5) / side
     points = np.empty((len(boxes), len(steps), len(steps), 2), np.float32)
     size = boxes[:, 2:] - boxes[:, :2]
     points[..., 0] = (boxes[:, 0, None] + steps * size[:, 0, None])[:, None, :]
@@ -49,7 +51,7 @@ def look_up(masks: npt.NDArray[np.float32], boxes: FloatArray, points: FloatArra
     """The values of soft masks at points; 0 beyond the box, except where the frame's border cuts the object off.
 
     Args:
-        masks: float32 [N, 28, 28], 0..255.
+        masks: float32 [N, M, M], 0..255.
         boxes: float32 [N, 4] xyxy, frame pixels: what the grids span.
         points: float32 [N, r, c, 2] (x, y), frame pixels.
         width: the frame's, pixels.
@@ -60,21 +62,26 @@ def look_up(masks: npt.NDArray[np.float32], boxes: FloatArray, points: FloatArra
     n, rows, columns = points.shape[:3]
     if n == 0:
         return np.zeros((0, rows, columns), np.float32)
-    stacked = np.zeros((n, _TILE, _TILE), np.float32)
+    side = masks.shape[-1]
+    tile = side + 2 * _PAD
+    if n > (most := MOST_ROWS // tile):
+        parts = [slice(i, i + most) for i in range(0, n, most)]
+        return np.concatenate([look_up(masks[part], boxes[part], points[part], width, height) for part in parts])
+    stacked = np.zeros((n, tile, tile), np.float32)
     inner = slice(_PAD, -_PAD)
     stacked[:, inner, inner] = masks
-    stacked[:, :, :_PAD] = stacked[:, :, _PAD, None] * (boxes[:, 0, None, None] < _AT_BORDER)
-    stacked[:, :, -_PAD:] = stacked[:, :, -_PAD - 1, None] * (boxes[:, 2, None, None] > width - _AT_BORDER)
-    stacked[:, :_PAD] = stacked[:, _PAD, None] * (boxes[:, 1, None, None] < _AT_BORDER)
-    stacked[:, -_PAD:] = stacked[:, -_PAD - 1, None] * (boxes[:, 3, None, None] > height - _AT_BORDER)
-    rate = (MASK_SIZE / np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-3)).astype(np.float32)
+    stacked[:, :, :_PAD] = stacked[:, :, _PAD, None] * (boxes[:, 0, None, None] < AT_BORDER)
+    stacked[:, :, -_PAD:] = stacked[:, :, -_PAD - 1, None] * (boxes[:, 2, None, None] > width - AT_BORDER)
+    stacked[:, :_PAD] = stacked[:, _PAD, None] * (boxes[:, 1, None, None] < AT_BORDER)
+    stacked[:, -_PAD:] = stacked[:, -_PAD - 1, None] * (boxes[:, 3, None, None] > height - AT_BORDER)
+    rate = (side / np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-3)).astype(np.float32)
     place = points * rate[:, None, None]
     place += (np.float32(_PAD - 0.5) - boxes[:, :2] * rate)[:, None, None]
     # All grids lie below each other in one picture; nothing may reach into the next one.
-    np.clip(place, _PAD - 1, _PAD + MASK_SIZE, out=place)
-    place[..., 1] += (np.arange(n, dtype=np.float32) * _TILE)[:, None, None]
+    np.clip(place, _PAD - 1, _PAD + side, out=place)
+    place[..., 1] += (np.arange(n, dtype=np.float32) * tile)[:, None, None]
     # Cubic: a mask that is looked up again in each frame would grow ever softer by bilinear interpolation.
-    values = pick(stacked.reshape(n * _TILE, _TILE), place.reshape(n * rows, columns, 2), cv2.INTER_CUBIC)
+    values = pick(stacked.reshape(n * tile, tile), place.reshape(n * rows, columns, 2), cv2.INTER_CUBIC)
     return np.clip(values, 0, 255, out=values).reshape(n, rows, columns)
 
 

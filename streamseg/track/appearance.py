@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from streamseg.core.types import MASK_SIZE, Frame, Instances
+from streamseg.core.types import Frame, Instances
 from streamseg.pixels import planes
 
 __all__ = ["BINS", "histograms", "similarity"]
@@ -27,7 +27,6 @@ HALF_BINS = LUMA + CHROMA * CHROMA
 BINS = 2 * HALF_BINS
 
 _STEPS = ((np.arange(POINTS) + 0.5) / POINTS).astype(np.float32)
-_CELLS = (_STEPS * MASK_SIZE).astype(np.int64)
 _HALF = np.where(np.arange(POINTS) < POINTS // 2, 0, HALF_BINS)
 # Code -> bin; what U and V add to it.
 _LIGHT = np.arange(256) * LUMA >> 8
@@ -45,7 +44,8 @@ def histograms(frame: Frame, instances: Instances) -> FloatArray:
         np.clip(boxes[:, k, None] + _STEPS * (boxes[:, k + 2] - boxes[:, k])[:, None], 0, last[k]).astype(np.int64)
         for k in (0, 1)
     )
-    inside = instances.masks[:, _CELLS[:, None], _CELLS] > 127
+    cells = (_STEPS * instances.side).astype(np.int64)
+    inside = instances.masks[:, cells[:, None], cells] > 127
     owner, row, column = np.nonzero(inside)
     luma, u, v = _codes(frame, x[owner, column], y[owner, row])
     where = owner * BINS + _HALF[row]

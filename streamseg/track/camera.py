@@ -14,9 +14,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamseg.core.types import MASK_SIZE, Frame
+from streamseg.core.types import Frame
 from streamseg.pixels import fields
 from streamseg.track.cuts import SUPPORT, Thumbnail, is_cut
+from streamseg.track.overlap import SIDE
 
 __all__ = ["Camera", "Change", "small_grey"]
 
@@ -133,7 +134,7 @@ def _object_points(
     chosen = np.flatnonzero((boxes[:, 2:] - boxes[:, :2]).min(1, initial=np.inf) >= SMALLEST)[:MAX_OBJECTS]
     side = OBJECT_POINTS if len(chosen) <= FEW else OBJECT_POINTS - 1
     steps = ((np.arange(side) + 0.5) / side).astype(np.float32)
-    cells = (steps * MASK_SIZE).astype(np.int64) + 1
+    cells = (steps * SIDE).astype(np.int64) + 1
     valid = masks[chosen][:, cells[:, None], cells]
     sizes = boxes[chosen, 2:] - boxes[chosen, :2]
     points = np.empty((*valid.shape, 2), np.float32)

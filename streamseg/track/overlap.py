@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from streamseg.core.types import MASK_SIZE
+from streamseg.core.masks import resized
 
-__all__ = ["bordered", "box_cover", "box_iou", "contained", "grown", "mask_iou", "overlap"]
+__all__ = ["SIDE", "bordered", "box_cover", "box_iou", "contained", "grown", "mask_iou", "overlap"]
 
+SIDE = 28
+"""Cells a side of the masks that the tracker keeps, whatever the network's."""
 GRID = 14
 """Points a side at which two masks are compared."""
 CANDIDATES = 3
@@ -20,9 +22,9 @@ IntArray = npt.NDArray[np.int64]
 
 
 def bordered(masks: npt.NDArray[np.uint8]) -> BoolArray:
-    """[N, 30, 30]: which cells of soft masks [N, 28, 28] belong to the instance, with a border of False for what is outside."""
-    cells = np.zeros((len(masks), MASK_SIZE + 2, MASK_SIZE + 2), bool)
-    cells[:, 1:-1, 1:-1] = masks > 127
+    """[N, 30, 30]: which cells of soft masks [N, M, M] belong to the instance, with a border of False for what is outside."""
+    cells = np.zeros((len(masks), SIDE + 2, SIDE + 2), bool)
+    cells[:, 1:-1, 1:-1] = resized(masks, SIDE) > 127
     return cells
 
 
@@ -102,8 +104,8 @@ def _points(low: FloatArray, high: FloatArray) -> FloatArray:
 def _sample(masks: BoolArray, boxes: FloatArray, points: FloatArray) -> BoolArray:
     """[P, GRID, GRID]: each mask at its points [P, GRID, 2] (x, y); the masks' border answers for what is outside of the box."""
     size = np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-6)
-    rate = (MASK_SIZE / size).astype(np.float32)
-    cells = np.clip((points - boxes[:, None, :2]) * rate[:, None] + np.float32(1), 0, MASK_SIZE + 1).astype(np.int64)
-    side = MASK_SIZE + 2
+    rate = (SIDE / size).astype(np.float32)
+    cells = np.clip((points - boxes[:, None, :2]) * rate[:, None] + np.float32(1), 0, SIDE + 1).astype(np.int64)
+    side = SIDE + 2
     rows = cells[..., 1] * side + (np.arange(len(masks)) * side * side)[:, None]
     return np.asarray(masks.reshape(-1).take(rows[:, :, None] + cells[:, None, :, 0]))

@@ -33,9 +33,10 @@ def pictures(count: int, size=(64, 96)) -> tuple[np.ndarray, np.ndarray]:
     return images, boxes
 
 
+@pytest.mark.parametrize("side", [28, 14])
 @pytest.mark.parametrize("name", ENGINES)
-def test_the_answer_is_exactly_the_graphs(tmp_path, name):
-    mask = np.random.default_rng(1).random((2, 28, 28), np.float32)
+def test_the_answer_is_exactly_the_graphs(tmp_path, name, side):
+    mask = np.random.default_rng(1).random((2, side, side), np.float32)
     model = graphs.constant_model(
         tmp_path / "m.onnx",
         boxes=[(1.25, 2.5, 30, 40), (5, 6, 7, 8)],

@@ -42,6 +42,8 @@ class Case:
     transfer: int = BT709
     boxes: tuple[tuple[float, ...], ...] = tuple(map(tuple, BOXES))
     effects: tuple[Any, ...] = ()
+    side: int = 28
+    """Cells a side of the masks."""
     fine: int = 0
     """Cells a side of a finer mask of every second instance; 0: none."""
     doubtful: bool = False
@@ -66,7 +68,7 @@ def _blob(rng: np.random.Generator, cells: int) -> Array:
 def found(case: Case) -> Instances:
     rng = np.random.default_rng(case.seed)
     n = len(case.boxes)
-    masks = np.stack([_blob(rng, 28) for _ in range(n)]) if n else np.zeros((0, 28, 28), np.uint8)
+    masks = np.stack([_blob(rng, case.side) for _ in range(n)]) if n else np.zeros((0, case.side, case.side), np.uint8)
     instances = pictures.instances([list(box) for box in case.boxes], masks=masks)
     if case.doubtful:
         instances = replace(instances, doubtful=np.arange(n) % 2 == 1)

@@ -23,6 +23,8 @@ OVERLAYS = [
     pytest.param(Case("yuv444p", effects=(Overlay(fill=0),)), id="4:4:4, no fill"),
     pytest.param(Case("nv12", 65, 49, effects=(Overlay(box=True, label=""),)), id="boxes"),
     pytest.param(Case("nv12", effects=(AREAS,), fine=56), id="finer masks"),
+    pytest.param(Case("nv12", effects=(AREAS,), side=14, fine=56), id="masks of 14, some finer"),
+    pytest.param(Case("yuv420p", 65, 49, effects=(AREAS,), side=112), id="masks of 112"),
     pytest.param(Case("p010le", 100, 80, effects=(Overlay(fill=0, contour=0),)), id="labels only"),
     pytest.param(Case("nv12", 97, 61, effects=(Overlay(contour=50, label=""),), doubtful=True), id="doubtful ones"),
     pytest.param(Case("yuv420p", 42, 31, boxes=CROWD, effects=(AREAS,)), id="crowd: every second sample"),
@@ -38,6 +40,7 @@ OVERLAYS = [
 SOFT = [
     pytest.param(Case("nv12", 65, 49, effects=(Matte(feather=120),)), id="matte, feathered"),
     pytest.param(Case("p010le", effects=(Matte(classes=["car"]),)), id="matte of a class"),
+    pytest.param(Case("nv12", effects=(Matte(),), side=56), id="matte, masks of 56"),
     pytest.param(Case("nv12", 65, 49, BT601, FULL, effects=(Blur(feather=60, strength=0.9),)), id="blurred background"),
     pytest.param(Case("yuv422p10le", boxes=ONE, effects=(Blur("instances", 1, feather=0),)), id="blurred instances"),
     pytest.param(Case("yuv420p", boxes=(), effects=(Blur(),)), id="nothing but background"),

@@ -40,6 +40,7 @@ class World:
     batches: tuple[int, ...] = (1, 4)
     size: tuple[int, int] = (8, 12)
     detections: int = 3
+    side: int = 28
     memory: int = 1 << 30
     """Bytes of the GPU."""
     capturable: bool = True
@@ -225,7 +226,12 @@ class _Context:
         def work() -> None:
             row = world.size[0] * world.size[1] * 3
             first = driver.memory[addresses["images"]][: batch * row].reshape(batch, row)[:, 0]
-            for name, count, kind in (("boxes", 4, "f4"), ("scores", 1, "f4"), ("labels", 1, "i4"), ("masks", 784, "f4")):
+            for name, count, kind in (
+                ("boxes", 4, "f4"),
+                ("scores", 1, "f4"),
+                ("labels", 1, "i4"),
+                ("masks", world.side**2, "f4"),
+            ):
                 values = np.repeat(first.astype(kind), d * count)
                 driver.memory[addresses[name]][: values.nbytes] = values.view(np.uint8)
             world.runs.append(batch)

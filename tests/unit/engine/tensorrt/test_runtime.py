@@ -21,7 +21,9 @@ from tests.unit.engine.tensorrt.conftest import RTX, TENSORRT
 
 @pytest.fixture
 def spec(tmp_path, world):
-    return read_spec(graphs.constant_model(tmp_path / "m.onnx", size=world.size, detections=world.detections, batch=None))
+    masks = np.ones((1, world.side, world.side))
+    model = graphs.constant_model(tmp_path / "m.onnx", masks=masks, size=world.size, detections=world.detections, batch=None)
+    return read_spec(model)
 
 
 def opened(spec, world, library=TENSORRT, in_flight=2, batches=None) -> TensorRTEngine:
@@ -53,6 +55,16 @@ def test_answers_keep_their_picture_whatever_order_the_streams_run_in(spec, worl
             np.testing.assert_array_equal(answer["boxes"][:, 2, 3], expected)
             np.testing.assert_array_equal(answer["masks"][:, 1, 27, 27], expected)
             assert answer["scores"].dtype == np.float32
+
+
+def test_outputs_are_as_large_as_the_graph_declares(world, tmp_path):
+    """Masks of 14: with room for 28 a side the next picture's would be read from the wrong place."""
+    world.side = 14
+    model = graphs.constant_model(tmp_path / "m.onnx", masks=np.ones((1, 14, 14)), size=world.size, detections=3, batch=None)
+    with opened(read_spec(model), world) as engine:
+        answer = engine.submit(pictures(5, 6, 7)).result(20)
+        assert answer["masks"].shape == (3, 3, 14, 14)
+        np.testing.assert_array_equal(answer["masks"], np.broadcast_to([[[[5]]], [[[6]]], [[[7]]]], (3, 3, 14, 14)))
 
 
 def test_a_batch_runs_at_the_smallest_size_that_holds_it_and_a_larger_one_is_cut(spec, world):

@@ -171,7 +171,7 @@ def test_two_at_once_fetch_once(url, served, target):
         threading.Thread(
             target=download,
             args=(url, target),
-            kwargs={"sha256": SHA, "report": said.append, "progress": slowly, "patience": QUICK},
+            kwargs={"sha256": SHA, "on_message": said.append, "on_progress": slowly, "patience": QUICK},
         )
         for _ in range(2)
     ]

@@ -23,7 +23,7 @@ from streamseg.pipeline.extra import extra_steps
 from streamseg.pipeline.opening import FirstFrames, Source
 from streamseg.pipeline.outputs import Target, plan
 from streamseg.pipeline.report import OutputReport, RunReport, Tally, latency_table, stage_table
-from streamseg.pipeline.stages import Context, Made, Step, make, steps
+from streamseg.pipeline.stages import Context, Made, Step, close, make, steps
 from streamseg.runtime import Branch, Runtime, Stage
 from streamseg.system.callbacks import Message
 
@@ -65,8 +65,7 @@ class Pipeline:
         self.source.stop()
         self.source.close()
         for _, stage in (*self.trunk.stages, *(named for branch in self.branches for named in branch.stages)):
-            if (close := getattr(stage, "close", None)) is not None:
-                close()
+            close(stage)
         self._close_engine()
 
     def _close_engine(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterator, Sequence
 from os import PathLike
 from typing import Literal
@@ -47,10 +48,7 @@ class FirstFrames:
 
     def frames(self) -> Iterator[Frame]:
         """The first frames of the decoder."""
-        for index, frame in enumerate(self._decoder.frames(), 1):
-            yield frame
-            if index >= self._count:
-                return
+        return itertools.islice(self._decoder.frames(), self._count)
 
     def stop(self) -> None:
         """As the decoder's."""

@@ -21,6 +21,7 @@ the report, in `bench`, and in an error that it raises. Behind composite it runs
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -46,7 +47,7 @@ from streamseg.temporal.refine import Refiner
 from streamseg.temporal.smooth import Smooth, Smoother
 from streamseg.track import Tracker
 
-__all__ = ["STAGES", "Context", "Made", "Part", "Step", "check", "make", "steps"]
+__all__ = ["STAGES", "Context", "Made", "Part", "Step", "check", "close", "make", "steps"]
 
 Part = Literal["source", "trunk", "output"]
 
@@ -229,20 +230,29 @@ class Made:
 
 
 def make(chosen: Sequence[Step], part: Part, context: Context) -> Made:
-    """Make the stages of `part`, without those that the pipeline file leaves out. Raises StreamsegError."""
+    """Make the stages of `part`, without those that the pipeline file leaves out; all or none. Raises StreamsegError."""
     output = "" if context.output is None else f" {context.output.name}"
     stages, joined = [], set()
-    for step in chosen:
-        stage = step.make(context) if step.part == part and step.make is not None else None
-        if stage is not None:
-            stages.append((f"{step.name}{output}", stage))
-            if step.joins == "always" or (step.joins == "live" and context.live):
-                joined.add(stages[-1][0])
+    with contextlib.ExitStack() as undo:
+        for step in chosen:
+            stage = step.make(context) if step.part == part and step.make is not None else None
+            if stage is not None:
+                undo.callback(close, stage)
+                stages.append((f"{step.name}{output}", stage))
+                if step.joins == "always" or (step.joins == "live" and context.live):
+                    joined.add(stages[-1][0])
+        undo.pop_all()
     return Made(stages, frozenset(joined))
+
+
+def close(stage: Stage | None) -> None:
+    """Give back what a stage holds that is not run."""
+    if (end := getattr(stage, "close", None)) is not None:
+        end()
 
 
 def check(config: PipelineConfig, spec: GraphSpec, extra: Sequence[Step] = ()) -> None:
     """Raise ConfigError for what a pipeline file says of classes that the model does not have."""
     for step in (*STAGES, *extra):
         if step.checks and step.make is not None:
-            step.make(Context(config, spec))
+            close(step.make(Context(config, spec)))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from streamseg.config import PipelineConfig, parse_pipeline
@@ -16,7 +16,7 @@ from streamseg.core.types import Frame
 from streamseg.errors import ConfigError, StageError
 from streamseg.pipeline.bench import bench
 from streamseg.pipeline.build import build
-from streamseg.pipeline.stages import STAGES, Context, Step, make, steps
+from streamseg.pipeline.stages import STAGES, Context, Step, check, make, steps
 from tests import clips
 from tests.conformance.known import KnownEngine
 
@@ -65,10 +65,11 @@ def test_the_docs_have_the_list() -> None:
     rows = []
     for step in STAGES:
         does = f"{step.does}; `{step.optional}` leaves it out" if step.optional else step.does
-        section = f"`{step.section}`" if step.section else ""
+        settings = f"`{step.section}`" if step.section else ""
         gpu = "yes" if step.gpu else "no"
-        rows.append([f"`{step.name}`", does, step.gives, section, gpu, thread[step.joins]])
-    table = [line for line in PAGE.read_text().splitlines() if line.startswith("| `")]
+        rows.append([f"`{step.name}`", does, step.gives, settings, gpu, thread[step.joins]])
+    section = PAGE.read_text().partition("## What runs, in which order")[2].partition("\n## ")[0]
+    table = [line for line in section.splitlines() if line.startswith("| `")]
     assert [[cell.strip() for cell in line.strip("|").split("|")] for line in table] == rows
 
 
@@ -202,9 +203,18 @@ def test_a_setting_that_leaves_a_stage_out() -> None:
     assert [step.name for step in STAGES if step.part == "trunk" and step.name not in made] == optional
 
 
-def test_the_tracker_passes_what_was_not_looked_at(film: Path, tmp_path: Path) -> None:
-    note, text = Note(), f"infer: {{every: 4}}\n{PLAIN}"
-    build(film, config(text), [str(tmp_path / "o.mp4")], engine=engine(), extra=[noting("mine", "track", note)]).run()
-    looked = [result for result in note.seen if isinstance(result, Result) and result.detected]
-    assert [result.frame.index for result in looked] == [0, 4, 8]
-    assert all(np.array_equal(result.track_ids, looked[0].track_ids) for result in looked)
+def test_what_was_made_is_closed_where_a_later_stage_cannot_be(film: Path, tmp_path: Path) -> None:
+    def refuse(context: Context) -> Note:
+        raise ConfigError("not here")
+
+    note = Note()
+    extra = [noting("mine", "track", note), Step("other", "", "Result", refuse, after="smooth")]
+    with pytest.raises(ConfigError, match="not here"):
+        build(film, config(), [str(tmp_path / "o.mp4")], engine=engine(), extra=extra)
+    assert note.closed
+
+
+def test_what_is_made_to_be_checked_only_is_closed() -> None:
+    note = Note()
+    check(config(), engine().spec, [replace(noting("mine", "track", note), checks=True)])
+    assert note.closed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 
@@ -232,6 +233,15 @@ def test_states_are_told():
     comes = Thing((700, 100, 740, 220), label=2, seen=lambda t: t > 0.46)
     play(tracker, [wall, walks, vanishes, comes], steady(0.52))
     assert {t.label: t.state for t in tracker.tracks} == {3: "confirmed", 0: "occluded", 1: "lost", 2: "tentative"}
+
+
+def test_a_frame_that_the_network_does_not_look_at_says_nothing():
+    """Otherwise a thing that stands there would be lost on every second frame."""
+    tracker, stands = Tracker(max_age=0.2), Thing((200, 50, 300, 250))
+    play(tracker, [stands], steady(0.2))
+    skipped = replace(result(0.6, []), detected=False)
+    assert tracker(skipped) is skipped
+    assert [t.state for t in tracker.tracks] == ["confirmed"]
 
 
 def one_row(box, score, label=0):

@@ -12,14 +12,16 @@ does both with an engine that is opened once, `probe` tells what a source holds.
 
 from typing import TYPE_CHECKING, Any
 
+from streamseg import errors
 from streamseg.errors import StreamsegError
 from streamseg.system.imports import import_attribute
 
 if TYPE_CHECKING:
     from streamseg.api import astream, run, stream
     from streamseg.config import PipelineConfig, load_pipeline
+    from streamseg.config.schema import EventsConfig, SmoothConfig, TrackConfig
     from streamseg.core.result import Result
-    from streamseg.core.types import Frame, Instances
+    from streamseg.core.types import Activity, Event, Frame, Instances, Occlusion
     from streamseg.pipeline.probe import probe
     from streamseg.pipeline.report import RunReport
     from streamseg.pipeline.session import Session
@@ -27,15 +29,22 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "Activity",
+    "Event",
+    "EventsConfig",
     "Frame",
     "Instances",
+    "Occlusion",
     "PipelineConfig",
     "Result",
     "RunReport",
     "Session",
+    "SmoothConfig",
     "StreamsegError",
+    "TrackConfig",
     "__version__",
     "astream",
+    "errors",
     "load_pipeline",
     "probe",
     "run",
@@ -44,12 +53,18 @@ __all__ = [
 
 # Loaded when first used: `streamseg --help` must not wait for FFmpeg and the engines.
 _LAZY = {
+    "Activity": "streamseg.core.types",
+    "Event": "streamseg.core.types",
+    "EventsConfig": "streamseg.config.schema",
     "Frame": "streamseg.core.types",
     "Instances": "streamseg.core.types",
+    "Occlusion": "streamseg.core.types",
     "PipelineConfig": "streamseg.config",
     "Result": "streamseg.core.result",
     "RunReport": "streamseg.pipeline.report",
     "Session": "streamseg.pipeline.session",
+    "SmoothConfig": "streamseg.config.schema",
+    "TrackConfig": "streamseg.config.schema",
     "astream": "streamseg.api",
     "load_pipeline": "streamseg.config",
     "probe": "streamseg.pipeline.probe",

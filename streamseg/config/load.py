@@ -1,7 +1,5 @@
 """Read a pipeline file or a recipe; answer every bad value with file, line, what was wrong and what is allowed."""
 
-from __future__ import annotations
-
 import dataclasses
 import sys
 from collections.abc import Mapping

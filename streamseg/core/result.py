@@ -1,7 +1,5 @@
 """What a user gets for one frame: the frame with its time, the instances found in it, and ways to look at them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, overload
@@ -10,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamseg.core import masks as mask_ops
-from streamseg.core import rle
+from streamseg.core import rle, show
 from streamseg.core.types import Activity, Frame, Instances, Occlusion
 from streamseg.system.unchanging import unchanging
 
@@ -49,6 +47,16 @@ class FullMasks(Sequence[npt.NDArray[np.bool_]]):
     def __iter__(self) -> Iterator[npt.NDArray[np.bool_]]:
         return (self[i] for i in range(len(self)))
 
+    def _repr_png_(self) -> bytes:
+        """For notebooks: each in the colour that `Result.plot` gives it, on black."""
+        from streamseg.composite.palette import color_of
+
+        canvas, found = np.zeros((self._height, self._width, 3), np.uint8), self._instances
+        for i in reversed(range(len(found))):
+            (x0, y0, x1, y1), soft = mask_ops.paste(found.grids[i], found.boxes[i], self._width, self._height)
+            canvas[y0:y1, x0:x1][soft >= 128] = color_of(int(found.track_ids[i]), int(found.labels[i]))
+        return show.png(canvas)
+
 
 @unchanging
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,6 +83,13 @@ class Result:
         size = f"{frame.width}x{frame.height}"
         carried = "" if self.detected else ", carried along"
         return f"Result(frame {frame.index} at {frame.time:.3f} s, {size}: {self.instances.summary()}{carried})"
+
+    def _repr_png_(self) -> bytes:
+        """For notebooks: what `plot` draws, small."""
+        return show.png(self.plot())
+
+    def __rich__(self) -> Any:
+        return self.instances.as_table(repr(self))
 
     @property
     def pts(self) -> int:
@@ -191,7 +206,7 @@ class Result:
                 row["mask"] = rle.encode(crop, x0, y0, frame.width, frame.height)
         return rows
 
-    def to_supervision(self) -> supervision.Detections:
+    def to_supervision(self) -> "supervision.Detections":
         """The same as `supervision.Detections` (masks at frame size); needs the package `supervision`."""
         try:
             import supervision

@@ -4,24 +4,23 @@ Coordinates are pixels of the *upright* frame: x to the right, y down, the origi
 that pixel (column c, row r) covers [c, c+1) x [r, r+1) and its centre is (c + 0.5, r + 0.5). Boxes are xyxy.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from streamseg.core import show
+from streamseg.pixels.fields import FieldOrder
+from streamseg.pixels.packing import PackedPicture, pack
+from streamseg.pixels.picture import AnyPicture
 from streamseg.system.unchanging import unchanging
 
-if TYPE_CHECKING:
-    from streamseg.pixels.fields import FieldOrder
-    from streamseg.pixels.packing import PackedPicture
-    from streamseg.pixels.picture import AnyPicture
-
 __all__ = ["Activity", "Event", "Frame", "Instances", "Occlusion", "Track"]
+
+_HEADS = ("track", "class", "score", "box")
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -76,17 +75,19 @@ class Frame:
         return int(self.picture.height)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        from streamseg.pixels.packing import pack  # what knows of planes must not be needed for the nouns
-
         others = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "picture"}
         return _unpacked, (pack(self.picture), others)
 
-    def __copy__(self) -> Frame:
+    def __copy__(self) -> Self:
         return replace(self)  # neither it nor its picture ever changes
 
     def __repr__(self) -> str:
         size = f"{self.width}x{self.height} {self.picture.format.name}"
         return f"Frame(index={self.index}, time={self.time:.3f}s, {size}, epoch={self.epoch})"
+
+    def _repr_png_(self) -> bytes:
+        """For notebooks: the picture, small."""
+        return show.png(show.rgb(self.picture, self.field_order is not None))
 
 
 def _unpacked(packed: PackedPicture, others: dict[str, Any]) -> Frame:
@@ -156,7 +157,7 @@ class Instances:
         return [m if g is None else g for m, g in zip(self.masks, self.fine or [None] * len(self), strict=True)]
 
     @classmethod
-    def empty(cls, class_names: tuple[str, ...], side: int = 28) -> Instances:
+    def empty(cls, class_names: tuple[str, ...], side: int = 28) -> Self:
         """No instance, of masks of `side` x `side`."""
         return cls(
             np.zeros((0, 4), np.float32),
@@ -169,7 +170,7 @@ class Instances:
     def __len__(self) -> int:
         return len(self.boxes)
 
-    def __getitem__(self, keep: npt.NDArray[Any] | slice) -> Instances:
+    def __getitem__(self, keep: npt.NDArray[Any] | slice) -> Self:
         """The instances selected by a boolean mask, an index array or a slice."""
         return replace(
             self,
@@ -197,6 +198,23 @@ class Instances:
 
     def __repr__(self) -> str:
         return f"Instances({self.summary()})"
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        return show.as_html(repr(self), _HEADS, self._rows(), [*self.masks])
+
+    def __rich__(self) -> Any:
+        return self.as_table(repr(self))
+
+    def as_table(self, title: str) -> Any:
+        """A `rich.table.Table` of the instances, for a terminal."""
+        return show.as_table(title, _HEADS, self._rows())
+
+    def _rows(self) -> list[list[str]]:
+        ids = [str(track) if track > 0 else "" for track in self.track_ids]
+        boxes = [" ".join(f"{value:.0f}" for value in box) for box in self.boxes]
+        scores = [f"{score:.2f}" for score in self.scores]
+        return [list(cells) for cells in zip(ids, self.names, scores, boxes, strict=True)]
 
 
 @unchanging

@@ -21,8 +21,6 @@
 2 is a usage error (unknown option), 130 an interrupt and 143 a termination, as shells expect.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from streamseg.errors.credentials import scrub

@@ -1,7 +1,5 @@
 """What a source holds, and in sentences what we would do with it."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import time

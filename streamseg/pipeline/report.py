@@ -1,10 +1,8 @@
 """What a run did: frames, instances by class, rates, latency, drops. Plain data for the table, the progress bar and machines."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -80,7 +78,7 @@ class RunReport:
         """Frames a second, processed."""
         return self.frames_done / self.seconds if self.seconds > 0 else 0.0
 
-    def worded(self, word: Callable[[str], str]) -> RunReport:
+    def worded(self, word: Callable[[str], str]) -> Self:
         """The same with each warning in other words."""
         outputs = tuple(replace(output, warnings=tuple(map(word, output.warnings))) for output in self.outputs)
         return replace(self, outputs=outputs, warnings=tuple(map(word, self.warnings)))

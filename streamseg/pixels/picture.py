@@ -42,5 +42,5 @@ class PictureOnDevice(Protocol):
         """As `av.VideoFrame.to_ndarray`."""
 
 
-AnyPicture: TypeAlias = "av.VideoFrame | PictureOnDevice"
+AnyPicture: TypeAlias = av.VideoFrame | PictureOnDevice
 """A picture in host memory or on a GPU: both say their size, format, time and colour tags."""

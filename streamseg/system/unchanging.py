@@ -4,8 +4,6 @@ Python 3.11's own answer to `result.time = 3` is "super(type, obj): obj must be 
 dataclass with slots does not know itself where what is set is no field.
 """
 
-from __future__ import annotations
-
 from dataclasses import FrozenInstanceError, fields
 from typing import Any, NoReturn, TypeVar
 

@@ -191,31 +191,6 @@ def test_a_folder_gets_the_film_and_a_pattern_gets_images(tmp_path, make_config)
     assert sorted(p.name for p in (tmp_path / "images").iterdir()) == [f"{n:06d}.png" for n in range(3)]
 
 
-def test_the_public_names_are_these():
-    assert (
-        dir(streamseg)
-        == sorted(streamseg.__all__)
-        == [
-            "Frame",
-            "Instances",
-            "PipelineConfig",
-            "Result",
-            "RunReport",
-            "StreamsegError",
-            "__version__",
-            "astream",
-            "load_pipeline",
-            "probe",
-            "run",
-            "stream",
-        ]
-    )
-    for name in streamseg.__all__:
-        assert getattr(streamseg, name) is not None
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        _ = streamseg.nothing
-
-
 def test_the_light_base_imports_no_torch():
     code = "import sys, streamseg.cli.main, streamseg.pipeline.build, streamseg.api; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

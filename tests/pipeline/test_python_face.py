@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import inspect
-import pydoc
 import socket
 import threading
 import time
@@ -249,18 +248,6 @@ def test_other_kinds_of_path_and_number_are_taken(tmp_path, known):
     assert len(list(streamseg.stream(Named(), model=known, classes=np.array(["person"]), threads=np.int64(1)))) == 2
     with pytest.raises(SourceNotFound, match="/dev/video98"):
         next(streamseg.stream(np.int64(98), model=known))
-
-
-def test_help_names_every_option():
-    text = pydoc.render_doc(streamseg.stream, renderer=pydoc.plaintext)
-    for name in inspect.signature(streamseg.stream).parameters:
-        assert f" {name}: " in text.partition("Args:")[2], name
-    assert (
-        str(inspect.signature(streamseg.astream)).partition(" -> ")[0]
-        == (str(inspect.signature(streamseg.stream)).partition(" -> ")[0])
-    )
-    for name in dir(streamseg):
-        assert name == "__version__" or inspect.getdoc(getattr(streamseg, name)), name
 
 
 def test_a_wrong_output_is_refused_before_the_source_is_opened(tmp_path, make_config):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypedDict, Unpack, cast
 
 from streamseg.encode.sink import OutputKind, OutputRequest, Sink, SinkCounters
 from streamseg.system.output_files import check_file, local_path
@@ -13,27 +13,28 @@ from streamseg.system.standard_streams import is_stdout
 if TYPE_CHECKING:
     from streamseg.decode import SourceInfo
 
-__all__ = ["FileSink"]
+__all__ = ["FileSink", "Place"]
+
+
+class Place(TypedDict, total=False):
+    """What a sink is told of where it may write."""
+
+    overwrite: bool
+    """Replace what exists; False if not given."""
+    source: str | int | os.PathLike[str] | None
+    """What is read, which is never written onto; as given to the decoder."""
 
 
 class FileSink(OutputKind):
     """Base of the sinks that write a file (or, with an `open` of their own, a folder)."""
 
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        info: SourceInfo,
-        *,
-        overwrite: bool = False,
-        source: str | int | os.PathLike[str] | None = None,
-    ) -> None:
-        """`overwrite`: replace what exists; `source`: what is read, which is never written onto."""
+    def __init__(self, path: str | os.PathLike[str], info: SourceInfo, **place: Unpack[Place]) -> None:
         self.path = Path(path)
         self.name = "standard output" if is_stdout(path) else str(path)
         self.counters = SinkCounters()
         self.warnings: list[str] = []
-        self._info, self._overwrite = info, overwrite
-        self._source = local_path(source)
+        self._info, self._overwrite = info, place.get("overwrite", False)
+        self._source = local_path(place.get("source"))
 
     @classmethod
     def make(cls, request: OutputRequest) -> Sink:

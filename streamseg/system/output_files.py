@@ -24,6 +24,8 @@ __all__ = [
     "lock",
     "make_folder",
     "open_locked",
+    "open_part",
+    "part_of",
     "refuse_existing",
     "replace_atomically",
     "same_place",
@@ -115,6 +117,22 @@ def open_locked(path: Path, output: Path, flags: int = 0) -> int:
     return fd
 
 
+def part_of(path: Path) -> Path:
+    """Where a file is written until it is whole."""
+    return path.with_name(f".{path.name}.part")
+
+
+def open_part(path: Path) -> int:
+    """Open `part_of(path)`, empty and locked for `path`. Raises OutputError where another run has it, or OSError."""
+    fd = open_locked(part_of(path), path)
+    try:
+        os.ftruncate(fd, 0)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
 class Claim:
     """A name in a folder, such as a pattern of images, taken for this run: another run that writes there is refused."""
 
@@ -151,7 +169,7 @@ def make_folder(folder: Path) -> None:
 
 def replace_atomically(path: Path, data: bytes) -> None:
     """Write a whole file under a temporary name, then rename it: a reader sees all of it or nothing. Raises OSError."""
-    part = path.with_name(f".{path.name}.part")
+    part = part_of(path)
     try:
         part.write_bytes(data)
         part.replace(path)
@@ -183,20 +201,14 @@ class OutputFile:
 
     @staticmethod
     def _open(path: Path, overwrite: bool) -> int:
-        flags = os.O_RDWR | os.O_CREAT | NOT_TEXT | (0 if overwrite else os.O_EXCL)
         try:
-            fd = os.open(path, flags, 0o666)
+            fd = open_locked(path, path, 0 if overwrite else os.O_EXCL)
         except FileExistsError as error:
             raise OutputExists(f"{path}: already exists; pass --overwrite to replace it, or choose another name") from error
         except OSError as error:
             raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
-        try:
-            lock(fd, path)
-            with contextlib.suppress(OSError):  # a FIFO has no length
-                os.ftruncate(fd, 0)
-        except OutputError:
-            os.close(fd)
-            raise
+        with contextlib.suppress(OSError):  # a FIFO has no length
+            os.ftruncate(fd, 0)
         return fd
 
     def write(self, data: bytes) -> int:

@@ -12,20 +12,21 @@ import re
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import av
 import cv2
 
-from streamseg.encode.file_sink import FileSink
+from streamseg.encode.file_sink import FileSink, Place
+from streamseg.encode.image_folder import check_folder, left_there, numbered
 from streamseg.encode.images.stills import to_still
 from streamseg.encode.sink import OutputRequest, RenderedPicture, Sink
 from streamseg.encode.video.hdr import left_out
-from streamseg.errors import OutputError, OutputExists, OutputIsInput
+from streamseg.errors import OutputError
 from streamseg.pixels import sidedata
 from streamseg.pixels.fields import full_chroma
 from streamseg.pixels.planes import layout, on_host, reformat, supported
-from streamseg.system.output_files import Claim, check_file, make_folder, replace_atomically, same_place
+from streamseg.system.output_files import Claim, check_file, replace_atomically
 
 if TYPE_CHECKING:
     from streamseg.decode import SourceInfo
@@ -43,15 +44,8 @@ _QUALITY = 95
 class ImageSink(FileSink):
     """Writes each picture as a file, numbered by the frame's index in the source; the only one under the name that was given."""
 
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        info: SourceInfo,
-        *,
-        overwrite: bool = False,
-        source: str | int | os.PathLike[str] | None = None,
-    ) -> None:
-        super().__init__(path, info, overwrite=overwrite, source=source)
+    def __init__(self, path: str | os.PathLike[str], info: SourceInfo, **place: Unpack[Place]) -> None:
+        super().__init__(path, info, **place)
         self._single = info.kind == "images" and info.frame_count == 1 and names_still(self.name)
         self._folder, self._pattern = (self.path.parent, self.path.name) if self._single else _split(self.name)
         self._encoders: dict[tuple[int, int, str], av.VideoCodecContext] = {}
@@ -70,33 +64,7 @@ class ImageSink(FileSink):
         if self._single:
             check_file(self.path, self._source, self._overwrite)
             return
-        source = self._source
-        if source is not None and not source.is_file():
-            # A folder, or a pattern within one.
-            folder = source if source.is_dir() else source.parent
-            if same_place(folder, self._folder):
-                raise OutputIsInput(f"{self._folder}: the source's own images are there; choose another folder")
-        if self._folder.exists() and not self._folder.is_dir():
-            raise OutputError(f"{self._folder}: is not a folder; choose another name")
-        old = self._existing()
-        if old and not self._overwrite:
-            raise OutputExists(
-                f"{self._folder}: {len(old)} images such as {old[0]} exist; pass --overwrite or choose another folder"
-            )
-        make_folder(self._folder)
-        if not os.access(self._folder, os.W_OK):
-            raise OutputError(f"{self._folder}: no permission to write here; choose another place or change the permissions")
-
-    def _existing(self) -> list[str]:
-        if self._single:
-            return []
-        match = _NUMBER.search(self._pattern)
-        assert match is not None
-        wanted = re.compile(re.escape(self._pattern[: match.start()]) + r"\d+" + re.escape(self._pattern[match.end() :]))
-        try:
-            return sorted(name for name in os.listdir(self._folder) if wanted.fullmatch(name))
-        except OSError:
-            return []
+        check_folder(self._folder, self._source, self._overwrite, numbered(self._pattern))
 
     def __call__(self, rendered: RenderedPicture, /) -> None:
         """Write one file. Raises OutputError."""
@@ -152,10 +120,10 @@ class ImageSink(FileSink):
     def close(self) -> None:
         """Nothing is pending: every file is complete. Warns of images from an older run that are still there."""
         self.abort()
-        if self.counters.frames and self._overwrite:
-            stale = len(self._existing()) - self.counters.frames
-            if stale > 0:
-                self.warnings.append(f"{self._folder}: {stale} images of an earlier run are still there")
+        if self._single or not (self.counters.frames and self._overwrite):
+            return
+        if words := left_there(self._folder, numbered(self._pattern), self.counters.frames):
+            self.warnings.append(words)
 
     def abort(self) -> None:
         """As `close`, without a word."""

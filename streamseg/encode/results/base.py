@@ -16,7 +16,7 @@ from streamseg.core.masks import Region
 from streamseg.encode.file_sink import FileSink
 from streamseg.encode.sink import RenderedPicture
 from streamseg.errors import OutputError
-from streamseg.system.output_files import open_locked
+from streamseg.system.output_files import open_part, part_of
 from streamseg.system.version import installed_version
 
 if TYPE_CHECKING:
@@ -37,18 +37,8 @@ class FormatSink(FileSink):
     """
 
     results: ClassVar[bool] = True
-
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        info: SourceInfo,
-        *,
-        overwrite: bool = False,
-        source: str | int | os.PathLike[str] | None = None,
-    ) -> None:
-        super().__init__(path, info, overwrite=overwrite, source=source)
-        self._begun = self._ended = False
-        self._untracked = 0
+    _begun = _ended = False
+    _untracked = 0
 
     def __call__(self, rendered: RenderedPicture, /) -> None:
         """Take one result. Raises OutputError."""
@@ -97,13 +87,8 @@ class Draft:
     """A file under construction, `.NAME.part`, of a head and records that are each written whole or not at all."""
 
     def __init__(self, path: Path, head: bytes) -> None:
-        self._path, self._part = path, path.with_name(f".{path.name}.part")
-        self._file = os.fdopen(open_locked(self._part, path), "r+b", buffering=0)
-        try:
-            self._file.truncate(0)
-        except OSError:
-            self._file.close()
-            raise
+        self._path, self._part = path, part_of(path)
+        self._file = os.fdopen(open_part(path), "r+b", buffering=0)
         self.size = 0
         """Bytes."""
         try:

@@ -16,7 +16,7 @@ import numpy as np
 from streamseg.composite import to_image
 from streamseg.encode.results.base import FormatSink
 from streamseg.encode.results.mots import InstanceNumbers, instance_picture, png
-from streamseg.system.output_files import open_locked
+from streamseg.system.output_files import open_part, part_of
 
 if TYPE_CHECKING:
     from streamseg.core.result import Result
@@ -36,9 +36,8 @@ class CvatSink(FormatSink):
         names = first.instances.class_names
         self._numbers = InstanceNumbers(self.name)
         self._classes = range(1, len(names) + 1)
-        self._part = self.path.with_name(f".{self.path.name}.part")
-        self._file = _WholeWrites(open_locked(self._part, self.path), "r+b")
-        self._file.truncate(0)
+        self._part = part_of(self.path)
+        self._file = _WholeWrites(open_part(self.path), "r+b")
         # JPEG and PNG are compressed already.
         self._zip = zipfile.ZipFile(self._file, "w", zipfile.ZIP_STORED)
         self._whole: list[tuple[list[zipfile.ZipInfo], int]] = []

@@ -6,8 +6,6 @@ there is nothing. Frames count from 0, as in KITTI MOTS; classes are `categories
 
 from __future__ import annotations
 
-import os
-import re
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -18,10 +16,11 @@ import numpy.typing as npt
 
 from streamseg.core import masks, rle
 from streamseg.core.types import Instances
+from streamseg.encode.image_folder import check_folder, left_there, numbered
 from streamseg.encode.results.base import FormatSink
 from streamseg.encode.results.categories import mots_ids
-from streamseg.errors import OutputError, OutputExists, OutputIsInput
-from streamseg.system.output_files import Claim, OutputFile, make_folder, replace_atomically, same_place
+from streamseg.errors import OutputError
+from streamseg.system.output_files import Claim, OutputFile, replace_atomically
 
 if TYPE_CHECKING:
     from streamseg.core.result import Result
@@ -61,21 +60,7 @@ class MotsPngSink(FormatSink):
 
     def open(self) -> None:
         """Check and make the folder. Raises OutputError."""
-        source = self._source
-        if source is not None and not source.is_file():
-            folder = source if source.is_dir() else source.parent
-            if same_place(folder, self.path):
-                raise OutputIsInput(f"{self.name}: the source's own images are there; choose another folder")
-        if self.path.exists() and not self.path.is_dir():
-            raise OutputError(f"{self.name}: is not a folder; choose another name")
-        if (old := self._existing()) and not self._overwrite:
-            raise OutputExists(f"{self.name}: {old} images exist there; pass --overwrite or choose another folder")
-        make_folder(self.path)
-        if not os.access(self.path, os.W_OK):
-            raise OutputError(f"{self.name}: no permission to write here; choose another place or change the permissions")
-
-    def _existing(self) -> int:
-        return sum(bool(re.fullmatch(r"\d{6,}\.png", name)) for name in os.listdir(self.path)) if self.path.is_dir() else 0
+        check_folder(self.path, self._source, self._overwrite, numbered(_NAME))
 
     def _begin(self, first: Result) -> None:
         self._numbers = InstanceNumbers(self.name)
@@ -91,8 +76,8 @@ class MotsPngSink(FormatSink):
     def _finish(self) -> None:
         self._claim.release()
         self.warnings += self._numbers.warnings()
-        if self._overwrite and (stale := self._existing() - self.counters.frames) > 0:
-            self.warnings.append(f"{self.name}: {stale} images of an earlier run are still there")
+        if self._overwrite and (words := left_there(self.path, numbered(_NAME), self.counters.frames)):
+            self.warnings.append(words)
 
 
 class InstanceNumbers:

@@ -19,13 +19,13 @@ import contextlib
 import os
 from dataclasses import fields, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack, cast
 
 import av
 from av.video.format import VideoFormat
 
 from streamseg.core.timecode import standard_rate
-from streamseg.encode.file_sink import FileSink
+from streamseg.encode.file_sink import FileSink, Place
 from streamseg.encode.sink import OutputRequest, RenderedPicture, Sink
 from streamseg.encode.video.codecs import Choice, choose, named_codec
 from streamseg.encode.video.containers import container_of
@@ -65,15 +65,14 @@ class VideoSink(FileSink):
         *,
         codec: str = "auto",
         crf: float | None = None,
-        overwrite: bool = False,
         passthrough: Packets | None = None,
-        source: str | int | os.PathLike[str] | None = None,
         alpha: bool = False,
         threads: int = 0,
         gpu: bool = False,
         audio: Audio = "convert",
+        **place: Unpack[Place],
     ) -> None:
-        super().__init__(path, info, overwrite=overwrite, source=source)
+        super().__init__(path, info, **place)
         self._audio: Audio = audio
         self._codec, self._crf, self._alpha = codec, crf, alpha
         self._threads = threads or os.cpu_count() or 1

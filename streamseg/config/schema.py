@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from streamseg.composite import Effect
-from streamseg.config.steps import check_name, check_reference, read_step, trusts
+from streamseg.config.steps import Listed, check_name, check_reference, read_step, step_schema, trusts
 from streamseg.config.values import (
     Fraction01,
     Names,
@@ -135,7 +135,7 @@ class InferConfig(Section):
     """infer: the network and what runs it."""
 
     model: str = "lite"
-    engine: Annotated[str, PlainValidator(_engine)] = "auto"
+    engine: Annotated[str, PlainValidator(_engine), Listed(ENGINES, "auto")] = "auto"
     """`auto`, the best that runs here; one of the registry by its name, or `use: module:NAME`: that engine or an error."""
     require_gpu: bool = False
     """Do not fall back to an engine that computes on the CPU."""
@@ -160,7 +160,7 @@ class PostprocessConfig(Section):
     conf: Fraction01 = 0.5
     classes: Names = None
     """Names to keep; none or `all` keeps every class."""
-    head: Annotated[str, PlainValidator(_head)] = "auto"
+    head: Annotated[str, PlainValidator(_head), Listed(HEADS, "auto")] = "auto"
     """What reads the network's answer: `auto`, the one that fits; one of the registry by its name, or `use: module:Class`."""
 
 
@@ -237,6 +237,10 @@ class EffectStep(Section):
         name, effect = read_step(EFFECTS, value, trust=trusts(info.context))
         return {"name": name, "effect": effect}
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, _core: Any, _handler: Any) -> dict[str, Any]:
+        return step_schema(EFFECTS)
+
     @model_serializer
     def _written(self) -> dict[str, Any]:
         options = dataclasses.asdict(self.effect)  # type: ignore[call-overload]
@@ -268,6 +272,10 @@ class StageStep(Section):
         name, stage = read_step(STAGES, value, trust=trusts(info.context))
         called = type(stage).__name__ if isinstance(name, Reference) else name
         return {"name": place.get("name", called), "after": place.get("after", ""), "stage": stage}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, _core: Any, _handler: Any) -> dict[str, Any]:
+        return step_schema(STAGES, {"after": {"type": "string"}, "name": {"type": "string"}})
 
 
 def _without_place(value: Any) -> tuple[Any, dict[str, Any]]:

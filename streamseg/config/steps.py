@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 from pydantic.errors import PydanticUserError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
@@ -23,7 +23,16 @@ from streamseg.errors import ConfigError
 from streamseg.errors.describe import brief
 from streamseg.system.registry import Reference, Registry, nearest
 
-__all__ = ["check_name", "check_reference", "options_of", "read_step", "trusts", "unknown_key"]
+__all__ = [
+    "Listed",
+    "check_name",
+    "check_reference",
+    "options_of",
+    "read_step",
+    "step_schema",
+    "trusts",
+    "unknown_key",
+]
 
 
 def trusts(context: Any) -> bool:
@@ -109,6 +118,35 @@ def _named(registry: Registry, name: str, value: Any) -> Any:
         hint = nearest(name, registry.names())
         raise _located([((name,), "unknown_name", f"there is no such {registry.kind}{hint}", value)])
     return registry.get(name)
+
+
+def step_schema(registry: Registry, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """JSON Schema of a step: what the registry has, plug-ins that can be loaded included, each with its options; or a reference.
+
+    `more`: properties that a step has besides.
+    """
+    kinds = {found.name: registry.get(found.name) for found in registry.found() if found.problem is None}
+    kinds |= {name: registry.get(name) for name in registry.names() if registry.is_builtin(name)}
+    kinds = {name: kind for name, kind in kinds.items() if registry.why_not(kind) is None}
+    options = {name: TypeAdapter(kind).json_schema() for name, kind in kinds.items()}
+    for each in options.values():
+        each["additionalProperties"] = False
+        each["properties"] = {**each.get("properties", {}), **(more or {})}
+    sections = {name: {"anyOf": [each, {"type": "null"}]} for name, each in options.items()}
+    by_name = {"type": "object", "properties": sections, "additionalProperties": False, "minProperties": 1, "maxProperties": 1}
+    by_reference = {"type": "object", "properties": {"use": {"type": "string"}, **(more or {})}, "required": ["use"]}
+    return {"anyOf": [{"enum": list(kinds)}, by_name, by_reference]}
+
+
+class Listed:
+    """For annotations: the JSON Schema of a field that `check_name` reads."""
+
+    def __init__(self, registry: Registry, *others: str) -> None:
+        self._registry, self._others = registry, others
+
+    def __get_pydantic_json_schema__(self, _core: Any, _handler: Any) -> dict[str, Any]:
+        use = {"type": "object", "properties": {"use": {"type": "string"}}, "required": ["use"], "additionalProperties": False}
+        return {"anyOf": [{"enum": [*self._others, *self._registry.names()]}, use]}
 
 
 def options_of(kind: Any) -> dict[str, Any]:

@@ -1,9 +1,16 @@
 """Pipeline files: every bad value is answered with file, line, what was wrong and what is allowed."""
 
+import re
+from pathlib import Path
+
+import jsonschema
 import pytest
 
-from streamseg.config import load_pipeline, override, parse_pipeline, parse_seconds, pipeline_names
+from streamseg.composite.effect import builtin
+from streamseg.config import PipelineConfig, load_pipeline, override, parse_pipeline, parse_seconds, pipeline_names
+from streamseg.config.steps import options_of
 from streamseg.errors import ConfigError
+from tests.plugins import installed
 
 
 @pytest.mark.parametrize("name", ["drive", "edit", "live"])
@@ -155,3 +162,43 @@ def test_a_timecode_is_no_time(label):
 @pytest.mark.parametrize(("text", "size"), [(".5GB", 5 * 10**8), ("2 GB", 2 * 10**9), ("1.MiB", 2**20), ("off", 0)])
 def test_sizes_in_bytes(text, size):
     assert parse_pipeline(f"decode: {{spool: {text}}}", "test").decode.spool == size
+
+
+def test_the_docs_list_every_effect_with_its_options():
+    page = (Path(__file__).parents[3] / "docs" / "edit.md").read_text()
+    table = page.partition("| effect | fields |\n|---|---|\n")[2].partition("\n\n")[0]
+    rows = {
+        line.split("`")[1]: set(re.findall(r"`(\w+)", line.partition("|")[2].partition("|")[2])) for line in table.splitlines()
+    }
+    assert rows.keys() == set(builtin())
+    for name, kind in builtin().items():
+        assert set(options_of(kind)) <= rows[name], name
+
+
+def test_the_json_schema_lists_what_the_registries_have(tmp_path, monkeypatch):
+    points = {
+        "effect": {"shine": "shiny_schema:Shine", "broken": "shiny_schema:Nothing"},
+        "stage": {"wait": "shiny_schema:Wait"},
+    }
+    text = (
+        "from dataclasses import dataclass\n"
+        "from streamseg.composite import Effect\nfrom streamseg.pipeline.extra import ExtraStage\n"
+        "@dataclass(frozen=True)\nclass Shine(Effect):\n    amount: int = 3\n"
+        "@dataclass\nclass Wait(ExtraStage):\n    frames: int = 3\n"
+    )
+    installed(tmp_path, monkeypatch, points, {"shiny_schema": text})
+    schema = PipelineConfig.model_json_schema()
+    for good in (
+        {"outputs": {"a": {"composite": [{"shine": {"amount": 4}}, "overlay", {"blur": None}, {"use": "a:B", "x": 1}]}}},
+        {"stages": [{"wait": {"frames": 2, "after": "track"}}], "infer": {"engine": {"use": "a:B"}}},
+    ):
+        jsonschema.validate(good, schema)
+    for bad in (
+        {"outputs": {"a": {"composite": [{"shine": {"amount": "much"}}]}}},
+        {"outputs": {"a": {"composite": [{"shine": {"amont": 3}}]}}},
+        {"outputs": {"a": {"composite": ["broken"]}}},
+        {"stages": ["track"]},
+        {"infer": {"engine": "cuda"}},
+    ):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(bad, schema)

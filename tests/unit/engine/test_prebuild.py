@@ -17,7 +17,7 @@ from tests import clips
 from tests.unit.engine.tensorrt.convolution import convolution_model
 
 BAD = {
-    "no model": ("sizes: [320x576]\n", r"r\.yaml:1: model: .*required"),
+    "no model": ("sizes: [320x576]\n", r"r\.yaml:1: model: a value is needed"),
     "unknown key": (
         "model: lite\nbatch: [1]\n",
         r"r\.yaml:2: batch: unknown key; did you mean 'batches'\? \(allowed: batches, engine, for",

@@ -1,8 +1,10 @@
 """Decode: a file, images, a camera, a network address or a pipe becomes frames with exact times, in the decoder's own planes."""
 
 from streamseg.decode.added import AddedSource
+from streamseg.decode.color_tags import ColorTags
 from streamseg.decode.decoder import Decoder, open_source
-from streamseg.decode.info import ColorTags, SourceInfo, StreamInfo
+from streamseg.decode.header import StreamInfo
+from streamseg.decode.info import SourceInfo
 from streamseg.decode.passthrough import PassThrough
 from streamseg.decode.timeline import DecodeCounters
 

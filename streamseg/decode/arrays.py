@@ -12,8 +12,9 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from streamseg.decode.color_tags import ColorTags
 from streamseg.decode.frames import END, FrameSource
-from streamseg.decode.info import ColorTags, Header, StreamInfo
+from streamseg.decode.header import Header, StreamInfo
 from streamseg.decode.reader import DecodedPicture
 from streamseg.errors import NoVideo, SourceError, StreamsegError, TooLarge, clean
 from streamseg.errors.describe import brief

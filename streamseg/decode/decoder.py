@@ -21,7 +21,8 @@ from streamseg.decode.demux import demux
 from streamseg.decode.faults import AV_ERRORS, fault, no_picture
 from streamseg.decode.framer import Framer, HardwareDecoding
 from streamseg.decode.frames import Frames, FrameSource
-from streamseg.decode.info import Header, SourceInfo, header_of, is_finite, source_info
+from streamseg.decode.header import Header, header_of, is_finite
+from streamseg.decode.info import SourceInfo, source_info
 from streamseg.decode.interlace import Deinterlace, Fields, Interlacing
 from streamseg.decode.live import LiveReader, ReconnectPolicy, when_there
 from streamseg.decode.numbering import number_of

@@ -12,7 +12,7 @@ import av
 from av.codec.hwaccel import HWAccel
 
 from streamseg.core.types import Frame
-from streamseg.decode.info import Header
+from streamseg.decode.header import Header
 from streamseg.decode.reader import DecodedPicture
 from streamseg.decode.timeline import DecodeCounters, Timeline
 from streamseg.errors import StreamsegError

@@ -17,7 +17,7 @@ from typing import Literal
 import av
 from av.filter import Graph
 
-from streamseg.decode.info import Header
+from streamseg.decode.header import Header
 from streamseg.decode.reader import DecodedPicture
 from streamseg.errors import Unreadable
 from streamseg.pixels.fields import FieldOrder, Marker, OrderReader, weave

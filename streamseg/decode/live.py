@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from streamseg.decode.address import Address
 from streamseg.decode.connection import LATE, Connection, Stalled
 from streamseg.decode.faults import AV_ERRORS, fault, may_mend
-from streamseg.decode.info import is_timeless
+from streamseg.decode.header import is_timeless
 from streamseg.decode.reader import DecodedPicture, Guarded, PacketReader, SharedState
 from streamseg.errors import SourceLost, SourceNotFound, StreamsegError, Unreadable
 from streamseg.system.callbacks import Message

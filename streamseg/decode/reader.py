@@ -15,7 +15,7 @@ from av.container import InputContainer
 from streamseg.decode.address import Address
 from streamseg.decode.another_codec import OneCodec
 from streamseg.decode.faults import AV_ERRORS, fault, no_video
-from streamseg.decode.info import Header, duration_of, is_timeless, lacks_pts, nominal_rate
+from streamseg.decode.header import Header, duration_of, is_timeless, lacks_pts, nominal_rate
 from streamseg.decode.passthrough import PassThroughHub
 from streamseg.decode.streams import find_video, left_out_photos
 from streamseg.decode.timeline import DecodeCounters, ShownOrder, Splicer

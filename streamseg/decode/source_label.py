@@ -8,7 +8,7 @@ from fractions import Fraction
 import av
 
 from streamseg.core.timecode import Timecode
-from streamseg.decode.info import Header
+from streamseg.decode.header import Header
 from streamseg.decode.labels import counts_from_start, first_label
 from streamseg.decode.reader import DecodedPicture
 from streamseg.system.callbacks import Message

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from streamseg.decode.address import Address
+from streamseg.decode.header import Header, images_header
 from streamseg.decode.images import missing_numbers, open_pages, read_images
-from streamseg.decode.info import Header, images_header
 from streamseg.decode.pages import Pages
 from streamseg.decode.reader import DecodedPicture
 from streamseg.system.callbacks import Message

@@ -18,7 +18,8 @@ from streamseg.decode.address import parse_source
 from streamseg.decode.decoder import Decoder
 from streamseg.decode.demux import demux
 from streamseg.decode.faults import AV_ERRORS, fault
-from streamseg.decode.info import SourceInfo, is_timeless
+from streamseg.decode.header import is_timeless
+from streamseg.decode.info import SourceInfo
 from streamseg.decode.reader import PacketReader, inspecting, open_container
 from streamseg.errors import SourceLost, StreamsegError
 from streamseg.pixels import sidedata

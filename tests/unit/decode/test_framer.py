@@ -5,8 +5,9 @@ from __future__ import annotations
 from fractions import Fraction
 
 from streamseg.core.types import Frame
+from streamseg.decode.color_tags import ColorTags
 from streamseg.decode.framer import Framer
-from streamseg.decode.info import ColorTags, Header
+from streamseg.decode.header import Header
 from streamseg.decode.reader import DecodedPicture
 from streamseg.decode.timeline import DecodeCounters
 from tests import clips

@@ -12,7 +12,8 @@ from streamseg.composite import Rendered
 from streamseg.core.result import Result
 from streamseg.core.types import Frame, Instances
 from streamseg.decode import Decoder
-from streamseg.decode.info import ColorTags, SourceInfo
+from streamseg.decode.color_tags import ColorTags
+from streamseg.decode.info import SourceInfo
 from streamseg.encode import Sink, open_sink
 
 INFO = SourceInfo(

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from streamseg.decode.color_tags import ColorTags
 from streamseg.decode.frames import END, FrameSource
 from streamseg.decode.header import Header, StreamInfo
-from streamseg.decode.reader import DecodedPicture
+from streamseg.decode.picture import DecodedPicture
 from streamseg.errors import NoVideo, SourceError, StreamsegError, TooLarge, clean
 from streamseg.errors.describe import brief
 from streamseg.pixels.planes import copy_frame

@@ -25,9 +25,9 @@ from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 
 from streamseg.decode.address import Address
+from streamseg.decode.container import open_container
 from streamseg.decode.demux import demux
 from streamseg.decode.faults import AV_ERRORS
-from streamseg.decode.reader import open_container
 
 if TYPE_CHECKING:
     Packet = av.Packet[Any]

@@ -17,7 +17,9 @@ from streamseg.core.types import Frame
 from streamseg.decode.added import find_added
 from streamseg.decode.address import Address, as_source, names_camera, parse_source
 from streamseg.decode.arrays import open_frames, said
+from streamseg.decode.container import first_picture, open_container
 from streamseg.decode.demux import demux
+from streamseg.decode.ending import Guarded
 from streamseg.decode.faults import AV_ERRORS, fault, no_picture
 from streamseg.decode.framer import Framer, HardwareDecoding
 from streamseg.decode.frames import Frames, FrameSource
@@ -27,7 +29,9 @@ from streamseg.decode.interlace import Deinterlace, Fields, Interlacing
 from streamseg.decode.live import LiveReader, ReconnectPolicy, when_there
 from streamseg.decode.numbering import number_of
 from streamseg.decode.passthrough import KINDS, PassThrough, PassThroughHub
-from streamseg.decode.reader import DecodedPicture, Guarded, PacketReader, SharedState, first_picture, open_container
+from streamseg.decode.picture import DecodedPicture
+from streamseg.decode.reader import PacketReader
+from streamseg.decode.shared import SharedState
 from streamseg.decode.source_label import label_of_source
 from streamseg.decode.spool import Spool, spooled
 from streamseg.decode.stills import open_stills
@@ -295,7 +299,7 @@ class Decoder:
             reader.container.seek(origin + int(target), stream=reader.stream)
         except AV_ERRORS:
             return False  # this format cannot seek
-        reader.from_start = False
+        reader.log.from_start = False
         return True
 
     def _file_pictures(self, reader: PacketReader) -> Iterator[DecodedPicture]:

@@ -13,7 +13,7 @@ from av.codec.hwaccel import HWAccel
 
 from streamseg.core.types import Frame
 from streamseg.decode.header import Header
-from streamseg.decode.reader import DecodedPicture
+from streamseg.decode.picture import DecodedPicture
 from streamseg.decode.timeline import DecodeCounters, Timeline
 from streamseg.errors import StreamsegError
 from streamseg.pixels import sidedata

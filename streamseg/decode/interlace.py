@@ -18,7 +18,7 @@ import av
 from av.filter import Graph
 
 from streamseg.decode.header import Header
-from streamseg.decode.reader import DecodedPicture
+from streamseg.decode.picture import DecodedPicture
 from streamseg.errors import Unreadable
 from streamseg.pixels.fields import FieldOrder, Marker, OrderReader, weave
 from streamseg.pixels.planes import supported

@@ -13,9 +13,12 @@ from urllib.parse import urlsplit
 
 from streamseg.decode.address import Address
 from streamseg.decode.connection import LATE, Connection, Stalled
+from streamseg.decode.ending import Guarded
 from streamseg.decode.faults import AV_ERRORS, fault, may_mend
 from streamseg.decode.header import is_timeless
-from streamseg.decode.reader import DecodedPicture, Guarded, PacketReader, SharedState
+from streamseg.decode.picture import DecodedPicture
+from streamseg.decode.reader import PacketReader
+from streamseg.decode.shared import SharedState
 from streamseg.errors import SourceLost, SourceNotFound, StreamsegError, Unreadable
 from streamseg.system.callbacks import Message
 from streamseg.system.http import refuses_parts

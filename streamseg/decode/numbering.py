@@ -12,9 +12,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 from streamseg.decode.address import Address
+from streamseg.decode.container import open_container
 from streamseg.decode.demux import demux
 from streamseg.decode.faults import AV_ERRORS
-from streamseg.decode.reader import PacketReader, open_container
+from streamseg.decode.reader import PacketReader
 from streamseg.decode.timeline import HELD_BACK
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def number_of(address: Address, reader: PacketReader, pts: int | None, *, timeou
         with open_container(address, timeout) as container:
             video = cast("VideoStream", container.streams[reader.stream.index])
             known = _start_by_index(container, video, pts)
-            seen = None if known is None else _count(_shown(container, video), pts, reader.began_at)
+            seen = None if known is None else _count(_shown(container, video), pts, reader.log.began_at)
             return None if known is None or seen is None else known + seen
     except AV_ERRORS:
         return None

@@ -1,34 +1,31 @@
-"""One opened container: demuxing and decoding its packets, what to do about damage, and whether its end was its end."""
+"""Reads one opened container: gives packets their time, decodes those of the video, and passes on those of the other streams."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from itertools import islice
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import av
-from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 
-from streamseg.decode.address import Address
 from streamseg.decode.another_codec import OneCodec
-from streamseg.decode.faults import AV_ERRORS, fault, no_video
-from streamseg.decode.header import Header, duration_of, is_timeless, lacks_pts, nominal_rate
-from streamseg.decode.passthrough import PassThroughHub
+from streamseg.decode.container import with_alpha
+from streamseg.decode.ending import ReadingLog
+from streamseg.decode.faults import AV_ERRORS, no_video
+from streamseg.decode.header import is_timeless, lacks_pts
+from streamseg.decode.picture import DecodedPicture
+from streamseg.decode.shared import SharedState
 from streamseg.decode.streams import find_video, left_out_photos
-from streamseg.decode.timeline import DecodeCounters, ShownOrder, Splicer
+from streamseg.decode.timeline import ShownOrder
 from streamseg.errors import TooLarge, Unreadable
-from streamseg.pixels.fields import FieldOrder
 
 if TYPE_CHECKING:
-    from av.video.codeccontext import VideoCodecContext
     from av.video.stream import VideoStream
 
     Packet = av.Packet[Any]
 
-__all__ = ["DecodedPicture", "Guarded", "PacketReader", "SharedState", "first_picture", "inspecting", "open_container"]
+__all__ = ["PacketReader"]
 
 
 TS_DISCONT = 0x200
@@ -40,97 +37,6 @@ _NEGATIVE = 1 << 31
 """Durations from here on are libav's negative ones: of a last packet in Ogg that is to be cut."""
 _NVDEC_THREADS = 4
 """Enough to read ahead of the GPU. libav asks NVDEC for one surface more a thread, and with many for more than the 32 it has."""
-
-
-@dataclass(slots=True)
-class DecodedPicture:
-    """A decoded picture, as it came, with the time that the source (shifted by the splicer) gives it."""
-
-    image: av.VideoFrame
-    pts: int | None
-    time_base: Fraction
-    duration: int = 0
-    broken: bool = False
-    """Continuity is lost before this picture: a new epoch."""
-    guessed: bool = False
-    """`pts` was made from the next picture's."""
-    field_order: FieldOrder | None = None
-    """Of an interlaced picture, once it has been read (`decode.interlace`)."""
-    arrived: float | None = None
-    """Live: when the packet was read with which the picture came (monotonic seconds)."""
-
-
-@dataclass(slots=True)
-class SharedState:
-    """What outlives a connection: readers of one run have it in common."""
-
-    address: Address
-    hub: PassThroughHub
-    splicer: Splicer
-    counters: DecodeCounters
-    warnings: list[str]
-    max_pixels: int
-    threads: int
-    stopped: Callable[[], bool]
-    accel: HWAccel | None = None
-    """Hardware to decode with, where it can."""
-
-
-def inspecting(address: Address) -> SharedState:
-    """For who looks at packets only, and runs nothing."""
-    return SharedState(address, PassThroughHub(), Splicer(), DecodeCounters(), [], 2**62, 1, lambda: False)
-
-
-def open_container(address: Address, timeout: float, file: Any = None, accel: HWAccel | None = None) -> InputContainer:
-    """Open what `address` names, to be decoded by `accel`; libav's exceptions pass through (callers map them with `fault`)."""
-    limits = (2 * timeout, timeout) if address.threaded else None
-    target = file if file is not None else address.url
-    return cast(
-        InputContainer,
-        av.open(
-            target,
-            "r",
-            format=address.format,
-            options=address.options,
-            timeout=limits,
-            metadata_errors="replace",
-            hwaccel=accel,
-        ),
-    )
-
-
-_INDEX_LAST = (
-    "the index of this MP4 or MOV stands at its end, so it cannot be read as it comes; give it as a file, or pass --spool 2GB, "
-    "which keeps what comes in a temporary file first (who makes it can put the index first with FFmpeg's -movflags +faststart, "
-    "or write fragments, Matroska or MPEG-TS)"
-)
-
-
-_LEAST_INDEX = 500
-"""Bytes that the smallest index of an MP4 with a track takes (ISO/IEC 14496-12, what a `moov` must hold)."""
-_ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
-"""FFmpeg's own decoders of these leave the alpha out, which WebM stores beside each picture."""
-
-
-def with_alpha(stream: VideoStream) -> VideoCodecContext | None:
-    """A decoder that gives the stream's alpha, where its own would not; None: its own does, or there is no other."""
-    name = _ALPHA_DECODERS.get(stream.codec_context.name)
-    if name is None or not any(key.lower() == "alpha_mode" and value == "1" for key, value in stream.metadata.items()):
-        return None
-    if name not in av.codec.codecs_available:
-        return None
-    context = cast("VideoCodecContext", av.CodecContext.create(name, "r"))
-    context.extradata = stream.codec_context.extradata
-    return context
-
-
-def first_picture(address: Address, header: Header, timeout: float) -> av.VideoFrame | None:
-    """The very first picture of a source, opened once more; None where it cannot be decoded."""
-    try:
-        with open_container(address, timeout) as container:
-            return next(container.decode(container.streams[header.video_index]), None)  # type: ignore[return-value]
-    except AV_ERRORS:
-        return None
 
 
 class PacketReader:
@@ -156,15 +62,9 @@ class PacketReader:
         self._order = ShownOrder(trusted=not self._without_pts)
         self.may_seek = not (self._without_pts or is_timeless(container))
         """After a seek, times are the same as without one."""
-        self.from_start = True
-        """Reading began at the first packet (False after a seek): the number of packets tells whether any is missing."""
-        self.began_at: int | None = None
-        """Where in the file the first packet of the video was, bytes; None if unknown."""
+        self.log = ReadingLog(container, self.stream, shared)
+        """What was read so far."""
         self._one_codec: OneCodec | None = None
-        self._errors_at_end = 0
-        self._tail_corrupt = False
-        self._video_packets = 0
-        self._end = self._video_end = 0.0
 
     def _choose(self, container: InputContainer) -> VideoStream:
         said = [f"{self._name}: {sentence}" for sentence in left_out_photos(container)]
@@ -204,7 +104,7 @@ class PacketReader:
         for packet in self._of_one_codec(packets):
             if packet.size:
                 entered = self.place(packet)
-                self._note(packet)
+                self.log.note(packet)
                 if packet.stream_index == self.stream.index:
                     yield packet.dts if self._without_pts else packet.pts, entered
 
@@ -218,7 +118,7 @@ class PacketReader:
             if not packet.size:
                 continue  # PyAV's sign that a stream is at its end
             entered = self.place(packet)
-            self._note(packet)
+            self.log.note(packet)
             if packet.stream_index != self.stream.index:
                 self._shared.hub.offer(packet)
                 continue
@@ -253,27 +153,14 @@ class PacketReader:
         """What to say where a film of another codec follows, after the packets have ended there."""
         if self._one_codec is None or not self._one_codec.changed:
             return None
-        return (
-            f"goes on in another codec than {self._codec.name} at {self._video_end:.2f} s (films that were joined as they are)"
-        )
+        at = f"at {self.log.video_end:.2f} s"
+        return f"goes on in another codec than {self._codec.name} {at} (films that were joined as they are)"
 
     def _say_leap(self, seam: Fraction) -> None:
         """Time was left out: say so, once."""
         gap, said = float(self._shared.splicer.gap), self._shared.warnings
         if 0 < gap < _WRAP / 2 and not any(_LEAPS in sentence for sentence in said):
             said.append(f"{self._name}: {_LEAPS} by {gap:.1f} s at {float(seam):.2f} s; the film goes on without this gap")
-
-    def _note(self, packet: Packet) -> None:
-        self._tail_corrupt, video = packet.is_corrupt, packet.stream_index == self.stream.index
-        if video:
-            if not self._video_packets and packet.pos is not None and packet.pos >= 0:
-                self.began_at = packet.pos
-            self._video_packets += 1
-        ticks = packet.pts if packet.pts is not None else packet.dts
-        if ticks is not None:
-            end = float((ticks + (packet.duration or 0)) * packet.time_base)
-            self._end = max(self._end, end)
-            self._video_end = max(self._video_end, end) if video else self._video_end
 
     def flush(self) -> None:
         """Let the decoder forget what it holds back."""
@@ -293,14 +180,14 @@ class PacketReader:
         except AV_ERRORS:
             self._refuse_growth(self._codec.width, self._codec.height)
             self._shared.counters.decode_errors += 1
-            self._errors_at_end += 1
+            self.log.errors_at_end += 1
             return
         if images is None and self._shared.accel is not None:
             raise Unreadable(f"{self._name}: the GPU has no memory left to decode it; free some, or use --decode cpu")
         if images is None:
             raise TooLarge(f"{self._name}: not enough memory for its pictures")
         if images:
-            self._errors_at_end = 0
+            self.log.errors_at_end = 0
         time_base = self.stream.time_base or Fraction(1, 90000)
         for image in images:
             self._refuse_growth(image.width, image.height)
@@ -314,84 +201,11 @@ class PacketReader:
             raise TooLarge(f"{self._name}: pictures grow to {width}x{height}, beyond the limit of {limit} pixels (max_pixels)")
 
     def judge_end(self, problem: BaseException | None = None) -> None:
-        """After the last packet of a source that should end: was that its end?
-
-        Raises Unreadable if it breaks off: within a packet, with an error, or short of what an index counts. A mere early end is
-        a warning, since headers may be wrong.
-        """
-        if self.other_codec is not None:
-            raise Unreadable(
-                f"{self._name}: {self.other_codec}; what came before is good; give the films one by one, or convert the second "
-                "before it is joined"
-            )
-        duration = duration_of(self.container)
-        lost = self._missing(duration) if duration else None
-        damaged = self._tail_corrupt or self._errors_at_end
-        indexed = "mp4" in self.container.format.name
-        reason = "breaks off"
-        if problem is not None:
-            reason = str(fault(problem, self._name)).removeprefix(f"{self._name}: ")
-        if problem is not None or (lost and (damaged or indexed)) or (indexed and self._tail_corrupt):
-            if (
-                indexed
-                and not self._video_packets
-                and self._shared.address.threaded
-                and (problem is not None or self._index_last)
-            ):
-                raise Unreadable(f"{self._name}: {_INDEX_LAST}")
-            missing = f"; {lost:.2f} s of {duration:.2f} s are missing" if lost and duration else ""
-            at = (
-                f"at {self._end:.2f} s{missing}; what came before is good"
-                if self._end
-                else f"before its first picture{missing}"
-            )
-            raise Unreadable(f"{self._name}: {reason} {at}")
-        if lost:
-            self._shared.counters.ended_early = 1
-            self._shared.warnings.append(
-                f"{self._name}: ended early: at {self._end:.2f} s, but its header says {duration:.2f} s"
-            )
-        elif damaged:
-            self._shared.warnings.append(f"{self._name}: its last packet is damaged")
-        if (failed := self._shared.counters.decode_errors) > bool(damaged):  # more than the last one, which is said above
-            way = "; --decode cpu may read them" if self._shared.accel is not None else ""
-            self._shared.warnings.append(
-                f"{self._name}: {failed} packets could not be decoded, their pictures are missing{way}"
-            )
-
-    @property
-    def _index_last(self) -> bool:
-        """Whether the pictures of an MP4 begin where no index can stand before them."""
-        return any(0 < entry.pos < _LEAST_INDEX for entry in islice(self.stream.index_entries, 1))
-
-    def _missing(self, duration: float) -> float | None:
-        """Seconds between the last packet and the end that the header tells, None if it is there up to rounding."""
-        # Matroska's header tells when it ends, others how long it lasts.
-        late = 0 if "matroska" in self.container.format.name else self.container.start_time or 0
-        start = late / av.time_base
-        lost = start + duration - self._end
-        counted = self.from_start and self.stream.frames and self._video_packets < self.stream.frames
-        rate = nominal_rate(self.stream) or Fraction(25)
-        if lost > max(float(3 / rate), 0.2, 0.01 * duration) or (counted and lost > 1.5 / rate):
-            return max(0.0, float(lost))
-        return None
+        """After the last packet of a source that should end: see `ReadingLog.judge_end`."""
+        self.log.judge_end(problem, self.other_codec)
 
 
 def _first_time(packet: Packet) -> Fraction:
     """Seconds: no later picture's presentation lies before."""
     ticks = [t for t in (packet.pts, packet.dts) if t is not None]
     return min(ticks, default=0) * (packet.time_base or Fraction(1))
-
-
-class Guarded:
-    """An iterator of packets that ends, instead of raising, at an error of libav, and keeps it: first what came before counts."""
-
-    def __init__(self, packets: Iterable[Packet]) -> None:
-        self._packets = packets
-        self.problem: BaseException | None = None
-
-    def __iter__(self) -> Iterator[Packet]:
-        try:
-            yield from self._packets
-        except AV_ERRORS as error:
-            self.problem = error

@@ -10,7 +10,7 @@ import av
 from streamseg.core.timecode import Timecode
 from streamseg.decode.header import Header
 from streamseg.decode.labels import counts_from_start, first_label
-from streamseg.decode.reader import DecodedPicture
+from streamseg.decode.picture import DecodedPicture
 from streamseg.system.callbacks import Message
 
 __all__ = ["label_of_source"]

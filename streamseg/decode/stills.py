@@ -10,7 +10,7 @@ from streamseg.decode.address import Address
 from streamseg.decode.header import Header, images_header
 from streamseg.decode.images import missing_numbers, open_pages, read_images
 from streamseg.decode.pages import Pages
-from streamseg.decode.reader import DecodedPicture
+from streamseg.decode.picture import DecodedPicture
 from streamseg.system.callbacks import Message
 
 __all__ = ["Stills", "open_stills"]

@@ -15,12 +15,14 @@ import av
 from streamseg.core.types import Frame
 from streamseg.decode.added import find_added
 from streamseg.decode.address import parse_source
+from streamseg.decode.container import open_container
 from streamseg.decode.decoder import Decoder
 from streamseg.decode.demux import demux
 from streamseg.decode.faults import AV_ERRORS, fault
 from streamseg.decode.header import is_timeless
 from streamseg.decode.info import SourceInfo
-from streamseg.decode.reader import PacketReader, inspecting, open_container
+from streamseg.decode.reader import PacketReader
+from streamseg.decode.shared import inspecting
 from streamseg.errors import SourceLost, StreamsegError
 from streamseg.pixels import sidedata
 from streamseg.pixels.fields import WORDS, FieldOrder

@@ -128,7 +128,9 @@ JUMPS_CHILD = """
 import random, sys
 from streamseg.decode.address import parse_source
 from streamseg.decode.passthrough import PassThroughHub
-from streamseg.decode.reader import PacketReader, SharedState, open_container
+from streamseg.decode.container import open_container
+from streamseg.decode.reader import PacketReader
+from streamseg.decode.shared import SharedState
 from streamseg.decode.timeline import DecodeCounters, Splicer
 from tests.clips import plane_array, read_index
 

@@ -8,7 +8,7 @@ from streamseg.core.types import Frame
 from streamseg.decode.color_tags import ColorTags
 from streamseg.decode.framer import Framer
 from streamseg.decode.header import Header
-from streamseg.decode.reader import DecodedPicture
+from streamseg.decode.picture import DecodedPicture
 from streamseg.decode.timeline import DecodeCounters
 from tests import clips
 

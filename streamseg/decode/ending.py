@@ -1,0 +1,143 @@
+"""Whether the end of what was read is the end of the source, or whether the source breaks off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import av
+from av.container import InputContainer
+
+from streamseg.decode.faults import AV_ERRORS, fault
+from streamseg.decode.header import duration_of, nominal_rate
+from streamseg.decode.shared import SharedState
+from streamseg.errors import Unreadable
+
+if TYPE_CHECKING:
+    from av.video.stream import VideoStream
+
+    Packet = av.Packet[Any]
+
+__all__ = ["Guarded", "ReadingLog"]
+
+_INDEX_LAST = (
+    "the index of this MP4 or MOV stands at its end, so it cannot be read as it comes; give it as a file, or pass --spool 2GB, "
+    "which keeps what comes in a temporary file first (who makes it can put the index first with FFmpeg's -movflags +faststart, "
+    "or write fragments, Matroska or MPEG-TS)"
+)
+
+
+_LEAST_INDEX = 500
+"""Bytes that the smallest index of an MP4 with a track takes (ISO/IEC 14496-12, what a `moov` must hold)."""
+
+
+class ReadingLog:
+    """What was read of one container: how far its packets reach, and which of the last ones are damaged."""
+
+    def __init__(self, container: InputContainer, stream: VideoStream, shared: SharedState) -> None:
+        self._container, self._stream, self._shared = container, stream, shared
+        self._name = shared.address.name
+        self.from_start = True
+        """Reading began at the first packet (False after a seek): the number of packets tells whether any is missing."""
+        self.began_at: int | None = None
+        """Where in the file the first packet of the video was, bytes; None if unknown."""
+        self.errors_at_end = 0
+        """Packets since the last picture that could not be decoded."""
+        self.video_end = 0.0
+        """When the video's last packet so far ends, seconds on the run's clock."""
+        self._end = 0.0
+        self._tail_corrupt = False
+        self._video_packets = 0
+
+    def note(self, packet: Packet) -> None:
+        """Remember how far a packet reaches, and whether it is damaged."""
+        self._tail_corrupt, video = packet.is_corrupt, packet.stream_index == self._stream.index
+        if video:
+            if not self._video_packets and packet.pos is not None and packet.pos >= 0:
+                self.began_at = packet.pos
+            self._video_packets += 1
+        ticks = packet.pts if packet.pts is not None else packet.dts
+        if ticks is not None:
+            end = float((ticks + (packet.duration or 0)) * packet.time_base)
+            self._end = max(self._end, end)
+            self.video_end = max(self.video_end, end) if video else self.video_end
+
+    def judge_end(self, problem: BaseException | None = None, other_codec: str | None = None) -> None:
+        """After the last packet of a source that should end: was that its end?
+
+        problem: the error with which the packets ended. other_codec: what to say where they ended since another codec follows.
+        Raises Unreadable if it breaks off: within a packet, with an error, or short of what an index counts. A mere early end is
+        a warning, since headers may be wrong.
+        """
+        if other_codec is not None:
+            raise Unreadable(
+                f"{self._name}: {other_codec}; what came before is good; give the films one by one, or convert the second "
+                "before it is joined"
+            )
+        duration = duration_of(self._container)
+        lost = self._missing(duration) if duration else None
+        damaged = self._tail_corrupt or self.errors_at_end
+        indexed = "mp4" in self._container.format.name
+        reason = "breaks off"
+        if problem is not None:
+            reason = str(fault(problem, self._name)).removeprefix(f"{self._name}: ")
+        if problem is not None or (lost and (damaged or indexed)) or (indexed and self._tail_corrupt):
+            if (
+                indexed
+                and not self._video_packets
+                and self._shared.address.threaded
+                and (problem is not None or self._index_last)
+            ):
+                raise Unreadable(f"{self._name}: {_INDEX_LAST}")
+            missing = f"; {lost:.2f} s of {duration:.2f} s are missing" if lost and duration else ""
+            at = (
+                f"at {self._end:.2f} s{missing}; what came before is good"
+                if self._end
+                else f"before its first picture{missing}"
+            )
+            raise Unreadable(f"{self._name}: {reason} {at}")
+        if lost:
+            self._shared.counters.ended_early = 1
+            self._shared.warnings.append(
+                f"{self._name}: ended early: at {self._end:.2f} s, but its header says {duration:.2f} s"
+            )
+        elif damaged:
+            self._shared.warnings.append(f"{self._name}: its last packet is damaged")
+        if (failed := self._shared.counters.decode_errors) > bool(damaged):  # more than the last one, which is said above
+            way = "; --decode cpu may read them" if self._shared.accel is not None else ""
+            self._shared.warnings.append(
+                f"{self._name}: {failed} packets could not be decoded, their pictures are missing{way}"
+            )
+
+    @property
+    def _index_last(self) -> bool:
+        """Whether the pictures of an MP4 begin where no index can stand before them."""
+        return any(0 < entry.pos < _LEAST_INDEX for entry in islice(self._stream.index_entries, 1))
+
+    def _missing(self, duration: float) -> float | None:
+        """Seconds between the last packet and the end that the header tells, None if it is there up to rounding."""
+        # Matroska's header tells when it ends, others how long it lasts.
+        late = 0 if "matroska" in self._container.format.name else self._container.start_time or 0
+        start = late / av.time_base
+        lost = start + duration - self._end
+        counted = self.from_start and self._stream.frames and self._video_packets < self._stream.frames
+        rate = nominal_rate(self._stream) or Fraction(25)
+        if lost > max(float(3 / rate), 0.2, 0.01 * duration) or (counted and lost > 1.5 / rate):
+            return max(0.0, float(lost))
+        return None
+
+
+class Guarded:
+    """An iterator of packets that ends, instead of raising, at an error of libav, and keeps it: first what came before counts."""
+
+    def __init__(self, packets: Iterable[Packet]) -> None:
+        self._packets = packets
+        self.problem: BaseException | None = None
+
+    def __iter__(self) -> Iterator[Packet]:
+        try:
+            yield from self._packets
+        except AV_ERRORS as error:
+            self.problem = error

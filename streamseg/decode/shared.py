@@ -1,0 +1,35 @@
+"""The state of a run that outlives a connection: clock, counters, warnings, and packets of the other streams."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from av.codec.hwaccel import HWAccel
+
+from streamseg.decode.address import Address
+from streamseg.decode.passthrough import PassThroughHub
+from streamseg.decode.timeline import DecodeCounters, Splicer
+
+__all__ = ["SharedState", "inspecting"]
+
+
+@dataclass(slots=True)
+class SharedState:
+    """What outlives a connection: readers of one run have it in common."""
+
+    address: Address
+    hub: PassThroughHub
+    splicer: Splicer
+    counters: DecodeCounters
+    warnings: list[str]
+    max_pixels: int
+    threads: int
+    stopped: Callable[[], bool]
+    accel: HWAccel | None = None
+    """Hardware to decode with, where it can."""
+
+
+def inspecting(address: Address) -> SharedState:
+    """For who looks at packets only, and runs nothing."""
+    return SharedState(address, PassThroughHub(), Splicer(), DecodeCounters(), [], 2**62, 1, lambda: False)

@@ -1,4 +1,8 @@
-"""A web page of the photos that went worst, prediction beside truth, in one file that needs nothing else."""
+"""A web page of the photos that went worst, prediction beside truth, in one file that needs nothing else.
+
+The document is one template for `str.format`, of lists of one kind of element each. Every text in them goes through `escape`; a
+library of templates would bring loops and conditions, of which the page has none.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,10 @@
 """One HTTP request for a file or the rest of it, and what its failures mean: give up, or try again.
 
 Ranges are those of RFC 9110, section 14; proxies those of the environment (`https_proxy`, `no_proxy`, ...).
+
+On the standard library: written on httpx it was longer (114 lines of code for 106), since what is ours stays ours: what a failure
+means, which redirects are refused, If-Range. httpx takes four times as long to import (0.17 s for 0.04 s), brings six packages, and
+trusts its own list of authorities in place of the system's unless told otherwise (tried on 2026-11-30, httpx 0.28.1).
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 # make demo   the three pipelines on real video, with the light installation (no torch): under 3 minutes after the download
-# make test   every test, with all that they need (torch and torchvision: 5 GB)
+# make test   the tests, with all that they need (torch and torchvision: 5 GB)
+# make test-all   these and the long ones, which it names: exports, compilations and large networks; before an issue is resolved
 # make env    the environment of `make test`, for development, training and benchmarks
 # make lint   ruff and mypy, the latter also as on Windows
 # make shape  the rooms of the code, and whether an import runs the wrong way (docs/architecture.md)
@@ -12,16 +13,17 @@ VENV ?= .venv
 DEMO_VENV ?= .venv-demo
 BIN = $(VENV)/bin
 
-.PHONY: demo test env lint shape bench fuzz mutate gpu clean
+.PHONY: demo test test-all env lint shape bench fuzz mutate gpu clean
 .DEFAULT_GOAL := demo
 
 demo: $(DEMO_VENV)/.installed
 	$(DEMO_VENV)/bin/python samples/demo.py demo
 
-# In two processes: the second one interrupts and kills things, which the first one's compilers need not live through.
 test: env
-	$(BIN)/python -m pytest tests/unit tests/conformance $(PYTEST)
-	$(BIN)/python -m pytest tests/pipeline tests/faults tests/docs tests/gpu $(PYTEST)
+	$(BIN)/python -m tests $(PYTEST)
+
+test-all: env
+	$(BIN)/python -m tests --all $(PYTEST)
 
 env: $(VENV)/.installed
 

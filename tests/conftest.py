@@ -1,6 +1,9 @@
 """For all tests."""
 
 import os
+from collections import Counter
+
+import pytest
 
 from streamseg.system.imports import import_openvino
 
@@ -10,3 +13,9 @@ os.environ.setdefault("MKL_DISABLE_FAST_MM", "1")
 # Here and in the processes that tests start, also where a test imports a runtime itself: no report to its makers.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import_openvino()
+
+
+def pytest_report_collectionfinish(items: list[pytest.Item]) -> list[str]:
+    """Says which long tests a run takes."""
+    long = Counter(item.location[0] for item in items if item.get_closest_marker("long"))
+    return [f"with {sum(long.values())} long tests: " + ", ".join(f"{n} of {file}" for file, n in long.items())] if long else []

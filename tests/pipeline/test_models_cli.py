@@ -68,7 +68,6 @@ def published(folder: Path) -> Path:
     return path.rename(folder / f"tiny-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}.pth")
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_from_the_server_to_a_video(streamseg, tmp_path, monkeypatch):
     file = published(tmp_path)

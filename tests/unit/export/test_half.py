@@ -92,7 +92,7 @@ def test_float16_arithmetic_finds_the_same_objects() -> None:
     assert all(pixels < 0.5 and score < 0.02 and mask < 0.01 for pixels, score, mask in rows), rows
 
 
-@pytest.mark.parametrize("network", ["mobilenetv3-fpn", "resnet50-c4"])
+@pytest.mark.parametrize("network", ["mobilenetv3-fpn", pytest.param("resnet50-c4", marks=pytest.mark.long)])
 def test_every_network_can_be_halved(network: str) -> None:
     torch.manual_seed(0)
     halved = halve(build(network, 3))
@@ -131,6 +131,7 @@ def test_an_overflow_is_no_empty_frame(random_weights: Path) -> None:
     assert not torch.isfinite(found[1]).any()
 
 
+@pytest.mark.long
 def test_weights_kept_in_float32_get_a_half_file(random_weights: Path, tmp_path: Path) -> None:
     model, info = load_weights(random_weights)
     save_weights(model, info, tmp_path / "full.safetensors", half=False)

@@ -76,7 +76,6 @@ def found(outputs: list[torch.Tensor]) -> Found:
     return Found(*(value[labels >= 0] for value in (boxes, scores, labels.long() + 1, masks)))
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_runtimes_agree_with_torch_and_with_each_other(name: str, exported: Callable[[str], tuple[Path, Path]]) -> None:

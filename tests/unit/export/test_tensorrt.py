@@ -22,6 +22,7 @@ from streamseg.hub import catalog
 
 ROOT = Path(__file__).parents[3]
 PRECISIONS = ("fp32", "fp16", "int8")
+TINY = ("fp16", "int8")
 LARGE = "256x448"  # for one batch size only: each takes as long as the first
 MADE = (("resnet50-fpn-v2", "128x192"), ("resnet50-fpn-v2", LARGE), ("lite", "128x192"))
 CASES = [(network, size, precision) for network, size in MADE for precision in PRECISIONS]
@@ -33,7 +34,7 @@ def compiled(graph: Path, batches: tuple[int, ...] = (1, 4)) -> Built:
 
 
 @pytest.fixture(scope="session")
-def plans(tmp_path_factory: pytest.TempPathFactory, tiny_graphs: dict[str, Path]) -> Iterator[dict[Case, Future[Built]]]:
+def plans(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Case, Future[Built]]]:
     """Made in processes of their own, two at a time: tracing and compiling use one core each."""
     root = tmp_path_factory.mktemp("graphs")
 
@@ -47,15 +48,24 @@ def plans(tmp_path_factory: pytest.TempPathFactory, tiny_graphs: dict[str, Path]
     pool = ThreadPoolExecutor(2)
     made = dict(zip(MADE, pool.map(make, *zip(*MADE, strict=True)), strict=True))
     built = {(n, s, p): pool.submit(compiled, made[n, s] / f"{p}.onnx", (2,) if s == LARGE else (1, 4)) for n, s, p in CASES}
-    built |= {("lite", "64x96", p): pool.submit(compiled, path) for p, path in tiny_graphs.items()}
     yield built  # each test waits for its own plan
     pool.shutdown(cancel_futures=True)
 
 
+@pytest.mark.parametrize("precision", TINY)
+def test_the_compiler_takes_the_types_of_a_tiny_graph(tiny_graphs: dict[str, Path], precision: str) -> None:
+    check_types(compiled(tiny_graphs[precision]), precision)
+
+
+@pytest.mark.long
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("case", [*CASES, ("lite", "64x96", "fp16"), ("lite", "64x96", "int8")], ids=" ".join)
+@pytest.mark.parametrize("case", CASES, ids=" ".join)
 def test_the_compiler_takes_the_types_of_the_graph(plans: dict[Case, Future[Built]], case: Case) -> None:
-    built, precision = plans[case].result(), case[2]
+    check_types(plans[case].result(), case[2])
+
+
+def check_types(built: Built, precision: str) -> None:
+    """The plan computes the heavy layers in `precision`, and what decides in float32."""
     counts = summary(built.layers)
     convolutions = counts["CONVOLUTION"]
     assert sum(convolutions.values()) > 70
@@ -70,11 +80,13 @@ def test_the_compiler_takes_the_types_of_the_graph(plans: dict[Case, Future[Buil
     assert built.plan
 
 
+@pytest.mark.long
 def test_an_fp16_plan_is_smaller(plans: dict[Case, Future[Built]]) -> None:
     full, half = (len(plans["resnet50-fpn-v2", "128x192", p].result().plan) for p in ("fp32", "fp16"))
     assert half < 0.7 * full
 
 
+@pytest.mark.long
 def test_the_shipped_graphs_of_other_types_compile() -> None:
     for plain in catalog.shipped():
         for precision in ("fp16", "int8"):

@@ -41,7 +41,7 @@ def random_network(networks: dict[str, MaskRCNN], name: str, size: tuple[int, in
     return networks[name]
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", [SIZES[0], pytest.param(SIZES[1], marks=pytest.mark.long)])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_parity_with_torchvision(networks: dict[str, MaskRCNN], name: str, size: tuple[int, int]) -> None:
     settings = GraphSettings(*size, proposals=200, detections=100, candidates=1000)
@@ -52,8 +52,8 @@ def test_parity_with_torchvision(networks: dict[str, MaskRCNN], name: str, size:
     assert 0.2 < (found.masks > 0.5).float().mean() < 0.8, "masks with a shape"
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.long
+@pytest.mark.timeout(900)
 def test_parity_at_the_size_of_the_paper(networks: dict[str, MaskRCNN]) -> None:
     """800×1344, 1000 proposals, 100 detections. Its coarsest level has 13 rows, an odd share of 800 pixels."""
     torch.set_num_threads(2)  # minutes of work on one busy core
@@ -110,7 +110,7 @@ def coco_network(name: str) -> MaskRCNN | None:
     return model
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("size", [*SIZES, LARGE])
 @pytest.mark.parametrize("name", ["resnet50-fpn", "resnet50-fpn-v2"])

@@ -81,8 +81,8 @@ def test_lite_learns_eight_photos_by_heart(shapes: Path, tmp_path: Path) -> None
     [
         ("mobilenetv3-fpn", {}),
         ("resnet50-fpn", {"roi_pool": "pool"}),
-        ("resnet50-fpn-v2", {}),
-        ("resnet50-c4", {}),
+        pytest.param("resnet50-fpn-v2", {}, marks=pytest.mark.long),
+        pytest.param("resnet50-c4", {}, marks=pytest.mark.long),
         ("lite", {"class_agnostic": True, "roi_pool": "pool", "amp": "bf16"}),
     ],
 )

@@ -19,7 +19,7 @@ from tests import graphs
 from tests.unit.engine.tensorrt.convolution import convolution_model
 
 
-@pytest.mark.parametrize(("size", "batches"), [((320, 576), (1, 4)), ((256, 448), (1,))])
+@pytest.mark.parametrize(("size", "batches"), [((256, 448), (1, 4)), pytest.param((320, 576), (1, 4), marks=pytest.mark.long)])
 def test_the_shipped_model_compiles(size, batches):
     spec = read_spec(catalog.resolve("lite", size))
     told: list[tuple[str, int, int]] = []

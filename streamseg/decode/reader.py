@@ -84,6 +84,16 @@ class PacketReader:
         sends = address.kind == "camera" or (address.kind == "network" and address.scheme not in ("http", "https"))
         return sends or (bool(container.format.flags & TS_DISCONT) and container.format.name != "ogg")
 
+    def seek(self, origin: int, seconds: Fraction) -> bool:
+        """Go to the key frame before `seconds` after the picture with the pts `origin`; False if this format cannot seek."""
+        target = max(Fraction(0), seconds) / (self.stream.time_base or Fraction(1, 90000))
+        try:
+            self.container.seek(origin + int(target), stream=self.stream)
+        except AV_ERRORS:
+            return False
+        self.log.from_start = False
+        return True
+
     def place(self, packet: Packet) -> bool:
         """Give a packet its time in the run; True if its stream enters another segment of the source's clock with it."""
         video = packet.stream_index == self.stream.index

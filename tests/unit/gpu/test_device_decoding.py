@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from streamseg.decode import Decoder
-from streamseg.decode import decoder as decoder_module
+from streamseg.decode import opener as opener_module
 from streamseg.decode.reader import PacketReader
 from streamseg.device import device as device_module
 from streamseg.encode.video.hdr import static_options
@@ -144,14 +144,14 @@ def test_a_decoder_gives_the_same_frames_on_a_device(device, tmp_path, make):
 
 def test_where_nvdec_fails_the_cpu_decodes(device, nvdec, tmp_path, monkeypatch):
     """FFmpeg falls back by itself where NVDEC does not know a codec; not where it takes it and gives errors."""
-    original = decoder_module.open_container
+    original = opener_module.open_container
 
     def opened(address, timeout, file=None, accel=None):
         if accel is not None:
             raise av.error.ExternalError(1, "Generic error in an external library")
         return original(address, timeout, file)
 
-    monkeypatch.setattr(decoder_module, "open_container", opened)
+    monkeypatch.setattr(opener_module, "open_container", opened)
     source = clips.cfr(tmp_path / "v.mp4", frames=3)
     hardware = DeviceDecoding(device)
     with Decoder(source, hardware=hardware) as decoder:
@@ -162,7 +162,7 @@ def test_where_nvdec_fails_the_cpu_decodes(device, nvdec, tmp_path, monkeypatch)
 
 
 def test_interlaced_pictures_are_decoded_where_they_tell_their_fields(device, nvdec, tmp_path, monkeypatch):
-    original, decode = decoder_module.open_container, PacketReader._decode
+    original, decode = opener_module.open_container, PacketReader._decode
 
     def by_nvdec(self, packet):
         for picture in decode(self, packet):
@@ -171,7 +171,7 @@ def test_interlaced_pictures_are_decoded_where_they_tell_their_fields(device, nv
             yield picture
 
     monkeypatch.setattr(
-        decoder_module, "open_container", lambda address, timeout, file=None, accel=None: original(address, timeout)
+        opener_module, "open_container", lambda address, timeout, file=None, accel=None: original(address, timeout)
     )
     monkeypatch.setattr(PacketReader, "_decode", by_nvdec)
     source = interlaced_clips.write(tmp_path / "v.mp4", order="bff", frames=3)

@@ -1,0 +1,67 @@
+"""How a source is to be read: the options of `Decoder` that its opening needs, checked, with exact times."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal, Self
+
+from streamseg.errors import ConfigError
+from streamseg.system.callbacks import Message
+
+__all__ = ["DecodeOptions", "Wait"]
+
+Wait = Literal["no", "likely", "live"]
+"""Whether a source that is not there at first is waited for; see `Decoder`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodeOptions:
+    """What `Decoder` was given; its docstring says what each means."""
+
+    start: Fraction
+    """Seconds."""
+    duration: Fraction | None
+    """Seconds."""
+    rate: Fraction | None
+    timeout: float
+    reconnect: float
+    max_pixels: int
+    threads: int
+    wait: Wait
+    on_message: Message | None
+    keep_up: bool
+    spool: int
+    playlists: bool
+    use: str | None
+
+    @classmethod
+    def checked(
+        cls,
+        *,
+        start: float,
+        duration: float | None,
+        rate: float | Fraction | None,
+        timeout: float,
+        reconnect: float,
+        **others: Any,
+    ) -> Self:
+        """From numbers as users give them. Raises ConfigError."""
+        for label, value in (
+            ("start", start),
+            ("rate", 25 if rate is None else rate),
+            ("timeout", timeout),
+            ("reconnect", reconnect),
+        ):
+            if not 0 <= value < 1e9 or (value == 0 and label in ("rate", "timeout")):
+                raise ConfigError(f"{label}: {value} is not allowed; give a positive number")
+        if duration is not None and not 0 < duration < 1e9:
+            raise ConfigError(f"duration: {duration} is not allowed; give a positive number of seconds")
+        return cls(
+            start=Fraction(start).limit_denominator(1_000_000),
+            duration=None if duration is None else Fraction(duration).limit_denominator(1_000_000),
+            rate=None if rate is None else Fraction(rate).limit_denominator(100_000),
+            timeout=timeout,
+            reconnect=reconnect,
+            **others,
+        )

@@ -62,13 +62,14 @@ def run(
     given = locals()
     from streamseg.cli import display
     from streamseg.pipeline.build import build
-    from streamseg.pipeline.configure import configure
+    from streamseg.pipeline.configure import configure, words_of
     from streamseg.pipeline.outputs import in_format
     from streamseg.runtime.process import handle_signals
 
     config = configure(given, in_shell)
     screen = display.Screen(quiet=quiet or json_report)
-    built = build(source, config, in_format(output or [], format, json_report), overwrite=overwrite, say=screen.say)
+    with words_of(in_shell, given):
+        built = build(source, config, in_format(output or [], format, json_report), overwrite=overwrite, say=screen.say)
     if classes is None and (others := _left_out(config.postprocess.classes, built.engine.spec.classes)):
         screen.say(f"classes: {', '.join(config.postprocess.classes or ())} (not {', '.join(others)}: --classes all)")
     with screen.progress(built) as tick, handle_signals(built.runtime.interrupt):

@@ -16,7 +16,7 @@ from streamseg.pipeline.outputs import with_encoding
 from streamseg.runtime.process import check_fork
 from streamseg.system.imports import forks_wait
 
-__all__ = ["configure", "configured", "output_paths", "python_words"]
+__all__ = ["configure", "configured", "output_paths", "python_words", "words_of"]
 
 Given = Mapping[str, Any]
 _SWITCHES = ("overwrite", "trust")
@@ -65,6 +65,19 @@ def output_paths(output: object) -> list[str]:
         path_of(path, "an output is a path or a list of paths ('NAME=PATH' for one that the pipeline file names)")
         for path in given
     ]
+
+
+@contextlib.contextmanager
+def words_of(naming: Naming, given: Given) -> Iterator[None]:
+    """Let errors that begin with the name of an option that was given call it what `naming` calls it."""
+    try:
+        yield
+    except ConfigError as error:
+        name, colon, rest = str(error).partition(": ")
+        option = next((each for each in OPTIONS if each.name == name and given.get(name) is not None), None)
+        if option is not None:
+            error.args = (f"{naming(option)}{colon}{rest}",)
+        raise
 
 
 @contextlib.contextmanager

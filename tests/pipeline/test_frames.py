@@ -332,6 +332,38 @@ def test_an_endless_generator_takes_no_more_and_more_memory(known):
     assert min(sizes[160:]) - min(sizes[40:80]) < 100_000, "five pictures more would be 92 kB"
 
 
+def test_a_camera_that_is_faster_than_the_loop_loses_its_oldest_pictures(known):
+    def camera():
+        while True:
+            time.sleep(0.002)
+            yield picture()
+
+    taken = []
+    for result in streamseg.stream(camera(), model=known, rate=400, realtime=True):
+        time.sleep(0.02)
+        taken.append(result.frame.index)
+        if len(taken) == 25:
+            break
+    assert taken[-1] > 40
+    assert all(a < b for a, b in itertools.pairwise(taken))
+
+
+def test_several_pictures_go_into_one_call_of_the_network(known):
+    """Lists used to be one batch elsewhere, however long (ultralytics issue 24218)."""
+    results = list(streamseg.stream((picture(i) for i in range(7)), model=known, rate=5, batch=3))
+    assert [(r.frame.index, len(r)) for r in results] == [(i, 1) for i in range(7)]
+
+
+@pytest.mark.parametrize("channels", [0, 1, 4])
+def test_grey_and_transparent_pictures_go_through_the_network(channels, known, tmp_path):
+    """As their files do; elsewhere arrays of one or four channels crashed (ultralytics issues 24750 and 25150)."""
+    array = picture()[..., 0] if channels == 0 else np.repeat(picture()[..., :1], channels, axis=2)
+    results = list(streamseg.stream([array] * 2, model=known, rate=5))
+    assert [(len(r), r.plot().shape) for r in results] == [(1, (H, W, 3))] * 2
+    report = streamseg.run([array] * 2, tmp_path / "o.mp4", model=known, rate=5, pipeline="drive")
+    assert report.frames_done == len(clips.decoded(tmp_path / "o.mp4")) == 2
+
+
 def test_a_coroutine_takes_them(known):
     import asyncio
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from streamseg.core.masks import resized
 from streamseg.core.result import Result
 from streamseg.core.types import Frame, Instances
 from streamseg.temporal import warp
@@ -126,18 +125,17 @@ def _mean(
     new_boxes, new_masks = found.boxes[columns], found.masks[columns].astype(np.float32)
     # A young mean trusts its past less: the first mask is no better than the second.
     weight = np.minimum(keep, past.ages[rows] / (past.ages[rows] + 1)).astype(np.float32)
-    side = found.side
-    skip, old_masks = warp.coarse(side), resized(past.masks[rows], side)
+    side, skip = found.side, warp.coarse(found.side)
     points, coarse = warp.cells(new_boxes, side, skip), new_masks[:, ::skip, ::skip]
     sources, likeness = flow.at(points)
-    old = warp.look_up(old_masks, past.boxes[rows], sources, width, height)
+    old = warp.look_up(past.masks[rows], past.boxes[rows], sources, width, height)
     agreement = np.clip((_soft_iou(old, coarse) - UNLIKE) / (ALIKE - UNLIKE), 0, 1)
     carried = warp.moved_boxes(past.boxes[rows], points, sources, likeness * (np.minimum(old, coarse) > 127))
     boxes = _steady(carried, new_boxes, weight * agreement, width, height)
     # Once more over the boxes as they will be: the grid moves with its box.
     points = warp.cells(boxes, side)
     sources, likeness = flow.at(points)
-    old = warp.look_up(old_masks, past.boxes[rows], sources, width, height)
+    old = warp.look_up(past.masks[rows], past.boxes[rows], sources, width, height)
     new = warp.look_up(new_masks, new_boxes, points, width, height)
     share = likeness * (weight * agreement)[:, None, None]
     return boxes, new + share * (old - new)

@@ -155,6 +155,32 @@ def test_frames_whose_masks_differ_in_size_are_compared_all_the_same(sides, usua
         assert all(iou(ours[track], theirs[track]) > 0.75 for track in theirs)
 
 
+@pytest.mark.parametrize("side", SIDES)
+def test_who_stands_with_one_foot_ahead_stands_between_both(side):
+    """The lower third counts, however many rows that is: one leg ends at the box's foot, the other a fifth above it."""
+    legs = np.zeros((180, 100), bool)
+    legs[:, :30], legs[:144, 70:] = True, True
+    box = np.array([50, 100, 150, 280], np.float32)
+    picture = np.zeros((HEIGHT, WIDTH), bool)
+    picture[100:280, 50:150] = legs
+    scores, labels = np.array([0.9], np.float32), np.zeros(1, np.int64)
+    found = Instances(box[None], scores, labels, grid(picture, box, side)[None], ("person",))
+    # 60 rows of the one leg, centred at 65, and 24 of the other, centred at 135.
+    np.testing.assert_allclose(ground_points(found), [[(60 * 65 + 24 * 135) / 84, 280]], atol=8)
+
+
+@pytest.mark.parametrize("side", [14, 28, 112])
+def test_refined_masks_are_not_coarser_than_the_networks(side):
+    """Where half as many cells as pixels would be fewer; and what is fine enough already is left alone."""
+    frame = SCENE.truth(40).frame()
+    found = NoisyDetector(side=side).instances(SCENE.truth(40))[:1]
+    for size, refined in ((1.35 * side, False), (1.5 * side, True)):
+        box = np.array([[100, 100, 100 + size, 100 + size]], np.float32)
+        fine = Refiner()(Result(frame, replace(found, boxes=box))).instances.fine
+        assert bool(fine) is refined
+        assert not fine or len(fine[0]) >= side
+
+
 def test_more_masks_than_opencv_looks_up_at_once():
     """Its pictures and maps have fewer than 32768 rows: 300 masks of 112 with their borders have more."""
     count, side = 300, 112

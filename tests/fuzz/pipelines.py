@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from streamseg.config import load_pipeline, override
+from streamseg.detect.heads.mask_rcnn import declared
 from streamseg.engine import GraphSpec
 from streamseg.engine.recipe import load_recipe
 from streamseg.pipeline.outputs import plan
@@ -19,7 +20,9 @@ from tests.fuzz.damage import damaged
 
 ROOT = Path(__file__).parents[2]
 CLASSES = ("person", "bicycle", "car", "motorcycle", "bus", "truck", "cat", "dog")
-SPEC = GraphSpec("fuzz", 320, 576, 1, 2, CLASSES, tuple(range(1, 9)), "fp32", 0.05, Path("fuzz.onnx"), "0" * 64)
+SPEC = GraphSpec(
+    "fuzz", 320, 576, 1, declared(2, 28, 1), CLASSES, tuple(range(1, 9)), "fp32", 0.05, Path("fuzz.onnx"), "0" * 64
+)
 FULL = """
 decode: {policy: auto, realtime: false, start: 0s, duration: 10s, rate: 25, timeout: 5s, reconnect: 30s, max_pixels: 67108864,
     threads: 0}

@@ -1,4 +1,4 @@
-"""The infer stage: submits prepared pictures to the engine in batches, and passes on a future of their outputs."""
+"""The infer stage: hands prepared pictures to the engine in batches. What it passes on holds a future of the engine's outputs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from streamseg.core.types import Frame
 from streamseg.detect.preprocess import Prepared
-from streamseg.detect.schedule import Cadence
+from streamseg.detect.schedule import DetectionSchedule
 from streamseg.engine.base import DeviceImage, Engine, Images, Outputs
 from streamseg.engine.shared import EngineClient
 from streamseg.errors import EngineError
@@ -36,17 +36,17 @@ class Pending:
 
 
 class Infer:
-    """Gathers `batch` pictures and submits them together; where other pipelines fill the engine's batches too, each at once.
+    """Gathers `batch` pictures and submits them together. Where other pipelines fill the same batches, it submits each at once.
 
-    Each call returns at once, or as soon as the engine has room. With `batch` > 1 an answer comes only after the batch is full or
-    flushed, so the channel behind this stage must hold at least `batch` items; a frame waits for up to batch - 1 followers. Frames
-    that `cadence` leaves out are passed on without an answer.
+    A call returns at once, or as soon as the engine has room. With `batch` > 1 the outputs come only once the batch is full or
+    flushed: a frame waits for up to batch - 1 that follow it, and the channel behind this stage must hold at least `batch` items.
+    Frames that `schedule` leaves out are passed on without outputs.
     """
 
-    def __init__(self, engine: Engine, batch: int = 1, cadence: Cadence | None = None) -> None:
+    def __init__(self, engine: Engine, batch: int = 1, schedule: DetectionSchedule | None = None) -> None:
         if batch < 1:
             raise ValueError(f"batch is {batch}; allowed: 1 or more")
-        self._cadence = cadence or Cadence()
+        self._schedule = schedule or DetectionSchedule()
         self._done_at = 0.0
         self._engine = engine
         self._batch = batch
@@ -56,11 +56,11 @@ class Infer:
     @property
     def ahead(self) -> int:
         """Items that must find room behind this stage while the first of them waits for its answer."""
-        return max(self._batch, 2 * self._cadence.most if self._cadence.most > 1 else 1)
+        return max(self._batch, 2 * self._schedule.most if self._schedule.most > 1 else 1)
 
     def __call__(self, prepared: Prepared) -> Pending:
         """Queue one picture. Raises EngineError if the engine is closed."""
-        if not self._cadence(prepared):
+        if not self._schedule(prepared):
             return Pending(prepared.frame, prepared.letterbox, None, 0)
         self._images.append(prepared.image)
         pending = Pending(prepared.frame, prepared.letterbox, self._future, len(self._images) - 1)
@@ -87,9 +87,9 @@ class Infer:
         answer.add_done_callback(lambda done: _forward(done, promise))
 
     def _served(self, began: float, count: int) -> None:
-        """Tell the cadence how long the network took a frame, without the time that it waited for the batch before."""
+        """Tell the schedule how long the network took for a frame, without the time that it waited for the batch before."""
         done = time.monotonic()
-        self._cadence.served((done - max(began, self._done_at)) / count)
+        self._schedule.served((done - max(began, self._done_at)) / count)
         self._done_at = done
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Which frames the network looks at, when it does not look at all of them; masks are carried along the flow to the others."""
+"""Which frames the network runs on where it does not run on all of them; the others get their masks along the optical flow."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ import cv2
 from streamseg.detect.preprocess import Prepared
 from streamseg.track.cuts import Thumbnail, is_cut
 
-__all__ = ["MOST", "Cadence", "Every"]
+__all__ = ["LONGEST_INTERVAL", "DetectEvery", "DetectionSchedule"]
 
-Every = int | Literal["auto"]
+DetectEvery = int | Literal["auto"]
 
-MOST = 8
-"""`auto` does not leave more than MOST - 1 frames out: beyond that flow loses what moves."""
-ROOM = 0.8
-"""`auto` looks more often again once the network would need this share of the time that there is."""
-CALM = 1.0
-"""Seconds without a lost frame after which `auto` tries that."""
+LONGEST_INTERVAL = 8
+"""`auto` runs the network on at least one frame of so many: over more, the flow loses what moves."""
+BUSY = 0.8
+"""`auto` makes the interval shorter again where the network would then be busy for less than this share of the time."""
+SECONDS_WITHOUT_LOSS = 1.0
+"""`auto` tries a shorter interval once no frame was lost for so long."""
 _FADE = 0.2
 
 
-class Cadence:
-    """Says of each frame, in order, whether the network is to look at it: every Nth, and after each cut or change of epoch.
+class DetectionSchedule:
+    """Decides, frame by frame, whether the network runs on it: on every Nth, and on the first after a cut or in a new epoch.
 
-    `auto` keeps up with the source: N is as large as it must be for the network's time (`served`) to fit into the time between
-    frames, and grows while frames are lost before they come here.
+    With `auto`, N follows the source: it is as large as it must be for the network's time (`served`) to fit into the time between
+    frames, and grows while frames are dropped before they come here.
     """
 
-    def __init__(self, every: Every = 1) -> None:
+    def __init__(self, every: DetectEvery = 1) -> None:
         if every != "auto" and every < 1:
             raise ValueError(f"every is {every}; allowed: 1 or more, or auto")
         self.auto = every == "auto"
@@ -44,15 +44,15 @@ class Cadence:
 
     @property
     def most(self) -> int:
-        """Frames from one look to the next, at most."""
-        return MOST if self.auto else self.every
+        """The network runs at least once in so many frames."""
+        return LONGEST_INTERVAL if self.auto else self.every
 
     def served(self, seconds: float) -> None:
         """The network was busy for so long with one frame; called from any thread."""
         self._service += _FADE * (seconds - self._service) if self._service else seconds
 
     def __call__(self, prepared: Prepared) -> bool:
-        """Whether the network is to look at this frame."""
+        """Whether the network is to run on this frame."""
         if self.most == 1:
             return True
         before, self._before = self._before, prepared
@@ -72,7 +72,7 @@ class Cadence:
         return before is not None and is_cut(before, self._thumbnail, support=0.0)
 
     def _adapt(self, before: Prepared, now: Prepared) -> None:
-        """Follow the source's and the network's rates."""
+        """Fit N to the rates of the source and of the network."""
         frames, seconds = now.frame.index - before.frame.index, now.frame.time - before.frame.time
         if frames < 1 or seconds <= 0:
             return
@@ -83,8 +83,10 @@ class Cadence:
         lost = frames > 1
         if needed > self.every or (lost and time - self._last_change > 4 * self.every * self._interval):
             self._change(max(math.ceil(needed), self.every + int(lost)), time)
-        elif not lost and self.every > 1 and needed < ROOM * (self.every - 1) and time - self._last_change > CALM:
+        elif (
+            not lost and self.every > 1 and needed < BUSY * (self.every - 1) and time - self._last_change > SECONDS_WITHOUT_LOSS
+        ):
             self._change(self.every - 1, time)
 
     def _change(self, every: int, time: float) -> None:
-        self.every, self._last_change = min(MOST, every), time
+        self.every, self._last_change = min(LONGEST_INTERVAL, every), time

@@ -32,7 +32,7 @@ from streamseg.config.schema import PipelineConfig
 from streamseg.detect.infer import Infer
 from streamseg.detect.postprocess import Postprocess
 from streamseg.detect.preprocess import Preprocess
-from streamseg.detect.schedule import Cadence
+from streamseg.detect.schedule import DetectionSchedule
 from streamseg.encode import Sink
 from streamseg.engine import Engine, GraphSpec, computes_on_gpu
 from streamseg.errors import ConfigError
@@ -120,7 +120,7 @@ def _infer(context: Context) -> Stage:
     if context.engine is None:
         raise ValueError("the infer stage needs an engine")
     every = 1 if i.every == "auto" and not context.drops else i.every  # a file waits: nothing to keep up with
-    return Infer(context.engine, i.batch, Cadence(every))
+    return Infer(context.engine, i.batch, DetectionSchedule(every))
 
 
 def _postprocess(context: Context) -> Stage:

@@ -12,7 +12,7 @@ import pytest
 from streamseg.core.result import Result
 from streamseg.core.types import Frame, Instances
 from streamseg.detect.preprocess import Prepared, Preprocess
-from streamseg.detect.schedule import MOST, Cadence
+from streamseg.detect.schedule import LONGEST_INTERVAL, DetectionSchedule
 from streamseg.pixels.letterbox import Letterbox
 from streamseg.temporal.propagate import Propagate
 from tests import scenes
@@ -102,58 +102,58 @@ def _plain(index: int, time: float, epoch: int = 0) -> Prepared:
 
 
 def test_every_third() -> None:
-    cadence = Cadence(3)
-    assert [cadence(_plain(i, i / 25)) for i in range(7)] == [True, False, False, True, False, False, True]
+    schedule = DetectionSchedule(3)
+    assert [schedule(_plain(i, i / 25)) for i in range(7)] == [True, False, False, True, False, False, True]
 
 
 def test_a_new_epoch_is_looked_at_at_once() -> None:
-    cadence = Cadence(5)
-    assert [cadence(_plain(i, i / 25, epoch=int(i >= 2))) for i in range(5)] == [True, False, True, False, False]
+    schedule = DetectionSchedule(5)
+    assert [schedule(_plain(i, i / 25, epoch=int(i >= 2))) for i in range(5)] == [True, False, True, False, False]
 
 
 def test_a_cut_is_looked_at_at_once_and_motion_is_no_cut() -> None:
-    cadence, film = Cadence(1000), scenes.cuts(rate=10)
-    looks = [truth.index for truth in film if cadence(_prepared(truth))]
+    schedule, film = DetectionSchedule(1000), scenes.cuts(rate=10)
+    looks = [truth.index for truth in film if schedule(_prepared(truth))]
     assert looks == [0, 20, 40]  # three scenes of two seconds
 
 
 def test_auto_looks_at_all_that_it_has_time_for() -> None:
     """The network takes 100 ms, frames come every 40: every third."""
-    cadence = Cadence("auto")
+    schedule = DetectionSchedule("auto")
     looks = []
     for i in range(100):
-        if cadence(_plain(i, i / 25)):
+        if schedule(_plain(i, i / 25)):
             looks.append(i)
-            cadence.served(0.1)
+            schedule.served(0.1)
     assert set(np.diff(looks[10:])) == {3}
 
 
 def test_auto_looks_more_often_when_it_becomes_faster_again() -> None:
-    cadence = Cadence("auto")
+    schedule = DetectionSchedule("auto")
     for i in range(400):
-        if cadence(_plain(i, i / 25)):
-            cadence.served(0.2 if i < 100 else 0.01)
+        if schedule(_plain(i, i / 25)):
+            schedule.served(0.2 if i < 100 else 0.01)
         if i == 99:
-            assert cadence.every >= 5
-    assert cadence.every == 1
+            assert schedule.every >= 5
+    assert schedule.every == 1
 
 
 def test_auto_leaves_more_out_while_frames_are_lost() -> None:
     """The network would be fast enough, but something else is not: half of the frames do not come."""
-    cadence = Cadence("auto")
+    schedule = DetectionSchedule("auto")
     for i in range(0, 200, 2):
-        if cadence(_plain(i, i / 25)):
-            cadence.served(0.01)
-    assert 2 <= cadence.every <= MOST
+        if schedule(_plain(i, i / 25)):
+            schedule.served(0.01)
+    assert 2 <= schedule.every <= LONGEST_INTERVAL
 
 
 def test_auto_looks_at_each_frame_of_a_file_that_waits() -> None:
     """Frames that are never lost and a network that is faster than the video."""
-    cadence = Cadence("auto")
-    assert all(cadence(_plain(i, i / 25)) for i in range(50) if cadence.served(0.02) is None)
+    schedule = DetectionSchedule("auto")
+    assert all(schedule(_plain(i, i / 25)) for i in range(50) if schedule.served(0.02) is None)
 
 
 @pytest.mark.parametrize("every", [0, -1])
 def test_bad_values(every: int) -> None:
     with pytest.raises(ValueError, match="allowed: 1 or more, or auto"):
-        Cadence(every)
+        DetectionSchedule(every)

@@ -121,7 +121,7 @@ def test_standard_output_needs_a_format_and_can_be_had_once(clip, make_config):
     outputs = make_config().outputs
     with pytest.raises(ConfigError, match=r"-o - is standard output: say in which format with --format \(one of mkv"):
         plan(outputs, ["-"])
-    with pytest.raises(ConfigError, match="both write"):
+    with pytest.raises(ConfigError, match="both would write"):
         plan(outputs, ["-.mkv", "-.jsonl"])
     assert [t.path for t in plan(outputs, in_format(["-", "a.mp4"], "MKV"))] == ["-.mkv", "a.mp4"]
     assert in_format(["picture=-"], "ts") == ["picture=-.ts"]

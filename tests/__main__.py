@@ -15,7 +15,7 @@ import tempfile
 import time
 
 PARTS = (
-    ("tests/unit", "tests/test_layers.py"),
+    ("tests/unit", "tests/test_layers.py", "samples/plugin/tests"),
     ("tests/conformance", "tests/pipeline", "tests/faults", "tests/docs", "tests/gpu"),
 )
 NOTHING_SELECTED = 5

@@ -141,6 +141,7 @@ def build(
     """
     origin = as_source(source)
     targets, chosen = plan(config.outputs, outputs, origin), steps([*extra_steps(config), *extra])
+    opening.tell_refused(origin, config, targets, say)
     device = device or opening.find_device(config, say)
     with contextlib.ExitStack() as undo:
         decoder, hardware = opening.make_decoder(origin, config, device, say)

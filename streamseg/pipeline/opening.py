@@ -16,6 +16,7 @@ from streamseg.core.types import Frame
 from streamseg.decode import Decoder, SourceInfo
 from streamseg.decode.frames import Frames, FrameSource
 from streamseg.encode import Sink, check_output, copies_tracks, is_view, make_view, open_sink
+from streamseg.encode.kinds import ending_of
 from streamseg.encode.video.nvenc import why_not_nvenc
 from streamseg.encode.view import MjpegServer
 from streamseg.engine import Engine, computes_on_gpu, open_engine
@@ -23,6 +24,7 @@ from streamseg.gpu import Device, DeviceDecoding, choose_device
 from streamseg.pipeline import stages
 from streamseg.pipeline.extra import extra_steps
 from streamseg.pipeline.outputs import Target
+from streamseg.system import registry
 from streamseg.system.callbacks import Message
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "make_decoder",
     "make_sink",
     "open_views",
+    "tell_refused",
     "use_device",
 ]
 
@@ -62,6 +65,24 @@ class FirstFrames:
 def find_device(config: PipelineConfig, say: Message | None) -> Device | None:
     """Where frames live: on the GPU where the network computes there, else (None) in host memory."""
     return choose_device(config.infer.engine, config.decode.device, require_gpu=config.infer.require_gpu, on_message=say)
+
+
+def tell_refused(source: object, config: PipelineConfig, targets: Sequence[Target], say: Message | None) -> None:
+    """Say where a plug-in brings what this run uses under a name of streamseg's own, whose part is the one that is taken."""
+    if say is None:
+        return
+    used = [(registry.SOURCES, _scheme(str(source))), (registry.ENGINES, config.infer.engine)]
+    used += [(registry.HEADS, config.postprocess.head)]
+    for target in targets:
+        used.append((registry.SINKS, ending_of(target.path) or _scheme(target.path)))
+        used += [(registry.EFFECTS, step.name) for step in target.composite]
+    for kind, name in dict.fromkeys(used):
+        if (refused := kind.taken(name)) is not None:
+            say(refused)
+
+
+def _scheme(address: str) -> str:
+    return address.partition("://")[0] if "://" in address else ""
 
 
 def make_decoder(

@@ -28,7 +28,8 @@ decode: {policy: auto, realtime: false, start: 0s, duration: 10s, rate: 25, time
     threads: 0}
 preprocess: {size: 320x576}
 infer: {model: lite, engine: auto, require_gpu: false, batch: 1, in_flight: 2, threads: 0, precision: auto, every: 1}
-postprocess: {conf: 0.5, classes: [person, car]}
+postprocess: {conf: 0.5, classes: [person, car], head: auto}
+stages: []
 track: {max_age: 1s, low: 0.1, confirm: 0.1s, reidentify: 3s}
 smooth: {masks: 80ms, edges: true}
 events:
@@ -41,7 +42,7 @@ outputs:
     composite: [overlay: {fill: 0.4, contour: 2, box: true, label: "{name} {id} {score:.0%}", classes: person}, zones: {},
     counts: {}]
     encode: {codec: auto, crf: 20}
-  soft: {path: "{stem}-soft.mov", composite: [blur: {radius: 12, feather: 4, target: background}, pixelate: {}, alpha: {},
+  soft: {path: "{stem}-soft.mov", composite: [blur: {strength: 0.5, feather: 4, where: background}, pixelate: {}, alpha: {},
   matte: {}]}
 """
 VALUES: tuple[Any, ...] = (
@@ -54,7 +55,8 @@ VALUES: tuple[Any, ...] = (
     [1], [0.5, 0.5], [[0.1, 0.1], [0.1, 0.1]], [[1e300, 1], [2, 3], [3, 1e300]], {"points": []}, {"a": 1}, ["person"],
     ["unicorn"], ["person", 1], [None],
     {"x": [[0, 0], [1, 1]]}, {"é": {}}, {1: 2}, {None: None}, {True: 1}, b"\xff", "2026-01-01", ["overlay"],
-    [{"overlay": None}], [{"blur": {"classes": 3}}],
+    [{"overlay": None}], [{"blur": {"classes": 3}}], "use", {"use": "streamseg.composite:Blur"}, {"use": None}, {"use": 3}, "a:b",
+    [{"use": "x:y"}], [{"track": {}}], {"after": 3},
 )  # fmt: skip
 
 

@@ -129,6 +129,23 @@ def test_objects_of_python_are_taken_as_they_are(tmp_path: Path) -> None:
     assert stage.seen == [0, 1, 2, 3, 4, 5]  # its field is given on: the list is the caller's
 
 
+def test_a_run_says_that_a_plug_in_with_a_name_of_ours_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    points = {
+        "effect": {"overlay": "nothing_here:A"},
+        "sink": {".mp4": "nothing_here:B"},
+        "engine": {"torch": "nothing_here:C"},
+    }
+    installed(tmp_path / "more", monkeypatch, points, {}, package="bold")
+    said: list[str] = []
+    config = parse_pipeline("outputs: {a: {path: '{out}', composite: [overlay, overlay]}}", "x.yaml")
+    film = clips.cfr(tmp_path / "a.mp4", 3)
+    build(film, config, [str(tmp_path / "o.mp4")], engine=KnownEngine(320, 180), say=said.append).run()
+    assert [line for line in said if "bold" in line] == [
+        "sink '.mp4' is streamseg's own; that of bold 1.2 is refused",
+        "effect 'overlay' is streamseg's own; that of bold 1.2 is refused",
+    ]
+
+
 def test_a_name_of_a_stage_that_runs_in_any_case_is_refused() -> None:
     found = {each.name: each.problem for each in STAGES.found()}
     assert found["every"] is None

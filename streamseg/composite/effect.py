@@ -6,7 +6,6 @@ the dataclass are its options, and everything that others have to know of it sta
 
 from __future__ import annotations
 
-import dataclasses
 import pkgutil
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -15,6 +14,7 @@ from typing import Any, ClassVar
 
 from streamseg.composite.canvas import Canvas
 from streamseg.core.types import Activity, Instances
+from streamseg.system.registry import why_no_options
 
 __all__ = ["Effect", "builtin", "why_not"]
 
@@ -64,6 +64,4 @@ def why_not(thing: Any) -> str | None:
     """What keeps `thing` from being an effect; None: nothing does."""
     if not (isinstance(thing, type) and issubclass(thing, Effect)):
         return "it is not a class derived from streamseg.composite.Effect"
-    if not dataclasses.is_dataclass(thing):
-        return "it is not a dataclass, whose fields would be its options"
-    return None
+    return why_no_options(thing)

@@ -19,7 +19,7 @@ from pydantic.errors import PydanticUserError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from streamseg.config.values import parse_names
-from streamseg.errors import ConfigError
+from streamseg.errors import ConfigError, StreamsegError
 from streamseg.errors.describe import brief
 from streamseg.system.registry import Reference, Registry, nearest
 
@@ -98,6 +98,10 @@ def read_step(registry: Registry, value: Any, *, trust: bool) -> tuple[str, Any]
         made: Any = _model(kind).model_validate({"it": options})
     except ValidationError as error:
         raise _moved(error, known_as) from None
+    except StreamsegError:
+        raise
+    except Exception as error:  # of a stranger's __post_init__
+        raise ConfigError(f"{name} cannot be made with these options: {type(error).__name__}: {error}") from error
     return name, made.it
 
 
@@ -128,7 +132,7 @@ def step_schema(registry: Registry, more: Mapping[str, Any] | None = None) -> di
     kinds = {found.name: registry.get(found.name) for found in registry.found() if found.problem is None}
     kinds |= {name: registry.get(name) for name in registry.names() if registry.is_builtin(name)}
     kinds = {name: kind for name, kind in kinds.items() if registry.why_not(kind) is None}
-    options = {name: TypeAdapter(kind).json_schema() for name, kind in kinds.items()}
+    options = {name: _options_schema(kind) for name, kind in kinds.items()}
     for each in options.values():
         each["additionalProperties"] = False
         each["properties"] = {**each.get("properties", {}), **(more or {})}
@@ -136,6 +140,13 @@ def step_schema(registry: Registry, more: Mapping[str, Any] | None = None) -> di
     by_name = {"type": "object", "properties": sections, "additionalProperties": False, "minProperties": 1, "maxProperties": 1}
     by_reference = {"type": "object", "properties": {"use": {"type": "string"}, **(more or {})}, "required": ["use"]}
     return {"anyOf": [{"enum": list(kinds)}, by_name, by_reference]}
+
+
+def _options_schema(kind: Any) -> dict[str, Any]:
+    try:
+        return TypeAdapter(kind).json_schema()
+    except PydanticUserError:  # a type that has no schema: no file can give it
+        return {"type": "object", "properties": {name: {} for name in options_of(kind)}}
 
 
 class Listed:
@@ -165,10 +176,12 @@ def unknown_key(key: str, allowed: list[str]) -> str:
 def _model(kind: Any) -> type[BaseModel]:
     """What checks the options of `kind`. Raises ConfigError where its fields are of types that cannot be checked."""
     try:
-        return create_model(kind.__name__, __config__=ConfigDict(extra="forbid", frozen=True), it=(kind, ...))
-    except (PydanticUserError, NameError, TypeError) as error:
+        model = create_model(kind.__name__, __config__=ConfigDict(extra="forbid", frozen=True), it=(kind, ...))
+        model.model_rebuild()  # else a type that is not defined is told only when a value is checked
+    except Exception as error:  # whatever a stranger's annotations do when they are evaluated
         words = str(error).partition("\n")[0]
         raise ConfigError(f"the options of {kind.__module__}:{kind.__qualname__} cannot be checked: {words}") from error
+    return model
 
 
 def _located(problems: list[tuple[tuple[str, ...], str, str, Any]]) -> ValidationError:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from streamseg.config.schema import PipelineConfig, StageStep
 from streamseg.pipeline.stages import STAGES, Context, Step
 from streamseg.runtime import Stage
+from streamseg.system.registry import why_no_options
 
 __all__ = ["ExtraStage", "builtin", "extra_steps", "why_not"]
 
@@ -41,9 +42,7 @@ def why_not(thing: Any) -> str | None:
     """What keeps `thing` from being a stage that can be added; None: nothing does."""
     if not (isinstance(thing, type) and issubclass(thing, ExtraStage)):
         return "it is not a class derived from streamseg.pipeline.extra.ExtraStage"
-    if not dataclasses.is_dataclass(thing):
-        return "it is not a dataclass, whose fields would be its options"
-    return None
+    return why_no_options(thing)
 
 
 def extra_steps(config: PipelineConfig) -> list[Step]:

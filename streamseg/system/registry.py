@@ -10,6 +10,7 @@ room tells the built-in ones, and what is wrong with something that is not of th
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import importlib.metadata
 import re
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import EntryPoint
-from typing import Any
+from typing import Any, get_type_hints
 
 from streamseg.errors import ConfigError
 from streamseg.errors.describe import brief
@@ -37,6 +38,7 @@ __all__ = [
     "Registry",
     "import_reference",
     "nearest",
+    "why_no_options",
 ]
 
 _REFERENCE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
@@ -198,6 +200,17 @@ def import_reference(reference: str) -> Any:
     return thing
 
 
+def why_no_options(kind: type) -> str | None:
+    """What keeps the fields of a class from being its options; None: nothing does."""
+    if not dataclasses.is_dataclass(kind):
+        return "it is not a dataclass, whose fields would be its options"
+    try:
+        get_type_hints(kind, include_extras=True)
+    except Exception as error:  # whatever a stranger's annotations do when they are evaluated
+        return f"the types of its fields cannot be read: {type(error).__name__}: {error}"
+    return None
+
+
 def nearest(name: str, known: list[str]) -> str:
     """What a message about an unknown name goes on with: the nearest that there is, and all of them."""
     close = difflib.get_close_matches(name, known, n=1)
@@ -211,15 +224,32 @@ def _entry_points(group: str) -> tuple[EntryPoint, ...]:
 
 @lru_cache(maxsize=4)
 def _all_entry_points(path: tuple[str, ...]) -> dict[str, tuple[EntryPoint, ...]]:
-    """The groups of streamseg, of what can be imported from `path`: read once, as that takes a moment."""
-    points = importlib.metadata.entry_points()
-    groups = {group for group in points.groups if group.startswith(f"{_SELF}.")}
-    return {group: tuple(sorted(points.select(group=group), key=lambda p: (p.name, _package(p)))) for group in groups}
+    """The groups of streamseg, of what can be imported from `path`: read once, as that takes a moment.
+
+    Of a package that is there more than once (installed for development besides, a folder found by two ways) the first counts. What
+    an installation left behind that cannot be read, whosever it is, is passed over: `entry_points()` would fail for it.
+    """
+    groups: dict[str, list[EntryPoint]] = {}
+    seen = set[str]()
+    for package in importlib.metadata.distributions():
+        try:
+            points = [point for point in package.entry_points if point.group.startswith(f"{_SELF}.")]
+        except (OSError, ValueError, TypeError, AttributeError):
+            continue
+        name = re.sub(r"[-_.]+", "-", _owner(points[0])[0]).lower() if points else ""
+        if points and name not in seen:
+            seen.add(name)
+            for point in points:
+                groups.setdefault(point.group, []).append(point)
+    return {group: tuple(sorted(points, key=lambda p: (p.name, _package(p)))) for group, points in groups.items()}
 
 
 def _owner(point: EntryPoint) -> tuple[str, str]:
-    """The package that an entry point belongs to, and its version."""
-    return ("?", "?") if point.dist is None else (point.dist.name, point.dist.version)
+    """The package that an entry point belongs to, and its version; "?" where its own metadata do not say."""
+    try:
+        return (point.dist.name or "?", point.dist.version or "?") if point.dist is not None else ("?", "?")
+    except (OSError, ValueError, TypeError, KeyError):
+        return "?", "?"
 
 
 def _package(point: EntryPoint) -> str:

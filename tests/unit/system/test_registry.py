@@ -9,7 +9,7 @@ import pytest
 
 from streamseg.composite import Blur, Compositor, Effect, Overlay
 from streamseg.composite.effect import builtin
-from streamseg.config import load_pipeline, override, parse_pipeline
+from streamseg.config import PipelineConfig, load_pipeline, override, parse_pipeline
 from streamseg.errors import ConfigError
 from streamseg.pixels import planes
 from streamseg.system.registry import EFFECTS, Found
@@ -142,6 +142,68 @@ def test_two_packages_with_one_name_are_both_named(tmp_path: Path, monkeypatch: 
     with pytest.raises(ConfigError, match=r"dull 1\.2 and shiny 1\.2 each bring the effect 'bleach': uninstall one"):
         parse_pipeline("outputs: {a: {composite: [bleach]}}", "x.yaml")
     assert [bool(found.problem) for found in EFFECTS.found()] == [True, True]
+
+
+def test_what_broken_installations_left_behind_hides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Empty and damaged dist-info folders of any package, as after an uninstallation that was interrupted."""
+    installed(tmp_path, monkeypatch, {"effect": {"bleach": "shiny_r:Bleach"}}, {"shiny_r": EFFECT})
+    for name, files in {
+        "empty-1.0": {},
+        "shiny-0.9": {},
+        "cut-1.0": {"METADATA": b"", "entry_points.txt": b"[streamseg.effects]\nlost = nowhere:Lost\n"},
+        "odd-1.0": {"METADATA": b"Name: odd\n", "entry_points.txt": b"\xff\xfe[x]\n"},
+        "loose-1.0": {"METADATA": b"Name: loose\n", "entry_points.txt": b"no section\n[streamseg.effects\nbad\n"},
+    }.items():
+        folder = tmp_path / f"{name}.dist-info"
+        folder.mkdir()
+        for file, data in files.items():
+            (folder / file).write_bytes(data)
+    assert drawn("outputs: {a: {composite: [bleach: {amount: 255}]}}") > 230
+    assert {found.name: found.package for found in EFFECTS.found()} == {"bleach": "shiny", "lost": "?"}
+
+
+def test_a_package_that_is_found_twice_counts_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Installed for development with an egg-info beside; lib64 that is a link to lib."""
+    points = {"effect": {"bleach": "shiny_t:Bleach"}}
+    installed(tmp_path / "lib", monkeypatch, points, {"shiny_t": EFFECT}, package="shiny_twice")
+    installed(tmp_path / "dev", monkeypatch, points, {"shiny_t": EFFECT}, package="shiny_twice", version="1.3.dev")
+    (tmp_path / "lib64").symlink_to(tmp_path / "lib")
+    monkeypatch.syspath_prepend(str(tmp_path / "lib64"))
+    assert [(found.version, found.problem) for found in EFFECTS.found()] == [("1.2", None)]
+    assert drawn("outputs: {a: {composite: [bleach: {amount: 255}]}}") > 230
+
+
+@pytest.mark.parametrize("typed", ["amount: Fancy = 3", "amount: 'no such type' = 3"])
+def test_options_of_a_type_that_is_not_there_when_the_file_is_read_are_named(
+    typed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where it is imported for type checkers alone."""
+    text = EFFECT.replace("amount: Annotated[int, Field(ge=0, le=255)] = 128", typed)
+    monkeypatch.delitem(sys.modules, "shiny_v", raising=False)
+    installed(tmp_path, monkeypatch, {"effect": {"bleach": "shiny_v:Bleach"}}, {"shiny_v": text})
+    with pytest.raises(ConfigError, match=r"x\.yaml:1: .*'bleach' of shiny 1\.2 cannot be used: the types of its fields "):
+        parse_pipeline("outputs: {a: {composite: [bleach]}}", "x.yaml")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        (
+            "amount: Annotated[int, Field(ge=0, le=255)] = 128",
+            "amount: Canvas = None",
+            "shiny_w:Bleach cannot be checked: Unable to",
+        ),
+        ("if self.needed < 0:", "if self.nedded < 0:", "bleach cannot be made with these options: AttributeError: "),
+    ],
+)
+def test_what_else_goes_wrong_with_a_strangers_options_is_said(
+    old: str, new: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "shiny_w", raising=False)
+    installed(tmp_path, monkeypatch, {"effect": {"bleach": "shiny_w:Bleach"}}, {"shiny_w": EFFECT.replace(old, new)})
+    with pytest.raises(ConfigError, match=r"x\.yaml:1: .*" + reason):
+        parse_pipeline("outputs: {a: {composite: [bleach]}}", "x.yaml")
+    assert "overlay" in str(PipelineConfig.model_json_schema())
 
 
 USE = "outputs:\n  a:\n    composite:\n      - use: beside_{0}:Bleach\n        amount: {1}\n"

@@ -19,6 +19,8 @@ from streamseg.system.resources import shipped
 __all__ = ["load_pipeline", "override", "parse_pipeline", "parse_yaml", "pipeline_names", "read_yaml", "validate"]
 
 _MAX_BYTES = 1 << 20
+_DEEPEST = 32
+"""Lists and sections within each other; a pipeline file needs about six."""
 _MOST = 20
 """Problems that are told at once."""
 _WHOLE = ("value_error", "unknown_key", "unknown_name", "options")
@@ -72,6 +74,7 @@ def parse_pipeline(text: str, name: str, *, trust: bool = False) -> PipelineConf
 def parse_yaml(text: str, name: str, schema: type[Section]) -> tuple[dict[str, Any], yaml.Node | None]:
     """A file's keys, and its tree, which knows the lines; what they may be is for `validate` to say. Raises ConfigError."""
     try:
+        _refuse_depth(text, name)
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
         if tree is not None:
             _refuse_surprises(tree, name)
@@ -197,6 +200,16 @@ def _line(node: yaml.Node | None, location: Location) -> int:
             break
         node = following
     return line
+
+
+def _refuse_depth(text: str, name: str) -> None:
+    """Thousands of brackets within each other would take the composer, which calls itself, past the end of its thread's stack."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            line = event.start_mark.line + 1 if event.start_mark else 1
+            raise ConfigError(f"{name}:{line}: more than {_DEEPEST} lists and sections within each other")
 
 
 def _refuse_surprises(node: yaml.Node, name: str) -> None:

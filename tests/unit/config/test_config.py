@@ -57,6 +57,7 @@ BAD = {
     "key twice": ("infer: {}\ninfer: {}\n", r"x\.yaml:2: the key 'infer' is given twice"),
     "key that is a list": ("? [a, b]\n: 1\n", r"x\.yaml:1: a key is a name, not a list"),
     "alias": ("decode: &a {}\ninfer: *a\n", "aliases"),
+    "deep": ("a:\n  " + 20_000 * "[", r"x\.yaml:2: more than 32 lists and sections within each other"),
     "not YAML": ("a: [\n", r"x\.yaml:2: not valid YAML"),
     "a list": ("- a\n", r"expected sections \(decode, preprocess"),
     "python tag": ("decode: !!python/object/apply:os.system [ls]\n", r"x\.yaml:1: not valid YAML"),

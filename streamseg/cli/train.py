@@ -4,32 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import inspect
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
+from inspect import Parameter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
+from streamseg.config.shell import options_of
+from streamseg.config.training import Augmentation, Settings, numbers, read_settings
 from streamseg.errors import ConfigError
 
 if TYPE_CHECKING:
     from streamseg.cli.training import TrainingScreen
     from streamseg.datasets.coco import DataFile, TrainingData
-    from streamseg.training.augment import Augmentation
-    from streamseg.training.settings import Settings
     from streamseg.training.train import Trainer
     from streamseg.training.validate import Validation
 
-# Options, by the panel of `--help` that shows them.
-_data = partial(typer.Option, rich_help_panel="Data")
-_length = partial(typer.Option, rich_help_panel="Length and output")
-_network = partial(typer.Option, rich_help_panel="Network")
-_learning = partial(typer.Option, rich_help_panel="Learning")
-_pictures = partial(typer.Option, rich_help_panel="Augmentation")
-_machine = partial(typer.Option, rich_help_panel="Machine")
+PANELS = ("Data", "Length and output", "Network", "Learning", "Augmentation", "Machine")
+"""Of `--help`, in order. The settings of a run and their help are declared in `config.training`, the command's own options here."""
+
+_data, _length, _network, _, _, _machine = (partial(typer.Option, rich_help_panel=panel) for panel in PANELS)
 
 
 def _from_file(context: typer.Context, path: Path | None) -> Path | None:
@@ -55,6 +54,22 @@ def _from_file(context: typer.Context, path: Path | None) -> Path | None:
     return path
 
 
+def _with_settings(function: Callable[..., None]) -> Callable[..., None]:
+    """Let a command take the settings as options, too. Its own come first in each panel, those behind `*` last."""
+    own = inspect.signature(function, eval_str=True).parameters.values()
+    options = []
+    for shell in (*options_of(Settings), *options_of(Augmentation)):
+        declared = typer.Option(*shell.flags, help=shell.help, metavar=shell.metavar, rich_help_panel=shell.panel)
+        kind = Annotated[shell.type, declared]  # type: ignore[name-defined]  # known only here
+        options.append(Parameter(shell.name, Parameter.KEYWORD_ONLY, default=shell.default, annotation=kind))
+    first = [each.replace(kind=Parameter.KEYWORD_ONLY) for each in own if each.kind is Parameter.POSITIONAL_OR_KEYWORD]
+    last = [each for each in own if each.kind is Parameter.KEYWORD_ONLY]
+    in_order = sorted([*first, *options, *last], key=lambda each: PANELS.index(get_args(each.annotation)[1].rich_help_panel))
+    function.__signature__ = inspect.Signature(in_order)  # type: ignore[attr-defined]
+    return function
+
+
+@_with_settings
 def train(
     data: Annotated[
         list[str], _data(metavar="JSON[@IMAGES]", help="Annotations in COCO's format, and the folder of their pictures.")
@@ -71,60 +86,13 @@ def train(
         list[str] | None,
         _data(metavar="SOURCE=PART", help="Part of the samples (0 to 1) to take from photos with this `source`."),
     ] = None,
-    repeat: Annotated[
-        float, _data(metavar="PART", help="Draw photos of classes rarer than this part (0 to 1) more often.")
-    ] = 0.0,
-    epochs: Annotated[float | None, _length(help="Length of the run, in passes over the data.")] = None,
-    steps: Annotated[int | None, _length(help="Length of the run, in steps of the optimiser.")] = None,
-    minutes: Annotated[float | None, _length(help="Length of the run, in minutes.")] = None,
-    resume: Annotated[bool, _length("--resume", help="Continue from the checkpoint in --out, if there is one.")] = False,
-    save_every: Annotated[float, _length(metavar="SECONDS", help="Seconds between checkpoints.")] = 300.0,
-    eval_every: Annotated[
-        str, _length(metavar="N|Nm|N%", help="Evaluate every N steps, N minutes, or N percent of the run.")
-    ] = "10%",
-    eval_size: Annotated[str | None, _length(metavar="HxW", help="Picture size in evaluations.")] = None,
-    eval_limit: Annotated[int | None, _length(min=1, help="Use at most so many photos of each --val.")] = None,
-    network: Annotated[
-        str | None,
-        _network(help="lite, mobilenetv3-fpn, resnet50-fpn, resnet50-fpn-v2, resnet50-c4 (default: that of --start, or lite)."),
-    ] = None,
     start: Annotated[
         str | None,
         _network(metavar="MODEL|FILE", help="Weights to fine-tune: a name that `streamseg models` lists, or a file."),
     ] = None,
-    pretrained: Annotated[
-        bool, _network("--pretrained/--random", help="Without --start: begin with ImageNet or random weights.")
-    ] = True,
-    freeze: Annotated[
-        int | None, _network(metavar="STAGES", help="Stages of the backbone to freeze; 0: train its stem, too.")
-    ] = None,
-    class_agnostic: Annotated[
-        bool | None, _network("--class-agnostic/--class-specific", help="One mask per object, or one for each class.")
-    ] = None,
-    roi_pool: Annotated[str | None, _network(metavar="align|pool", help="RoIAlign, or RoIPool (cannot be exported).")] = None,
-    batch: Annotated[int, _learning(help="Pictures per step.")] = 4,
-    size: Annotated[
-        list[str] | None, _learning(metavar="HxW", help="Picture size. If you give several, each step draws one.")
-    ] = None,
-    lr: Annotated[float, _learning(help="Highest learning rate.")] = 4e-4,
-    backbone_lr: Annotated[float, _learning(help="Learning rate of the backbone, as a multiple of --lr.")] = 0.3,
-    warmup: Annotated[int, _learning(help="Steps in which the learning rate rises from 0.")] = 200,
-    weight_decay: Annotated[float, _learning(help="Weight decay of AdamW.")] = 0.02,
-    ema: Annotated[float, _learning(help="Decay of the moving average of the weights; 0: no average.")] = 0.998,
-    weight: Annotated[list[str] | None, _learning(metavar="TERM=W", help="Weight of a loss term, as loss_mask=2.")] = None,
-    seed: Annotated[int, _learning(help="Seed of random weights and samples.")] = 0,
-    scale: Annotated[str, _pictures(metavar="LOW:HIGH", help="Range of random scaling.")] = "0.7:2",
-    flip: Annotated[float, _pictures(help="Probability of mirroring a picture.")] = 0.5,
-    paste: Annotated[float, _pictures(help="Probability of copy-paste.")] = 0.6,
-    paste_most: Annotated[int, _pictures(help="Most objects to paste into a picture.")] = 4,
-    paste_power: Annotated[
-        float, _pictures(help="Classes to paste: 1: as frequent as in the data; 0: all equally often.")
-    ] = 0.5,
-    colour: Annotated[float, _pictures(help="Strength of random colour changes, 0 to 2.")] = 1.0,
-    device: Annotated[str, _machine(metavar="auto|cpu|cuda", help="Where to train.")] = "auto",
-    amp: Annotated[str, _machine(metavar="auto|off|bf16|fp16", help="Mixed precision; auto: only on a GPU.")] = "auto",
-    workers: Annotated[int, _machine(help="Processes that prepare samples; 0: none.")] = 1,
-    replicas: Annotated[int, _machine(help="Split each batch into so many parts, computed in parallel.")] = 1,
+    *,
+    resume: Annotated[bool, _length("--resume", help="Continue from the checkpoint in --out, if there is one.")] = False,
+    eval_limit: Annotated[int | None, _length(min=1, help="Use at most so many photos of each --val.")] = None,
     threads: Annotated[int, _machine(help="CPU threads of torch; 0: torch chooses.")] = 0,
     _settings: Annotated[
         Path | None,
@@ -136,6 +104,7 @@ def train(
             help="File with options, as `epochs: 30`. The command line overrides it.",
         ),
     ] = None,
+    **written: Any,
 ) -> None:
     """Train or fine-tune a model on COCO-format data; then `streamseg export` it.
 
@@ -143,18 +112,10 @@ def train(
     """
     from streamseg.cli.training import TrainingScreen
     from streamseg.training.checkpoint import check_folder
-    from streamseg.training.settings import CANVASES, EvaluationInterval, Settings
     from streamseg.training.train import Trainer
 
-    given = _design(network, class_agnostic, roi_pool, start)
-    given |= {"epochs": epochs, "steps": steps, "minutes": minutes, "batch": batch}
-    given |= {"canvases": tuple(map(_size, size)) if size else CANVASES, "lr": lr, "backbone_lr": backbone_lr, "warmup": warmup}
-    given |= {"weight_decay": weight_decay, "ema": ema, "weights": _numbers(weight, "--weight"), "seed": seed, "repeat": repeat}
-    given |= {"augmentation": _augmentation(scale, flip, paste, paste_most, paste_power, colour), "save_every": save_every}
-    given |= {"workers": workers, "replicas": replicas, "pretrained": pretrained, "freeze": freeze}
-    given |= {"device": device, "amp": amp, "eval_every": EvaluationInterval.parse(eval_every)}
-    settings = Settings(**given, eval_size=_size(eval_size) if eval_size else None)
-    shares = _numbers(share, "--share")
+    settings = read_settings(written, _design(start))
+    shares = numbers(share or (), "--share")
     screen = TrainingScreen()
     with _removed_if_refused(out):
         check_folder(out, resume)  # before the data, which may take minutes to read
@@ -171,50 +132,14 @@ def train(
     screen.finish(trainer)
 
 
-def _design(network: str | None, class_agnostic: bool | None, roi_pool: str | None, start: str | None) -> dict[str, Any]:
-    """The network and its options: as given, else those of the weights to start from."""
+def _design(start: str | None) -> dict[str, Any]:
+    """The network and its options that the weights to start from have; empty without any."""
     from streamseg.training.start import info_of
 
-    given = {"network": network, "class_agnostic": class_agnostic, "roi_pool": roi_pool}
-    usual: dict[str, Any] = {"network": "lite", "class_agnostic": False, "roi_pool": "align"}
-    if start is not None:
-        info = info_of(start)
-        usual = {"network": info.network, "class_agnostic": info.class_agnostic_masks, "roi_pool": info.roi_pool}
-    return {name: usual[name] if value is None else value for name, value in given.items()}
-
-
-def _size(text: str) -> tuple[int, int]:
-    from streamseg.core.sizes import read_size
-
-    try:
-        return read_size(text)
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
-
-
-def _numbers(texts: list[str] | None, option: str) -> dict[str, float]:
-    """NAME=NUMBER options."""
-    answer: dict[str, float] = {}
-    for text in texts or []:
-        name, equals, value = text.rpartition("=")
-        try:
-            answer[name] = float(value)
-        except ValueError:
-            equals = ""
-        if not equals:
-            raise ConfigError(f"{option} {text!r}: write NAME=NUMBER")
-    return answer
-
-
-def _augmentation(scale: str, flip: float, paste: float, paste_most: int, paste_power: float, colour: float) -> Augmentation:
-    from streamseg.training.augment import Augmentation
-
-    low, _, high = scale.partition(":")
-    try:
-        ends = float(low), float(high or low)
-    except ValueError as error:
-        raise ConfigError(f"--scale {scale!r}: write LOW:HIGH, as 0.7:2") from error
-    return Augmentation(scale=ends, flip=flip, paste=paste, paste_most=paste_most, paste_power=paste_power, colour=colour)
+    if start is None:
+        return {}
+    info = info_of(start)
+    return {"network": info.network, "class_agnostic": info.class_agnostic_masks, "roi_pool": info.roi_pool}
 
 
 def _threads(count: int) -> None:

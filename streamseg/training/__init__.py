@@ -1,4 +1,4 @@
-"""`streamseg train` as a library: settings, data, the trainer, its checkpoints and its evaluations. Needs the extra `train`."""
+"""`streamseg train` as a library: data, the trainer, its checkpoints and its evaluations. Needs the extra `train`."""
 
 from streamseg.system.imports import require_train
 

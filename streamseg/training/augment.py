@@ -19,55 +19,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from streamseg.config.training import Augmentation
 from streamseg.datasets.photos import TrainingObject, TrainingPhoto
-from streamseg.errors import ConfigError
 
 UInt8Array = NDArray[np.uint8]
 Affine = NDArray[np.float64]
 
 MIN_SIDE = 4.0
 """Objects with a visible side below this many canvas pixels are ignored, not learnt."""
-
-
-@dataclass(frozen=True, slots=True)
-class Augmentation:
-    """How samples differ from their photos. Probabilities from 0 to 1."""
-
-    scale: tuple[float, float] = (0.7, 2.0)
-    """Range of the size, as a multiple of that which fits the canvas."""
-    flip: float = 0.5
-    """Probability of mirroring left and right."""
-    centre: float = 0.5
-    """Probability that an object of the photo is near the middle of the canvas."""
-    paste: float = 0.6
-    """Probability that objects of other photos are pasted in."""
-    paste_most: int = 4
-    """Most objects that are pasted into one sample."""
-    paste_power: float = 0.5
-    """Classes of pasted objects are drawn by their number of objects to this power: 1 as they come, 0 all alike."""
-    colour: float = 1.0
-    """Strength of the changes of brightness, balance and saturation; 0 is none."""
-    low_resolution: float = 0.15
-    """Probability of a loss of detail by shrinking."""
-    jpeg: float = 0.1
-    """Probability of strong JPEG compression."""
-
-    def __post_init__(self) -> None:
-        low, high = self.scale
-        if not 0.01 <= low <= high <= 20:
-            raise ConfigError(f"scale {low:g}-{high:g}: the range must lie within 0.01 and 20, the smaller end first")
-        for name in ("flip", "centre", "paste", "low_resolution", "jpeg"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"{name} is {getattr(self, name):g}; a probability lies between 0 and 1")
-        if not 0 <= self.paste_power <= 1:
-            raise ConfigError(f"paste_power is {self.paste_power:g}; allowed: 0 (classes all alike) to 1 (as they come)")
-        if not 0 <= self.colour <= 2 or self.paste_most < 1:
-            raise ConfigError(f"colour is {self.colour:g} (allowed: 0 to 2), paste_most {self.paste_most} (allowed: 1 or more)")
-
-    @classmethod
-    def none(cls) -> Augmentation:
-        """The photos as they are, fitted to the canvas."""
-        return cls((1.0, 1.0), flip=0, centre=0, paste=0, colour=0, low_resolution=0, jpeg=0)
 
 
 @dataclass(slots=True)

@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from streamseg.config.training import Augmentation
 from streamseg.datasets.photos import TrainingObject, TrainingPhoto
 from streamseg.datasets.pictures import read_picture
 from streamseg.errors import ConfigError, StageError
-from streamseg.training.augment import Augmentation, paste, place, recolour
+from streamseg.training.augment import paste, place, recolour
 
 Target = dict[str, Tensor]
 Batch = tuple[Tensor, list[Target]]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from streamseg.config.training import Settings
 from streamseg.networks.weights import WeightsInfo
 from streamseg.training.checkpoint import write_weights
 from streamseg.training.predictions import choose, write_predictions
-from streamseg.training.settings import Settings
 from streamseg.training.validate import Measured, Validation
 
 if TYPE_CHECKING:

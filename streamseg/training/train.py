@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.detection.image_list import ImageList
 
+from streamseg.config.training import TERMS, Settings
 from streamseg.datasets.coco import TrainingData
 from streamseg.errors import BadOutput, ConfigError, EngineError, OutputError
 from streamseg.networks.weights import WeightsInfo
@@ -29,7 +30,6 @@ from streamseg.training.evaluations import Evaluator
 from streamseg.training.freeze import freeze
 from streamseg.training.journal import Journal, write_settings
 from streamseg.training.precision import Precision
-from streamseg.training.settings import TERMS, Settings
 from streamseg.training.start import begin
 from streamseg.training.validate import Validation, normalise
 

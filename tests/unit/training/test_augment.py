@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from streamseg.config.training import Augmentation
 from streamseg.datasets.coco import DataFile, read_data
 from streamseg.datasets.pictures import read_picture
 from streamseg.errors import ConfigError
-from streamseg.training.augment import Augmentation
 from streamseg.training.dataset import Samples, repeat_rare, source_weights
 from tests.unit.conftest import annotation
 

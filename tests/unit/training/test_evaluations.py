@@ -12,10 +12,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from streamseg.config.training import EvaluationInterval
 from streamseg.networks.weights import WeightsInfo
 from streamseg.training import evaluations
 from streamseg.training.evaluations import Evaluator
-from streamseg.training.settings import EvaluationInterval
 from streamseg.training.validate import Measured
 
 INFO = WeightsInfo("lite", ("car",), (3,))

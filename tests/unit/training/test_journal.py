@@ -11,11 +11,11 @@ import types
 from pathlib import Path
 from typing import Any
 
+from streamseg.config.training import EvaluationInterval
 from streamseg.errors import OutputError
 from streamseg.errors.extras import how_to_install
 from streamseg.training import journal
 from streamseg.training.journal import Journal, tensorboard_hint
-from streamseg.training.settings import EvaluationInterval
 
 
 def rows(path: Path) -> list[dict[str, str]]:

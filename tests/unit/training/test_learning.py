@@ -15,11 +15,10 @@ import cv2
 import numpy as np
 import torch
 
+from streamseg.config.training import Augmentation, EvaluationInterval
 from streamseg.datasets.coco import DataFile, read_data
 from streamseg.networks.weights import WeightsInfo, load_weights
-from streamseg.training.augment import Augmentation
 from streamseg.training.dataset import batches
-from streamseg.training.settings import EvaluationInterval
 from streamseg.training.train import TERMS, Settings, Trainer
 from streamseg.training.validate import Validation
 

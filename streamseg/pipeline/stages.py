@@ -42,7 +42,7 @@ from streamseg.occlusion import OcclusionEstimator
 from streamseg.pipeline.outputs import Target
 from streamseg.pipeline.report import Tally
 from streamseg.runtime import Stage
-from streamseg.temporal.flow import Motion
+from streamseg.temporal.flow import FlowCache
 from streamseg.temporal.refine import Refiner
 from streamseg.temporal.smooth import Smooth, Smoother
 from streamseg.track import Tracker
@@ -138,8 +138,8 @@ def _track(context: Context) -> Stage:
 
 
 def _smooth(context: Context) -> Stage:
-    motion, seconds = Motion(), context.config.smooth.masks
-    return Smooth(Smoother(seconds, motion) if seconds else None, motion)
+    flows, seconds = FlowCache(), context.config.smooth.masks
+    return Smooth(Smoother(seconds, flows) if seconds else None, flows)
 
 
 def _refine(context: Context) -> Stage | None:

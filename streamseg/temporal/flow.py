@@ -21,7 +21,7 @@ from streamseg.core.masks import Region
 from streamseg.core.types import Frame
 from streamseg.pixels import fields
 
-__all__ = ["Flow", "Motion", "flow", "small_luma"]
+__all__ = ["Flow", "FlowCache", "flow", "small_luma"]
 
 WIDTH = 256
 """The longer side of the small picture is at most this; it is not made larger than the frame."""
@@ -107,8 +107,8 @@ def flow(source: ByteArray, target: ByteArray, scale: tuple[float, float] = (1.0
     return Flow(estimator.calc(now, then, field), target, source, scale, region)  # type: ignore[arg-type]
 
 
-class Motion:
-    """The flow between frames of one run, computed once for whoever asks first; stages in different threads share one.
+class FlowCache:
+    """The flow between frames of one run. Each is computed once, for whoever asks first; stages in different threads share a cache.
 
     Keeps the small pictures and fields of the last few frames only.
     """

@@ -11,7 +11,7 @@ from streamseg.core import masks as mask_ops
 from streamseg.core.result import Result
 from streamseg.core.types import Frame, Instances
 from streamseg.temporal import warp
-from streamseg.temporal.flow import Flow, Motion
+from streamseg.temporal.flow import Flow, FlowCache
 
 __all__ = ["Propagate", "carry"]
 
@@ -26,15 +26,15 @@ FloatArray = npt.NDArray[np.float32]
 class Propagate:
     """Call it with each Result, tracked, in order. Holds the instances of one frame; what is carried keeps its identity."""
 
-    def __init__(self, motion: Motion | None = None) -> None:
-        self._motion = motion or Motion()
+    def __init__(self, flows: FlowCache | None = None) -> None:
+        self._flows = flows or FlowCache()
         self._last: tuple[Frame, Instances] | None = None
 
     def __call__(self, result: Result) -> Result:
         """The result itself if it was detected, else with what is known from the frame before; nothing after a change of epoch."""
         if not result.detected and self._last is not None:
             frame, instances = self._last
-            flow = self._motion.between(frame, result.frame) if len(instances) else None
+            flow = self._flows.between(frame, result.frame) if len(instances) else None
             if flow is not None:
                 result = replace(result, instances=carry(instances, flow, result.frame.width, result.frame.height))
         self._last = (result.frame, result.instances)

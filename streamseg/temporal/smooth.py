@@ -18,7 +18,7 @@ import numpy.typing as npt
 from streamseg.core.result import Result
 from streamseg.core.types import Frame, Instances
 from streamseg.temporal import warp
-from streamseg.temporal.flow import Flow, Motion
+from streamseg.temporal.flow import Flow, FlowCache
 from streamseg.temporal.propagate import Propagate
 
 __all__ = ["Smooth", "Smoother"]
@@ -50,10 +50,10 @@ class _Past:
 class Smooth:
     """The stage: masks averaged over time where the network looked, carried along where it did not."""
 
-    def __init__(self, masks: Smoother | None, motion: Motion | None = None) -> None:
-        """Without `masks` nothing is averaged; `motion` is what masks are carried along."""
+    def __init__(self, masks: Smoother | None, flows: FlowCache | None = None) -> None:
+        """Without `masks` nothing is averaged; `flows`: what masks are carried along."""
         self._masks = masks
-        self._propagate = Propagate(motion)
+        self._propagate = Propagate(flows)
 
     def __call__(self, result: Result) -> Result:
         """The result with better masks."""
@@ -71,11 +71,11 @@ class Smoother:
     `seconds` is the time constant of the mean: after it the past weighs 1 / e. Untracked instances (id 0) pass unchanged.
     """
 
-    def __init__(self, seconds: float = 0.08, motion: Motion | None = None) -> None:
+    def __init__(self, seconds: float = 0.08, flows: FlowCache | None = None) -> None:
         if not 0 < seconds < math.inf:
             raise ValueError(f"seconds is {seconds}; allowed: more than 0")
         self._seconds = seconds
-        self._motion = motion or Motion()
+        self._flows = flows or FlowCache()
         self._past: _Past | None = None
 
     def __call__(self, result: Result) -> Result:
@@ -86,7 +86,7 @@ class Smoother:
         rows, columns = _both(past.ids, found.track_ids) if past is not None else (ages[:0], ages[:0])
         if past is not None and len(rows):
             where = np.concatenate([past.boxes[rows], boxes[columns]])
-            flow = self._motion.between(past.frame, result.frame, where)
+            flow = self._flows.between(past.frame, result.frame, where)
             if flow is not None:
                 keep = math.exp(-max(0.0, result.frame.time - past.time) / self._seconds)
                 boxes = boxes.copy()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from streamseg.core.types import Frame
-from streamseg.temporal.flow import Motion, small_luma
+from streamseg.temporal.flow import FlowCache, small_luma
 from tests import scenes
 from tests.scenes import TICKS, Scene
 
@@ -18,7 +18,7 @@ from tests.scenes import TICKS, Scene
 def _errors(scene: Scene, i: int, j: int) -> np.ndarray:
     """Distance in pixels between estimated and true flow from frame j back to i, at every fourth pixel."""
     source, target = scene.truth(i), scene.truth(j)
-    flow = Motion().between(source.frame(), target.frame())
+    flow = FlowCache().between(source.frame(), target.frame())
     assert flow is not None
     y, x = np.mgrid[2 : scene.height : 4, 2 : scene.width : 4].astype(np.float32)
     points = np.stack([x, y], -1)[None] + np.float32(0.5)
@@ -45,7 +45,7 @@ def test_a_walkers_own_motion_is_seen() -> None:
 
 def test_likeness_falls_where_something_is_uncovered() -> None:
     scene = scenes.street()
-    flow = Motion().between(scene.truth(10).frame(), scene.truth(20).frame())
+    flow = FlowCache().between(scene.truth(10).frame(), scene.truth(20).frame())
     assert flow is not None
     y, x = np.mgrid[0 : scene.height, 0 : scene.width].astype(np.float32)
     _, likeness = flow.at(np.stack([x, y], -1)[None] + np.float32(0.5))
@@ -57,19 +57,19 @@ def test_likeness_falls_where_something_is_uncovered() -> None:
 def test_nothing_is_said_over_a_change_of_epoch_or_size() -> None:
     frame = scenes.crossing().truth(0).frame()
     later = scenes.crossing().truth(1).frame()
-    assert Motion().between(frame, replace(later, epoch=1)) is None
-    assert Motion().between(frame, scenes.Scene((), (0.0, 0.04), 320, 180).truth(1).frame()) is None
+    assert FlowCache().between(frame, replace(later, epoch=1)) is None
+    assert FlowCache().between(frame, scenes.Scene((), (0.0, 0.04), 320, 180).truth(1).frame()) is None
 
 
 def test_each_flow_is_computed_once_and_memory_is_bounded() -> None:
-    motion = Motion(keep=3)
+    flows = FlowCache(keep=3)
     truths = [scenes.crossing().truth(i).frame() for i in range(8)]
-    first = motion.between(truths[0], truths[1])
-    assert motion.between(truths[0], truths[1]) is first
+    first = flows.between(truths[0], truths[1])
+    assert flows.between(truths[0], truths[1]) is first
     for before, now in pairwise(truths):
-        motion.between(before, now)
-    assert len(motion._lumas) <= 3
-    assert len(motion._flows) <= 3
+        flows.between(before, now)
+    assert len(flows._lumas) <= 3
+    assert len(flows._flows) <= 3
 
 
 @pytest.mark.parametrize("name", ["yuv420p", "nv12", "yuv420p10le", "p010le", "rgb24", "gbrp", "gray", "yuv444p16le"])
@@ -88,7 +88,7 @@ def test_luma_of_every_kind_of_picture(name: str) -> None:
 def test_pictures_of_any_shape(size: tuple[int, int]) -> None:
     width, height = size
     scene = Scene((), (0.0, 0.04), width, height, camera=scenes.pan(25))
-    flow = Motion().between(scene.truth(0).frame("yuv444p"), scene.truth(1).frame("yuv444p"))
+    flow = FlowCache().between(scene.truth(0).frame("yuv444p"), scene.truth(1).frame("yuv444p"))
     assert flow is not None
     points, _ = flow.at(np.array([[[[0.5, 0.5], [width - 0.5, height - 0.5]]]], np.float32))
     assert np.isfinite(points).all()
@@ -99,16 +99,16 @@ def test_flow_around_boxes_is_as_exact_there_and_less_work() -> None:
     source, target = scene.truth(i - 1), scene.truth(i)
     rows, columns = np.nonzero(target.visible[0])
     box = np.array([[columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]], np.float32)
-    motion = Motion()
-    near = motion.between(source.frame(), target.frame(), box)
+    flows = FlowCache()
+    near = flows.between(source.frame(), target.frame(), box)
     assert near is not None
     assert near.field.size < 0.7 * near.target.size * 2
     points = np.stack([columns, rows], -1)[None, None].astype(np.float32) + np.float32(0.5)
     true = scene.flow(i, i - 1)[rows, columns]
     found = (near.at(points)[0] - points)[0, 0]
     assert np.median(np.linalg.norm(found - true, axis=1)) < 1.0
-    assert motion.between(source.frame(), target.frame(), box) is near, "what is known is not computed again"
-    whole = motion.between(source.frame(), target.frame())
+    assert flows.between(source.frame(), target.frame(), box) is near, "what is known is not computed again"
+    whole = flows.between(source.frame(), target.frame())
     assert whole is not near, "but what is not known is"
     assert whole is not None
     assert whole.field.shape[:2] == whole.target.shape

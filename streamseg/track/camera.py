@@ -19,7 +19,7 @@ from streamseg.pixels import fields
 from streamseg.track.cuts import SUPPORT, Thumbnail, is_cut
 from streamseg.track.overlap import SIDE
 
-__all__ = ["Camera", "Change", "small_grey"]
+__all__ = ["CameraChange", "CameraMotion", "small_grey"]
 
 FloatArray = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -46,7 +46,7 @@ SMALLEST = 8.0
 """Small pixels: flow inside what is smaller than this sees more of the ground than of the object."""
 
 
-class Change(NamedTuple):
+class CameraChange(NamedTuple):
     """What happened between two frames."""
 
     matrix: Doubles
@@ -58,7 +58,7 @@ class Change(NamedTuple):
     cut: bool
 
 
-class Camera:
+class CameraMotion:
     """Watches the pictures go by. Call it once a frame, in order."""
 
     def __init__(self) -> None:
@@ -68,11 +68,11 @@ class Camera:
         """Start afresh: the next frame has nothing to do with the last."""
         self._before = None
 
-    def __call__(self, frame: Frame, boxes: FloatArray, masks: npt.NDArray[np.bool_]) -> Change:
+    def __call__(self, frame: Frame, boxes: FloatArray, masks: npt.NDArray[np.bool_]) -> CameraChange:
         """What happened since the frame before, in which objects were at `boxes` [T, 4] xyxy with bordered `masks` [T, 30, 30]."""
         grey, scale = small_grey(frame)
         before, self._before = self._before, grey
-        change = Change(np.eye(2, 3), np.zeros((len(boxes), 2)), np.full(len(boxes), np.inf), cut=False)
+        change = CameraChange(np.eye(2, 3), np.zeros((len(boxes), 2)), np.full(len(boxes), np.inf), cut=False)
         if before is None or before.shape != grey.shape:
             return change
         height, width = grey.shape

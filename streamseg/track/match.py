@@ -16,7 +16,7 @@ from scipy.optimize import linear_sum_assignment
 from streamseg.track.appearance import similarity
 from streamseg.track.motion import to_centres
 from streamseg.track.overlap import box_iou, grown, overlap
-from streamseg.track.state import Found, Tracks
+from streamseg.track.state import Detected, Tracks
 
 __all__ = ["Pairs", "associate"]
 
@@ -73,7 +73,7 @@ Pairs = tuple[IntArray, IntArray]
 """Indices (track, detection)."""
 
 
-def associate(tracks: Tracks, found: Found, time: float, *, max_age: float, confirm: float) -> Pairs:
+def associate(tracks: Tracks, found: Detected, time: float, *, max_age: float, confirm: float) -> Pairs:
     """Match tracks, predicted to `time`, and detections.
 
     `max_age`: seconds after which motion alone does not make a match; `confirm`: seconds from which a track is sure enough to
@@ -116,7 +116,7 @@ def associate(tracks: Tracks, found: Found, time: float, *, max_age: float, conf
     return _prefer_whole(rows, columns, found)
 
 
-def _alike(tracks: Tracks, found: Found) -> tuple[FloatArray, BoolArray]:
+def _alike(tracks: Tracks, found: Detected) -> tuple[FloatArray, BoolArray]:
     """[T, N] similarity of colours, USUAL where not known; and where it is known."""
     known = np.any(tracks.looks > 0, axis=1)[:, None] & np.any(found.looks > 0, axis=1)
     if not known.any():
@@ -124,13 +124,13 @@ def _alike(tracks: Tracks, found: Found) -> tuple[FloatArray, BoolArray]:
     return np.where(known, similarity(tracks.looks, found.looks), USUAL).astype(np.float32), known
 
 
-def _nearness(tracks: Tracks, found: Found) -> tuple[FloatArray, BoolArray]:
+def _nearness(tracks: Tracks, found: Detected) -> tuple[FloatArray, BoolArray]:
     """[T, N] IoU of the grown boxes, and whether it is enough."""
     near = box_iou(grown(tracks.boxes, BUFFER), grown(found.instances.boxes, BUFFER))
     return near, near >= np.where(tracks.hits < 3, MIN_BUFFERED_NEW, MIN_BUFFERED)[:, None]
 
 
-def _closeness(tracks: Tracks, found: Found, age: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _closeness(tracks: Tracks, found: Detected, age: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """[T, N] 1 at the place where the track should be or was last seen, 0 out of reach or of another size."""
     seen, should = to_centres(tracks.seen), tracks.motion.place
     now = to_centres(found.instances.boxes)
@@ -152,7 +152,7 @@ def _assign(value: npt.NDArray[np.floating], allowed: BoolArray) -> Pairs:
     return rows[keep].astype(np.int64), columns[keep].astype(np.int64)
 
 
-def _prefer_whole(rows: IntArray, columns: IntArray, found: Found) -> Pairs:
+def _prefer_whole(rows: IntArray, columns: IntArray, found: Detected) -> Pairs:
     """Give a track that was matched to a part the larger and better detection of the same thing, if nobody else has it."""
     if not found.copy[columns].any():
         return rows, columns

@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Motion", "to_boxes", "to_centres"]
+__all__ = ["KalmanFilters", "to_boxes", "to_centres"]
 
 FloatArray = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -51,8 +51,8 @@ def to_boxes(centres: Doubles) -> FloatArray:
 
 
 @dataclass(slots=True)
-class Motion:
-    """The filters of T tracks, all at the same time; [T, 4] each: centre x, centre y, width, height."""
+class KalmanFilters:
+    """The Kalman filters of T tracks, all at the same time; [T, 4] each: centre x, centre y, width, height."""
 
     place: Doubles
     """Pixels."""

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from streamseg.core.types import Instances
-from streamseg.track.motion import Motion
+from streamseg.track.motion import KalmanFilters
 from streamseg.track.overlap import bordered, contained
 
-__all__ = ["Found", "Tracks"]
+__all__ = ["Detected", "Tracks"]
 
 COPY = 0.75
 """Where so much of one mask lies inside another of the same class, both show one thing. Masks, unlike boxes, of two people one
@@ -31,7 +31,7 @@ IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Detected:
     """The detections of one frame, N of them by falling score, and what can be said of them before they are matched."""
 
     instances: Instances
@@ -68,7 +68,7 @@ class Tracks:
     """The tracks alive, all of one length T."""
 
     ids: IntArray
-    motion: Motion
+    motion: KalmanFilters
     boxes: FloatArray
     """[T, 4] xyxy, frame pixels: the box last seen, moved and grown as `motion` has since."""
     seen: FloatArray
@@ -93,7 +93,7 @@ class Tracks:
     """[T] seconds for which it has shown the same thing as an older track."""
 
     @classmethod
-    def born(cls, found: Found, rows: IntArray, ids: IntArray, time: float) -> Self:
+    def born(cls, found: Detected, rows: IntArray, ids: IntArray, time: float) -> Self:
         """New tracks for the detections `rows`."""
         instances, n = found.instances, len(rows)
         boxes = instances.boxes[rows]
@@ -101,7 +101,7 @@ class Tracks:
         votes[np.arange(n), instances.labels[rows]] = instances.scores[rows]
         return cls(
             ids=ids,
-            motion=Motion.born(boxes),
+            motion=KalmanFilters.born(boxes),
             boxes=boxes.copy(),
             seen=boxes.copy(),
             masks=found.masks[rows],
@@ -144,9 +144,9 @@ class Tracks:
         return np.asarray(self.votes[:, labels] >= share * np.maximum(self.votes.sum(1, keepdims=True), 1e-9))
 
     def update(
-        self, rows: IntArray, found: Found, columns: IntArray, doubt: Doubles, time: float, frame: tuple[int, int]
+        self, rows: IntArray, found: Detected, columns: IntArray, doubt: Doubles, time: float, frame: tuple[int, int]
     ) -> None:
-        """Take over what was seen of the tracks `rows`: the detections `columns`; `doubt`, `frame`: see Motion.update."""
+        """Take over what was seen of the tracks `rows`: the detections `columns`; `doubt`, `frame`: see KalmanFilters.update."""
         instances = found.instances
         elapsed = (time - self.last[rows]).astype(np.float32)
         boxes = instances.boxes[columns]

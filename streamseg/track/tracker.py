@@ -21,11 +21,11 @@ import numpy.typing as npt
 from streamseg.core.result import Result
 from streamseg.core.types import Instances, Track
 from streamseg.track.appearance import BINS, histograms
-from streamseg.track.camera import Camera
+from streamseg.track.camera import CameraMotion
 from streamseg.track.match import associate
 from streamseg.track.motion import to_boxes
 from streamseg.track.overlap import box_cover
-from streamseg.track.state import Found, Tracks
+from streamseg.track.state import Detected, Tracks
 
 __all__ = ["Tracker"]
 
@@ -69,7 +69,7 @@ class Tracker:
                 raise ValueError(f"{name} is {value}; allowed: 0 to 1")
         self._keep = min(keep, conf)
         self._conf, self._max_age, self._confirm, self._reidentify = conf, max_age, confirm, reidentify
-        self._camera = Camera()
+        self._camera = CameraMotion()
         self._next_id = 1
         self._epoch: int | None = None
         self._time = 0.0
@@ -99,7 +99,7 @@ class Tracker:
         frame, time = result.frame, result.frame.time
         has_picture = frame.picture is not None
         looks = histograms(frame, result.instances) if has_picture else np.zeros((len(result), BINS), np.float32)
-        found = Found.of(result.instances, looks, self._conf)
+        found = Detected.of(result.instances, looks, self._conf)
         if self._epoch != frame.epoch or self._tracks is None:
             self._epoch, self._time = frame.epoch, time
             self._camera.forget()
@@ -146,7 +146,7 @@ class Tracker:
             tracks.seen += moved
         return tracks
 
-    def _born(self, found: Found, columns: IntArray) -> IntArray:
+    def _born(self, found: Detected, columns: IntArray) -> IntArray:
         """The detections that begin a track: sure enough, and not of a thing that has one."""
         taken = np.zeros(len(found), bool)
         taken[columns] = True
@@ -157,7 +157,7 @@ class Tracker:
                 born.append(i)
         return np.array(born, np.int64)
 
-    def _age(self, tracks: Tracks, rows: IntArray, found: Found, columns: IntArray, elapsed: float) -> Tracks:
+    def _age(self, tracks: Tracks, rows: IntArray, found: Detected, columns: IntArray, elapsed: float) -> Tracks:
         """Tell the occluded from the lost among those not seen; those that have not been seen for too long end."""
         missed = np.ones(len(tracks), bool)
         missed[rows] = False
@@ -172,7 +172,7 @@ class Tracker:
         keep |= sure & tracks.looks.any(1)
         return tracks.select(~missed | (keep & (gone <= longest)))
 
-    def _chosen(self, found: Found, ids: IntArray) -> Instances:
+    def _chosen(self, found: Detected, ids: IntArray) -> Instances:
         """The instances that are passed on, with their ids, and the classes and mean scores of their tracks."""
         assert self._tracks is not None
         row = {int(i): k for k, i in enumerate(self._tracks.ids)}
@@ -194,7 +194,7 @@ def _advance(tracks: Tracks, elapsed: float) -> None:
     tracks.boxes += to_boxes(tracks.motion.place) - before
 
 
-def _doubt(found: Found, columns: IntArray) -> npt.NDArray[np.float64]:
+def _doubt(found: Detected, columns: IntArray) -> npt.NDArray[np.float64]:
     """For each detection `columns` by how much its box is to be doubted: covered by others, or of low score."""
     boxes = found.instances.boxes
     cover = box_cover(boxes[columns], boxes[found.high])
@@ -204,7 +204,7 @@ def _doubt(found: Found, columns: IntArray) -> npt.NDArray[np.float64]:
     return np.asarray((1 + COVER_DOUBT * cover) * np.where(found.high[columns], 1.0, LOW_DOUBT), np.float64)
 
 
-def _merge(tracks: Tracks, found: Found, ids: IntArray, elapsed: float) -> tuple[Tracks, IntArray]:
+def _merge(tracks: Tracks, found: Detected, ids: IntArray, elapsed: float) -> tuple[Tracks, IntArray]:
     """End one of two tracks that have shown one thing for long: the less sure, or else the younger.
 
     Gives the tracks that go on, and the ids of those that ended.

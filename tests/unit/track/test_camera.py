@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from streamseg.track.camera import Camera, small_grey
+from streamseg.track.camera import CameraMotion, small_grey
 from streamseg.track.overlap import bordered
 from tests import scenes
 from tests.noisy_detector import NoisyDetector
@@ -15,7 +15,7 @@ EMPTY = np.zeros((0, 4), np.float32), np.zeros((0, 30, 30), bool)
 
 def watch(scene, i, j, objects=True):
     """The change from frame i to j, and the truth and detections of i."""
-    camera, truth = Camera(), scene.truth(i)
+    camera, truth = CameraMotion(), scene.truth(i)
     found = NoisyDetector.perfect()(truth).instances
     camera(truth.frame(), *EMPTY)
     return camera(scene.truth(j).frame(), *((found.boxes, bordered(found.masks)) if objects else EMPTY)), truth, found
@@ -59,14 +59,14 @@ def test_objects_own_motion_is_found_and_its_doubt_is_told():
 
 def test_a_cut_is_seen_and_nothing_else_is_taken_for_one():
     a, b = scenes.street(25, seed=1), scenes.crowd(25, seed=2)
-    camera = Camera()
+    camera = CameraMotion()
     assert not camera(a.truth(10).frame(), *EMPTY).cut
     assert camera(b.truth(10).frame(), *EMPTY).cut
     assert not camera(b.truth(11).frame(), *EMPTY).cut
 
 
 def test_a_flash_is_no_cut():
-    scene, camera = scenes.street(25), Camera()
+    scene, camera = scenes.street(25), CameraMotion()
     camera(scene.truth(10).frame(), *EMPTY)
     truth = scene.truth(11)
     bright = replace(truth, image=np.clip(truth.image.astype(int) * 1.3 + 60, 0, 255).astype(np.uint8))
@@ -75,13 +75,13 @@ def test_a_flash_is_no_cut():
 
 
 def test_a_whip_pan_is_no_cut():
-    scene, camera = scenes.street(25, camera=scenes.pan(2500, 0)), Camera()
+    scene, camera = scenes.street(25, camera=scenes.pan(2500, 0)), CameraMotion()
     camera(scene.truth(0).frame(), *EMPTY)
     assert not camera(scene.truth(1).frame(), *EMPTY).cut
 
 
 def test_black_frames_tell_nothing():
-    scene, camera = scenes.street(25), Camera()
+    scene, camera = scenes.street(25), CameraMotion()
     black = replace(scene.truth(0), image=np.zeros((360, 640, 3), np.uint8))
     for _ in range(2):
         change = camera(black.frame(), *EMPTY)
@@ -103,7 +103,7 @@ def test_grey_is_alike_in_all_formats(name):
 
 def test_something_small_that_moves_over_a_plain_ground_is_no_cut():
     """Nothing to follow on the ground, and all structure there is has moved."""
-    camera, base = Camera(), scenes.street(25).truth(0)
+    camera, base = CameraMotion(), scenes.street(25).truth(0)
     for i in range(5):
         image = np.repeat(np.linspace(60, 140, 640).astype(np.uint8)[None, :, None], 360, 0).repeat(3, 2)
         image[150:220, 40 + 90 * i : 110 + 90 * i] = 235

@@ -9,7 +9,7 @@ from streamseg.core.types import Instances
 from streamseg.track.appearance import BINS
 from streamseg.track.match import associate
 from streamseg.track.overlap import overlap
-from streamseg.track.state import Found, Tracks
+from streamseg.track.state import Detected, Tracks
 
 CLASSES = ("person", "car")
 SIDE = 100.0
@@ -33,17 +33,17 @@ def look(alike: float | None) -> np.ndarray:
     return made
 
 
-def found(boxes, *, scores=None, labels=None, looks=None, high=None, copy=None, same=None) -> Found:
+def found(boxes, *, scores=None, labels=None, looks=None, high=None, copy=None, same=None) -> Detected:
     n = len(boxes)
     scores = np.linspace(0.9, 0.8, n) if scores is None else scores
     instances = Instances(
         np.array(boxes, np.float32), np.array(scores, np.float32), np.array(labels or [0] * n, np.int64),
         np.full((n, 28, 28), 255, np.uint8), CLASSES,
     )  # fmt: skip
-    made = Found.of(instances, np.stack([look(a) for a in (looks or [None] * n)]), 0.5)
+    made = Detected.of(instances, np.stack([look(a) for a in (looks or [None] * n)]), 0.5)
     copy = np.zeros(n, bool) if copy is None else np.array(copy)
     same = np.zeros((n, n), bool) if same is None else np.array(same)
-    return Found(made.instances, made.masks, made.looks, np.array([True] * n if high is None else high), same, copy)
+    return Detected(made.instances, made.masks, made.looks, np.array([True] * n if high is None else high), same, copy)
 
 
 def tracks(boxes, *, alike=None, hits=5, age=0.04, unseen=0.0, votes=None, hidden=None, since=None, seen=None) -> Tracks:
@@ -63,13 +63,13 @@ def tracks(boxes, *, alike=None, hits=5, age=0.04, unseen=0.0, votes=None, hidde
     return made
 
 
-def pairs(some: Tracks, others: Found, max_age: float = 1.0, confirm: float = 0.1) -> dict[int, int]:
+def pairs(some: Tracks, others: Detected, max_age: float = 1.0, confirm: float = 0.1) -> dict[int, int]:
     rows, columns = associate(some, others, NOW, max_age=max_age, confirm=confirm)
     assert len(rows) == len(columns) == len(set(rows.tolist())) == len(set(columns.tolist()))
     return dict(zip(rows.tolist(), columns.tolist(), strict=True))
 
 
-def matches(some: Tracks, others: Found, **limits: float) -> bool:
+def matches(some: Tracks, others: Detected, **limits: float) -> bool:
     return pairs(some, others, **limits) == {0: 0}
 
 

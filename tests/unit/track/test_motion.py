@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from streamseg.track.motion import Motion, to_boxes, to_centres
+from streamseg.track.motion import KalmanFilters, to_boxes, to_centres
 
 WIDE = (100_000, 100_000)
 
@@ -24,14 +24,14 @@ def play(motion, boxes_at, times, frame=WIDE, doubt=1.0):
 @pytest.mark.parametrize("rate", [10, 25, 60])
 def test_speed_is_learned_in_seconds_at_any_rate(rate):
     chance = np.random.default_rng(0)
-    motion = Motion.born(box(1000))
+    motion = KalmanFilters.born(box(1000))
     play(motion, lambda t: box(1000 + 200 * t) + chance.normal(0, 1.5, 4).astype(np.float32), np.arange(0, 2, 1 / rate))
     assert motion.speed[0, 0] == pytest.approx(200, rel=0.15)
     assert abs(motion.speed[0, 1]) < 30
 
 
 def test_near_and_far_are_the_same_but_for_the_scale():
-    near, far = Motion.born(box(1000)), Motion.born(box(1000) / 10)
+    near, far = KalmanFilters.born(box(1000)), KalmanFilters.born(box(1000) / 10)
     play(near, lambda t: box(1000 + 200 * t**2), np.arange(0, 1, 0.04))
     play(far, lambda t: box(1000 + 200 * t**2) / 10, np.arange(0, 1, 0.04))
     np.testing.assert_allclose(near.place, far.place * 10, rtol=1e-3)
@@ -40,7 +40,7 @@ def test_near_and_far_are_the_same_but_for_the_scale():
 
 def test_one_step_or_many_lead_to_the_same_place():
     """Dropped frames: predicting 0.4 s at once or in ten steps."""
-    one, many = Motion.born(box(1000)), Motion.born(box(1000))
+    one, many = KalmanFilters.born(box(1000)), KalmanFilters.born(box(1000))
     one.speed[0, :2] = many.speed[0, :2] = (150, -40)
     one.predict(0.4)
     for _ in range(10):
@@ -51,7 +51,7 @@ def test_one_step_or_many_lead_to_the_same_place():
 
 def test_what_goes_behind_something_goes_on_at_its_speed():
     """It walks right at 200 pixels a second, behind a wall that begins at x = 1300: the right edge stops there."""
-    motion = Motion.born(box(1000))
+    motion = KalmanFilters.born(box(1000))
 
     def seen(t):
         return np.minimum(box(1000 + 200 * t), np.array([1e9, 1e9, 1300, 1e9], np.float32))
@@ -63,14 +63,14 @@ def test_what_goes_behind_something_goes_on_at_its_speed():
 
 
 def test_what_comes_in_over_the_border_has_the_speed_of_its_inner_edge():
-    motion = Motion.born(np.array([[0, 440, 8, 560]], np.float32))
+    motion = KalmanFilters.born(np.array([[0, 440, 8, 560]], np.float32))
     frame = (2000, 1000)
     play(motion, lambda t: np.clip(box(-22 + 200 * t), 0, 2000), np.arange(0, 0.24, 0.04), frame)
     assert motion.speed[0, 0] > 150, "the centre of what shows moves at half the speed"
 
 
 def test_a_growth_is_not_carried_on_for_long():
-    motion = Motion.born(box(1000))
+    motion = KalmanFilters.born(box(1000))
     play(motion, lambda t: box(1000, w=60 + 100 * t), np.arange(0, 0.6, 0.04))
     width = motion.place[0, 2]
     motion.predict(5.0)
@@ -78,7 +78,7 @@ def test_a_growth_is_not_carried_on_for_long():
 
 
 def test_the_camera_carries_places_but_not_speeds():
-    motion = Motion.born(box(1000))
+    motion = KalmanFilters.born(box(1000))
     motion.speed[0, :2] = (100, 0)
     motion.warp(np.array([[1.1, 0, 30], [0, 1.1, -20]]))
     np.testing.assert_allclose(motion.place[0], [1130, 530, 66, 132])
@@ -86,7 +86,7 @@ def test_the_camera_carries_places_but_not_speeds():
 
 
 def test_measured_speed_counts_by_its_deviation():
-    sure, unsure = Motion.born(box(1000)), Motion.born(box(1000))
+    sure, unsure = KalmanFilters.born(box(1000)), KalmanFilters.born(box(1000))
     for motion, deviation in ((sure, 5.0), (unsure, 5000.0)):
         motion.observe_speed(np.array([0]), np.array([[150.0, -30.0]]), np.array([deviation]))
     np.testing.assert_allclose(sure.speed[0, :2], [150, -30], rtol=0.05)

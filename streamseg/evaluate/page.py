@@ -24,7 +24,7 @@ from streamseg.errors import OutputError, SourceError
 from streamseg.evaluate.detect import read_photo
 from streamseg.evaluate.evaluation import Evaluation
 from streamseg.evaluate.flat import Flat
-from streamseg.evaluate.panoptic import Verdict, judge
+from streamseg.evaluate.panoptic import Matching, match
 from streamseg.evaluate.table import summary_rows
 from streamseg.system.output_files import replace_atomically
 
@@ -113,10 +113,10 @@ def _key() -> str:
 
 def _figure(case: Case, value: float, conf: float, names: Mapping[int, str]) -> str:
     try:
-        verdict, *sides = draw_pair(case, conf, names)
+        matching, *sides = draw_pair(case, conf, names)
     except SourceError as error:
         return f"<figure><figcaption>{escape(str(error))}</figcaption></figure>"
-    counts = f"{len(verdict.matches)} matched, {len(verdict.false)} false, {len(verdict.missed)} missed"
+    counts = f"{len(matching.matches)} matched, {len(matching.false)} false, {len(matching.missed)} missed"
     caption = f"<figcaption><b>{value:.1f}</b> {escape(case.photo.path.name)}: {counts}</figcaption>"
     images = "".join(f'<div><img alt="" src="data:image/jpeg;base64,{_jpeg(side)}"></div>' for side in sides)
     return f'<figure>{caption}<div class="pair">{images}</div></figure>'
@@ -129,37 +129,37 @@ def draw_pair(
     longest: int = _LONGEST_SIDE,
     enlarge: float = 1.0,
     font: int = _FONT,
-) -> tuple[Verdict, ByteArray, ByteArray]:
+) -> tuple[Matching, ByteArray, ByteArray]:
     """A photo with what was found in it, and with what is there, as RGB.
 
     The longer side has `longest` pixels, or the photo's times `enlarge` if that is less; names are `font` pixels high.
     Only detections with a score of at least `conf` are drawn. Raises SourceError when the photo cannot be read.
     """
     flat = Flat(case, conf)
-    verdict = judge(flat)
+    matching = match(flat)
     picture = to_image(read_photo(case.photo).picture, "rgb24").astype(np.uint8)
     found, true = (_Painter(picture, longest, enlarge, font) for _ in range(2))
-    _draw_found(found, flat, verdict, names)
-    _draw_true(true, flat, verdict, names)
-    return verdict, found.picture, true.picture
+    _draw_found(found, flat, matching, names)
+    _draw_true(true, flat, matching, names)
+    return matching, found.picture, true.picture
 
 
-def _draw_found(painter: _Painter, flat: Flat, verdict: Verdict, names: Mapping[int, str]) -> None:
+def _draw_found(painter: _Painter, flat: Flat, matching: Matching, names: Mapping[int, str]) -> None:
     """Draw the detections, the best on top."""
-    matches = {j: iou for _, j, iou in verdict.matches}
+    matches = {j: iou for _, j, iou in matching.matches}
     for j in range(len(flat.detections) - 1, -1, -1):
         detection = flat.detections[j]
-        color = RIGHT if j in matches else FALSE if j in verdict.false else IGNORED
+        color = RIGHT if j in matches else FALSE if j in matching.false else IGNORED
         text = f"{names[detection.category_id]} {detection.score:.2f}"
         painter.draw(flat.found_crops[j], color, text + (f", IoU {matches[j]:.2f}" if j in matches else ""))
 
 
-def _draw_true(painter: _Painter, flat: Flat, verdict: Verdict, names: Mapping[int, str]) -> None:
+def _draw_true(painter: _Painter, flat: Flat, matching: Matching, names: Mapping[int, str]) -> None:
     """Draw the objects."""
     for truth in flat.ignored:
         painter.draw(Crop.of(truth.rle), IGNORED, f"{names[truth.category_id]}, not judged")
     for i, truth in enumerate(flat.truths):
-        painter.draw(flat.truth_crops[i], MISSED if i in verdict.missed else RIGHT, names[truth.category_id])
+        painter.draw(flat.truth_crops[i], MISSED if i in matching.missed else RIGHT, names[truth.category_id])
 
 
 class _Painter:

@@ -21,13 +21,13 @@ import numpy.typing as npt
 
 from streamseg.evaluate.flat import Flat
 
-__all__ = ["PanopticQuality", "Tally", "Verdict", "judge"]
+__all__ = ["MatchCounts", "Matching", "PanopticQuality", "match"]
 
 _KEPT = 0.5
 
 
 @dataclass(slots=True)
-class Tally:
+class MatchCounts:
     """Matches and misses of one class, or of one photo."""
 
     tp: int = 0
@@ -46,7 +46,7 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Matching:
     """What became of the objects and detections of one photo; numbers are indices into `Flat.truths` and `Flat.detections`."""
 
     matches: list[tuple[int, int, float]]
@@ -62,19 +62,19 @@ class PanopticQuality:
 
     def __init__(self, categories: Mapping[int, str]) -> None:
         self._categories = categories
-        self._tallies = {category: Tally() for category in categories}
+        self._tallies = {category: MatchCounts() for category in categories}
 
     def add(self, flat: Flat) -> float | None:
         """One photo. Returns the PQ of this photo alone, its classes counted together, in percent; None if it is rightly empty."""
-        photo, verdict = Tally(), judge(flat)
-        for i, _, iou in verdict.matches:
+        photo, matching = MatchCounts(), match(flat)
+        for i, _, iou in matching.matches:
             for tally in (photo, self._tallies[flat.truths[i].category_id]):
                 tally.tp += 1
                 tally.iou += iou
-        for i in verdict.missed:
+        for i in matching.missed:
             for tally in (photo, self._tallies[flat.truths[i].category_id]):
                 tally.fn += 1
-        for j in verdict.false:
+        for j in matching.false:
             for tally in (photo, self._tallies[flat.detections[j].category_id]):
                 tally.fp += 1
         return photo.quality()["PQ"]
@@ -88,7 +88,7 @@ class PanopticQuality:
         return {**means, "per_class": per_class}
 
 
-def judge(flat: Flat) -> Verdict:
+def match(flat: Flat) -> Matching:
     """Match the detections of one photo with its objects. An object wholly hidden by smaller ones is not counted."""
     kept, layers = _disjoint(flat)
     matches = _matches(flat, layers)
@@ -96,7 +96,7 @@ def judge(flat: Flat) -> Verdict:
     missed = [i for i in range(len(flat.truths)) if i not in truths and (flat.truth_map == i + 1).any()]
     unmatched = [j for j in kept if j not in found]
     false = [j for j in unmatched if not _in_crowd(layers == j + 1, flat.void(flat.detections[j].category_id))]
-    return Verdict(matches, missed, false)
+    return Matching(matches, missed, false)
 
 
 def _disjoint(flat: Flat) -> tuple[list[int], npt.NDArray[np.int32]]:

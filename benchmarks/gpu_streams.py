@@ -31,7 +31,7 @@ from streamseg.device.upload import Uploader
 from streamseg.encode import SinkCounters
 from streamseg.engine import open_engine
 from streamseg.gpu import Device, DeviceDecoding, DevicePicture
-from streamseg.gpu.kernels import Compositor, Preprocess, Surface
+from streamseg.gpu.kernels import CompositeKernels, PreprocessKernel, Surface
 from streamseg.pipeline import opening
 from streamseg.pipeline.build import build
 from streamseg.pixels import planes
@@ -107,7 +107,7 @@ def stage_ms(
     picture = upload(planes.on_host(frame.picture))
     surface = Surface.of(picture, torch.cuda.current_stream() if device.on_gpu else None)
     found = crowd(picture.width, picture.height, instances)
-    draw = Compositor([Overlay()], device.where)
+    draw = CompositeKernels([Overlay()], device.where)
     own = replace(surface, planes=tuple(plane.clone() for plane in surface.planes))
 
     def copied() -> None:
@@ -119,7 +119,7 @@ def stage_ms(
         DevicePicture(device, made.use(device.stream()), made.format, made.tags).host()
 
     def prepared(size: tuple[int, int]) -> float:
-        prepare, out = Preprocess(*size, device.where), device.empty((*size, 3), torch.uint8)
+        prepare, out = PreprocessKernel(*size, device.where), device.empty((*size, 3), torch.uint8)
         return median(networks.times(lambda: prepare(surface, out), name, count, ahead=True))
 
     median = statistics.median

@@ -33,8 +33,8 @@ class DeviceCompositor(Compositor):
 
         super().__init__(effects, keep_grey=keep_grey)
         self._device, self._stream = device, device.stream()
-        drawable = bool(effects) and kernels.Compositor.can_draw(effects)
-        self._kernels = kernels.Compositor(effects, device.where) if drawable else None
+        drawable = bool(effects) and kernels.CompositeKernels.can_draw(effects)
+        self._kernels = kernels.CompositeKernels(effects, device.where) if drawable else None
 
     def __call__(self, result: Result) -> Rendered:
         """The picture for one result. Raises ConfigError when an effect names a class that the model does not know."""

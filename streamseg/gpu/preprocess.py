@@ -18,7 +18,7 @@ class DevicePreprocess:
         from streamseg.gpu import kernels
 
         self._device, self._size = device, (height, width)
-        self._kernel = kernels.Preprocess(height, width, device.where)
+        self._kernel = kernels.PreprocessKernel(height, width, device.where)
         self._surface_of = kernels.Surface.of
         self._host = Preprocess(height, width)
         self._stream = device.stream()

@@ -87,10 +87,10 @@ EFFECTS = (Overlay(), Blur("instances"), Pixelate())
 def test_nothing_waits_for_the_device() -> None:
     import torch
 
-    from streamseg.gpu.kernels import Compositor, Preprocess
+    from streamseg.gpu.kernels import CompositeKernels, PreprocessKernel
 
     frames = _frames("cuda", EFFECTS, 18)
-    compositor, preprocess = Compositor(EFFECTS, "cuda"), Preprocess(320, 576, "cuda")
+    compositor, preprocess = CompositeKernels(EFFECTS, "cuda"), PreprocessKernel(320, 576, "cuda")
     out = torch.empty((320, 576, 3), dtype=torch.uint8, device="cuda")
     stream = torch.cuda.Stream()
     with torch.cuda.stream(stream):
@@ -111,10 +111,10 @@ def test_nothing_waits_for_the_device() -> None:
 def test_nothing_is_allocated_once_all_is_warm() -> None:
     import torch
 
-    from streamseg.gpu.kernels import Compositor
+    from streamseg.gpu.kernels import CompositeKernels
 
     frames = _frames("cuda", EFFECTS, 40)
-    compositor = Compositor(EFFECTS, "cuda")
+    compositor = CompositeKernels(EFFECTS, "cuda")
     for picture, found in frames[:30]:
         compositor(picture, found)
     before = torch.cuda.memory_stats()["num_device_alloc"]

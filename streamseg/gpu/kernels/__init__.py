@@ -13,8 +13,8 @@ for _package in ("torch", "triton"):
     if find_spec(_package) is None:
         raise MissingExtra(_package, "gpu")
 
-from streamseg.gpu.kernels.composite import Compositor  # noqa: E402
-from streamseg.gpu.kernels.preprocess import Preprocess  # noqa: E402
+from streamseg.gpu.kernels.composite import CompositeKernels  # noqa: E402
+from streamseg.gpu.kernels.preprocess import PreprocessKernel  # noqa: E402
 from streamseg.gpu.kernels.surface import Surface, supported  # noqa: E402
 
-__all__ = ["Compositor", "Preprocess", "Surface", "supported"]
+__all__ = ["CompositeKernels", "PreprocessKernel", "Surface", "supported"]

@@ -1,4 +1,4 @@
-"""Compositor: the effects of one output, drawn on the device in the picture's own planes."""
+"""The effects of one output, drawn on the device in the picture's own planes."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from streamseg.gpu.kernels.pack import Scratch, Upload
 from streamseg.gpu.kernels.surface import Surface
 from streamseg.system.registry import import_reference
 
-__all__ = ["Compositor"]
+__all__ = ["CompositeKernels"]
 
 Kernel = Callable[[Any, Surface, Instances, Activity | None, Upload, Scratch], Surface]
 """Draws an effect, given first, into the planes of the picture, or gives the picture that takes its place."""
 
 
-class Compositor:
+class CompositeKernels:
     """Draws `effects`, the same objects that `streamseg.composite.Compositor` takes, in order, on pictures on a device.
 
     One for each output, used by one thread. It keeps what it needs for a frame (tables, text, scratch memory) from one to the next.

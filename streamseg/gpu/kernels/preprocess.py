@@ -1,4 +1,4 @@
-"""Preprocess: from a picture's planes on the device to the network's RGB input, in one kernel.
+"""Preprocessing: from a picture's planes on the device to the network's RGB input, in one kernel.
 
 The arithmetic is that of `streamseg.pixels.letterbox`: each plane is averaged 2x2 until less than a factor of two is left, then
 interpolated with OpenCV's fixed-point (8 bits) or float (more bits) weights, then the matrix is applied, then the HDR table. A
@@ -33,7 +33,7 @@ from streamseg.pixels import color, letterbox
 from streamseg.pixels.fields import LEAST_LINES, FieldOrder
 from streamseg.pixels.letterbox import Letterbox
 
-__all__ = ["Preprocess", "preprocess_kernel"]
+__all__ = ["PreprocessKernel", "preprocess_kernel"]
 
 _PADDING = tl.constexpr(letterbox.PADDING)
 _BLOCK = (8, 64)
@@ -177,7 +177,7 @@ def preprocess_kernel(
     tl.store(to + 2, tl.where(inside, tl.load(table + b), _PADDING), mask=seen)
 
 
-class Preprocess:
+class PreprocessKernel:
     """Fits pictures on a device into the network's input of `height` x `width`, as `streamseg.pixels.letterbox.Fitter` does.
 
     Tables for each picture size, format and encoding are made once and kept. Used by one thread.

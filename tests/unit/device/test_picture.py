@@ -166,7 +166,7 @@ def test_an_effect_without_a_kernel_draws_in_host_memory(device):
 
 def test_interlaced_pictures_are_drawn_on_in_host_memory(device, monkeypatch):
     """The kernels know no fields; the CPU's effects do."""
-    monkeypatch.setattr("streamseg.gpu.kernels.Compositor.__call__", lambda *_: pytest.fail("drawn by a kernel"))
+    monkeypatch.setattr("streamseg.gpu.kernels.CompositeKernels.__call__", lambda *_: pytest.fail("drawn by a kernel"))
     picture, found = pictures.noise("nv12", 64, 48), pictures.instances([[10, 5, 60, 40]])
     results = [pictures.result(p, found) for p in (only_there(Uploader(device)(picture)), picture)]
     results = [replace(r, frame=replace(r.frame, field_order="tff")) for r in results]

@@ -118,10 +118,10 @@ def prepared(case: Case, size: tuple[int, int], device: str = "cpu", order: Fiel
     """The letterbox and the network's picture by the kernel, in the middle one of three slots whose others stay as they are."""
     import torch
 
-    from streamseg.gpu.kernels import Preprocess
+    from streamseg.gpu.kernels import PreprocessKernel
 
     batch = torch.full((3, *size, 3), _GUARD, dtype=torch.uint8, device=device)
-    letterbox = Preprocess(*size, device)(surface(case, device)[0], batch[1], order)
+    letterbox = PreprocessKernel(*size, device)(surface(case, device)[0], batch[1], order)
     assert bool((batch[::2] == _GUARD).all()), "the kernel wrote into another slot of the batch"
     return letterbox, batch[1].cpu().numpy()
 
@@ -133,9 +133,9 @@ def expected_prepared(case: Case, size: tuple[int, int], order: FieldOrder | Non
 
 def drawn(case: Case, device: str = "cpu", repeat: int = 1) -> tuple[str, list[Array]]:
     """Format and planes after the kernels, drawn `repeat` times on new pictures by one compositor."""
-    from streamseg.gpu.kernels import Compositor
+    from streamseg.gpu.kernels import CompositeKernels
 
-    compositor = Compositor(case.effects, device)
+    compositor = CompositeKernels(case.effects, device)
     for _ in range(repeat):
         target, whole = surface(case, device)
         result = compositor(target, found(case), activity(case))

@@ -60,11 +60,11 @@ def test_kernels_compile(capability: int, launches: list[Any], tmp_path: Path, m
 
 def test_no_frame_needs_a_kernel_of_its_own() -> None:
     """Triton compiles anew, for a second, where a number becomes 1 or a multiple of 16: none that differs between frames may."""
-    from streamseg.gpu.kernels import Compositor
+    from streamseg.gpu.kernels import CompositeKernels
     from tests.unit.gpu.cases import found, surface
     from tests.unit.gpu.compiling import recorded
 
-    compositor, variants = Compositor(EFFECTS, "cpu"), []
+    compositor, variants = CompositeKernels(EFFECTS, "cpu"), []
     moved = [
         tuple(tuple(edge + step for edge in (4, 4, 20, 18)) for step in steps) for steps in ((0,), (1, 12), range(0, 32, 2))
     ]

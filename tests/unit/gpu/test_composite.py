@@ -88,10 +88,10 @@ def test_a_compositor_forgets_the_frame_before(interpreted: Any) -> None:
 
 
 def _changes(case: Case) -> bool:
-    from streamseg.gpu.kernels import Compositor
+    from streamseg.gpu.kernels import CompositeKernels
     from tests.unit.gpu.cases import found
 
-    return Compositor(case.effects, "cpu").changes(found(case))
+    return CompositeKernels(case.effects, "cpu").changes(found(case))
 
 
 @pytest.mark.parametrize(
@@ -111,9 +111,9 @@ def test_a_picture_that_will_not_change_is_known_before(effect: Any, boxes: Any,
 
 
 def _can_draw(effects: list[Any]) -> bool:
-    from streamseg.gpu.kernels import Compositor
+    from streamseg.gpu.kernels import CompositeKernels
 
-    return Compositor.can_draw(effects)
+    return CompositeKernels.can_draw(effects)
 
 
 def test_effects_without_a_kernel_are_known(interpreted: Any) -> None:

@@ -68,10 +68,10 @@ def test_the_comparison_sees_a_wrong_matrix(interpreted: Any) -> None:
 def _wrong_output() -> None:
     import torch
 
-    from streamseg.gpu.kernels import Preprocess
+    from streamseg.gpu.kernels import PreprocessKernel
     from tests.unit.gpu.cases import surface
 
-    Preprocess(24, 32, "cpu")(surface(Case(), "cpu")[0], torch.zeros(32, 24, 3, dtype=torch.uint8))
+    PreprocessKernel(24, 32, "cpu")(surface(Case(), "cpu")[0], torch.zeros(32, 24, 3, dtype=torch.uint8))
 
 
 def test_an_output_of_another_shape_is_refused(interpreted: Any) -> None:

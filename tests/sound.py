@@ -11,7 +11,7 @@ import numpy as np
 
 from streamseg.decode import PassThrough
 from streamseg.encode.video.muxer import Muxer, Origin
-from streamseg.encode.video.tracks import Audio, Tracks
+from streamseg.encode.video.other_streams import Audio, OutputStreams
 
 
 def chirp(rate: int, first: int, last: int) -> np.ndarray:
@@ -101,7 +101,7 @@ def remux(
     first: Fraction = Fraction(0),
     origin: Origin = "source",
     window: tuple[float | None, float | None] = (None, None),
-) -> Tracks:
+) -> OutputStreams:
     """All that is no picture, from `source` into `target`, as a video's sink takes it over; `first`: the first picture's time."""
     with av.open(str(source)) as container:
         streams = [stream for stream in container.streams if stream.type != "video"]
@@ -109,7 +109,7 @@ def remux(
         for packet in container.demux([stream for stream in streams if stream.type != "attachment"]):
             if packet.size:
                 through.offer(packet)
-        tracks = Tracks(through, target.suffix, audio, float(first))
+        tracks = OutputStreams(through, target.suffix, audio, float(first))
         if not tracks.kept:
             return tracks
         muxer = Muxer(target, tracks, overwrite=True, time_base=Fraction(1, 1000), metadata={})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 if TYPE_CHECKING:
     from streamseg.core.result import Result
     from streamseg.decode import SourceInfo
-    from streamseg.encode.video.tracks import Audio, Packets
+    from streamseg.encode.video.other_streams import Audio, Packets
     from streamseg.pixels.picture import AnyPicture
 
 __all__ = ["OutputKind", "OutputRequest", "RenderedPicture", "Sink", "SinkCounters"]

@@ -187,11 +187,11 @@ def _scan(orders: list[FieldOrder | None]) -> str:
 
 def _outlook(decoder: Decoder) -> list[str]:
     """What becomes of the other streams: asked of the very rule that outputs go by."""
-    from streamseg.encode.video.tracks import is_silent, outlook
+    from streamseg.encode.video.other_streams import is_silent, what_becomes_of
 
     through = decoder.subscribe()
     through.close()
-    return [outlook(template) for template in through.streams if not is_silent(template)]
+    return [what_becomes_of(template) for template in through.streams if not is_silent(template)]
 
 
 def _plan(info: SourceInfo, timing: dict[str, Any], scan: str, others: list[str]) -> Iterator[str]:

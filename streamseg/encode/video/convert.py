@@ -27,10 +27,10 @@ from streamseg.pixels.planes import (
     with_chroma,
 )
 
-__all__ = ["Fitter"]
+__all__ = ["PictureConverter"]
 
 
-class Fitter:
+class PictureConverter:
     """Turns any picture into `pix_fmt` at one size.
 
     The size is the first picture's, padded to `padded` by repeating the last column and row. A picture of another size (the

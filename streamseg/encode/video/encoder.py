@@ -11,7 +11,7 @@ from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
 from streamseg.encode.video.codecs import CODECS, Choice
-from streamseg.encode.video.convert import Fitter
+from streamseg.encode.video.convert import PictureConverter
 from streamseg.encode.video.pixel_formats import padded_size
 from streamseg.encode.video.remux import AV_ERRORS
 from streamseg.encode.video.settings import encoder_rate
@@ -51,7 +51,7 @@ class Encoder:
         into_rgb = VideoFormat(choice.pix_fmt, 16, 16).is_rgb
         matrix = tags.matrix if tags.family == "yuv" else "bt709"
         full = into_rgb or (tags.full_range and tags.family != "rgb")
-        self.fit = Fitter(first, padded, choice.pix_fmt, matrix=matrix, full_range=full)
+        self.fit = PictureConverter(first, padded, choice.pix_fmt, matrix=matrix, full_range=full)
         self._stream, self._info = stream, info
         self._durations: dict[int, int] = {}
         self._holds = choice.ends_with_key

@@ -20,10 +20,10 @@ from av.video.stream import VideoStream
 from streamseg.encode.video.codecs import Choice
 from streamseg.encode.video.containers import container_of
 from streamseg.encode.video.decode_times import DecodingTimes
-from streamseg.encode.video.lane import Lane
+from streamseg.encode.video.other_streams import OutputStream, OutputStreams
 from streamseg.encode.video.remux import AV_ERRORS, codec_of
+from streamseg.encode.video.stream_writer import StreamWriter
 from streamseg.encode.video.tags import fit_tags
-from streamseg.encode.video.tracks import Track, Tracks
 from streamseg.errors import OutputError
 from streamseg.system.output_files import OutputFile
 
@@ -54,12 +54,12 @@ _OWN_METADATA = frozenset({"major_brand", "minor_version", "compatible_brands", 
 
 
 class Muxer:
-    """One output file with one video stream and copied tracks. All times given are the source's."""
+    """One output file with one video stream and the other streams beside it. All times given are the source's."""
 
     def __init__(
         self,
         path: Path,
-        tracks: Tracks,
+        others: OutputStreams,
         *,
         overwrite: bool,
         time_base: Fraction,
@@ -77,11 +77,11 @@ class Muxer:
         self._times = DecodingTimes(measured) if measured or self._kind.muxer == "mpegts" else None
         self._written: Fraction | None = None
         """Decoding time of the last picture, seconds."""
-        self._source = tracks.packets
-        self._tracks: dict[int, Lane] = {}
-        self._templates = tracks
-        texts = any(track.is_text for track in self._templates.kept.values())
-        self._late: list[tuple[Any, Lane]] | None = [] if texts and self._kind.muxer in ("mp4", "mov") else None
+        self._source = others.packets
+        self._writers: dict[int, StreamWriter] = {}
+        self._others = others
+        texts = any(other.is_text for other in self._others.kept.values())
+        self._late: list[tuple[Any, StreamWriter]] | None = [] if texts and self._kind.muxer in ("mp4", "mov") else None
         """Text, which waits for the end: FFmpeg 8.1 gives pictures and texts other times where a text begins a fragment."""
         self.copied = 0
         """Packets of other streams written."""
@@ -109,7 +109,7 @@ class Muxer:
             scale = self._time_base.denominator if self._time_base.denominator <= _MAX_TIMESCALE else 1_000_000
             if labelled is not None and (finer := math.lcm(scale, labelled.numerator)) <= _MAX_TIMESCALE:
                 scale = finer
-            movie = math.lcm(scale, *(track.rate for track in self._templates.kept.values() if track.rate))
+            movie = math.lcm(scale, *(other.rate for other in self._others.kept.values() if other.rate))
             options |= {
                 "video_track_timescale": str(scale),
                 "movie_timescale": str(movie if movie <= _MAX_TIMESCALE else scale),
@@ -161,19 +161,19 @@ class Muxer:
         self._origin = min(times) if origin != "source" else min(Fraction(0), start)
         if not self._kind.negative:
             # What an encoder puts before the first sample comes behind the first picture, too late for libav to make room for it.
-            priming = max((track.priming for track in self._templates.kept.values()), default=Fraction(0))
+            priming = max((other.priming for other in self._others.kept.values()), default=Fraction(0))
             self._origin -= math.ceil(priming / self._time_base) * self._time_base
         with self._failing("opening the encoder for"):
-            for index, track in self._templates.kept.items():
-                self._tracks[index] = self._add(track, start if origin == "picture" else None)
+            for index, other in self._others.kept.items():
+                self._writers[index] = self._add(other, start if origin == "picture" else None)
             if self._chapters:
                 self.container.set_chapters([c for c in map(self._moved, self._chapters) if c["end"] > 0])
             self.container.start_encoding()
 
     def _sounds_with(self, packet: Any, start: Fraction) -> bool:
         """Whether a packet is heard from the first picture on, or is cut there by what converts it."""
-        track = self._templates.kept.get(packet.stream_index)
-        if packet.pts is None or (track is not None and track.converted):
+        other = self._others.kept.get(packet.stream_index)
+        if packet.pts is None or (other is not None and other.converted):
             return True
         # Without times the first packet is heard with the first picture: take the one that begins nearest.
         spare = _ROUNDING if self._kind.timed else (packet.duration or 0) * packet.time_base / 2
@@ -184,16 +184,16 @@ class Muxer:
         shift = round(self._origin / (chapter["time_base"] or Fraction(1, 1_000_000)))
         return {**chapter, "start": max(0, chapter["start"] - shift), "end": chapter["end"] - shift}
 
-    def _add(self, track: Track, first: Fraction | None) -> Lane:
+    def _add(self, other: OutputStream, first: Fraction | None) -> StreamWriter:
         """`first`: the first picture's time, where what sounds before it is left out."""
-        stream, converter = track.add(self.container)
+        stream, converter = other.add(self.container)
         if converter is not None:
             end = self._source.window[1] if self._source is not None else None
             converter.cut(first, None if end is None else Fraction(end), fill=not self._kind.timed)
         # AAC from MPEG-TS has a header on every packet. libav strips them for mp4 by itself, but not with delay_moov.
-        elif self._kind.muxer in ("mp4", "mov") and codec_of(track.kept) == "aac":
-            return Lane(stream, unpack=BitStreamFilterContext("aac_adtstoasc", in_stream=track.kept))
-        return Lane(stream, converter)
+        elif self._kind.muxer in ("mp4", "mov") and codec_of(other.kept) == "aac":
+            return StreamWriter(stream, unpack=BitStreamFilterContext("aac_adtstoasc", in_stream=other.kept))
+        return StreamWriter(stream, converter)
 
     def video(self, packet: av.Packet[Any]) -> None:
         """Write an encoded picture, and before it what the source says belongs before it."""
@@ -236,55 +236,55 @@ class Muxer:
     def _copy(self, packets: list[Any]) -> None:
         early, self._early = self._early, []
         for packet in early + packets:
-            track = self._tracks.get(packet.stream_index)
-            if track is None:
+            writer = self._writers.get(packet.stream_index)
+            if writer is None:
                 continue
-            if track.converter is None:
-                self._mux(packet, track)
+            if writer.converter is None:
+                self._mux(packet, writer)
                 continue
             with self._failing("converting sound or text for"):
-                made = track.converter.feed(packet)
+                made = writer.converter.feed(packet)
             for converted in made:
-                self._mux(converted, track)
+                self._mux(converted, writer)
 
-    def _mux(self, packet: Any, lane: Lane) -> None:
+    def _mux(self, packet: Any, writer: StreamWriter) -> None:
         """Write a packet of another stream, on the output's clock, behind the one before."""
         self._shift(packet)
-        before = lane.last_dts
-        if not lane.place(packet, repeats=self._repeats, timed=self._kind.timed):
+        before = writer.last_dts
+        if not writer.place(packet, repeats=self._repeats, timed=self._kind.timed):
             self.skipped += 1
         elif self._too_far(packet.dts - (before or 0)):
-            lane.last_dts = before
+            writer.last_dts = before
             self.skipped += 1
-        elif self._late is not None and lane.stream.type == "subtitle":
-            self._late.append((packet, lane))
+        elif self._late is not None and writer.stream.type == "subtitle":
+            self._late.append((packet, writer))
         else:
-            self._put(packet, lane)
+            self._put(packet, writer)
 
-    def _put(self, packet: Any, lane: Lane) -> None:
+    def _put(self, packet: Any, writer: StreamWriter) -> None:
         """Write a packet; one that filter or muxer find damaged is left out and counted, the rest of the stream goes on."""
         with self._failing("writing"):
             try:
-                for unpacked in lane.unpack.filter(packet) if lane.unpack is not None else [packet]:
-                    unpacked.stream = lane.stream
+                for unpacked in writer.unpack.filter(packet) if writer.unpack is not None else [packet]:
+                    unpacked.stream = writer.stream
                     self.container.mux_one(unpacked)
             except av.InvalidDataError:
                 if self.file.error is not None:
                     raise
-                lane.damaged += 1
+                writer.damaged += 1
                 return
         self.copied += 1
 
-    def _finish_tracks(self) -> None:
-        for track in self._tracks.values():
-            if track.converter is not None:
+    def _finish_streams(self) -> None:
+        for writer in self._writers.values():
+            if writer.converter is not None:
                 with self._failing("converting sound or text for"):
-                    made = track.converter.finish()
+                    made = writer.converter.finish()
                 for packet in made:
-                    self._mux(packet, track)
+                    self._mux(packet, writer)
         late, self._late = self._late or [], None
-        for packet, track in late:
-            self._put(packet, track)
+        for packet, writer in late:
+            self._put(packet, writer)
 
     @property
     def in_fragments_by_key(self) -> bool:
@@ -294,7 +294,7 @@ class Muxer:
     @property
     def damaged(self) -> dict[int, int]:
         """Packets that were left out for being damaged, by their stream's index in the source; only where there are any."""
-        return {index: lane.lost for index, lane in self._tracks.items() if lane.lost}
+        return {index: writer.lost for index, writer in self._writers.items() if writer.lost}
 
     def finish(self, *, rest: bool = True) -> None:
         """Write the remaining packets (unless `rest` is False) and the trailer; OutputError when that fails."""
@@ -306,7 +306,7 @@ class Muxer:
                 self._write(packet)
             if rest and self._source is not None:
                 self._copy(self._source.take(None))
-            self._finish_tracks()
+            self._finish_streams()
             with self._failing("finalising"):
                 self.file.hold_overwrites()
                 self.container.close()

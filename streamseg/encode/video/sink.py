@@ -32,8 +32,8 @@ from streamseg.encode.video.containers import container_of
 from streamseg.encode.video.encoder import KEYFRAME_SECONDS, Encoder
 from streamseg.encode.video.hdr import left_out, static_options
 from streamseg.encode.video.muxer import Muxer, Origin
+from streamseg.encode.video.other_streams import Audio, OutputStreams, Packets
 from streamseg.encode.video.pixel_formats import losses
-from streamseg.encode.video.tracks import Audio, Packets, Tracks
 from streamseg.errors import OutputError
 from streamseg.pixels import sidedata
 from streamseg.pixels.planes import on_host
@@ -77,7 +77,7 @@ class VideoSink(FileSink):
         self._codec, self._crf, self._alpha = codec, crf, alpha
         self._threads = threads or os.cpu_count() or 1
         self._packets, self._gpu = passthrough, gpu
-        self._tracks: Tracks | None = None
+        self._others: OutputStreams | None = None
         self._muxer: Muxer | None = None
         self._encoder: Encoder | None = None
         self._last: int | None = None
@@ -101,8 +101,8 @@ class VideoSink(FileSink):
             interlaced = self._info.field_order is not None
             self._choose(VideoFormat(self._info.pix_fmt, self._info.width, self._info.height), interlaced)
         begins = None if self._info.live or self._info.start > 0 else self._info.start_time
-        self._tracks = Tracks(self._packets, self.path.suffix, self._audio, begins)
-        self.warnings += self._tracks.warnings
+        self._others = OutputStreams(self._packets, self.path.suffix, self._audio, begins)
+        self.warnings += self._others.warnings
 
     def _choose(self, form: VideoFormat, interlaced: bool) -> Choice:
         live, rate, gpu = self._info.live, self._info.rate, self._gpu
@@ -136,14 +136,14 @@ class VideoSink(FileSink):
         self.counters.resized = self._encoder.fit.resized
 
     def _start(self, frame: Frame, picture: av.VideoFrame) -> tuple[Muxer, Encoder]:
-        if self._tracks is None:
+        if self._others is None:
             raise OutputError(f"{self.path}: open() was not called")
         interlaced = frame.field_order is not None
         info, choice = self._info, self._choose(picture.format, interlaced)
         rate = standard_rate(info.rate or Fraction(25))
         muxer = Muxer(
             self.path,
-            self._tracks,
+            self._others,
             overwrite=self._overwrite,
             time_base=frame.time_base,
             metadata=dict(info.metadata),

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     Packet = av.Packet[Any]
 
-__all__ = ["SoundConverter", "Target", "choose_sound"]
+__all__ = ["SoundConverter", "SoundFormat", "choose_sound"]
 
 _DRIFT = Fraction(3, 100)
 """Seconds by which a frame's time may differ from where the one before ended: rounding and jitter; more is a gap or an overlap."""
@@ -46,7 +46,7 @@ _USUAL = {"5.0(side)": "5.0", "5.1(side)": "5.1"}
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class SoundFormat:
     """What sound is converted to."""
 
     encoder: str
@@ -77,7 +77,7 @@ class Target:
         return stream
 
 
-def choose_sound(kept: Stream, kind: Container) -> Target | None:
+def choose_sound(kept: Stream, kind: Container) -> SoundFormat | None:
     """What a stream that `remux.keep` gave is converted to for a container; None where nothing does."""
     context: Any = kept.codec_context
     if context is None or not context.sample_rate or not context.layout.nb_channels:
@@ -86,7 +86,7 @@ def choose_sound(kept: Stream, kind: Container) -> Target | None:
     for name in (kind.lossless, kind.sound) if lossless else (kind.sound,):
         encoder, format = _encoder(name, kept) if name else ("", "")
         for layout in dict.fromkeys((_USUAL.get(context.layout.name, context.layout.name), "stereo", "mono")):
-            target = Target(encoder, format, _rate(encoder, context.sample_rate), layout, 0) if encoder else None
+            target = SoundFormat(encoder, format, _rate(encoder, context.sample_rate), layout, 0) if encoder else None
             if target is not None and _works(target := _with_bits(target), kind):
                 return target
     return None
@@ -116,13 +116,13 @@ def _rate(encoder: str, rate: int) -> int:
     return rate if rate in rates else next((r for r in rates if r > rate), rates[-1])
 
 
-def _with_bits(target: Target) -> Target:
+def _with_bits(target: SoundFormat) -> SoundFormat:
     channels = len(av.AudioLayout(target.layout).channels)
     each = {"aac": min(96_000, 5 * target.rate), "libopus": min(80_000, 5 * target.rate)}.get(target.encoder, 0)
-    return Target(target.encoder, target.format, target.rate, target.layout, each * channels)
+    return SoundFormat(target.encoder, target.format, target.rate, target.layout, each * channels)
 
 
-def _works(target: Target, kind: Container) -> bool:
+def _works(target: SoundFormat, kind: Container) -> bool:
     """Whether the encoder opens, and the container takes what it gives."""
     try:
         with av.open(io.BytesIO(), "w", format=kind.muxer) as trial:
@@ -136,8 +136,8 @@ def _works(target: Target, kind: Container) -> bool:
 class SoundConverter:
     """One track: packets of the source in, packets of the output out, in order. Raises one of AV_ERRORS from the encoder."""
 
-    def __init__(self, kept: Stream, target: Target, stream: AudioStream, counted: bool = False) -> None:
-        """`kept`: from `remux.keep`, decoded by its own context; `stream`: what `Target.add` gave, its container open.
+    def __init__(self, kept: Stream, target: SoundFormat, stream: AudioStream, counted: bool = False) -> None:
+        """`kept`: from `remux.keep`, decoded by its own context; `stream`: what `SoundFormat.add` gave, its container open.
 
         counted: the source has no times for sound (AVI), one sample follows the other whatever its packets say.
         """

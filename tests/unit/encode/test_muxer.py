@@ -13,7 +13,7 @@ from streamseg.decode import Decoder
 from streamseg.encode import open_sink
 from streamseg.encode.video.codecs import choose
 from streamseg.encode.video.muxer import Muxer
-from streamseg.encode.video.tracks import Tracks
+from streamseg.encode.video.other_streams import OutputStreams
 from streamseg.errors import OutputError
 from streamseg.system.output_files import OutputFile
 from tests import clips, sound
@@ -282,7 +282,7 @@ def noise(index):
 
 def test_an_encoder_that_is_not_here_is_named(tmp_path):
     """A build of FFmpeg without it: PyAV's error has words of its own, but none of the system's."""
-    muxer = Muxer(tmp_path / "o.mkv", Tracks(None, ".mkv"), overwrite=False, time_base=MS, metadata={})
+    muxer = Muxer(tmp_path / "o.mkv", OutputStreams(None, ".mkv"), overwrite=False, time_base=MS, metadata={})
     choice = choose(
         ".mkv", av.VideoFormat("yuv420p", 96, 64), codec="h264", crf=None, alpha=False, live=False, rate=Fraction(25)
     )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from streamseg.encode.video.containers import CONTAINERS
-from streamseg.encode.video.tracks import fate
+from streamseg.encode.video.other_streams import choose_stream
 from tests import clips, sound
 from tests.unit.encode.helpers import copy
 
@@ -246,7 +246,7 @@ def with_pictures(source, target):
 
 def convert(container, packets, target):
     """These packets of a file with sound alone, converted; how many came out."""
-    track, _ = fate(container.streams.audio[0], target.suffix)
+    track, _ = choose_stream(container.streams.audio[0], target.suffix)
     with av.open(str(target), "w") as out:
         _, converter = track.add(out)
         out.start_encoding()

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from av.bitstream import BitStreamFilterContext
     from av.stream import Stream
 
-    from streamseg.encode.video.tracks import Converter
+    from streamseg.encode.video.other_streams import Converter
 
-__all__ = ["Lane"]
+__all__ = ["StreamWriter"]
 
 _LONGEST = 60
 """Seconds of sound that one packet can hold."""
@@ -22,7 +22,7 @@ _MOST_MOVED = Fraction(1, 10)
 
 
 @dataclass(slots=True)
-class Lane:
+class StreamWriter:
     """A stream of the output, and how far it has come."""
 
     stream: Stream

@@ -17,7 +17,7 @@ from av.stream import Discard
 
 from streamseg.encode.video.containers import CONTAINERS, Container, container_of
 from streamseg.encode.video.remux import AV_ERRORS, add_copy, codec_of, keep
-from streamseg.encode.video.sound import SoundConverter, Target, choose_sound
+from streamseg.encode.video.sound import SoundConverter, SoundFormat, choose_sound
 from streamseg.encode.video.text import BITMAPS, TextConverter, add_text, is_text
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from av.container import OutputContainer
     from av.stream import Stream
 
-__all__ = ["Audio", "Converter", "Packets", "Track", "Tracks", "fate", "is_silent", "outlook"]
+__all__ = ["Audio", "Converter", "OutputStream", "OutputStreams", "Packets", "choose_stream", "is_silent", "what_becomes_of"]
 
 Audio = Literal["convert", "copy", "none"]
 """What happens to sound: `convert` copies what fits and converts the rest, `copy` converts nothing, `none` leaves all out."""
@@ -80,12 +80,12 @@ class Converter(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Track:
+class OutputStream:
     """One stream that goes into the output."""
 
     kept: Stream
     """Its parameters, which stay when the source is closed."""
-    sound: Target | None = None
+    sound: SoundFormat | None = None
     """What it is converted to."""
     text: str = ""
     """The encoder of the text that it is converted to."""
@@ -130,14 +130,14 @@ class Track:
         return stream, converter
 
 
-class Tracks:
+class OutputStreams:
     """What becomes of each stream, decided while the source is still open."""
 
     def __init__(self, packets: Packets | None, suffix: str, audio: Audio = "convert", begins: float | None = None) -> None:
         """`begins`: seconds of the first picture, where the source is played from its beginning."""
         self.packets = packets
         self.warnings: list[str] = []
-        self.kept: dict[int, Track] = {}
+        self.kept: dict[int, OutputStream] = {}
         """By their index in the source."""
         kind, lost = container_of(suffix), dict[str, list[str]]()
         for template in packets.streams if packets is not None else ():
@@ -145,24 +145,26 @@ class Tracks:
             if is_silent(template):
                 packets.discard(template)
                 continue
-            track, said = fate(template, suffix, audio, _apart(template, begins) if not kind.timed else 0.0)
-            if track is None:
+            chosen, said = choose_stream(template, suffix, audio, _apart(template, begins) if not kind.timed else 0.0)
+            if chosen is None:
                 packets.discard(template)
                 if said:
                     lost.setdefault(said, []).append(_name(template))
                 continue
-            self.kept[template.index] = track
+            self.kept[template.index] = chosen
             if said:
                 self.warnings.append(f"{_name(template)} {said}")
-            if track.sound is not None:
+            if chosen.sound is not None:
                 packets.lead(template)
         self.warnings += [
             f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} left out: {why}" for why, names in lost.items()
         ]
 
 
-def fate(template: Stream, suffix: str, audio: Audio = "convert", apart: float = 0.0) -> tuple[Track | None, str]:
-    """What becomes of a stream in a file of this suffix: the track, and what to say; None, and why it is left out.
+def choose_stream(
+    template: Stream, suffix: str, audio: Audio = "convert", apart: float = 0.0
+) -> tuple[OutputStream | None, str]:
+    """What becomes of a stream in a file of this suffix: what goes into the output, and what to say; None, and why it is left out.
 
     `apart`: seconds after the first picture at which it begins, where the container cannot say so. Nothing is said of what is
     copied unchanged, or left out because that was asked for.
@@ -176,7 +178,7 @@ def fate(template: Stream, suffix: str, audio: Audio = "convert", apart: float =
         return None, f"FFmpeg does not know what it is ({error})"
     apart = apart if template.type == "audio" else 0.0
     if abs(apart) <= _APART and fits(kept, kind) and not _has_foreign_tag(template, kind):
-        return Track(kept), ""
+        return OutputStream(kept), ""
     reason = f"a {suffix} file cannot hold it"
     if not _is_known(kept):
         return None, "the source does not tell its sample rate, or how many channels it has"
@@ -187,11 +189,11 @@ def fate(template: Stream, suffix: str, audio: Audio = "convert", apart: float =
         return None, f"{reason}, and with --audio copy nothing is converted{_elsewhere(kept)}"
     if template.type == "audio" and (target := choose_sound(kept, kind)) is not None:
         counted = template.container.format.name == "avi"
-        return Track(kept, sound=target, counted=counted), f"is converted to {_words(target, kept)}: {reason}"
+        return OutputStream(kept, sound=target, counted=counted), f"is converted to {_words(target, kept)}: {reason}"
     if template.type in ("audio", "subtitle") and kept.codec_context is None:
         return None, f"{reason}, and this build of FFmpeg has no decoder for it{_elsewhere(kept)}"
     if kind.text and is_text(kept) and _works(kept, kind):
-        return Track(kept, text=kind.text), f"is converted to {kind.text}: {reason}"
+        return OutputStream(kept, text=kind.text), f"is converted to {kind.text}: {reason}"
     if codec in BITMAPS:
         reason += ", and they are pictures, of which no text can be made"
     elif is_text(kept) and not kind.text:
@@ -199,17 +201,17 @@ def fate(template: Stream, suffix: str, audio: Audio = "convert", apart: float =
     return None, f"{reason}{_elsewhere(kept)}"
 
 
-def outlook(template: Stream) -> str:
+def what_becomes_of(template: Stream) -> str:
     """What becomes of a stream in a file of each kind, in a sentence."""
     ways: dict[str, list[str]] = {}
     for suffix in CONTAINERS:
-        track, _ = fate(template, suffix)
-        if track is None:
+        chosen, _ = choose_stream(template, suffix)
+        if chosen is None:
             way = "left out of"
-        elif track.sound is not None:
-            way = f"converted to {track.sound.name} for"
+        elif chosen.sound is not None:
+            way = f"converted to {chosen.sound.name} for"
         else:
-            way = f"converted to {track.text} for" if track.text else "copied into"
+            way = f"converted to {chosen.text} for" if chosen.text else "copied into"
         ways.setdefault(way, []).append(suffix)
     if len(ways) == 1:
         return f"{_name(template)}: {next(iter(ways)).rsplit(' ', 1)[0]}"
@@ -261,7 +263,7 @@ def _listed(names: list[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def _words(target: Target, kept: Stream) -> str:
+def _words(target: SoundFormat, kept: Stream) -> str:
     context: Any = kept.codec_context
     changed = [f"{target.rate} Hz"] if target.rate != context.sample_rate else []
     changed += [target.layout] if len(av.AudioLayout(target.layout).channels) != context.layout.nb_channels else []

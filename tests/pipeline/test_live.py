@@ -1,8 +1,10 @@
 """The live pipeline: watched while it runs, recorded with the times at which things happened."""
 
+import contextlib
 import json
 import threading
 import time
+import urllib.error
 import urllib.request
 
 from streamseg.pipeline.build import build
@@ -24,6 +26,20 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def stats_once_frames_were_dropped(port):
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with (
+            contextlib.suppress(urllib.error.URLError),  # it is not there yet
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/stats", timeout=5) as answer,
+        ):
+            stats = json.load(answer)
+            if stats["dropped"] and stats["instances"]:
+                return stats
+        time.sleep(0.02)
+    raise AssertionError("no frame was dropped")
+
+
 def test_it_is_watched_while_it_records(tmp_path, make_config, monkeypatch):
     from streamseg.detect.preprocess import Preprocess
 
@@ -39,9 +55,7 @@ def test_it_is_watched_while_it_records(tmp_path, make_config, monkeypatch):
     pipeline = build(source, make_config(LIVE % port), [str(tmp_path / "o.mp4")])
     running = threading.Thread(target=pipeline.run)
     running.start()
-    time.sleep(1.5)
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/stats", timeout=5) as answer:
-        stats = json.load(answer)
+    stats = stats_once_frames_were_dropped(port)
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/snapshot.jpg", timeout=5) as answer:
         assert answer.read(2) == b"\xff\xd8"
     running.join(20)

@@ -26,7 +26,7 @@ from streamseg.export.graph import MASK_SIDE, GraphSettings
 from streamseg.hub import catalog
 from streamseg.hub.graph_spec import GraphSpec
 from streamseg.hub.on_demand import settings_for
-from streamseg.networks.build import build
+from streamseg.networks.build import build_network
 from streamseg.networks.weights import WeightsInfo, load_weights, save_weights
 from streamseg.system.folders import models_root
 
@@ -87,7 +87,7 @@ def load(name: str, size: tuple[int, int]) -> Network:
         model, info = load_weights(found[0])
         return Network(name, model, info, settings, "pulled")
     torch.manual_seed(0)
-    model = build(name, COCO_CLASSES).eval()
+    model = build_network(name, COCO_CLASSES).eval()
     for module in model.modules():
         if hasattr(module, "bn3"):  # a residual branch; at full strength random ones grow beyond float16
             module.bn3.weight.data.fill_(0.2)

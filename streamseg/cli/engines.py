@@ -41,14 +41,14 @@ def build(
 ) -> None:
     """Compile a model with TensorRT, for this machine's GPU or for others, and store the engine."""
     from streamseg.cli.display import Screen
-    from streamseg.engine.prebuild import build as make
+    from streamseg.engine.prebuild import build_engines
     from streamseg.engine.recipe import load_recipe
 
     changes = {"engine": engine, "precisions": precision, "sizes": size, "batches": batch, "for": targets}
     recipe = load_recipe(what, changes)
     with _steps() as (bar, steps):
         say = Screen(quiet=as_json).say if bar is None else partial(bar.console.print, markup=False)
-        entries = make(recipe, on_message=say, on_progress=steps)
+        entries = build_engines(recipe, on_message=say, on_progress=steps)
     if as_json:
         print(json.dumps([_facts(entry) for entry in entries], indent=2))
     else:

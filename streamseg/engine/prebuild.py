@@ -15,10 +15,10 @@ from streamseg.hub.catalog import resolve
 from streamseg.hub.graph_spec import GraphSpec, read_spec
 from streamseg.system.callbacks import Message
 
-__all__ = ["build", "graph_of"]
+__all__ = ["build_engines", "graph_of"]
 
 
-def build(
+def build_engines(
     recipe: Recipe, store: Store | None = None, *, on_message: Message | None = None, on_progress: BuildProgress | None = None
 ) -> list[Entry]:
     """The engines of a recipe, in its order, each built unless the store has it.

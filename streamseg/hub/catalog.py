@@ -2,7 +2,7 @@
 
 engines/NAME/   NAME-HxW.onnx, NAME.safetensors          within the installation
 MODELS/NAME/    the same, and NAME.json with its origin  what the user pulled or imported (`folders.models_root`)
-CACHE/graphs/   graphs exported from either when they were first needed (`ondemand`)
+CACHE/graphs/   graphs exported from either when they were first needed (`hub.on_demand`)
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from torch import Tensor
 from torchvision.models.detection import MaskRCNN
 
 from streamseg.errors import ConfigError, ModelError
-from streamseg.networks.build import NETWORKS, build
+from streamseg.networks.build import NETWORKS, build_network
 from streamseg.networks.weights import WeightsInfo, build_for, from_torchvision, load_weights
 
 __all__ = ["Misfit", "modern_names", "network_of", "read_checkpoint"]
@@ -138,7 +138,7 @@ def network_of(state: Mapping[str, Tensor], path: Path, wanted: str | None = Non
 
 def _misfit(state: Mapping[str, Tensor], network: str) -> Misfit:
     with torch.device("meta"):  # shapes, but no memory
-        model = build(network, _labels(state) - 1, class_agnostic_masks=_mask_rows(state) != _labels(state))
+        model = build_network(network, _labels(state) - 1, class_agnostic_masks=_mask_rows(state) != _labels(state))
     own = {name: tensor for name, tensor in model.state_dict().items() if not name.endswith("num_batches_tracked")}
     given = {name: tensor for name, tensor in state.items() if not name.endswith("num_batches_tracked")}
     return Misfit(

@@ -1,4 +1,4 @@
-"""The networks by name. `build("lite", 8)` is the embedded model's Mask R-CNN (He et al. 2017, arXiv 1703.06870).
+"""The networks by name. `build_network("lite", 8)` is the embedded model's Mask R-CNN (He et al. 2017, arXiv 1703.06870).
 
     lite             EfficientNet-Lite0, pyramid of 96 channels, separable heads: the embedded model
     mobilenetv3-fpn  MobileNetV3-Large, pyramid of 128 channels
@@ -7,7 +7,7 @@
     resnet50-c4      no pyramid, branches split late
 
 Every network is a torchvision `MaskRCNN` whose proposal network and heads also know partial labels
-(`partial.py`), so that torchvision's own inference is the reference for the exported graph.
+(`losses.py`), so that torchvision's own inference is the reference for the exported graph.
 Label 0 is background; class i of the class list is label `model.class_labels[i]`, i + 1 unless the weights came with labels
 that have no name (`weights.from_torchvision`).
 """
@@ -26,7 +26,7 @@ from streamseg.networks.losses import PartialRoIHeads, PartialRPN
 from streamseg.networks.mobilenet import mobilenetv3_fpn
 from streamseg.networks.resnet import resnet50_fpn, resnet50_fpn_v2
 
-__all__ = ["NETWORKS", "build"]
+__all__ = ["NETWORKS", "build_network"]
 
 NETWORKS: dict[str, Callable[[Design], MaskRCNN]] = {
     "lite": lite,
@@ -37,7 +37,7 @@ NETWORKS: dict[str, Callable[[Design], MaskRCNN]] = {
 }
 
 
-def build(
+def build_network(
     name: str,
     num_classes: int,
     pretrained: bool = False,

@@ -1,4 +1,4 @@
-"""What a network is asked to be: the choices that `networks.build` takes, and where ImageNet weights come from."""
+"""What a network is asked to be: the choices that `build_network` takes, and where ImageNet weights come from."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ IMAGENET_FILES = {
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """One network to build; the arguments of `networks.build`."""
+    """One network to build; the arguments of `build_network`."""
 
     num_classes: int
     """Background not counted."""

@@ -1,7 +1,7 @@
 """Weights of our networks on disk: safetensors, named and counted; and torchvision's checkpoints as our networks.
 
 The file holds the network's whole state (convolutions and linear layers as float16 unless asked otherwise, batch norm as
-float32) and, as metadata, the network's name, its options and its classes. It loads back into `networks.build` for
+float32) and, as metadata, the network's name, its options and its classes. It loads back into `build_network` for
 fine-tuning, and the exported graphs refer to the same bytes.
 """
 
@@ -20,7 +20,7 @@ from torch import Tensor
 from torchvision.models.detection import MaskRCNN, MaskRCNN_ResNet50_FPN_Weights
 
 from streamseg.errors import ConfigError, ModelError
-from streamseg.networks.build import build
+from streamseg.networks.build import build_network
 from streamseg.networks.design import RoIPooling
 from streamseg.networks.resnet import with_eps
 
@@ -56,8 +56,8 @@ class WeightsInfo:
 
 
 def build_for(info: WeightsInfo, pretrained: bool = False) -> MaskRCNN:
-    """The network that `info` describes, in training mode; errors as those of `networks.build`."""
-    model = build(
+    """The network that `info` describes, in training mode; errors as those of `build_network`."""
+    model = build_network(
         info.network,
         max(info.class_labels),
         pretrained,

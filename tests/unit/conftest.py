@@ -64,11 +64,11 @@ def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights of a random `lite` whose scores are spread, so that every stage of the graph has work."""
     import torch
 
-    from streamseg.networks.build import build
+    from streamseg.networks.build import build_network
     from streamseg.networks.weights import WeightsInfo, save_weights
 
     torch.manual_seed(0)
-    model = build("lite", 2)
+    model = build_network("lite", 2)
     for module in model.modules():
         if isinstance(module, torch.nn.Conv2d):
             torch.nn.init.kaiming_normal_(module.weight, nonlinearity="relu")

@@ -18,7 +18,7 @@ from streamseg.export.graph import GraphSettings, InferenceGraph
 from streamseg.export.half import halve, without_batch_norm
 from streamseg.export.onnx_file import drop_cast_pairs, share_weights, write_facts
 from streamseg.export.quantize import quantize
-from streamseg.networks.build import build
+from streamseg.networks.build import build_network
 from streamseg.networks.weights import WeightsInfo, load_weights, save_weights
 
 INFO = ("person", "car"), (1, 3)
@@ -31,7 +31,7 @@ def main(network: str, size: str, folder: Path) -> None:
     settings = GraphSettings(height, width, proposals=100, detections=20)
     folder.mkdir()
     weights = folder / f"{network}.safetensors"
-    save_weights(build(network, 2), WeightsInfo(network, *INFO), weights)
+    save_weights(build_network(network, 2), WeightsInfo(network, *INFO), weights)
     model, info = load_weights(weights)
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
 

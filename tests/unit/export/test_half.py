@@ -20,7 +20,7 @@ from streamseg.export.export import export_model
 from streamseg.export.graph import GraphSettings, InferenceGraph
 from streamseg.export.half import Affine, halve, without_batch_norm
 from streamseg.export.onnx_file import drop_cast_pairs
-from streamseg.networks.build import build
+from streamseg.networks.build import build_network
 from streamseg.networks.weights import load_weights, save_weights
 from tests.unit.networks.compare_detections import differences
 from tests.unit.networks.random_networks import pictures
@@ -95,7 +95,7 @@ def test_float16_arithmetic_finds_the_same_objects() -> None:
 @pytest.mark.parametrize("network", ["mobilenetv3-fpn", pytest.param("resnet50-c4", marks=pytest.mark.long)])
 def test_every_network_can_be_halved(network: str) -> None:
     torch.manual_seed(0)
-    halved = halve(build(network, 3))
+    halved = halve(build_network(network, 3))
     settings = GraphSettings(*SIZE, proposals=4, detections=2, candidates=8)
     with torch.no_grad():
         found = InferenceGraph(halved, settings)(pictures(1, *SIZE))
@@ -145,7 +145,7 @@ def test_weights_kept_in_float32_get_a_half_file(random_weights: Path, tmp_path:
 
 
 def test_batch_norms_are_all_replaced_and_names_kept() -> None:
-    model = build("resnet50-fpn-v2", 2).eval()
+    model = build_network("resnet50-fpn-v2", 2).eval()
     plain = without_batch_norm(model)
     assert not [m for m in plain.modules() if isinstance(m, (nn.BatchNorm2d, FrozenBatchNorm2d))]
     kept = {name for name, _ in plain.named_parameters()}

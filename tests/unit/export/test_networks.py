@@ -27,7 +27,7 @@ from streamseg.engine import Outputs, read_spec
 from streamseg.errors import BadOutput
 from streamseg.export.export import FORBIDDEN, OUTPUTS, export_model
 from streamseg.export.graph import GraphSettings, InferenceGraph
-from streamseg.networks.build import build
+from streamseg.networks.build import build_network
 from streamseg.networks.weights import WeightsInfo, load_weights, save_weights
 from streamseg.pixels.letterbox import Letterbox
 from tests.unit.networks.random_networks import Found, assert_same, pictures, scale_random_weights
@@ -50,7 +50,9 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[
         if name not in made:
             folder = tmp_path_factory.mktemp(name)
             torch.manual_seed(0)
-            model = scale_random_weights(build(name, len(CLASSES)), pictures(1, *SIZE, SEED), background=2.0, contrast=1.2)
+            model = scale_random_weights(
+                build_network(name, len(CLASSES)), pictures(1, *SIZE, SEED), background=2.0, contrast=1.2
+            )
             save_weights(model, WeightsInfo(name, CLASSES, tuple(range(1, 21))), folder / f"{name}.safetensors")
             (graph,) = export_model(folder / f"{name}.safetensors", folder, [SIZE], SETTINGS, name, dynamic_batch=False)
             made[name] = folder / f"{name}.safetensors", graph

@@ -18,7 +18,7 @@ from torchvision.models import detection
 
 from streamseg.errors import ConfigError, ModelError
 from streamseg.hub.checkpoints import modern_names, network_of, read_checkpoint
-from streamseg.networks.build import NETWORKS, build
+from streamseg.networks.build import NETWORKS, build_network
 from streamseg.networks.weights import load_weights
 
 PATH = Path("f.pth")
@@ -51,7 +51,7 @@ def lite(random_weights) -> tuple[Path, dict[str, torch.Tensor]]:
 )
 def test_every_network_is_told_from_its_tensors(name, agnostic):
     with torch.device("meta"):
-        state = build(name, 3, class_agnostic_masks=agnostic).state_dict()
+        state = build_network(name, 3, class_agnostic_masks=agnostic).state_dict()
     assert network_of(state, PATH) == name
 
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from streamseg.errors import ConfigError, MissingExtra
 from streamseg.networks.backbones import EfficientNetLite0, SameConv2d, imagenet_lite0_weights
-from streamseg.networks.build import build
+from streamseg.networks.build import build_network
 
 
 @pytest.mark.parametrize(("kernel", "low", "high"), [(3, 0, 1), (5, 1, 2)])
@@ -38,7 +38,7 @@ def test_imagenet_weights_fit() -> None:
 
 
 def test_lite_is_small_and_unknown_names_are_refused() -> None:
-    count = sum(p.numel() for p in build("lite", 8).parameters())
+    count = sum(p.numel() for p in build_network("lite", 8).parameters())
     assert count < 5_000_000
     with pytest.raises(ConfigError, match="there are: lite"):
-        build("nosuch", 8)
+        build_network("nosuch", 8)

@@ -9,7 +9,7 @@ import math
 import torch
 from torchvision.models.detection.image_list import ImageList
 
-from streamseg.networks.build import build
+from streamseg.networks.build import build_network
 from streamseg.networks.losses import doubtful, inside_fraction, marginal_cross_entropy
 
 
@@ -53,7 +53,7 @@ def test_background_may_be_any_label_that_was_not_annotated() -> None:
 def gradients(target: dict[str, torch.Tensor]) -> dict[str, float]:
     """Size of the gradient that each head gets from one image with this target."""
     torch.manual_seed(0)
-    model = build("lite", 2).train()
+    model = build_network("lite", 2).train()
     x = torch.randn(1, 3, 64, 96)
     listed = ImageList(x, [(64, 96)])
     features = model.backbone(x)

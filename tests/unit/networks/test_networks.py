@@ -16,7 +16,7 @@ from torchvision.ops import roi_align, roi_pool
 
 from streamseg.errors import ConfigError, ModelError
 from streamseg.export.graph import GraphSettings, InferenceGraph
-from streamseg.networks.build import NETWORKS, build
+from streamseg.networks.build import NETWORKS, build_network
 from streamseg.networks.design import IMAGENET_FILES
 from streamseg.networks.heads import MultiScaleRoIPool, pooler
 
@@ -48,7 +48,7 @@ def losses(model: MaskRCNN, labels: list[int]) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("options", [{}, {"class_agnostic_masks": True, "roi_pool": "pool"}])
 def test_every_network_learns_from_every_term(name: str, options: dict[str, object]) -> None:
     torch.manual_seed(0)
-    model = build(name, 3, **options)
+    model = build_network(name, 3, **options)
     terms = losses(model, [1, 3])
     assert set(terms) == LOSSES
     assert all(torch.isfinite(term) and term > 0 for term in terms.values())
@@ -70,7 +70,7 @@ def test_every_network_learns_from_every_term(name: str, options: dict[str, obje
 
 def test_one_mask_row_learns_from_objects_of_every_class() -> None:
     torch.manual_seed(0)
-    agnostic, each = build("lite", 3, class_agnostic_masks=True), build("lite", 3)
+    agnostic, each = build_network("lite", 3, class_agnostic_masks=True), build_network("lite", 3)
     for model in (agnostic, each):
         losses(model, [1, 3])["loss_mask"].backward()
     used = {
@@ -90,7 +90,7 @@ def test_one_mask_row_learns_from_objects_of_every_class() -> None:
 )
 def test_torchvisions_states_fit_key_for_key(name: str, make: type) -> None:
     theirs = make(weights=None, weights_backbone=None).state_dict()
-    model = build(name, 90)
+    model = build_network(name, 90)
     result = model.load_state_dict(theirs, strict=True)
     assert (result.missing_keys, result.unexpected_keys) == ([], [])
     own = model.state_dict()
@@ -101,7 +101,7 @@ def test_torchvisions_states_fit_key_for_key(name: str, make: type) -> None:
 
 def test_the_branches_of_c4_share_one_trunk() -> None:
     torch.manual_seed(0)
-    model = build("resnet50-c4", 2)
+    model = build_network("resnet50-c4", 2)
     names = [name for name in model.state_dict() if "layer4" in name]
     assert names
     assert all(name.startswith("roi_heads.box_head.") for name in names), "stored once"
@@ -123,13 +123,13 @@ def test_the_branches_of_c4_share_one_trunk() -> None:
 def test_pyramids_have_the_strides_of_the_paper() -> None:
     for name in ("lite", "mobilenetv3-fpn", "resnet50-fpn", "resnet50-fpn-v2"):
         with torch.no_grad():
-            levels = build(name, 2).eval().backbone(torch.zeros(1, 3, 64, 128))
+            levels = build_network(name, 2).eval().backbone(torch.zeros(1, 3, 64, 128))
         assert [(64 // f.shape[2], 128 // f.shape[3]) for f in levels.values()] == [(s, s) for s in (4, 8, 16, 32, 64)]
 
 
 def test_the_bodys_batch_norm_keeps_its_statistics_in_training() -> None:
     for name in ("mobilenetv3-fpn", "resnet50-fpn-v2"):
-        model = build(name, 2).train()
+        model = build_network(name, 2).train()
         norms = [m for m in model.backbone.body.modules() if isinstance(m, nn.BatchNorm2d)]
         assert norms
         assert not any(m.training for m in norms)
@@ -166,16 +166,16 @@ def test_roi_pool_takes_each_roi_from_the_level_that_roi_align_takes_it_from() -
 
 def test_roi_pool_is_not_exported() -> None:
     with pytest.raises(ConfigError, match=r"RoIPool cannot be exported.*roi_pool 'align'"):
-        InferenceGraph(build("lite", 2, roi_pool="pool"), GraphSettings(64, 96))
+        InferenceGraph(build_network("lite", 2, roi_pool="pool"), GraphSettings(64, 96))
 
 
 def test_bad_choices_are_refused_by_name() -> None:
     with pytest.raises(ConfigError, match="'nosuch'; there are: lite, mobilenetv3-fpn, resnet50-c4"):
-        build("nosuch", 8)
+        build_network("nosuch", 8)
     with pytest.raises(ConfigError, match="0 classes; allowed: 1 or more"):
-        build("lite", 0)
+        build_network("lite", 0)
     with pytest.raises(ConfigError, match="'max'; allowed: align, pool"):
-        build("lite", 2, roi_pool="max")  # type: ignore[arg-type]
+        build_network("lite", 2, roi_pool="max")  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -194,12 +194,12 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 )
 def test_missing_imagenet_weights_are_asked_for(name: str, file: str, cache: Path) -> None:
     with pytest.raises(ModelError, match=IMAGENET_FILES[file]) as caught:
-        build(name, 2, pretrained=True)
+        build_network(name, 2, pretrained=True)
     assert str(cache) in str(caught.value)
     assert "pretrained=False" in str(caught.value)
     (cache / IMAGENET_FILES[file]).write_bytes(b"PK\x03\x04 cut off")
     with pytest.raises(ModelError, match="delete it"):
-        build(name, 2, pretrained=True)
+        build_network(name, 2, pretrained=True)
 
 
 def test_imagenet_weights_start_the_body(cache: Path) -> None:
@@ -214,11 +214,11 @@ def test_imagenet_weights_start_the_body(cache: Path) -> None:
         stem = plain.maxpool(plain.relu(plain.bn1(plain.conv1(x))))
         deep = plain.layer3(plain.layer2(plain.layer1(stem)))
         for name in ("resnet50-fpn", "resnet50-fpn-v2", "resnet50-c4"):
-            model = build(name, 2, pretrained=True).eval()
+            model = build_network(name, 2, pretrained=True).eval()
             level = model.backbone.body(x)["0" if name == "resnet50-c4" else "2"]
             assert (level - deep).abs().max() <= 1e-4 * deep.abs().max(), f"{name}: batch norm's epsilon included"
         assert torch.equal(model.roi_heads.box_head.layer4[0].conv1.weight, plain.layer4[0].conv1.weight)
     small = mobilenet_v3_large(weights=None)
     torch.save(small.state_dict(), cache / IMAGENET_FILES["mobilenet_v3_large"])
-    body = build("mobilenetv3-fpn", 2, pretrained=True).backbone.body
+    body = build_network("mobilenetv3-fpn", 2, pretrained=True).backbone.body
     assert torch.equal(body["16"][0].weight, small.features[16][0].weight)

@@ -18,7 +18,7 @@ from torchvision.models.detection import MaskRCNN, MaskRCNN_ResNet50_FPN_V2_Weig
 from streamseg.errors import ModelError
 from streamseg.export.graph import GraphSettings, InferenceGraph
 from streamseg.export.nms import iterations_needed
-from streamseg.networks.build import build
+from streamseg.networks.build import build_network
 from streamseg.networks.weights import from_torchvision, load_weights
 from streamseg.training.start import find_weights
 from tests.unit.networks.random_networks import check_parity, pictures, scale_random_weights
@@ -37,7 +37,7 @@ def networks() -> dict[str, MaskRCNN]:
 def random_network(networks: dict[str, MaskRCNN], name: str, size: tuple[int, int] = (256, 448)) -> MaskRCNN:
     if name not in networks:
         torch.manual_seed(0)
-        networks[name] = scale_random_weights(build(name, 90), pictures(1, *size))
+        networks[name] = scale_random_weights(build_network(name, 90), pictures(1, *size))
     return networks[name]
 
 
@@ -72,7 +72,7 @@ def test_parity_without_a_pyramid_and_on_a_small_body(networks: dict[str, MaskRC
 def test_parity_of_class_agnostic_masks_in_a_batch() -> None:
     torch.manual_seed(0)
     images = pictures(2, 128, 192)
-    model = scale_random_weights(build("lite", 6, class_agnostic_masks=True), images)
+    model = scale_random_weights(build_network("lite", 6, class_agnostic_masks=True), images)
     found = check_parity(model, images, GraphSettings(128, 192, detections=40, candidates=400))
     assert all(len(picture.labels.unique()) > 2 for picture in found)
 

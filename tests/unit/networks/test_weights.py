@@ -14,7 +14,7 @@ from torchvision.models.detection import maskrcnn_resnet50_fpn, maskrcnn_resnet5
 
 from streamseg.errors import ConfigError, ModelError
 from streamseg.export.graph import GraphSettings, InferenceGraph
-from streamseg.networks.build import build
+from streamseg.networks.build import build_network
 from streamseg.networks.weights import COCO_LABELS, WeightsInfo, adapt, from_torchvision, load_weights, save_weights
 from tests.unit.networks.random_networks import partners, pictures, reference, scale_random_weights
 
@@ -23,7 +23,7 @@ SIZE = (64, 96)
 
 def test_options_come_back_from_the_file(tmp_path: Path) -> None:
     info = WeightsInfo("lite", ("cat", "dog"), (17, 18), class_agnostic_masks=True, roi_pool="pool", labels=(2, 5))
-    model = build("lite", 5, class_agnostic_masks=True, roi_pool="pool")
+    model = build_network("lite", 5, class_agnostic_masks=True, roi_pool="pool")
     save_weights(model, info, tmp_path / "x.safetensors", half=False)
     again, said = load_weights(tmp_path / "x.safetensors")
     assert said == info
@@ -35,7 +35,7 @@ def test_options_come_back_from_the_file(tmp_path: Path) -> None:
 
 def test_a_plain_file_says_no_more_than_it_used_to(tmp_path: Path) -> None:
     """Files of the first release lack options; those of plain models still do."""
-    save_weights(build("lite", 1), WeightsInfo("lite", ("object",), (1,)), tmp_path / "x.safetensors")
+    save_weights(build_network("lite", 1), WeightsInfo("lite", ("object",), (1,)), tmp_path / "x.safetensors")
     with safe_open(tmp_path / "x.safetensors", "pt") as file:
         assert set(file.metadata()) == {"streamseg.network", "streamseg.classes", "streamseg.category_ids"}
         kinds = {name.rpartition(".")[2]: file.get_tensor(name).dtype for name in file.keys()}  # noqa: SIM118
@@ -45,7 +45,7 @@ def test_a_plain_file_says_no_more_than_it_used_to(tmp_path: Path) -> None:
 
 
 def test_c4_is_stored_once_and_comes_back(tmp_path: Path) -> None:
-    model = build("resnet50-c4", 1)
+    model = build_network("resnet50-c4", 1)
     save_weights(model, WeightsInfo("resnet50-c4", ("object",), (1,)), tmp_path / "x.safetensors")
     assert (tmp_path / "x.safetensors").stat().st_size < 2.1 * sum(p.numel() for p in model.parameters())
     again, _ = load_weights(tmp_path / "x.safetensors")
@@ -55,7 +55,7 @@ def test_c4_is_stored_once_and_comes_back(tmp_path: Path) -> None:
 
 def test_values_that_a_file_cannot_hold_are_refused(tmp_path: Path) -> None:
     info = WeightsInfo("lite", ("object",), (1,))
-    model = build("lite", 1)
+    model = build_network("lite", 1)
     with torch.no_grad():
         model.rpn.head.cls_logits.weight[0, 0] = 1e6
     with pytest.raises(ModelError, match=r"cls_logits.weight.*store it in float32"):
@@ -69,7 +69,7 @@ def test_values_that_a_file_cannot_hold_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_of_another_network_is_refused_and_says_where(tmp_path: Path) -> None:
-    save_weights(build("lite", 2), WeightsInfo("lite", ("a",), (1,)), tmp_path / "x.safetensors")
+    save_weights(build_network("lite", 2), WeightsInfo("lite", ("a",), (1,)), tmp_path / "x.safetensors")
     with pytest.raises(ModelError, match=r"does not fit lite: of another shape: .*is \[3\], not \[2\]"):
         load_weights(tmp_path / "x.safetensors")
 
@@ -138,7 +138,7 @@ def test_ones_own_torchvision_checkpoint_answers_as_it_did(network: str, make: t
 
 def test_the_names_of_2019_are_known() -> None:
     """torchvision's COCO_V1 file of the first network has them; torchvision's own modules translate them."""
-    state = build("resnet50-fpn", 2).state_dict()
+    state = build_network("resnet50-fpn", 2).state_dict()
     rules = {
         r"(fpn\.(?:inner|layer)_blocks\.\d)\.0\.": r"\1.",
         r"(rpn\.head\.conv)\.0\.0\.": r"\1.",
@@ -156,7 +156,7 @@ def test_the_names_of_2019_are_known() -> None:
 def test_foreign_checkpoints_are_refused() -> None:
     with pytest.raises(ModelError, match="it has no roi_heads"):
         from_torchvision({"model": {}}, "resnet50-fpn")
-    state = build("resnet50-fpn", 2).state_dict()
+    state = build_network("resnet50-fpn", 2).state_dict()
     with pytest.raises(ModelError, match="does not fit resnet50-fpn-v2: missing: "):
         from_torchvision(state, "resnet50-fpn-v2", ("a", "b"))
     with pytest.raises(ConfigError, match="2 classes besides background, but 1 names"):
@@ -167,7 +167,7 @@ def test_foreign_checkpoints_are_refused() -> None:
 def test_fine_tuning_takes_over_what_has_the_same_name(network: str) -> None:
     torch.manual_seed(0)
     info = WeightsInfo(network, ("cat", "dog", "cow"), (17, 18, 21), labels=(1, 4, 5))
-    model = build(network, 5)
+    model = build_network(network, 5)
     wanted = WeightsInfo(network, ("bird", "cow", "cat"), (16, 21, 17))
     new = adapt(model, info, wanted)
     assert new.training
@@ -188,7 +188,7 @@ def test_fine_tuning_takes_over_what_has_the_same_name(network: str) -> None:
 def test_fine_tuning_may_turn_to_class_agnostic_masks_and_stay_there() -> None:
     info = WeightsInfo("lite", ("cat", "dog"), (17, 18))
     one = WeightsInfo("lite", ("object",), (1,), class_agnostic_masks=True)
-    agnostic = adapt(build("lite", 2), info, one)
+    agnostic = adapt(build_network("lite", 2), info, one)
     rows = agnostic.roi_heads.mask_predictor.logits.weight
     assert len(rows) == 2
     other = WeightsInfo("lite", ("a", "b", "c"), (1, 2, 3), class_agnostic_masks=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -386,6 +387,7 @@ def test_a_fork_says_at_once_why_it_cannot_use_the_engine():
         with one._lock:  # as another thread may hold it in the moment of the fork
             pid = os.fork()
             if pid == 0:
+                signal.alarm(10)  # a hang is a failure
                 said = []
                 for use in (lambda: client.submit(picture(0)), one.client):
                     try:

@@ -1,8 +1,8 @@
-"""Dense optical flow between two frames, on a small grey picture: where what a pixel shows was in another frame.
+"""Dense optical flow between two frames, computed on small grey pictures: for each pixel of one frame, where it was in the other.
 
-DIS flow (Kroeger et al., ECCV 2016) from the later frame back to the earlier one: with it anything known about the earlier frame, a
-mask for example, is looked up from each pixel of the later one ("backward warping"), so that no pixel is left without an answer.
-Only the part of the picture that holds the objects asked for is worked on.
+DIS flow (Kroeger et al., ECCV 2016), from the later frame back to the earlier one. With it, anything known about the earlier frame,
+a mask for example, is looked up for each pixel of the later one ("backward warping"), so that every pixel gets an answer. Flow is
+computed only for the part of the picture that holds the objects asked for.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ LEAST_SIDE = 32
 NOISE = 8.0
 """Codes of 255 by which the same surface may differ between frames: confidence is 1 / e there."""
 MARGIN = 24
-"""Small pixels around what is asked for: motion there is known as far, and coarse patches see some of the surroundings."""
+"""Small pixels added around what is asked for, so that motion by so much is found and coarse patches see some surroundings."""
 LEAST_REGION = 64
-"""Small pixels: with less the coarsest levels, which find large motions, would be left out."""
+"""Least width and height, in small pixels: with less, DIS leaves out its coarsest levels, which find large motions."""
 
 _LIKENESS = np.exp(-np.square(np.arange(256, dtype=np.float32) / NOISE))
-"""By how many codes two pixels differ -> how alike they are."""
+"""How alike two pixels are (0..1), by the difference of their codes."""
 
 MOST_ROWS = 32766
-"""Of a picture, or of points, that OpenCV looks up at once."""
+"""Rows of a picture, or of points, that OpenCV can look up at once."""
 
 FloatArray = npt.NDArray[np.float32]
 ByteArray = npt.NDArray[np.uint8]
@@ -58,7 +58,7 @@ class Flow:
     scale: tuple[float, float]
     """Frame pixels to a small pixel, along x and y."""
     region: Region
-    """The small pixels in which motion is known; elsewhere it is that of the nearest one."""
+    """The small pixels for which motion was computed; elsewhere the motion of the nearest one of them is taken."""
 
     def at(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Where points of the target frame were in the source frame.
@@ -122,7 +122,8 @@ class FlowCache:
     def between(self, source: Frame, target: Frame, boxes: FloatArray | None = None) -> Flow | None:
         """The flow from `target` back to `source`; None over a change of epoch, where the two have nothing in common.
 
-        With `boxes` [N, 4] xyxy, frame pixels, at least in and around these: motion by up to MARGIN small pixels is found.
+        boxes: [N, 4] xyxy, frame pixels. With them the flow is computed at least in and around these boxes, and motion by up to
+        MARGIN small pixels is found.
         """
         if source.epoch != target.epoch or (source.width, source.height) != (target.width, target.height):
             return None

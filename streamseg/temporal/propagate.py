@@ -1,4 +1,4 @@
-"""A part of the smooth stage: frames that the network did not look at get the instances of the frame before, carried along flow."""
+"""Part of the smooth stage: frames that the network did not run on get the instances of the frame before, moved by flow."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from streamseg.temporal.flow import Flow, FlowCache
 __all__ = ["Propagate", "carry"]
 
 ROUNDS = 2
-"""Times that a box is moved to where its points went: the first finds the place, the second measures there."""
+"""How often a box is moved to where its points went: the first round finds the place, the second measures there."""
 THINNEST = 1.0
-"""Frame pixels; of what has less left inside the frame nothing can be painted."""
+"""Frame pixels: an instance of which less is left inside the frame is dropped, since nothing of it could be painted."""
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -31,7 +31,7 @@ class Propagate:
         self._last: tuple[Frame, Instances] | None = None
 
     def __call__(self, result: Result) -> Result:
-        """The result itself if it was detected, else with what is known from the frame before; nothing after a change of epoch."""
+        """The result itself if the network ran on it; else with the instances of the frame before, none after a change of epoch."""
         if not result.detected and self._last is not None:
             frame, instances = self._last
             flow = self._flows.between(frame, result.frame) if len(instances) else None
@@ -44,8 +44,8 @@ class Propagate:
 def carry(instances: Instances, flow: Flow, width: int, height: int) -> Instances:
     """The instances of the flow's source frame as they are in its target frame; without those that left it.
 
-    Boxes are moved and scaled as the points of their masks are; masks are looked up along the flow, so that they bend as what they
-    show does. Scores and classes stay.
+    Boxes are moved and scaled as the points of their masks are. Masks are looked up along the flow, so they bend as the object
+    does. Scores and classes stay.
     """
     old, side = instances.masks.astype(np.float32), instances.side
     boxes = _first_guess(instances.boxes, old, flow)

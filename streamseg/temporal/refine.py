@@ -1,10 +1,10 @@
-"""The refine stage: a small mask becomes an outline that follows the picture's own edges, top-down as in SharpMask (Pinheiro et
-al., ECCV 2016), without a network.
+"""The refine stage: fits the outlines of small masks to the picture's own edges.
 
-The guided filter with a colour guide (He, Sun and Tang, TPAMI 2013): in each small window the mask is fitted as a linear function
-of the picture's three channels, and the function is applied to the picture; computed on a small grid and applied on a fine one (He
-and Sun 2015, "Fast guided filter"). Where colours say little about the mask (the share of its variance that the fit explains is
-low) the filter would only blur, so there the mask stays as it is.
+It goes from coarse to fine as SharpMask does (Pinheiro et al., ECCV 2016), but without a network. It is a guided filter with a
+colour guide (He, Sun and Tang, TPAMI 2013): in each small window, the mask is fitted as a linear function of the picture's three
+channels, and that function is then applied to the picture. It is fitted on the mask's small grid and applied on a fine one (He and
+Sun 2015, "Fast guided filter"). Where colours say little about the mask (the fit explains little of its variance), the filter would
+only blur, so the mask stays as it is there.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from streamseg.pixels import fields
 __all__ = ["Refiner"]
 
 MARGIN = 4
-"""Cells of a mask's own grid that the small grid has around the box: the filter needs to see what is outside."""
+"""Cells that the small grid has around the box: the filter needs to see what is outside."""
 RADIUS = 3
 """Cells from the middle of a window to its edge: 1/9 of the box where the mask has 28 a side."""
 EPSILON = 1e-5
-"""Regularisation, in squares of the range of codes: contrasts well above its root (0.3 %) count as edges."""
+"""Regularisation, as a share of the squared range of codes: contrasts well above its square root (0.3 %) count as edges."""
 LEAST_VARIANCE = 1e-3
 FINEST, COARSEST = 160, 56
 """Cells a side of the fine grid: half as many as the box has pixels, within these limits, and not fewer than the mask's own."""
 MOST_CELLS = 120_000
-"""Cells of all fine grids of a frame: where there are many large objects each gets fewer, so that a frame's cost is bounded."""
+"""Cells of all fine grids of a frame together. With many large objects each gets fewer, so that the cost of a frame is bounded."""
 FINE_ENOUGH = 40 / 28
-"""Frame pixels that a cell may be wide (root of the box's area / cells a side): such a mask is left as it is."""
+"""A mask is left as it is if its cells are at most so many frame pixels wide (root of the box's area / cells a side)."""
 
 Array = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float32]

@@ -1,10 +1,10 @@
-"""The smooth stage: masks that do not flicker, along each track, and that go on where the network does not look.
+"""The smooth stage: averages each track's mask over time, so that it does not flicker, and fills in frames without detection.
 
-A network answers each frame afresh, so outlines tremble even where nothing moves. Here each track's mask is a running mean over
-time in which the past is first carried along the optical flow: what was known of a surface point is averaged with what is known of
-it now. The past counts only as far as it can be believed: less the longer ago it is, not where the pictures differ along the flow
-(hidden, uncovered, too fast), and not at all where the masks have little in common. So nothing is smeared over a cut, no ghost is
-left behind, and what appears has its own mask in its first frame.
+A network looks at each frame afresh, so outlines tremble even where nothing moves. Here each track's mask is a running mean: the
+mask of before is first moved along the optical flow, then averaged with the new one, so that both speak of the same point of the
+object. The past weighs less the longer ago it is. It weighs nothing at points where the pictures differ along the flow (something
+was hidden, uncovered or too fast), and nothing at all where the two masks have little in common. So nothing is smeared over a cut,
+no ghost is left behind, and a new object has its own mask in its first frame.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from streamseg.temporal.propagate import Propagate
 __all__ = ["Smooth", "Smoother"]
 
 UNLIKE, ALIKE = 0.4, 0.75
-"""Soft IoU of the carried and the new mask up to which the past is not believed, and from which it is believed wholly."""
+"""Soft IoU of the moved and the new mask: up to UNLIKE the past has no weight, from ALIKE on its full weight."""
 BOX_NOISE = 0.04
-"""Share of a box's size by which its sides tremble; moves of this size are averaged, larger ones are followed."""
+"""Share of a box's size by which detectors usually err: its sides are averaged while they differ by less, and followed beyond."""
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -38,20 +38,20 @@ class _Past:
 
     frame: Frame
     time: float
-    """Seconds, when the network last looked."""
+    """When the network last ran, seconds."""
     ids: IntArray
     boxes: FloatArray
     masks: FloatArray
     """[T, M, M], 0..255."""
     ages: IntArray
-    """[T] frames in a row that went into the mean."""
+    """[T] how many frames in a row went into the mean."""
 
 
 class Smooth:
-    """The stage: masks averaged over time where the network looked, carried along where it did not."""
+    """The stage: averages masks over time where the network ran, and moves them along the flow where it did not."""
 
     def __init__(self, masks: Smoother | None, flows: FlowCache | None = None) -> None:
-        """Without `masks` nothing is averaged; `flows`: what masks are carried along."""
+        """masks: what averages; None: nothing is averaged. flows: shared with the other stages that need flow."""
         self._masks = masks
         self._propagate = Propagate(flows)
 
@@ -68,7 +68,7 @@ class Smooth:
 class Smoother:
     """Call it with each Result, tracked, in order. Holds one mask for each track of the frame before, nothing else.
 
-    `seconds` is the time constant of the mean: after it the past weighs 1 / e. Untracked instances (id 0) pass unchanged.
+    seconds: time constant of the mean; a mask so long ago weighs 1 / e. Untracked instances (id 0) pass unchanged.
     """
 
     def __init__(self, seconds: float = 0.08, flows: FlowCache | None = None) -> None:
@@ -99,7 +99,7 @@ class Smoother:
         return replace(result, instances=replace(found, boxes=boxes, masks=levels))
 
     def follow(self, result: Result) -> None:
-        """Go on from a result whose masks were carried here: nothing new was learnt, but this is where things are now."""
+        """Remember a result whose masks were moved along the flow: nothing was detected, but this is where the objects are now."""
         found, past = result.instances, self._past
         known = found.track_ids > 0
         ids, time = found.track_ids[known], result.frame.time if past is None else past.time
@@ -148,7 +148,7 @@ def _soft_iou(a: FloatArray, b: FloatArray) -> FloatArray:
 
 
 def _steady(carried: FloatArray, new: FloatArray, weight: FloatArray, width: int, height: int) -> FloatArray:
-    """Each side between where it was carried to and where it is found: the closer the two, the more the past counts."""
+    """Puts each side between where it was moved to and where it is found; the closer the two, the more the past weighs."""
     size = np.tile(np.maximum(new[:, 2:] - new[:, :2], 1e-3), 2)
     off = (carried - new) / size
     share = weight[:, None] * np.exp(-((off / BOX_NOISE) ** 2))

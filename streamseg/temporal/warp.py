@@ -1,4 +1,4 @@
-"""Masks and boxes carried from one frame to the next along optical flow, all instances of a frame at once."""
+"""Moves masks and boxes from one frame to the next along optical flow, all instances of a frame at once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MOST_GROWTH = 1.25
 
 
 def coarse(side: int) -> int:
-    """n: every nth cell along x and y is enough of masks with `side` cells a side."""
+    """The step n for masks of `side` cells a side: every nth cell along x and y is enough to tell how an object moves."""
     return max(1, round(side / _COARSE))
 
 
@@ -48,7 +48,7 @@ def cells(boxes: FloatArray, side: int, skip: int = 1) -> FloatArray:
 
 
 def look_up(masks: npt.NDArray[np.float32], boxes: FloatArray, points: FloatArray, width: int, height: int) -> FloatArray:
-    """The values of soft masks at points; 0 beyond the box, except where the frame's border cuts the object off.
+    """The values of soft masks at points. Outside of the box they are 0, except where the frame's border cuts the object off.
 
     Args:
         masks: float32 [N, M, M], 0..255.
@@ -88,8 +88,8 @@ def look_up(masks: npt.NDArray[np.float32], boxes: FloatArray, points: FloatArra
 def moved_boxes(boxes: FloatArray, points: FloatArray, sources: FloatArray, weights: FloatArray) -> FloatArray:
     """Where boxes of the source frame are now: moved and scaled as the objects' points are, without turning or shearing.
 
-    Least squares, reweighted (Geman and McClure's weights): points that move unlike the rest soon count nothing. A box of which too
-    little can be followed stays where it was.
+    Iteratively reweighted least squares with Geman and McClure's weights, so that points which move unlike the rest count for
+    little. A box stays where it was if too few of its points can be followed.
 
     Args:
         boxes: float32 [N, 4] xyxy in the source frame.

@@ -1,4 +1,4 @@
-"""The track stage: identities that hold through time."""
+"""The track stage: gives instances identities that last through time."""
 
 from streamseg.track.tracker import Tracker
 

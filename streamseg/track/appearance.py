@@ -1,8 +1,8 @@
-"""What things look like: a histogram of the colours within the mask, taken from the frame's own planes.
+"""What an instance looks like: a histogram of the colours inside its mask, taken from the frame's own planes.
 
-A grid of points inside each box is read straight from the planes (nothing is resized or converted), those inside the mask are
-counted in bins of luma and of chroma, for the upper and the lower half apart: a red shirt over blue trousers is not a blue
-shirt over red ones.
+A grid of points inside each box is read straight from the planes; nothing is resized or converted. Points inside the mask are
+counted in bins of luma and of chroma, separately for the upper and the lower half, so that a red shirt over blue trousers differs
+from a blue shirt over red ones.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ POINTS = 14
 LUMA = 8
 CHROMA = 6
 CHROMA_STEP = 14
-"""Codes (of 256) of U and V to a bin; those around neutral grey are told apart, all beyond share the outermost."""
+"""Width of a bin of U and V, in codes of 256. Colours far from grey all share the outermost bins."""
 HALF_BINS = LUMA + CHROMA * CHROMA
 BINS = 2 * HALF_BINS
 

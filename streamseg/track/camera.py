@@ -1,5 +1,4 @@
-"""What the picture itself tells from one frame to the next: how the camera moved, how each object moved, and whether there was
-a cut.
+"""How the camera moved from one frame to the next, how each object moved, and whether there was a cut, by the picture alone.
 
 Sparse optical flow (Lucas-Kanade on a pyramid, Bouguet 2001) on a small grey picture: at a fixed grid of points on the ground,
 to which a similarity is fitted (RANSAC), as in BoT-SORT (Aharon et al., 2022), and at a few points inside each object's mask.
@@ -47,7 +46,7 @@ SMALLEST = 8.0
 
 
 class CameraChange(NamedTuple):
-    """What happened between two frames."""
+    """How one frame differs from the frame before."""
 
     matrix: Doubles
     """[2, 3] similarity, frame pixels: where points of the ground of the frame before are now; identity when it is not known."""
@@ -59,13 +58,13 @@ class CameraChange(NamedTuple):
 
 
 class CameraMotion:
-    """Watches the pictures go by. Call it once a frame, in order."""
+    """Compares each frame with the one before. Call it once a frame, in order."""
 
     def __init__(self) -> None:
         self._before: Grey | None = None
 
     def forget(self) -> None:
-        """Start afresh: the next frame has nothing to do with the last."""
+        """Forget the last frame: the next one has nothing to do with it."""
         self._before = None
 
     def __call__(self, frame: Frame, boxes: FloatArray, masks: npt.NDArray[np.bool_]) -> CameraChange:

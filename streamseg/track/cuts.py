@@ -1,8 +1,8 @@
 """Whether two pictures in a row belong to different shots.
 
-A cut is where no common motion of the ground is found, fine structure is somewhere else and brightness is spread differently.
-Each of these alone happens without a cut: a fast pan moves the structure but keeps the brightness, a flash changes the
-brightness but leaves the structure where it was, and something large that passes hides the ground.
+It is a cut if three signs come together: no common motion of the ground is found, fine structure is in other places, and brightness
+is spread differently. Each alone also happens within a shot: a fast pan moves the structure but keeps the brightness, a flash
+changes the brightness but not the structure, and something large that passes hides the ground.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Thumbnail(NamedTuple):
     layout: npt.NDArray[np.float32]
     """[27 x 48] brightness, mean 0 and length 1, or less where there is next to none."""
     structure: npt.NDArray[np.float32]
-    """The same of what a blur takes away."""
+    """The same for fine structure: what a blur would take away."""
     grey: npt.NDArray[np.float32]
     """[27, 48] brightness in codes."""
     spread: npt.NDArray[np.float32]

@@ -1,10 +1,10 @@
 """Which detection is which track: the Hungarian method in three rounds, from the surest evidence to the weakest.
 
-1. Overlap of boxes and masks with where each track is now, tempered by class and colours. Detections of low score get a second
-chance (ByteTrack: Zhang et al., ECCV 2022), for tracks just seen and at a handicap rather than afterwards: where a weak network
-gives one strong box to two people, each then keeps his own weaker one.
-2. Nearness without overlap: small and fast things move clear of themselves between two frames (buffered IoU).
-3. Recognition: a track lost for a while, by its colours, class and size, near where it should be or was last seen.
+1. Overlap: of boxes and masks with the place where each track is expected; class and colours count, too. Detections with a low
+score take part, as in ByteTrack (Zhang et al., ECCV 2022), but with a handicap, only for tracks that were just seen, and in this
+round rather than after it: where a weak network gives one strong box to two people, each keeps their own weaker one.
+2. Nearness (buffered IoU): small, fast objects may not overlap with where they were a frame ago.
+3. Recognition: a track that was lost for a while is found again by colours, class and size, near its expected or last place.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ CERTAIN_EMERGING = 0.3
 """The same for a track that something has just hidden: what first comes out from behind it is a strip, with other colours than
 the whole."""
 LOST_ALIKE = 0.68
-"""Least similarity to a track not seen for more than LOST_TIME: another may have come in its place."""
+"""Least similarity of colours to a track that was not seen for more than LOST_TIME: another object may stand in its place."""
 COPY_PENALTY = 0.2
 COPY_OVERLAP = 0.4
-"""A copy of a better detection is matched where nothing better is, and only to what it overlaps by as much."""
+"""Least overlap with a track at which a copy of a better detection is matched, where nothing better is there."""
 LOW_PENALTY = 0.25
 LOW_OVERLAP = 0.35
 """Least overlap with a detection of low score."""

@@ -1,9 +1,9 @@
-"""Where things are and how they move: a Kalman filter on the centre and the size of boxes, in pixels and seconds.
+"""Where objects are and how they move: Kalman filters on the centre and the size of boxes, in pixels and seconds.
 
-Constant velocity with white noise on the acceleration (Bar-Shalom et al., "Estimation with Applications to Tracking and
-Navigation", 2001, section 6.2.2), the four coordinates (centre x, centre y, width, height) independent of each other, so that
-all tracks are filtered at once by a few array operations. All noise is in shares of the object's own size, and time is in
-seconds: the same numbers hold for near and far, at 10 and at 60 frames a second.
+The model is constant velocity with white noise on the acceleration (Bar-Shalom et al., "Estimation with Applications to Tracking
+and Navigation", 2001, section 6.2.2). The four coordinates (centre x, centre y, width, height) are independent of each other, so a
+few array operations filter all tracks at once. All noise is in shares of the object's own size, and time is in seconds: so the same
+numbers hold for near and far objects, at 10 and at 60 frames a second.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MEASURED = np.array([0.03, 0.03, 0.05, 0.05])
 AGILITY = np.array([3.0, 3.0, 0.6, 0.6])
 """By how much of its size a second a velocity may change within a second (standard deviation)."""
 FIRST_SPEED = np.array([10.0, 10.0, 1.0, 1.0])
-"""What is known of a new object's velocity: no more than this, sizes a second (standard deviation)."""
+"""Velocity that a new object may have, sizes a second (standard deviation)."""
 GROWTH_TIME = 0.3
 """Seconds in which a change of size fades to 1/e of its speed: growth is seldom lasting, and a wrong one soon absurd."""
 SHRUNK = 0.12
@@ -117,10 +117,10 @@ class KalmanFilters:
     def update(self, rows: IntArray, boxes: FloatArray, doubt: Doubles, frame: tuple[int, int]) -> None:
         """Take in the boxes [R, 4] xyxy in which tracks `rows` were seen; `doubt` [R] >= 1 multiplies the deviation.
 
-        Of what comes in over the border of the `frame` (width, height) only the edge inside of it tells the speed.
+        frame: its width and height. For an object that comes in over its border, only the edge inside the frame tells the speed.
 
-        A box that has shrunk is most likely cut by something in front of it or by the frame's border, one edge of it held back
-        while the other goes on: the centre then follows the edge that moved as predicted, and the size is hardly changed.
+        A box that has shrunk is most likely cut by the frame's border or by something in front of it: one edge stays while the
+        other moves on. Then the centre follows the edge that moved as predicted, and the size hardly changes.
         """
         before, seen = self.place[rows], to_centres(boxes)
         error = seen - before

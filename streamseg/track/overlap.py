@@ -57,7 +57,7 @@ def grown(boxes: FloatArray, share: float) -> FloatArray:
 
 
 def overlap(boxes: FloatArray, masks: BoolArray, found_boxes: FloatArray, found_masks: BoolArray) -> FloatArray:
-    """[T, N] mean of box and mask IoU; 0 where the boxes do not meet or others meet better. Masks are `bordered`."""
+    """[T, N] mean of box and mask IoU; 0 where boxes do not meet, or where CANDIDATES others meet better. Masks are `bordered`."""
     iou = box_iou(boxes, found_boxes)
     result = np.zeros_like(iou)
     if not iou.size:

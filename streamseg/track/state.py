@@ -32,7 +32,7 @@ IntArray = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Detected:
-    """The detections of one frame, N of them by falling score, and what can be said of them before they are matched."""
+    """The N detections of one frame, by falling score, and what is known of them before they are matched."""
 
     instances: Instances
     masks: BoolArray
@@ -40,11 +40,11 @@ class Detected:
     looks: FloatArray
     """[N, BINS] colour histograms; all zero where nothing is known."""
     high: BoolArray
-    """[N] at or above the confidence that is asked for; the others may only carry on what is known."""
+    """[N] at or above the confidence that is asked for; the others may continue tracks, but not begin any."""
     same: BoolArray
-    """[N, N] symmetric: both seem to show one thing."""
+    """[N, N] symmetric: the two seem to show the same object."""
     copy: BoolArray
-    """[N] a higher score shows the same thing."""
+    """[N] another detection with a higher score shows the same object."""
 
     @classmethod
     def of(cls, instances: Instances, looks: FloatArray, conf: float) -> Self:
@@ -86,9 +86,9 @@ class Tracks:
     last: Doubles
     hits: IntArray
     unseen: Doubles
-    """[T] seconds for which it was not seen although nothing known was in front of it."""
+    """[T] seconds for which it was not seen although no known object was in front of it."""
     hidden: BoolArray
-    """[T] not seen now, and something known is in front of it."""
+    """[T] not seen now, and a known object is in front of it."""
     doubled: Doubles
     """[T] seconds for which it has shown the same thing as an older track."""
 

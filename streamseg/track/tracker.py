@@ -92,7 +92,7 @@ class Tracker:
     def __call__(self, result: Result) -> Result:
         """Identify the instances of one frame; frames must come in the order of their pts.
 
-        A frame at which the network did not look passes unchanged: that nothing was detected in it says nothing.
+        A frame that the network did not run on passes unchanged: that nothing was detected in it says nothing.
         """
         if not result.detected:
             return result
@@ -147,7 +147,7 @@ class Tracker:
         return tracks
 
     def _born(self, found: Detected, columns: IntArray) -> IntArray:
-        """The detections that begin a track: sure enough, and not of a thing that has one."""
+        """The detections that begin a track: sure enough, and not of an object that has one."""
         taken = np.zeros(len(found), bool)
         taken[columns] = True
         born = []
@@ -158,7 +158,7 @@ class Tracker:
         return np.array(born, np.int64)
 
     def _age(self, tracks: Tracks, rows: IntArray, found: Detected, columns: IntArray, elapsed: float) -> Tracks:
-        """Tell the occluded from the lost among those not seen; those that have not been seen for too long end."""
+        """Mark the tracks that were not seen as occluded or lost, and end those that were not seen for too long."""
         missed = np.ones(len(tracks), bool)
         missed[rows] = False
         if not missed.any():
@@ -195,7 +195,7 @@ def _advance(tracks: Tracks, elapsed: float) -> None:
 
 
 def _doubt(found: Detected, columns: IntArray) -> npt.NDArray[np.float64]:
-    """For each detection `columns` by how much its box is to be doubted: covered by others, or of low score."""
+    """Factor on the standard deviation of each detection in `columns`: more where others cover its box, or its score is low."""
     boxes = found.instances.boxes
     cover = box_cover(boxes[columns], boxes[found.high])
     own = columns[:, None] == np.flatnonzero(found.high)[None]
@@ -205,7 +205,7 @@ def _doubt(found: Detected, columns: IntArray) -> npt.NDArray[np.float64]:
 
 
 def _merge(tracks: Tracks, found: Detected, ids: IntArray, elapsed: float) -> tuple[Tracks, IntArray]:
-    """End one of two tracks that have shown one thing for long: the less sure, or else the younger.
+    """Where two tracks have shown the same object for long, end one: the less sure one, or else the younger.
 
     Gives the tracks that go on, and the ids of those that ended.
     """

@@ -11,7 +11,7 @@ import pytest
 
 from streamseg.decode import open_source
 from streamseg.encode import open_sink
-from streamseg.encode.video.convert import Fitter
+from streamseg.encode.video.convert import PictureConverter
 from streamseg.pixels import planes
 from streamseg.pixels.fields import convert
 from tests import clips, interlaced_clips
@@ -131,7 +131,7 @@ def _frame(picture):
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p10le", "yuv444p"])
 def test_fitting_does_not_mix_the_fields(size, pix_fmt) -> None:
     """Two pictures that differ in the bottom field alone have one top field, whatever becomes of their size and format."""
-    fit = Fitter(noise("yuv420p", 96, 64), (96, 64), pix_fmt, matrix="bt709", full_range=False)
+    fit = PictureConverter(noise("yuv420p", 96, 64), (96, 64), pix_fmt, matrix="bt709", full_range=False)
     one, other = noise("yuv420p", *size, seed=1), noise("yuv420p", *size, seed=1)
     for array, _ in planes.views(other).planes:
         array[1::2] = 255 - array[1::2]

@@ -1,4 +1,4 @@
-"""Decode: a file, images, a camera, a network address or a pipe becomes frames with exact times, in the decoder's own planes."""
+"""Sources: reads files, images, cameras, network addresses and pipes as frames with exact times, in the decoder's own planes."""
 
 from streamseg.decode.added import AddedSource
 from streamseg.decode.color_tags import ColorTags

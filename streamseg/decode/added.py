@@ -1,4 +1,4 @@
-"""Sources that users add: classes that make pictures of an address, chosen by its scheme, or named by a pipeline file."""
+"""Sources that users add: classes that read an address. They are chosen by its scheme, or named in a pipeline file."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+)://")
 
 
 class AddedSource:
-    """Base of sources that are added. It is made of the address that the user gave, and its pictures are read once, in order.
+    """Base class of sources that users add. It is made with the address that the user gave; its pictures are read once, in order.
 
-    It runs in a thread of its own, and may block; a generator is closed where reading is stopped. What happens live is played with
+    It runs in a thread of its own and may block. If it is a generator, it is closed when reading stops. Read something live with
     `decode: {realtime: true}`, so that late pictures are left out.
     """
 

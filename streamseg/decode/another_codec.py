@@ -1,8 +1,9 @@
-"""Where a transport stream goes on in another codec, as files do that were joined with `cat`.
+"""Finds the place where a transport stream goes on in another codec, as files do that were joined with `cat`.
 
-libav keeps the decoder of the codec that comes first. Where the program map names another, it drops the picture that it was about
-to give, and may put the other's first at the end of the last one; the decoder then drops those that it holds back as damaged. So
-packets end here at such a place, and the last pictures of a file are read again, as if the file ended there.
+libav keeps the decoder of the first codec. At the place where the program map names another codec, libav drops the picture that it
+was about to give. It may also append the first picture of the new codec to the last one of the old, which the decoder then takes
+for damage, and drops the pictures that it still holds. So the packets end here at such a place, and the last pictures of a file are
+read again, as if the file ended there.
 
 An access unit of H.264, H.265 or MPEG-1, -2 and -4 begins with a start code (00 00 01) and a type, of which few may stand there:
 ITU-T H.264, table 7-1; ITU-T H.265, table 7-1; ISO/IEC 13818-2, table 6-1; ISO/IEC 14496-2, table 6-3. Program maps: ISO/IEC
@@ -43,7 +44,7 @@ _MAP = 2
 
 
 class OneCodec:
-    """Gives packets as long as their video is of one codec; one picture late, since the last may not be whole."""
+    """Gives packets as long as their video is of one codec. It gives them one picture late, since the last may not be whole."""
 
     def __init__(self, stream: VideoStream, codec: str, file: str | None) -> None:
         """codec: libav's name of the stream's. file: a path where the stream can be read again."""

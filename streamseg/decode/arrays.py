@@ -1,4 +1,4 @@
-"""Pictures made of what a program gives (`decode.frames`): arrays and `av.VideoFrame`s, with times or counted at a rate."""
+"""Turns what a program gives (`decode.frames`) into pictures: arrays or `av.VideoFrame`s, with times or counted at a rate."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from streamseg.pixels.planes import copy_frame, new_frame, views
 __all__ = ["open_frames", "said"]
 
 TICK = Fraction(1, 720_000)
-"""Of pairs, seconds: 1.4 microseconds, of which all usual rates (23.976, 24, 25, 29.97, 30, 50, 60 a second) are multiples."""
+"""Seconds a tick where pictures come with times: 1.4 microseconds. The time of a frame at all usual rates is a whole multiple."""
 _FORMATS = {3: "rgb24", 4: "rgba"}
 _SRGB = ColorTags(space=0, range=2, primaries=1, transfer=13)
 """What RGB without a word is taken for: IEC 61966-2-1, full range."""

@@ -1,12 +1,11 @@
 """One connection to a source that may stall or vanish, read by a thread of its own from the moment it opens.
 
-libav's reads block, and PyAV offers no way to interrupt one from outside. So the thread only opens, demuxes and keeps what comes;
-everything else happens in the caller's thread. This is the one thread outside of `runtime`, and it is needed so that `Decoder.stop`
-and the watchdog (monotonic time) need not wait for a peer: a connection that hangs is left to end by libav's own timeout, closes
-itself, and is replaced.
+libav's reads block, and PyAV cannot interrupt one from outside. So this thread only opens, demuxes and queues packets; everything
+else happens in the caller's thread. With it, `Decoder.stop` and the watchdog never wait for the other side. A connection that hangs
+is abandoned and replaced; libav's own timeout ends it later, and it closes itself.
 
-What a live source sends while nobody takes it (an engine is being loaded, decoding is too slow) must not pile up: when a key frame
-comes and what waits before it has become late, only the times of that are kept.
+Packets of a live source must not pile up while nobody takes them (an engine is being loaded, or decoding is too slow). When a key
+frame comes and the packets that wait before it have become late, only the times of those are kept.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ __all__ = ["LATE", "Arrival", "Connection", "Stalled"]
 LATE = 0.5
 """Seconds for which a packet of a live source may wait to be decoded."""
 QUEUE_PACKETS = 256
-"""What a source that ends may be ahead; then it waits, since it does not go away."""
+"""Packets that a source with an end may be read ahead; then reading waits, since such a source does not go away."""
 QUEUE_BYTES = 256 * 2**20
 
 
@@ -56,7 +55,7 @@ class Arrival:
 
 
 class _Pipe:
-    """A pipe as PyAV reads it: what is there now, never waiting to fill the whole buffer."""
+    """A pipe for PyAV to read: each read gives what is there now, and does not wait until the whole buffer is full."""
 
     name = "standard input"
 
@@ -87,7 +86,7 @@ class Connection:
         self._thread.start()
 
     def attend(self, video: int, keep_up: bool) -> None:
-        """The source is live: its packets are never waited with. keep_up: those of the stream `video` may be left out when late."""
+        """The source is live: read on without waiting for room. keep_up: late packets of the stream `video` may be left out."""
         with self._changed:
             self._live, self._keeps_up = video, keep_up
             self._changed.notify_all()
@@ -137,7 +136,7 @@ class Connection:
         return self._bytes >= QUEUE_BYTES and not self._keeps_up
 
     def _leave_out(self, new: Arrival) -> None:
-        """Make late what waits for too long before a new key frame. Without one, and without memory, the new packet itself."""
+        """Mark packets as late that have waited too long before a new key frame; without memory, also the new packet itself."""
         if new.packet.stream_index != self._live:
             return
         if new.packet.is_keyframe:

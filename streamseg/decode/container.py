@@ -1,4 +1,4 @@
-"""Opening: a container of an address, and the decoder of its video."""
+"""Opens the container that an address names, and a decoder for its video."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 __all__ = ["first_picture", "open_container", "with_alpha"]
 
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
-"""FFmpeg's own decoders of these leave the alpha out, which WebM stores beside each picture."""
+"""Decoders that read alpha, by codec. WebM stores alpha beside each picture, and FFmpeg's own decoders leave it out."""
 
 
 def open_container(address: Address, timeout: float, file: Any = None, accel: HWAccel | None = None) -> InputContainer:
-    """Open what `address` names, to be decoded by `accel`; libav's exceptions pass through (callers map them with `fault`)."""
+    """Open what `address` names. accel: hardware to decode with. libav's exceptions pass through; callers map them with `fault`."""
     limits = (2 * timeout, timeout) if address.threaded else None
     target = file if file is not None else address.url
     return cast(
@@ -41,7 +41,7 @@ def open_container(address: Address, timeout: float, file: Any = None, accel: HW
 
 
 def with_alpha(stream: VideoStream) -> VideoCodecContext | None:
-    """A decoder that gives the stream's alpha, where its own would not; None: its own does, or there is no other."""
+    """A decoder that gives the stream's alpha where its usual one does not; None where none is needed, or none is there."""
     name = _ALPHA_DECODERS.get(stream.codec_context.name)
     if name is None or not any(key.lower() == "alpha_mode" and value == "1" for key, value in stream.metadata.items()):
         return None

@@ -27,7 +27,7 @@ from streamseg.system.callbacks import Message
 __all__ = ["Decoder", "open_source"]
 
 CATCH_UP = 3.0
-"""Seconds that decoding what came before the newest picture of a live source may take, before a late one is given."""
+"""A live source begins with its newest picture. Decoding those before it may take so many seconds; then a late one is given."""
 
 
 class Decoder:
@@ -42,7 +42,8 @@ class Decoder:
     start, duration: seconds from the source's first picture; exact to the frame. The first frame is the first whose time is not
         before `start`. pts keep the source's values, `Frame.index` is the number in the source (see `numbering`).
     rate: frames a second of images and pictures without times (None: 25), and of bare streams (raw H.264, MJPEG, images in a
-        pipe), whose times libav makes up. A source that has times of its own keeps them, and a warning says so.
+        pipe), whose times libav makes up. A source that has times of its own keeps them, and a warning says so; there the rate only
+        stands in where pts are missing.
     realtime: give frames no faster than their pts.
     max_pixels: larger pictures are refused before they are decoded.
     threads: of the codec; 0 lets libav choose.

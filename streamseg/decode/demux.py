@@ -1,7 +1,7 @@
-"""The packets of an opened container, as PyAV gives them, but for what no source can mean.
+"""The packets of an opened container, as PyAV gives them, without times that no source can mean.
 
-PyAV 18 counts the streams once; where one appears later (FLV, MPEG-PS and -TS say what they hold as they go), its packets are not
-given, and after the last packet it may look for a stream that it does not know. All packets have been read by then.
+PyAV 18 counts the streams once, when a container is opened. In FLV, MPEG-PS and MPEG-TS a stream may appear later: its packets are
+not given, and after the last packet PyAV may fail to look it up. All packets have been read by then.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["demux"]
 LATEST = 2**33
 """Seconds, 272 years: a clock that is farther from zero is damage. (One that counts from 1900, as NTP does, has 2**32 in 2036.)"""
 _MOST_TICKS = 2**62
-"""So that times can be moved, and a picture's duration be added, within libav's 64 bits."""
+"""Largest time, in ticks: it leaves room in libav's 64 bits to move times and to add durations."""
 
 
 def demux(container: InputContainer, *streams: Stream) -> Iterator[Packet]:

@@ -130,7 +130,7 @@ class ReadingLog:
 
 
 class Guarded:
-    """An iterator of packets that ends, instead of raising, at an error of libav, and keeps it: first what came before counts."""
+    """Packets up to the first error of libav, which is kept in `problem` instead of raised, so that what came before is used."""
 
     def __init__(self, packets: Iterable[Packet]) -> None:
         self._packets = packets

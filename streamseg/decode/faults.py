@@ -1,4 +1,4 @@
-"""libav's and the system's errors, said in ours: which error, and why, in words a user can act on.
+"""Turns errors of libav and the system into ours, with a reason in words that a user can act on.
 
 libav's exceptions hold the whole address in their arguments, credentials included. So what leaves here is a new exception that is
 raised outside of the `except` block (see `fault`), with neither `__cause__` nor `__context__`.
@@ -70,7 +70,7 @@ _MENDING = (
 
 
 def may_mend(error: BaseException) -> bool:
-    """Whether a network source that could not be opened may be there later, without the user's doing: it is off, or it starts."""
+    """Whether a network source that could not be opened may come by itself: for example a camera that is off or starting."""
     code = getattr(error, "errno", None)  # EIO: the host's name is not known (yet); 0: our own `Stalled`
     return isinstance(error, (*_MENDING, TimeoutError)) or code in {*_HOST_ERRORS, errno.EIO, 0}
 

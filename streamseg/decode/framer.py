@@ -1,4 +1,4 @@
-"""Decoded pictures made into frames: given their time, turned upright, tagged with colour, counted, cut to the span wanted."""
+"""Makes frames of decoded pictures: gives them times and numbers, turns them upright, completes colour tags, cuts to the span."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class HardwareDecoding(Protocol):
         """What to open the source with; None: the CPU decodes."""
 
     def give_up(self, reason: str) -> bool:
-        """The device's decoder is no use for this source: whether the CPU may decode it."""
+        """Decode this source on the CPU after all, if that is allowed; False: it is not."""
 
     def close(self) -> None:
         """Let go of what belongs to the decoder. Twice is harmless."""
@@ -91,8 +91,9 @@ class Framer:
     def frames(self, pictures: Iterable[DecodedPicture]) -> Iterator[Frame]:
         """The frames within the span; ends at the first picture beyond it.
 
-        A frame lasts until the next one, which is waited for, but not if the source is live, or its frames are only counted. What
-        containers tell is another time where pictures are reordered: until the next one that is decoded.
+        A frame lasts until the next one. So each is held back until the next comes, unless the source is live or its frames are
+        only counted. Durations that containers state are not used: where pictures are reordered, they reach to the next decoded
+        one.
         """
         if self._header.live or self._header.counted:
             yield from self._made(pictures)
@@ -113,7 +114,7 @@ class Framer:
             yield replace(held, duration=self._last_duration(held, step))
 
     def _last_duration(self, frame: Frame, step: int) -> int:
-        """How long the last frame lasts, which had another one `step` ticks before it (0: none)."""
+        """How long the last frame lasts. step: ticks from the frame before it; 0: there was none."""
         time_base, end = self._header.time_base, self._header.end
         until = None if self.end is None else round(self.end) - frame.pts
         if until is not None and self._cut:
@@ -146,7 +147,7 @@ class Framer:
             )
 
     def begin_with(self, frame: Frame) -> Frame:
-        """Live: the first frame that is given, from which on frames and the duration count, and arrival times, too."""
+        """Live: let `frame` be the first one that is given. Frame numbers, the duration and arrival times count from it."""
         time_base = self._header.time_base
         if self._header.by_arrival:
             self._began = frame.arrived

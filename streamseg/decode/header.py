@@ -86,9 +86,9 @@ class Header:
 
 
 def is_finite(container: InputContainer) -> bool:
-    """Whether what a web server gives has an end: the server tells the bytes of a file, or what it gives tells its seconds.
+    """Whether what a web server sends has an end: the server states a size, or the container states a duration.
 
-    Films come without a length, too. Of an MP4 in fragments libav tells the seconds of those that it has seen.
+    Some films come without either. For a fragmented MP4 libav's duration does not count: it covers the fragments seen so far.
     """
     in_parts = "mp4" in container.format.name and not any(stream.frames for stream in container.streams)
     if duration_of(container) is not None and not in_parts:
@@ -108,7 +108,7 @@ def lacks_pts(container: InputContainer, stream: VideoStream) -> bool:
 
 
 def header_of(address: Address, container: InputContainer, stream: VideoStream, *, live: bool, rate: Fraction | None) -> Header:
-    """What the container tells. rate: the user's word, used where the container has none, or makes it up."""
+    """What the container tells. rate: given by the user; used where the container has none, or where libav makes it up."""
     context = stream.codec_context
     timeless = is_timeless(container)
     by_arrival, counted = live and timeless, timeless and not live and rate is not None

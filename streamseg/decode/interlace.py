@@ -1,7 +1,7 @@
-"""What becomes of interlaced pictures before they are frames: fields that were coded apart are woven, and, if asked for, each frame
-is made progressive by bwdif (libavfilter: yadif's motion check with w3fdif's interpolation).
+"""Interlaced pictures before they become frames: weaves fields that were coded apart, and deinterlaces where that is asked for.
 
-What the pictures themselves say counts, not the header: films change from one to the other in mid-stream.
+Deinterlacing is done by bwdif (libavfilter: yadif's motion check with w3fdif's interpolation). Whether a picture is interlaced is
+taken from the picture, not from the header: films change from one to the other in mid-stream.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Fields = Literal["auto", "progressive", "tff", "bff"]
 """Whether and how pictures are interlaced: as they say, or as the user knows better."""
 
 _LINE_BY_LINE = ("png", "apng", "gif")
-"""Their interlacing is an order in which one picture's lines are stored; FFmpeg flags it as if they were fields."""
+"""Codecs whose interlacing is only the order in which a picture's lines are stored; FFmpeg flags it as if these were fields."""
 _LEAST = 4
 """Pixels; bwdif takes no smaller pictures."""
 _THREADS = 4
@@ -47,7 +47,7 @@ class Interlacing:
     def apply(
         self, header: Header, first: DecodedPicture, rest: Iterable[DecodedPicture]
     ) -> tuple[Header, Iterator[DecodedPicture]]:
-        """The pictures with their field order, frames all of them, and the header with their rate and time base.
+        """The pictures as whole frames with their field order, and the header with the rate and time base that they now have.
 
         Raises Unreadable where the first picture is on a GPU and interlaced: then it does not say how.
         """

@@ -1,4 +1,4 @@
-"""Timecode of a source: what its container says of its first picture, or a picture of itself.
+"""The timecode of a source: of its first picture, as the container states it, or as a picture states its own.
 
 A `tmcd` track (QuickTime, MP4), a tag (Matroska, AVI), the packages of MXF and the packs of DV all become metadata in libav.
 MPEG-2 says it with each group of pictures, H.264 and HEVC with each picture (SEI), if at all.

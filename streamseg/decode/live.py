@@ -1,4 +1,4 @@
-"""Sources that may stall, vanish and come back: cameras, networks, pipes. Pictures over any number of connections."""
+"""Reads sources that may stall, vanish and come back (cameras, networks, pipes), over as many connections as it takes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["LiveReader", "ReconnectPolicy", "when_there"]
 
 FIRST_DELAY, LAST_DELAY = 0.5, 8.0
-"""Seconds before the first attempt to connect again, doubled up to the second; each shortened by up to a half at random."""
+"""Seconds before the first attempt to reconnect; doubled each time up to LAST_DELAY, and shortened at random by up to a half."""
 
 _OVER = (
     "it gives the same again from its beginning: a film, which has ended. Since it tells neither its size nor its duration, it was "
@@ -54,7 +54,7 @@ class ReconnectPolicy:
 
 
 def when_there(parse: Callable[[], Address], policy: ReconnectPolicy, stopped: Callable[[], bool]) -> Address:
-    """What `parse` finds, once there is a device of that name: a camera that is plugged in later.
+    """What `parse` finds, as soon as there is such a device: waits for a camera that is plugged in later.
 
     Raises SourceNotFound when the time for that is up.
     """
@@ -100,10 +100,10 @@ class LiveReader:
     # -- connecting ----------------------------------------------------------------------------------------------------------
 
     def open(self) -> PacketReader | None:
-        """Connect; None if stopped meanwhile. What waiting may mend is waited for.
+        """Connect, and wait for what may come by itself; None if stopped meanwhile.
 
-        Raises SourceNotFound or SourceLost when the time for that is up, our other errors at once: a wrong password does not mend
-        itself.
+        Raises SourceNotFound or SourceLost when the time for waiting is up. Raises other errors at once, for example for a wrong
+        password.
         """
         for begin, delay in self._attempts():
             problem, mends = self._attempt()
@@ -195,7 +195,7 @@ class LiveReader:
             broken = True
 
     def _refuses_parts(self) -> bool:
-        """Whether this is a film, of whose end libav made a mess when a web server refused a part of it."""
+        """Whether this is a film that libav read wrongly because the web server refused to send parts of it."""
         address = self._shared.address
         seeks = address.scheme in ("http", "https") and "seekable" not in address.options
         return seeks and refuses_parts(address.url, self._timeout)
@@ -216,7 +216,7 @@ class LiveReader:
         return late and self._connection is not None and self._connection.waiting
 
     def _watched(self, connection: Connection, reader: PacketReader) -> Iterator[Packet]:
-        """Packets, as long as they make pictures: a source that sends only rubbish is as lost as a silent one."""
+        """Packets, as long as pictures come of them: a source that sends only rubbish counts as lost, as a silent one does."""
         policy, gap = max(10.0, 3 * self._timeout), False
         begin: tuple[Packet, float] | None = None
         raced, self._raced = self._raced, False
@@ -244,7 +244,7 @@ class LiveReader:
         self._raced = begin is not None and not is_timeless(reader.container) and self._faster(*begin)
 
     def _faster(self, packet: Packet, at: float) -> bool:
-        """Whether a web server sent what came from this packet on, read then, at least twice as fast as it plays."""
+        """Whether a web server sent the film, from this packet and its arrival on, at least twice as fast as it plays."""
         time_ = packet.pts if packet.pts is not None else packet.dts
         if time_ is None or self._shared.address.scheme not in ("http", "https"):
             return False

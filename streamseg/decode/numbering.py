@@ -1,8 +1,7 @@
-"""Which number a picture has in its source, counted in the order they are shown, without decoding what comes before it.
+"""The number of a picture in its source, counted in the order of display, without decoding the pictures before it.
 
-mp4, mov and AVI list every picture in an index, so that only the packets from the key frame before it are read. Other containers
-list key frames, or nothing: their packets are read from the start and counted, which takes as long as reading the file does, and
-decodes nothing.
+mp4, mov and AVI list every picture in an index, so only the packets from the last key frame on are read. Other containers list key
+frames or nothing. Their packets are read from the start and counted: that takes as long as reading the file, but decodes nothing.
 """
 
 from __future__ import annotations
@@ -34,8 +33,8 @@ _VP8_SHOWN = 0x10
 def number_of(address: Address, reader: PacketReader, pts: int | None, *, timeout: float) -> int | None:
     """How many pictures of a file are shown before the one at `pts` (the stream's time base); None if that cannot be known.
 
-    reader: it sought that picture. If the packets that it began with are not met on the way there, the file has two places of that
-    time (recordings joined, each with a clock that starts at zero), and this is not the first of them.
+    reader: the one that sought that picture. If the packets that it began with do not come up in the count, two places of the file
+    have that time (joined recordings, each with a clock that starts at zero), and the reader is not at the first of them.
     """
     if pts is None:
         return None

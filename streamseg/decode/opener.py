@@ -148,7 +148,7 @@ class Opener:
         self._begin(self.live.pictures(), header)
 
     def _open_network(self, address: Address) -> None:
-        """Once more as it comes, if a web server was asked for a part of a file and has refused."""
+        """Open a live source; if a web server refuses to send parts of a file, open it again to be read from its start only."""
         said = len(self.warnings)
         try:
             self._open_by_any_means(address, self._open_live)
@@ -161,14 +161,14 @@ class Opener:
         self._open_by_any_means(replace(address, options=address.options | {"seekable": "0"}), self._open_live)
 
     def _start_again(self, said: int) -> None:
-        """After an attempt to open: forget it, and all warnings but the first `said`."""
+        """Forget a failed attempt to open, and all warnings but the first `said`."""
         del self.warnings[said:]
         if self.live is not None:
             self.live.close()
             self.live = None
 
     def _open_by_any_means(self, address: Address, open_: Callable[[Address], None]) -> None:
-        """Once more, decoded by the CPU, if the GPU's decoder was tried and could not."""
+        """Open by `open_`; if the GPU's decoder was tried and failed, open again to be decoded by the CPU."""
         said = len(self.warnings)
         try:
             open_(address)
@@ -224,10 +224,10 @@ class Opener:
         before: int = 0,
         address: Address | None = None,
     ) -> bool:
-        """Decode up to the first frame that is wanted; `before`: so many pictures were passed over.
+        """Decode up to the first frame that is wanted. before: how many pictures of the source come before these.
 
-        address, sought: if the source was sought: its address, and what gives the first picture's number. False if that picture
-        lies behind `start`, or has no number.
+        address, sought: after a seek, the source's address, and a function that gives the number of the picture with a pts. Then
+        returns False if the first picture lies behind `start`, or has no number.
         """
         ahead = next(pictures, None)
         if ahead is None:

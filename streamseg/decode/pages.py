@@ -1,9 +1,9 @@
 """Image files that hold several pictures: animated WebP and TIFF of many pages, read one picture at a time.
 
-This FFmpeg cannot read animated WebP, but each of its frames is a still that it can: they are laid over one another here, so that
-memory holds one canvas however long the animation is (WebP container specification, "Animation"; RFC 9649). Of a TIFF FFmpeg finds
-other pages than the first by a tag that many lack, so the header is made to point to each (TIFF 6.0, section 2). Animated PNG and
-GIF are containers for FFmpeg as videos are.
+FFmpeg cannot read animated WebP, but it can read each of its frames as a still. They are laid over one another here, so memory
+holds one canvas, however long the animation is (WebP container specification, "Animation"; RFC 9649). In a TIFF, FFmpeg finds
+further pages only by a tag that many files lack; so the header is changed to point to each page in turn (TIFF 6.0, section 2).
+Animated PNG and GIF need nothing of this: FFmpeg reads them as videos.
 """
 
 from __future__ import annotations

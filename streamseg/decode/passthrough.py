@@ -1,4 +1,4 @@
-"""Audio, subtitle and data packets on their way from the source to an output; nothing here decodes them.
+"""Passes audio, subtitle and data packets from the source to an output, without decoding them.
 
 Use by a sink::
 
@@ -39,8 +39,8 @@ __all__ = ["KINDS", "PassThrough", "PassThroughHub", "clone"]
 KINDS = ("audio", "subtitle", "data", "attachment")
 MAX_BYTES = 128 * 2**20
 LEAD = 0.5
-"""Seconds of sound before the window that are kept for who asks for them: decoders begin with what came before (MP3's bit
-reservoir reaches back a quarter of a second)."""
+"""Seconds of sound before the window that are kept for outputs that ask for them (`PassThrough.lead`): some decoders need what came
+before to begin (MP3's bit reservoir reaches back a quarter of a second)."""
 
 
 def clone(packet: Packet) -> Packet:
@@ -189,7 +189,7 @@ class PassThroughHub:
         return bool(self._outputs)
 
     def begin(self) -> None:
-        """Pictures start to flow: no new subscription is expected, so nothing is kept for one."""
+        """Pictures start to flow: from now on nothing is kept for later subscriptions."""
         self._collecting = False
         self._backlog.clear()
 

@@ -14,7 +14,7 @@ __all__ = ["DecodedPicture"]
 
 @dataclass(slots=True)
 class DecodedPicture:
-    """A decoded picture, as it came, with the time that the source (shifted by the splicer) gives it."""
+    """A decoded picture as libav gave it, and its time: the source's, shifted so that it goes on over jumps and reconnects."""
 
     image: av.VideoFrame
     pts: int | None

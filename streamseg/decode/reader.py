@@ -32,9 +32,9 @@ TS_DISCONT = 0x200
 """AVFMT_TS_DISCONT (libavformat/avformat.h)."""
 _LEAPS = "its clock goes ahead"
 _WRAP = 2**33 / 90000
-"""Seconds after which a transport stream's clock is zero again: libav takes one that goes back for one that wrapped."""
+"""Seconds after which a transport stream's clock wraps to zero. libav takes any clock that goes back for one that wrapped."""
 _NEGATIVE = 1 << 31
-"""Durations from here on are libav's negative ones: of a last packet in Ogg that is to be cut."""
+"""Durations from here on stand for negative ones, which libav gives for a last packet in Ogg that is to be cut."""
 _NVDEC_THREADS = 4
 """Enough to read ahead of the GPU. libav asks NVDEC for one surface more a thread, and with many for more than the 32 it has."""
 
@@ -79,7 +79,7 @@ class PacketReader:
         return stream
 
     def _may_leap(self, container: InputContainer) -> bool:
-        """Whether a clock that goes ahead by much is a new one, and no pause: in transport streams, and from what sends now."""
+        """Whether a clock that jumps far ahead is a new clock, not a pause: it is in transport streams and live sources."""
         address = self._shared.address
         sends = address.kind == "camera" or (address.kind == "network" and address.scheme not in ("http", "https"))
         return sends or (bool(container.format.flags & TS_DISCONT) and container.format.name != "ogg")
@@ -110,7 +110,7 @@ class PacketReader:
         return bool(self._codec.reorder_depth)
 
     def times(self, packets: Iterable[Packet]) -> Iterator[tuple[int | None, bool]]:
-        """(when it is shown on the run's clock, whether the source's clock begins anew) of each packet of the video, undecoded."""
+        """For each packet of the video, not decoded: when it is shown on the run's clock, and whether the source's clock jumped."""
         for packet in self._of_one_codec(packets):
             if packet.size:
                 entered = self.place(packet)
@@ -216,6 +216,6 @@ class PacketReader:
 
 
 def _first_time(packet: Packet) -> Fraction:
-    """Seconds: no later picture's presentation lies before."""
+    """Seconds: this packet's picture, and those after it, are shown at this time or later."""
     ticks = [t for t in (packet.pts, packet.dts) if t is not None]
     return min(ticks, default=0) * (packet.time_base or Fraction(1))

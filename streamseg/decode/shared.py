@@ -16,7 +16,7 @@ __all__ = ["SharedState", "inspecting"]
 
 @dataclass(slots=True)
 class SharedState:
-    """What outlives a connection: readers of one run have it in common."""
+    """What all readers of one run share, since it outlives a connection."""
 
     address: Address
     hub: PassThroughHub
@@ -31,5 +31,5 @@ class SharedState:
 
 
 def inspecting(address: Address) -> SharedState:
-    """For who looks at packets only, and runs nothing."""
+    """A state of its own for code that only looks at packets, outside of a run."""
     return SharedState(address, PassThroughHub(), Splicer(), DecodeCounters(), [], 2**62, 1, lambda: False)

@@ -1,4 +1,4 @@
-"""The timecode of a source's first picture: its container's word, or that of a picture, which may have to be fetched for it."""
+"""The timecode of a source's first picture, from its container or from a picture, which may have to be fetched for that."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ __all__ = ["label_of_source"]
 def label_of_source(
     header: Header, picture: DecodedPicture, very_first: Callable[[], av.VideoFrame | None] | None, on_message: Message
 ) -> tuple[Timecode, Fraction] | None:
-    """A timecode of the source, and the seconds of the picture that bears it; None where there is none.
+    """A timecode of the source, and the time, in seconds, of the picture that has it; None where there is none.
 
-    picture: the first that was decoded. very_first: where that is not the source's first, because it was sought: gives that one.
+    picture: the first that was decoded. very_first: gives the source's first picture, if `picture` is a later one after a seek.
     `on_message` hears of a timecode that cannot be.
     """
     if header.live:

@@ -1,6 +1,6 @@
-"""What comes once, through a pipe or from a web server without ranges, kept in a temporary file to be read in any order.
+"""Keeps what can be read only once (a pipe, a web server without ranges) in a temporary file, which can be read in any order.
 
-Where the system can, the file has no name: it is gone with the process, however that ends. It lies where `TMPDIR` says, else in
+Where the system can, the file has no name, so it is gone with the process, however that ends. It lies where `TMPDIR` says, else in
 /tmp.
 """
 
@@ -48,7 +48,7 @@ class Spool:
 def spooled(
     address: Address, limit: int, timeout: float, stopped: Callable[[], bool], on_message: Message | None = None
 ) -> Spool | None:
-    """`address` in a file, up to `limit` bytes; None where that is not needed, not possible or not meant (a live stream).
+    """What `address` gives, in a file of up to `limit` bytes; None where that is not needed or not possible, as for a live stream.
 
     Raises SourceError when more comes or there is no room for it, SourceLost when it breaks off.
     """
@@ -116,7 +116,7 @@ def _from_pipe(address: Address, stopped: Callable[[], bool]) -> Iterator[bytes]
 
 
 def _ready(fd: int) -> Callable[[], bool]:
-    """What tells, within `_WAKE`, whether something can be read. On Windows, where pipes cannot be asked, reading has to wait."""
+    """A function that tells, within `_WAKE`, whether something can be read. On Windows, reads block."""
     if (make := getattr(select, "poll", None)) is None:
         return lambda: True
     poll = make()

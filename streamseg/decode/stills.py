@@ -27,9 +27,9 @@ class Stills:
 
 
 def open_stills(address: Address, start: Fraction, rate: Fraction | None, max_pixels: int, on_message: Message) -> Stills:
-    """The pictures of `address.images` from `start` seconds on, `rate` (25 if None) a second where they have no times.
+    """The pictures of `address.images` from `start` seconds on. rate: how many a second where they have no times; None: 25.
 
-    `on_message` hears of gaps in numbers and of what is not read. Raises SourceError, also while pictures are taken.
+    on_message: hears of gaps in the numbers and of what is not read. Raises SourceError, also later, while pictures are read.
     """
     pages = open_pages(address.images[0], max_pixels) if len(address.images) == 1 else None
     first = int(-(-start * (rate or Fraction(25)) // 1))

@@ -1,4 +1,4 @@
-"""Time that only goes forward: demuxed packets over jumps of the source's clock, and decoded pictures over bad or missing pts."""
+"""Makes time go forward only: of packets, over jumps of the source's clock; of pictures, over bad or missing pts."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ if TYPE_CHECKING:
 __all__ = ["DecodeCounters", "ShownOrder", "Splicer", "Timeline"]
 
 JUMP = 0.25
-"""Seconds: a clock that goes back by more is a new one (files joined, a camera restarted); less is disorder within one."""
+"""Seconds: a clock that goes back by more has started anew (joined files, a camera restarted); less is disorder within one."""
 LEAP = 10.0
-"""Seconds: where a clock may start anew anywhere, one that goes ahead by more is a new one, too; elsewhere it is a pause."""
+"""Seconds: a clock that goes ahead by more has started anew, too, where that may happen (`leaps`); elsewhere it is a pause."""
 _FORMER = 8
-"""So many former clocks are known again."""
+"""How many former clocks are remembered, so that one that comes back is recognised."""
 HELD_BACK = 16
-"""Pictures: the most that H.264 and H.265 let come later than they are shown (max_num_reorder_frames, sps_max_num_reorder_pics)."""
+"""How many pictures a decoder of H.264 or H.265 may hold back (max_num_reorder_frames, sps_max_num_reorder_pics), at most."""
 
 
 @dataclass(slots=True)
 class DecodeCounters:
-    """What was met while decoding; read it at any time."""
+    """What happened while decoding; can be read at any time."""
 
     frames: int = 0
     """Frames given."""
     corrupt: int = 0
     """Frames given although the decoder reported damage in them."""
     decode_errors: int = 0
-    """Packets of which the decoder made nothing."""
+    """Packets that the decoder could not decode."""
     synthetic_pts: int = 0
     """Frames that came without a pts."""
     non_monotonic: int = 0
-    """Frames whose pts did not increase, and was moved by the least that makes it."""
+    """Frames whose pts did not increase, and was moved by as little as makes it increase."""
     jumps: int = 0
     """Times the source's clock started anew (see JUMP and LEAP), and was rebased to go on."""
     format_changes: int = 0
@@ -171,7 +171,7 @@ class Splicer:
         return entered and not fresh
 
     def _segment_from(self, time: Fraction) -> int:
-        """The segment of a clock that tells `time` where the source has come to: a former one that goes on, else a new one.
+        """The segment for a clock that says `time` at this point of the source: a former one that goes on, else a new one.
 
         Some recorders stamp single pictures hours away, and then go on as before.
         """
@@ -200,10 +200,10 @@ def _moved(time: int | None, by: int) -> int | None:
 
 
 class ShownOrder:
-    """Tells which of a decoded picture's two times is when it is shown, if any: its pts, or the dts at which it came out.
+    """Tells which time of a decoded picture is the one at which it is shown: its pts, the dts at which it came out, or neither.
 
-    Pictures come out in the order they are shown. Where pts go back then, they only number the packets in the order of decoding
-    (written by who knew no B-frames, or by libav for AVI): the other time counts from there on.
+    A decoder gives pictures in the order of display. If their pts go back nevertheless, these only count packets in the order of
+    decoding (as libav's do for AVI, or those of a muxer that knew no B-frames). From there on the dts is taken.
     """
 
     def __init__(self, trusted: bool = True) -> None:

@@ -33,7 +33,7 @@ from streamseg.engine import open_engine
 from streamseg.gpu import Device, DeviceDecoding, DevicePicture
 from streamseg.gpu.kernels import CompositeKernels, PreprocessKernel, Surface
 from streamseg.pipeline import opening
-from streamseg.pipeline.build import build
+from streamseg.pipeline.build import build_pipeline
 from streamseg.pixels import planes
 
 PHOTO = Path(__file__).resolve().parent.parent / "docs" / "pedestrians.jpg"
@@ -191,7 +191,7 @@ def _prepared(job: Job, folder: Path) -> Iterator[Any]:
         engine = engine_of(job)
         stack.callback(engine.close)
         target = [str(folder / "out.mp4")]
-        yield build(job.source, config, target, overwrite=True, device=device, engine=engine, limit=job.frames)
+        yield build_pipeline(job.source, config, target, overwrite=True, device=device, engine=engine, limit=job.frames)
 
 
 def run(job: Job) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import clips
 
 from streamseg import load_pipeline
 from streamseg.config import override
-from streamseg.pipeline.build import Pipeline, build
+from streamseg.pipeline.build import Pipeline, build_pipeline
 
 
 def resident_mb() -> float:
@@ -41,7 +41,7 @@ def main() -> None:
             samples.append((pipeline.tally.frames, resident_mb(), len(os.listdir("/proc/self/fd")), threading.active_count()))
 
     with tempfile.TemporaryDirectory() as folder:
-        report = build(source, config, [f"{folder}/out.mp4", f"{folder}/out.jsonl"]).run(sample)
+        report = build_pipeline(source, config, [f"{folder}/out.mp4", f"{folder}/out.jsonl"]).run(sample)
     for frames, megabytes, files, threads in samples[:: max(1, len(samples) // 15)]:
         print(f"{frames:7d} frames  {megabytes:7.1f} MB  {files} files  {threads} threads")
     half = [megabytes for _, megabytes, _, _ in samples[len(samples) // 2 : -1]]

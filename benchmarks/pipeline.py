@@ -22,12 +22,12 @@ from streamseg import load_pipeline
 from streamseg.cli import display
 from streamseg.cli.doctor import doctor
 from streamseg.pipeline.bench import bench
-from streamseg.pipeline.build import build
+from streamseg.pipeline.build import build_pipeline
 
 
 def ours(source: Path, folder: Path, number: int) -> float:
     """Frames a second of `streamseg run SOURCE -p drive -o out.mp4`."""
-    return build(source, load_pipeline("drive"), [str(folder / f"ours-{number}.mp4")]).run().fps
+    return build_pipeline(source, load_pipeline("drive"), [str(folder / f"ours-{number}.mp4")]).run().fps
 
 
 def theirs(source: Path, folder: Path, number: int) -> float:

@@ -15,7 +15,7 @@ from rich.table import Table
 from streamseg import RunReport, StreamsegError, load_pipeline
 from streamseg.cli.display import Screen
 from streamseg.config import override
-from streamseg.pipeline.build import build
+from streamseg.pipeline.build import build_pipeline
 from streamseg.runtime.process import handle_signals
 
 console = Console(stderr=True, highlight=False)
@@ -40,7 +40,7 @@ def run(pipeline: str, source: Path, outputs: list[str], flags: list[str]) -> Ru
     console.print(f"\n[bold]$ {shown}[/bold]", soft_wrap=True)
     changes = {"decode": {flags[i].removeprefix("--"): flags[i + 1] for i in range(0, len(flags), 2)}}
     screen = Screen()
-    built = build(source, override(load_pipeline(pipeline), changes), outputs, overwrite=True, say=screen.say)
+    built = build_pipeline(source, override(load_pipeline(pipeline), changes), outputs, overwrite=True, say=screen.say)
     with screen.progress(built) as tick, handle_signals(built.runtime.interrupt):
         report = built.run(tick)
     screen.summary(report)

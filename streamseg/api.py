@@ -10,7 +10,7 @@ from typing import Any, Literal
 from streamseg.config import PipelineConfig
 from streamseg.config.schema import EventsConfig, SmoothConfig, TrackConfig
 from streamseg.core.result import Result
-from streamseg.pipeline.build import build
+from streamseg.pipeline.build import build_pipeline
 from streamseg.pipeline.configure import configured, output_paths, python_words
 from streamseg.pipeline.iteration import aiterate, iterate
 from streamseg.pipeline.opening import Source
@@ -230,5 +230,5 @@ def run(
     """
     config = configured(locals())
     with at_work(), python_words():
-        job = build(source, config, in_format(output_paths(output), format, called="format"), overwrite=overwrite)
+        job = build_pipeline(source, config, in_format(output_paths(output), format, called="format"), overwrite=overwrite)
         return job.run().worded(pythonic)

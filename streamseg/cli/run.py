@@ -61,7 +61,7 @@ def run(
     """Find, track and draw the objects of a video."""
     given = locals()
     from streamseg.cli import display
-    from streamseg.pipeline.build import build
+    from streamseg.pipeline.build import build_pipeline
     from streamseg.pipeline.configure import configure, words_of
     from streamseg.pipeline.outputs import in_format
     from streamseg.runtime.process import handle_signals
@@ -69,7 +69,9 @@ def run(
     config = configure(given, in_shell)
     screen = display.Screen(quiet=quiet or json_report)
     with words_of(in_shell, given):
-        built = build(source, config, in_format(output or [], format, json_report), overwrite=overwrite, say=screen.say)
+        built = build_pipeline(
+            source, config, in_format(output or [], format, json_report), overwrite=overwrite, say=screen.say
+        )
     if classes is None and (others := _left_out(config.postprocess.classes, built.engine.spec.classes)):
         screen.say(f"classes: {', '.join(config.postprocess.classes or ())} (not {', '.join(others)}: --classes all)")
     with screen.progress(built) as tick, handle_signals(built.runtime.interrupt):

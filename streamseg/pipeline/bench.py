@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from streamseg.config import PipelineConfig
 from streamseg.detect.infer import Infer
 from streamseg.errors import ConfigError
-from streamseg.pipeline.build import Pipeline, build
+from streamseg.pipeline.build import Pipeline, build_pipeline
 from streamseg.pipeline.opening import Source, load_engine
 from streamseg.pipeline.stages import STAGES
 from streamseg.system.cores import core_count
@@ -70,9 +70,9 @@ def bench(source: Source, config: PipelineConfig, frames: int = 200) -> BenchRep
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="streamseg-bench-")))
         engine = load_engine(config)
         stack.callback(engine.close)
-        alone = build(source, only, [str(folder / "alone.mp4")], engine=engine, limit=frames)
+        alone = build_pipeline(source, only, [str(folder / "alone.mp4")], engine=engine, limit=frames)
         costs, done = _alone(alone)
-        whole = build(source, only, [str(folder / "whole.mp4")], engine=engine, limit=done)
+        whole = build_pipeline(source, only, [str(folder / "whole.mp4")], engine=engine, limit=done)
         report, info = whole.run(), whole.info
     cores = core_count()
     slowest = max(cost.ms for cost in costs.values())

@@ -27,7 +27,7 @@ from streamseg.pipeline.stages import Context, Made, Step, close, make, steps
 from streamseg.runtime import Branch, Runtime, Stage
 from streamseg.system.callbacks import Message
 
-__all__ = ["Pipeline", "build", "build_results"]
+__all__ = ["Pipeline", "build_pipeline", "build_results"]
 
 T = TypeVar("T")
 
@@ -114,7 +114,7 @@ class Pipeline:
         )
 
 
-def build(
+def build_pipeline(
     source: Source,
     config: PipelineConfig,
     outputs: Sequence[str] = (),

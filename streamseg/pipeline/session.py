@@ -17,7 +17,7 @@ from streamseg.core.result import Result
 from streamseg.engine.shared import SharedEngine
 from streamseg.errors import ConfigError
 from streamseg.errors.describe import brief
-from streamseg.pipeline.build import build
+from streamseg.pipeline.build import build_pipeline
 from streamseg.pipeline.configure import configured, output_paths, python_words
 from streamseg.pipeline.iteration import aiterate, iterate
 from streamseg.pipeline.opening import Source, load_engine
@@ -239,7 +239,7 @@ class Session:
         with at_work(), python_words():
             engine = self._shared.client()
             try:
-                return build(source, config, paths, overwrite=overwrite, engine=engine).run().worded(pythonic)
+                return build_pipeline(source, config, paths, overwrite=overwrite, engine=engine).run().worded(pythonic)
             finally:
                 engine.close()
 

@@ -11,7 +11,7 @@ kind::
         def __call__(self, result: Result) -> Result: ...
 
     large = Step("large", "lets large objects through", "Result", lambda context: OnlyLarge(), after="track")
-    build("in.mp4", config, ["out.mp4"], extra=[large])
+    build_pipeline("in.mp4", config, ["out.mp4"], extra=[large])
 
 A pipeline file's own stages (`extra.ExtraStage`) become such entries.
 

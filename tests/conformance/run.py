@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 
 from streamseg.config import PipelineConfig, parse_pipeline
-from streamseg.pipeline.build import build
+from streamseg.pipeline.build import build_pipeline
 from tests.conformance.known import KnownEngine
 from tests.conformance.row import EFFECTS, Row
 
@@ -49,7 +49,7 @@ def run(row: Row, source: Path, folder: Path) -> Outcome:
     # Nothing is drawn: then the tracker, which takes half of a row's time, need not follow anything either.
     engine = KnownEngine(*upright(row), blind=row.effect == "none")
     with _given(row, source, folder) as given:
-        report = build(given, _parsed(text), [str(target)], engine=engine).run()
+        report = build_pipeline(given, _parsed(text), [str(target)], engine=engine).run()
     warnings = [*report.warnings, *(sentence for output in report.outputs for sentence in output.warnings)]
     return Outcome(target.parent if "%" in row.out else target, tuple(warnings), report.frames_done)
 

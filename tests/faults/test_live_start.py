@@ -75,7 +75,7 @@ def test_a_recording_begins_when_the_engine_is_there(tmp_path: Path, slow_engine
     with Server({f"/cam?token={TOKEN}": inner}) as server:
         address = f"http://cam:{PASSWORD}@127.0.0.1:{server.port}/cam?token={TOKEN}"
         out = tmp_path / "o.mkv"
-        built = pipelines.build(address, config, [str(out), str(tmp_path / "o.jsonl")], say=said.append)
+        built = pipelines.build_pipeline(address, config, [str(out), str(tmp_path / "o.jsonl")], say=said.append)
         report = built.run()
     frames = clips.decoded(out)
     shown = [read_index(plane_array(frame)) for frame in frames]
@@ -273,7 +273,7 @@ def test_the_view_is_there_while_the_camera_is_waited_for(tmp_path: Path) -> Non
 
     def build() -> None:
         try:
-            pipelines.build(f"rtsp://127.0.0.1:{free_port()}/cam", parse_pipeline(view, "t"))
+            pipelines.build_pipeline(f"rtsp://127.0.0.1:{free_port()}/cam", parse_pipeline(view, "t"))
         except SourceNotFound as error:
             problems.append(error)
 
@@ -281,7 +281,7 @@ def test_the_view_is_there_while_the_camera_is_waited_for(tmp_path: Path) -> Non
     building.start()
     assert title_at(port) == "waiting for the source"
     with pytest.raises(OutputError, match=f"port {port} is in use"):
-        pipelines.build(f"rtsp://127.0.0.1:{free_port()}/cam", parse_pipeline(view, "t"))
+        pipelines.build_pipeline(f"rtsp://127.0.0.1:{free_port()}/cam", parse_pipeline(view, "t"))
     building.join(5)
     assert "did not come within 1.5 s" in str(problems[0])
     with socket.socket() as again:
@@ -294,5 +294,5 @@ def test_an_output_that_is_refused_is_not_waited_with(tmp_path: Path) -> None:
     config = parse_pipeline("decode: {policy: drop_oldest, reconnect: 60}\noutputs: {p: {path: '{out}'}}", "t")
     begin = time.monotonic()
     with pytest.raises(OutputExists, match="already exists"):
-        pipelines.build(f"rtsp://127.0.0.1:{free_port()}/cam", config, [str(tmp_path / "o.mp4")])
+        pipelines.build_pipeline(f"rtsp://127.0.0.1:{free_port()}/cam", config, [str(tmp_path / "o.mp4")])
     assert time.monotonic() - begin < 10.0

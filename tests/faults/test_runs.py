@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from streamseg.errors import BadOutput, StageError, Unreadable
-from streamseg.pipeline.build import build
+from streamseg.pipeline.build import build_pipeline
 from streamseg.track import Tracker
 from tests import clips, graphs
 from tests.pipeline.conftest import known, make_config  # noqa: F401 - fixtures
@@ -74,7 +74,7 @@ def test_a_damaged_source_keeps_what_was_read(tmp_path, make_config):  # noqa: F
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 3])
     with pytest.raises(Unreadable, match=r"cut\.mp4"):
-        build(cut, make_config(), [str(tmp_path / "o.mp4")]).run()
+        build_pipeline(cut, make_config(), [str(tmp_path / "o.mp4")]).run()
     assert 10 < len(clips.decoded(tmp_path / "o.mp4")) < 60
 
 
@@ -82,7 +82,7 @@ def test_a_network_that_answers_nan_is_told_of(tmp_path, make_config):  # noqa: 
     model = graphs.constant_model(tmp_path / "nan.onnx", boxes=[[np.nan] * 4], scores=[0.9])
     source = clips.cfr(tmp_path / "a.mp4", 90)
     with pytest.raises(BadOutput):
-        build(source, make_config(model=model), [str(tmp_path / "o.mp4")]).run()
+        build_pipeline(source, make_config(model=model), [str(tmp_path / "o.mp4")]).run()
     assert len(clips.decoded(tmp_path / "o.mp4")) > 0, "what was done stays"
 
 
@@ -96,7 +96,7 @@ def test_a_stage_that_raises_is_named_and_what_was_written_plays(tmp_path, make_
 
     monkeypatch.setattr(Tracker, "__call__", fail_late)
     source = clips.cfr(tmp_path / "a.mp4", 200)
-    pipeline = build(source, make_config(), [str(tmp_path / "o.mp4")])
+    pipeline = build_pipeline(source, make_config(), [str(tmp_path / "o.mp4")])
     began = time.monotonic()
     with pytest.raises(StageError, match="the track stage failed: RuntimeError: boom"):
         pipeline.run()
@@ -117,7 +117,7 @@ def test_a_slow_sink_drops_live_frames_and_counts_them(tmp_path, make_config, mo
     monkeypatch.setattr(VideoSink, "__call__", slow)
     source = clips.cfr(tmp_path / "a.mp4", 50)
     text = "decode: {realtime: true}\noutputs: {picture: {composite: [overlay]}}"
-    report = build(source, make_config(text), [str(tmp_path / "o.mp4")]).run()
+    report = build_pipeline(source, make_config(text), [str(tmp_path / "o.mp4")]).run()
     assert report.dropped > 10
     assert report.frames_in == 50 == report.frames_done + report.dropped
     assert report.seconds < 4, "it does not fall behind the 2 s that the clip lasts"

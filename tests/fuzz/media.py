@@ -163,7 +163,7 @@ def _checked(check: Callable[[GraphSpec], None] | None) -> KnownEngine:
 
 
 def _pipeline(source: Path, config: PipelineConfig, outputs: list[Path]) -> pipeline.Pipeline:
-    return pipeline.build(source, config, [str(path) for path in outputs], overwrite=True)
+    return pipeline.build_pipeline(source, config, [str(path) for path in outputs], overwrite=True)
 
 
 def count(path: Path) -> int:

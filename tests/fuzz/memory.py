@@ -22,7 +22,7 @@ import av
 
 from streamseg.config import parse_pipeline
 from streamseg.errors import StageError, StreamsegError
-from streamseg.pipeline.build import build
+from streamseg.pipeline.build import build_pipeline
 from tests import clips
 from tests.fuzz.base import Wrong
 from tests.fuzz.media import KnownEngine
@@ -83,7 +83,7 @@ class Memory:
         config = parse_pipeline("outputs: {picture: {composite: [overlay]}}", "fuzz.yaml")
         outputs = [folder / case.output, folder / "out.jsonl"]
         engine = Starving(case, self.limit, usual)
-        built = build(self.clip, config, [str(path) for path in outputs], engine=engine)
+        built = build_pipeline(self.clip, config, [str(path) for path in outputs], engine=engine)
         try:
             report = built.run()
             outcome = f"{case.who}: run"

@@ -16,7 +16,7 @@ from streamseg.device.upload import Uploader
 from streamseg.engine.base import DeviceImage
 from streamseg.gpu import Device, DeviceDecoding, DevicePicture, why_not_gpu
 from streamseg.gpu.decode import why_not_nvdec
-from streamseg.pipeline.build import build
+from streamseg.pipeline.build import build_pipeline
 from streamseg.pixels import planes
 from streamseg.pixels.orient import Orientation, turn
 from tests import clips, graphs
@@ -191,7 +191,7 @@ def test_a_pipeline_on_the_gpu_gives_what_it_gives_in_host_memory(device, tmp_pa
         if (reason := next(c for c in CANDIDATES if c.name == name).why_not()) is not None:
             pytest.skip(f"{name}: {reason}")
         said: list[str] = []
-        report = build(str(source), config, outputs, say=said.append).run()
+        report = build_pipeline(str(source), config, outputs, say=said.append).run()
         assert report.frames_done == 30
         assert any("frames live on cuda" in line for line in said) == (where != "host")
         found.append([json.loads(line) for line in (tmp_path / f"{where}.jsonl").read_text().splitlines()])
@@ -223,4 +223,4 @@ def test_a_run_that_may_not_fall_back_runs_on_the_gpu(device, tmp_path):
 
     if all(why_not(library) for library in LIBRARIES.values()):
         pytest.skip("; ".join(f"{library.name}: {why_not(library)}" for library in LIBRARIES.values()))
-    assert build(str(source), config, [str(tmp_path / "out.mp4")]).run().frames_done == 5
+    assert build_pipeline(str(source), config, [str(tmp_path / "out.mp4")]).run().frames_done == 5

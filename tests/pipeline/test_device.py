@@ -42,7 +42,7 @@ def process(
     """Run the drive pipeline with these effects; gives what it said."""
     from streamseg.config import load_pipeline, override
     from streamseg.gpu import Device
-    from streamseg.pipeline.build import build
+    from streamseg.pipeline.build import build_pipeline
 
     changes = {
         "infer": {"model": model, "engine": "onnxruntime", "batch": batch, "every": every},
@@ -52,7 +52,7 @@ def process(
     }
     said: list[str] = []
     config = override(load_pipeline("drive"), changes)
-    built = build(source, config, outputs, say=said.append, device=Device("cpu") if on_device else None)
+    built = build_pipeline(source, config, outputs, say=said.append, device=Device("cpu") if on_device else None)
     built.run()
     return said
 

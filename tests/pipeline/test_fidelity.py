@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from streamseg.decode import Decoder
-from streamseg.pipeline.build import build
+from streamseg.pipeline.build import build_pipeline
 from streamseg.pixels import planes
 from tests import clips
 from tests.pipeline.conftest import BOX
@@ -33,7 +33,7 @@ def seconds(path):
 def test_frames_times_sound_and_tags_survive(name, tmp_path, make_config):
     source = CLIPS[name](tmp_path)
     target = tmp_path / f"out{source.suffix}"
-    report = build(source, make_config(), [str(target)]).run()
+    report = build_pipeline(source, make_config(), [str(target)]).run()
 
     before, after = clips.decoded(source), clips.decoded(target)
     assert report.frames_in == report.frames_done == len(before) == len(after)
@@ -60,7 +60,7 @@ def test_frames_times_sound_and_tags_survive(name, tmp_path, make_config):
 def test_sound_stays_in_sync(tmp_path, make_config):
     source = clips.cfr(tmp_path / "a.mp4", 50, audio=True)
     target = tmp_path / "out.mp4"
-    build(source, make_config(), [str(target)]).run()
+    build_pipeline(source, make_config(), [str(target)]).run()
 
     def times(path):
         with av.open(str(path)) as container:
@@ -77,7 +77,7 @@ def test_only_the_mask_is_painted(pix_fmt, peak, tmp_path, make_config):
     target = tmp_path / "out.mkv"
     text = "smooth: {masks: off, edges: false}\n"  # the network's mask as it is
     text += "outputs: {picture: {composite: [overlay: {fill: 1, contour: 0, label: ''}], encode: {codec: ffv1}}}"
-    build(source, make_config(text), [str(target)]).run()
+    build_pipeline(source, make_config(text), [str(target)]).run()
 
     x0, y0, x1, y1 = (int(v) for v in BOX)
     for before, after in zip(clips.decoded(source), clips.decoded(target), strict=True):
@@ -98,9 +98,9 @@ def test_only_the_mask_is_painted(pix_fmt, peak, tmp_path, make_config):
 def test_grey_gains_colour_where_it_is_drawn_on_and_keeps_its_luma(pix_fmt, tmp_path, make_config):
     source = clips.lossless(tmp_path / "a.mkv", 3, pix_fmt)
     text = "outputs: {picture: {composite: [overlay: {fill: 1, contour: 0, label: ''}], encode: {codec: ffv1}}}"
-    report = build(source, make_config(text), [str(tmp_path / "colour.mkv")]).run()
+    report = build_pipeline(source, make_config(text), [str(tmp_path / "colour.mkv")]).run()
     assert [w for w in report.outputs[0].warnings if "grey" in w and "--keep-grey" in w]
-    report = build(
+    report = build_pipeline(
         source, make_config(text.replace("{composite", "{keep_grey: true, composite")), [str(tmp_path / "g.mkv")]
     ).run()
     assert not [w for w in report.outputs[0].warnings if "grey" in w]
@@ -131,7 +131,7 @@ def test_untouched_pixels_of_rgb_are_equal_through_a_lossless_codec(tmp_path, ma
                 frame.pts, frame.time_base = number, Fraction(1, 25)
                 container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
-        build(source, make_config(text), [str(tmp_path / f"{name}-out.mkv")]).run()
+        build_pipeline(source, make_config(text), [str(tmp_path / f"{name}-out.mkv")]).run()
         for before, after in zip(clips.decoded(source), clips.decoded(tmp_path / f"{name}-out.mkv"), strict=True):
             assert after.format.name == name
             for (old, _), (new, _) in zip(planes.views(before).planes, planes.views(after).planes, strict=True):
@@ -153,7 +153,7 @@ def test_several_outputs_share_one_decode(tmp_path, make_config, monkeypatch):
 
     monkeypatch.setattr(Decoder, "frames", counted)
     outs = [tmp_path / "a.out.mp4", tmp_path / "b.mkv", tmp_path / "c.jsonl", tmp_path / "d" / "%06d.png"]
-    build(source, make_config(), [str(path) for path in outs]).run()
+    build_pipeline(source, make_config(), [str(path) for path in outs]).run()
     assert given == list(range(20))
     assert len(clips.decoded(outs[0])) == len(clips.decoded(outs[1])) == 20
     assert outs[2].read_text().count('"instances":') == 20
@@ -163,7 +163,7 @@ def test_several_outputs_share_one_decode(tmp_path, make_config, monkeypatch):
 def test_an_alpha_master_is_opaque_where_the_person_is(tmp_path, make_config):
     source = clips.cfr(tmp_path / "a.mp4", 6)
     text = "outputs: {picture: {composite: [{blur: {}}]}, alpha: {path: '{stem}.alpha.mov', composite: [alpha]}}"
-    build(source, make_config(text), [str(tmp_path / "out.mp4")]).run()
+    build_pipeline(source, make_config(text), [str(tmp_path / "out.mp4")]).run()
     frames = clips.decoded(tmp_path / "out.alpha.mov")
     assert len(frames) == 6
     alpha = clips.plane_array(frames[0], 3)
@@ -178,7 +178,7 @@ def test_an_alpha_master_is_opaque_where_the_person_is(tmp_path, make_config):
 def test_start_and_duration_are_frame_exact(tmp_path, make_config):
     source = clips.cfr(tmp_path / "a.mp4", 50, audio=True)
     text = "decode: {start: 0.48, duration: 0.8}\noutputs: {picture: {composite: [overlay]}}"
-    build(source, make_config(text), [str(tmp_path / "out.mp4")]).run()
+    build_pipeline(source, make_config(text), [str(tmp_path / "out.mp4")]).run()
     frames = clips.decoded(tmp_path / "out.mp4")
     assert [clips.read_index(clips.plane_array(frame)) for frame in frames] == list(range(12, 32))
     assert [frame.pts * frame.time_base for frame in frames] == [Fraction(i, 25) for i in range(20)]
@@ -188,6 +188,6 @@ def test_start_and_duration_are_frame_exact(tmp_path, make_config):
 def test_batches_change_nothing(batch, tmp_path, make_config):
     source = clips.cfr(tmp_path / "a.mp4", 23)
     one, many = tmp_path / "one.jsonl", tmp_path / "many.jsonl"
-    build(source, make_config(), [str(one)]).run()
-    build(source, make_config(batch=batch), [str(many)]).run()
+    build_pipeline(source, make_config(), [str(one)]).run()
+    build_pipeline(source, make_config(batch=batch), [str(many)]).run()
     assert many.read_text() == one.read_text()

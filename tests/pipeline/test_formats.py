@@ -12,7 +12,7 @@ import pytest
 import streamseg
 from streamseg.cli.main import main
 from streamseg.errors import ConfigError
-from streamseg.pipeline.build import build
+from streamseg.pipeline.build import build_pipeline
 from tests import graphs
 
 jsonschema = pytest.importorskip("jsonschema", reason="needs the extra 'dev'")
@@ -59,7 +59,7 @@ def outputs(film, model, tmp_path_factory):
     """One run, all formats."""
     folder = tmp_path_factory.mktemp("out")
     names = ["a.jsonl", "a.mots.txt", "a.mots/", "a.coco.json", "a.ytvis.json", "a.cvat.zip", "a.mkv"]
-    report = build(film, config(EVENTS, model), [f"{folder}/{name}" for name in names]).run()
+    report = build_pipeline(film, config(EVENTS, model), [f"{folder}/{name}" for name in names]).run()
     return folder, report
 
 
@@ -67,7 +67,7 @@ def test_the_frames_of_a_part_have_the_numbers_of_the_film(film, model, tmp_path
     """They began with 0: labels of CVAT lay on other pictures of the video than they were made for."""
     names = ["a.jsonl", "a.mots.txt", "a.mots/", "a.coco.json", "a.ytvis.json", "a.cvat.zip", "a/%04d.png"]
     text = "decode: {start: 0.4, duration: 0.2}\noutputs: {picture: {composite: []}}"
-    build(film, config(text, model), [f"{tmp_path}/{name}" for name in names]).run()
+    build_pipeline(film, config(text, model), [f"{tmp_path}/{name}" for name in names]).run()
     part = list(range(10, 15))
     assert [line["frame"] for line in lines(tmp_path / "a.jsonl")[1:] if "event" not in line] == part
     assert {int(line.split()[0]) for line in (tmp_path / "a.mots.txt").read_text().splitlines()} <= set(part)
@@ -170,7 +170,7 @@ def test_all_formats_tell_of_the_same_masks(outputs):
 
 def test_an_interrupt_leaves_whole_files(film, model, tmp_path):
     names = ["a.mots.txt", "a.coco.json", "a.ytvis.json", "a.cvat.zip"]
-    pipeline = build(film, config(EVENTS, model), [str(tmp_path / name) for name in names])
+    pipeline = build_pipeline(film, config(EVENTS, model), [str(tmp_path / name) for name in names])
     pipeline.run(tick=lambda running: running.runtime.stop())
     count = len(json.loads((tmp_path / "a.coco.json").read_text())["images"])
     assert 1 <= count <= FRAMES
@@ -188,7 +188,7 @@ def test_one_output_that_fails_leaves_the_others(film, model, tmp_path, monkeypa
 
     monkeypatch.setattr(CocoSink, "_write", full)
     with pytest.raises(OutputError, match=r"a\.coco\.json: writing it failed: No space left"):
-        build(film, config(EVENTS, model), [f"{tmp_path}/a.coco.json", f"{tmp_path}/a.jsonl"]).run()
+        build_pipeline(film, config(EVENTS, model), [f"{tmp_path}/a.coco.json", f"{tmp_path}/a.jsonl"]).run()
     assert len([line for line in lines(tmp_path / "a.jsonl") if "event" not in line]) == FRAMES + 1
 
 
@@ -217,7 +217,7 @@ def test_a_bad_pipeline_file_is_answered_with_its_line(text, message):
 def test_an_unknown_class_is_said_before_anything_is_written(film, model, tmp_path):
     text = EVENTS.replace("classes: person", "classes: dragon")
     with pytest.raises(ConfigError, match=r"left: unknown class 'dragon'; this model knows person"):
-        build(film, config(text, model), [str(tmp_path / "a.jsonl")]).run()
+        build_pipeline(film, config(text, model), [str(tmp_path / "a.jsonl")]).run()
 
 
 def test_the_command_line_tells_of_events(film, model, tmp_path, monkeypatch, capsys):

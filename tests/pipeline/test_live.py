@@ -7,7 +7,7 @@ import time
 import urllib.error
 import urllib.request
 
-from streamseg.pipeline.build import build
+from streamseg.pipeline.build import build_pipeline
 from tests import clips
 
 LIVE = """
@@ -52,7 +52,7 @@ def test_it_is_watched_while_it_records(tmp_path, make_config, monkeypatch):
     monkeypatch.setattr(Preprocess, "__call__", slow)
     port = free_port()
     source = clips.cfr(tmp_path / "a.mp4", 75)
-    pipeline = build(source, make_config(LIVE % port), [str(tmp_path / "o.mp4")])
+    pipeline = build_pipeline(source, make_config(LIVE % port), [str(tmp_path / "o.mp4")])
     running = threading.Thread(target=pipeline.run)
     running.start()
     stats = stats_once_frames_were_dropped(port)

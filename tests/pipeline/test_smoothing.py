@@ -10,7 +10,7 @@ import pytest
 
 from streamseg.config import override
 from streamseg.errors import ConfigError
-from streamseg.pipeline.build import build
+from streamseg.pipeline.build import build_pipeline
 from streamseg.pipeline.iteration import iterate
 from tests import clips, scenes
 
@@ -47,7 +47,7 @@ def test_what_is_carried_moves_with_the_picture(film, make_config):
 
 
 def test_all_frames_are_written_and_counted(film, make_config, tmp_path):
-    report = build(str(film), make_config(every=4), [str(tmp_path / "o.mp4")]).run()
+    report = build_pipeline(str(film), make_config(every=4), [str(tmp_path / "o.mp4")]).run()
     assert report.frames_done == report.instances == len(clips.decoded(tmp_path / "o.mp4")) == 50
 
 

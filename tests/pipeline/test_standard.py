@@ -14,7 +14,7 @@ import pytest
 from streamseg.decode import Decoder
 from streamseg.decode.address import parse_source
 from streamseg.errors import ConfigError, OutputError, OutputIsInput, SourceError, SourceNotFound
-from streamseg.pipeline.build import build
+from streamseg.pipeline.build import build_pipeline
 from streamseg.pipeline.outputs import in_format, plan
 from tests import clips
 
@@ -56,7 +56,7 @@ def test_a_film_goes_through_a_pipe(piped, clip, make_config, suffix):
     """With its sound, and playable without going back; also what a library prints meanwhile is not in it."""
 
     def call():
-        pipeline = build(clip, make_config(), [f"-{suffix}"])
+        pipeline = build_pipeline(clip, make_config(), [f"-{suffix}"])
         sink = pipeline.sinks[0][1]
         original = type(sink).__call__
 
@@ -96,7 +96,7 @@ def test_fragments_go_into_a_named_pipe(clip, make_config, tmp_path):
     os.mkfifo(fifo)
     reader = threading.Thread(target=lambda: got.append(fifo.read_bytes()))
     reader.start()
-    build(clip, make_config(), [str(fifo)], overwrite=True).run()
+    build_pipeline(clip, make_config(), [str(fifo)], overwrite=True).run()
     reader.join()
     with av.open(io.BytesIO(got[0])) as container:
         assert len(list(container.decode(video=0))) == 12
@@ -149,16 +149,16 @@ def test_what_stands_beside_an_output_needs_a_name(make_config):
 def test_a_terminal_gets_no_film(clip, make_config, monkeypatch):
     monkeypatch.setattr(os, "isatty", lambda fd: fd == 1)
     with pytest.raises(OutputError, match=r"standard output is a terminal, which cannot show \.mkv; pipe it"):
-        build(clip, make_config(), ["-.mkv"])
+        build_pipeline(clip, make_config(), ["-.mkv"])
 
 
 def test_closed_standard_streams_are_said(clip, known, tmp_path, monkeypatch, make_config):
     monkeypatch.setattr(sys, "__stdout__", None)
     with pytest.raises(OutputError, match="standard output is closed"):
-        build(clip, make_config(), ["-.mkv"])
+        build_pipeline(clip, make_config(), ["-.mkv"])
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(SourceNotFound, match="standard input is closed"):
-        build("-", make_config(), [str(tmp_path / "o.mkv")])
+        build_pipeline("-", make_config(), [str(tmp_path / "o.mkv")])
 
 
 def test_a_terminal_is_no_source(make_config, monkeypatch, tmp_path):
@@ -166,7 +166,7 @@ def test_a_terminal_is_no_source(make_config, monkeypatch, tmp_path):
     terminal.isatty = lambda: True
     monkeypatch.setattr(sys, "stdin", terminal)
     with pytest.raises(SourceError, match="standard input is a terminal: pipe a video into it"):
-        build("-", make_config(), [str(tmp_path / "o.mkv")])
+        build_pipeline("-", make_config(), [str(tmp_path / "o.mkv")])
 
 
 def test_no_file_takes_the_place_of_a_closed_stream(clip, known, tmp_path):
@@ -197,8 +197,8 @@ def test_a_file_on_standard_input_is_read_as_one_and_not_written_onto(clip, make
         try:
             monkeypatch.setattr(sys, "stdin", os.fdopen(0, closefd=False))
             with pytest.raises(OutputIsInput):
-                build("-", make_config(), [str(film)], overwrite=True)
-            report = build("-", make_config(), [str(tmp_path / "o.mkv")]).run()
+                build_pipeline("-", make_config(), [str(film)], overwrite=True)
+            report = build_pipeline("-", make_config(), [str(tmp_path / "o.mkv")]).run()
         finally:
             os.dup2(saved, 0)
             os.close(saved)
@@ -239,7 +239,7 @@ def test_errors_that_are_no_closed_pipe_are_still_said(clip, make_config):
     os.dup2(full, 1)
     try:
         with pytest.raises(OutputError, match=r"-\.jsonl: writing it failed: No space left") as caught:
-            build(clip, make_config(), ["-.jsonl"]).run()
+            build_pipeline(clip, make_config(), ["-.jsonl"]).run()
     finally:
         os.dup2(saved, 1)
         os.close(saved)

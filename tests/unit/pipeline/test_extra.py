@@ -12,7 +12,7 @@ from streamseg.composite import Overlay
 from streamseg.config import PipelineConfig, parse_pipeline
 from streamseg.core.result import Result
 from streamseg.errors import ConfigError
-from streamseg.pipeline.build import build
+from streamseg.pipeline.build import build_pipeline
 from streamseg.pipeline.extra import ExtraStage
 from streamseg.system.registry import STAGES
 from tests import clips
@@ -57,7 +57,7 @@ def shown(tmp_path: Path, config: PipelineConfig) -> tuple[list[int], list[str]]
     """How many instances each frame of a film of six has, and the stages that ran."""
     out = tmp_path / "o.jsonl"
     film = clips.cfr(tmp_path / "a.mp4", 6)
-    report = build(film, config, [str(out)], engine=KnownEngine(320, 180), overwrite=True).run()
+    report = build_pipeline(film, config, [str(out)], engine=KnownEngine(320, 180), overwrite=True).run()
     lines = [json.loads(line) for line in out.read_text().splitlines()]
     return [len(line["instances"]) for line in lines if "instances" in line], list(report.stages)
 
@@ -139,7 +139,7 @@ def test_a_run_says_that_a_plug_in_with_a_name_of_ours_is_not_used(tmp_path: Pat
     said: list[str] = []
     config = parse_pipeline("outputs: {a: {path: '{out}', composite: [overlay, overlay]}}", "x.yaml")
     film = clips.cfr(tmp_path / "a.mp4", 3)
-    build(film, config, [str(tmp_path / "o.mp4")], engine=KnownEngine(320, 180), say=said.append).run()
+    build_pipeline(film, config, [str(tmp_path / "o.mp4")], engine=KnownEngine(320, 180), say=said.append).run()
     assert [line for line in said if "bold" in line] == [
         "sink '.mp4' is streamseg's own; that of bold 1.2 is refused",
         "effect 'overlay' is streamseg's own; that of bold 1.2 is refused",

@@ -15,7 +15,7 @@ from streamseg.core.result import Result
 from streamseg.core.types import Frame
 from streamseg.errors import ConfigError, StageError
 from streamseg.pipeline.bench import bench
-from streamseg.pipeline.build import build
+from streamseg.pipeline.build import build_pipeline
 from streamseg.pipeline.stages import STAGES, Context, Step, check, make, steps
 from tests import clips
 from tests.conformance.known import KnownEngine
@@ -82,7 +82,7 @@ def test_each_section_of_a_pipeline_file_belongs_to_a_stage() -> None:
 def test_every_stage_is_in_the_report(film: Path, tmp_path: Path, realtime: str) -> None:
     """Seen: live, those behind track were one, called track; with a file, occlusion was within events."""
     text = f"decode: {{realtime: {realtime}, policy: block}}\n{PLAIN}"
-    report = build(film, config(text), [str(tmp_path / "o.mp4")], engine=engine()).run()
+    report = build_pipeline(film, config(text), [str(tmp_path / "o.mp4")], engine=engine()).run()
     names = [f"{step.name} picture" if step.part == "output" else step.name for step in STAGES]
     assert list(report.stages) == names
     assert all(stage["items"] == 12 for stage in report.stages.values())
@@ -103,7 +103,9 @@ def test_bench_times_what_a_run_would_make(film: Path, tmp_path: Path, monkeypat
 @pytest.mark.parametrize(("after", "kind"), [("decode", Frame), ("postprocess", Result), ("refine", Result), ("tally", Result)])
 def test_a_stage_of_ones_own_runs_where_it_says(film: Path, tmp_path: Path, after: str, kind: type) -> None:
     note = Note()
-    report = build(film, config(), [str(tmp_path / "o.mp4")], engine=engine(), extra=[noting("mine", after, note)]).run()
+    report = build_pipeline(
+        film, config(), [str(tmp_path / "o.mp4")], engine=engine(), extra=[noting("mine", after, note)]
+    ).run()
     names = list(report.stages)
     assert names[names.index(after) + 1] == "mine"
     assert len(note.seen) == 12
@@ -117,8 +119,8 @@ def test_it_changes_what_comes_out(film: Path, tmp_path: Path) -> None:
         return Result(result.frame, result.instances[:0])
 
     none = Step("none", "lets nothing through", "Result", lambda context: empty, after="track")
-    assert build(film, config(), [str(tmp_path / "a.jsonl")], engine=engine()).run().instances == 12
-    report = build(film, config(), [str(tmp_path / "b.jsonl")], engine=engine(), extra=[none]).run()
+    assert build_pipeline(film, config(), [str(tmp_path / "a.jsonl")], engine=engine()).run().instances == 12
+    report = build_pipeline(film, config(), [str(tmp_path / "b.jsonl")], engine=engine(), extra=[none]).run()
     assert (report.frames_done, report.instances) == (12, 0)
     assert all(
         json.loads(line)["instances"] == [] for line in (tmp_path / "b.jsonl").read_text().splitlines() if '"frame"' in line
@@ -127,7 +129,7 @@ def test_it_changes_what_comes_out(film: Path, tmp_path: Path) -> None:
 
 def test_live_it_shares_the_thread_of_the_stage_before(film: Path, tmp_path: Path) -> None:
     note, text = Note(), f"decode: {{realtime: true, policy: block}}\n{PLAIN}"
-    build(film, config(text), [str(tmp_path / "o.mp4")], engine=engine(), extra=[noting("mine", "events", note)]).run()
+    build_pipeline(film, config(text), [str(tmp_path / "o.mp4")], engine=engine(), extra=[noting("mine", "events", note)]).run()
     assert note.threads == {"track"}
 
 
@@ -140,7 +142,7 @@ def test_behind_composite_it_runs_for_each_output(film: Path, tmp_path: Path) ->
 
     extra = [Step("mine", "", "Rendered", one, after="composite")]
     outputs = [str(tmp_path / "b.mp4"), str(tmp_path / "c.mp4")]
-    report = build(film, config(), outputs, engine=engine(), extra=extra).run()
+    report = build_pipeline(film, config(), outputs, engine=engine(), extra=extra).run()
     assert [name for name in report.stages if name.startswith("mine")] == ["mine picture", "mine output1"]
     assert [len(note.seen) for note in made] == [12, 12]
 
@@ -168,14 +170,14 @@ def test_its_error_has_its_name(film: Path, tmp_path: Path) -> None:
     extra = [Step("mine", "fails", "Result", lambda context: fail, after="smooth")]
     text = f"decode: {{realtime: true}}\n{PLAIN}"
     with pytest.raises(StageError, match="mine"):
-        build(film, config(text), [str(tmp_path / "o.mp4")], engine=engine(), extra=extra).run()
+        build_pipeline(film, config(text), [str(tmp_path / "o.mp4")], engine=engine(), extra=extra).run()
 
 
 def test_drops_are_counted_where_they_happen(film: Path, tmp_path: Path) -> None:
     """In front of the first stage behind decode, whatever it is called. Seen: they were looked for at preprocess."""
     text = f"decode: {{realtime: true, policy: drop_oldest}}\n{PLAIN}"
     slow = noting("slow", "decode", Note(0.12))
-    pipeline = build(film, config(text), [str(tmp_path / "o.mp4")], engine=engine(), extra=[slow])
+    pipeline = build_pipeline(film, config(text), [str(tmp_path / "o.mp4")], engine=engine(), extra=[slow])
     report = pipeline.run()
     assert report.dropped > 0
     assert report.stages["slow"]["dropped"] == report.dropped == pipeline.dropped
@@ -191,7 +193,7 @@ def test_a_run_can_end_early_and_leaves_an_engine_that_it_was_given(film: Path, 
             self.closed = True
 
     given = Closing(320, 180)
-    report = build(film, config(), [str(tmp_path / "o.mp4")], engine=given, limit=5).run()
+    report = build_pipeline(film, config(), [str(tmp_path / "o.mp4")], engine=given, limit=5).run()
     assert report.frames_in == report.frames_done == len(clips.decoded(tmp_path / "o.mp4")) == 5
     assert not given.closed
 
@@ -210,7 +212,7 @@ def test_what_was_made_is_closed_where_a_later_stage_cannot_be(film: Path, tmp_p
     note = Note()
     extra = [noting("mine", "track", note), Step("other", "", "Result", refuse, after="smooth")]
     with pytest.raises(ConfigError, match="not here"):
-        build(film, config(), [str(tmp_path / "o.mp4")], engine=engine(), extra=extra)
+        build_pipeline(film, config(), [str(tmp_path / "o.mp4")], engine=engine(), extra=extra)
     assert note.closed
 
 

@@ -70,7 +70,7 @@ def run(
     screen = display.Screen(quiet=quiet or json_report)
     with words_of(in_shell, given):
         built = build_pipeline(
-            source, config, in_format(output or [], format, json_report), overwrite=overwrite, say=screen.say
+            source, config, in_format(output or [], format, json_report), overwrite=overwrite, on_message=screen.say
         )
     if classes is None and (others := _left_out(config.postprocess.classes, built.engine.spec.classes)):
         screen.say(f"classes: {', '.join(config.postprocess.classes or ())} (not {', '.join(others)}: --classes all)")

@@ -120,7 +120,7 @@ def build_pipeline(
     outputs: Sequence[str] = (),
     *,
     overwrite: bool = False,
-    say: Message | None = None,
+    on_message: Message | None = None,
     device: Device | None = None,
     engine: Engine | None = None,
     extra: Sequence[Step] = (),
@@ -133,7 +133,7 @@ def build_pipeline(
         config: The pipeline file.
         outputs: What -o says.
         overwrite: Replace outputs that exist.
-        say: Is told what was chosen.
+        on_message: Hears what was chosen.
         device: Frames live there; None: on the GPU where the network computes there, else in host memory.
         engine: Runs the network, and stays open; None: the one that `config` asks for is opened, and closed after the run.
         extra: Stages of your own (see `stages`).
@@ -141,10 +141,10 @@ def build_pipeline(
     """
     origin = as_source(source)
     targets, chosen = plan(config.outputs, outputs, origin), steps([*extra_steps(config), *extra])
-    opening.tell_refused(origin, config, targets, say)
-    device = device or opening.find_device(config, say)
+    opening.say_refused(origin, config, targets, on_message)
+    device = device or opening.find_device(config, on_message)
     with contextlib.ExitStack() as undo:
-        decoder, hardware = opening.make_decoder(origin, config, device, say)
+        decoder, hardware = opening.make_decoder(origin, config, device, on_message)
         undo.callback(decoder.close)
         views = opening.open_views(targets, origin, overwrite)
         for view in views.values():
@@ -158,9 +158,9 @@ def build_pipeline(
             undo.callback(sink.close)
         own_engine = engine is None
         if engine is None:
-            engine = opening.load_engine(config, say)
+            engine = opening.load_engine(config, on_message)
             undo.callback(engine.close)
-        opening.use_device(hardware, engine, device, say)
+        opening.use_device(hardware, engine, device, on_message)
         context = Context(config, engine.spec, engine, device, live=info.live or config.decode.realtime)
         trunk = make(chosen, "trunk", context)
         branches = [_branch(chosen, replace(context, output=target, sink=sink)) for target, sink in sinks]
@@ -179,7 +179,7 @@ def build_results(
     outlet: Stage,
     started: Callable[[Decoder], None],
     *,
-    say: Message | None = None,
+    on_message: Message | None = None,
     engine_of: Callable[[], Engine] | None = None,
     extra: Sequence[Step] = (),
 ) -> tuple[Runtime, Engine]:
@@ -188,15 +188,15 @@ def build_results(
     `started` is given the decoder before it waits for a source, so that another thread can stop it. `engine_of` gives the engine,
     which the caller closes in any case; None: the one that `config` asks for is opened.
     """
-    chosen, device = steps([*extra_steps(config), *extra]), opening.find_device(config, say)
+    chosen, device = steps([*extra_steps(config), *extra]), opening.find_device(config, on_message)
     with contextlib.ExitStack() as undo:
-        decoder, hardware = opening.make_decoder(source, config, device, say)
+        decoder, hardware = opening.make_decoder(source, config, device, on_message)
         undo.callback(decoder.close)
         started(decoder)
         info = decoder.open()
-        engine = opening.load_engine(config, say) if engine_of is None else engine_of()
+        engine = opening.load_engine(config, on_message) if engine_of is None else engine_of()
         undo.callback(engine.close)
-        opening.use_device(hardware, engine, device, say)
+        opening.use_device(hardware, engine, device, on_message)
         context = Context(config, engine.spec, engine, device, live=info.live or config.decode.realtime)
         branches = [Branch("results", [("results", outlet)], 1)]
         runtime = _connect(decoder, make(chosen, "trunk", context), branches, context)

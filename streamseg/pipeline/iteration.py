@@ -34,13 +34,13 @@ EngineOf = Callable[[], Engine]
 
 
 def iterate(
-    source: Source, config: PipelineConfig, *, say: Message | None = None, engine_of: EngineOf | None = None
+    source: Source, config: PipelineConfig, *, on_message: Message | None = None, engine_of: EngineOf | None = None
 ) -> Iterator[Result]:
     """The results of a source, one by one, computed while they are taken; memory does not grow with their number.
 
     `engine_of` is asked for the engine with the first result; None: the one that `config` means is opened.
     """
-    results = _Results(source, config, say, engine_of)
+    results = _Results(source, config, on_message, engine_of)
     with python_words():
         try:
             while (result := results.take()) is not None:
@@ -51,10 +51,10 @@ def iterate(
 
 
 async def aiterate(
-    source: Source, config: PipelineConfig, *, say: Message | None = None, engine_of: EngineOf | None = None
+    source: Source, config: PipelineConfig, *, on_message: Message | None = None, engine_of: EngineOf | None = None
 ) -> AsyncIterator[Result]:
     """As `iterate`; waits in a thread of its own, so that the event loop goes on meanwhile."""
-    results, worker = _Results(source, config, say, engine_of), _Worker("streamseg-astream")
+    results, worker = _Results(source, config, on_message, engine_of), _Worker("streamseg-astream")
     with python_words():
         try:
             while (result := await worker.run(results.take)) is not None:
@@ -78,9 +78,11 @@ class _Outlet(Channel[Result]):
 class _Results:
     """A pipeline that is opened when the first result is asked for. One thread takes and closes; any may interrupt."""
 
-    def __init__(self, source: Source, config: PipelineConfig, say: Message | None, engine_of: EngineOf | None) -> None:
+    def __init__(self, source: Source, config: PipelineConfig, on_message: Message | None, engine_of: EngineOf | None) -> None:
         self._outlet = _Outlet(1)
-        self._open = partial(build_results, source, config, self._outlet, self._opening, say=say, engine_of=engine_of)
+        self._open = partial(
+            build_results, source, config, self._outlet, self._opening, on_message=on_message, engine_of=engine_of
+        )
         self._decoder: Decoder | None = None
         self._running: tuple[Runtime, Engine] | None = None
         self._interrupted = threading.Event()

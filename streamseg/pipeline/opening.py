@@ -35,7 +35,7 @@ __all__ = [
     "make_decoder",
     "make_sink",
     "open_views",
-    "tell_refused",
+    "say_refused",
     "use_device",
 ]
 
@@ -62,14 +62,14 @@ class FirstFrames:
         self._decoder.close()
 
 
-def find_device(config: PipelineConfig, say: Message | None) -> Device | None:
+def find_device(config: PipelineConfig, on_message: Message | None) -> Device | None:
     """Where frames live: on the GPU where the network computes there, else (None) in host memory."""
-    return choose_device(config.infer.engine, config.decode.device, require_gpu=config.infer.require_gpu, on_message=say)
+    return choose_device(config.infer.engine, config.decode.device, require_gpu=config.infer.require_gpu, on_message=on_message)
 
 
-def tell_refused(source: object, config: PipelineConfig, targets: Sequence[Target], say: Message | None) -> None:
+def say_refused(source: object, config: PipelineConfig, targets: Sequence[Target], on_message: Message | None) -> None:
     """Say where a plug-in brings what this run uses under a name of streamseg's own, whose part is the one that is taken."""
-    if say is None:
+    if on_message is None:
         return
     used = [(registry.SOURCES, _scheme(str(source))), (registry.ENGINES, config.infer.engine)]
     used += [(registry.HEADS, config.postprocess.head)]
@@ -78,7 +78,7 @@ def tell_refused(source: object, config: PipelineConfig, targets: Sequence[Targe
         used += [(registry.EFFECTS, step.name) for step in target.composite]
     for kind, name in dict.fromkeys(used):
         if (refused := kind.taken(name)) is not None:
-            say(refused)
+            on_message(refused)
 
 
 def _scheme(address: str) -> str:
@@ -86,18 +86,18 @@ def _scheme(address: str) -> str:
 
 
 def make_decoder(
-    source: Source | FrameSource, config: PipelineConfig, device: Device | None, say: Message | None
+    source: Source | FrameSource, config: PipelineConfig, device: Device | None, on_message: Message | None
 ) -> tuple[Decoder, DeviceDecoding | None]:
     """The source's decoder, not open yet, and what puts its frames on `device`."""
     hardware = None if device is None else DeviceDecoding(device, config.decode.device)
     policy = config.decode.policy
     how = config.decode.model_dump(exclude={"policy", "device", "end"}) | {"duration": config.decode.span}
     wait: Literal["likely", "live"] = "live" if policy == "drop_oldest" else "likely"
-    return Decoder(source, **how, wait=wait, on_message=say, keep_up=policy != "block", hardware=hardware), hardware
+    return Decoder(source, **how, wait=wait, on_message=on_message, keep_up=policy != "block", hardware=hardware), hardware
 
 
-def load_engine(config: PipelineConfig, say: Message | None = None) -> Engine:
-    """The engine that a pipeline asks for, loaded; `say` is told which was chosen and why.
+def load_engine(config: PipelineConfig, on_message: Message | None = None) -> Engine:
+    """The engine that a pipeline asks for, loaded; `on_message` hears which was chosen and why.
 
     Raises ModelError, EngineError or, before the engine is loaded, ConfigError for classes that the model does not know.
     """
@@ -112,20 +112,20 @@ def load_engine(config: PipelineConfig, say: Message | None = None) -> Engine:
         batch=i.batch,
         require_gpu=i.require_gpu,
         check=lambda spec: stages.check(config, spec, extra_steps(config)),
-        on_message=say,
+        on_message=on_message,
     )
 
 
-def use_device(hardware: DeviceDecoding | None, engine: Engine, device: Device | None, say: Message | None) -> None:
+def use_device(hardware: DeviceDecoding | None, engine: Engine, device: Device | None, on_message: Message | None) -> None:
     """Now that the engine is known: upload nothing if it computes on the CPU after all; say how frames are decoded."""
     if hardware is None or device is None:
         return
     if device.on_gpu and not computes_on_gpu(engine.name):
         hardware.uploads = False
-    if say is not None:
-        say(f"decode: {hardware.how}; frames live on {device.where}")
+    if on_message is not None:
+        on_message(f"decode: {hardware.how}; frames live on {device.where}")
         if device.on_gpu and (reason := why_not_nvenc()) is not None:
-            say(f"encode: on the CPU (NVENC: {reason})")
+            on_message(f"encode: on the CPU (NVENC: {reason})")
 
 
 def open_views(targets: Sequence[Target], source: Source | FrameSource, overwrite: bool) -> dict[str, MjpegServer]:

@@ -75,7 +75,7 @@ def test_a_recording_begins_when_the_engine_is_there(tmp_path: Path, slow_engine
     with Server({f"/cam?token={TOKEN}": inner}) as server:
         address = f"http://cam:{PASSWORD}@127.0.0.1:{server.port}/cam?token={TOKEN}"
         out = tmp_path / "o.mkv"
-        built = pipelines.build_pipeline(address, config, [str(out), str(tmp_path / "o.jsonl")], say=said.append)
+        built = pipelines.build_pipeline(address, config, [str(out), str(tmp_path / "o.jsonl")], on_message=said.append)
         report = built.run()
     frames = clips.decoded(out)
     shown = [read_index(plane_array(frame)) for frame in frames]

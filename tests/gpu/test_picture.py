@@ -191,7 +191,7 @@ def test_a_pipeline_on_the_gpu_gives_what_it_gives_in_host_memory(device, tmp_pa
         if (reason := next(c for c in CANDIDATES if c.name == name).why_not()) is not None:
             pytest.skip(f"{name}: {reason}")
         said: list[str] = []
-        report = build_pipeline(str(source), config, outputs, say=said.append).run()
+        report = build_pipeline(str(source), config, outputs, on_message=said.append).run()
         assert report.frames_done == 30
         assert any("frames live on cuda" in line for line in said) == (where != "host")
         found.append([json.loads(line) for line in (tmp_path / f"{where}.jsonl").read_text().splitlines()])

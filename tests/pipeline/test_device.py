@@ -52,7 +52,7 @@ def process(
     }
     said: list[str] = []
     config = override(load_pipeline("drive"), changes)
-    built = build_pipeline(source, config, outputs, say=said.append, device=Device("cpu") if on_device else None)
+    built = build_pipeline(source, config, outputs, on_message=said.append, device=Device("cpu") if on_device else None)
     built.run()
     return said
 

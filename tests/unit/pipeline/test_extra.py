@@ -139,7 +139,7 @@ def test_a_run_says_that_a_plug_in_with_a_name_of_ours_is_not_used(tmp_path: Pat
     said: list[str] = []
     config = parse_pipeline("outputs: {a: {path: '{out}', composite: [overlay, overlay]}}", "x.yaml")
     film = clips.cfr(tmp_path / "a.mp4", 3)
-    build_pipeline(film, config, [str(tmp_path / "o.mp4")], engine=KnownEngine(320, 180), say=said.append).run()
+    build_pipeline(film, config, [str(tmp_path / "o.mp4")], engine=KnownEngine(320, 180), on_message=said.append).run()
     assert [line for line in said if "bold" in line] == [
         "sink '.mp4' is streamseg's own; that of bold 1.2 is refused",
         "effect 'overlay' is streamseg's own; that of bold 1.2 is refused",

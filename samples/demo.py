@@ -41,8 +41,8 @@ def run(pipeline: str, source: Path, outputs: list[str], flags: list[str]) -> Ru
     changes = {"decode": {flags[i].removeprefix("--"): flags[i + 1] for i in range(0, len(flags), 2)}}
     screen = Screen()
     built = build_pipeline(source, override(load_pipeline(pipeline), changes), outputs, overwrite=True, on_message=screen.say)
-    with screen.progress(built) as tick, handle_signals(built.runtime.interrupt):
-        report = built.run(tick)
+    with screen.progress(built) as on_tick, handle_signals(built.runtime.interrupt):
+        report = built.run(on_tick)
     screen.summary(report)
     return report
 

@@ -66,14 +66,14 @@ class Screen:
             task = bar.add_task("", total=total, seen="")
             told = 0
 
-            def tick(running: Pipeline) -> None:
+            def on_tick(running: Pipeline) -> None:
                 nonlocal told
                 for name, error in running.runtime.errors[told:]:
                     bar.console.print(escape(scrub(f"{name}: {error}")), style="red")
                     told += 1
                 bar.update(task, completed=running.tally.frames, seen=_status(running))
 
-            yield tick
+            yield on_tick
 
     def summary(self, report: RunReport) -> None:
         """What was done, in a few lines."""

@@ -74,8 +74,8 @@ def run(
         )
     if classes is None and (others := _left_out(config.postprocess.classes, built.engine.spec.classes)):
         screen.say(f"classes: {', '.join(config.postprocess.classes or ())} (not {', '.join(others)}: --classes all)")
-    with screen.progress(built) as tick, handle_signals(built.runtime.interrupt):
-        report = built.run(tick)
+    with screen.progress(built) as on_tick, handle_signals(built.runtime.interrupt):
+        report = built.run(on_tick)
     screen.summary(report)
     if json_report:
         print(json.dumps(report.to_json(), indent=2))

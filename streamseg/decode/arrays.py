@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 from itertools import chain
 from numbers import Real
@@ -19,6 +19,7 @@ from streamseg.decode.picture import DecodedPicture
 from streamseg.errors import NoVideo, SourceError, StreamsegError, TooLarge, clean
 from streamseg.errors.describe import brief
 from streamseg.pixels.planes import copy_frame, new_frame, views
+from streamseg.system.callbacks import Message
 
 __all__ = ["open_frames", "said"]
 
@@ -32,7 +33,7 @@ _ALLOWED = "a picture is uint8: RGB [height, width, 3], RGBA [height, width, 4] 
 
 
 def open_frames(
-    source: FrameSource, rate: Fraction | None, max_pixels: int, warn: Callable[[str], None]
+    source: FrameSource, rate: Fraction | None, max_pixels: int, on_message: Message
 ) -> tuple[Header, Iterator[DecodedPicture]]:
     """What the first picture tells, and all pictures, read as they are asked for; `rate` a second (25 if None) without times.
 
@@ -47,7 +48,7 @@ def open_frames(
         raise NoVideo(f"{source}: there is none; the iterator was at its end at once")
     timed = first.pts is not None
     if not timed and rate is None:
-        warn(f"{source}: have no times of their own; 25 frames a second are taken (--rate says other)")
+        on_message(f"{source}: have no times of their own; 25 frames a second are taken (--rate says other)")
     counted = Fraction(rate or 25)
     stream = StreamInfo(0, "video", "rawvideo", detail=f"{first.image.width}x{first.image.height} {first.image.format.name}")
     header = Header(

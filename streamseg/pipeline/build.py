@@ -50,11 +50,11 @@ class Pipeline:
     _began: float = field(default=0.0)
     _seconds: float = field(default=0.0)
 
-    def run(self, tick: Callable[[Pipeline], None] | None = None) -> RunReport:
-        """Run to the end of the source (or a signal); `tick` is called ten times a second. Raises the run's first error."""
+    def run(self, on_tick: Callable[[Pipeline], None] | None = None) -> RunReport:
+        """Run to the end of the source (or a signal); `on_tick` is called ten times a second. Raises the run's first error."""
         self._began = time.monotonic()
         try:
-            self.runtime.run(tick=None if tick is None else lambda: tick(self))
+            self.runtime.run(on_tick=None if on_tick is None else lambda: on_tick(self))
         finally:
             self._seconds = time.monotonic() - self._began
             self._close_engine()

@@ -279,19 +279,19 @@ class Runtime:
             raise error
         raise StageError(name, error) from clean(error)
 
-    def run(self, *, every: float = 0.1, tick: Callable[[], None] | None = None) -> None:
-        """Start, wait for the end, raise the first error. `tick` is called every `every` seconds in the calling thread (progress).
+    def run(self, *, every: float = 0.1, on_tick: Callable[[], None] | None = None) -> None:
+        """Start, wait for the end, raise the first error. `on_tick` is called in the calling thread, once in `every` seconds.
 
         What is raised in the calling thread meanwhile leaves once all threads have ended: KeyboardInterrupt stops the run, a second
-        one aborts it, and so does an error of `tick`. Signals are left as they are: see `interrupt`.
+        one aborts it, and so does an error of `on_tick`. Signals are left as they are: see `interrupt`.
         """
         try:
             self.start()
             while not self.wait(every) and not self._overdue():
-                if tick is not None:
-                    tick()
-            if tick is not None:
-                tick()
+                if on_tick is not None:
+                    on_tick()
+            if on_tick is not None:
+                on_tick()
         except BaseException as error:
             self._end(self.stop if isinstance(error, KeyboardInterrupt) else self.abort)
             raise

@@ -171,7 +171,7 @@ def test_all_formats_tell_of_the_same_masks(outputs):
 def test_an_interrupt_leaves_whole_files(film, model, tmp_path):
     names = ["a.mots.txt", "a.coco.json", "a.ytvis.json", "a.cvat.zip"]
     pipeline = build_pipeline(film, config(EVENTS, model), [str(tmp_path / name) for name in names])
-    pipeline.run(tick=lambda running: running.runtime.stop())
+    pipeline.run(on_tick=lambda running: running.runtime.stop())
     count = len(json.loads((tmp_path / "a.coco.json").read_text())["images"])
     assert 1 <= count <= FRAMES
     assert json.loads((tmp_path / "a.ytvis.json").read_text())["videos"][0]["length"] == count

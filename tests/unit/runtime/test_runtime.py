@@ -251,7 +251,7 @@ def test_a_run_by_itself_leaves_signals_to_the_program(interrupts):
     runtime = Runtime(Numbers(pause=0.001), [("same", lambda x: x)], [Branch("o", [("sink", sink)])])
     threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):
-        run_within(runtime, 3, every=0.02, tick=lambda: seen.append(signal.getsignal(signal.SIGINT)))
+        run_within(runtime, 3, every=0.02, on_tick=lambda: seen.append(signal.getsignal(signal.SIGINT)))
     assert set(seen) == {signal.default_int_handler}
     assert sink.items == list(range(runtime.snapshot()["decode"].given))
     assert sink.closed
@@ -274,7 +274,7 @@ def test_an_error_of_the_one_who_watches_ends_the_run():
 
     sink = Collect(pause=0.01)
     with pytest.raises(ZeroDivisionError):
-        run_within(Runtime(Numbers(), [("same", lambda x: x)], [Branch("o", [("sink", sink)])]), 3, tick=tick)
+        run_within(Runtime(Numbers(), [("same", lambda x: x)], [Branch("o", [("sink", sink)])]), 3, on_tick=tick)
     assert sink.closed
 
 

@@ -5,8 +5,8 @@ engine has room, the next batch takes one request of each client in turn, beginn
 So one that submits much cannot keep the others from it, and one that takes its time costs them nothing.
 
 No thread stands between a client and the engine: batches are put together by whichever thread submits a picture or has just run a
-batch. Only a batch that is not full, and that others may still fill, waits for a timer's thread. A client that is alone fills its
-batches itself (`together`), and what it submits goes to the engine at once.
+batch. Only a batch that is not full, and that others may still fill, waits for an alarm, which has a thread. A client that is alone
+fills its batches itself (`together`), and what it submits goes to the engine at once.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import numpy as np
 from streamseg.engine.base import DeviceImage, Engine, Images, Outputs, check_images
 from streamseg.errors import EngineError
 from streamseg.hub.graph_spec import GraphSpec
+from streamseg.runtime.alarm import Alarm
 from streamseg.runtime.process import forked, forked_from, keep_in_forks
 
 __all__ = ["MAX_WAIT", "MAX_WAIT_BUSY", "EngineClient", "SharedEngine", "stack"]
@@ -80,11 +81,8 @@ class SharedEngine:
         self._lock = threading.Lock()
         self._room = threading.Condition(self._lock)
         """A client may submit more, or never again."""
-        self._timed = threading.Condition(self._lock)
-        """The timer's time has changed."""
-        self._timer: threading.Thread | None = None
-        self._due: float | None = None
-        """When a batch must go though it is not full."""
+        self._alarm = Alarm(self._dispatch, "engine-alarm")
+        """For when a batch must go though it is not full."""
         self._clients: list[EngineClient] = []
         """Who has waited longest for its turn comes first."""
         self._running = 0
@@ -114,13 +112,10 @@ class SharedEngine:
             self._closed = True
             left = [client.queue.popleft() for client in self._clients for _ in range(len(client.queue))]
             self._room.notify_all()
-            self._timed.notify_all()
-            timer = self._timer
         for request in left:
             request.fail(EngineError(_CLOSED))
         self.engine.close()
-        if timer is not None:
-            timer.join()
+        self._alarm.close()
 
     # --- for the clients ------------------------------------------------------------------------------------------------
 
@@ -189,7 +184,7 @@ class SharedEngine:
 
     def _next(self, now: float) -> Sequence[_Request]:
         """Take the requests of the next batch from their queues; none if it cannot or should not start yet."""
-        self._due = None
+        self._alarm.set(None)
         if self._running > self.engine.in_flight or self._closed:
             return ()
         chosen, full = self._choose()
@@ -197,7 +192,7 @@ class SharedEngine:
             wait = self._wait if self._running < self.engine.in_flight else self._wait_busy
             due = min(request.arrived for request in chosen) + wait
             if now < due:
-                self._set_timer(due)
+                self._alarm.set(due)
                 return ()
         for request in chosen:
             client = request.client
@@ -270,24 +265,6 @@ class SharedEngine:
             for request in requests:
                 request.client.under_way -= len(request)
             self._room.notify_all()
-
-    # --- the timer ------------------------------------------------------------------------------------------------------
-
-    def _set_timer(self, due: float) -> None:
-        self._due = due
-        if self._timer is None:
-            self._timer = threading.Thread(target=self._keep_time, name="engine-timer", daemon=True)
-            self._timer.start()
-        self._timed.notify_all()
-
-    def _keep_time(self) -> None:
-        while True:
-            with self._lock:
-                while not self._closed and (self._due is None or self._due > time.monotonic()):
-                    self._timed.wait(None if self._due is None else self._due - time.monotonic())
-                if self._closed:
-                    return
-            self._dispatch()
 
 
 class EngineClient:

@@ -231,7 +231,7 @@ class _Reader:
 
 
 def _doubtful(row: Mapping[str, Any]) -> bool:
-    """Whether this is a teacher's box of which nobody knows whether it is right."""
+    """Whether this is a teacher's box that may well be wrong."""
     if row.get("origin") != "teacher":
         return False
     score = row.get("score", 1.0)

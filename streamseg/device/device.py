@@ -1,8 +1,8 @@
 """The GPU as the picture's stages need it: streams, events, page-locked memory. All through torch, which the kernels need anyway.
 
-Memory comes from torch's caching allocators, of the GPU and of page-locked memory: after the first few frames nothing is allocated
-and nothing is freed. A tensor that one stream made and another one reads is told to the allocator (`DevicePicture.use`), which
-gives its memory away only when both are done.
+Memory comes from torch's caching allocators, for the GPU and for page-locked memory, so that after the first few frames nothing is
+allocated or freed. If one stream makes a tensor and another reads it, the allocator is told so (`DevicePicture.use`): it reuses the
+memory only when both are done.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""A decoded picture whose planes lie on the GPU: where a frame lives is a property of the frame.
+"""A decoded picture whose planes lie on the GPU. Each frame knows where its own picture lies.
 
-`DevicePicture` answers what `av.VideoFrame` answers about itself (size, format, time, colour tags), so that stages can be handed
-either. Who wants the samples on the GPU calls `use`; who wants them in host memory goes through `planes.on_host` (or
-`planes.supported`, as all code for the host does anyway): the picture is downloaded once, whoever asks first.
+`DevicePicture` has the same attributes as `av.VideoFrame` (size, format, time, colour tags), so stages can take either. Code that
+needs the samples on the GPU calls `use`. Code that needs them in host memory calls `planes.on_host` (or `planes.supported`, as all
+code for the host does anyway); the picture is then downloaded once, for whoever asks first.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From host memory to the GPU: page-locked staging, one asynchronous copy a picture on a stream of its own."""
+"""Uploads pictures from host memory to the GPU, through page-locked memory: one asynchronous copy each, on a stream of its own."""
 
 from __future__ import annotations
 

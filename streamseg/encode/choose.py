@@ -1,4 +1,4 @@
-"""From what a user typed after -o to the sink that writes it."""
+"""Makes the sink for an output as the user named it (`-o`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What sinks that write into the file system share: their path, what they count and say, and the check before the first picture."""
+"""What all sinks that write files share: their path, counters and warnings, and the check before the first picture."""
 
 from __future__ import annotations
 

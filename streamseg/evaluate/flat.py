@@ -1,7 +1,7 @@
-"""A photo laid flat: each pixel belongs to at most one true object and to at most one detection.
+"""A photo without overlaps: each pixel belongs to at most one true object and to at most one detection.
 
-Where detections overlap, the higher score is on top. Where annotated objects overlap, the smaller is: an object in front of
-another mostly covers less of the picture, and what it covers is the part of the larger one that annotators fill in.
+Where detections overlap, the higher score is on top. Where annotated objects overlap, the smaller one is on top: an object in front
+is mostly the smaller one, and annotators fill in the part of the larger one that it covers.
 """
 
 from __future__ import annotations

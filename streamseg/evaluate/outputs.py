@@ -1,4 +1,4 @@
-"""Where the results of an evaluation go: what may be written, and the JSON file."""
+"""The files that an evaluation writes: which may be written, and the JSON file."""
 
 from __future__ import annotations
 

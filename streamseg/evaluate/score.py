@@ -1,4 +1,4 @@
-"""Every measure of a set of cases, in one pass over the masks."""
+"""Computes every measure of a set of photos with their detections, in one pass over the masks."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The events stage: counts objects, and tells when one crosses a line, enters or leaves a zone, or stays in it for long.
 
-An object is where its ground point is: the foot of its mask, or, where that is hidden, of its estimated extent. Nothing is said
-twice: a track counts once, when it has been seen for `confirm` seconds; a change of side counts when it has lasted for `hold`
-seconds and goes beyond `margin`, so that masks that flicker on a line cross it once; and a track that is not seen is waited for as
+An object is where its ground point is: the foot of its mask, or of its estimated extent if the foot is hidden. Nothing is told
+twice. A track counts once, when it has been seen for `confirm` seconds. A change of side counts once it has lasted for `hold`
+seconds and goes beyond `margin`, so that a mask that flickers on a line crosses it once. A track that is not seen is waited for as
 long as the tracker may still recognise it. All times are presentation times in seconds.
 """
 
@@ -23,9 +23,9 @@ from streamseg.events.places import Line, Point, Points, Zone, distance, in_pixe
 __all__ = ["EventDetector"]
 
 GAP = 0.2
-"""Seconds: of a longer time between two sightings this much counts as seen."""
+"""Seconds: of the time between two frames in which a track is seen, at most so much counts as seen."""
 PRESENT = 1.0
-"""Seconds for which who is inside a zone and not seen is still shown as inside."""
+"""Seconds for which an object that was inside a zone and is not seen still counts as inside."""
 
 
 @dataclass(slots=True)
@@ -259,7 +259,7 @@ class EventDetector:
     # --- ends -----------------------------------------------------------------------------------------------------------
 
     def _give_up(self, tracks: Sequence[int]) -> None:
-        """These do not come back: what was about to be told is told, as of when they were last seen."""
+        """End the tracks that do not come back: tell what was pending, as of when they were last seen."""
         for track in tracks:
             subject = self._subjects.pop(track)
             self._settle(track, subject)
@@ -268,14 +268,14 @@ class EventDetector:
                     self._leave(track, subject, place, visit, subject.last if visit.since is None else visit.since)
 
     def _settle(self, track: int, subject: _Subject) -> None:
-        """Who vanished beyond a line has crossed it, though it was not seen there for long."""
+        """Count the crossing of a track that vanished beyond a line, though it was not seen there for long."""
         for place, crossing in subject.crossings.items():
             if crossing.since is not None and crossing.times > 1:
                 self._cross(track, subject, place, crossing)
                 crossing.since = None
 
     def flush(self) -> None:
-        """The input has ended: who was in view to the last, and had been for half the time asked for, or from the start, counts."""
+        """At the end of the input: also count tracks that were in view to the last, from the start or for half of `confirm`."""
         for track, subject in self._subjects.items():
             unbroken = subject.last == self._time and subject.seen >= subject.last - subject.first - 1e-6
             long = subject.seen >= self._confirm / 2 or subject.first == self._begin

@@ -1,4 +1,4 @@
-"""Whether the frames of a run are to live on the GPU: where the network computes, said aloud when it is not what was hoped for."""
+"""Decides whether the frames of a run live on the GPU: they do where the network runs there. If they cannot, it says why."""
 
 from __future__ import annotations
 

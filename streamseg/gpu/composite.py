@@ -24,8 +24,8 @@ _FULL_RANGE = 2
 class DeviceCompositor(Compositor):
     """As `streamseg.composite.Compositor`, for frames of either kind.
 
-    A frame in host memory is drawn on there, and so is one on the GPU where an effect has no kernel. What was drawn on the GPU
-    begins to be downloaded at once, for the encoder, which is on the host.
+    Frames in host memory are drawn on the CPU, and so are frames on the GPU if an effect has no kernel. The download of a picture
+    that was drawn on the GPU begins at once, since encoders take it from host memory.
     """
 
     def __init__(self, effects: Sequence[Effect], device: Device, *, keep_grey: bool = False) -> None:
@@ -55,7 +55,7 @@ class DeviceCompositor(Compositor):
         return Rendered(result, made)
 
     def _picture(self, picture: DevicePicture, drawn: Surface) -> DevicePicture:
-        """What was drawn: of the picture's time and colours, but a matte is full-range grey."""
+        """What was drawn, with the time and colour tags of the frame's picture; but a matte is full-range grey."""
         tags = picture.tags
         if drawn.layout.name != picture.format.name:
             tags = tags._replace(color_range=_FULL_RANGE if drawn.encoding.full_range else tags.color_range)

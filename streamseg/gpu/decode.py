@@ -1,12 +1,12 @@
 """Pictures decoded by the GPU (NVDEC), or decoded by the CPU and uploaded to it.
 
 NVDEC is reached through PyAV (FFmpeg's `cuda` hwaccel) in torch's own CUDA context. FFmpeg works in the default stream and hands
-out frames from a pool, whose memory may be used again as soon as a frame is let go: so each frame is copied, in that same stream,
-to memory of torch's (3 MB for 1080p: microseconds), and let go when that is done. What NVDEC cannot decode FFmpeg decodes on the
-CPU by itself; those pictures are uploaded.
+out frames from a pool; a frame's memory may be used again as soon as the frame is freed. So each frame is copied, in that same
+stream, to memory of torch's (3 MB for 1080p: microseconds), and freed when that is done. What NVDEC cannot decode, FFmpeg decodes
+on the CPU by itself; those pictures are uploaded.
 
-Tracking, smoothing and refining look at the picture in host memory: an uploaded picture is there anyway, NVDEC's begins to be
-downloaded as soon as it is there (3 MB a frame of 1080p, a tenth of a millisecond on PCIe 4), while the network works.
+Tracking, smoothing and refining need the picture in host memory. An uploaded picture is there anyway. The download of NVDEC's
+begins at once (3 MB a frame of 1080p, a tenth of a millisecond on PCIe 4) and goes on while the network works.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class DeviceDecoding:
         return hardware() if self._why_not is None else None
 
     def give_up(self, reason: str) -> bool:
-        """NVDEC is no use for this source, where FFmpeg cannot go on by itself: whether the CPU may decode it."""
+        """Decode this source on the CPU after all, if that is allowed; False: NVDEC was asked for, or is not used anyway."""
         if self.accel is None or self._mode == "nvdec":
             return False
         self._why_not = reason

@@ -1,10 +1,11 @@
 """The occlusion stage: how much of each instance is seen, what hides the rest, and which of two is nearer.
 
-A network's masks show what is visible. What is missing is known from before: of each track the extent (box and mask) is remembered
-while nothing touches it. Where another instance now stands in that extent and the track's own mask does not, it is hidden. Of two
-that touch, the one that loses more of its remembered extent to the other is behind. Where nothing is remembered, the shape tells
-(the mask of what is behind has a bite that the other fills), and the ground: what stands lower in the picture is nearer (Hoiem et
-al., "Recovering Occlusion Boundaries from an Image", IJCV 2011, uses the same cues). Evidence adds up over time, in seconds.
+A network's masks show only what is visible. The rest is known from earlier frames: the extent of each track (box and mask) is
+remembered from when nothing touched it. A part of that extent is hidden where another instance's mask is now, and the track's own
+is not. Of two instances that touch, the one that loses more of its remembered extent to the other is behind. If nothing is
+remembered, two other signs tell: the shape (the mask behind has a bite that the other fills), and the ground (what stands lower in
+the picture is nearer); Hoiem et al., "Recovering Occlusion Boundaries from an Image", IJCV 2011, use the same signs. Evidence is
+collected over seconds.
 
 All of this happens on small grids, each over one instance's extent.
 """
@@ -45,14 +46,14 @@ SHAPE_TIME = 0.15
 EVIDENCE_TIME = 1.0
 """Seconds over which evidence about a pair fades."""
 FIRST = 0.04
-"""Seconds for which the first sight of a pair counts."""
+"""The first sight of a pair counts like evidence of so many seconds."""
 BITE_WEIGHT = 0.7
 """Of the shape's evidence, beside 1 for what was remembered."""
 NOW_WEIGHT = 0.1
 """Of this frame's evidence, beside 1 for the mean over time."""
 GROUND_WEIGHT = 0.6
 GROUND_REACH = 0.1
-"""What stands lower by this share of both heights is nearer for all that the ground says."""
+"""By the ground, the one that stands lower by this share of both heights is nearer for sure; by less, with less certainty."""
 CUT, CUT_CHANGE = 0.5, 0.25
 """Share of a side of the box that the mask reaches, and how much more than it used to, when something cuts it off."""
 

@@ -46,7 +46,7 @@ class View:
 
 
 def balance(loss: FloatArray, area: FloatArray) -> FloatArray:
-    """[N, N] in -1..1: which of two loses more to the other; near 0 where both lose next to nothing."""
+    """[N, N] in -1..1: which one of a pair loses more to the other; near 0 where both lose next to nothing."""
     total = loss + loss.T
     share = (loss - loss.T) / np.maximum(total, 1e-6)
     weighted: FloatArray = (share * np.minimum(total / (ENOUGH * area), 1)).astype(np.float32)

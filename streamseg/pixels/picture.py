@@ -1,4 +1,4 @@
-"""A decoded picture, wherever its planes lie: in host memory, or on a GPU that code for the host need know nothing of."""
+"""The type of a decoded picture, whether its planes lie in host memory or on a GPU."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """What becomes of running threads when their process gets a signal, is forked, or ends.
 
-A fork copies the memory and the one thread that asked for it. Whatever other threads worked for is of no use in the child, and to
-destroy it there would wait for them for ever: libav, OpenVINO and ONNX Runtime join their threads. So it is kept, `forked` tells
-who must not touch it, and a signal that this process handles has its old meaning in a child.
+A fork copies the memory, but of the threads only the one that called it. In the child, objects that other threads worked for are of
+no use, and destroying them would wait for those threads for ever: libav, OpenVINO and ONNX Runtime join theirs. So the child keeps
+such objects, `forked` tells when they must not be touched, and signals that the parent handles have their old meaning in the child.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ class Running(Protocol):
 
 
 def forked(home: int) -> bool:
-    """Whether this process is not the one that had the id `home`: a fork of it."""
+    """Whether this process is a fork of the one with the id `home`."""
     return os.getpid() != home
 
 
 def forked_from(parent: str) -> str:
-    """Why that is no use here, and what to do; `parent` says what the parent was about, as "which ..."."""
+    """Why the parent's object is of no use here, and what to do; `parent` says what the parent was about, as "which ..."."""
     return (
         f"this process is a fork of one {parent}, and threads do not live on in a fork: start processes by multiprocessing's "
         "'spawn' or 'forkserver', or fork before streamseg is first used"
@@ -68,7 +68,7 @@ def forked_from(parent: str) -> str:
 
 
 def check_fork() -> None:
-    """Raise StreamsegError in a fork of a process that was at work: a library's lock that was taken then, is so for ever here."""
+    """Raise StreamsegError in a fork of a process that was at work: locks that libraries held then stay locked here for ever."""
     if _torn:
         raise StreamsegError(forked_from("in which streamseg was at work"))
 
@@ -101,7 +101,7 @@ def keep_in_forks(owner: object) -> None:
 
 
 def wait_at_exit(running: Running) -> None:
-    """When the process ends, abort these threads first: in native code, they would crash an interpreter that is taken down."""
+    """When the process ends, abort these threads first: threads in native code would crash an interpreter that shuts down."""
     _running.add(running)
 
 

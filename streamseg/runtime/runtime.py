@@ -227,7 +227,7 @@ class Runtime:
             channel.close(discard=True)
 
     def _overdue(self) -> bool:
-        """Some thread hangs in native code long after the abort; it is a daemon and must not keep the caller."""
+        """Give up on threads that hang in native code long after an abort. They are daemons and must not keep the caller."""
         return self._aborted is not None and time.monotonic() - self._aborted > DEADLINE
 
     # --- for the caller -------------------------------------------------------------------------------------------------
@@ -282,8 +282,8 @@ class Runtime:
     def run(self, *, every: float = 0.1, on_tick: Callable[[], None] | None = None) -> None:
         """Start, wait for the end, raise the first error. `on_tick` is called in the calling thread, once in `every` seconds.
 
-        What is raised in the calling thread meanwhile leaves once all threads have ended: KeyboardInterrupt stops the run, a second
-        one aborts it, and so does an error of `on_tick`. Signals are left as they are: see `interrupt`.
+        KeyboardInterrupt in the calling thread stops the run; a second one, or an error of `on_tick`, aborts it. Either is raised
+        once all threads have ended. Signal handlers are not changed: see `interrupt`.
         """
         try:
             self.start()
@@ -307,7 +307,7 @@ class Runtime:
             self.wait(DEADLINE)
 
     def interrupt(self, number: int) -> None:
-        """Stop, the second time abort; for `process.handle_signals`, to which a program gives it that wants that."""
+        """Stop; the second time, abort. A program that wants signals to do that passes this to `process.handle_signals`."""
         # In a thread of its own: a handler that takes a lock the interrupted code holds would wait for ever.
         end = self.stop if self.interrupted is None else self.abort
         self.interrupted = number

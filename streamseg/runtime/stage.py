@@ -28,7 +28,7 @@ class Source(Protocol):
 class Stage(Protocol):
     """One step: item in, item out. A stage may also have `flush()`, called when the input ends, `close()`, and `abort()`.
 
-    A stage whose items wait for each other says in `ahead` for how many of them there must be room behind it.
+    ahead: of a stage whose items wait for later ones, for how many items there must be room behind it.
     """
 
     def __call__(self, item: Any, /) -> Any:
@@ -60,7 +60,7 @@ class Branch:
     capacity: int = 2
     policy: Policy = "block"
     optional: bool = False
-    """A view: does not keep the run alive when all other branches are gone."""
+    """True for a view: the run ends when all other branches have ended."""
     joined: frozenset[str] = frozenset()
     """Names of the stages that run in the thread of the stage before them."""
 

@@ -40,7 +40,7 @@ class Sample:
     ignore: list[NDArray[np.float32]] = field(default_factory=list)
 
     def tensors(self, photo: TrainingPhoto) -> tuple[Tensor, dict[str, Tensor]]:
-        """The picture uint8 [3, H, W] and the target that `partial.py` describes."""
+        """The picture uint8 [3, H, W], and its target as `networks.losses` describes it."""
         height, width = self.picture.shape[:2]
         empty = np.zeros((height, width), np.uint8)
         masks = [empty if m is None else m for m in self.masks]

@@ -1,4 +1,4 @@
-"""A run's checkpoint: all that it needs to go on as if it had not stopped, in one file that is whole or not there."""
+"""The checkpoint of a run: one file with all that the run needs to go on as if it had not stopped. It is whole or not there."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def check_same(saved: dict[str, Any], now: dict[str, Any], must: tuple[str, ...]
 
 
 def _flat(settings: dict[str, Any]) -> dict[str, Any]:
-    """Those of a group by its name and theirs, as augmentation.flip."""
+    """Settings in groups as one flat table: `augmentation.flip` is the setting `flip` of the group `augmentation`."""
     answer: dict[str, Any] = {}
     for name, value in settings.items():
         answer |= {f"{name}.{key}": inner for key, inner in value.items()} if isinstance(value, dict) else {name: value}

@@ -1,6 +1,6 @@
-"""Endless training samples: which photo comes when, and batches of them for a trainer.
+"""Training samples without end: which photo comes when, and batches of them for a trainer.
 
-Sample n of a seed is always the same picture, whatever was drawn before it and by whichever process, so a
+Sample n of a seed is always the same picture, whichever process draws it and whatever was drawn before. So a
 resumed run goes on where it stopped.
 """
 
@@ -30,7 +30,7 @@ from streamseg.training.augment import paste, place, recolour
 
 Target = dict[str, Tensor]
 Batch = tuple[Tensor, list[Target]]
-"""uint8 [B, 3, H, W] and what is in each picture, as `partial.py` describes."""
+"""Pictures uint8 [B, 3, H, W], and the target of each as `networks.losses` describes it."""
 
 
 def source_weights(photos: Sequence[TrainingPhoto], shares: Mapping[str, float]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Evaluations within a run: of the weights that it starts from, then now and then; which were the best, and whether it helped."""
+"""Evaluates a run's weights before it begins and as it goes on, keeps the best, and tells at the end whether the run helped."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ __all__ = ["Evaluator", "TrainingRun"]
 
 
 APART = 20
-"""Steps between two evaluations, at least, unless they are asked for each so many steps: a short run would do little else."""
+"""Least number of steps between two evaluations, unless the user gave a number: else a short run would do little else."""
 
 
 class TrainingRun(Protocol):
-    """What is asked of a training run (`train.Trainer`)."""
+    """What an evaluation needs of a training run; `train.Trainer` is one."""
 
     settings: Settings
     average: Any
@@ -31,7 +31,7 @@ class TrainingRun(Protocol):
     elapsed: float
     """Seconds."""
     stop: bool
-    """The run is to end."""
+    """True: the run is to end."""
 
     @property
     def progress(self) -> float:
@@ -42,7 +42,7 @@ class TrainingRun(Protocol):
 
 
 class Evaluator:
-    """Writes evaluations.csv, predictions/STEP.png and best.safetensors in the run's folder; without a validation, nothing."""
+    """Writes evaluations.csv, predictions/STEP.png and best.safetensors into the run's folder; without a validation nothing."""
 
     def __init__(self, validation: Validation | None, info: WeightsInfo, out: Path) -> None:
         self.validation, self.info, self.out = validation, info, out
@@ -62,7 +62,7 @@ class Evaluator:
             self._measure(trainer, journal, self.validation)
 
     def evaluate(self, trainer: TrainingRun, journal: Journal) -> None:
-        """Measure the averaged weights if that is due, as it is at the end. Raises OutputError or BadOutput."""
+        """Measure the averaged weights if an evaluation is due or the run is at its end. Raises OutputError or BadOutput."""
         every = trainer.settings.eval_every
         count = every.count(trainer.step, trainer.elapsed, trainer.progress)
         early = every.unit != "steps" and trainer.step - self.last < APART
@@ -72,7 +72,7 @@ class Evaluator:
             self.count = count
 
     def _measure(self, trainer: TrainingRun, journal: Journal, validation: Validation) -> bool:
-        """Measure, say, write and remember; False where it was interrupted: the run that goes on does it again."""
+        """Measure, tell the user, write and remember; False if it was interrupted: then a resumed run does it again."""
         measured = validation.measure(trainer.average, trainer.settings.evaluated_size, lambda: trainer.stop)
         if measured is None:
             return False
@@ -110,7 +110,7 @@ class Evaluator:
         return {"first": self.first, "best": self.best, "count": self.count, "last": self.last, "kind": self.kind}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up what `state` gave; a checkpoint of before there was a first measure has only the best and the count."""
+        """Go on from what `state` gave. Checkpoints of earlier versions hold only `best` and `count`."""
         self.best, self.count = state["best"], state["count"]
         self.first, self.last, self.kind = state.get("first"), state.get("last", 0), state.get("kind", self.kind)
 

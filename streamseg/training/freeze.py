@@ -1,6 +1,6 @@
-"""Which parameters learn: the first stages of a body, trained on ImageNet, can stay as they are.
+"""Which parameters learn: the first stages of a body that was trained on ImageNet can stay as they are.
 
-On few cores this is the cheapest gain there is: no gradient is computed for what stands first and is largest.
+That saves most time on few cores: no gradients are computed for the first stages, which work on the largest maps.
 """
 
 from __future__ import annotations

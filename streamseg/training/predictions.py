@@ -45,7 +45,7 @@ def choose(photos: Sequence[Photo], count: int = PHOTOS) -> list[int]:
 
 
 def draw_predictions(cases: Sequence[Case], names: Mapping[int, str], conf: float) -> UInt8Array:
-    """Uint8 RGB: each case a cell of two photos under a caption, left what was found, right what is there."""
+    """Uint8 RGB [H, W, 3]: for each case a caption and the photo twice, found objects left, true ones right."""
     cells = sorted((_cell(case, names, conf) for case in cases), key=len)  # those of one row are of like height
     return np.concatenate([_row(cells[i : i + COLUMNS]) for i in range(0, len(cells), COLUMNS)])
 

@@ -1,4 +1,4 @@
-"""The network that a run begins with: random, ImageNet's body, or weights to fine-tune, fitted to the data's classes."""
+"""The network that a run begins with, fitted to the data's classes: at random, with a body from ImageNet, or fine-tuned weights."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Training: `streamseg train` as a library.
 
-AdamW (Loshchilov & Hutter 2019), cosine schedule after a warm-up, gradient clipping, and an average of the
-weights (EMA) that is what gets evaluated and exported. The schedule follows a number of steps or the clock; by
-the clock a busy machine gives fewer steps, never a half-finished schedule. A checkpoint holds everything a run
+AdamW (Loshchilov & Hutter 2019), a cosine schedule after a warm-up, gradient clipping, and an average of the
+weights (EMA), which is what gets evaluated and exported. The schedule follows a number of steps or the clock. By
+the clock, a busy machine does fewer steps, but always the whole schedule. A checkpoint holds everything a run
 needs to go on as if it had not stopped.
 """
 
@@ -178,7 +178,7 @@ class Trainer:
 
     @torch.no_grad()
     def _heal(self) -> None:
-        """A forward pass that is not finite spoils batch norm's running statistics: take those of the average."""
+        """Replace batch norm's running statistics, which a forward pass that is not finite spoils, by those of the average."""
         for mine, live in zip(self.average.buffers(), self.model.buffers(), strict=True):
             if live.is_floating_point() and not bool(torch.isfinite(live).all()):
                 live.copy_(mine)
@@ -233,7 +233,7 @@ class Trainer:
         self._or_said(lambda: journal.losses(self.step, self.elapsed / 60, self.learning_rate(), means))
 
     def _or_said(self, write: Callable[[], None]) -> None:
-        """A disk that is full for a while does not end a run."""
+        """Do `write`; if the disk is full for a while, tell the user and let the run go on."""
         try:
             write()
         except OutputError as error:

@@ -1,8 +1,8 @@
-"""Box and mask AP of a network while it is trained: its own inference in torch, scored as `streamseg eval` does.
+"""Box and mask AP of a network while it is trained, scored as `streamseg eval` does it.
 
-The pipeline's stages prepare the photos and paste the masks; in between stands torchvision's inference, the
-reference of the exported graph, which every network has, also those that cannot be exported. So a figure here
-is what `streamseg eval` gives of the export with as many proposals and detections as the network's own.
+The pipeline's stages prepare the photos and paste the masks. Between them runs torchvision's inference, which is the
+reference of the exported graph; every network has it, also those that cannot be exported. So a figure here is what
+`streamseg eval` gives for the export, if that has as many proposals and detections as the network.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class Measured:
 
     @property
     def kind(self) -> str:
-        """What the best weights are chosen by: mask AP, or box AP where the data have no masks."""
+        """The measure by which the best weights are chosen: mask AP, or box AP if the data have no masks."""
         return "box AP" if self.mask["AP"] is None and self.box["AP"] is not None else "mask AP"
 
     @property

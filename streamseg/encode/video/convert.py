@@ -1,7 +1,7 @@
-"""Fit pictures into what an encoder takes, touching nothing when they already do.
+"""Converts pictures to the pixel format and size that an encoder takes; pictures that have these already are not touched.
 
-A conversion goes straight from the picture's format to the encoder's, once, with matrix and range stated. It changes neither:
-limited range stays limited, BT.2020 stays BT.2020. From RGB to RGB of no fewer bits every value comes back.
+A picture is converted once, straight from its own format to the encoder's, with matrix and range stated. Neither changes: limited
+range stays limited, BT.2020 stays BT.2020. From RGB to RGB of at least as many bits, every value is kept.
 """
 
 from __future__ import annotations

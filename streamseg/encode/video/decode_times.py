@@ -1,8 +1,9 @@
-"""Decoding times that a film can be measured by: mp4 and mov store when each picture is decoded, and how much later it is shown.
+"""Corrects decoding times at both ends of a film, so that players compute its length and start from them rightly.
 
-An encoder that reorders pictures decodes the first one as much earlier as those that it holds back are apart, and the last by what
-its last ones are. With a pause among these a film would be told minutes too long, too short, or to start late (MPEG-TS). So both
-ends are moved closer; times of presentation stay what they are.
+mp4 and mov store when each picture is decoded, and how much later it is shown. Where an encoder reorders pictures, the first one is
+decoded earlier than it is shown, by the time between the first pictures; the last one by the time between the last pictures. With a
+pause among these, a film would seem minutes too long or too short, or would start late (MPEG-TS). So the decoding times at both
+ends are moved closer. Presentation times stay what they are.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ _MOST = 17
 
 
 class DecodingTimes:
-    """Gives the packets of one stream on, in order; keeps back the first ones until their times are known.
+    """Passes on the packets of one stream, in order. It holds the first ones back until their times are known.
 
-    measured: the last one, too, always: the film ends with it as decoding times tell.
+    measured: hold back the last packet, too: players take the end of the film from its decoding time.
     """
 
     def __init__(self, measured: bool = True) -> None:

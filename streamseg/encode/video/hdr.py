@@ -1,8 +1,8 @@
-"""What lies beside a source's pictures and an output can or cannot hold: HDR10's static metadata, captions, profiles, ...
+"""Side data of a source's pictures that an output can or cannot hold: HDR10's static metadata, captions, ICC profiles, ...
 
-A television maps its brightness by HDR10's (SMPTE ST 2086 mastering display, CTA-861.3 light levels). Libav keeps them with the
-picture, and encoders through PyAV do not look there: they are told by their parameters. Captions and ICC profiles go the way of the
-picture itself. All else is left out, which the user is told once, by name.
+Televisions map brightness by HDR10's static metadata (SMPTE ST 2086 mastering display, CTA-861.3 light levels). libav keeps them
+with the picture, but encoders do not look there when used through PyAV; they get them as options. Captions and ICC profiles stay
+with the picture. All else is left out; the user is told so once, by name.
 """
 
 from __future__ import annotations

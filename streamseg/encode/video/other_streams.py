@@ -1,8 +1,8 @@
-"""The source's other streams on their way into an output: which it can hold, what the rest becomes, and what is lost.
+"""What becomes of the source's other streams (sound, subtitles, data) in an output: copied, converted or left out.
 
-One rule for all of them. A stream is copied where libav writes its parameters into the container's header (and the table in
-`containers` does not say that this promise is broken later); sound and text that do not fit are converted to the container's own
-kind; what can be neither is left out and said, once, by name.
+One rule holds for all. A stream is copied if libav writes its parameters into the container's header, unless the table in
+`containers` says that this fails later. Sound and text that do not fit are converted to the container's own kind. A stream for
+which neither works is left out, and a warning names it.
 """
 
 from __future__ import annotations

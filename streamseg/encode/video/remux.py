@@ -1,8 +1,8 @@
-"""A stream's parameters, kept when its source is closed, and put into another file for its packets to be copied there.
+"""Keeps a stream's parameters after its source is closed, and adds a stream with these to another file, to copy its packets there.
 
-PyAV adds a stream only where `avformat_query_codec` says yes. That is an answer to another question, which codec to encode with:
-Matroska and AVI take whatever has a tag in RIFF's table, G.711 and ADPCM among it, and only their `write_header` knows. So the
-parameters go past it, through libav's `null` bitstream filter, which copies all of them from one stream to another.
+PyAV adds a stream only if `avformat_query_codec` says yes. But that tells which codecs to encode with: Matroska and AVI also take
+whatever has a tag in RIFF's table, such as G.711 and ADPCM, and only their `write_header` knows. So the parameters bypass that
+check through libav's `null` bitstream filter, which copies all of them from one stream to another.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One stream beside the picture, on its way into a file: its packets one behind the other, in the ticks of the output."""
+"""Places the packets of one stream beside the picture (sound, subtitles) in an output: in order, in the output's ticks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Self-training: what the teacher doubted and the model itself also sees becomes an object to learn.
+"""Self-training: a doubtful box of the teacher becomes an object to learn if the model itself finds it, too.
 
 `python -m tools.self_training --data IN.json[@IMAGES] --model GRAPH.onnx --out OUT.json` reads annotations with a detector's
 boxes (`origin: "teacher"`, see `coco.py`) and runs our own exported graph on their photos. Two detectors that learnt apart and

@@ -28,7 +28,7 @@ Data = Mapping[str, Any]
 
 
 class _Left(TimeRemainingColumn):
-    """The time that the rest will take, and what it is."""
+    """A column that shows the time that is left."""
 
     def render(self, task: Task) -> Text:
         """`0:00:17 left`; nothing while it is not known."""

@@ -1,4 +1,4 @@
-"""The picture that effects draw on: the decoder's until the first of them writes, then a copy of it.
+"""The picture that effects draw on: the decoder's own until an effect writes to it, then a copy.
 
 All drawing is one operation, on each plane in its own codes: out = picture x (255 - alpha) / 255 + paint x alpha / 255. Where alpha
 is 0 the result is the picture's value exactly; where it is 255, the paint's.

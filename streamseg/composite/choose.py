@@ -1,4 +1,4 @@
-"""Which instances an effect is about."""
+"""Which instances an effect applies to, and the matte and bounds of these."""
 
 from __future__ import annotations
 

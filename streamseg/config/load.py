@@ -1,4 +1,4 @@
-"""Read a pipeline file or a recipe; answer every bad value with file, line, what was wrong and what is allowed."""
+"""Reads pipeline files and recipes. The error for a bad value names file and line, what is wrong and what is allowed."""
 
 import dataclasses
 import sys

@@ -45,7 +45,7 @@ Region = tuple[int, int, int, int]
 AT_BORDER = 0.5
 """A box that ends within this many pixels of the frame's border is taken to be cut off by it."""
 HALF = 127.5
-"""Above it, of 255, a point belongs to the instance: the probability is above one half."""
+"""Of 255: above this value a point belongs to the instance, since its probability is above one half."""
 # Cells within which masks go from 0 to 1.
 _STEEPNESS = 3.0
 # Pixels worked on at a time.

@@ -1,4 +1,4 @@
-"""The postprocess stage: from what a head reads in the network's answer to Instances in frame pixels; nonsense is counted."""
+"""The postprocess stage: a head reads the network's outputs; this makes Instances in frame pixels of them, and counts nonsense."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["Postprocess", "PostprocessCounters"]
 FloatArray = npt.NDArray[np.float32]
 
 ABSURD_SCALE = 8.0
-"""A corner further out than this many frame sizes is not a box that sticks out of the picture, but nonsense."""
+"""A box with a corner farther outside than so many frame sizes counts as nonsense."""
 THINNEST = 1.0
 """Frame pixels; a box with less inside the frame holds no pixel that could be painted."""
 

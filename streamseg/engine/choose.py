@@ -1,4 +1,4 @@
-"""Which engine runs the model: a table of candidates, best first, and the choice, said aloud."""
+"""Chooses the engine that runs a model, from a table of candidates, best first, and says which one and why."""
 
 from __future__ import annotations
 

@@ -200,7 +200,7 @@ class Store:
         return data[32:] if hashlib.sha256(data[32:]).digest() == data[:32] else b""
 
     def keep_cache(self, name: str, data: bytes) -> None:
-        """Keep a cache for next time; one that cannot be kept costs time then, and is not worth an error now."""
+        """Keep a cache for next time. A failure is no error: it only costs time then."""
         path = self.root / ".caches" / _slug(name)
         with contextlib.suppress(OSError):
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""torch on an NVIDIA GPU, eagerly: the reference that the other engines' answers and speed are compared with. Never chosen by auto.
+"""torch on an NVIDIA GPU, in eager mode: a reference for the answers and the speed of other engines. `auto` never chooses it.
 
 It runs no ONNX: it builds the network from the weights file that the model file refers to, as the export did.
 """

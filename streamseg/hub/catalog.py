@@ -38,7 +38,7 @@ __all__ = [
 
 DEFAULT_MODEL = "lite"
 DEFAULT_SIZE = (320, 576)
-"""(H, W) used where none is asked for: 16:9 pictures fill it but for 4 rows."""
+"""(H, W) used if no size is asked for. A 16:9 picture fills all of it but 4 rows."""
 
 Size = tuple[int, int]
 

@@ -198,7 +198,7 @@ class _Fetch:
             done += len(chunk)
 
     def _check_room(self, answer: Answer) -> None:
-        """Better said before an hour's download than after it."""
+        """Raise OutputError if there is no room for the rest, before it is downloaded."""
         if answer.total is None:
             return
         folder, rest = self.part.parent, answer.total - answer.first

@@ -45,7 +45,7 @@ def export(
     """Write the graphs of `model` at `sizes` (H, W), and the weights that they share, into the folder `out`; returns their paths.
 
     `model` is a name of `streamseg models` or a checkpoint's file, of which `network` and `classes` may have to be said as for
-    `importer.import_file`. `proposals` and `detections` are the K and D of `model.graph.GraphSettings`; by default those of an
+    `importer.import_file`. `proposals` and `detections` are the K and D of `export.graph.GraphSettings`; by default those of an
     export on demand. With `dynamic_batch` a graph takes 1 to 64 pictures at once, otherwise one. `precision` is fp32, fp16, or
     int8, which is calibrated on the pictures of `calibrate`: videos and folders. All files appear when all are made.
 
@@ -128,7 +128,7 @@ def _settings(network: str, proposals: int | None, detections: int | None) -> Gr
 
 @contextmanager
 def _placing(out: Path, overwrite: bool) -> Iterator[Path]:
-    """A folder to write in, whose files are moved to `out` at the end, the graphs last."""
+    """A temporary folder to write in. At the end its files are moved to `out`, the graphs last."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=".exporting.", dir=out))

@@ -27,7 +27,7 @@ __all__ = ["Imported", "check_name", "import_file", "name_for", "remove"]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
 _VAGUE = ("model", "checkpoint", "best", "last", "final", "weights")
-"""File names that say nothing: the folder's says more."""
+"""File names that do not tell which model it is; then the folder's name is taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def import_file(
 ) -> Imported:
     """Make `file` the user's model `name` (default: by what it holds, or by its own name).
 
-    `file` is a checkpoint as `model.zoo.read_checkpoint` reads it, which also says what `network`, `classes` and `norm_eps` mean,
+    `file` is a checkpoint as `checkpoints.read_checkpoint` reads it, which also says what `network`, `classes` and `norm_eps` mean,
     or an .onnx graph of ours. Weights are stored as they are; with `half` as float16: half the bytes, each value rounded to 11
     bits. `notes` are kept beside it. `check` may refuse a graph that nothing can read.
 

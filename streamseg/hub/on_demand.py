@@ -60,7 +60,7 @@ def default_size(network: str) -> Size:
 
 
 def settings_for(network: str) -> dict[str, int]:
-    """Fixed numbers of an exported graph, as `model.graph.GraphSettings` names them."""
+    """Fixed numbers of an exported graph, as `export.graph.GraphSettings` names them."""
     return dict(_SMALL_SETTINGS if network in SIZES else _LARGE_SETTINGS)
 
 
@@ -138,7 +138,7 @@ def _folder(name: str, weights: Path, network: str) -> Path:
 
 @functools.cache
 def _exporter() -> str:
-    """Which exporter this is: a digest of its source, since a version number would be forgotten once."""
+    """A digest of the exporter's source, so that a changed exporter makes new graphs; a version number would be forgotten."""
     digest = hashlib.sha256()
     package = Path(__file__).parents[1]
     for path in sorted(path for room in ("export", "networks") for path in (package / room).glob("*.py")):
@@ -147,7 +147,7 @@ def _exporter() -> str:
 
 
 def _link(source: Path, target: Path) -> None:
-    """Weights take hundreds of megabytes: a second name costs nothing where the file system and its rights allow one."""
+    """Link the weights, which take hundreds of megabytes, where the file system and its rights allow that; else copy them."""
     with contextlib.suppress(OSError):
         os.link(source, target)
         return

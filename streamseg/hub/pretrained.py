@@ -55,7 +55,7 @@ BODIES: dict[str, Pretrained] = {
     "imagenet-resnet50": Pretrained("resnet50-0676ba61.pth", 103),
     "imagenet-mobilenet_v3_large": Pretrained("mobilenet_v3_large-8738ca79.pth", 22),
 }
-"""torchvision's IMAGENET1K_V1 weights by body, from which trainings start (`model.design.IMAGENET_FILES`); not models."""
+"""torchvision's IMAGENET1K_V1 weights by body, from which trainings start (`networks.design.IMAGENET_FILES`); not models."""
 
 UNPUBLISHED = ("mobilenetv3-fpn", "resnet50-c4")
 

@@ -123,7 +123,7 @@ def _alone(pipeline: Pipeline) -> tuple[dict[str, StageCost], int]:
 
 
 def _each(stage: Callable[[Any], Any], items: list[Any]) -> list[Any]:
-    """What the stage makes of all of them, once that is there: the infer stage passes items on before their answers are."""
+    """What the stage makes of all items, once it is ready: the infer stage passes items on before their outputs are there."""
     made = [stage(item) for item in items]
     if isinstance(stage, Infer):
         stage.flush()

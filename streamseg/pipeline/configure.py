@@ -1,4 +1,4 @@
-"""A pipeline made of what was given: a file or its name, and options on top (`pipeline.options`), in the user's own words."""
+"""Makes the configuration of a run from a pipeline file, or its name, and options on top (`pipeline.options`)."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ async def aiterate(
 
 
 class _Outlet(Channel[Result]):
-    """The last stage: hands its results to whoever takes them, and ends where they end."""
+    """The last stage: a channel from which the caller takes results; it ends when the pipeline ends."""
 
     def __call__(self, result: Result) -> None:
         self.put(result)

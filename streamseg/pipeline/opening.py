@@ -68,7 +68,7 @@ def find_device(config: PipelineConfig, on_message: Message | None) -> Device | 
 
 
 def say_refused(source: object, config: PipelineConfig, targets: Sequence[Target], on_message: Message | None) -> None:
-    """Say where a plug-in brings what this run uses under a name of streamseg's own, whose part is the one that is taken."""
+    """Tell the user of plug-ins that this run does not use, since streamseg itself has a part with the same name."""
     if on_message is None:
         return
     used = [(registry.SOURCES, _scheme(str(source))), (registry.ENGINES, config.infer.engine)]
@@ -117,7 +117,7 @@ def load_engine(config: PipelineConfig, on_message: Message | None = None) -> En
 
 
 def use_device(hardware: DeviceDecoding | None, engine: Engine, device: Device | None, on_message: Message | None) -> None:
-    """Now that the engine is known: upload nothing if it computes on the CPU after all; say how frames are decoded."""
+    """Once the engine is known: upload no frames if it runs on the CPU after all, and tell the user how frames are decoded."""
     if hardware is None or device is None:
         return
     if device.on_gpu and not computes_on_gpu(engine.name):

@@ -38,7 +38,7 @@ FieldOrder = Literal["tff", "bff"]
 """Which field was taken first: the top one, which is the even lines, or the bottom one."""
 
 LEAST_LINES = 4
-"""In fewer a field has no chroma of its own."""
+"""Pictures with fewer lines are not taken apart: a field of them would have no chroma of its own."""
 
 WORDS: dict[FieldOrder, str] = {"tff": "top field first", "bff": "bottom field first"}
 
@@ -119,7 +119,7 @@ def convert(picture: av.VideoFrame, name: str, *, interlaced: bool) -> av.VideoF
 
 
 def full_chroma(picture: av.VideoFrame) -> av.VideoFrame:
-    """An interlaced picture with chroma of every line, as what is to show it as one moment needs; itself if it has that."""
+    """An interlaced picture with chroma for every line, for code that shows it as one moment; itself if it has that already."""
     known = planes.layout(picture.format.name)
     if known is None or not any(spec.shift_y for spec in known.planes):
         return picture

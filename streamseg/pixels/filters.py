@@ -11,7 +11,7 @@ __all__ = ["Filter"]
 
 
 class Filter:
-    """Filters, one behind the other, that make of a picture at most one, at once; set up anew where its size or format changes.
+    """A chain of filters that makes at most one picture of each picture, at once. It is set up anew when size or format changes.
 
     Each step is a filter's name and its argument. Used by one thread.
     """

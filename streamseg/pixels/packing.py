@@ -1,4 +1,4 @@
-"""Pictures as plain data, so that results can be pickled: PyAV's cannot, and a GPU's would be of no use in another process."""
+"""Pictures as plain data, so that results can be pickled: PyAV's pictures cannot, and one on a GPU is of no use elsewhere."""
 
 from __future__ import annotations
 

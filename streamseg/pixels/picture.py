@@ -13,7 +13,7 @@ __all__ = ["AnyPicture", "PictureOnDevice"]
 
 @runtime_checkable
 class PictureOnDevice(Protocol):
-    """What is needed of a picture that lies elsewhere than in host memory (`streamseg.device.DevicePicture` is one).
+    """What is needed of a picture that lies elsewhere than in host memory (`streamseg.device.picture.DevicePicture` is one).
 
     It says its size, format, time and colour tags as `av.VideoFrame` does, and can be fetched.
     """

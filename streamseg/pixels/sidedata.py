@@ -69,7 +69,7 @@ class _Beside(tuple[Kept, ...]):
 
 
 def listed(picture: AnyPicture) -> Sequence[SideData] | None:
-    """The side data of a picture, without those that PyAV has no name for, as the EXIF of a photo; None where there is no way.
+    """The side data of a picture, without kinds that PyAV has no name for, such as EXIF; None where they cannot be listed.
 
     PyAV 18 lists none at all where it cannot name one, and once they were asked for, it keeps the picture until the next garbage
     collection. So a copy of a few of its pixels is asked, from which the unnamed ones are taken off.
@@ -100,7 +100,7 @@ def _plain(picture: AnyPicture) -> TypeGuard[av.VideoFrame]:
 
 
 def _corner(picture: av.VideoFrame) -> av.VideoFrame | None:
-    """A few pixels of it, in memory of their own, with all of its side data; None where it has not as many."""
+    """A copy of a few pixels of the picture, with all of its side data; None if the picture is smaller."""
     if picture.width < _CORNER or picture.height < _CORNER:
         return None
     return Filter(("crop", f"{_CORNER}:{_CORNER}:0:0"), ("copy", ""))(picture)

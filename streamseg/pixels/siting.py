@@ -49,7 +49,7 @@ def with_siting(picture: av.VideoFrame, location: str) -> av.VideoFrame:
 
 @lru_cache(maxsize=64)
 def _answers(name: str) -> dict[bytes, str | None]:
-    """By what comes of a picture of that format: where its chroma was said to lie. Of what gives the same the first counts."""
+    """Chroma locations, by the result that each gives for a probe picture of that format; of equal results the first counts."""
     found: dict[bytes, str | None] = {}
     for location in _LOCATIONS:
         probe = with_siting(new_frame(_SIDE, _SIDE, name), location)

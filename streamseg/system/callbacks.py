@@ -1,4 +1,4 @@
-"""The types of callbacks, one for each thing that a caller may want to hear while something takes its time."""
+"""The types of callbacks: one for messages, one for progress."""
 
 from collections.abc import Callable
 

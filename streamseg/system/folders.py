@@ -1,4 +1,4 @@
-"""Where streamseg keeps things of the user's, and how two processes keep out of each other's way there.
+"""The folders in which streamseg keeps models, caches and engines, and the locks that keep two processes apart there.
 
     models    $STREAMSEG_MODELS, or streamseg/models in the user's data: weights that were pulled or imported
     cache     $STREAMSEG_CACHE, or streamseg in the user's cache: what can be made or fetched again

@@ -1,4 +1,4 @@
-"""One HTTP request for a file or the rest of it, and what its failures mean: give up, or try again.
+"""One HTTP request for a file or the rest of it. A failure tells whether to try again or to give up.
 
 Ranges are those of RFC 9110, section 14; proxies those of the environment (`https_proxy`, `no_proxy`, ...).
 

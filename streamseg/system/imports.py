@@ -33,7 +33,7 @@ _SWITCH = "ORT_DISABLE_TELEMETRY"
 
 @contextlib.contextmanager
 def forks_wait() -> Iterator[None]:
-    """Let a fork wait until this is done: it holds locks of libraries for a moment."""
+    """While this lasts, a fork waits: code here holds locks of libraries for a moment, which the child would find locked."""
     with _lock:
         yield
 

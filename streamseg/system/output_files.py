@@ -1,4 +1,4 @@
-"""Where outputs go: what may be written, and a file that never half-writes.
+"""Files of outputs: checks which may be written, and a file of which every write is whole or an error.
 
 Checked before anything is opened: an output is never its own source (same path, symbolic or hard link), what exists is only
 replaced on request, and what another run is writing is not even then.

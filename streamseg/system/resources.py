@@ -1,4 +1,4 @@
-"""Where the files that streamseg brings lie: inside the installed package, or beside it in a checkout."""
+"""Finds the files that streamseg ships: inside the installed package, or beside it in a checkout."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ _TEXT = (".jsonl", ".ndjson")
 
 
 class ReaderGone(BrokenPipeError):
-    """Who read our standard output has had enough, as `head`."""
+    """The program that read our standard output has closed it, as `head` does."""
 
 
 def is_stdout(path: str | os.PathLike[str]) -> bool:

@@ -45,7 +45,7 @@ class MaskRCNN:
         return dict(spec.outputs) == declared(rows, side, batch)
 
     def __call__(self, arrays: Arrays, letterbox: Letterbox, least: float) -> Candidates:
-        """See Head. All rows are read, there being few: what is nonsense among those of low score is told, too."""
+        """See Head. All rows are read, since there are few, so that nonsense in rows with a low score is counted, too."""
         real = np.flatnonzero((arrays["labels"] != -1) | (arrays["scores"] != 0))
         grids = arrays["masks"]
 

@@ -1,6 +1,6 @@
 """A container that is being written: encoded video, and the source's audio and subtitles copied beside it in step.
 
-Written so that a process that is killed leaves a playable file: see `containers.CONTAINERS` and `files.OutputFile`.
+Written so that a process that is killed leaves a playable file: see `containers.CONTAINERS` and `output_files.OutputFile`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a frame's kernels need from the host, brought to the device in one asynchronous copy."""
+"""Collects all that a frame's kernels need from the host, and copies it to the device in one asynchronous copy."""
 
 from __future__ import annotations
 

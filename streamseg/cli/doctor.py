@@ -16,7 +16,7 @@ from streamseg.hub.catalog import ModelInfo, describe, shipped
 from streamseg.system.cores import core_count
 from streamseg.system.registry import ENGINES, REGISTRIES, Found
 
-__all__ = ["EngineReport", "GpuReport", "ModelReport", "Report", "doctor"]
+__all__ = ["DoctorReport", "EngineReport", "GpuReport", "ModelReport", "doctor"]
 
 PACKAGES = (
     "streamseg",
@@ -66,7 +66,7 @@ class ModelReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class DoctorReport:
     """All of it."""
 
     python: str
@@ -107,14 +107,14 @@ class Report:
         return values | {"ok": self.ok}
 
 
-def doctor() -> Report:
+def doctor() -> DoctorReport:
     """Look at the machine. Imports no torch; takes about a second, a little more where there is a GPU."""
     import av
     from av.codec.hwaccel import hwdevices_available
 
     gpus, note = _gpus()
     plugins = tuple(found for registry in REGISTRIES for found in registry.found())
-    return Report(
+    return DoctorReport(
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.release()} {platform.machine()}",
         cpu=_cpu_model(),

@@ -178,12 +178,12 @@ class EventDetector:
     def _count(self, track: int, subject: _Subject) -> None:
         subject.counted = True
         self.total[subject.name] = self.total.get(subject.name, 0) + 1
-        self._tell(track, subject, Event("count", self._time, track, subject.name))
+        self._report(track, subject, Event("count", self._time, track, subject.name))
         waiting, subject.waiting = subject.waiting, []
         for event in waiting:
-            self._tell(track, subject, event)
+            self._report(track, subject, event)
 
-    def _tell(self, track: int, subject: _Subject, event: Event) -> None:
+    def _report(self, track: int, subject: _Subject, event: Event) -> None:
         """Report an event, once the track counts, and take it into the sums."""
         if not subject.counted:
             subject.waiting.append(event)
@@ -226,7 +226,7 @@ class EventDetector:
     def _cross(self, track: int, subject: _Subject, place: str, state: _Crossing) -> None:
         if state.through and state.since is not None:
             direction = self._lines[place].directions[0 if state.side < 0 else 1]
-            self._tell(track, subject, Event("cross", state.since, track, subject.name, place, direction))
+            self._report(track, subject, Event("cross", state.since, track, subject.name, place, direction))
 
     def _watch_zone(self, track: int, subject: _Subject, place: str, point: Point, margin: float) -> None:
         zone = self._zones[place]
@@ -240,21 +240,21 @@ class EventDetector:
             if inside and zone.dwell is not None and not state.told and self._time - state.entered >= zone.dwell:
                 state.told = True
                 stay = self._time - state.entered
-                self._tell(track, subject, Event("dwell", self._time, track, subject.name, place, seconds=stay))
+                self._report(track, subject, Event("dwell", self._time, track, subject.name, place, seconds=stay))
             return
         state.since = self._time if state.since is None else state.since
         if self._time - state.since < self._hold:
             return
         if inside:
             state.inside, state.entered, state.told = True, state.since, False
-            self._tell(track, subject, Event("enter", state.since, track, subject.name, place))
+            self._report(track, subject, Event("enter", state.since, track, subject.name, place))
         else:
             self._leave(track, subject, place, state, state.since)
         state.since = None
 
     def _leave(self, track: int, subject: _Subject, place: str, state: _Visit, time: float) -> None:
         state.inside = False
-        self._tell(track, subject, Event("leave", time, track, subject.name, place, seconds=time - state.entered))
+        self._report(track, subject, Event("leave", time, track, subject.name, place, seconds=time - state.entered))
 
     # --- ends -----------------------------------------------------------------------------------------------------------
 
@@ -262,12 +262,12 @@ class EventDetector:
         """End the tracks that do not come back: tell what was pending, as of when they were last seen."""
         for track in tracks:
             subject = self._subjects.pop(track)
-            self._settle(track, subject)
+            self._complete_crossing(track, subject)
             for place, visit in subject.visits.items():
                 if visit.inside:
                     self._leave(track, subject, place, visit, subject.last if visit.since is None else visit.since)
 
-    def _settle(self, track: int, subject: _Subject) -> None:
+    def _complete_crossing(self, track: int, subject: _Subject) -> None:
         """Count the crossing of a track that vanished beyond a line, though it was not seen there for long."""
         for place, crossing in subject.crossings.items():
             if crossing.since is not None and crossing.times > 1:
@@ -281,7 +281,7 @@ class EventDetector:
             long = subject.seen >= self._confirm / 2 or subject.first == self._begin
             if not subject.counted and unbroken and long:
                 self._count(track, subject)
-            self._settle(track, subject)
+            self._complete_crossing(track, subject)
 
     def summary(self) -> dict[str, Any]:
         """All counts as plain data; stays that go on at the end count up to it."""

@@ -153,7 +153,7 @@ class Trainer:
         if done:
             self._average()
         else:
-            self._heal()
+            self._restore_statistics()
         return {**values, "skipped": float(not done)}
 
     def _gradients(self, job: Batch) -> dict[str, float]:
@@ -177,7 +177,7 @@ class Trainer:
                 mine.copy_(live)
 
     @torch.no_grad()
-    def _heal(self) -> None:
+    def _restore_statistics(self) -> None:
         """Replace batch norm's running statistics, which a forward pass that is not finite spoils, by those of the average."""
         for mine, live in zip(self.average.buffers(), self.model.buffers(), strict=True):
             if live.is_floating_point() and not bool(torch.isfinite(live).all()):

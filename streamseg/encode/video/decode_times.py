@@ -45,12 +45,12 @@ class DecodingTimes:
             return self._pass([packet])
         self._opening.append(packet)
         if packet.dts is None or packet.pts is None or packet.dts >= _first(self._opening) or len(self._opening) > _MOST:
-            return self._pass(self._settle())
+            return self._pass(self._correct_first())
         return []
 
     def flush(self) -> list[Packet]:
         """The rest. The last picture lasts to the end of the film, and is decoded as long before it is shown as the first."""
-        ready = self._pass(self._settle())
+        ready = self._pass(self._correct_first())
         packet, self._kept = self._kept, None
         if packet is None:
             return ready
@@ -69,7 +69,7 @@ class DecodingTimes:
         self._kept = ready[-1]
         return ready[:-1]
 
-    def _settle(self) -> list[Packet]:
+    def _correct_first(self) -> list[Packet]:
         """The first packets, decoded no earlier than their pictures' distance asks for."""
         opening, self._opening = self._opening or [], None
         times = sorted(p.pts for p in opening if p.pts is not None)

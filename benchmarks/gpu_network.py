@@ -20,7 +20,7 @@ from torch.utils.flop_counter import flop_registry
 from streamseg.detect.heads.mask_rcnn import declared
 from streamseg.engine import read_spec
 from streamseg.engine.base import DeviceImage, PooledEngine
-from streamseg.engine.torchcuda import graph_of, torch_engine
+from streamseg.engine.torchcuda import inference_graph, torch_engine
 from streamseg.export.export import export_model
 from streamseg.export.graph import MASK_SIDE, GraphSettings
 from streamseg.hub import catalog
@@ -57,7 +57,7 @@ class Network:
 
     def graph(self, precision: str) -> Any:
         if precision not in self.graphs:
-            self.graphs[precision] = graph_of(self.model, self.settings, precision)
+            self.graphs[precision] = inference_graph(self.model, self.settings, precision)
         return copy.deepcopy(self.graphs[precision])  # who moves it to a device moves a copy
 
     def spec(self, precision: str) -> GraphSpec:

@@ -52,7 +52,7 @@ def main() -> None:
             rounds.append(
                 {"bench": stages, "ours_fps": a, "loop_fps": b, "ratio": a / b, "of_bound": stages["fps"] / stages["bound_fps"]}
             )
-            display.bench(stages)
+            display.show_bench(stages)
             print(f"streamseg {a:.1f} fps, loop {b:.1f} fps, ratio {a / b:.2f}", flush=True)
     ratio = statistics.median(r["ratio"] for r in rounds)
     bound = statistics.median(r["of_bound"] for r in rounds)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from streamseg.pipeline.build import Pipeline
     from streamseg.pipeline.report import RunReport
 
-__all__ = ["Screen", "bench", "doctor", "probe"]
+__all__ = ["Screen", "show_bench", "show_doctor", "show_probe"]
 
 Data = Mapping[str, Any]
 
@@ -115,7 +115,7 @@ def _status(running: Pipeline) -> str:
     return f"{running.tally.frames / max(running.elapsed, 1e-9):5.1f} fps{drops}  {now}"
 
 
-def probe(report: Data) -> None:
+def show_probe(report: Data) -> None:
     """The answer of `streamseg probe`."""
     console = _stdout()
     video, timing = report["video"], report["timing"]
@@ -156,7 +156,7 @@ def _plain(value: Any) -> str:
     return str(value)
 
 
-def doctor(report: Data) -> None:
+def show_doctor(report: Data) -> None:
     """The answer of `streamseg doctor`."""
     console = _stdout()
     console.print(
@@ -188,7 +188,7 @@ def doctor(report: Data) -> None:
     console.print("[green]ready[/green]" if report["ok"] else "[red]not ready: see above[/red]")
 
 
-def bench(report: Data) -> None:
+def show_bench(report: Data) -> None:
     """The answer of `streamseg bench`."""
     console = _stdout()
     console.print(escape(f"{report['source']}, {report['size']}, {report['engine']}"), soft_wrap=True)

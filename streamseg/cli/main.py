@@ -52,7 +52,7 @@ def probe(source: SourceArg, as_json: JsonOption = False) -> None:
     from streamseg.cli import display
     from streamseg.pipeline.probe import probe as look
 
-    _show(look(source), as_json, display.probe)
+    _show(look(source), as_json, display.show_probe)
 
 
 @app.command(cls=Command)
@@ -62,7 +62,7 @@ def doctor(as_json: JsonOption = False) -> None:
     from streamseg.cli.doctor import doctor as examine
 
     report = examine()
-    _show(report.as_dict(), as_json, display.doctor)
+    _show(report.as_dict(), as_json, display.show_doctor)
     if not report.ok:
         raise typer.Exit(1)
 
@@ -85,7 +85,7 @@ def bench(
     from streamseg.pipeline.configure import configure
 
     given = {"pipeline": pipeline, "engine": engine, "model": model, "precision": precision, "size": size, "trust": trust}
-    _show(measure(source, configure(given, in_shell), frames).to_json(), as_json, display.bench)
+    _show(measure(source, configure(given, in_shell), frames).to_json(), as_json, display.show_bench)
 
 
 @app.command(name="eval", cls=Command)

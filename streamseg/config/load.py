@@ -14,7 +14,7 @@ from streamseg.config.schema import PipelineConfig, Section
 from streamseg.config.steps import unknown_key
 from streamseg.errors import ConfigError
 from streamseg.errors.describe import brief, path_of
-from streamseg.system.resources import shipped
+from streamseg.system.resources import shipped_folder
 
 __all__ = ["load_pipeline", "override", "parse_pipeline", "parse_yaml", "pipeline_names", "read_yaml", "validate"]
 
@@ -31,7 +31,7 @@ S = TypeVar("S", bound=Section)
 
 def pipeline_names() -> list[str]:
     """Names of the pipelines that streamseg brings."""
-    return sorted(path.stem for path in shipped("pipelines").glob("*.yaml"))
+    return sorted(path.stem for path in shipped_folder("pipelines").glob("*.yaml"))
 
 
 def load_pipeline(name_or_path: str | PathLike[str], *, trust: bool = False) -> PipelineConfig:
@@ -45,7 +45,7 @@ def load_pipeline(name_or_path: str | PathLike[str], *, trust: bool = False) -> 
         if name not in pipeline_names():
             known = ", ".join(pipeline_names())
             raise ConfigError(f"there is no pipeline {brief(name)}; known: {known}, or the path of a .yaml file")
-        path = shipped("pipelines") / f"{name}.yaml"
+        path = shipped_folder("pipelines") / f"{name}.yaml"
     text = read_yaml(path, "pipeline file")
     if trust and (folder := str(path.resolve().parent)) not in sys.path:
         sys.path.append(folder)  # last: nothing that is installed is hidden by what lies there

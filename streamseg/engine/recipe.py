@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from streamseg.config.load import parse_yaml, read_yaml, validate
 from streamseg.config.schema import Section
 from streamseg.config.values import Size
-from streamseg.system.resources import shipped
+from streamseg.system.resources import shipped_folder
 
 __all__ = ["Recipe", "load_recipe", "parse_recipe", "recipe_names"]
 
@@ -53,7 +53,7 @@ class Recipe(Section):
 
 def recipe_names() -> list[str]:
     """Names of the recipes that streamseg brings."""
-    return sorted(path.stem for path in shipped("engines").glob("*.yaml"))
+    return sorted(path.stem for path in shipped_folder("engines").glob("*.yaml"))
 
 
 def load_recipe(name: str, changes: dict[str, Any] | None = None) -> Recipe:
@@ -62,7 +62,7 @@ def load_recipe(name: str, changes: dict[str, Any] | None = None) -> Recipe:
     if name.endswith((".yaml", ".yml")):
         recipe = parse_recipe(read_yaml(Path(name), "recipe"), name)
     elif name in recipe_names():
-        path = shipped("engines") / f"{name}.yaml"
+        path = shipped_folder("engines") / f"{name}.yaml"
         recipe = parse_recipe(read_yaml(path, "recipe"), str(path))
     else:
         recipe = Recipe.model_validate({"model": name})

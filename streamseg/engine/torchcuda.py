@@ -20,7 +20,7 @@ from streamseg.hub.graph_spec import GraphSpec
 from streamseg.system.callbacks import Message
 from streamseg.system.process_settings import ProcessSetting
 
-__all__ = ["graph_of", "open_torch", "torch_engine", "why_not_torch"]
+__all__ = ["inference_graph", "open_torch", "torch_engine", "why_not_torch"]
 
 
 def why_not_torch() -> str | None:
@@ -124,10 +124,10 @@ def open_torch(
         score_threshold=spec.score_threshold,
     )
     model, _ = load_weights(spec.weights[0])
-    return torch_engine(graph_of(model, settings, spec.precision), spec, in_flight=in_flight, batch=batch, device=device)
+    return torch_engine(inference_graph(model, settings, spec.precision), spec, in_flight=in_flight, batch=batch, device=device)
 
 
-def graph_of(model: Any, settings: Any, precision: str) -> Any:
+def inference_graph(model: Any, settings: Any, precision: str) -> Any:
     """The InferenceGraph of a MaskRCNN, on the CPU, its layers in float16 where that is the precision."""
     from streamseg.export.graph import InferenceGraph
     from streamseg.export.half import halve

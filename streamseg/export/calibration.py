@@ -22,7 +22,7 @@ FRAMES = 48
 
 def sample_clips() -> list[Path]:
     """The clips that samples/fetch.py has fetched into this checkout; none where there is no checkout."""
-    folder = resources.shipped("engines").parent / "samples" / "clips"
+    folder = resources.shipped_folder("engines").parent / "samples" / "clips"
     return sorted(path for path in folder.glob("*.*") if path.suffix in {".mp4", ".avi"})
 
 

@@ -105,13 +105,15 @@ def _models_in(root: Path, shipped: bool) -> dict[str, Model]:
 def installed() -> dict[str, Model]:
     """Every model that is here, by name; a shipped one goes before one of the user's with its name."""
     return dict(
-        sorted((_models_in(models_root(), shipped=False) | _models_in(resources.shipped("engines"), shipped=True)).items())
+        sorted(
+            (_models_in(models_root(), shipped=False) | _models_in(resources.shipped_folder("engines"), shipped=True)).items()
+        )
     )
 
 
 def shipped() -> list[Path]:
     """The paths of all shipped model files, by name, then by size, unread."""
-    models = sorted(_models_in(resources.shipped("engines"), shipped=True).items())
+    models = sorted(_models_in(resources.shipped_folder("engines"), shipped=True).items())
     return [path for _, model in models for _, path in sorted(model.graphs.items())]
 
 

@@ -81,7 +81,7 @@ def check_name(name: str) -> None:
         raise ConfigError(
             f"{name!r} cannot be a model's name; allowed: a-z, 0-9, - and _, up to 60, not ending like a size (-320x576)"
         )
-    if name == "imagenet" or (resources.shipped("engines") / name).is_dir():
+    if name == "imagenet" or (resources.shipped_folder("engines") / name).is_dir():
         raise ConfigError(
             f"{name!r} is {'taken' if name == 'imagenet' else 'a model that streamseg brings'}; take another (--name)"
         )
@@ -90,7 +90,7 @@ def check_name(name: str) -> None:
 def remove(name: str) -> Path:
     """Delete the user's model `name`; returns the folder that is gone. Raises ModelError if there is none, OutputError."""
     folder = models_root() / name
-    if _NAME.fullmatch(name) and not folder.is_dir() and (resources.shipped("engines") / name).is_dir():
+    if _NAME.fullmatch(name) and not folder.is_dir() and (resources.shipped_folder("engines") / name).is_dir():
         raise ModelError(f"the model {name!r} comes with streamseg and cannot be removed")
     if not _NAME.fullmatch(name) or not folder.is_dir():
         mine = ", ".join(sorted(path.name for path in models_root().glob("[a-z0-9]*/"))) or "none"

@@ -93,7 +93,7 @@ def pull(
     if name in UNPUBLISHED:
         raise ModelError(f"nobody published weights of {name} for COCO: train it (streamseg train), or import yours")
     known = PRETRAINED | BODIES
-    if name not in known and (resources.shipped("engines") / name).is_dir():
+    if name not in known and (resources.shipped_folder("engines") / name).is_dir():
         raise ModelError(f"{name!r} comes with streamseg and need not be fetched: streamseg run SOURCE --model {name}")
     if name not in known:
         raise ModelError(f"{name!r} cannot be fetched; there are: {', '.join(known)}")

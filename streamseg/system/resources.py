@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["shipped"]
+__all__ = ["shipped_folder"]
 
 
-def shipped(folder: str) -> Path:
+def shipped_folder(folder: str) -> Path:
     """The folder `pipelines` or `engines` of this installation."""
     package = Path(__file__).resolve().parents[1]
-    installed = package / "shipped" / folder
+    installed = package / "shipped_folder" / folder
     return installed if installed.is_dir() else package.parent / folder

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from streamseg.config.training import Settings
 from streamseg.networks.weights import WeightsInfo
 from streamseg.training.checkpoint import write_weights
-from streamseg.training.predictions import choose, write_predictions
+from streamseg.training.predictions import choose_photos, write_predictions
 from streamseg.training.validate import Measured, Validation
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Evaluator:
         self.count = 0
         self.last = 0
         """The step of the last evaluation."""
-        self.shown = frozenset(choose(validation.photos)) if validation is not None else frozenset[int]()
+        self.shown = frozenset(choose_photos(validation.photos)) if validation is not None else frozenset[int]()
 
     def begin(self, trainer: TrainingRun, journal: Journal) -> None:
         """Measure the weights that the run starts from, before its first step. Raises OutputError or BadOutput."""

@@ -16,7 +16,7 @@ from streamseg.errors import OutputError, SourceError
 from streamseg.evaluate.page import draw_pair
 from streamseg.system.output_files import replace_atomically
 
-__all__ = ["choose", "draw_predictions", "write_predictions"]
+__all__ = ["choose_photos", "draw_predictions", "write_predictions"]
 
 UInt8Array = NDArray[np.uint8]
 
@@ -28,7 +28,7 @@ HEAD = 22
 """Rows above each pair for its caption."""
 
 
-def choose(photos: Sequence[Photo], count: int = PHOTOS) -> list[int]:
+def choose_photos(photos: Sequence[Photo], count: int = PHOTOS) -> list[int]:
     """Image ids of photos to show every time: those with the rarest classes first, so that each class is seen."""
     present = {photo.image_id: {t.category_id for t in photo.truths if not t.crowd} for photo in photos}
     frequency = Counter(category for categories in present.values() for category in categories)

@@ -27,7 +27,9 @@ def find_weights(start: str) -> Path:
         if not path.is_file():
             raise ModelError(f"there is no weights file {path}; give a {SUFFIX} file, or a name of `streamseg models`")
         return path
-    places = {path.stem: path for path in resources.shipped("engines").glob(f"*/*{SUFFIX}") if path.stem == path.parent.name}
+    places = {
+        path.stem: path for path in resources.shipped_folder("engines").glob(f"*/*{SUFFIX}") if path.stem == path.parent.name
+    }
     for folder in sorted(models_root().glob("*/")):
         files = sorted(folder.glob(f"*{SUFFIX}"))
         if len(files) == 1:

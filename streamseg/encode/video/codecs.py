@@ -30,7 +30,7 @@ from streamseg.encode.video.pixel_formats import has_alpha, is_deep, nearest_for
 from streamseg.encode.video.settings import encoder_options, holds_none
 from streamseg.errors import OutputError
 
-__all__ = ["CODECS", "Choice", "Codec", "choose", "has_alpha", "named_codec"]
+__all__ = ["CODECS", "Choice", "Codec", "choose_codec", "has_alpha", "named_codec"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def named_codec(suffix: str, codec: str) -> str:
     )
 
 
-def choose(
+def choose_codec(
     suffix: str,
     picture: VideoFormat,
     *,

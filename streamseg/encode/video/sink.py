@@ -27,7 +27,7 @@ from av.video.format import VideoFormat
 from streamseg.core.timecode import standard_rate
 from streamseg.encode.file_sink import FileSink, Place
 from streamseg.encode.sink import OutputRequest, RenderedPicture, Sink
-from streamseg.encode.video.codecs import Choice, choose, named_codec
+from streamseg.encode.video.codecs import Choice, choose_codec, named_codec
 from streamseg.encode.video.containers import container_of
 from streamseg.encode.video.encoder import KEYFRAME_SECONDS, Encoder
 from streamseg.encode.video.hdr import left_out, static_options
@@ -106,7 +106,7 @@ class VideoSink(FileSink):
 
     def _choose(self, form: VideoFormat, interlaced: bool) -> Choice:
         live, rate, gpu = self._info.live, self._info.rate, self._gpu
-        return choose(
+        return choose_codec(
             self.path.suffix,
             form,
             codec=self._codec,

@@ -24,7 +24,7 @@ from tests.plugins import installed
 
 @pytest.fixture
 def shop(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setattr(resources, "shipped", lambda folder: tmp_path / folder)
+    monkeypatch.setattr(resources, "shipped_folder", lambda folder: tmp_path / folder)
     return graphs.constant_model(tmp_path / "engines" / "lite" / "lite-64x96.onnx")
 
 
@@ -95,7 +95,7 @@ def test_plug_ins_are_listed_with_their_package_and_what_is_wrong(shop, tmp_path
     assert problems[3] == ""
     assert (report.engines[-1].name, report.engines[-1].why_not, report.engines[-1].chosen) == ("mine", "not today", False)
     assert report.ok  # a plug-in that fails stops nothing
-    display.doctor(report.as_dict())
+    display.show_doctor(report.as_dict())
     said = capsys.readouterr().out
     assert "sink .gone: shiny 1.2 (shiny_gone:Sink) cannot be used: ModuleNotFoundError" in said
     assert "engine mine: shiny 1.2 (shiny_doc:ENGINE)\n" in said
@@ -152,7 +152,7 @@ def test_with_a_gpu_it_says_what_becomes_of_pictures(shop, tmp_path, monkeypatch
     nvidia_smi(tmp_path, "echo 'NVIDIA T4, 15360, 570.86.15, 7.5'", monkeypatch)
     report = doctor()
     assert list(report.pictures) == ["frames on the GPU", "NVDEC", "NVENC"]
-    display.doctor(report.as_dict())
+    display.show_doctor(report.as_dict())
     said = capsys.readouterr().out
     for what, why_not in report.pictures.items():
         assert f"{what}: {'yes' if why_not is None else 'no: '}" in said

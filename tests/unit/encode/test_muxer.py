@@ -11,7 +11,7 @@ import pytest
 
 from streamseg.decode import Decoder
 from streamseg.encode import open_sink
-from streamseg.encode.video.codecs import choose
+from streamseg.encode.video.codecs import choose_codec
 from streamseg.encode.video.muxer import Muxer
 from streamseg.encode.video.other_streams import OutputStreams
 from streamseg.errors import OutputError
@@ -283,7 +283,7 @@ def noise(index):
 def test_an_encoder_that_is_not_here_is_named(tmp_path):
     """A build of FFmpeg without it: PyAV's error has words of its own, but none of the system's."""
     muxer = Muxer(tmp_path / "o.mkv", OutputStreams(None, ".mkv"), overwrite=False, time_base=MS, metadata={})
-    choice = choose(
+    choice = choose_codec(
         ".mkv", av.VideoFormat("yuv420p", 96, 64), codec="h264", crf=None, alpha=False, live=False, rate=Fraction(25)
     )
     missing = replace(choice, codec=replace(choice.codec, encoder="no_such_encoder"))

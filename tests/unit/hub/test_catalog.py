@@ -29,7 +29,7 @@ def shop(tmp_path, monkeypatch) -> Path:
         graphs.constant_model(engines / name / f"{name}-{size[0]}x{size[1]}.onnx", size=size)
     (engines / "lite" / "lite.yaml").write_text("recipe")
     (engines / "lite" / "notes.onnx").write_text("not named like a model")
-    monkeypatch.setattr(resources, "shipped", lambda folder: tmp_path / "shipped" / folder)
+    monkeypatch.setattr(resources, "shipped_folder", lambda folder: tmp_path / "shipped" / folder)
     return engines
 
 
@@ -54,7 +54,7 @@ def test_an_unknown_name_is_answered_with_those_there_are(shop):
 
 def test_an_installation_without_models_says_so(tmp_path, monkeypatch):
     monkeypatch.setenv("STREAMSEG_MODELS", str(tmp_path / "mine"))
-    monkeypatch.setattr(resources, "shipped", lambda folder: tmp_path / folder)
+    monkeypatch.setattr(resources, "shipped_folder", lambda folder: tmp_path / folder)
     with pytest.raises(ModelError, match="brings no model files"):
         catalog.resolve("lite")
     assert catalog.shipped() == []

@@ -20,7 +20,7 @@ def root(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("STREAMSEG_MODELS", str(tmp_path / "mine"))
     monkeypatch.setenv("STREAMSEG_CACHE", str(tmp_path / "cache"))
     graphs.constant_model(tmp_path / "shipped" / "engines" / "lite" / "lite-64x96.onnx")
-    monkeypatch.setattr(resources, "shipped", lambda folder: tmp_path / "shipped" / folder)
+    monkeypatch.setattr(resources, "shipped_folder", lambda folder: tmp_path / "shipped" / folder)
     return tmp_path / "mine"
 
 

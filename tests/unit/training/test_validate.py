@@ -18,7 +18,7 @@ from streamseg.errors import ConfigError
 from streamseg.evaluate.dataset import read_dataset
 from streamseg.export.graph import GraphSettings, InferenceGraph
 from streamseg.networks.weights import WeightsInfo, load_weights
-from streamseg.training.predictions import choose, write_predictions
+from streamseg.training.predictions import choose_photos, write_predictions
 from streamseg.training.validate import TorchEngine, Validation
 from tests.unit.conftest import annotation
 
@@ -77,10 +77,10 @@ def test_an_evaluation_can_be_interrupted(make_coco: MakeCoco, random_weights: P
 def test_every_class_is_among_the_photos_that_are_drawn(make_coco: MakeCoco) -> None:
     rows = [annotation(i, i, (10, 10, 30, 40)) for i in range(1, 31) if i != 17]
     photos = read_dataset(make_coco([*rows, annotation(17, 17, (5, 5, 40, 50), category=3)], images=30)).photos
-    chosen = choose(photos)
+    chosen = choose_photos(photos)
     assert len(chosen) == 12
     assert 17 in chosen, "the only photo with a car"
-    assert choose(photos) == chosen
+    assert choose_photos(photos) == chosen
 
 
 def test_drawn_predictions_show_what_was_found_beside_what_is_there(make_coco: MakeCoco, tmp_path: Path) -> None:

@@ -6,21 +6,20 @@ import errno
 import random
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from streamseg.decode.address import Address
 from streamseg.decode.connection import LATE, Connection, Stalled
 from streamseg.decode.ending import Guarded
 from streamseg.decode.faults import AV_ERRORS, fault, may_mend
 from streamseg.decode.header import is_timeless
 from streamseg.decode.picture import DecodedPicture
 from streamseg.decode.reader import PacketReader
+from streamseg.decode.reconnect import ReconnectPolicy
 from streamseg.decode.shared import SharedState
 from streamseg.errors import SourceLost, SourceNotFound, StreamsegError, Unreadable
-from streamseg.system.callbacks import Message
 from streamseg.system.http import refuses_parts
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
     Packet = av.Packet[Any]
 
-__all__ = ["LiveReader", "ReconnectPolicy", "when_there"]
+__all__ = ["LiveReader"]
 
 FIRST_DELAY, LAST_DELAY = 0.5, 8.0
 """Seconds before the first attempt to reconnect; doubled each time up to LAST_DELAY, and shortened at random by up to a half."""
@@ -37,38 +36,6 @@ _OVER = (
     "it gives the same again from its beginning: a film, which has ended. Since it tells neither its size nor its duration, it was "
     "read as a live stream, and pictures may be missing; --spool 2GB reads all of it"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ReconnectPolicy:
-    """How long a source is waited for, seconds."""
-
-    timeout: float
-    """Silence after which it counts as lost."""
-    reconnect: float
-    """For how long it is then tried again."""
-    wait: float = 0.0
-    """For how long it is tried when the run begins."""
-    on_message: Message | None = None
-    """Hears once that it is waited for."""
-
-
-def when_there(parse: Callable[[], Address], policy: ReconnectPolicy, stopped: Callable[[], bool]) -> Address:
-    """What `parse` finds, as soon as there is such a device: waits for a camera that is plugged in later.
-
-    Raises SourceNotFound when the time for that is up.
-    """
-    deadline, said = time.monotonic() + policy.wait, False
-    while True:
-        try:
-            return parse()
-        except SourceNotFound as error:
-            if time.monotonic() >= deadline or stopped():
-                raise
-            if not said and policy.on_message is not None:
-                policy.on_message(f"{error}; waiting for it, up to {policy.wait:g} s")
-        said = True
-        time.sleep(0.1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,12 +24,13 @@ from streamseg.decode.frames import Frames, FrameSource
 from streamseg.decode.header import Header, header_of, is_finite
 from streamseg.decode.info import SourceInfo, source_info
 from streamseg.decode.interlace import Interlacing
-from streamseg.decode.live import LiveReader, ReconnectPolicy, when_there
+from streamseg.decode.live import LiveReader
 from streamseg.decode.numbering import number_of
 from streamseg.decode.options import DecodeOptions
 from streamseg.decode.passthrough import PassThroughHub
 from streamseg.decode.picture import DecodedPicture
 from streamseg.decode.reader import PacketReader
+from streamseg.decode.reconnect import ReconnectPolicy, when_there
 from streamseg.decode.shared import SharedState
 from streamseg.decode.source_label import label_of_source
 from streamseg.decode.spool import Spool, spooled
@@ -270,15 +271,9 @@ class Opener:
             raise SourceError(f"{header.name}: stopped while it was being opened")
         if sought:
             return False
-        by_gpu = self._hardware is not None and self._hardware.accel is not None
-        raise no_picture(
-            header.name,
-            header.codec,
-            header.duration,
-            self._options.start,
-            damaged=self.counters.decode_errors > 0,
-            by_gpu=by_gpu,
-        )
+        by_gpu, damaged = self._hardware is not None and self._hardware.accel is not None, self.counters.decode_errors > 0
+        found = header.name, header.codec, header.duration
+        raise no_picture(*found, self._options.start, damaged=damaged, by_gpu=by_gpu)
 
     def stop(self) -> None:
         """From any thread: let whatever waits or reads end."""

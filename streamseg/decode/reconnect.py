@@ -1,0 +1,45 @@
+"""How long a source that is away is waited for, and waiting for a device that is not plugged in yet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from streamseg.decode.address import Address
+from streamseg.errors import SourceNotFound
+from streamseg.system.callbacks import Message
+
+__all__ = ["ReconnectPolicy", "when_there"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReconnectPolicy:
+    """How long a source is waited for, seconds."""
+
+    timeout: float
+    """Silence after which it counts as lost."""
+    reconnect: float
+    """For how long it is then tried again."""
+    wait: float = 0.0
+    """For how long it is tried when the run begins."""
+    on_message: Message | None = None
+    """Hears once that it is waited for."""
+
+
+def when_there(parse: Callable[[], Address], policy: ReconnectPolicy, stopped: Callable[[], bool]) -> Address:
+    """What `parse` finds, as soon as there is such a device: waits for a camera that is plugged in later.
+
+    Raises SourceNotFound when the time for that is up.
+    """
+    deadline, said = time.monotonic() + policy.wait, False
+    while True:
+        try:
+            return parse()
+        except SourceNotFound as error:
+            if time.monotonic() >= deadline or stopped():
+                raise
+            if not said and policy.on_message is not None:
+                policy.on_message(f"{error}; waiting for it, up to {policy.wait:g} s")
+        said = True
+        time.sleep(0.1)

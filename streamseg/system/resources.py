@@ -10,5 +10,5 @@ __all__ = ["shipped_folder"]
 def shipped_folder(folder: str) -> Path:
     """The folder `pipelines` or `engines` of this installation."""
     package = Path(__file__).resolve().parents[1]
-    installed = package / "shipped_folder" / folder
+    installed = package / "shipped" / folder
     return installed if installed.is_dir() else package.parent / folder

@@ -17,9 +17,9 @@ from streamseg.decode.frames import Frames, FrameSource
 from streamseg.decode.info import SourceInfo
 from streamseg.decode.interlace import Deinterlace, Fields, Interlacing
 from streamseg.decode.live import LiveReader
-from streamseg.decode.opener import Opener
 from streamseg.decode.options import DecodeOptions, Wait
 from streamseg.decode.passthrough import KINDS, PassThrough
+from streamseg.decode.source_opener import SourceOpener
 from streamseg.decode.timeline import DecodeCounters
 from streamseg.errors import ConfigError
 from streamseg.system.callbacks import Message
@@ -105,7 +105,7 @@ class Decoder:
         self._source = source
         self._realtime = realtime
         self._early = 0
-        self._opener = Opener(options, Interlacing(fields, deinterlace), hardware)
+        self._opener = SourceOpener(options, Interlacing(fields, deinterlace), hardware)
 
     @property
     def counters(self) -> DecodeCounters:

@@ -13,10 +13,10 @@ from streamseg.system.standard_streams import is_stdout
 if TYPE_CHECKING:
     from streamseg.decode import SourceInfo
 
-__all__ = ["FileSink", "Place"]
+__all__ = ["FileOptions", "FileSink"]
 
 
-class Place(TypedDict, total=False):
+class FileOptions(TypedDict, total=False):
     """What a sink is told of where it may write."""
 
     overwrite: bool
@@ -28,7 +28,7 @@ class Place(TypedDict, total=False):
 class FileSink(OutputKind):
     """Base of the sinks that write a file (or, with an `open` of their own, a folder)."""
 
-    def __init__(self, path: str | os.PathLike[str], info: SourceInfo, **place: Unpack[Place]) -> None:
+    def __init__(self, path: str | os.PathLike[str], info: SourceInfo, **place: Unpack[FileOptions]) -> None:
         self.path = Path(path)
         self.name = "standard output" if is_stdout(path) else str(path)
         self.counters = SinkCounters()

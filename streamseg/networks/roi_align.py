@@ -24,7 +24,7 @@ OUTSIDE = -1e5
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class LevelPosition:
     """Where a level lies in the combined feature map: its own size, and where its pixel (0, 0) is there, in pixels."""
 
     height: int
@@ -35,11 +35,11 @@ class Place:
     """Level pixels per input pixel, 1 / stride."""
 
 
-def layout(sizes: Sequence[tuple[int, int]], strides: Sequence[int]) -> tuple[list[Place], int, int]:
+def layout(sizes: Sequence[tuple[int, int]], strides: Sequence[int]) -> tuple[list[LevelPosition], int, int]:
     """Places of levels of (height, width), finest first, and height and width of the combined feature map."""
     top, left, places = 0, 0, []
     for i, ((height, width), stride) in enumerate(zip(sizes, strides, strict=True)):
-        places.append(Place(height, width, top + BORDER, left + BORDER, 1.0 / stride))
+        places.append(LevelPosition(height, width, top + BORDER, left + BORDER, 1.0 / stride))
         if i == 0:
             top = height + 2 * BORDER
         else:
@@ -75,7 +75,7 @@ def level_of(boxes: Tensor, thresholds: Sequence[float]) -> Tensor:
 
 
 def combined_roi_align(
-    features: Tensor, boxes: Tensor, places: Sequence[Place], thresholds: Sequence[float], size: int
+    features: Tensor, boxes: Tensor, places: Sequence[LevelPosition], thresholds: Sequence[float], size: int
 ) -> Tensor:
     """Pooled RoIs: feature map [B, C, H, W], boxes xyxy [B, R, 4] in input pixels → [B·R, C, size, size].
 

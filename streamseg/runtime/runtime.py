@@ -24,7 +24,7 @@ from typing import Any
 from streamseg.errors import StageError, StreamsegError, clean
 from streamseg.runtime.channel import Channel, Closed, Policy
 from streamseg.runtime.process import DEADLINE, keep_in_forks, wait_at_exit
-from streamseg.runtime.stage import Branch, Counters, Line, Source, Stage
+from streamseg.runtime.stage import Branch, Counters, Source, Stage, StageThread
 
 __all__ = ["Runtime"]
 
@@ -57,7 +57,7 @@ class Runtime:
         """All threads are there. Nothing flows before: one that has no memory to begin with keeps CPython's `start` for ever."""
         self._threads: list[threading.Thread] = []
         self._channels: list[Channel[Any]] = []
-        self._lines: list[Line] = []
+        self._lines: list[StageThread] = []
         self._running = 0
         self._aborted: float | None = None
         self.counters: dict[str, Counters] = {"decode": Counters("decode")}
@@ -98,11 +98,11 @@ class Runtime:
         for group in groups[:-1]:
             ahead = max(getattr(stage, "ahead", 1) for _, stage in group)
             following = self._channel(max(capacity, ahead), "block")
-            self._add(Line(group, source, [following], branch))
+            self._add(StageThread(group, source, [following], branch))
             source = following
-        self._add(Line(groups[-1], source, ends, branch, sink=branch is not None))
+        self._add(StageThread(groups[-1], source, ends, branch, sink=branch is not None))
 
-    def _add(self, line: Line) -> None:
+    def _add(self, line: StageThread) -> None:
         self._lines.append(line)
         name = line.stages[0][0].name
         self._threads.append(threading.Thread(target=self._work, args=(line,), name=name, daemon=True))
@@ -132,7 +132,7 @@ class Runtime:
             output.close()
             self._finish([("decode", self._source)])
 
-    def _work(self, line: Line) -> None:
+    def _work(self, line: StageThread) -> None:
         failed = False
         try:
             self._loop(line)
@@ -146,7 +146,7 @@ class Runtime:
                 output.close()
             self._finish([(counters.name, stage) for counters, stage in line.stages], failed=failed)
 
-    def _loop(self, line: Line) -> None:
+    def _loop(self, line: StageThread) -> None:
         while True:
             try:
                 item = line.source.get()
@@ -168,7 +168,7 @@ class Runtime:
             if line.sink and self._arrived is not None:
                 counters.latency.append(time.monotonic() - self._arrived(item))
 
-    def _flush(self, line: Line) -> None:
+    def _flush(self, line: StageThread) -> None:
         for at, (_, stage) in enumerate(line.stages):
             line.at = at
             if (flush := getattr(stage, "flush", None)) is not None:
@@ -205,7 +205,7 @@ class Runtime:
         with self._lock:
             self.errors.append((name, error))
 
-    def _fail(self, line: Line, error: BaseException) -> None:
+    def _fail(self, line: StageThread, error: BaseException) -> None:
         self._record(line.stages[line.at][0].name, error)
         line.source.close(discard=True)
         if line.branch is not None:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from streamseg.runtime.channel import Channel, Policy
 
-__all__ = ["Branch", "Counters", "Line", "Source", "Stage"]
+__all__ = ["Branch", "Counters", "Source", "Stage", "StageThread"]
 
 
 class Source(Protocol):
@@ -66,7 +66,7 @@ class Branch:
 
 
 @dataclass(slots=True)
-class Line:
+class StageThread:
     """One thread: the stages that an item passes in it, and the channels before and behind them."""
 
     stages: list[tuple[Counters, Stage]]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Unpack
 import av
 import cv2
 
-from streamseg.encode.file_sink import FileSink, Place
+from streamseg.encode.file_sink import FileOptions, FileSink
 from streamseg.encode.image_folder import check_folder, left_there, numbered
 from streamseg.encode.images.stills import to_still
 from streamseg.encode.sink import OutputRequest, RenderedPicture, Sink
@@ -44,7 +44,7 @@ _QUALITY = 95
 class ImageSink(FileSink):
     """Writes each picture as a file, numbered by the frame's index in the source; the only one under the name that was given."""
 
-    def __init__(self, path: str | os.PathLike[str], info: SourceInfo, **place: Unpack[Place]) -> None:
+    def __init__(self, path: str | os.PathLike[str], info: SourceInfo, **place: Unpack[FileOptions]) -> None:
         super().__init__(path, info, **place)
         self._single = info.kind == "images" and info.frame_count == 1 and names_still(self.name)
         self._folder, self._pattern = (self.path.parent, self.path.name) if self._single else _split(self.name)

@@ -25,7 +25,7 @@ import av
 from av.video.format import VideoFormat
 
 from streamseg.core.timecode import standard_rate
-from streamseg.encode.file_sink import FileSink, Place
+from streamseg.encode.file_sink import FileOptions, FileSink
 from streamseg.encode.sink import OutputRequest, RenderedPicture, Sink
 from streamseg.encode.video.codecs import Choice, choose_codec, named_codec
 from streamseg.encode.video.containers import container_of
@@ -70,7 +70,7 @@ class VideoSink(FileSink):
         threads: int = 0,
         gpu: bool = False,
         audio: Audio = "convert",
-        **place: Unpack[Place],
+        **place: Unpack[FileOptions],
     ) -> None:
         super().__init__(path, info, **place)
         self._audio: Audio = audio

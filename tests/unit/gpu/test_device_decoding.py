@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from streamseg.decode import Decoder
-from streamseg.decode import opener as opener_module
+from streamseg.decode import source_opener as opener_module
 from streamseg.decode.reader import PacketReader
 from streamseg.device import device as device_module
 from streamseg.encode.video.hdr import static_options

@@ -42,13 +42,13 @@ from streamseg.system.http import refuses_parts
 if TYPE_CHECKING:
     from av.container import InputContainer
 
-__all__ = ["Opener"]
+__all__ = ["SourceOpener"]
 
 SEEK_BACK = (Fraction(0), Fraction(2), Fraction(10))
 """Seconds before `start` to seek to, in turn, until a picture not later than `start` comes; then from the beginning."""
 
 
-class Opener:
+class SourceOpener:
     """Opens the source of one `Decoder`, and holds what is open."""
 
     def __init__(self, options: DecodeOptions, interlacing: Interlacing, hardware: HardwareDecoding | None) -> None:

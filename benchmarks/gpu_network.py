@@ -254,12 +254,12 @@ def pace(engine: PooledEngine, images: torch.Tensor, seconds: float, least: int 
 def agreement(engine: PooledEngine, reference_: PooledEngine, images: Any, least: float = 0.3) -> dict[str, float]:
     """How far an engine's answers are from the reference's on these pictures, where the reference is sure."""
     a, b = engine.submit(images).result(), reference_.submit(images).result()
-    sure = b.scores > least
-    same = sure & (a.labels == b.labels)
+    sure = b["scores"] > least
+    same = sure & (a["labels"] == b["labels"])
     return {
         "sure": int(sure.sum()),
         "same_row_and_label": float(same.sum() / max(1, sure.sum())),
-        "score": float(abs(a.scores - b.scores)[same].max(initial=0)),
-        "box_px": float(abs(a.boxes - b.boxes)[same].max(initial=0)),
-        "mask": float(abs(a.masks - b.masks)[same].mean()) if same.any() else 0.0,
+        "score": float(abs(a["scores"] - b["scores"])[same].max(initial=0)),
+        "box_px": float(abs(a["boxes"] - b["boxes"])[same].max(initial=0)),
+        "mask": float(abs(a["masks"] - b["masks"])[same].mean()) if same.any() else 0.0,
     }

@@ -47,9 +47,9 @@ def run(source: Path, target: Path, conf: float = 0.5) -> tuple[int, float]:
             break
         image, scale = letterbox(frame, spec.height, spec.width)
         found = engine.submit(image[None]).result()
-        keep = found.scores[0] >= conf
-        boxes, scores, labels = found.boxes[0][keep] / scale, found.scores[0][keep], found.labels[0][keep]
-        masks = [paste(m, b, size[1], size[0]) for m, b in zip(found.masks[0][keep], boxes, strict=True)]
+        keep = found["scores"][0] >= conf
+        boxes, scores, labels = found["boxes"][0][keep] / scale, found["scores"][0][keep], found["labels"][0][keep]
+        masks = [paste(m, b, size[1], size[0]) for m, b in zip(found["masks"][0][keep], boxes, strict=True)]
         if len(boxes):
             detections = sv.Detections(xyxy=boxes, mask=np.stack(masks), confidence=scores, class_id=labels)
             captions = [f"{spec.classes[c]} {s:.2f}" for c, s in zip(labels, scores, strict=True)]

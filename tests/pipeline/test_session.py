@@ -42,7 +42,7 @@ def film(path: Path, colour: tuple[int, int, int], step: int, frames: int = FRAM
         for index in range(frames):
             picture = np.zeros((64, 96, 3), np.uint8)
             picture[8:40, index * step % 60 : index * step % 60 + 30] = colour
-            frame = av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format="yuv444p")
+            frame = av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format="yuv444p", threads=1)
             frame.pts, frame.time_base = index, Fraction(1, 25)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))

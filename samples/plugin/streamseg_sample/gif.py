@@ -28,7 +28,7 @@ class GifSink(FileSink):
             self.counters.dropped += 1
             return
         self._last = pts
-        image = av.VideoFrame.from_ndarray(to_image(rendered.picture)).reformat(format="rgb8")
+        image = av.VideoFrame.from_ndarray(to_image(rendered.picture)).reformat(format="rgb8", threads=1)
         image.pts, image.time_base = pts, _TICK
         try:
             if self._file is None:

@@ -32,7 +32,7 @@ def run(out: Path | list[Path], text: str | dict[str, Any] | None = None, **opti
 
 def pictures(path: Path) -> list[np.ndarray]:
     with av.open(str(path)) as container:
-        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        return [frame.to_ndarray(format="rgb24", threads=1) for frame in container.decode(video=0)]
 
 
 def results(**options: Any) -> list[Result]:

@@ -18,7 +18,7 @@ from tests.unit.core.test_result import result
 def decoded(data, name="rgb24"):
     """A PNG as FFmpeg, not OpenCV, reads it."""
     (picture,) = av.CodecContext.create("png", "r").decode(av.Packet(data))
-    return picture.to_ndarray(format=name)
+    return picture.to_ndarray(format=name, threads=1)
 
 
 def terminal(thing):

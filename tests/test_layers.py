@@ -28,8 +28,9 @@ def test_every_room_has_a_floor_and_every_floor_a_room(found: list[shape.Import]
     assert rooms == {name for names in shape.FLOORS for name in names}
 
 
-def test_one_import_at_most_may_run_up() -> None:
+def test_one_import_at_most_runs_up(found: list[shape.Import]) -> None:
     assert len(shape.ALLOWED) <= 1
+    assert len(shape.runs_up(found)) <= 1
 
 
 def test_imports_within_functions_and_for_type_checkers_count(tmp_path: Path) -> None:

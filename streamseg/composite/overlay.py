@@ -14,9 +14,9 @@ from streamseg.composite.canvas import Canvas
 from streamseg.composite.choose import chosen
 from streamseg.composite.effect import Effect
 from streamseg.composite.labels import draw_plate, font_size, label_text, place, plate
-from streamseg.composite.palette import color_of
 from streamseg.core import masks
 from streamseg.core.masks import Region
+from streamseg.core.palette import color_of
 from streamseg.core.types import Activity, Instances
 from streamseg.errors import ConfigError
 

@@ -14,8 +14,8 @@ import numpy.typing as npt
 from streamseg.composite.canvas import Canvas
 from streamseg.composite.effect import Effect
 from streamseg.composite.labels import draw_plate, font_size, plate
-from streamseg.composite.palette import PALETTE
 from streamseg.core.masks import Region, region_of
+from streamseg.core.palette import PALETTE
 from streamseg.core.types import Activity, Instances
 from streamseg.errors import ConfigError
 

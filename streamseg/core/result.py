@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from streamseg.core import masks as mask_ops
 from streamseg.core import rle, show
+from streamseg.core.palette import color_of
 from streamseg.core.types import Activity, Frame, Instances, Occlusion
 from streamseg.system.unchanging import unchanging
 
@@ -49,8 +50,6 @@ class FullMasks(Sequence[npt.NDArray[np.bool_]]):
 
     def _repr_png_(self) -> bytes:
         """For notebooks: each in the colour that `Result.plot` gives it, on black."""
-        from streamseg.composite.palette import color_of
-
         canvas, found = np.zeros((self._height, self._width, 3), np.uint8), self._instances
         for i in reversed(range(len(found))):
             (x0, y0, x1, y1), soft = mask_ops.paste(found.grids[i], found.boxes[i], self._width, self._height)

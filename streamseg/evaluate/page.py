@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from streamseg.composite import to_image
-from streamseg.composite.palette import text_color
 from streamseg.composite.text import render
+from streamseg.core.palette import text_color
 from streamseg.datasets.segments import Case, Crop
 from streamseg.errors import OutputError, SourceError
 from streamseg.evaluate.detect import read_photo

@@ -11,8 +11,8 @@ from pydantic import Field
 
 from streamseg.composite import Canvas, Effect
 from streamseg.composite.choose import chosen
-from streamseg.composite.palette import color_of
 from streamseg.core import masks
+from streamseg.core.palette import color_of
 from streamseg.core.types import Activity, Instances
 
 

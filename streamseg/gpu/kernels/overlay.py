@@ -18,8 +18,8 @@ from streamseg import composite
 from streamseg.composite.choose import chosen
 from streamseg.composite.labels import font_size, label_text, place, plate
 from streamseg.composite.overlay import around, contour_reach, contour_width, sampling
-from streamseg.composite.palette import color_of, text_color
 from streamseg.core.masks import Region
+from streamseg.core.palette import color_of, text_color
 from streamseg.core.types import Activity, Instances
 from streamseg.gpu.kernels import columns
 from streamseg.gpu.kernels.columns import ELLIPSE, FIELDS, FILL, REACH, SAMPLES

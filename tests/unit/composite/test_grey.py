@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from streamseg.composite import Blur, Compositor, Counts, Matte, Overlay, to_image
-from streamseg.composite.palette import color_of
+from streamseg.core.palette import color_of
 from streamseg.pixels import planes
 from tests.unit.pictures import instances, noise, result
 

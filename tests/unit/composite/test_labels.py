@@ -5,8 +5,8 @@ import pytest
 
 from streamseg.composite import Compositor, Overlay, to_image
 from streamseg.composite.labels import font_size, label_text, place, plate
-from streamseg.composite.palette import PALETTE, color_of, contrast, text_color
 from streamseg.composite.text import render
+from streamseg.core.palette import PALETTE, color_of, contrast, text_color
 from tests.unit.pictures import codes, instances, noise, result
 
 

@@ -7,7 +7,7 @@ import pytest
 from streamseg.composite import Compositor, Overlay, to_image
 from streamseg.composite.labels import label_text
 from streamseg.composite.overlay import around, sampling, scaled
-from streamseg.composite.palette import color_of
+from streamseg.core.palette import color_of
 from streamseg.core.types import Instances
 from streamseg.errors import ConfigError
 from streamseg.pixels import color, planes

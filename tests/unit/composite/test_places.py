@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from streamseg.composite import Compositor, Counts, Zones, to_image
-from streamseg.composite.palette import PALETTE
+from streamseg.core.palette import PALETTE
 from streamseg.core.types import Activity, Instances
 from streamseg.errors import ConfigError
 from tests.unit.pictures import codes, noise, result

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from streamseg.composite.palette import color_of
+from streamseg.core.palette import color_of
 from streamseg.core.show import LONGEST, MOST, png
 from streamseg.core.types import Instances
 from tests.unit import pictures

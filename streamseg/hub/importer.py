@@ -19,9 +19,10 @@ from pathlib import Path
 from streamseg.errors import ConfigError, ModelError, OutputError, OutputExists
 from streamseg.hub.download import sha256_of
 from streamseg.hub.graph_spec import GraphSpec, read_spec
-from streamseg.hub.weights_file import read_header
+from streamseg.hub.weights_file import check_begins, read_header
 from streamseg.system import resources
 from streamseg.system.folders import elsewhere, locked, make_folder, models_root
+from streamseg.system.imports import require_train
 
 __all__ = ["Imported", "check_name", "import_file", "name_for", "remove"]
 
@@ -108,6 +109,8 @@ def _import_weights(
     overwrite: bool,
     notes: Mapping[str, str],
 ) -> Imported:
+    check_begins(file)  # what is no model is not worth 5 GB of torch
+    require_train()
     from streamseg.hub.checkpoints import read_checkpoint
     from streamseg.networks.build import NETWORKS
     from streamseg.networks.weights import save_weights

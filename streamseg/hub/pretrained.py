@@ -88,8 +88,6 @@ def pull(
 
     Raises ModelError (unknown name, what `download` says), MissingExtra (torch, before anything is fetched), OutputError.
     """
-    require_train()  # before 180 MB are fetched in vain
-
     if name in UNPUBLISHED:
         raise ModelError(f"nobody published weights of {name} for COCO: train it (streamseg train), or import yours")
     known = PRETRAINED | BODIES
@@ -97,6 +95,7 @@ def pull(
         raise ModelError(f"{name!r} comes with streamseg and need not be fetched: streamseg run SOURCE --model {name}")
     if name not in known:
         raise ModelError(f"{name!r} cannot be fetched; there are: {', '.join(known)}")
+    require_train()  # before 180 MB are fetched in vain
     wanted, how = known[name], _How(url, force, on_progress, on_message or (lambda _: None), patience)
     target = models_root() / (f"imagenet/{wanted.file}" if name in BODIES else f"{name}/{name}.safetensors")
     with locked(models_root(), f"{name}.pull", f"another process is fetching {name}; waiting for it", on_message):

@@ -1,4 +1,4 @@
-"""What a weights file (safetensors) says about itself, read without torch.
+"""What a weights file (safetensors) says about itself, and whether a file can be a checkpoint at all, read without torch.
 
 The file begins with the length of a JSON header, 8 bytes little-endian; that header names each tensor's type and place, and holds
 the metadata (https://github.com/huggingface/safetensors#format). `streamseg.networks.weights` writes ours.
@@ -13,10 +13,12 @@ from pathlib import Path
 
 from streamseg.errors import ModelError
 
-__all__ = ["WeightsHeader", "read_header"]
+__all__ = ["WeightsHeader", "check_begins", "read_header"]
 
 _LONGEST = 100_000_000
 """Bytes; the format's own limit of a header."""
+_SAVED = (b"PK\x03\x04", b"\x80")
+"""How what torch.save writes begins: a zip file, or (before torch 1.6) a pickle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,26 @@ class WeightsHeader:
     classes: tuple[str, ...]
     half: bool
     """Its convolutions are stored in float16."""
+
+
+def check_begins(path: Path) -> None:
+    """Raise ModelError for a file that is neither a checkpoint of torch.save nor a safetensors file, as its first bytes tell."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(8)
+            size = int.from_bytes(head, "little")
+            if path.suffix != ".safetensors" and head.startswith(_SAVED):
+                return
+            whole = 2 <= size <= _LONGEST and file.read(1) == b"{"
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}") from error
+    if whole:
+        return
+    if path.suffix == ".safetensors":
+        raise ModelError(f"{path} is not a safetensors file")
+    raise ModelError(
+        f"{path} is not a checkpoint that torch.save wrote, nor a safetensors file" + ("" if head else ": it is empty")
+    )
 
 
 def read_header(path: Path) -> WeightsHeader:

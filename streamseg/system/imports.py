@@ -47,8 +47,15 @@ def import_attribute(module: str, name: str) -> Any:
 def require_train() -> None:
     """See that all that the extra `train` brings is there, without importing it. Raises MissingExtra."""
     for name in _TRAIN:
-        if util.find_spec(name) is None:
+        if not _there(name):
             raise MissingExtra(name, "train")
+
+
+def _there(name: str) -> bool:
+    try:
+        return util.find_spec(name) is not None
+    except (ImportError, ValueError):  # a finder that refuses it; a module without a spec, which a program put in its place
+        return False
 
 
 def import_openvino() -> Any:

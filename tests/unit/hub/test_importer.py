@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
-from streamseg.errors import ConfigError, ModelError, OutputError, OutputExists
+from streamseg.errors import ConfigError, MissingExtra, ModelError, OutputError, OutputExists
 from streamseg.hub import catalog, importer
 from streamseg.hub.graph_spec import read_spec
 from streamseg.hub.importer import check_name, import_file, name_for, remove
@@ -155,3 +157,46 @@ def test_folders_are_those_of_the_environment(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert folders.models_root() == tmp_path / "data" / "streamseg" / "models"
     assert folders.cache_root() == tmp_path / ".cache" / "streamseg"
+
+
+class Refused:
+    """A finder that says of torch that it is not there, as an installation without it does."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch":
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+
+@pytest.fixture(params=["no spec", "a finder refuses"])
+def no_torch(request, monkeypatch):
+    if request.param == "no spec":
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    else:
+        monkeypatch.delitem(sys.modules, "torch", raising=False)
+        monkeypatch.setattr(sys, "meta_path", [Refused(), *sys.meta_path])
+    monkeypatch.delitem(sys.modules, "streamseg.hub.checkpoints", raising=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.txt", b"hello, world", "is not a checkpoint that torch.save wrote, nor a safetensors file"),
+        ("e.pth", b"", "nor a safetensors file: it is empty"),
+        ("bad.safetensors", b"hello, world", "is not a safetensors file"),
+        ("zip.safetensors", b"PK\x03\x04 and more", "is not a safetensors file"),
+    ],
+)
+def test_what_is_no_checkpoint_is_said_without_torch(no_torch, tmp_path, name, content, said):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ModelError, match=f"{name} .*{said}"):
+        import_file(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("a.pth", b"PK\x03\x04 and more"), ("old.pt", b"\x80\x02 and more"), ("w.safetensors", b"\x02" + bytes(7) + b"{}")],
+)
+def test_what_may_be_one_asks_for_torch(no_torch, tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(MissingExtra, match=r"torch is not installed; run: pip install"):
+        import_file(tmp_path / name)

@@ -140,6 +140,8 @@ def test_without_torch_nothing_is_fetched(mirror, served, monkeypatch):
     with pytest.raises(MissingExtra, match=r"pip install .*\[train\]"):
         pull("tiny", url=f"{mirror}/models", patience=QUICK)
     assert not served.requests
+    with pytest.raises(ModelError, match="'foo' cannot be fetched; there are: "):  # before 5 GB of torch are fetched for it
+        pull("foo")
 
 
 def test_published_files_are_those_that_torchvision_names():

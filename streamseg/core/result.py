@@ -206,13 +206,13 @@ class Result:
         return rows
 
     def to_supervision(self) -> "supervision.Detections":
-        """The same as `supervision.Detections` (masks at frame size); needs the package `supervision`."""
+        """The same as `supervision.Detections` (masks at frame size). Raises MissingExtra without the package `supervision`."""
         try:
             import supervision
         except ImportError as error:
-            from streamseg.errors import StreamsegError
+            from streamseg.errors import MissingExtra
 
-            raise StreamsegError("supervision is not installed; run: pip install supervision") from error
+            raise MissingExtra("supervision") from error
         frame = self.frame
         masks = np.stack(self.masks) if len(self) else np.zeros((0, frame.height, frame.width), bool)
         return supervision.Detections(

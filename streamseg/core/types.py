@@ -4,10 +4,11 @@ Coordinates are pixels of the *upright* frame: x to the right, y down, the origi
 that pixel (column c, row r) covers [c, c+1) x [r, r+1) and its centre is (c + 0.5, r + 0.5). Boxes are xyxy.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
-from typing import Any, Literal, Self
+from operator import index
+from typing import Any, Literal, Self, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
@@ -170,8 +171,16 @@ class Instances:
     def __len__(self) -> int:
         return len(self.boxes)
 
-    def __getitem__(self, keep: npt.NDArray[Any] | slice) -> Self:
-        """The instances selected by a boolean mask, an index array or a slice."""
+    def __getitem__(self, keep: SupportsIndex | npt.NDArray[Any] | slice) -> Self:
+        """The instances selected by a boolean mask, an index array or a slice; by a number that one alone, as `Instances` of one.
+
+        Raises IndexError for a number beyond them.
+        """
+        if isinstance(keep, SupportsIndex) and not isinstance(keep, np.ndarray | bool | np.bool_):
+            at, n = index(keep), len(self)
+            if not -n <= at < n:
+                raise IndexError(f"there is no instance {at}: there are {n}")
+            keep = slice(at % n, at % n + 1)
         return replace(
             self,
             boxes=self.boxes[keep],
@@ -183,6 +192,10 @@ class Instances:
             doubtful=self.doubtful[keep],
             fine=tuple(self.fine[i] for i in np.arange(len(self))[keep]) if self.fine else (),
         )
+
+    def __iter__(self) -> Iterator[Self]:
+        """One by one, each as `Instances` of one."""
+        return (self[i] for i in range(len(self)))
 
     @property
     def names(self) -> list[str]:

@@ -18,7 +18,8 @@
     ├── MissingExtra             17   an optional part is not installed; says which extra to install
     └── StageError               18   a stage failed in a way nobody foresaw; names the stage
 
-2 is a usage error (unknown option), 130 an interrupt and 143 a termination, as shells expect.
+2 is a usage error (unknown option). As shells expect, 129 is a closed terminal (SIGHUP), 130 an interrupt, 141 a reader of standard
+output that went away (a closed pipe) and 143 a termination.
 """
 
 from typing import Any
@@ -169,10 +170,12 @@ class MissingExtra(StreamsegError):
 
     exit_code = 17
 
-    def __init__(self, what: str, extra: str) -> None:
+    def __init__(self, what: str, extra: str | None = None) -> None:
+        """`extra` is the one of streamseg that brings it; None: `what` is a package that no extra brings."""
         from streamseg.errors.extras import how_to_install
 
-        super().__init__(f"{what} is not installed; run: {how_to_install(extra)}")
+        how = f"pip install {what}" if extra is None else how_to_install(extra)
+        super().__init__(f"{what} is not installed; run: {how}")
 
 
 class StageError(StreamsegError):

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import sys
 from dataclasses import FrozenInstanceError, replace
 from fractions import Fraction
 
@@ -220,3 +221,25 @@ def test_errors_come_back_from_another_process_as_they_were(name):
     error = kind(*arguments)
     for back in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
         assert (type(back), str(back), back.exit_code, back.__dict__) == (kind, str(error), error.exit_code, error.__dict__)
+
+
+def test_an_instance_by_its_number_is_instances_of_one():
+    found = replace(result().instances, fine=(None, np.full((40, 40), 9, np.uint8)))
+    for number, same in ((0, 0), (1, 1), (-1, 1), (-2, 0), (np.int64(1), 1)):
+        one = found[number]
+        assert len(one) == 1
+        assert one.boxes.tolist() == [found.boxes[same].tolist()]
+        assert one.fine == (found.fine[same],)
+    assert [each.boxes[0].tolist() for each in found] == found.boxes.tolist()
+    assert found[:0].boxes.shape == (0, 4)
+    assert [*found[:0]] == []
+    for beyond in (2, -3):
+        with pytest.raises(IndexError, match=f"there is no instance {beyond}: there are 2"):
+            found[beyond]
+
+
+def test_without_supervision_its_package_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "supervision", None)
+    with pytest.raises(errors.MissingExtra, match="supervision is not installed; run: pip install supervision") as caught:
+        result().to_supervision()
+    assert caught.value.exit_code == 17

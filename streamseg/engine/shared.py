@@ -94,13 +94,18 @@ class SharedEngine:
         if forked(self._home):  # comes before any lock, which another thread of the parent may have held
             raise EngineError(forked_from("which had opened this session"))
 
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed, so that nothing more can be run."""
+        return self._closed
+
     def client(self) -> EngineClient:
         """The engine as one pipeline sees it. Raises EngineError when it is closed."""
         self.check_fork()
         client = EngineClient(self)
         with self._lock:
             if self._closed:
-                raise EngineError(_CLOSED)
+                raise EngineError("this session is closed, and its engine with it; open another")
             self._clients.append(client)
         return client
 

@@ -254,7 +254,7 @@ class Session:
         self.close()
 
     def __repr__(self) -> str:
-        return f"Session({self._shared.engine!r})"
+        return f"Session({self._shared.engine!r}{', closed' if self._shared.closed else ''})"
 
     def _fit(self, config: PipelineConfig) -> PipelineConfig:
         """`config` with this session's engine in it. Raises ConfigError where it asks for another one."""

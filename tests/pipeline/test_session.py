@@ -119,8 +119,11 @@ def test_the_engine_is_opened_once_and_stays_open_until_the_session_ends(films, 
     assert len(opened) == 1
     with pytest.raises(EngineError, match="closed"):
         engine.submit(np.zeros((1, 64, 96, 3), np.uint8))
-    with pytest.raises(EngineError, match="the session was closed"):
+    assert repr(session).endswith(", closed)")
+    with pytest.raises(EngineError, match=r"^this session is closed, and its engine with it; open another$"):
         next(session.stream(films[0]))
+    with pytest.raises(EngineError, match=r"^this session is closed"):
+        session.run(films[0], tmp_path / "b.jsonl")
 
 
 def test_streams_interleave_in_one_thread_with_settings_of_their_own(films, finder):

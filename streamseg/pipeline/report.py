@@ -78,6 +78,15 @@ class RunReport:
         """Frames a second, processed."""
         return self.frames_done / self.seconds if self.seconds > 0 else 0.0
 
+    def __repr__(self) -> str:
+        parts = [f"{self.frames_done} frames of {self.source!r} in {self.seconds:.1f} s ({self.fps:.1f}/s)"]
+        parts += [f"{self.dropped} dropped"] if self.dropped else []
+        parts += ["interrupted"] if self.interrupted else []
+        parts += [f"outputs {', '.join(repr(output.path) for output in self.outputs)}"] if self.outputs else []
+        warned = len(self.warnings) + sum(len(output.warnings) for output in self.outputs)
+        parts += [f"{warned} warning{'s' * (warned > 1)}"] if warned else []
+        return f"RunReport({', '.join(parts)})"
+
     def worded(self, word: Callable[[str], str]) -> Self:
         """The same with each warning in other words."""
         outputs = tuple(replace(output, warnings=tuple(map(word, output.warnings))) for output in self.outputs)

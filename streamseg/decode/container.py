@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, cast
 
 import av
@@ -11,6 +12,7 @@ from av.container import InputContainer
 from streamseg.decode.address import Address
 from streamseg.decode.faults import AV_ERRORS
 from streamseg.decode.header import Header
+from streamseg.errors import Unreadable
 
 if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext
@@ -23,8 +25,13 @@ _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
 
 def open_container(address: Address, timeout: float, file: Any = None, accel: HWAccel | None = None) -> InputContainer:
-    """Open what `address` names. accel: hardware to decode with. libav's exceptions pass through; callers map them with `fault`."""
+    """Open what `address` names. accel: hardware to decode with. libav's exceptions pass through; callers map them with `fault`.
+
+    Raises Unreadable for an empty file.
+    """
     limits = (2 * timeout, timeout) if address.threaded else None
+    if address.kind == "file" and file is None and not os.path.getsize(address.url.removeprefix("file:")):
+        raise Unreadable(f"{address.name}: is empty (0 bytes)")
     target = file if file is not None else address.url
     return cast(
         InputContainer,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from itertools import islice
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import av
 from av.container import InputContainer
 
+from streamseg.decode.cut_off import CutOff, cut_off
 from streamseg.decode.faults import AV_ERRORS, fault
 from streamseg.decode.header import duration_of, nominal_rate
 from streamseg.decode.shared import SharedState
@@ -68,8 +70,8 @@ class ReadingLog:
         """After the last packet of a source that should end: was that its end?
 
         problem: the error with which the packets ended. other_codec: what to say where they ended since another codec follows.
-        Raises Unreadable if it breaks off: within a packet, with an error, or short of what an index counts. A mere early end is
-        a warning, since headers may be wrong.
+        Raises Unreadable if it breaks off: within a packet, with an error, short of what an index counts, or where the file lacks
+        bytes that its structure tells. A mere early end is a warning, since headers may be wrong.
         """
         if other_codec is not None:
             raise Unreadable(
@@ -77,13 +79,15 @@ class ReadingLog:
                 "before it is joined"
             )
         duration = duration_of(self._container)
-        lost = self._missing(duration) if duration else None
+        cut = self._cut_off()
+        lost = self._missing(duration, exactly=cut is not None) if duration else None
         damaged = self._tail_corrupt or self.errors_at_end
         indexed = "mp4" in self._container.format.name
         reason = "breaks off"
         if problem is not None:
             reason = str(fault(problem, self._name)).removeprefix(f"{self._name}: ")
-        if problem is not None or (lost and (damaged or indexed)) or (indexed and self._tail_corrupt):
+        short = lost is not None and (damaged or indexed or cut is not None)
+        if problem is not None or short or (indexed and self._tail_corrupt) or (cut is not None and cut.in_pictures):
             if (
                 indexed
                 and not self._video_packets
@@ -91,20 +95,25 @@ class ReadingLog:
                 and (problem is not None or self._index_last)
             ):
                 raise Unreadable(f"{self._name}: {_INDEX_LAST}")
-            missing = f"; {lost:.2f} s of {duration:.2f} s are missing" if lost and duration else ""
+            at_seconds = self._end - self._began
+            missing = ""
+            if lost is not None and duration:
+                missing = f"; {max(0.0, duration - round(at_seconds, 2)):.2f} s of {duration:.2f} s are missing"
             at = (
-                f"at {self._end:.2f} s{missing}; what came before is good"
+                f"at {at_seconds:.2f} s{missing}; what came before is good"
                 if self._end
                 else f"before its first picture{missing}"
             )
             raise Unreadable(f"{self._name}: {reason} {at}")
-        if lost:
+        if lost is not None:
             self._shared.counters.ended_early = 1
             self._shared.warnings.append(
-                f"{self._name}: ended early: at {self._end:.2f} s, but its header says {duration:.2f} s"
+                f"{self._name}: ended early: at {self._end - self._began:.2f} s, but its header says {duration:.2f} s"
             )
         elif damaged:
             self._shared.warnings.append(f"{self._name}: its last packet is damaged")
+        elif cut is not None:
+            self._shared.warnings.append(f"{self._name}: is cut off behind its last picture: {cut.missing} bytes are missing")
         if (failed := self._shared.counters.decode_errors) > bool(damaged):  # more than the last one, which is said above
             way = "; --decode cpu may read them" if self._shared.accel is not None else ""
             self._shared.warnings.append(
@@ -116,15 +125,30 @@ class ReadingLog:
         """Whether the pictures of an MP4 begin where no index can stand before them."""
         return any(0 < entry.pos < _LEAST_INDEX for entry in islice(self._stream.index_entries, 1))
 
-    def _missing(self, duration: float) -> float | None:
-        """Seconds between the last packet and the end that the header tells, None if it is there up to rounding."""
+    def _cut_off(self) -> CutOff | None:
+        """What the file lacks at its end; None for other sources, and if that cannot be told."""
+        address = self._shared.address
+        with contextlib.suppress(OSError):  # it may have been deleted while it was read
+            return cut_off(address.url.removeprefix("file:")) if address.kind == "file" else None
+        return None
+
+    @property
+    def _began(self) -> float:
+        """The time that the header's duration counts from, seconds."""
         # Matroska's header tells when it ends, others how long it lasts.
-        late = 0 if "matroska" in self._container.format.name else self._container.start_time or 0
-        start = late / av.time_base
-        lost = start + duration - self._end
+        return 0.0 if "matroska" in self._container.format.name else (self._container.start_time or 0) / av.time_base
+
+    def _missing(self, duration: float, exactly: bool) -> float | None:
+        """Seconds between the last packet and the end that the header tells, None if it is there up to rounding.
+
+        exactly: it cannot be the header that is wrong.
+        """
+        lost = self._began + duration - self._end
         counted = self.from_start and self._stream.frames and self._video_packets < self._stream.frames
         rate = nominal_rate(self._stream) or Fraction(25)
-        if lost > max(float(3 / rate), 0.2, 0.01 * duration) or (counted and lost > 1.5 / rate):
+        if lost > (float(1.5 / rate) if exactly else max(float(3 / rate), 0.2, 0.01 * duration)) or (
+            counted and lost > 1.5 / rate
+        ):
             return max(0.0, float(lost))
         return None
 

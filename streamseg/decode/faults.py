@@ -105,14 +105,21 @@ def no_video(name: str, found: Iterable[str]) -> NoVideo:
     return NoVideo(f"{name}: there is no video in it, {f'only {_listed(kinds)}' if kinds else 'nor anything else'}")
 
 
-def no_picture(name: str, codec: str, duration: float | None, start: Fraction, *, damaged: bool, by_gpu: bool) -> SourceError:
-    """The error for a video without a picture, from `start` seconds on: why it has none."""
+def no_picture(
+    name: str, codec: str, duration: float | None, start: Fraction, last: float | None, *, damaged: bool, by_gpu: bool
+) -> SourceError:
+    """The error for a video without a picture, from `start` seconds on: why it has none.
+
+    last: when its last picture begins, if that is known: seconds from the first.
+    """
     if damaged and by_gpu:
         return Unreadable(f"{name}: NVDEC cannot decode any of its pictures; use --decode cpu")
     if damaged:
         return Unreadable(f"{name}: none of its pictures can be decoded: damaged, or a kind of {codec} we do not know")
     if start:
-        length = f"it lasts {duration:.2f} s" if duration else "it is shorter"
+        length = f"it lasts {duration:.2f} s" if duration and start >= round(duration, 2) else "it is shorter"
+        if last is not None and duration and start < round(duration, 2):
+            length = f"its last picture begins at {last:.2f} s"
         return NoVideo(f"{name}: there is nothing from {float(start):g} s on: {length}")
     return NoVideo(f"{name}: there is a video in it, but without a single picture")
 

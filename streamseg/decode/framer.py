@@ -69,6 +69,8 @@ class Framer:
         self._timeline = Timeline(header.time_base, header.rate, counters)
         self.first = origin + -(-start // header.time_base) if start else None
         """The lowest pts that is wanted, None if all are."""
+        self.before_first: float | None = None
+        """When the last picture before the span begins, seconds from the source's first one; None if there is none."""
         self._duration = duration
         self.end = None if duration is None or header.live else origin + (start + duration) / header.time_base
         """The pts from which on nothing is wanted, None if there is no end (live: until `begin_with` says where it begins)."""
@@ -134,6 +136,7 @@ class Framer:
                 self._cut = True
                 return
             if self.first is not None and pts < self.first:
+                self.before_first = float((pts - self._origin) * time_base)
                 continue
             corrupt = bool(picture.image.is_corrupt)
             image = self._upright(picture.image, anew=picture.broken or jumped)

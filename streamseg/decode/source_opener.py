@@ -272,8 +272,9 @@ class SourceOpener:
         if sought:
             return False
         by_gpu, damaged = self._hardware is not None and self._hardware.accel is not None, self.counters.decode_errors > 0
-        found = header.name, header.codec, header.duration
-        raise no_picture(*found, self._options.start, damaged=damaged, by_gpu=by_gpu)
+        last = None if self.framer is None else self.framer.before_first
+        start = self._options.start
+        raise no_picture(header.name, header.codec, header.duration, start, last, damaged=damaged, by_gpu=by_gpu)
 
     def stop(self) -> None:
         """From any thread: let whatever waits or reads end."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import random
+import re
 import resource
+import struct
 import subprocess
 import sys
 from fractions import Fraction
@@ -77,14 +79,68 @@ def test_a_cut_mp4_gives_its_good_frames_then_an_error(tmp_path: Path, share: fl
     assert decoder.counters.frames == len(frames)
 
 
-def test_a_cut_matroska_ends_early_with_a_warning(tmp_path: Path) -> None:
-    """Seen: 21 of 60 frames, then a clean end."""
-    decoder, frames, problem = read(cut(clips.cfr(tmp_path / "clip.mkv", 60), 0.5))
-    assert problem is None
-    assert 5 < len(frames) < 55
+@pytest.mark.parametrize("options", [{}, {"live": "1"}], ids=["sizes known", "sizes unknown"])
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_a_cut_matroska_gives_its_good_frames_then_an_error(tmp_path: Path, share: float, options: dict[str, str]) -> None:
+    """Seen: 21 of 60 frames, a clean end, and at best a warning; libav ends it as it ends a whole one."""
+    _, frames, problem = read(cut(clips.cfr(tmp_path / "clip.mkv", 60, container_options=options), share))
+    assert isinstance(problem, Unreadable)
+    assert "clip.mkv: breaks off at" in str(problem)
+    assert 0 < len(frames) < 60
     assert numbers(frames) == list(range(len(frames)))
-    assert decoder.counters.ended_early == 1
-    assert any("ended early" in w and "clip.mkv" in w and "2.40 s" in w for w in decoder.warnings)
+
+
+def test_a_matroska_that_loses_only_its_index_loses_no_picture(tmp_path: Path) -> None:
+    path = clips.cfr(tmp_path / "clip.mkv", 60)
+    path.write_bytes(path.read_bytes()[:-5])
+    decoder, frames, problem = read(path)
+    assert (problem, len(frames)) == (None, 60)
+    assert decoder.warnings == [f"{path}: is cut off behind its last picture: 5 bytes are missing"]
+
+
+def test_a_header_that_tells_too_long_a_film_is_a_warning(tmp_path: Path) -> None:
+    path = clips.cfr(tmp_path / "clip.mkv", 60)
+    data = path.read_bytes()
+    at = data.index(bytes((0x44, 0x89, 0x88))) + 3  # Duration, milliseconds
+    path.write_bytes(data[:at] + struct.pack(">d", 4800.0) + data[at + 8 :])
+    decoder, frames, problem = read(path)
+    assert (problem, len(frames), decoder.counters.ended_early) == (None, 60, 1)
+    assert any("ended early: at 2.40 s, but its header says 4.80 s" in w and "clip.mkv" in w for w in decoder.warnings)
+
+
+@pytest.mark.parametrize("share", [0.8, 0.9])
+def test_a_cut_avi_gives_its_good_frames_then_an_error(tmp_path: Path, share: float) -> None:
+    """Seen: libav shortens the duration to what is there; "its last packet is damaged", and success."""
+    _, frames, problem = read(cut(clips.cfr(tmp_path / "clip.avi", 60, video=Video(codec="mpeg4")), share))
+    assert isinstance(problem, Unreadable)
+    assert "clip.avi: breaks off at" in str(problem)
+    assert 0 < len(frames) < 60
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6])
+def test_what_is_missing_of_a_cut_film_is_the_rest_of_it(tmp_path: Path, share: float) -> None:
+    """Where the clock does not begin at 0. Seen: "breaks off at 2.56 s; 0.56 s of 3.04 s are missing"."""
+    fragments = {"movflags": "frag_keyframe+empty_moov"}
+    path = clips.cfr(tmp_path / "late.mp4", 60, video=Video(b_frames=2, gop=10), container_options=fragments)
+    _, _, problem = read(cut(path, share))
+    at, lost, length = map(float, re.findall(r"(\d+\.\d\d) s", str(problem)))
+    assert at + lost == pytest.approx(length, abs=0.001)
+
+
+def test_an_empty_file_is_said_to_be_empty(tmp_path: Path) -> None:
+    for name in ("a.mp4", "a.mkv", "a.ts"):
+        (tmp_path / name).write_bytes(b"")
+        with pytest.raises(Unreadable, match=rf"{name}: is empty"):
+            Decoder(tmp_path / name).open()
+
+
+def test_a_start_within_the_last_picture_tells_where_that_begins(tmp_path: Path) -> None:
+    """Seen: "there is nothing from 3.99 s on: it lasts 4.00 s"."""
+    path = clips.cfr(tmp_path / "clip.mp4", 60)
+    with pytest.raises(NoVideo, match=r"nothing from 2\.39 s on: its last picture begins at 2\.36 s$"):
+        Decoder(path, start=2.39).open()
+    with pytest.raises(NoVideo, match=r"nothing from 2\.4 s on: it lasts 2\.40 s$"):
+        Decoder(path, start=2.4).open()
 
 
 @pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv", "clip.ts", "clip.avi"])

@@ -38,6 +38,7 @@ from streamseg.config.values import (
     parse_seconds,
     parse_size,
 )
+from streamseg.errors.describe import brief
 from streamseg.events import Line, Zone
 from streamseg.system.registry import EFFECTS, ENGINES, HEADS, STAGES, Reference
 
@@ -317,13 +318,23 @@ class OutputConfig(Section):
     path: str = "{out}"
     """A video, a folder for it, images as frames/%06d.png, .jsonl, or the address of a view.
 
-    `{out}` is what -o says, `{stem}` the same without its suffix."""
+    `{out}` is what -o says, `{stem}` the same without its suffix; nothing else may stand in braces."""
     use: Annotated[str | None, PlainValidator(_reference)] = None
     """`module:Class` of a kind of output that writes it, in place of the one that its name asks for."""
     composite: tuple[EffectStep, ...] = ()
     keep_grey: bool = False
     """Draw in grey on a grey source, instead of giving its pictures chroma for the colours of an overlay."""
     encode: EncodeConfig = EncodeConfig()
+
+    @field_validator("path")
+    @classmethod
+    def _placeholders(cls, path: str) -> str:
+        unknown = re.search(r"\{[^{}]*\}?|\}", path.replace("{out}", "").replace("{stem}", ""))
+        if unknown:
+            raise ValueError(
+                f"{brief(unknown[0])} is no placeholder; allowed: {{out}} (what -o says) and {{stem}} (the same without its suffix)"
+            )
+        return path
 
 
 class PipelineConfig(Section):

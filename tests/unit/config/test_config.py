@@ -203,3 +203,21 @@ def test_the_json_schema_lists_what_the_registries_have(tmp_path, monkeypatch):
     ):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(bad, schema)
+
+
+@pytest.mark.parametrize(
+    ("path", "wrong"),
+    [("{stem}.{nope}.mp4", "{nope}"), ("{Out}", "{Out}"), ("{stem.mp4", "{stem.mp4"), ("{}.mp4", "{}"), ("out}", "}")],
+)
+def test_a_mistyped_placeholder_is_refused(path, wrong):
+    with pytest.raises(ConfigError) as caught:
+        parse_pipeline(f"outputs:\n  a:\n    path: '{path}'\n", "x.yaml")
+    assert str(caught.value) == (
+        f"x.yaml:3: outputs.a.path: {wrong!r} is no placeholder; allowed: {{out}} (what -o says) and {{stem}} (the same without "
+        "its suffix)"
+    )
+
+
+def test_placeholders_that_are_known_stay():
+    for path in ("{out}", "{stem}.alpha.mov", "{stem}/%06d.png", "a.mp4"):
+        assert parse_pipeline(f"outputs: {{a: {{path: '{path}'}}}}", "x.yaml").outputs["a"].path == path

@@ -139,6 +139,9 @@ def _extent(text: str, start: int, body: int) -> int:
     # A space within a password: what stands before it is no host.
     while "@" not in text[body:end] and not _is_host(_authority(text[body:end])) and "@" in text[end:limit]:
         end = _word_end(text, end + 1, limit)
+    # The colon of the sentence, as in "http://host:80: cannot listen there".
+    if text[end - 1] == ":" and "@" not in text[body:limit] and _is_host(text[body : end - 1]):
+        return end - 1
     return end
 
 

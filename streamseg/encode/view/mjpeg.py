@@ -122,8 +122,9 @@ class MjpegServer(OutputKind):
             return
         if not _is_loopback(self.host) and len(self._token or "") < _MIN_TOKEN:
             raise OutputError(
-                f"{self.name}: others can reach this address, so it needs a token of at least {_MIN_TOKEN} characters: write them "
-                f"behind {self.name}/?token= or listen on 127.0.0.1"
+                f"{self.name}: an output with http:// is a live view, which listens at this address and uploads nothing to it. "
+                f"Others can reach it, so it needs a token of at least {_MIN_TOKEN} characters: write them behind "
+                f"{self.name}/?token= or listen on 127.0.0.1"
             )
         try:
             self._server = _Server(self, self.host, self.port)
@@ -189,7 +190,7 @@ def _why(error: Exception, port: int) -> str:
     if number == errno.EACCES:
         return f"port {port} is for administrators only; choose one above 1023"
     if isinstance(error, socket.gaierror) or number == errno.EADDRNOTAVAIL:
-        return "this machine has no such address; use 127.0.0.1"
+        return "a view listens (it uploads nothing), and this machine has no such address; use 127.0.0.1"
     return str(error)
 
 

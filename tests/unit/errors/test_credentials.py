@@ -274,3 +274,14 @@ def test_a_word_of_many_thousand_characters_takes_no_time(unit):
 def test_secrets_in_odd_places_are_found(address):
     assert "hunter2" not in shown(address)
     assert "hunter2" not in scrub(f"cannot open {address}: refused")
+
+
+@pytest.mark.parametrize("host", ["example.com:80", "127.0.0.1:8080", "[::1]:8080"])
+def test_the_colon_of_a_sentence_is_no_password(host):
+    sentence = f"http://{host}: cannot listen there"
+    assert scrub(sentence) == sentence
+    assert "secret" not in scrub(f"http://{host}:secret: cannot listen there")
+
+
+def test_a_colon_and_a_space_within_a_password_hide_it():
+    assert scrub("http://ann:80: secret@cam/x: refused") == "http://***@cam/x: refused"

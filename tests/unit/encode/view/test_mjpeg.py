@@ -16,6 +16,7 @@ import pytest
 from streamseg.encode import open_sink
 from streamseg.encode.view import MjpegServer
 from streamseg.errors import OutputError
+from streamseg.errors.credentials import scrub
 from tests import clips
 from tests.unit.encode.helpers import INFO, frames, rendered
 
@@ -316,6 +317,16 @@ def test_impossible_ports(address):
 def test_address_of_another_machine():
     with pytest.raises(OutputError, match="no such address"):
         MjpegServer("192.0.2.1", 0, token="open-sesame").open()
+
+
+def test_an_address_to_upload_to_is_told_what_a_view_is():
+    with pytest.raises(OutputError) as caught:
+        open_sink("http://example.com/x.mp4", INFO).open()
+    told = scrub(str(caught.value))
+    assert told.startswith(
+        "http://example.com:80: an output with http:// is a live view, which listens at this address and uploads"
+    )
+    assert "write them behind http://example.com:80/?token= or listen on 127.0.0.1" in told
 
 
 def test_same_port_again_at_once():

@@ -80,9 +80,10 @@ def plan(configured: Mapping[str, OutputConfig], given: Sequence[str], source: o
         path = named.get(name, output.path)
         if path == "none" or (out is None and ("{out}" in path or "{stem}" in path)):
             continue
-        if "{stem}" in path and is_stdout(out or ""):
+        if "{stem}" in path and (is_stdout(out or "") or is_view(out or "")):
+            nameless = "standard output" if is_stdout(out or "") else out
             raise ConfigError(
-                f"standard output has no name to put {path.replace('{stem}', 'NAME')} beside; say where with -o {name}=PATH, "
+                f"{nameless} has no name to put {path.replace('{stem}', 'NAME')} beside; say where with -o {name}=PATH, "
                 f"or -o {name}=none"
             )
         beside = path.startswith("{stem}") and Path(path).suffix in CONTAINERS and names_still(out or "")
@@ -172,10 +173,20 @@ def _sort(configured: Mapping[str, OutputConfig], given: Sequence[str]) -> tuple
     for text in given:
         match = _NAMED.fullmatch(text)
         if match and match["name"] in configured:
+            if match["name"] in named:
+                raise ConfigError(
+                    f"-o {text}: the output {match['name']!r} is given twice, as {named[match['name']]}, too; leave one of them out"
+                )
             named[match["name"]] = match["path"]
-        elif match and not Path(text).parent.name and "." not in match["name"]:
+        elif match and not Path(text.partition("/")[0]).is_dir():
             known = ", ".join(configured) or "none"
-            raise ConfigError(f"-o {text}: the pipeline has no output {match['name']!r}; its outputs are: {known}")
+            path = f"; write ./{text} if a folder is called so" if "/" in text else ""
+            raise ConfigError(f"-o {text}: the pipeline has no output {match['name']!r}; its outputs are: {known}{path}")
+        elif text == "none":
+            raise ConfigError(
+                f"-o none: say which output is left out, as NAME=none (its outputs are: {', '.join(configured) or 'none'}), "
+                "or write ./none if the folder is called so"
+            )
         else:
             plain.append(text)
         if not (match["path"] if match and match["name"] in configured else text):
@@ -211,6 +222,7 @@ def placed(path: str, source: object, output: OutputConfig) -> str:
     `frames/*.png` is `frames/%06d.png`.
 
     The film is of the source's own type, so that its sound and subtitles fit, or .mp4; with alpha, .mov where that cannot hold it.
+    Raises OutputError where something else than a folder is there.
     """
     place, suffix = Path(path), Path(path).suffix.lower()
     if not path or path == "-" or "://" in path or output.use is not None or is_results(path):
@@ -220,6 +232,13 @@ def placed(path: str, source: object, output: OutputConfig) -> str:
     known = ending_of(path) is not None and not path.endswith("/")
     if known or not (path.endswith("/") or not suffix or place.is_dir()):
         return path
+    if os.path.isfile(place):
+        raise OutputError(f"{path}: this is a file, so that nothing can be put into it; name a folder, or a video as film.mp4")
+    if os.path.exists(place) and not os.path.isdir(place):
+        raise OutputError(
+            f"{path}: this is a device or a pipe, which cannot hold a folder; to write into it, "
+            f"send standard output there: -o -.mkv > {place}"
+        )
     name, own = _film(source)
     alpha = any(step.effect.alpha for step in output.composite)
     if own not in CONTAINERS or (alpha and not CONTAINERS[own].alpha):

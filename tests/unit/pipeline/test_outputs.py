@@ -1,5 +1,6 @@
 """What -o means, put together with a pipeline's outputs."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -47,8 +48,12 @@ def test_results_only_draw_nothing():
     assert [t.path for t in plan(load_pipeline("edit").outputs, ["r.jsonl"])] == ["r.jsonl"]
 
 
-def test_an_equals_sign_in_a_folder_is_not_a_name():
+def test_an_equals_sign_in_a_folder_is_not_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("run=1").mkdir()
     assert paths("drive", "run=1/a.mp4") == {"picture": "run=1/a.mp4"}
+    assert paths("drive", "./lr=2/a.mp4") == {"picture": "./lr=2/a.mp4"}
+    assert paths("drive", "x/lr=2/a.mp4") == {"picture": "x/lr=2/a.mp4"}
 
 
 def test_without_any_output_it_says_what_to_do():
@@ -59,6 +64,43 @@ def test_without_any_output_it_says_what_to_do():
 def test_unknown_names_are_answered():
     with pytest.raises(ConfigError, match="no output 'matte'; its outputs are: picture, alpha"):
         paths("edit", "a.mp4", "matte=m.mov")
+    with pytest.raises(ConfigError, match=r"no output 'alfa'.*, alpha; write \./alfa=cut/%06d\.png if a folder is called so"):
+        paths("edit", "a.mp4", "alfa=cut/%06d.png")
+
+
+@pytest.mark.parametrize("second", ["picture=l.mp4", "picture=k.mp4", "picture=none"])
+def test_an_output_is_named_once(second):
+    with pytest.raises(ConfigError, match=f"-o {second}: the output 'picture' is given twice, as k.mp4, too"):
+        paths("drive", "picture=k.mp4", second)
+
+
+def test_beside_an_address_lies_nothing():
+    sentence = r"http://127\.0\.0\.1:80 has no name to put NAME\.alpha\.mov beside; say where with -o alpha=PATH"
+    with pytest.raises(ConfigError, match=sentence):
+        paths("edit", "http://127.0.0.1:80")
+    both = {"picture": "http://127.0.0.1:80", "alpha": "a.mov"}
+    assert paths("edit", "http://127.0.0.1:80", "alpha=a.mov") == both
+
+
+@pytest.mark.parametrize("given", ["/dev/null", "/dev/null/", "/dev/full", "picture=/dev/null", "pipe"])
+def test_a_device_holds_no_folder(given, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    with pytest.raises(OutputError, match=r"this is a device or a pipe, which .*: -o -\.mkv > (/dev/(null|full)|pipe)$"):
+        paths("drive", given)
+
+
+def test_a_file_holds_no_film(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("notes").touch()
+    with pytest.raises(OutputError, match=r"^notes: this is a file, so that nothing can be put into it; name a folder"):
+        paths("drive", "notes")
+
+
+def test_none_leaves_out_an_output_that_is_named():
+    with pytest.raises(ConfigError, match=r"as NAME=none \(its outputs are: picture, alpha\), or write \./none if"):
+        paths("edit", "none")
+    assert paths("drive", "./none") == {"picture": "none/walk.mkv"}
 
 
 @pytest.mark.parametrize(

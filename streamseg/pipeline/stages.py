@@ -24,7 +24,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from streamseg.composite import Compositor
 from streamseg.composite.choose import check_classes
@@ -171,7 +171,9 @@ def _tally(context: Context) -> Stage:
 def _composite(context: Context) -> Stage:
     output, device = context.output, context.device
     assert output is not None  # made once for each
-    check_classes([name for effect in output.effects for name in effect.class_names()], context.spec.classes)
+    for effect in output.effects:
+        where = f"outputs: {output.name}: {getattr(effect, 'name', '') or type(effect).__name__}: "
+        check_classes(effect.class_names(), context.spec.classes, where)
     if device is None:
         return Compositor(output.effects, keep_grey=output.keep_grey)
     return DeviceCompositor(output.effects, device, keep_grey=output.keep_grey)
@@ -237,12 +239,30 @@ def make(chosen: Sequence[Step], part: Part, context: Context) -> Made:
         for step in chosen:
             stage = step.make(context) if step.part == part and step.make is not None else None
             if stage is not None:
+                stage = _Checked(stage) if step.after else stage
                 undo.callback(close, stage)
                 stages.append((f"{step.name}{output}", stage))
                 if step.joins == "always" or (step.joins == "live" and context.live):
                     joined.add(stages[-1][0])
         undo.pop_all()
     return Made(stages, frozenset(joined))
+
+
+class _Checked:
+    """A stage that was added to the list, seen to give what it takes: else the stage behind it would fail, and be blamed."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+
+    def __call__(self, item: Any) -> Any:
+        given = self._stage(item)
+        if not isinstance(given, type(item)) and not isinstance(item, type(given)):
+            what = "None" if given is None else f"a value of type {type(given).__name__}"
+            raise TypeError(f"it gave {what} where a {type(item).__name__} is needed")
+        return given
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stage, name)  # flush, close, abort, ahead: where the stage has them
 
 
 def close(stage: Stage | None) -> None:

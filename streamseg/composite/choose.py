@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import cv2
 import numpy as np
@@ -12,6 +12,7 @@ from streamseg.core import masks
 from streamseg.core.masks import Region
 from streamseg.core.types import Instances
 from streamseg.errors import ConfigError
+from streamseg.errors.describe import did_you_mean
 
 __all__ = ["bounds", "check_classes", "chosen", "halves", "matte"]
 
@@ -29,11 +30,14 @@ def chosen(instances: Instances, classes: Sequence[str] | None) -> Instances:
     return instances[np.isin(instances.labels, [known.index(name) for name in classes])]
 
 
-def check_classes(named: Sequence[str], known: Sequence[str]) -> None:
-    """Raise ConfigError where effects name a class that the model, which knows `known`, does not."""
+def check_classes(named: Iterable[str], known: Sequence[str], where: str = "") -> None:
+    """Raise ConfigError where an effect names a class that the model, which knows `known`, does not; `where` begins it."""
     unknown = [name for name in named if name not in known]
     if unknown:
-        raise ConfigError(f"unknown class {unknown[0]!r} in an effect's classes; this model knows {', '.join(known)}")
+        hint = did_you_mean(unknown[0], known)
+        raise ConfigError(
+            f"{where}unknown class {unknown[0]!r} in an effect's classes; this model knows {', '.join(known)}{hint}"
+        )
 
 
 def matte(instances: Instances, width: int, height: int, feather: float = 0.0) -> ByteArray:

@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -20,7 +19,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from streamseg.config.values import parse_names
 from streamseg.errors import ConfigError, StreamsegError
-from streamseg.errors.describe import brief
+from streamseg.errors.describe import brief, did_you_mean
 from streamseg.system.registry import Reference, Registry, nearest
 
 __all__ = [
@@ -66,8 +65,7 @@ def check_name(registry: Registry, value: Any, *, others: Sequence[str] = (), tr
     if isinstance(value, str) and (value in others or value in registry):
         return value
     known = [*others, *registry.names()]
-    close = difflib.get_close_matches(value, known, n=1) if isinstance(value, str) else []
-    hint = f"; did you mean {close[0]!r}?" if close else ""
+    hint = did_you_mean(value, known) if isinstance(value, str) else ""
     raise ConfigError(f"{brief(value)} is not allowed; allowed: {', '.join(map(repr, known))}{hint}")
 
 
@@ -167,9 +165,7 @@ def options_of(kind: Any) -> dict[str, Any]:
 
 def unknown_key(key: str, allowed: list[str]) -> str:
     """What to say of a key that is not allowed."""
-    close = difflib.get_close_matches(key, allowed, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"unknown key{hint} (allowed: {', '.join(sorted(allowed)) or 'none'})"
+    return f"unknown key{did_you_mean(key, allowed)} (allowed: {', '.join(sorted(allowed)) or 'none'})"
 
 
 @lru_cache(maxsize=256)

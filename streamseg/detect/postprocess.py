@@ -14,7 +14,7 @@ from streamseg.core.types import Instances
 from streamseg.detect.heads import Candidates, head_for
 from streamseg.detect.infer import Pending
 from streamseg.errors import BadOutput, ConfigError
-from streamseg.errors.describe import brief
+from streamseg.errors.describe import brief, did_you_mean
 from streamseg.hub.graph_spec import GraphSpec
 from streamseg.pixels.letterbox import Letterbox
 
@@ -85,7 +85,8 @@ class Postprocess:
         unknown = [name for name in classes if name not in self.class_names]
         if unknown or not classes:
             got = ", ".join(map(brief, unknown[:5])) or "no class at all"
-            raise ConfigError(f"classes: {got}; this model knows: {', '.join(self.class_names)}")
+            hint = did_you_mean(unknown[0], self.class_names) if unknown else ""
+            raise ConfigError(f"classes: {got}; this model knows: {', '.join(self.class_names)}{hint}")
         return np.isin(self.class_names, list(classes))
 
     def __call__(self, pending: Pending) -> Result:

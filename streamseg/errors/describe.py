@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import os
+from collections.abc import Iterable
 from typing import Any
 
 from streamseg.errors import ConfigError
 
-__all__ = ["brief", "path_of", "short"]
+__all__ = ["brief", "did_you_mean", "path_of", "short"]
 
 _LONGEST = 80
 _NAME = 255
@@ -38,6 +40,13 @@ def brief(value: Any) -> str:
 def short(text: str) -> str:
     """`text` as it is, where that is readable and no longer than a file's name can be; else as `brief` has it."""
     return text if len(text) <= _NAME and text.isprintable() else brief(text)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """What a message about an unknown name goes on with: the nearest of those there are, whatever its capitals; or nothing."""
+    small = {each.lower(): each for each in known}
+    close = difflib.get_close_matches(name.lower(), small, n=1)
+    return f"; did you mean {small[close[0]]!r}?" if close else ""
 
 
 def path_of(value: Any, what: str) -> str:

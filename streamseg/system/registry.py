@@ -11,7 +11,6 @@ room tells the built-in ones, and what is wrong with something that is not of th
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import importlib.metadata
 import re
 import sys
@@ -23,7 +22,7 @@ from importlib.metadata import EntryPoint
 from typing import Any, get_type_hints
 
 from streamseg.errors import ConfigError
-from streamseg.errors.describe import brief
+from streamseg.errors.describe import brief, did_you_mean
 
 __all__ = [
     "EFFECTS",
@@ -213,9 +212,7 @@ def why_no_options(kind: type) -> str | None:
 
 def nearest(name: str, known: list[str]) -> str:
     """What a message about an unknown name goes on with: the nearest that there is, and all of them."""
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"{hint} (there are: {', '.join(known)})"
+    return f"{did_you_mean(name, known)} (there are: {', '.join(known)})"
 
 
 def _entry_points(group: str) -> tuple[EntryPoint, ...]:

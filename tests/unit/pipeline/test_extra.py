@@ -11,7 +11,7 @@ import pytest
 from streamseg.composite import Overlay
 from streamseg.config import PipelineConfig, parse_pipeline
 from streamseg.core.result import Result
-from streamseg.errors import ConfigError
+from streamseg.errors import ConfigError, StageError
 from streamseg.pipeline.build import build_pipeline
 from streamseg.pipeline.extra import ExtraStage
 from streamseg.system.registry import STAGES
@@ -22,7 +22,7 @@ from tests.plugins import installed
 STAGE = '''
 from dataclasses import dataclass, field
 from streamseg.core.result import Result
-from streamseg.errors import ConfigError
+from streamseg.errors import ConfigError, StageError
 from streamseg.pipeline.extra import ExtraStage
 
 @dataclass
@@ -150,3 +150,37 @@ def test_a_name_of_a_stage_that_runs_in_any_case_is_refused() -> None:
     found = {each.name: each.problem for each in STAGES.found()}
     assert found["every"] is None
     assert "streamseg itself has a stage 'track'" in (found["track"] or "")
+
+
+@dataclass
+class Forgets(ExtraStage):
+    """Gives what it was told to give, not what it took."""
+
+    gives: object = None
+
+    def __call__(self, result: Result) -> object:
+        return self.gives
+
+
+@pytest.mark.parametrize(("gives", "said"), [(None, "None"), (7, "a value of type int"), ([], "a value of type list")])
+def test_a_stage_that_gives_something_else_is_blamed_itself(tmp_path: Path, gives: object, said: str) -> None:
+    """Seen: `the smooth stage failed: AttributeError: 'NoneType' object has no attribute 'detected'`."""
+    config = PipelineConfig.model_validate({"stages": [Forgets(gives)]})
+    with pytest.raises(
+        StageError, match=rf"the Forgets stage failed: TypeError: it gave {said} where a Result is needed"
+    ) as caught:
+        shown(tmp_path, config)
+    assert caught.value.stage == "Forgets"
+
+
+def test_the_class_that_was_meant_is_named_with_its_output_and_effect(tmp_path: Path) -> None:
+    known = KnownEngine(320, 180).spec.classes[0]
+    text = f"outputs: {{seen: {{path: {tmp_path}/o.mp4, composite: [overlay: {{classes: {known.upper()}}}]}}}}"
+    said = rf"outputs: seen: overlay: unknown class '{known.upper()}' in an effect's classes; .*; did you mean '{known}'\?"
+    with pytest.raises(ConfigError, match=said):
+        shown(tmp_path, parse_pipeline(text, "x.yaml"))
+    with pytest.raises(ConfigError, match=rf"classes: '{known.title()}'; .*; did you mean '{known}'\?"):
+        shown(tmp_path, parse_pipeline(f"postprocess: {{classes: {known.title()}}}", "x.yaml"))
+    place = f"events: {{zones: {{yard: {{points: [[0, 0], [1, 0], [1, 1]], classes: {known.title()}}}}}}}"
+    with pytest.raises(ConfigError, match=rf"yard: unknown class '{known.title()}'; .*; did you mean '{known}'\?"):
+        shown(tmp_path, parse_pipeline(place, "x.yaml"))

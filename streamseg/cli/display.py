@@ -120,10 +120,12 @@ def show_probe(report: Data) -> None:
     console = _stdout()
     video, timing = report["video"], report["timing"]
     length = "live" if report["live"] else f"{report['duration']:.2f} s" if report["duration"] else "of unknown length"
-    console.print(
-        f"[bold]{escape(str(report['source']))}[/bold]: {report['kind']}, {report['container']}, {length}", soft_wrap=True
-    )
-    rate = f"{float(Fraction(timing['rate'])):.3f} fps" if timing["rate"] else "no nominal rate"
+    if not report["live"] and not report["duration"] and timing["frames"]:
+        length = _frames(timing["frames"])
+    kinds = dict.fromkeys((report["kind"], report["container"]))  # stills are of the kind "images", in a container "images"
+    console.print(f"[bold]{escape(str(report['source']))}[/bold]: {', '.join((*kinds, length))}", soft_wrap=True)
+    nominal = " nominal" if timing["variable"] else ""
+    rate = f"{float(Fraction(timing['rate'])):.3f} fps{nominal}" if timing["rate"] else "no nominal rate"
     pace = {True: "variable", False: "constant", None: "unknown pace"}[timing["variable"]]
     colour = {tag: name for tag, name in video["color"].items() if tag != "hdr" and name != "unspecified"}
     table = Table(show_header=False)

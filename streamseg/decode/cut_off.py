@@ -6,11 +6,14 @@ a Matroska that is cut within an element as it ends a whole one.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from typing import BinaryIO
 
-__all__ = ["CutOff", "cut_off"]
+from streamseg.decode.address import Address
+
+__all__ = ["CutOff", "cut_off", "cut_off_source"]
 
 _EBML, _SEGMENT, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
 _BLOCKS = (0xA3, 0xA0)
@@ -43,6 +46,13 @@ def cut_off(path: str | os.PathLike[str]) -> CutOff | None:
             return _boxes(file, size)
         if head[:4] == b"RIFF":
             return _chunks(file, size)
+    return None
+
+
+def cut_off_source(address: Address) -> CutOff | None:
+    """What a file lacks at its end; None for other sources, and if that cannot be told."""
+    with contextlib.suppress(OSError):  # it may have been deleted while it was read
+        return cut_off(address.url.removeprefix("file:")) if address.kind == "file" else None
     return None
 
 

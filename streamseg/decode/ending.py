@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from itertools import islice
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import av
 from av.container import InputContainer
 
-from streamseg.decode.cut_off import CutOff, cut_off
+from streamseg.decode.cut_off import cut_off_source
 from streamseg.decode.faults import AV_ERRORS, fault
 from streamseg.decode.header import duration_of, nominal_rate
 from streamseg.decode.shared import SharedState
@@ -79,7 +78,7 @@ class ReadingLog:
                 "before it is joined"
             )
         duration = duration_of(self._container)
-        cut = self._cut_off()
+        cut = cut_off_source(self._shared.address)
         lost = self._missing(duration, exactly=cut is not None) if duration else None
         damaged = self._tail_corrupt or self.errors_at_end
         indexed = "mp4" in self._container.format.name
@@ -124,13 +123,6 @@ class ReadingLog:
     def _index_last(self) -> bool:
         """Whether the pictures of an MP4 begin where no index can stand before them."""
         return any(0 < entry.pos < _LEAST_INDEX for entry in islice(self._stream.index_entries, 1))
-
-    def _cut_off(self) -> CutOff | None:
-        """What the file lacks at its end; None for other sources, and if that cannot be told."""
-        address = self._shared.address
-        with contextlib.suppress(OSError):  # it may have been deleted while it was read
-            return cut_off(address.url.removeprefix("file:")) if address.kind == "file" else None
-        return None
 
     @property
     def _began(self) -> float:

@@ -16,6 +16,7 @@ from streamseg.core.types import Frame
 from streamseg.decode.added import find_added
 from streamseg.decode.address import parse_source
 from streamseg.decode.container import open_container
+from streamseg.decode.cut_off import CutOff, cut_off_source
 from streamseg.decode.decoder import Decoder
 from streamseg.decode.demux import demux
 from streamseg.decode.faults import AV_ERRORS, fault
@@ -23,6 +24,7 @@ from streamseg.decode.header import is_timeless
 from streamseg.decode.info import SourceInfo
 from streamseg.decode.reader import PacketReader
 from streamseg.decode.shared import inspecting
+from streamseg.decode.timeline import HELD_BACK
 from streamseg.errors import SourceLost, StreamsegError
 from streamseg.pixels import sidedata
 from streamseg.pixels.fields import WORDS, FieldOrder
@@ -62,8 +64,10 @@ def probe(source: str | int | os.PathLike[str], *, timeout: float = 5.0, playlis
             orders = [info.field_order]
             times = _frame_times(decoder.frames(), LIVE_SECONDS if info.kind != "images" else 0.0)
         warnings = list(decoder.warnings)
+    if times.cut is not None:
+        warnings.append(_cut_words(times.cut, info))
     timing = _timing(times, info)
-    whole = not times.seams and times.stops is None
+    whole = not times.seams and times.stops is None and times.cut is None
     return {
         "source": info.name,
         "kind": info.kind,
@@ -108,6 +112,20 @@ class _Times:
     """So often a new clock begins: films were joined."""
     stops: str | None = None
     """Why a run would end within these pictures."""
+    every: bool = False
+    """These are all pictures that the source has."""
+    counted: bool = True
+    """The header tells how many pictures there are, not only for how long they are shown."""
+    reorders: bool = False
+    """Pictures that are shown before the last of these may come later."""
+    cut: CutOff | None = None
+    """What is missing at the end of the file."""
+
+    def steps(self, time_base: Fraction) -> list[float]:
+        """Seconds between pictures, as far as no picture that comes later can lie between them."""
+        unsure = HELD_BACK if self.reorders and (self.cut is not None or not self.every) else 0
+        known = self.ticks[: max(0, len(self.ticks) - unsure)]
+        return [float((b - a) * time_base) for a, b in pairwise(known) if b > a]
 
 
 def _file_times(source: str | int | os.PathLike[str], info: SourceInfo, playlists: bool) -> _Times:
@@ -120,13 +138,15 @@ def _file_times(source: str | int | os.PathLike[str], info: SourceInfo, playlist
             made_up = is_timeless(container)
             seen = list(islice(reader.times(demux(container)), PACKETS))
             stops = reader.other_codec
+            counted, reorders = bool(reader.stream.frames), bool(reader.stream.codec_context.reorder_depth)
     except AV_ERRORS as error:
         problem = fault(error, info.name)
     if problem:
         raise problem
     times = [None if made_up else pts for pts, _ in seen]
     ticks = sorted(pts for pts in times if pts is not None)
-    return _Times(ticks, len(times) - len(ticks), sum(entered for _, entered in seen), stops)
+    every, cut = len(times) < PACKETS, cut_off_source(address)
+    return _Times(ticks, len(times) - len(ticks), sum(entered for _, entered in seen), stops, every, counted, reorders, cut)
 
 
 def _frame_times(frames: Iterable[Frame], seconds: float) -> _Times:
@@ -143,13 +163,18 @@ def _frame_times(frames: Iterable[Frame], seconds: float) -> _Times:
 
 def _timing(times: _Times, info: SourceInfo) -> dict[str, Any]:
     ticks, missing = times.ticks, times.missing
-    steps = [float((b - a) * info.time_base) for a, b in pairwise(ticks) if b > a]
+    steps = times.steps(info.time_base)
+    variable = _is_variable(steps, info.time_base)
+    known = not times.seams and times.stops is None and times.cut is None
+    frames = info.frame_count
+    if variable and not times.counted:  # the rate tells nothing then
+        frames = len(ticks) + missing if times.every else None
     return {
         "time_base": str(info.time_base),
         "rate": None if info.rate is None else str(info.rate),
-        "frames": None if times.seams or times.stops else info.frame_count,
+        "frames": frames if known else None,
         "start": info.start_time,
-        "variable": _is_variable(steps, info.time_base),
+        "variable": variable,
         "shortest_step": min(steps, default=None),
         "longest_step": max(steps, default=None),
         "looked_at": len(ticks) + missing,
@@ -165,6 +190,14 @@ def _is_variable(steps: list[float], time_base: Fraction) -> bool | None:
     if len(steps) < 2:
         return None
     return max(steps) - min(steps) > max(2.5 * float(time_base), 0.05 * median(steps))
+
+
+def _cut_words(cut: CutOff, info: SourceInfo) -> str:
+    told = f"; its header says {info.duration:.2f} s" if info.duration else ""
+    return (
+        f"{info.name}: is cut off: {cut.missing} bytes are missing, at least{told}; a run gives what is there, and ends with an "
+        "error if that lacks pictures"
+    )
 
 
 def _orders(decoder: Decoder) -> list[FieldOrder | None]:

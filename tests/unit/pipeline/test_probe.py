@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
+from streamseg.cli.display import show_probe
 from streamseg.errors import SourceNotFound
 from streamseg.pipeline.probe import probe
 from tests import clips
@@ -67,3 +69,44 @@ def test_stills_are_probed_too(tmp_path: Path) -> None:
 def test_a_missing_file_is_the_usual_error() -> None:
     with pytest.raises(SourceNotFound, match="nowhere"):
         probe("nowhere.mp4")
+
+
+def test_frames_of_a_variable_rate_are_counted_or_left_unknown(tmp_path: Path) -> None:
+    """Seen: 126 frames, 25 a second for as long as the header says, beside six that were looked at."""
+    few = clips.write(tmp_path / "few.mkv", (0, 40, 45, 1000, 1033, 5000), Fraction(1, 1000))
+    timing = probe(few)["timing"]
+    assert (timing["variable"], timing["looked_at"], timing["frames"]) == (True, 6, 6)
+    many = clips.write(tmp_path / "many.mkv", [k * k for k in range(210)], Fraction(1, 100))
+    timing = probe(many)["timing"]
+    assert (timing["variable"], timing["looked_at"], timing["frames"]) == (True, 200, None)
+    assert probe(clips.write(tmp_path / "many.mp4", [k * k for k in range(210)], Fraction(1, 100)))["timing"]["frames"] == 210
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_a_film_that_is_cut_off_is_said_to_be(tmp_path: Path, suffix: str) -> None:
+    """Seen: all its frames, and a variable rate where a picture that is shown earlier lay behind the cut."""
+    faststart = {"movflags": "faststart"} if suffix == "mp4" else {}
+    path = clips.cfr(tmp_path / f"clip.{suffix}", 60, video=Video(b_frames=3), container_options=faststart)
+    data = path.read_bytes()
+    for share in (0.5, 0.55, 0.6, 0.65, 0.7):
+        path.write_bytes(data[: int(len(data) * share)])
+        report = probe(path)
+        assert (report["timing"]["frames"], report["duration"], report["timing"]["variable"]) == (None, None, False)
+        assert any("is cut off" in warning and "2.40 s" in warning for warning in report["warnings"])
+
+
+def test_a_window_that_ends_amid_reordered_pictures_has_no_gap(tmp_path: Path) -> None:
+    """The first 200 packets end with a picture that is shown after some which come later."""
+    for frames in range(203, 207):
+        timing = probe(clips.cfr(tmp_path / "clip.mp4", frames, video=Video(b_frames=frames % 4 + 1)))["timing"]
+        assert timing["variable"] is False
+
+
+def test_a_source_that_tells_its_frames_but_no_duration_is_told_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Seen: "frames, frames, of unknown length", and below "50 frames"."""
+    report = probe(clips.image_folder(tmp_path / "i", 4)) | {"duration": None}
+    show_probe(report)
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.endswith(": images, 4 frames")

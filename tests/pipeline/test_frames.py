@@ -333,7 +333,8 @@ def test_an_endless_generator_takes_no_more_and_more_memory(known):
     sizes = [tracemalloc.get_traced_memory()[0] for _ in itertools.islice(results, 200)]
     tracemalloc.stop()
     results.close()
-    assert min(sizes[160:]) - min(sizes[40:80]) < 100_000, "five pictures more would be 92 kB"
+    # The channels may be fuller at one time than at another: a dozen pictures of 18 kB. One kept of each frame would be 1.5 MB.
+    assert min(sizes[160:]) - min(sizes[40:80]) < 300_000
 
 
 def test_a_camera_that_is_faster_than_the_loop_loses_its_oldest_pictures(known):

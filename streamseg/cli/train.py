@@ -36,7 +36,7 @@ def _from_file(context: typer.Context, path: Path | None) -> Path | None:
     if path is None:
         return None
     from streamseg.config.load import parse_yaml, read_yaml
-    from streamseg.config.schema import Section
+    from streamseg.config.section import Section
 
     data, tree = parse_yaml(read_yaml(path, "settings file"), str(path), Section)
     lines = {key.value: key.start_mark.line + 1 for key, _ in tree.value} if tree is not None else {}

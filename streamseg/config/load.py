@@ -1,6 +1,5 @@
 """Reads pipeline files and recipes. The error for a bad value names file and line, what is wrong and what is allowed."""
 
-import dataclasses
 import sys
 from collections.abc import Mapping
 from os import PathLike
@@ -8,24 +7,20 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from streamseg.config.schema import PipelineConfig, Section
-from streamseg.config.steps import unknown_key
+from streamseg.config.problems import Location, fields, in_words
+from streamseg.config.schema import PipelineConfig
+from streamseg.config.section import Section
 from streamseg.errors import ConfigError
 from streamseg.errors.describe import brief, path_of
 from streamseg.system.resources import shipped_folder
 
-__all__ = ["load_pipeline", "override", "parse_pipeline", "parse_yaml", "pipeline_names", "read_yaml", "validate"]
+__all__ = ["Location", "load_pipeline", "override", "parse_pipeline", "parse_yaml", "pipeline_names", "read_yaml", "validate"]
 
 _MAX_BYTES = 1 << 20
 _DEEPEST = 32
 """Lists and sections within each other; a pipeline file needs about six."""
-_MOST = 20
-"""Problems that are told at once."""
-_WHOLE = ("value_error", "unknown_key", "unknown_name", "options")
-"""Kinds of problems whose words are the whole message."""
-Location = tuple[int | str, ...]
 S = TypeVar("S", bound=Section)
 
 
@@ -87,7 +82,7 @@ def parse_yaml(text: str, name: str, schema: type[Section]) -> tuple[dict[str, A
     if data is None:
         data = {}
     if not isinstance(data, dict):
-        raise ConfigError(f"{name}:1: expected sections ({', '.join(_fields(schema))}), found {type(data).__name__}")
+        raise ConfigError(f"{name}:1: expected sections ({', '.join(fields(schema))}), found {type(data).__name__}")
     return data, tree
 
 
@@ -105,10 +100,10 @@ def override(
     ConfigError.
     """
     data = dict(config)  # what is not changed was checked
-    for section, fields in changes.items():
-        data[section] = fields
-        if isinstance(fields, Mapping):
-            data[section] = dict(getattr(config, section)) | {key: value for key, value in fields.items() if value is not None}
+    for section, given in changes.items():
+        data[section] = given
+        if isinstance(given, Mapping):
+            data[section] = dict(getattr(config, section)) | {key: value for key, value in given.items() if value is not None}
     return validate(PipelineConfig, data, name, None, called, trust=trust)
 
 
@@ -128,60 +123,8 @@ def validate(
     try:
         return schema.model_validate(data, context={"trust": trust})
     except ValidationError as error:
-        problems = error.errors(include_url=False)
-    lines = []
-    for problem in problems[:_MOST]:
-        where = _called(problem["loc"], called or {}) or ".".join(str(part) for part in problem["loc"])
-        line = f":{_line(tree, problem['loc'])}" if tree is not None else ""
-        lines.append(": ".join(part for part in (name + line, where, _explain(schema, problem)) if part))
-    if len(problems) > _MOST:
-        lines.append(f"{name}: and {len(problems) - _MOST} problems more")
-    raise ConfigError("\n".join(lines))  # not from pydantic's error, which says no more, and every value in full
-
-
-def _called(location: Location, called: Mapping[Location, str]) -> str | None:
-    """What the user calls the value at `location`, or the one that it is a part of; a section's name is for itself alone."""
-    if len(location) == 1:
-        return called.get(location)
-    return next((called[location[:n]] for n in range(len(location), 1, -1) if location[:n] in called), None)
-
-
-def _explain(schema: type[Section], problem: Any) -> str:
-    kind, value, context = problem["type"], problem.get("input"), problem.get("ctx", {})
-    if kind == "extra_forbidden":
-        return unknown_key(str(problem["loc"][-1]), _allowed_keys(schema, problem["loc"]))
-    if kind == "literal_error":
-        return f"{brief(value)} is not allowed; allowed: {context['expected']}"
-    if kind == "unexpected_keyword_argument":
-        return _explain(schema, problem | {"type": "extra_forbidden"})
-    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    if kind in _WHOLE:
-        return str(message)
-    if kind == "missing":
-        return "a value is needed"
-    return f"{brief(value)} is not allowed; expected {message}"
-
-
-def _allowed_keys(schema: type[Section], location: Location) -> list[str]:
-    """The keys that may stand beside the last part of `location`, found by walking the schema."""
-    section: Any = schema
-    for part in location[:-1]:
-        annotation = _fields(section).get(str(part), section)
-        section = next(iter(_sections_in(annotation)), section)
-    return sorted(_fields(section))
-
-
-def _fields(section: Any) -> dict[str, Any]:
-    """Name → type of what a section or an effect holds."""
-    if dataclasses.is_dataclass(section):
-        return {field.name: field.type for field in dataclasses.fields(section)}
-    return {field.alias or name: field.annotation for name, field in section.model_fields.items()}
-
-
-def _sections_in(annotation: Any) -> list[Any]:
-    if isinstance(annotation, type) and (issubclass(annotation, BaseModel) or dataclasses.is_dataclass(annotation)):
-        return [annotation]
-    return [section for argument in getattr(annotation, "__args__", ()) for section in _sections_in(argument)]
+        said = in_words(schema, error, name, None if tree is None else lambda place: _line(tree, place), called)
+    raise ConfigError(said)  # not from pydantic's error, which says no more, and every value in full
 
 
 def _line(node: yaml.Node | None, location: Location) -> int:

@@ -11,7 +11,6 @@ import re
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -23,6 +22,7 @@ from pydantic import (
 )
 
 from streamseg.composite import Effect
+from streamseg.config.section import Section
 from streamseg.config.steps import Listed, check_name, check_reference, read_step, step_schema, trusts
 from streamseg.config.values import (
     Fraction01,
@@ -57,12 +57,6 @@ __all__ = [
     "parse_seconds",
     "parse_size",
 ]
-
-
-class Section(BaseModel):
-    """Base of all sections: unknown keys are errors, values are not changed after the check."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def _reference(value: Any, info: ValidationInfo) -> Reference | None:

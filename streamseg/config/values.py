@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, PlainValidator
+from pydantic.fields import FieldInfo
 
 from streamseg.core.sizes import read_size
 from streamseg.errors.describe import brief
@@ -18,6 +19,7 @@ __all__ = [
     "Positive",
     "Seconds",
     "Size",
+    "is_number",
     "parse_bytes",
     "parse_deinterlace",
     "parse_every",
@@ -34,6 +36,20 @@ _UNITS = re.compile(
     re.IGNORECASE,
 )
 _LABEL = re.compile(r"\d+:\d+:\d+[:;]\d+")
+
+
+def is_number(field: FieldInfo) -> bool:
+    """Whether a field takes a plain number (or none): no truth value, and no words that are read here."""
+
+    def plain(kind: Any, marks: Iterable[Any]) -> bool:
+        if any(isinstance(mark, BeforeValidator | PlainValidator) for mark in marks):
+            return False
+        inner = get_args(kind)
+        if hasattr(kind, "__metadata__"):
+            return plain(inner[0], kind.__metadata__)
+        return kind in (int, float) or (bool(inner) and all(each is type(None) or plain(each, ()) for each in inner))
+
+    return plain(field.annotation, field.metadata)
 
 
 def parse_seconds(value: Any) -> Any:

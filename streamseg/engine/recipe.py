@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
 from streamseg.config.load import parse_yaml, read_yaml, validate
-from streamseg.config.schema import Section
+from streamseg.config.section import Section
 from streamseg.config.values import Size
 from streamseg.system.resources import shipped_folder
 

@@ -79,7 +79,8 @@ def help_of(option: Option, naming: Naming) -> str:
 
 def pythonic(text: str) -> str:
     """A message that was written for the shell with arguments for flags: `overwrite=True` for `--overwrite`."""
-    return _FLAG.sub(lambda match: match[0] if _COMMAND.search(text[: match.start()]) else _argument(*match.groups()), text)
+    text = _FLAG.sub(lambda match: match[0] if _COMMAND.search(text[: match.start()]) else _argument(*match.groups()), text)
+    return _OUTPUT.sub(lambda match: match[0] if _COMMAND.search(text[: match.start()]) else "output", text)
 
 
 def _argument(flag: str, value: str | None) -> str:
@@ -267,6 +268,8 @@ _VALUE = "|".join({"auto", "openvino", "tensorrt-rtx", "all", *(value for each i
 _FLAG = re.compile(
     rf"({'|'.join(each.flag for each in OPTIONS if each.shell)})(?![\w-])(?: ({_VALUE}|\d[\w.]*\w|\d)(?![\w-]))?"
 )
+_OUTPUT = re.compile(r"(?<![\w-])-o(?![\w-])")
+"""The outputs stand in no list of options: they are an argument of `run` itself."""
 _COMMAND = re.compile(r"streamseg [a-z]+ [^;:.]*$")
 """A command that is quoted stays one."""
 _BY_NAME = {each.name: each for each in OPTIONS}

@@ -253,3 +253,10 @@ def test_a_wrong_output_is_refused_before_the_source_is_opened(tmp_path, make_co
         streamseg.run(source, tmp_path / ("x" * 300 + ".mp4"), pipeline=make_config())
     with pytest.raises(ConfigError, match="overwrite: True or False is needed, not 'yes'"):
         streamseg.run(source, Path("o.mp4"), pipeline=make_config(), overwrite="yes")
+
+
+def test_an_output_that_is_none_is_asked_for_as_an_argument(film, known):
+    with pytest.raises(ConfigError, match=r"^nothing to write: say where with output \("):
+        streamseg.run(film, None, model=known)
+    with pytest.raises(ConfigError, match=r"^conf: True is not allowed; a number is needed$"):
+        next(iter(streamseg.stream(film, model=known, conf=True)))

@@ -6,6 +6,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+import streamseg
 from streamseg.composite.effect import builtin
 from streamseg.config import PipelineConfig, load_pipeline, override, parse_pipeline, parse_seconds, pipeline_names
 from streamseg.config.steps import options_of
@@ -221,3 +222,31 @@ def test_a_mistyped_placeholder_is_refused(path, wrong):
 def test_placeholders_that_are_known_stay():
     for path in ("{out}", "{stem}.alpha.mov", "{stem}/%06d.png", "a.mp4"):
         assert parse_pipeline(f"outputs: {{a: {{path: '{path}'}}}}", "x.yaml").outputs["a"].path == path
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (lambda: streamseg.TrackConfig(maxage=1), r"^TrackConfig: maxage: unknown key; did you mean 'max_age'\? \(allowed: "),
+        (lambda: streamseg.SmoothConfig(masks="no"), "^SmoothConfig: masks: 'no' is not a time"),
+        (lambda: streamseg.EventsConfig(margin=2), "^EventsConfig: margin: 2 is not allowed"),
+        (lambda: PipelineConfig(track={"maxage": 1}), r"^PipelineConfig: track\.maxage: unknown key; did you mean 'max_age'\?"),
+        (
+            lambda: PipelineConfig(infer={"batch": True}),
+            r"^PipelineConfig: infer\.batch: True is not allowed; a number is needed$",
+        ),
+        (lambda: streamseg.TrackConfig(low=False), "^TrackConfig: low: False is not allowed; a number is needed$"),
+    ],
+)
+def test_a_section_made_in_python_is_refused_as_one_of_a_file(made, said):
+    """Seen: pydantic's own error, with a link to its documentation, and True taken as 1."""
+    with pytest.raises(ConfigError, match=said) as caught:
+        made()
+    assert "pydantic" not in str(caught.value)
+
+
+def test_truth_is_no_number_in_a_file_and_still_what_it_means_elsewhere():
+    with pytest.raises(ConfigError, match=r"x\.yaml:2: postprocess\.conf: True is not allowed; a number is needed"):
+        parse_pipeline("postprocess:\n  conf: yes", "x.yaml")
+    config = parse_pipeline("decode: {deinterlace: yes, realtime: yes}\nsmooth: {masks: off}", "x.yaml")
+    assert (config.decode.deinterlace, config.decode.realtime, config.smooth.masks) == ("frame", True, 0.0)

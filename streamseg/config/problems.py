@@ -1,0 +1,85 @@
+"""What is wrong with the values of sections, in words: of a pipeline file, of options, and of an object made in Python."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from streamseg.config.steps import unknown_key
+from streamseg.errors.describe import brief
+
+__all__ = ["Location", "fields", "in_words"]
+
+_MOST = 20
+"""Problems that are told at once."""
+_WHOLE = ("value_error", "unknown_key", "unknown_name", "options")
+"""Kinds of problems whose words are the whole message."""
+Location = tuple[int | str, ...]
+"""Keys and numbers, from the outermost section to a value."""
+
+
+def in_words(
+    schema: type[BaseModel],
+    error: ValidationError,
+    name: str,
+    line_of: Callable[[Location], int] | None = None,
+    called: Mapping[Location, str] | None = None,
+) -> str:
+    """A line for each problem: `name`, its line in the file where `line_of` tells it, what is `called` so, what is wrong."""
+    problems = error.errors(include_url=False)
+    lines = []
+    for problem in problems[:_MOST]:
+        where = _called(problem["loc"], called or {}) or ".".join(str(part) for part in problem["loc"])
+        line = "" if line_of is None else f":{line_of(problem['loc'])}"
+        lines.append(": ".join(part for part in (name + line, where, _explain(schema, problem)) if part))
+    if len(problems) > _MOST:
+        lines.append(f"{name}: and {len(problems) - _MOST} problems more")
+    return "\n".join(lines)
+
+
+def _called(location: Location, called: Mapping[Location, str]) -> str | None:
+    """What the user calls the value at `location`, or the one that it is a part of; a section's name is for itself alone."""
+    if len(location) == 1:
+        return called.get(location)
+    return next((called[location[:n]] for n in range(len(location), 1, -1) if location[:n] in called), None)
+
+
+def _explain(schema: type[BaseModel], problem: Any) -> str:
+    kind, value, context = problem["type"], problem.get("input"), problem.get("ctx", {})
+    if kind == "extra_forbidden":
+        return unknown_key(str(problem["loc"][-1]), _allowed_keys(schema, problem["loc"]))
+    if kind == "literal_error":
+        return f"{brief(value)} is not allowed; allowed: {context['expected']}"
+    if kind == "unexpected_keyword_argument":
+        return _explain(schema, problem | {"type": "extra_forbidden"})
+    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    if kind in _WHOLE:
+        return str(message)
+    if kind == "missing":
+        return "a value is needed"
+    return f"{brief(value)} is not allowed; expected {message}"
+
+
+def _allowed_keys(schema: type[BaseModel], location: Location) -> list[str]:
+    """The keys that may stand beside the last part of `location`, found by walking the schema."""
+    section: Any = schema
+    for part in location[:-1]:
+        annotation = fields(section).get(str(part), section)
+        section = next(iter(_sections_in(annotation)), section)
+    return sorted(fields(section))
+
+
+def fields(section: Any) -> dict[str, Any]:
+    """Name → type of what a section or an effect holds."""
+    if dataclasses.is_dataclass(section):
+        return {field.name: field.type for field in dataclasses.fields(section)}
+    return {field.alias or name: field.annotation for name, field in section.model_fields.items()}
+
+
+def _sections_in(annotation: Any) -> list[Any]:
+    if isinstance(annotation, type) and (issubclass(annotation, BaseModel) or dataclasses.is_dataclass(annotation)):
+        return [annotation]
+    return [section for argument in getattr(annotation, "__args__", ()) for section in _sections_in(argument)]

@@ -11,13 +11,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 from pydantic.errors import PydanticUserError
+from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from streamseg.config.values import parse_names
+from streamseg.config.values import is_number, parse_names
 from streamseg.errors import ConfigError, StreamsegError
 from streamseg.errors.describe import brief, did_you_mean
 from streamseg.system.registry import Reference, Registry, nearest
@@ -90,6 +91,9 @@ def read_step(registry: Registry, value: Any, *, trust: bool) -> tuple[str, Any]
     unknown = [key for key in options if key not in fields]
     if unknown:
         raise _located([((*known_as, str(key)), "unknown_key", unknown_key(str(key), list(fields)), None) for key in unknown])
+    if truths := [key for key, value in options.items() if isinstance(value, bool) and _is_number(kind, key)]:
+        said = "{} is not allowed; a number is needed"
+        raise _located([((*known_as, key), "value_error", said.format(options[key]), None) for key in truths])
     if "classes" in options and "classes" in fields:
         options = options | {"classes": parse_names(options["classes"])}
     try:
@@ -101,6 +105,10 @@ def read_step(registry: Registry, value: Any, *, trust: bool) -> tuple[str, Any]
     except Exception as error:  # of a stranger's __post_init__
         raise ConfigError(f"{name} cannot be made with these options: {type(error).__name__}: {error}") from error
     return name, made.it
+
+
+def _is_number(kind: Any, key: str) -> bool:
+    return is_number(FieldInfo.from_annotation(get_type_hints(kind, include_extras=True)[key]))
 
 
 def _parts(registry: Registry, value: Any) -> tuple[str, Any, tuple[str, ...]]:

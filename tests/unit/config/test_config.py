@@ -248,5 +248,7 @@ def test_a_section_made_in_python_is_refused_as_one_of_a_file(made, said):
 def test_truth_is_no_number_in_a_file_and_still_what_it_means_elsewhere():
     with pytest.raises(ConfigError, match=r"x\.yaml:2: postprocess\.conf: True is not allowed; a number is needed"):
         parse_pipeline("postprocess:\n  conf: yes", "x.yaml")
+    with pytest.raises(ConfigError, match=r"x\.yaml:1: outputs\.a\.composite\.0\.overlay\.fill: True is not allowed; a number"):
+        parse_pipeline("outputs: {a: {path: o.mp4, composite: [overlay: {fill: yes, box: yes}]}}", "x.yaml")
     config = parse_pipeline("decode: {deinterlace: yes, realtime: yes}\nsmooth: {masks: off}", "x.yaml")
     assert (config.decode.deinterlace, config.decode.realtime, config.smooth.masks) == ("frame", True, 0.0)

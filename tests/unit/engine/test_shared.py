@@ -332,7 +332,7 @@ def test_closing_while_clients_are_at_work_tells_each_of_them():
                 future.result(LONG)
         with pytest.raises(EngineError, match="the session was closed"):
             b.submit(picture(102))
-        with pytest.raises(EngineError, match="the session was closed"):
+        with pytest.raises(EngineError, match="this session is closed"):
             one.client()
         assert engine.closed
 

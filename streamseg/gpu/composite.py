@@ -32,7 +32,7 @@ class DeviceCompositor(Compositor):
         from streamseg.gpu import kernels
 
         super().__init__(effects, keep_grey=keep_grey)
-        self._device, self._stream = device, device.stream()
+        self._device, self._stream, self._surface_of = device, device.stream(), kernels.Surface.of
         drawable = bool(effects) and kernels.CompositeKernels.can_draw(effects)
         self._kernels = kernels.CompositeKernels(effects, device.where) if drawable else None
 
@@ -44,10 +44,8 @@ class DeviceCompositor(Compositor):
             return super().__call__(result)
         if not self._kernels.changes(result.instances, result.activity):
             return Rendered(result, picture)
-        from streamseg.gpu import kernels
-
         with self._device.launching(self._stream):
-            surface = kernels.Surface.of(picture, self._stream)
+            surface = self._surface_of(picture, self._stream)
             own = replace(surface, planes=tuple(plane.clone() for plane in surface.planes))
             drawn = self._kernels(own, result.instances, result.activity)
         made = self._picture(picture, drawn)

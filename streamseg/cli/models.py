@@ -136,6 +136,10 @@ def export(
     ] = None,
     network: NetworkOption = None,
     classes: ClassesOption = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option(help="Divide the class logits by this; `streamseg eval` says which value makes scores honest."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print only errors and the names of the files.")] = False,
 ) -> None:
@@ -157,6 +161,7 @@ def export(
         calibrate=calibrate or (),
         network=network,
         classes=_names(classes),
+        temperature=temperature,
         overwrite=overwrite,
         on_message=Screen(quiet=quiet).say,
     )

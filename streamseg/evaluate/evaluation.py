@@ -47,6 +47,7 @@ class Evaluation:
         """Plain data, in percent; null where there was nothing to be found."""
         s = self.scores
         measures = {"box": s.box, "mask": s.mask, "apr": s.apr, "semantic": s.semantic, "pq": s.pq, "boundary": s.boundary}
+        measures["calibration"] = s.calibration
         run = {key: self.run.get(key) for key in ("engine", "device", "model", "size", "sha256", "precision")}
         return {
             **{name: _rounded(measure) for name, measure in measures.items()},
@@ -77,6 +78,8 @@ class Evaluation:
 def _rounded(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _rounded(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_rounded(inner) for inner in value]
     return round(value, 3) if isinstance(value, float) else value
 
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from streamseg.datasets.segments import Case, overlaps
 
-__all__ = ["RegionAP", "area_under_curve"]
+__all__ = ["RegionAP", "area_under_curve", "judge"]
 
 
 class RegionAP:
@@ -41,7 +41,7 @@ class RegionAP:
             iou = overlaps(found, truths)
             ignored = np.array([t.ignored for t in truths], bool)
             for threshold in self._thresholds:
-                verdicts = _judge(iou, ignored, threshold)
+                verdicts = judge(iou, ignored, threshold)
                 rows = [(d.score, v) for d, v in zip(found, verdicts, strict=True) if v is not None]
                 self._judged[category, threshold] += rows
 
@@ -65,7 +65,7 @@ class RegionAP:
         return 100 * area_under_curve(np.array([right for _, right in judged], bool), self._objects[category])
 
 
-def _judge(iou: npt.NDArray[np.float64], ignored: npt.NDArray[np.bool_], threshold: float) -> list[bool | None]:
+def judge(iou: npt.NDArray[np.float64], ignored: npt.NDArray[np.bool_], threshold: float) -> list[bool | None]:
     """Right, wrong or (None) left out, for the detections of one class in one photo, by falling score."""
     taken = np.zeros(len(ignored), bool)
     verdicts: list[bool | None] = []

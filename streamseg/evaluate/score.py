@@ -9,6 +9,7 @@ from typing import Any
 from streamseg.datasets.segments import Case
 from streamseg.evaluate.average_precision import Pools, average_precision, coco_documents
 from streamseg.evaluate.boundary import Boundary
+from streamseg.evaluate.calibration import Calibration
 from streamseg.evaluate.flat import Flat
 from streamseg.evaluate.panoptic import PanopticQuality
 from streamseg.evaluate.region_ap import RegionAP
@@ -28,6 +29,7 @@ class Scores:
     semantic: dict[str, Any]
     pq: dict[str, Any]
     boundary: dict[str, Any]
+    calibration: dict[str, Any]
     photos: tuple[float | None, ...]
     """The panoptic quality of each photo alone, its classes counted together; None for one that is rightly empty."""
 
@@ -42,21 +44,18 @@ def score(
 ) -> Scores:
     """Score detections against truth.
 
-    AP and AP^r judge every detection by its rank; the semantic and panoptic measures and boundary F, those with a score of at least
-    `conf`. `categories` are those that count, names by id; truths and detections of others are left out. `on_progress`
-    counts photos. Raises ConfigError for a pool of unknown classes.
+    AP and AP^r judge every detection by its rank, calibration by its score; the semantic and panoptic measures and boundary F,
+    those with a score of at least `conf`. `categories` are those that count, names by id; truths and detections of others are
+    left out. `on_progress` counts photos. Raises ConfigError for a pool of unknown classes.
     """
     cases = [only(case, categories) for case in cases]
-    region, semantic, panoptic, boundary = (
-        RegionAP(categories),
-        Semantic(categories),
-        PanopticQuality(categories),
-        Boundary(categories),
-    )
+    region, calibration = RegionAP(categories), Calibration(categories)
+    semantic, panoptic, boundary = Semantic(categories), PanopticQuality(categories), Boundary(categories)
     photos = []
     for done, case in enumerate(cases, 1):
         flat = Flat(case, conf)
         region.add(case)
+        calibration.add(case)
         semantic.add(flat)
         photos.append(panoptic.add(flat))
         boundary.add(flat)
@@ -69,6 +68,7 @@ def score(
         semantic=semantic.result(),
         pq=panoptic.result(),
         boundary=boundary.result(),
+        calibration=calibration.result(),
         photos=tuple(photos),
     )
 

@@ -104,8 +104,20 @@ def show(report: Data) -> None:
     semantic = report["semantic"]
     accuracy, iou = _number(semantic["pixel_accuracy"]), _number(semantic["mean_iou_with_background"])
     console.print(f"pixels: accuracy {accuracy}, mean IoU with background {iou}", soft_wrap=True)
+    if report["calibration"]["error"] is not None:
+        console.print(calibration(report["calibration"]), soft_wrap=True)
     for sentence in report["warnings"]:
         console.print(f"[yellow]{escape(sentence)}[/yellow]", soft_wrap=True)
+
+
+def calibration(found: Data) -> str:
+    """What the scores are worth, in a sentence; `found` as `calibration.Calibration` gives it, not without detections."""
+    heat = found["temperature"]
+    shares = ", ".join(f"{low:.1f}: {share:.0f} %" for low, _, _, _, share in found["bins"] if low >= 0.3)
+    parts = [f"scores: expected calibration error {_number(found['error'])}"]
+    parts += [f"right ones by score from {shares}"] if shares else []
+    parts += [f"calibrated by a temperature of {heat:.2f}"] if heat is not None else []
+    return "; ".join(parts)
 
 
 def _table(rows: Sequence[Sequence[str]]) -> Table:

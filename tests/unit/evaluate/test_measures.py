@@ -8,6 +8,7 @@ import pytest
 from streamseg.datasets.segments import Crop
 from streamseg.evaluate import score
 from streamseg.evaluate.boundary import boundary_f, outline
+from streamseg.evaluate.calibration import temperature
 from streamseg.evaluate.region_ap import area_under_curve
 from tests.unit.evaluate.scenes import CATEGORIES, blob, case, found, rectangle, truth
 
@@ -207,3 +208,33 @@ def test_an_outline_within_the_tolerance_is_right():
     side = math.ceil(0.008 * 125)
     assert one([truth(BOX)], [found((30 + side, 30, 20, 20))]).boundary["f"] == 100
     assert one([truth(BOX)], [found((30 + side + 1, 30, 20, 20))]).boundary["f"] < 100
+
+
+def test_scores_that_are_too_sure():
+    # Of ten detections with 0.9 six are right, of ten with 0.3 three.
+    def scene(number, score, hits):
+        return case([truth(BOX)], [found(BOX if hits else (60, 5, 20, 20), score=score)], number)
+
+    scenes = [scene(i, 0.9, i % 10 < 6) for i in range(100)] + [scene(i, 0.3, i % 10 < 3) for i in range(100, 200)]
+    found_out = measured(*scenes).calibration
+    assert found_out["bins"] == [
+        pytest.approx([0.3, 0.4, 100, 30, 30]) if low == 0.3 else pytest.approx([0.9, 1.0, 100, 90, 60]) for low in (0.3, 0.9)
+    ]
+    assert found_out["error"] == pytest.approx(15)
+    assert found_out["temperature"] > 1.5
+
+
+def test_the_temperature_that_made_scores_too_sure_is_found():
+    rng = np.random.default_rng(1)
+    honest = rng.uniform(0.05, 0.95, 20000)
+    right = rng.random(20000) < honest
+    logits = np.log(honest / (1 - honest))
+    assert temperature(1 / (1 + np.exp(-1.6 * logits)), right) == pytest.approx(1.6, rel=0.05)
+    assert temperature(honest[:30], np.ones(30, bool)) is None  # all are right: no temperature is hot enough to tell
+
+
+def test_a_second_box_on_an_object_is_wrong_and_one_in_a_crowd_is_neither():
+    crowd = truth((60, 0, 40, 20), crowd=True)
+    scores = one([truth(BOX), crowd], [found(BOX, score=0.8), found((31, 30, 20, 20), score=0.6), found((65, 5, 9, 9))])
+    assert scores.calibration["bins"] == [pytest.approx([0.6, 0.7, 1, 60, 0]), pytest.approx([0.8, 0.9, 1, 80, 100])]
+    assert one([truth(BOX)], []).calibration == {"error": None, "temperature": None, "bins": []}

@@ -137,9 +137,11 @@ def export(
     network: NetworkOption = None,
     classes: ClassesOption = None,
     temperature: Annotated[
-        float | None,
-        typer.Option(help="Divide the class logits by this; `streamseg eval` says which value makes scores honest."),
-    ] = None,
+        float, typer.Option(help="Calibrate scores: divide the class logits by this. `streamseg eval` tells the value.")
+    ] = 1.0,
+    score_shift: Annotated[
+        float, typer.Option(help="Calibrate scores: lower their log odds by this. `streamseg eval` tells the value.")
+    ] = 0.0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print only errors and the names of the files.")] = False,
 ) -> None:
@@ -162,6 +164,7 @@ def export(
         network=network,
         classes=_names(classes),
         temperature=temperature,
+        score_shift=score_shift,
         overwrite=overwrite,
         on_message=Screen(quiet=quiet).say,
     )

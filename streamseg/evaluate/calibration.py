@@ -15,19 +15,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as rle_tools
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize
 
 from streamseg.datasets.segments import Case
 from streamseg.evaluate.region_ap import judge
 
-__all__ = ["Calibration", "expected_error", "temperature"]
+__all__ = ["Calibration", "expected_error", "scaling"]
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 BINS = 10
 IOU = 0.5
-_COLDEST, _HOTTEST = 0.1, 10.0
+_COLDEST, _HOTTEST, _FARTHEST = 0.1, 10.0, 10.0
 _LEAST = 20  # with fewer detections, right or wrong, a temperature would be chance
 
 
@@ -51,11 +51,12 @@ class Calibration:
             self._rows += [(d.score, v) for d, v in zip(found, verdicts, strict=True) if v is not None]
 
     def result(self) -> dict[str, Any]:
-        """error: the expected calibration error in percent; temperature: by which the network's logits would have to be divided;
-        bins: for each that holds any, [from, to, detections, mean score, share of right ones], the last two in percent."""
+        """error: the expected calibration error in percent; temperature and shift: see `scaling`; bins: for each that holds any,
+        [from, to, detections, mean score, share of right ones], the last two in percent."""
         scores, right = np.array([s for s, _ in self._rows], np.float64), np.array([r for _, r in self._rows], bool)
         error, bins = expected_error(scores, right)
-        return {"error": error, "temperature": temperature(scores, right), "bins": bins}
+        temperature, shift = scaling(scores, right)
+        return {"error": error, "temperature": temperature, "shift": shift, "bins": bins}
 
 
 def expected_error(scores: FloatArray, right: BoolArray) -> tuple[float | None, list[list[float]]]:
@@ -71,19 +72,23 @@ def expected_error(scores: FloatArray, right: BoolArray) -> tuple[float | None, 
     return (100 * total / len(scores) if len(scores) else None), bins
 
 
-def temperature(scores: FloatArray, right: BoolArray) -> float | None:
-    """The T for which logit(score) / T is likeliest: above 1 where the scores are too sure. None where there is too little to tell.
+def scaling(scores: FloatArray, right: BoolArray) -> tuple[float | None, float | None]:
+    """The temperature T and shift b for which logit(score) / T - b are the likeliest log odds of being right (Platt 1999).
 
-    The score of a detection is taken for that of a choice between its class and all others.
+    T is above 1 where scores differ too much. A network that saw objects far more often in training than it does in pictures, as
+    the second stage of a Mask R-CNN does, finds all of them too likely: b is above 0. None where there is too little to tell. The
+    score of a detection is taken for that of a choice between its class and all others.
     """
     if min(int(right.sum()), int((~right).sum())) < _LEAST:
-        return None
+        return None, None
     safe = np.clip(scores, 1e-6, 1 - 1e-6)
     logits = np.log(safe / (1 - safe))
     signs = np.where(right, 1.0, -1.0)
 
-    def loss(log_t: float) -> float:
-        return float(np.logaddexp(0, -signs * logits / np.exp(log_t)).mean())
+    def loss(parameters: FloatArray) -> float:
+        return float(np.logaddexp(0, -signs * (logits / np.exp(parameters[0]) - parameters[1])).mean())
 
-    best = minimize_scalar(loss, bounds=(np.log(_COLDEST), np.log(_HOTTEST)), method="bounded")
-    return float(np.exp(best.x))
+    best = minimize(
+        loss, np.zeros(2), method="L-BFGS-B", bounds=[(np.log(_COLDEST), np.log(_HOTTEST)), (-_FARTHEST, _FARTHEST)]
+    )
+    return float(np.exp(best.x[0])), float(best.x[1])

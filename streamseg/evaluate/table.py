@@ -112,11 +112,11 @@ def show(report: Data) -> None:
 
 def calibration(found: Data) -> str:
     """What the scores are worth, in a sentence; `found` as `calibration.Calibration` gives it, not without detections."""
-    heat = found["temperature"]
     shares = ", ".join(f"{low:.1f}: {share:.0f} %" for low, _, _, _, share in found["bins"] if low >= 0.3)
     parts = [f"scores: expected calibration error {_number(found['error'])}"]
     parts += [f"right ones by score from {shares}"] if shares else []
-    parts += [f"calibrated by a temperature of {heat:.2f}"] if heat is not None else []
+    if found["temperature"] is not None:
+        parts.append(f"calibrated by a temperature of {found['temperature']:.2f} and a shift of {found['shift']:.2f}")
     return "; ".join(parts)
 
 

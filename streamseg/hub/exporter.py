@@ -22,7 +22,7 @@ from streamseg.system.imports import require_train
 if TYPE_CHECKING:
     from streamseg.export.graph import GraphSettings
 
-__all__ = ["export", "softened"]
+__all__ = ["calibrated", "export"]
 
 Size = tuple[int, int]
 
@@ -39,7 +39,8 @@ def export(
     calibrate: Sequence[str] = (),
     network: str | None = None,
     classes: Sequence[str] = (),
-    temperature: float | None = None,
+    temperature: float = 1.0,
+    score_shift: float = 0.0,
     overwrite: bool = False,
     on_message: Message | None = None,
 ) -> list[Path]:
@@ -48,8 +49,9 @@ def export(
     `model` is a name of `streamseg models` or a checkpoint's file, of which `network` and `classes` may have to be said as for
     `importer.import_file`. `proposals` and `detections` are the K and D of `export.graph.GraphSettings`; by default those of an
     export on demand. With `dynamic_batch` a graph takes 1 to 64 pictures at once, otherwise one. `precision` is fp32, fp16, or
-    int8, which is calibrated on the pictures of `calibrate`: videos and folders. `temperature` divides the class logits, in the
-    weights that are written: `streamseg eval` tells by how much scores are too sure. All files appear when all are made.
+    int8, which is calibrated on the pictures of `calibrate`: videos and folders. `temperature` and
+    `score_shift` calibrate the scores, in the weights that are written (`networks.calibrate`): `streamseg eval` tells both. All
+    files appear when all are made.
 
     Raises ConfigError (a size, number or precision that cannot be), ModelError (no such model or file, or it cannot be exported),
     MissingExtra (torch), OutputExists, OutputError.
@@ -65,8 +67,8 @@ def export(
     on_message = on_message or (lambda _: None)
     with tempfile.TemporaryDirectory() as scratch:
         name, weights = _weights(model, network, classes, Path(scratch))
-        if temperature is not None:
-            weights = softened(weights, temperature, Path(scratch) / f"{name}-softened.safetensors")
+        if (temperature, score_shift) != (1, 0):
+            weights = calibrated(weights, Path(scratch) / f"{name}-calibrated.safetensors", temperature, score_shift)
         kind = read_header(weights).network
         settings = _settings(kind, proposals, detections)
         wanted = list(dict.fromkeys(sizes)) or [default_size(kind)]
@@ -82,13 +84,13 @@ def export(
     return graphs
 
 
-def softened(weights: Path, temperature: float, target: Path) -> Path:
-    """`weights` with their class logits divided, in the file `target`. Raises ConfigError, ModelError."""
-    from streamseg.networks.temperature import soften
+def calibrated(weights: Path, target: Path, temperature: float, shift: float) -> Path:
+    """`weights` with calibrated scores, in the file `target`. Raises ConfigError, ModelError."""
+    from streamseg.networks.calibrate import calibrate
     from streamseg.networks.weights import load_weights, save_weights
 
     network, info = load_weights(weights)
-    soften(network, temperature)
+    calibrate(network, temperature, shift)
     save_weights(network, info, target, half=read_header(weights).half)
     return target
 

@@ -8,7 +8,7 @@ import pytest
 from streamseg.datasets.segments import Crop
 from streamseg.evaluate import score
 from streamseg.evaluate.boundary import boundary_f, outline
-from streamseg.evaluate.calibration import temperature
+from streamseg.evaluate.calibration import scaling
 from streamseg.evaluate.region_ap import area_under_curve
 from tests.unit.evaluate.scenes import CATEGORIES, blob, case, found, rectangle, truth
 
@@ -221,20 +221,20 @@ def test_scores_that_are_too_sure():
         pytest.approx([0.3, 0.4, 100, 30, 30]) if low == 0.3 else pytest.approx([0.9, 1.0, 100, 90, 60]) for low in (0.3, 0.9)
     ]
     assert found_out["error"] == pytest.approx(15)
-    assert found_out["temperature"] > 1.5
+    assert (found_out["temperature"], found_out["shift"]) == (pytest.approx(2.43, abs=0.01), pytest.approx(0.5, abs=0.01))
 
 
-def test_the_temperature_that_made_scores_too_sure_is_found():
+def test_the_scaling_that_made_scores_too_sure_is_found():
     rng = np.random.default_rng(1)
     honest = rng.uniform(0.05, 0.95, 20000)
     right = rng.random(20000) < honest
     logits = np.log(honest / (1 - honest))
-    assert temperature(1 / (1 + np.exp(-1.6 * logits)), right) == pytest.approx(1.6, rel=0.05)
-    assert temperature(honest[:30], np.ones(30, bool)) is None  # all are right: no temperature is hot enough to tell
+    assert scaling(1 / (1 + np.exp(-1.6 * (logits + 1.2))), right) == pytest.approx((1.6, 1.2), abs=0.06)
+    assert scaling(honest[:30], np.ones(30, bool)) == (None, None)  # all are right: no shift is far enough
 
 
 def test_a_second_box_on_an_object_is_wrong_and_one_in_a_crowd_is_neither():
     crowd = truth((60, 0, 40, 20), crowd=True)
     scores = one([truth(BOX), crowd], [found(BOX, score=0.8), found((31, 30, 20, 20), score=0.6), found((65, 5, 9, 9))])
     assert scores.calibration["bins"] == [pytest.approx([0.6, 0.7, 1, 60, 0]), pytest.approx([0.8, 0.9, 1, 80, 100])]
-    assert one([truth(BOX)], []).calibration == {"error": None, "temperature": None, "bins": []}
+    assert one([truth(BOX)], []).calibration == {"error": None, "temperature": None, "shift": None, "bins": []}

@@ -29,6 +29,7 @@ def stream(
     pipeline: str | PathLike[str] | PipelineConfig | Mapping[str, Any] | None = None,
     classes: str | Sequence[str] | None = None,
     conf: float | None = None,
+    masks: Literal["auto", "box", "none"] | None = None,
     engine: str | None = None,
     model: str | PathLike[str] | None = None,
     precision: str | None = None,
@@ -68,6 +69,7 @@ def stream(
         pipeline: drive, edit, live, or a .yaml file of your own. Or a `PipelineConfig`, or a dict of its sections.
         classes: Classes to keep, as person,car, or all. Or a list of names.
         conf: Score (0 to 1) that an object needs to appear. Default: 0.5.
+        masks: auto: what the model gives; box: each box for its mask; none: boxes alone, which costs less.
         engine: What runs the network: auto, openvino, onnxruntime, tensorrt, tensorrt-rtx, torch.
         model: A name that `streamseg models` lists, or an .onnx file.
         precision: Number format of the network: fp32, fp16, int8 (faster, slightly less exact), bf16 (OpenVINO, on CPUs that
@@ -111,6 +113,7 @@ def astream(
     pipeline: str | PathLike[str] | PipelineConfig | Mapping[str, Any] | None = None,
     classes: str | Sequence[str] | None = None,
     conf: float | None = None,
+    masks: Literal["auto", "box", "none"] | None = None,
     engine: str | None = None,
     model: str | PathLike[str] | None = None,
     precision: str | None = None,
@@ -153,6 +156,7 @@ def run(
     pipeline: str | PathLike[str] | PipelineConfig | Mapping[str, Any] = "drive",
     classes: str | Sequence[str] | None = None,
     conf: float | None = None,
+    masks: Literal["auto", "box", "none"] | None = None,
     engine: str | None = None,
     model: str | PathLike[str] | None = None,
     precision: str | None = None,
@@ -190,6 +194,7 @@ def run(
         pipeline: drive, edit, live, or a .yaml file of your own. Or a `PipelineConfig`, or a dict of its sections.
         classes: Classes to keep, as person,car, or all. Or a list of names.
         conf: Score (0 to 1) that an object needs to appear. Default: 0.5.
+        masks: auto: what the model gives; box: each box for its mask; none: boxes alone, which costs less.
         engine: What runs the network: auto, openvino, onnxruntime, tensorrt, tensorrt-rtx, torch.
         model: A name that `streamseg models` lists, or an .onnx file.
         precision: Number format of the network: fp32, fp16, int8 (faster, slightly less exact), bf16 (OpenVINO, on CPUs that

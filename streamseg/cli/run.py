@@ -30,6 +30,7 @@ def run(
     pipeline: Annotated[str, flag("pipeline")] = "drive",
     classes: Annotated[str | None, flag("classes")] = None,
     conf: Annotated[float | None, flag("conf")] = None,
+    masks: Annotated[str | None, flag("masks")] = None,
     engine: Annotated[str | None, flag("engine")] = None,
     model: Annotated[str | None, flag("model")] = None,
     precision: Annotated[str | None, flag("precision")] = None,

@@ -58,6 +58,7 @@ class Alpha(Effect):
     feather: float = 0.0
     """Width of the soft edge in pixels of a 1080p picture; 0: antialiased."""
     name: ClassVar[str] = "alpha"
+    needs_masks: ClassVar[bool] = True
     alpha: ClassVar[bool] = True
     replaces: ClassVar[bool] = True
 
@@ -91,6 +92,7 @@ class Matte(Effect):
     feather: float = 0.0
     """Width of the soft edge in pixels of a 1080p picture; 0: antialiased."""
     name: ClassVar[str] = "matte"
+    needs_masks: ClassVar[bool] = True
     replaces: ClassVar[bool] = True
     kernel: ClassVar[str | None] = "streamseg.gpu.kernels.soften:draw_matte"
 

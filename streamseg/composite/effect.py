@@ -33,6 +33,8 @@ class Effect:
     """Its pictures are transparent somewhere: the output must hold that."""
     replaces: ClassVar[bool] = False
     """It puts a picture of another kind in the place of the frame's: no kernel draws on that."""
+    needs_masks: ClassVar[bool] = False
+    """It does nothing of use with boxes alone (`Instances.has_masks`): refused before the run where these are all that there is."""
     kernel: ClassVar[str | None] = None
     """`module:function` that draws it on the GPU (see `streamseg.gpu.kernels.composite`); None: it is drawn in host memory."""
 

@@ -20,7 +20,7 @@ from streamseg.core.palette import color_of
 from streamseg.core.types import Activity, Instances
 from streamseg.errors import ConfigError
 
-__all__ = ["Overlay", "around", "contour_reach", "contour_width", "sampling", "scaled"]
+__all__ = ["Overlay", "around", "box_width", "contour_reach", "contour_width", "sampling", "scaled"]
 
 Array = npt.NDArray[Any]
 ByteArray = npt.NDArray[np.uint8]
@@ -36,7 +36,8 @@ _LONGEST_LABEL = 1000
 class Overlay(Effect):
     """Draw the instances: colours stay with the track, the higher score lies on top where masks overlap.
 
-    An instance that is `doubtful` is drawn with half the fill and half the contour's width.
+    An instance that is `doubtful` is drawn with half the fill and half the contour's width. Where boxes alone were found, these are
+    drawn in place of masks.
 
     Raises ConfigError for a value out of range or a label that cannot be filled in.
     """
@@ -74,7 +75,7 @@ class Overlay(Effect):
         if len(shown) == 0:
             return
         if self.fill > 0 or self.contour > 0 or self.box:
-            self._areas(canvas, shown)
+            (self._areas if shown.has_masks else self._boxes)(canvas, shown)
         if self.label:
             self._labels(canvas, shown)
 
@@ -103,12 +104,19 @@ class Overlay(Effect):
             style = styles[int(shown.doubtful[i])]
             if self.box:
                 alpha = _enlarge(style.alpha(cover, visible), region, scale)
-                canvas.paint(region, cv2.max(alpha, _ring(boxes[i], region, max(1, round(2 * canvas.unit)))), rgb)  # type: ignore[arg-type]
+                canvas.paint(region, cv2.max(alpha, _ring(boxes[i], region, box_width(canvas.unit))), rgb)  # type: ignore[arg-type]
                 continue
             part, (rows, columns) = _trim(region, visible, scale, style.margin)
             if part[2] > part[0]:
                 alpha = style.alpha(cover[rows, columns], visible[rows, columns])
                 canvas.paint(part, _enlarge(alpha, part, scale), rgb, alpha if scale == 2 else None)
+
+    def _boxes(self, canvas: Canvas, shown: Instances) -> None:
+        line = box_width(canvas.unit)
+        for i, box in enumerate(shown.boxes.tolist()):
+            region = around(box, line + 1, canvas.width, canvas.height, max(4, canvas.align))
+            if region[2] > region[0]:
+                canvas.paint(region, _ring(box, region, line), color_of(int(shown.track_ids[i]), int(shown.labels[i])))
 
     def _labels(self, canvas: Canvas, shown: Instances) -> None:
         size, align = font_size(canvas.unit), canvas.align
@@ -130,6 +138,11 @@ class Overlay(Effect):
 def contour_width(contour: float, unit: float) -> int:
     """Pixels of the line inside a mask's outline; `contour` in pixels of a 1080p picture, `unit` the frame's size of one."""
     return max(1, round(contour * unit + 0.25)) if contour else 0
+
+
+def box_width(unit: float) -> int:
+    """Pixels of the line inside a box's edges."""
+    return max(1, round(2 * unit))
 
 
 def contour_reach(line: float, scale: int) -> int:

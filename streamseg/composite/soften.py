@@ -61,6 +61,7 @@ class Blur(Effect):
     classes: Sequence[str] | None = None
     """Names that count as instances; None: all."""
     name: ClassVar[str] = "blur"
+    needs_masks: ClassVar[bool] = True
     kernel: ClassVar[str | None] = "streamseg.gpu.kernels.soften:draw_blur"
 
     def __post_init__(self) -> None:
@@ -130,6 +131,7 @@ class Pixelate(Effect):
     classes: Sequence[str] | None = None
     """Names that count as instances; None: all."""
     name: ClassVar[str] = "pixelate"
+    needs_masks: ClassVar[bool] = True
     kernel: ClassVar[str | None] = "streamseg.gpu.kernels.soften:draw_pixelate"
 
     def __post_init__(self) -> None:

@@ -155,6 +155,8 @@ class PostprocessConfig(Section):
     conf: Fraction01 = 0.5
     classes: Names = None
     """Names to keep; none or `all` keeps every class."""
+    masks: Literal["auto", "box", "none"] = "auto"
+    """`auto`: what the model gives; `box`: each box for its mask; `none`: boxes alone."""
     head: Annotated[str, PlainValidator(_head), Listed(HEADS, "auto")] = "auto"
     """What reads the network's answer: `auto`, the one that fits; one of the registry by its name, or `use: module:Class`."""
 

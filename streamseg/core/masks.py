@@ -4,7 +4,8 @@ A mask grid of MxM spans its box exactly: each cell covers 1/M of the box's widt
 centre. Between the centres the field is bilinear; outside the grid it falls to zero over one cell, as in Mask R-CNN's
 reference implementations, except where the box ends at the frame's own border: there the object goes on, and so does its mask.
 
-M is the network's, 28 of those that streamseg exports; a mask that has been refined (`Instances.fine`) has more cells.
+M is the network's, 28 of those that streamseg exports; a mask that has been refined (`Instances.fine`) has more cells. A grid of
+one cell is the whole box: its value reaches to the box's edges, and falls to zero there over about a pixel.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ __all__ = [
     "AT_BORDER",
     "HALF",
     "Region",
+    "cells_of",
     "coverage",
     "crop_to",
     "cut_sides",
@@ -71,16 +73,26 @@ def region_of(box: npt.ArrayLike, width: int, height: int, align: int = 1) -> Re
     return left, top, right, bottom
 
 
-def _taps(low: float, high: float, start: int, stop: int, scale: int, cells: int) -> tuple[npt.NDArray[np.intp], FloatArray]:
+def cells_of(mask: ByteArray, box: Sequence[float]) -> int:
+    """The M of a mask; of a single cell, as if the box (xyxy) had cells of a pixel at most, all of its value."""
+    return len(mask) if len(mask) > 1 else max(1, math.ceil(max(box[2] - box[0], box[3] - box[1])))
+
+
+def _taps(
+    low: float, high: float, start: int, stop: int, scale: int, cells: int, single: bool = False
+) -> tuple[npt.NDArray[np.intp], FloatArray]:
     """For the pixel centres start..stop, `scale` frame pixels each: the cell of the padded grid before it, and how far past it.
 
     A centre at frame coordinate p lies at (p - low) / (high - low) * cells - 0.5 cells of the grid, one more of the padded grid.
+    `single`: the grid is of one cell, which stands for all of the `cells` (`cells_of`).
     """
     rate = cells / (high - low)
     position = np.arange(start + 0.5, stop) * (rate * scale) + (0.5 - low * rate)
     np.maximum(position, 0, out=position)
     # Just before the last cell of the padded grid, so that there is always one more.
     np.minimum(position, np.nextafter(cells + 1.0, 0.0), out=position)
+    if single:
+        position = np.minimum(position, 1.0) + np.maximum(position - cells, 0.0)
     cell = position.astype(np.intp)
     return cell, (position - cell).astype(np.float32)
 
@@ -122,8 +134,9 @@ def _sample(
     grid = _padded(mask, (x0, y0, x1, y1), width, height)
     if steeper != 1.0:
         grid = (grid - HALF) * np.float32(steeper) + np.float32(HALF)
-    columns = _taps(x0, x1, region[0], region[2], scale, len(mask))
-    return _interpolate(grid, columns, _taps(y0, y1, region[1], region[3], scale, len(mask)))
+    cells, single = cells_of(mask, (x0, y0, x1, y1)), len(mask) == 1
+    columns = _taps(x0, x1, region[0], region[2], scale, cells, single)
+    return _interpolate(grid, columns, _taps(y0, y1, region[1], region[3], scale, cells, single))
 
 
 def _interpolate(
@@ -199,7 +212,7 @@ def coverage(mask: ByteArray, box: npt.ArrayLike, region: Region, width: int, he
     Returns: uint8 [region height, region width].
     """
     box = _floats(box)
-    return _sample(mask, box, region, width, height, scale, gain(box, len(mask), scale))
+    return _sample(mask, box, region, width, height, scale, gain(box, cells_of(mask, box), scale))
 
 
 def crop_to(boxes: FloatArray, masks: ByteArray, width: int, height: int) -> tuple[FloatArray, ByteArray]:
@@ -207,7 +220,7 @@ def crop_to(boxes: FloatArray, masks: ByteArray, width: int, height: int) -> tup
 
     Args:
         boxes: float32 [N, 4] xyxy, frame pixels.
-        masks: uint8 [N, M, M].
+        masks: uint8 [N, M, M]; where each is its whole box, or there are none (M 1 or 0), they stay as they are.
         width: the frame's, pixels.
         height: the frame's, pixels.
 
@@ -216,7 +229,7 @@ def crop_to(boxes: FloatArray, masks: ByteArray, width: int, height: int) -> tup
     limit = np.array([width, height, width, height], np.float32)
     clipped = np.clip(boxes, 0, limit).astype(np.float32)
     changed = np.flatnonzero((clipped != boxes).any(axis=1))
-    if len(changed) == 0:
+    if len(changed) == 0 or masks.shape[-1] <= 1:
         return clipped, masks
     masks = masks.copy()
     for i in changed:

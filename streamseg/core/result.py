@@ -23,6 +23,7 @@ class FullMasks(Sequence[npt.NDArray[np.bool_]]):
     """The instances' masks at the frame's full size, each pasted when it is asked for: thirty 1080p masks would be 60 MB.
 
     `masks[i]` is bool [height, width] of the upright frame; `numpy.stack(masks)` makes the whole [N, height, width] array.
+    Raises ConfigError for a mask where boxes alone were found.
     """
 
     def __init__(self, instances: Instances, width: int, height: int) -> None:
@@ -51,7 +52,7 @@ class FullMasks(Sequence[npt.NDArray[np.bool_]]):
     def _repr_png_(self) -> bytes:
         """For notebooks: each in the colour that `Result.plot` gives it, on black."""
         canvas, found = np.zeros((self._height, self._width, 3), np.uint8), self._instances
-        for i in reversed(range(len(found))):
+        for i in reversed(range(len(found) if found.has_masks else 0)):
             (x0, y0, x1, y1), soft = mask_ops.paste(found.grids[i], found.boxes[i], self._width, self._height)
             canvas[y0:y1, x0:x1][soft >= 128] = color_of(int(found.track_ids[i]), int(found.labels[i]))
         return show.png(canvas)
@@ -147,6 +148,7 @@ class Result:
         """For each instance its region (x0, y0, x1, y1) in whole pixels, and its mask there, bool [y1 - y0, x1 - x0].
 
         With `disjoint` a pixel belongs to one instance at most: to the nearest, or, where no depth is known, the highest score.
+        Raises ConfigError where boxes alone were found.
         """
         frame, found = self.frame, self.instances
         if disjoint:
@@ -158,7 +160,10 @@ class Result:
             yield region, crop >= 128
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data, as `streamseg/encode/results/results.schema.json` says: one object an instance, the mask as COCO RLE."""
+        """Plain data, as `streamseg/encode/results/results.schema.json` says: one object an instance, the mask as COCO RLE.
+
+        Instances have no "mask" where boxes alone were found.
+        """
         frame, found = self.frame, self.instances
         data: dict[str, Any] = {
             "frame": frame.index,
@@ -169,12 +174,8 @@ class Result:
             "height": frame.height,
             "detected": self.detected,
             "instances": [
-                _instance_json(found, i)
-                | {
-                    "box": [round(float(v), 2) for v in found.boxes[i]],
-                    "mask": rle.encode(crop, x0, y0, frame.width, frame.height),
-                }
-                for i, ((x0, y0, _, _), crop) in enumerate(self.segments())
+                _instance_json(found, i) | {"box": [round(float(v), 2) for v in box]} | mask
+                for i, (box, mask) in enumerate(zip(found.boxes, self._masks_json(), strict=True))
             ],
         }
         if self.occlusion is not None:
@@ -190,7 +191,8 @@ class Result:
             pandas.DataFrame(row for result in streamseg.stream("a.mp4") for row in result.rows())
 
         `frame`, `pts`, `time` (seconds), `epoch`, `detected`, those of `to_json` for an instance, and for its boxes `x0`, `y0`,
-        `x1`, `y1` (frame pixels). With `masks` also `mask`, COCO's run lengths: a dict of `size` and `counts`.
+        `x1`, `y1` (frame pixels). With `masks` also `mask`, COCO's run lengths: a dict of `size` and `counts`, None
+        where boxes alone were found.
         """
         frame, found, hidden = self.frame, self.instances, self.occlusion
         same = {"frame": frame.index, "pts": frame.pts, "time": frame.time, "epoch": frame.epoch, "detected": self.detected}
@@ -201,12 +203,22 @@ class Result:
             extent = row.pop("extent") or (None,) * 4
             rows.append(row | dict(zip(("extent_x0", "extent_y0", "extent_x1", "extent_y1"), extent, strict=True)))
         if masks:
-            for row, ((x0, y0, _, _), crop) in zip(rows, self.segments(), strict=True):
-                row["mask"] = rle.encode(crop, x0, y0, frame.width, frame.height)
+            for row, mask in zip(rows, self._masks_json(), strict=True):
+                row["mask"] = mask.get("mask")
         return rows
 
+    def _masks_json(self) -> Iterator[dict[str, Any]]:
+        """{"mask": run lengths} of each instance; {} without masks."""
+        frame = self.frame
+        if not self.instances.has_masks:
+            return iter([{}] * len(self))
+        return ({"mask": rle.encode(crop, x0, y0, frame.width, frame.height)} for (x0, y0, _, _), crop in self.segments())
+
     def to_supervision(self) -> "supervision.Detections":
-        """The same as `supervision.Detections` (masks at frame size). Raises MissingExtra without the package `supervision`."""
+        """The same as `supervision.Detections` (masks at frame size; None where boxes alone were found).
+
+        Raises MissingExtra without the package `supervision`.
+        """
         try:
             import supervision
         except ImportError as error:
@@ -214,7 +226,8 @@ class Result:
 
             raise MissingExtra("supervision") from error
         frame = self.frame
-        masks = np.stack(self.masks) if len(self) else np.zeros((0, frame.height, frame.width), bool)
+        none = np.zeros((0, frame.height, frame.width), bool)
+        masks = None if not self.instances.has_masks else np.stack(self.masks) if len(self) else none
         return supervision.Detections(
             xyxy=self.boxes,
             mask=masks,

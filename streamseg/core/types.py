@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamseg.core import show
+from streamseg.errors import ConfigError
 from streamseg.pixels.fields import FieldOrder
 from streamseg.pixels.packing import PackedPicture, pack
 from streamseg.pixels.picture import AnyPicture
@@ -109,7 +110,7 @@ class Instances:
     masks: ByteArray
     """[N, M, M] uint8, soft: 255 x the probability that a point belongs to the instance; the grid spans its box exactly.
 
-    M is the network's: 28 of those that streamseg exports."""
+    M is the network's: 28 of those that streamseg exports; 1 where a mask is its whole box. [N, 0, 0]: boxes alone were found."""
     class_names: tuple[str, ...]
     track_ids: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
     """[N] int64, positive and never reused within a run; 0 where not (yet) tracked."""
@@ -149,17 +150,38 @@ class Instances:
 
     @property
     def side(self) -> int:
-        """M, cells a side of `masks`."""
-        return max(1, self.masks.shape[-1]) if self.masks.ndim else 1
+        """M, cells a side of `masks`; 0: there are none."""
+        return self.masks.shape[-1] if self.masks.ndim else 0
+
+    @property
+    def has_masks(self) -> bool:
+        """False: boxes alone were found, and `masks` is [N, 0, 0]."""
+        return self.side > 0
+
+    @property
+    def has_shapes(self) -> bool:
+        """Whether masks say more than the boxes do: False where there are none, and where each is its whole box."""
+        return self.side > 1
+
+    @property
+    def mask_or_box(self) -> ByteArray:
+        """[N, M, M] uint8: `masks`; where boxes alone were found these, filled: [N, 1, 1] of 255.
+
+        For what asks which part of its box an instance covers. To draw this as a mask would claim what nobody found."""
+        return self.masks if self.has_masks else np.full((len(self), 1, 1), 255, np.uint8)
 
     @property
     def grids(self) -> Sequence[ByteArray]:
-        """[N] the mask of each instance as it is to be pasted: uint8 [g, g] spanning its box, the finest there is."""
+        """[N] the mask of each instance as it is to be pasted: uint8 [g, g] spanning its box, the finest there is.
+
+        Raises ConfigError where boxes alone were found."""
+        if len(self) and not self.has_masks:
+            raise ConfigError('no masks: boxes alone were found; with masks="box" each box is taken for its mask')
         return [m if g is None else g for m, g in zip(self.masks, self.fine or [None] * len(self), strict=True)]
 
     @classmethod
     def empty(cls, class_names: tuple[str, ...], side: int = 28) -> Self:
-        """No instance, of masks of `side` x `side`."""
+        """No instance, of masks of `side` x `side`; 0: of boxes alone."""
         return cls(
             np.zeros((0, 4), np.float32),
             np.zeros(0, np.float32),
@@ -214,7 +236,7 @@ class Instances:
 
     def _repr_html_(self) -> str:
         """For notebooks."""
-        return show.as_html(repr(self), _HEADS, self._rows(), [*self.masks])
+        return show.as_html(repr(self), _HEADS, self._rows(), [*self.mask_or_box])
 
     def __rich__(self) -> Any:
         return self.as_table(repr(self))

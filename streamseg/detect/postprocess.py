@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +19,11 @@ from streamseg.errors.describe import brief, did_you_mean
 from streamseg.hub.graph_spec import GraphSpec
 from streamseg.pixels.letterbox import Letterbox
 
-__all__ = ["Postprocess", "PostprocessCounters"]
+__all__ = ["Masks", "Postprocess", "PostprocessCounters", "gives_masks"]
 
 FloatArray = npt.NDArray[np.float32]
+Masks = Literal["auto", "box", "none"]
+"""Which masks instances get: those that the model gives, their whole boxes, or none."""
 
 ABSURD_SCALE = 8.0
 """A box with a corner farther outside than so many frame sizes counts as nonsense."""
@@ -46,6 +49,11 @@ class PostprocessCounters:
     other_class: int = 0
 
 
+def gives_masks(spec: GraphSpec, head: str | None = None, masks: Masks = "auto") -> bool:
+    """Whether instances of a model will have masks, as `Postprocess` makes them. Raises as `head_for` does."""
+    return masks == "box" or (masks == "auto" and getattr(head_for(spec, head), "gives_masks", True))
+
+
 class Postprocess:
     """Waits for the answer and makes a Result of it.
 
@@ -60,9 +68,12 @@ class Postprocess:
         classes: Sequence[str] | None = None,
         *,
         head: str | None = None,
+        masks: Masks = "auto",
         patience: int = 30,
     ) -> None:
         """`spec`: the graph's, which tells what its labels mean and, unless `head` says it, who reads it (`heads.head_for`).
+
+        `masks`: `auto`, what the model gives; `box`, each box for its mask; `none`, boxes alone: masks are then not decoded.
 
         Raises ModelError for a graph that no head reads; ConfigError for a `conf` outside [0, 1], an unknown class, an empty
         `classes` or a `patience` below 1.
@@ -75,6 +86,7 @@ class Postprocess:
         self.head = head_for(spec, head)
         self.counters = PostprocessCounters()
         self._conf = conf
+        self._masks: Masks = masks
         self._patience = patience
         self._bad_in_a_row = 0
         self._wanted = self._select(classes)
@@ -145,5 +157,13 @@ class Postprocess:
         visible = (inside >= THINNEST).all(1)
         self.counters.empty += int((~visible).sum())
         rows = wanted[visible]
-        clipped, levels = mask_ops.crop_to(boxes[visible], found.masks(rows), width, height)
+        clipped, levels = mask_ops.crop_to(boxes[visible], self._levels(found, rows), width, height)
         return Instances(clipped, found.scores[rows], found.labels[rows], levels, self.class_names)
+
+    def _levels(self, found: Candidates, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.uint8]:
+        """The masks of `rows`, as they were asked for."""
+        if self._masks == "box":
+            return np.full((len(rows), 1, 1), 255, np.uint8)
+        if self._masks == "none" or found.masks is None:
+            return np.zeros((len(rows), 0, 0), np.uint8)
+        return found.masks(rows)

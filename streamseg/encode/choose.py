@@ -49,7 +49,8 @@ def check_output(
     name = str(path)
     if use is None:
         _refuse_address(name)
-    if is_results(name, use) or copies_tracks(name, use):
+    kind = kind_of(name, use)
+    if kind is not None and (kind.results or kind.tracks) and not kind.folder:
         refuse_existing(Path(name), local_path(source), overwrite)
 
 

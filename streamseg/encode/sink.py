@@ -104,6 +104,10 @@ class OutputKind:
 
     results: ClassVar[bool] = False
     """It takes the results alone: nothing is drawn for it."""
+    needs_masks: ClassVar[bool] = False
+    """It holds masks and nothing else: refused before the run where boxes alone are found."""
+    folder: ClassVar[bool] = False
+    """It writes into a folder, which may be there already: what lies in it is looked at when it is opened."""
     tracks: ClassVar[bool] = False
     """It can hold audio and subtitles, so that a pass-through is worth subscribing."""
     newest: ClassVar[bool] = False

@@ -16,12 +16,13 @@ FOOT = 1 / 3
 def ground_points(found: Instances, occlusion: Occlusion | None = None) -> npt.NDArray[np.float64]:
     """[N, 2] x, y in frame pixels where each instance stands.
 
-    The lowest row of its mask, at the centre of its lower third; with `occlusion`, the foot of the estimated extent where that
-    reaches deeper than the mask.
+    The lowest row of its mask, at the centre of its lower third, or without a mask the middle of its box's lower edge; with
+    `occlusion`, the foot of the estimated extent where that reaches deeper.
     """
-    points, side = np.zeros((len(found), 2)), found.side
+    points, masks = np.zeros((len(found), 2)), found.mask_or_box > 127
+    side = masks.shape[-1]
     foot = max(1, int(FOOT * side))
-    for i, (box, mask) in enumerate(zip(found.boxes.tolist(), found.masks > 127, strict=True)):
+    for i, (box, mask) in enumerate(zip(found.boxes.tolist(), masks, strict=True)):
         width, height = (box[2] - box[0]) / side, (box[3] - box[1]) / side
         rows = np.flatnonzero(mask.any(axis=1))
         if not len(rows):

@@ -98,7 +98,7 @@ class OcclusionEstimator:
         return replace(result, occlusion=self._judge(found, size, frame.time))
 
     def _judge(self, found: Instances, size: tuple[int, int], time: float) -> Occlusion:
-        masks = resized(found.masks, SIDE) > 127
+        masks = resized(found.mask_or_box, SIDE) > 127
         rows, columns = touching(found.boxes)
         border, reached = at_border(found.boxes, size), reached_sides(masks)
         touched = touched_sides(found.boxes, masks, reached, rows, columns)

@@ -158,7 +158,7 @@ def build_pipeline(
             undo.callback(sink.close)
         own_engine = engine is None
         if engine is None:
-            engine = opening.load_engine(config, on_message)
+            engine = opening.load_engine(config, on_message, targets)
             undo.callback(engine.close)
         opening.use_device(hardware, engine, device, on_message)
         context = Context(config, engine.spec, engine, device, live=info.live or config.decode.realtime)

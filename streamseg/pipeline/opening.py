@@ -96,10 +96,11 @@ def make_decoder(
     return Decoder(source, **how, wait=wait, on_message=on_message, keep_up=policy != "block", hardware=hardware), hardware
 
 
-def load_engine(config: PipelineConfig, on_message: Message | None = None) -> Engine:
+def load_engine(config: PipelineConfig, on_message: Message | None = None, outputs: Sequence[Target] = ()) -> Engine:
     """The engine that a pipeline asks for, loaded; `on_message` hears which was chosen and why.
 
-    Raises ModelError, EngineError or, before the engine is loaded, ConfigError for classes that the model does not know.
+    Raises ModelError, EngineError or, before the engine is loaded, ConfigError for classes that the model does not know, and for
+    `outputs` that need masks of a model without.
     """
     i = config.infer
     return open_engine(
@@ -111,7 +112,7 @@ def load_engine(config: PipelineConfig, on_message: Message | None = None) -> En
         in_flight=i.in_flight,
         batch=i.batch,
         require_gpu=i.require_gpu,
-        check=lambda spec: stages.check(config, spec, extra_steps(config)),
+        check=lambda spec: stages.check(config, spec, extra_steps(config), outputs),
         on_message=on_message,
     )
 

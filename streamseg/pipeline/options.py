@@ -124,6 +124,13 @@ OPTIONS: tuple[Option, ...] = (
         shell="float",
     ),
     Option(
+        "masks",
+        "pipeline",
+        'Literal["auto", "box", "none"]',
+        "auto: what the model gives; box: each box for its mask; none: boxes alone, which costs less.",
+        ("postprocess", "masks"),
+    ),
+    Option(
         "engine",
         "network",
         "str",

@@ -97,6 +97,7 @@ class Session:
         pipeline: str | PathLike[str] | PipelineConfig | Mapping[str, Any] | None = None,
         classes: str | Sequence[str] | None = None,
         conf: float | None = None,
+        masks: Literal["auto", "box", "none"] | None = None,
         start: float | str | None = None,
         duration: float | str | None = None,
         end: float | str | None = None,
@@ -120,6 +121,7 @@ class Session:
             pipeline: drive, edit, live, or a .yaml file of your own. Or a `PipelineConfig`, or a dict of its sections.
             classes: Classes to keep, as person,car, or all. Or a list of names.
             conf: Score (0 to 1) that an object needs to appear. Default: 0.5.
+            masks: auto: what the model gives; box: each box for its mask; none: boxes alone, which costs less.
             start: Time to start at: 3s, 1m30s, 00:01:30. A number is seconds.
             duration: Length of the part to read, as 10s. A number is seconds.
             end: Time to stop at, as 15s; instead of duration. A number is seconds.
@@ -149,6 +151,7 @@ class Session:
         pipeline: str | PathLike[str] | PipelineConfig | Mapping[str, Any] | None = None,
         classes: str | Sequence[str] | None = None,
         conf: float | None = None,
+        masks: Literal["auto", "box", "none"] | None = None,
         start: float | str | None = None,
         duration: float | str | None = None,
         end: float | str | None = None,
@@ -177,6 +180,7 @@ class Session:
         pipeline: str | PathLike[str] | PipelineConfig | Mapping[str, Any] = "drive",
         classes: str | Sequence[str] | None = None,
         conf: float | None = None,
+        masks: Literal["auto", "box", "none"] | None = None,
         start: float | str | None = None,
         duration: float | str | None = None,
         end: float | str | None = None,
@@ -207,6 +211,7 @@ class Session:
             pipeline: drive, edit, live, or a .yaml file of your own. Or a `PipelineConfig`, or a dict of its sections.
             classes: Classes to keep, as person,car, or all. Or a list of names.
             conf: Score (0 to 1) that an object needs to appear. Default: 0.5.
+            masks: auto: what the model gives; box: each box for its mask; none: boxes alone, which costs less.
             start: Time to start at: 3s, 1m30s, 00:01:30. A number is seconds.
             duration: Length of the part to read, as 10s. A number is seconds.
             end: Time to stop at, as 15s; instead of duration. A number is seconds.

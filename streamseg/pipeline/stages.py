@@ -30,10 +30,11 @@ from streamseg.composite import Compositor
 from streamseg.composite.choose import check_classes
 from streamseg.config.schema import PipelineConfig
 from streamseg.detect.infer import Infer
-from streamseg.detect.postprocess import Postprocess
+from streamseg.detect.postprocess import Postprocess, gives_masks
 from streamseg.detect.preprocess import Preprocess
 from streamseg.detect.schedule import DetectionSchedule
 from streamseg.encode import Sink
+from streamseg.encode.kinds import kind_of
 from streamseg.engine import Engine, GraphSpec, computes_on_gpu
 from streamseg.errors import ConfigError
 from streamseg.events import EventDetector
@@ -127,7 +128,7 @@ def _postprocess(context: Context) -> Stage:
     """It lets through what the tracker may use, not only what is sure enough to be shown."""
     p = context.config.postprocess
     head = None if p.head == "auto" else p.head
-    return Postprocess(context.spec, conf=min(context.config.track.low, p.conf), classes=p.classes, head=head)
+    return Postprocess(context.spec, conf=min(context.config.track.low, p.conf), classes=p.classes, head=head, masks=p.masks)
 
 
 def _track(context: Context) -> Stage:
@@ -171,12 +172,30 @@ def _tally(context: Context) -> Stage:
 def _composite(context: Context) -> Stage:
     output, device = context.output, context.device
     assert output is not None  # made once for each
-    for effect in output.effects:
-        where = f"outputs: {output.name}: {getattr(effect, 'name', '') or type(effect).__name__}: "
-        check_classes(effect.class_names(), context.spec.classes, where)
+    _check_output(context, output)
     if device is None:
         return Compositor(output.effects, keep_grey=output.keep_grey)
     return DeviceCompositor(output.effects, device, keep_grey=output.keep_grey)
+
+
+def _check_output(context: Context, output: Target) -> None:
+    """Raise ConfigError for an output that cannot show what this model finds: of other classes, or masks where there are none."""
+    p = context.config.postprocess
+    alone = not gives_masks(context.spec, None if p.head == "auto" else p.head, p.masks)
+    for effect in output.effects:
+        where = f"outputs: {output.name}: {getattr(effect, 'name', '') or type(effect).__name__}: "
+        check_classes(effect.class_names(), context.spec.classes, where)
+        if alone and effect.needs_masks:
+            raise ConfigError(f"{where}needs masks, and {_why_boxes_alone(context)}")
+    kind = kind_of(output.path, output.use)
+    if alone and kind is not None and kind.needs_masks:
+        raise ConfigError(f"outputs: {output.name}: {output.path}: this format holds masks, and {_why_boxes_alone(context)}")
+
+
+def _why_boxes_alone(context: Context) -> str:
+    asked = context.config.postprocess.masks == "none"
+    why = "boxes alone were asked for (masks: none)" if asked else f"the model {context.spec.name} gives boxes alone"
+    return f"{why}; --masks box takes each box for its mask"
 
 
 def _encode(context: Context) -> Stage | None:
@@ -271,8 +290,10 @@ def close(stage: Stage | None) -> None:
         end()
 
 
-def check(config: PipelineConfig, spec: GraphSpec, extra: Sequence[Step] = ()) -> None:
-    """Raise ConfigError for what a pipeline file says of classes that the model does not have."""
+def check(config: PipelineConfig, spec: GraphSpec, extra: Sequence[Step] = (), outputs: Sequence[Target] = ()) -> None:
+    """Raise ConfigError for what a pipeline file says of classes, and its outputs of masks, that the model does not have."""
     for step in (*STAGES, *extra):
         if step.checks and step.make is not None:
             close(step.make(Context(config, spec)))
+    for output in outputs:
+        _check_output(Context(config, spec), output)

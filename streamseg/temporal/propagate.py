@@ -45,9 +45,10 @@ def carry(instances: Instances, flow: Flow, width: int, height: int) -> Instance
     """The instances of the flow's source frame as they are in its target frame; without those that left it.
 
     Boxes are moved and scaled as the points of their masks are. Masks are looked up along the flow, so they bend as the object
-    does. Scores and classes stay.
+    does; boxes alone, and masks that are their whole box, stay that. Scores and classes stay.
     """
-    old, side = instances.masks.astype(np.float32), instances.side
+    old = warp.shapes(instances)
+    side = old.shape[-1]
     boxes = _first_guess(instances.boxes, old, flow)
     for _ in range(ROUNDS):
         points = warp.cells(boxes, side, warp.coarse(side))
@@ -58,7 +59,8 @@ def carry(instances: Instances, flow: Flow, width: int, height: int) -> Instance
     levels = np.rint(warp.look_up(old, instances.boxes, sources, width, height)).astype(np.uint8)
     clipped, levels = mask_ops.crop_to(boxes, levels, width, height)
     keep = np.flatnonzero(((clipped[:, 2:] - clipped[:, :2]) >= THINNEST).all(1) & (levels > 127).any((1, 2)))
-    return replace(instances, boxes=clipped, masks=levels, fine=())[keep]
+    masks = levels if instances.has_shapes else instances.masks
+    return replace(instances, boxes=clipped, masks=masks, fine=())[keep]
 
 
 def _first_guess(boxes: FloatArray, masks: FloatArray, flow: Flow) -> FloatArray:

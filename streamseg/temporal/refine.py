@@ -51,8 +51,10 @@ class Refiner:
     """Sets `Instances.fine`. Keeps nothing between frames."""
 
     def __call__(self, result: Result) -> Result:
-        """The result with a finer mask for each instance that is large enough to need one."""
+        """The result with a finer mask for each instance that is large enough to need one; a mask that is its whole box stays."""
         found = result.instances
+        if not found.has_shapes:
+            return result
         sizes = np.clip(found.boxes[:, 2:] - found.boxes[:, :2], 0, None)
         side, inner = np.sqrt(sizes.prod(1)), found.side
         large = np.flatnonzero((side >= FINE_ENOUGH * inner) & (sizes.min(1, initial=np.inf) >= 4))

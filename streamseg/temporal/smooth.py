@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamseg.core.result import Result
-from streamseg.core.types import Frame, Instances
+from streamseg.core.types import Frame
 from streamseg.temporal import warp
 from streamseg.temporal.flow import Flow, FlowCache
 from streamseg.temporal.propagate import Propagate
@@ -48,7 +48,7 @@ class _Past:
 
 
 class Smooth:
-    """The stage: averages masks over time where the network ran, and moves them along the flow where it did not."""
+    """The stage: averages masks, or boxes alone, over time where the network ran, and moves them along the flow elsewhere."""
 
     def __init__(self, masks: Smoother | None, flows: FlowCache | None = None) -> None:
         """masks: what averages; None: nothing is averaged. flows: shared with the other stages that need flow."""
@@ -82,7 +82,7 @@ class Smoother:
         """The result with steadier boxes and masks."""
         found, past = result.instances, self._past
         ages = np.ones(len(found), np.int64)
-        boxes, masks = found.boxes, found.masks.astype(np.float32)
+        boxes, masks = found.boxes, warp.shapes(found)
         rows, columns = _both(past.ids, found.track_ids) if past is not None else (ages[:0], ages[:0])
         if past is not None and len(rows):
             where = np.concatenate([past.boxes[rows], boxes[columns]])
@@ -90,12 +90,12 @@ class Smoother:
             if flow is not None:
                 keep = math.exp(-max(0.0, result.frame.time - past.time) / self._seconds)
                 boxes = boxes.copy()
-                boxes[columns], masks[columns] = _mean(past, rows, found, columns, flow, keep)
+                boxes[columns], masks[columns] = _mean(past, rows, boxes[columns], masks[columns], flow, keep)
                 ages[columns] = past.ages[rows] + 1
         known = found.track_ids > 0
         time = result.frame.time
         self._past = _Past(result.frame, time, found.track_ids[known], boxes[known], masks[known], ages[known])
-        levels = np.rint(masks).astype(np.uint8)
+        levels = np.rint(masks).astype(np.uint8) if found.has_shapes else found.masks
         return replace(result, instances=replace(found, boxes=boxes, masks=levels))
 
     def follow(self, result: Result) -> None:
@@ -107,7 +107,7 @@ class Smoother:
         if past is not None:
             rows, columns = _both(past.ids, ids)
             ages[columns] = past.ages[rows]
-        self._past = _Past(result.frame, time, ids, found.boxes[known], found.masks[known].astype(np.float32), ages)
+        self._past = _Past(result.frame, time, ids, found.boxes[known], warp.shapes(found)[known], ages)
 
 
 def _both(before: IntArray, now: IntArray) -> tuple[IntArray, IntArray]:
@@ -118,14 +118,14 @@ def _both(before: IntArray, now: IntArray) -> tuple[IntArray, IntArray]:
 
 
 def _mean(
-    past: _Past, rows: IntArray, found: Instances, columns: IntArray, flow: Flow, keep: float
+    past: _Past, rows: IntArray, new_boxes: FloatArray, new_masks: FloatArray, flow: Flow, keep: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Boxes and masks of the tracks seen in both frames."""
+    """Boxes and masks of the tracks seen in both frames: of the past's `rows`, now at `new_boxes` with `new_masks`."""
     width, height = past.frame.width, past.frame.height
-    new_boxes, new_masks = found.boxes[columns], found.masks[columns].astype(np.float32)
     # A young mean trusts its past less: the first mask is no better than the second.
     weight = np.minimum(keep, past.ages[rows] / (past.ages[rows] + 1)).astype(np.float32)
-    side, skip = found.side, warp.coarse(found.side)
+    side = new_masks.shape[-1]
+    skip = warp.coarse(side)
     points, coarse = warp.cells(new_boxes, side, skip), new_masks[:, ::skip, ::skip]
     sources, likeness = flow.at(points)
     old = warp.look_up(past.masks[rows], past.boxes[rows], sources, width, height)

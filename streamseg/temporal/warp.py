@@ -7,9 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from streamseg.core.masks import AT_BORDER
+from streamseg.core.types import Instances
 from streamseg.temporal.flow import MOST_ROWS, pick
 
-__all__ = ["cells", "coarse", "look_up", "moved_boxes"]
+__all__ = ["cells", "coarse", "look_up", "moved_boxes", "shapes"]
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -29,6 +30,13 @@ _MOST_GROWTH = 1.25
 def coarse(side: int) -> int:
     """The step n for masks of `side` cells a side: every nth cell along x and y is enough to tell how an object moves."""
     return max(1, round(side / _COARSE))
+
+
+def shapes(instances: Instances) -> FloatArray:
+    """[N, M, M], 0..255, to follow instances by: their masks; of what has none, or whose mask is its whole box, the box, filled."""
+    if instances.has_shapes:
+        return instances.masks.astype(np.float32)
+    return np.full((len(instances), _COARSE, _COARSE), 255, np.float32)
 
 
 def cells(boxes: FloatArray, side: int, skip: int = 1) -> FloatArray:

@@ -44,8 +44,9 @@ def histograms(frame: Frame, instances: Instances) -> FloatArray:
         np.clip(boxes[:, k, None] + _STEPS * (boxes[:, k + 2] - boxes[:, k])[:, None], 0, last[k]).astype(np.int64)
         for k in (0, 1)
     )
-    cells = (_STEPS * instances.side).astype(np.int64)
-    inside = instances.masks[:, cells[:, None], cells] > 127
+    masks = instances.mask_or_box
+    cells = (_STEPS * masks.shape[-1]).astype(np.int64)
+    inside = masks[:, cells[:, None], cells] > 127
     owner, row, column = np.nonzero(inside)
     luma, u, v = _codes(frame, x[owner, column], y[owner, row])
     where = owner * BINS + _HALF[row]

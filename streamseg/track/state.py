@@ -16,7 +16,7 @@ __all__ = ["Detected", "Tracks"]
 
 COPY = 0.75
 """Where so much of one mask lies inside another of the same class, both show one thing. Masks, unlike boxes, of two people one
-behind the other hardly overlap."""
+behind the other hardly overlap: where there are boxes alone, so much of each must lie inside the other."""
 VOTE_TIME = 3.0
 """Seconds after which a vote for a class counts 1/e."""
 LOOK_TIME = 1.0
@@ -49,11 +49,11 @@ class Detected:
     @classmethod
     def of(cls, instances: Instances, looks: FloatArray, conf: float) -> Self:
         """Detections with their histograms."""
-        masks = bordered(instances.masks)
+        masks = bordered(instances.mask_or_box)
         share = contained(instances.boxes, masks)
         inner, outer = np.maximum(share, share.T), np.minimum(share, share.T)
         alike = instances.labels[:, None] == instances.labels
-        same = (alike & (inner >= COPY)) | (outer >= COPY)
+        same = (alike & (inner >= COPY)) | (outer >= COPY) if instances.has_shapes else outer >= COPY
         copy = np.zeros(len(instances), bool)
         for i in np.flatnonzero(same.any(1)):
             copy[i] = bool((same[i, :i] & ~copy[:i]).any())

@@ -30,9 +30,10 @@ class Candidates:
     """[N], of which sound ones count from 0 in the order of `GraphSpec.classes`."""
     finite: npt.NDArray[np.bool_]
     """[N] False where a number that the row's mask is made of is NaN or infinite."""
-    masks: Callable[[npt.NDArray[np.intp]], npt.NDArray[np.uint8]]
+    masks: Callable[[npt.NDArray[np.intp]], npt.NDArray[np.uint8]] | None
     """Decodes the masks of some rows, given by their indices [K]: uint8 [K, M, M], 255 x probability, each grid spanning its row's
-    box exactly. M is the same for all of a model's masks, 0 rows included. It is called once, with the rows that are kept."""
+    box exactly. M is the same for all of a model's masks, 0 rows included. It is called at most once, with the rows that are kept.
+    None: the family finds boxes alone."""
     low: int = 0
     """How many more there were that were left out, their score being too low."""
 
@@ -47,6 +48,8 @@ class Head(Protocol):
     """As `HEADS` lists it."""
     layout: str
     """The outputs that it reads, for people."""
+    gives_masks: bool
+    """Whether its candidates have masks; False: boxes alone. A head that does not say it has masks."""
 
     def __init__(self, spec: GraphSpec) -> None:
         """For a graph that it fits."""

@@ -30,6 +30,7 @@ class MaskRCNN:
     """
 
     name = "mask_rcnn"
+    gives_masks = True
     layout = "boxes: float32 [B, D, 4], scores: float32 [B, D], labels: int32 [B, D], masks: float32 [B, D, M, M]"
 
     def __init__(self, spec: GraphSpec) -> None:

@@ -1,7 +1,8 @@
 """COCO instances: one JSON document with an image for each frame and an annotation for each mask (cocodataset.org/#format-data).
 
-Masks are compressed RLE; `category_id` is COCO's own where COCO knows the class. Annotations carry `score` and `track_id` besides,
-so that `annotations` also serves as a list of results. Written while the video runs; memory does not grow.
+Masks are compressed RLE; of boxes alone there is no `segmentation`. `category_id` is COCO's own where COCO knows the class.
+Annotations carry `score` and `track_id` besides, so that `annotations` also serves as a list of results. Written while the video
+runs; memory does not grow.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import errno
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 from streamseg.core import rle
@@ -61,15 +62,14 @@ class CocoSink(FormatSink):
     def _annotations(self, result: Result) -> Iterator[dict[str, Any]]:
         frame, found = result.frame, result.instances
         made = self._last_id
-        for i, (region, crop) in enumerate(result.segments()):
-            area, box = measure(region, crop)
+        for i, (area, box, segmentation) in enumerate(_measured(result)):
             if area:
                 made += 1
                 yield {
                     "id": made,
                     "image_id": frame.index + 1,
                     "category_id": self._categories[found.labels[i]],
-                    "segmentation": rle.encode(crop, region[0], region[1], frame.width, frame.height),
+                    **segmentation,
                     "area": area,
                     "bbox": box,
                     "iscrowd": 0,
@@ -88,6 +88,17 @@ class CocoSink(FormatSink):
         self._images.seek(0)
         while chunk := self._images.read(_COPY):
             yield chunk
+
+
+def _measured(result: Result) -> Iterator[tuple[float, Sequence[float], dict[str, Any]]]:
+    """Of each instance its area, its box [x, y, width, height], both of the mask if it has one, and its `segmentation`."""
+    frame, found = result.frame, result.instances
+    if found.has_masks:
+        for region, crop in result.segments():
+            yield *measure(region, crop), {"segmentation": rle.encode(crop, region[0], region[1], frame.width, frame.height)}
+        return
+    for x0, y0, x1, y1 in found.boxes.tolist():
+        yield round((x1 - x0) * (y1 - y0), 2), [round(value, 2) for value in (x0, y0, x1 - x0, y1 - y0)], {}
 
 
 def _dumps(value: dict[str, Any]) -> str:

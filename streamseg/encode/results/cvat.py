@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import cv2
 import numpy as np
@@ -31,6 +31,8 @@ _RECORD, _END = 46, 22 + 20 + 56
 
 class CvatSink(FormatSink):
     """Writes one archive, `.NAME.part` until it is whole. Images are the frames without drawing, as JPEG."""
+
+    needs_masks: ClassVar[bool] = True
 
     def _begin(self, first: Result) -> None:
         names = first.instances.class_names

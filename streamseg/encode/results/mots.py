@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import cv2
 import numpy as np
@@ -34,6 +34,8 @@ _NAME = "%06d.png"
 class MotsTextSink(FormatSink):
     """Writes MOTS text. `track` is the track id itself; every line is on disk at once."""
 
+    needs_masks: ClassVar[bool] = True
+
     def _begin(self, first: Result) -> None:
         self._file = OutputFile(self.path, self._overwrite)
         self._classes = mots_ids(first.instances.class_names)
@@ -57,6 +59,9 @@ class MotsTextSink(FormatSink):
 
 class MotsPngSink(FormatSink):
     """Writes a folder of MOTS PNG files, one a frame, named by the frame's index."""
+
+    folder: ClassVar[bool] = True
+    needs_masks: ClassVar[bool] = True
 
     def open(self) -> None:
         """Check and make the folder. Raises OutputError."""

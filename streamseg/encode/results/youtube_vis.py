@@ -10,7 +10,7 @@ import array
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -42,6 +42,8 @@ class YoutubeVisSink(FormatSink):
 
     All masks have the size of the first frame: where the source changes its size, they are scaled.
     """
+
+    needs_masks: ClassVar[bool] = True
 
     def _begin(self, first: Result) -> None:
         self._size = (first.frame.width, first.frame.height)

@@ -54,9 +54,11 @@ def overlaps(
 
 
 @triton.jit
-def _cell(position: tl.tensor, last: tl.tensor) -> tl.tensor:
-    """The cell of the padded grid before a position, and how far past its centre."""
+def _cell(position: tl.tensor, last: tl.tensor, cells: tl.tensor) -> tl.tensor:
+    """The cell of the padded grid before a position, and how far past its centre; a single cell stands for all (`masks._taps`)."""
     held = tl.minimum(tl.maximum(position, 0.0), last)
+    if cells == 1:
+        held = tl.minimum(held, 1.0) + tl.maximum(held - last.to(tl.int32).to(tl.float64), 0.0)
     cell = held.to(tl.int32)
     return cell, (held - cell.to(tl.float64)).to(tl.float32)
 
@@ -82,8 +84,8 @@ def _covered(row: tl.tensor, grids: tl.tensor, y: tl.tensor, x: tl.tensor) -> tl
     grid = grids + tl.load(row + GRID).to(tl.int32)
     cells, cut = tl.load(row + CELLS).to(tl.int32), tl.load(row + CUT).to(tl.int32)
     gain, last = tl.load(row + GAIN).to(tl.float32), tl.load(row + LAST)
-    c, share_x = _cell((x.to(tl.float64) + 0.5) * tl.load(row + RATE_X) + tl.load(row + SHIFT_X), last)
-    r, share_y = _cell((y.to(tl.float64) + 0.5) * tl.load(row + RATE_Y) + tl.load(row + SHIFT_Y), last)
+    c, share_x = _cell((x.to(tl.float64) + 0.5) * tl.load(row + RATE_X) + tl.load(row + SHIFT_X), last, cells)
+    r, share_y = _cell((y.to(tl.float64) + 0.5) * tl.load(row + RATE_Y) + tl.load(row + SHIFT_Y), last, cells)
     low = _at(grid, r, c, cells, cut, gain)
     upper = (_at(grid, r, c + 1, cells, cut, gain) - low) * share_x[None, :] + low
     low = _at(grid, r + 1, c, cells, cut, gain)

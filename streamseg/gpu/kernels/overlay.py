@@ -6,6 +6,7 @@ labels laid over the planes (`paint`). Between the first two every sample must b
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import cv2
@@ -17,7 +18,7 @@ import triton.language as tl
 from streamseg import composite
 from streamseg.composite.choose import chosen
 from streamseg.composite.labels import font_size, label_text, place, plate
-from streamseg.composite.overlay import around, contour_reach, contour_width, sampling
+from streamseg.composite.overlay import around, box_width, contour_reach, contour_width, sampling
 from streamseg.core.masks import Region
 from streamseg.core.palette import color_of, text_color
 from streamseg.core.types import Activity, Instances
@@ -103,15 +104,18 @@ def draw_overlay(
         return picture
     width, height, unit = picture.width, picture.height, picture.unit
     line = contour_width(effect.contour, unit)
+    boxes_alone = not shown.has_masks
     areas = effect.fill > 0 or effect.contour > 0 or effect.box
     boxes = shown.boxes.tolist() if areas else []
     regions = [around(box, line + 1, width, height, max(4, picture.align)) for box in boxes]
     scale = sampling(regions, width, height)
-    table, grids, samples = instance_table(shown[: len(regions)], regions, width, height, scale)
+    drawn = replace(shown, masks=shown.mask_or_box) if boxes_alone else shown
+    table, grids, samples = instance_table(drawn[: len(regions)], regions, width, height, scale)
     colors = [color_of(int(i), int(label)) for i, label in zip(shown.track_ids, shown.labels, strict=True)]
     sure, thin = (contour_reach(width, scale) for width in (line, line / 2))
     # By `doubtful`: opacity of the fill, reach of the contour, where the middle of its ellipse is.
     styles = [(effect.fill, sure, sure), (effect.fill / 2, thin, 2 * sure + 1 + thin)]
+    styles = [(0.0, 0, sure)] * 2 if boxes_alone else styles
     for row, box, rgb, doubtful in zip(table, boxes, colors, shown.doubtful, strict=False):
         set_codes(row, drawing_codes(rgb, picture.encoding))
         row[columns.BOX_X0], row[columns.BOX_Y0], row[columns.BOX_X1], row[columns.BOX_Y1] = map(round, box)
@@ -126,7 +130,7 @@ def draw_overlay(
         cover(table_, grids_, covers, size, scale)
         grid = (triton.cdiv(size[0], _BLOCK[0]), triton.cdiv(size[1], _BLOCK[1]))
         opacity_kernel[grid](table_, covers, ellipse_, alphas, len(table), SCALE=scale, BY=_BLOCK[0], BX=_BLOCK[1], **EXACT)
-    ring = max(1, round(2 * unit)) if effect.box else 0
+    ring = box_width(unit) if effect.box or boxes_alone else 0
     paint(picture, table_, alphas, plates_, coverage_, scale=scale, line=ring)
     return picture
 

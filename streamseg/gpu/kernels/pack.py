@@ -122,7 +122,7 @@ def instance_table(
         if region[2] <= region[0] or x1 <= x0 or y1 <= y0:
             continue
         set_region(row, region)
-        cells = len(grid)
+        cells = masks.cells_of(grid, box)
         row[columns.GAIN] = np.float32(masks.gain(box, cells, scale))
         rate_x, rate_y = cells / (x1 - x0), cells / (y1 - y0)
         row[columns.RATE_X], row[columns.SHIFT_X] = rate_x * scale, 0.5 - x0 * rate_x
@@ -130,7 +130,7 @@ def instance_table(
         row[columns.LAST] = np.nextafter(cells + 1.0, 0.0)
         row[columns.SAMPLES] = samples
         grids.append(np.ascontiguousarray(grid).reshape(-1))
-        begin += cells * cells
+        begin += grid.size
         left, top, right, bottom = region
         samples += (-(-right // scale) - left // scale) * (-(-bottom // scale) - top // scale)
     return table, np.concatenate(grids) if grids else np.zeros(1, np.uint8), samples

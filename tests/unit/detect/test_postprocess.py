@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from streamseg.core.types import Frame
+from streamseg.detect import heads
+from streamseg.detect.heads import Candidates
 from streamseg.detect.infer import Infer, Pending
-from streamseg.detect.postprocess import Postprocess
+from streamseg.detect.postprocess import Postprocess, gives_masks
 from streamseg.detect.preprocess import Preprocess
 from streamseg.engine import Outputs, open_engine
 from streamseg.errors import BadOutput, ConfigError, EngineError
@@ -248,3 +250,43 @@ def test_masks_of_what_is_not_kept_are_never_decoded():
     assert decoded == [[4, 0]]
     assert result.scores.tolist() == [np.float32(0.9), np.float32(0.6)]
     assert (process.counters.low_score, process.counters.other_class, process.counters.empty) == (101, 1, 1)
+
+
+def test_masks_are_the_models_the_whole_box_or_none():
+    """A box that the frame cuts off stays its whole mask; where none are wanted none are decoded."""
+    rows = pending(GOOD, (0.75, 2, 150, -40, 250, 40), masks=np.full((2, 28, 28), 0.75))
+    assert Postprocess(SPEC)(rows).instances.masks.shape == (2, 28, 28)
+    whole = Postprocess(SPEC, masks="box")(rows)
+    assert whole.boxes.tolist() == [[10, 20, 50, 60], [150, 0, 200, 40]]
+    assert whole.instances.masks.tolist() == [[[255]], [[255]]]
+    process = Postprocess(SPEC, masks="none")
+    alone = process(rows)
+    assert alone.boxes.tolist() == whole.boxes.tolist()
+    assert alone.instances.masks.shape == (2, 0, 0)
+    assert process(pending()).instances.masks.shape == (0, 0, 0)
+
+
+class BoxesAlone:
+    """A head of a family that has no masks."""
+
+    name, layout, gives_masks = "boxes", "boxes alone", False
+
+    def __init__(self, spec):
+        pass
+
+    @staticmethod
+    def fits(spec):
+        return True
+
+    def __call__(self, arrays, letterbox, least):
+        n = len(arrays["boxes"])
+        return Candidates(arrays["boxes"], arrays["scores"], arrays["labels"].astype(np.int64), np.ones(n, bool), None)
+
+
+def test_a_family_without_masks_gives_boxes_alone(monkeypatch):
+    monkeypatch.setitem(heads.HEADS, "mask_rcnn", BoxesAlone)
+    assert not gives_masks(SPEC)
+    assert gives_masks(SPEC, None, "box")
+    rows = pending(GOOD, detections=1)
+    assert not Postprocess(SPEC)(rows).instances.has_masks
+    assert Postprocess(SPEC, masks="box")(rows).instances.masks.tolist() == [[[255]]]

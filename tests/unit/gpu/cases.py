@@ -43,7 +43,7 @@ class Case:
     boxes: tuple[tuple[float, ...], ...] = tuple(map(tuple, BOXES))
     effects: tuple[Any, ...] = ()
     side: int = 28
-    """Cells a side of the masks."""
+    """Cells a side of the masks; 1: each is its whole box; 0: boxes alone."""
     fine: int = 0
     """Cells a side of a finer mask of every second instance; 0: none."""
     doubtful: bool = False
@@ -68,7 +68,9 @@ def _blob(rng: np.random.Generator, cells: int) -> Array:
 def found(case: Case) -> Instances:
     rng = np.random.default_rng(case.seed)
     n = len(case.boxes)
-    masks = np.stack([_blob(rng, case.side) for _ in range(n)]) if n else np.zeros((0, case.side, case.side), np.uint8)
+    masks = np.full((n, case.side, case.side), 255, np.uint8)
+    if case.side > 1 and n:
+        masks[:] = [_blob(rng, case.side) for _ in range(n)]
     instances = pictures.instances([list(box) for box in case.boxes], masks=masks)
     if case.doubtful:
         instances = replace(instances, doubtful=np.arange(n) % 2 == 1)

@@ -1,0 +1,73 @@
+"""Runs that find boxes alone: which effects and outputs can do with them, and what is said of the others, before the run."""
+
+import json
+
+import pytest
+
+from streamseg.composite.effect import builtin
+from streamseg.encode.kinds import FORMATS
+from tests import clips
+
+REFUSED = {"alpha", "blur", "matte", "pixelate"}
+NEED = {".mots.txt", ".mots", ".ytvis.json", ".cvat.zip"}
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    return clips.cfr(tmp_path_factory.mktemp("clip") / "in.mkv", frames=4)
+
+
+def run(streamseg, clip, model, tmp_path, effect, output, masks):
+    effects = {"overlay": "overlay", "none": ""}.get(effect, effect)
+    file = tmp_path / "p.yaml"
+    file.write_text(f"outputs: {{picture: {{composite: [{effects}]}}}}")
+    chosen = ["--masks", masks] if masks else []
+    return streamseg("run", clip, "-p", file, "--model", model, *chosen, "-o", tmp_path / output)
+
+
+@pytest.mark.parametrize("effect", sorted(builtin()))
+def test_every_effect_draws_boxes_or_says_that_it_cannot(streamseg, clip, known, tmp_path, effect):
+    output = "out.mov" if builtin()[effect].alpha else "out.mkv"
+    done = run(streamseg, clip, known, tmp_path, effect, output, "none")
+    if effect not in REFUSED:
+        assert done.returncode == 0, done.stderr
+        return
+    assert (done.returncode, builtin()[effect].needs_masks) == (3, True)
+    assert f"{effect}: needs masks, and boxes alone were asked for" in " ".join(done.stderr.split())
+    assert "--masks box" in " ".join(done.stderr.split())
+    assert not (tmp_path / output).exists()
+    assert run(streamseg, clip, known, tmp_path, effect, output, "box").returncode == 0
+
+
+@pytest.mark.parametrize("ending", sorted(FORMATS))
+def test_every_format_holds_boxes_or_says_that_it_cannot(streamseg, clip, known, tmp_path, ending):
+    done = run(streamseg, clip, known, tmp_path, "none", f"out{ending}", "none")
+    if ending in NEED:
+        assert done.returncode == 3
+        assert not (tmp_path / f"out{ending}").is_file()
+        assert "this format holds masks, and boxes alone were asked for" in " ".join(done.stderr.split())
+        assert run(streamseg, clip, known, tmp_path, "none", f"out{ending}", "box").returncode == 0
+        return
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / f"out{ending}").read_text()
+    if ending == ".coco.json":
+        found = json.loads(text)["annotations"]
+        assert found[0]["bbox"] == [20, 28, 40, 30]
+        assert found[0]["area"] == 1200
+        assert "segmentation" not in found[0]
+    else:
+        found = [one for line in text.splitlines()[1:] for one in json.loads(line).get("instances", [])]
+        assert found[0]["box"] == [20, 28, 60, 58]
+        assert "mask" not in found[0]
+        assert found[0]["visible"] == 1
+    assert len(found) == 4
+
+
+def test_python_is_answered_in_its_own_words(clip, known):
+    import streamseg
+
+    with pytest.raises(streamseg.StreamsegError, match='masks="box"'):
+        streamseg.run(clip, "unused.mots.txt", model=known, masks="none")
+    results = list(streamseg.stream(clip, model=known, masks="none"))
+    assert [len(result.boxes) for result in results] == [1] * 4
+    assert not results[0].instances.has_masks

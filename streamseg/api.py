@@ -32,6 +32,7 @@ def stream(
     masks: Literal["auto", "box", "none"] | None = None,
     engine: str | None = None,
     model: str | PathLike[str] | None = None,
+    family: str | None = None,
     precision: str | None = None,
     require_gpu: bool | None = None,
     size: str | tuple[int, int] | None = None,
@@ -72,6 +73,7 @@ def stream(
         masks: auto: what the model gives; box: each box for its mask; none: boxes alone, which costs less.
         engine: What runs the network: auto, openvino, onnxruntime, tensorrt, tensorrt-rtx, torch.
         model: A name that `streamseg models` lists, or an .onnx file.
+        family: What an .onnx file of another program is, as yolo-seg. Default: found from the file.
         precision: Number format of the network: fp32, fp16, int8 (faster, slightly less exact), bf16 (OpenVINO, on CPUs that
             have it). Default: the format of the model's own file.
         require_gpu: Make it an error if the network cannot run on a GPU.
@@ -116,6 +118,7 @@ def astream(
     masks: Literal["auto", "box", "none"] | None = None,
     engine: str | None = None,
     model: str | PathLike[str] | None = None,
+    family: str | None = None,
     precision: str | None = None,
     require_gpu: bool | None = None,
     size: str | tuple[int, int] | None = None,
@@ -159,6 +162,7 @@ def run(
     masks: Literal["auto", "box", "none"] | None = None,
     engine: str | None = None,
     model: str | PathLike[str] | None = None,
+    family: str | None = None,
     precision: str | None = None,
     require_gpu: bool | None = None,
     size: str | tuple[int, int] | None = None,
@@ -197,6 +201,7 @@ def run(
         masks: auto: what the model gives; box: each box for its mask; none: boxes alone, which costs less.
         engine: What runs the network: auto, openvino, onnxruntime, tensorrt, tensorrt-rtx, torch.
         model: A name that `streamseg models` lists, or an .onnx file.
+        family: What an .onnx file of another program is, as yolo-seg. Default: found from the file.
         precision: Number format of the network: fp32, fp16, int8 (faster, slightly less exact), bf16 (OpenVINO, on CPUs that
             have it). Default: the format of the model's own file.
         require_gpu: Make it an error if the network cannot run on a GPU.

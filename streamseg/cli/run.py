@@ -33,6 +33,7 @@ def run(
     masks: Annotated[str | None, flag("masks")] = None,
     engine: Annotated[str | None, flag("engine")] = None,
     model: Annotated[str | None, flag("model")] = None,
+    family: Annotated[str | None, flag("family")] = None,
     precision: Annotated[str | None, flag("precision")] = None,
     require_gpu: Annotated[bool | None, flag("require_gpu")] = None,
     size: Annotated[str | None, flag("size")] = None,

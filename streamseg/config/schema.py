@@ -122,6 +122,10 @@ class PreprocessConfig(Section):
     """HEIGHTxWIDTH of the network's input; `auto`: the model's own."""
 
 
+def _head(value: Any, info: ValidationInfo) -> str:
+    return check_name(HEADS, value, others=("auto",), trust=trusts(info.context))
+
+
 def _engine(value: Any, info: ValidationInfo) -> str:
     return check_name(ENGINES, value, others=("auto",), trust=trusts(info.context))
 
@@ -130,6 +134,8 @@ class InferConfig(Section):
     """infer: the network and what runs it."""
 
     model: str = "lite"
+    family: Annotated[str, PlainValidator(_head), Listed(HEADS, "auto")] = "auto"
+    """What somebody else's ONNX file is: `auto`, as found from the file; one of the registry's heads by its name."""
     engine: Annotated[str, PlainValidator(_engine), Listed(ENGINES, "auto")] = "auto"
     """`auto`, the best that runs here; one of the registry by its name, or `use: module:NAME`: that engine or an error."""
     require_gpu: bool = False
@@ -143,10 +149,6 @@ class InferConfig(Section):
     """Number format of the network. fp32, fp16 and int8 choose a graph of the model; bf16 lets OpenVINO compute in bfloat16."""
     every: Annotated[int | Literal["auto"], PlainValidator(parse_every)] = 1
     """The network runs on every Nth frame, and optical flow carries masks to the others; `auto`: as many frames as it can."""
-
-
-def _head(value: Any, info: ValidationInfo) -> str:
-    return check_name(HEADS, value, others=("auto",), trust=trusts(info.context))
 
 
 class PostprocessConfig(Section):

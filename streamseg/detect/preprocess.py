@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from streamseg.core.types import Frame
 from streamseg.engine.base import DeviceImage
-from streamseg.pixels.letterbox import Fitter, Letterbox
+from streamseg.pixels.letterbox import PADDING, FitMode, Fitter, Letterbox
 
 __all__ = ["Prepared", "Preprocess"]
 
@@ -20,7 +20,7 @@ class Prepared:
 
     frame: Frame
     image: npt.NDArray[np.uint8] | DeviceImage
-    """uint8 [height, width, 3], RGB, the model's size, in host memory or on a GPU; the picture is centred, the rest `PADDING`."""
+    """uint8 [height, width, 3], RGB, the model's size, in host memory or on a GPU; what the frame does not cover is padded."""
     letterbox: Letterbox
 
     def sample(self, step: int) -> npt.NDArray[np.uint8]:
@@ -31,10 +31,10 @@ class Prepared:
 
 
 class Preprocess:
-    """Fits frames into the model's input of `height` x `width`, keeping their aspect ratio."""
+    """Fits frames into the model's input of `height` x `width` (see `Fitter`)."""
 
-    def __init__(self, height: int, width: int) -> None:
-        self._fitter = Fitter(height, width)
+    def __init__(self, height: int, width: int, mode: FitMode = "letterbox", padding: int = PADDING) -> None:
+        self._fitter = Fitter(height, width, mode, padding)
 
     def __call__(self, frame: Frame) -> Prepared:
         """The picture for one frame. Raises Unreadable for a pixel format that nothing here can convert."""

@@ -77,6 +77,7 @@ def open_engine(
     batch: int = 1,
     require_gpu: bool = False,
     precision: str = "auto",
+    family: str | None = None,
     check: Callable[[GraphSpec], None] | None = None,
     on_message: Message | None = None,
 ) -> Engine:
@@ -87,8 +88,9 @@ def open_engine(
     will be submitted together. "auto" takes the first candidate that runs here and tells `on_message` why the better ones were not
     taken; a name means that engine or an error. `precision` "fp32", "fp16" and "int8" take the model's graph of that kind, whose
     types every engine follows (CPUs compute fp16 in float32); "bf16" lets OpenVINO compute the fp32 graph in bfloat16, on a CPU
-    that can; "auto" takes the model as it is, computed as it says on every machine. `check` is shown the model's description before
-    an engine is loaded, and raises if it is not what it needs.
+    that can; "auto" takes the model as it is, computed as it says on every machine. `family` says what another program's .onnx file
+    is, where that is not found out. `check` is shown the model's description before an engine is loaded, and raises if it is not
+    what it needs.
 
     With `require_gpu` "auto" takes none that computes elsewhere. A TensorRT engine is
     built when it is first needed, which can take minutes; `on_message` is told.
@@ -97,7 +99,7 @@ def open_engine(
     not run this model).
     """
     _check(engine, precision, require_gpu, threads=(threads, 0), in_flight=(in_flight, 1), batch=(batch, 1))
-    spec = _spec(model, size, precision, on_message)
+    spec = _spec(model, size, precision, family, on_message)
     if check is not None:
         check(spec)
     refused: list[str] = []
@@ -147,12 +149,15 @@ def _check(engine: str, precision: str, require_gpu: bool, **numbers: tuple[int,
         raise ConfigError(f"bf16 is a precision of openvino on a CPU, not of {other}; use fp16, or --engine openvino")
 
 
-def _spec(model: str | PathLike[str], size: tuple[int, int] | None, precision: str, on_message: Message | None) -> GraphSpec:
+def _spec(
+    model: str | PathLike[str], size: tuple[int, int] | None, precision: str, family: str | None, on_message: Message | None
+) -> GraphSpec:
     """The model's graph of that precision."""
     from streamseg.hub.catalog import resolve
 
     stated = "fp32" if precision == "bf16" else precision
-    spec = read_spec(resolve(model, size, precision="fp32" if stated == "auto" else stated, on_message=on_message))
+    of = "fp32" if stated == "auto" else stated
+    spec = read_spec(resolve(model, size, precision=of, family=family, on_message=on_message))
     if stated not in ("auto", spec.precision):
         raise ModelError(f"{spec.path} is {spec.precision}, not {stated}: leave the precision out, or give a {stated} graph")
     return spec

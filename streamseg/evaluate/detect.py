@@ -50,7 +50,7 @@ def detect(
     `category_of` gives the data set's category for each of the model's labels; other labels are dropped, as are categories that
     are not labelled in a photo. Photos that cannot be read are counted in `faults`. Raises EngineError or BadOutput.
     """
-    preprocess = Preprocess(*engine.spec.size)
+    preprocess = Preprocess(*engine.spec.size, engine.spec.fit, engine.spec.padding)
     infer = Infer(engine)
     postprocess = Postprocess(engine.spec, conf=0.0)
     under_way: deque[tuple[Photo, Pending]] = deque()

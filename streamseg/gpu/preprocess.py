@@ -7,6 +7,7 @@ from streamseg.detect.preprocess import Prepared, Preprocess
 from streamseg.device.device import Device
 from streamseg.device.picture import DevicePicture
 from streamseg.engine.base import DeviceImage
+from streamseg.pixels.letterbox import PADDING, FitMode
 
 __all__ = ["DevicePreprocess"]
 
@@ -14,13 +15,13 @@ __all__ = ["DevicePreprocess"]
 class DevicePreprocess:
     """As `streamseg.detect.preprocess.Preprocess`, for frames of either kind: those in host memory are prepared there."""
 
-    def __init__(self, height: int, width: int, device: Device) -> None:
+    def __init__(self, height: int, width: int, device: Device, mode: FitMode = "letterbox", padding: int = PADDING) -> None:
         from streamseg.gpu import kernels
 
         self._device, self._size = device, (height, width)
-        self._kernel = kernels.PreprocessKernel(height, width, device.where)
+        self._kernel = kernels.PreprocessKernel(height, width, device.where, mode, padding)
         self._surface_of = kernels.Surface.of
-        self._host = Preprocess(height, width)
+        self._host = Preprocess(height, width, mode, padding)
         self._stream = device.stream()
 
     def __call__(self, frame: Frame) -> Prepared:

@@ -1,7 +1,8 @@
 """Models by name: those that streamseg brings, those in the user's folder, and their graphs at any size.
 
 engines/NAME/   NAME-HxW.onnx, NAME.safetensors          within the installation
-MODELS/NAME/    the same, and NAME.json with its origin  what the user pulled or imported (`folders.models_root`)
+MODELS/NAME/    the same, and NAME.json with its origin  what the user pulled or imported (`folders.models_root`);
+                or NAME.onnx and NAME.yaml               somebody else's file and its description (`hub.foreign`)
 CACHE/graphs/   graphs exported from either when they were first needed (`hub.on_demand`)
 """
 
@@ -14,8 +15,9 @@ from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 
-from streamseg.errors import MissingExtra, ModelError
+from streamseg.errors import ConfigError, MissingExtra, ModelError
 from streamseg.errors.describe import brief
+from streamseg.hub.foreign import adapted, is_ours, understand
 from streamseg.hub.graph_spec import read_spec
 from streamseg.hub.on_demand import default_size, export_once, exported
 from streamseg.hub.pretrained import PRETRAINED
@@ -75,6 +77,8 @@ class Model:
     """The graphs beside its weights, by (H, W) of their input."""
     weights: Path | None = None
     """Weights from which graphs of other sizes can be exported."""
+    foreign: Path | None = None
+    """Somebody else's ONNX file, which is adapted when it is run."""
 
     def about(self) -> dict[str, str]:
         """Where it is from, as noted when it was pulled or imported: `origin`, `licence`, ...; nothing for a shipped one."""
@@ -89,6 +93,9 @@ def _models_in(root: Path, shipped: bool) -> dict[str, Model]:
     found: dict[str, Model] = {}
     for path in sorted((*root.glob("*/*.onnx"), *root.glob("*/*.safetensors"))):
         name, match = path.parent.name, _FILE.fullmatch(path.name)
+        if path.name == f"{name}.onnx" and not shipped:
+            found[name] = Model(name, path.parent, shipped, foreign=path)
+            continue
         if path.name != f"{name}.safetensors" and (match is None or match["name"] != name):
             continue
         model = found.get(name, Model(name, path.parent, shipped))
@@ -143,9 +150,17 @@ def find(name: str) -> Model:
 
 
 def resolve(
-    model: str | PathLike[str], size: Size | None = None, *, precision: str = "fp32", on_message: Message | None = None
+    model: str | PathLike[str],
+    size: Size | None = None,
+    *,
+    precision: str = "fp32",
+    family: str | None = None,
+    on_message: Message | None = None,
 ) -> Path:
     """The file of a model: a name of `streamseg models`, or the path of an .onnx file, whose size is then its own.
+
+    Somebody else's .onnx file is adapted, once, and the adapted file given (`hub.foreign`); `family` says what it is, where the
+    file and its sidecar do not.
 
     A model whose weights are here is exported once at a size or in a precision that is not; `on_message` is told. Nothing is ever
     fetched. `precision` is that of a model by name; a file has its own.
@@ -155,8 +170,11 @@ def resolve(
     """
     text = os.fspath(model)
     if os.sep in text or Path(text).suffix in (".onnx", ".pth", ".pt", ".safetensors"):
-        return _explicit(Path(text), size)
+        return _explicit(Path(text), size, family, on_message)
     found = find(text)
+    if found.foreign is not None:
+        return adapted(understand(found.foreign, family, size=size, on_message=on_message), size, on_message, name=text)
+    _refuse_family(family, text)
     if size is None:
         size = _size_of(found)
     if size in found.graphs and (there := _in_precision(found.graphs[size], precision)).is_file():
@@ -201,14 +219,24 @@ def _size_of(model: Model) -> Size:
     return default_size(read_header(model.weights).network)
 
 
-def _explicit(path: Path, size: Size | None) -> Path:
+def _explicit(path: Path, size: Size | None, family: str | None, on_message: Message | None) -> Path:
     if not path.is_file():
         raise ModelError(f"there is no model file {path}; give the path of an .onnx file, or a name of `streamseg models`")
     if path.suffix != ".onnx":
         raise ModelError(f"{path} is not an .onnx file; make it a model with a name: streamseg models import {path}")
+    if not is_ours(path):
+        return adapted(understand(path, family, size=size, on_message=on_message), size, on_message)
+    _refuse_family(family, str(path))
     if size is not None and (own := read_spec(path).size) != size:
         raise ModelError(f"{path} takes {_show(own)}, not {_show(size)}: leave the size out, or export the model at that size")
     return path
+
+
+def _refuse_family(family: str | None, model: str) -> None:
+    if family is not None:
+        raise ConfigError(
+            f"the model {model} is one of streamseg's own, which say what they are: leave the family ({brief(family)}) out"
+        )
 
 
 def _sizes(model: Model) -> str:

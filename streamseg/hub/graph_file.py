@@ -66,6 +66,10 @@ class GraphFile:
     external: set[ExternalData] = field(default_factory=set)
     opsets: dict[str, int] = field(default_factory=dict)
     """Version of the operators of each domain; ONNX's own is "" here."""
+    producer: str = ""
+    """What wrote the file, as it says ("pytorch", "tf2onnx")."""
+    made_by: dict[str, str] = field(default_factory=dict)
+    """Each tensor outside of subgraphs → the operator that gives it: a score that a Sigmoid gives needs none of ours."""
 
 
 def parse_graph(data: bytes, name: str) -> GraphFile:
@@ -75,10 +79,12 @@ def parse_graph(data: bytes, name: str) -> GraphFile:
     """
     result = GraphFile()
     initializers: set[str] = set()
-    graphs = 0
+    graphs, functions = 0, set[str]()
     try:
         for number, value in _fields(memoryview(data)):
-            if number == 7:
+            if number == 2:
+                result.producer = _text(value)
+            elif number == 7:
                 graphs += 1
                 _read_graph(_message(value), result, initializers, depth=0)
             elif number == 8:
@@ -88,11 +94,12 @@ def parse_graph(data: bytes, name: str) -> GraphFile:
                 key, text = _strings(_message(value), 1, 2)
                 result.metadata[key] = text
             elif number == 25:
-                _read_function(_message(value), result)
+                functions.add(_read_function(_message(value), result))
     except (ValueError, IndexError) as error:
         raise ModelError(f"{name} is not an ONNX file, or is damaged: {error}") from error
     if graphs != 1:
         raise ModelError(f"{name} is not an ONNX file: it holds {graphs} graphs instead of one")
+    result.operators -= functions
     for initializer in initializers:  # before IR version 4 every initializer was an input too
         result.inputs.pop(initializer, None)
     return result
@@ -116,9 +123,11 @@ def _read_graph(graph: memoryview, result: GraphFile, initializers: set[str], de
 
 
 def _read_node(node: memoryview, result: GraphFile, depth: int) -> None:
-    operator, domain = "", ""
+    operator, domain, gives = "", "", []
     for number, value in _fields(node):
-        if number == 4:
+        if number == 2 and depth == 0:
+            gives.append(_text(value))
+        elif number == 4:
             operator = _text(value)
         elif number == 7:
             domain = _text(value)
@@ -128,13 +137,22 @@ def _read_node(node: memoryview, result: GraphFile, depth: int) -> None:
                     _read_tensor(_message(inner), result)
                 elif part in (6, 11):
                     _read_graph(_message(inner), result, set(), depth + 1)
-    result.operators.add(operator if domain in ("", "ai.onnx") else f"{domain}::{operator}")
+    name = operator if domain in ("", "ai.onnx") else f"{domain}::{operator}"
+    result.operators.add(name)
+    result.made_by.update(dict.fromkeys(gives, name))
 
 
-def _read_function(function: memoryview, result: GraphFile) -> None:
+def _read_function(function: memoryview, result: GraphFile) -> str:
+    """What the file defines itself, as "domain::Name"; what that is made of counts."""
+    name, domain = "", ""
     for number, value in _fields(function):
-        if number == 7:
-            _read_node(_message(value), result, depth=0)
+        if number == 1:
+            name = _text(value)
+        elif number == 7:
+            _read_node(_message(value), result, depth=1)
+        elif number == 10:
+            domain = _text(value)
+    return f"{domain}::{name}"
 
 
 def _read_tensor(tensor: memoryview, result: GraphFile) -> str:

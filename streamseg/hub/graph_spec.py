@@ -1,7 +1,8 @@
 """GraphSpec: what a model file promises, checked against the contract before an engine sees it.
 
 A streamseg model is one ONNX graph of fixed size: `images` uint8 [B, H, W, 3] RGB in, any number of named tensors [B, ...] out.
-What these mean, and whether something here can read them, is known to `streamseg.detect.heads`.
+What these mean, and whether something here can read them, is known to `streamseg.detect.heads`. Other people's files become such
+graphs by `hub.adapt`.
 """
 
 from __future__ import annotations
@@ -11,16 +12,23 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar, get_args
 
 from streamseg.errors import ModelError
+from streamseg.errors.describe import brief
 from streamseg.hub.graph_file import ELEMENT_TYPES, GraphFile, TensorInfo, external_paths, parse_graph
+from streamseg.pixels.letterbox import PADDING, FitMode
 
-__all__ = ["GraphSpec", "read_spec"]
+__all__ = ["FAMILY", "GraphSpec", "read_bytes", "read_spec"]
+
+FAMILY = "mask-rcnn"
+"""The family of our own models, whose graphs name none."""
 
 FORMAT = "1"
 _HOW = "streamseg reads models made by its own export; see `streamseg models` for those it brings"
 _OUTPUT_TYPES = frozenset(ELEMENT_TYPES.values()) - {"bfloat16"}  # numpy has none
 _LAST_OPSET = 1000  # ONNX has about one a year
+T = TypeVar("T", bound=list[Any] | dict[str, Any])
 _MAX_BYTES = 2 << 30  # the largest message protobuf allows
 
 
@@ -35,7 +43,7 @@ class GraphSpec:
     batch: int
     """Images that one run takes; 0 = any number."""
     outputs: Mapping[str, TensorInfo] = field(hash=False)
-    """What it gives, by name: [B, ...], every axis but the first of fixed length."""
+    """What it gives, by name: [B, ...]. Axes but the first of no fixed length (0) has only the graph of a foreign file."""
     classes: tuple[str, ...]
     """Names in the order of the labels."""
     category_ids: tuple[int, ...]
@@ -49,6 +57,19 @@ class GraphSpec:
     """Of the file, followed by its external data files in the order of their names; hexadecimal."""
     weights: tuple[Path, ...] = ()
     """External data files, in the order of their names."""
+    family: str = FAMILY
+    """Name of the head that reads its answers."""
+    fit: FitMode = "letterbox"
+    """How a frame is brought to the size of the input."""
+    padding: int = PADDING
+    """Code, 0 to 255, of what the frame does not cover."""
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """What the head needs besides: numbers, words, truth values or lists of them."""
+
+    @property
+    def free_rows(self) -> tuple[str, ...]:
+        """The outputs with an axis, besides the batch's, whose length only an answer tells. TensorRT has no engine for these."""
+        return tuple(name for name, info in self.outputs.items() if 0 in info.shape[1:])
 
     @property
     def size(self) -> tuple[int, int]:
@@ -62,7 +83,7 @@ def read_spec(path: Path) -> GraphSpec:
     Raises ModelError, saying what was found and what is expected, if it is missing, damaged, not a streamseg graph, or refers to
     weights outside of its folder or to other weights than it was exported with.
     """
-    data = _read(path)
+    data = read_bytes(path)
     graph = parse_graph(data, str(path))
     meta = graph.metadata
     if "streamseg.format" not in meta:
@@ -78,6 +99,7 @@ def read_spec(path: Path) -> GraphSpec:
     if strange:  # OpenVINO counts down from there to the last that it knows
         raise ModelError(f"{path} names versions of operators that there are not ({strange}): it is damaged; {_HOW}")
     classes = _classes(meta, path)
+    fit, padding = _fit(meta, path)
     batch, height, width = _check_shapes(graph, path)
     weights = external_paths(graph, path)
     return GraphSpec(
@@ -93,10 +115,15 @@ def read_spec(path: Path) -> GraphSpec:
         path=path,
         sha256=_digest(data, weights, meta.get("streamseg.weights_sha256", ""), path),
         weights=weights,
+        family=meta.get("streamseg.family", FAMILY),
+        fit=fit,
+        padding=padding,
+        options=_json(meta, "streamseg.options", path, dict) if "streamseg.options" in meta else {},
     )
 
 
-def _read(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """The bytes of an .onnx file. Raises ModelError where it cannot be read, or is larger than any."""
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise ModelError(f"{path} is larger than 2 GiB: no ONNX file is")
@@ -114,7 +141,8 @@ def _check_shapes(graph: GraphFile, path: Path) -> tuple[int, int, int]:
             f"{path} takes {_show(graph.inputs)}; expected only images: uint8 [B, H, W, 3] with fixed H and W. {_HOW}"
         )
     batch, height, width, _ = images.shape
-    if not graph.outputs or not all(_readable(info, batch) for info in graph.outputs.values()):
+    free = "streamseg.family" in graph.metadata  # what a foreign file was made into
+    if not graph.outputs or not all(_readable(info, batch, free) for info in graph.outputs.values()):
         raise ModelError(
             f"{path} gives {_show(graph.outputs)}; expected tensors [{batch or 'any'}, ...] of numbers, every axis but the first "
             f"of fixed length. {_HOW}"
@@ -122,8 +150,8 @@ def _check_shapes(graph: GraphFile, path: Path) -> tuple[int, int, int]:
     return batch, height, width
 
 
-def _readable(info: TensorInfo, batch: int) -> bool:
-    return info.dtype in _OUTPUT_TYPES and info.shape[:1] == (batch,) and min(info.shape[1:], default=1) > 0
+def _readable(info: TensorInfo, batch: int, free: bool) -> bool:
+    return info.dtype in _OUTPUT_TYPES and info.shape[:1] == (batch,) and min(info.shape[1:], default=1) > (-1 if free else 0)
 
 
 def _show(tensors: dict[str, TensorInfo]) -> str:
@@ -144,15 +172,33 @@ def _category_ids(meta: dict[str, str], count: int, path: Path) -> tuple[int, ..
     return tuple(int(str(i)) for i in ids)
 
 
+def _fit(meta: dict[str, str], path: Path) -> tuple[FitMode, int]:
+    """How a frame is fitted, and the code around it."""
+    named, code = meta.get("streamseg.fit", "letterbox"), meta.get("streamseg.padding", str(PADDING))
+    modes: tuple[FitMode, ...] = get_args(FitMode)
+    found = [mode for mode in modes if mode == named]
+    if not found or not (code.isascii() and code.isdigit() and int(code) <= 255):
+        raise ModelError(
+            f"{path}: streamseg.fit and streamseg.padding in its metadata are {named!r} and {code!r}; allowed: {', '.join(modes)}, "
+            "and 0 to 255"
+        )
+    return found[0], int(code)
+
+
 def _json_list(meta: dict[str, str], key: str, path: Path) -> list[object]:
+    return _json(meta, key, path, list)
+
+
+def _json(meta: dict[str, str], key: str, path: Path, kind: type[T]) -> T:
+    what = "list" if kind is list else "object"
     try:
         value = json.loads(meta.get(key, ""))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(
-            f"{path}: {key} in its metadata is {meta.get(key)!r}, expected a JSON list: export it again"
+            f"{path}: {key} in its metadata is {brief(meta.get(key))}, expected a JSON {what}: export it again"
         ) from error
-    if not isinstance(value, list):
-        raise ModelError(f"{path}: {key} in its metadata is {value!r}, expected a JSON list: export it again")
+    if not isinstance(value, kind):
+        raise ModelError(f"{path}: {key} in its metadata is {brief(value)}, expected a JSON {what}: export it again")
     return value
 
 

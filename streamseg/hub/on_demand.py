@@ -32,7 +32,7 @@ from streamseg.system.callbacks import Message
 from streamseg.system.folders import cache_root, elsewhere, locked, make_folder
 from streamseg.system.imports import require_train
 
-__all__ = ["SIZES", "check_size", "default_size", "export_once", "exported", "settings_for"]
+__all__ = ["SIZES", "check_size", "default_size", "export_once", "exported", "link", "settings_for"]
 
 Size = tuple[int, int]
 
@@ -114,7 +114,7 @@ def export_once(name: str, weights: Path, size: Size, precision: str = "fp32", o
         work = folder.parent / f".exporting.{graph.stem}.{os.getpid()}"
         try:
             make_folder(work)
-            _link(weights, work / f"{name}.safetensors")
+            link(weights, work / f"{name}.safetensors")
             _export_in_child(
                 {"weights": f"{work / name}.safetensors", "folder": str(work), "name": name, "size": size}
                 | {"settings": settings_for(network), "precision": precision}
@@ -146,7 +146,7 @@ def _exporter() -> str:
     return digest.hexdigest()
 
 
-def _link(source: Path, target: Path) -> None:
+def link(source: Path, target: Path) -> None:
     """Link the weights, which take hundreds of megabytes, where the file system and its rights allow that; else copy them."""
     with contextlib.suppress(OSError):
         os.link(source, target)

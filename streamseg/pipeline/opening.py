@@ -107,6 +107,7 @@ def load_engine(config: PipelineConfig, on_message: Message | None = None, outpu
         i.model,
         engine=i.engine,
         precision=i.precision,
+        family=None if i.family == "auto" else i.family,
         size=config.preprocess.size,
         threads=i.threads,
         in_flight=i.in_flight,

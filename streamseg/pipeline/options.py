@@ -141,6 +141,13 @@ OPTIONS: tuple[Option, ...] = (
         "model", "network", "str | PathLike[str]", "A name that `streamseg models` lists, or an .onnx file.", ("infer", "model")
     ),
     Option(
+        "family",
+        "network",
+        "str",
+        "What an .onnx file of another program is, as yolo-seg. Default: found from the file.",
+        ("infer", "family"),
+    ),
+    Option(
         "precision",
         "network",
         "str",

@@ -53,6 +53,7 @@ class Session:
         # options: network
         engine: str | None = None,
         model: str | PathLike[str] | None = None,
+        family: str | None = None,
         precision: str | None = None,
         require_gpu: bool | None = None,
         size: str | tuple[int, int] | None = None,
@@ -71,6 +72,7 @@ class Session:
                 more than one; a pipeline that is alone is not held up.
             engine: What runs the network: auto, openvino, onnxruntime, tensorrt, tensorrt-rtx, torch.
             model: A name that `streamseg models` lists, or an .onnx file.
+            family: What an .onnx file of another program is, as yolo-seg. Default: found from the file.
             precision: Number format of the network: fp32, fp16, int8 (faster, slightly less exact), bf16 (OpenVINO, on CPUs
                 that have it). Default: the format of the model's own file.
             require_gpu: Make it an error if the network cannot run on a GPU.

@@ -110,10 +110,10 @@ class Step:
 
 
 def _preprocess(context: Context) -> Stage:
-    (height, width), device = context.spec.size, context.device
+    spec, device = context.spec, context.device
     if device is None or (device.on_gpu and context.engine is not None and not computes_on_gpu(context.engine.name)):
-        return Preprocess(height, width)
-    return DevicePreprocess(height, width, device)
+        return Preprocess(*spec.size, spec.fit, spec.padding)
+    return DevicePreprocess(*spec.size, device, spec.fit, spec.padding)
 
 
 def _infer(context: Context) -> Stage:

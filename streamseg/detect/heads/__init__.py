@@ -1,23 +1,24 @@
 """How each family of models answers, and which family a graph is of.
 
 To add one, write a module with a class like `mask_rcnn.MaskRCNN` (see `base.Head`) and give it a line in `HEADS`; or give a package
-of your own an entry point of `streamseg.heads`. Those of packages are asked where a graph fits none of `HEADS`, or by name.
+of your own an entry point of `streamseg.heads`. With `recognise` (`base.Recognises`) it reads other people's ONNX files, too.
+Those of packages are asked where none of `HEADS` knows a file or fits a graph of ours, or by name.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from streamseg.detect.heads.base import Arrays, Candidates, Head
+from streamseg.detect.heads.base import Arrays, Candidates, Head, Recognises
 from streamseg.detect.heads.mask_rcnn import MaskRCNN
 from streamseg.errors import ConfigError, ModelError
-from streamseg.hub.graph_spec import GraphSpec
+from streamseg.hub.graph_spec import FAMILY, GraphSpec
 from streamseg.system import registry
 
-__all__ = ["HEADS", "Arrays", "Candidates", "Head", "builtin", "check_readable", "head_for", "why_not"]
+__all__ = ["HEADS", "Arrays", "Candidates", "Head", "Recognises", "builtin", "check_readable", "head_for", "why_not"]
 
 HEADS: dict[str, type[Head]] = {head.name: head for head in (MaskRCNN,)}
-"""By name; exactly one must fit a graph that is to be run."""
+"""By name, which is that of the family: `GraphSpec.family` names the one that reads a graph."""
 
 
 def builtin() -> dict[str, type[Head]]:
@@ -36,17 +37,17 @@ def why_not(thing: Any) -> str | None:
 
 
 def head_for(spec: GraphSpec, name: str | None = None) -> Head:
-    """The head that reads this graph: the one called `name` (or that a `Reference` names), or the only one that fits.
+    """The head that reads this graph: the one called `name` (or that a `Reference` names), or that of the graph's family.
+
+    A graph of ours that the family's head does not fit may be read by that of an installed package.
 
     Raises ModelError where none fits, or several do and none is named; ConfigError for a name that there is not.
     """
-    if name is not None:
-        asked: dict[str, type[Head]] = {str(name): registry.HEADS.pick(name)}
-        failed: list[str] = []
-    else:
-        asked, failed = dict(HEADS), []
-        if not any(head.fits(spec) for head in asked.values()):
-            asked, failed = _with_added(asked)
+    wanted = spec.family if name is None else name
+    asked: dict[str, type[Head]] = {str(wanted): registry.HEADS.pick(wanted)}
+    failed: list[str] = []
+    if name is None and spec.family == FAMILY and not asked[FAMILY].fits(spec):
+        asked, failed = _with_added(asked)
     fitting = [each for each, head in asked.items() if head.fits(spec)]
     if len(fitting) == 1:
         return asked[fitting[0]](spec)
@@ -71,5 +72,5 @@ def _with_added(asked: dict[str, type[Head]]) -> tuple[dict[str, type[Head]], li
 
 
 def check_readable(spec: GraphSpec) -> None:
-    """Raise ModelError unless exactly one head fits."""
+    """Raise ModelError unless its family's head, or exactly one of an installed package, fits."""
     head_for(spec)

@@ -9,10 +9,12 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from streamseg.hub.description import Recognised
+from streamseg.hub.graph_file import GraphFile
 from streamseg.hub.graph_spec import GraphSpec
 from streamseg.pixels.letterbox import Letterbox
 
-__all__ = ["Arrays", "Candidates", "Head"]
+__all__ = ["Arrays", "Candidates", "Head", "Recognises"]
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 """One picture's arrays by name, without the axis of the batch (`Outputs.row`)."""
@@ -45,14 +47,14 @@ class Head(Protocol):
     """Reads the answers of one graph; made for each run by `streamseg.detect.heads.head_for`."""
 
     name: str
-    """As `HEADS` lists it."""
+    """As `HEADS` lists it: the name of the family."""
     layout: str
     """The outputs that it reads, for people."""
     gives_masks: bool
     """Whether its candidates have masks; False: boxes alone. A head that does not say it has masks."""
 
     def __init__(self, spec: GraphSpec) -> None:
-        """For a graph that it fits."""
+        """For a graph that it fits; `spec.options` holds what its description says besides. Raises ModelError for bad ones."""
 
     @staticmethod
     def fits(spec: GraphSpec) -> bool:
@@ -65,4 +67,18 @@ class Head(Protocol):
             arrays: as the graph declares them, of any values.
             letterbox: where the frame lies in the input; for masks that span the input.
             least: rows of a lower score need not be decoded; those whose score is NaN must come out.
+        """
+
+
+class Recognises(Head, Protocol):
+    """A head that reads other people's ONNX files, too, once `hub.adapt` has made graphs of ours of them."""
+
+    @staticmethod
+    def recognise(file: GraphFile) -> Recognised | None:
+        """What the file is, where it is of this family; None: it is not. Judged by what the file says of itself, nothing is run.
+
+        Look at the metadata first, then at names, then at ranks and lengths of axes (0: any), and say by which (`Evidence`): of
+        several families the one with the better evidence is taken. What is assumed has a reason that begins with "assumed: ".
+        The outputs of the description get the names by which `fits` and `__call__` know them; float16 and float64 arrive as
+        float32, and with `batch_axis=False` an axis of the batch is put before them.
         """

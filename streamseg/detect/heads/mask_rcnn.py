@@ -6,8 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from streamseg.detect.heads.base import Arrays, Candidates
-from streamseg.hub.graph_file import TensorInfo
-from streamseg.hub.graph_spec import GraphSpec
+from streamseg.hub.class_names import class_names, stated_names
+from streamseg.hub.description import Description, Evidence, InputDescription, Recognised
+from streamseg.hub.graph_file import GraphFile, TensorInfo
+from streamseg.hub.graph_spec import FAMILY, GraphSpec
 from streamseg.pixels.letterbox import Letterbox
 
 __all__ = ["MaskRCNN", "declared"]
@@ -29,12 +31,45 @@ class MaskRCNN:
     Rows without a detection have the label -1 and the score 0.
     """
 
-    name = "mask_rcnn"
+    name = FAMILY
     gives_masks = True
     layout = "boxes: float32 [B, D, 4], scores: float32 [B, D], labels: int32 [B, D], masks: float32 [B, D, M, M]"
 
     def __init__(self, spec: GraphSpec) -> None:
         pass  # all that it needs to know stands in the arrays
+
+    @staticmethod
+    def recognise(file: GraphFile) -> Recognised | None:
+        """See Recognises: such rows, however their maker came by them, are read as ours."""
+        masks = file.outputs.get("masks")
+        if len(file.inputs) != 1 or masks is None or len(masks.shape) != 4:
+            return None
+        batch, rows, side, _ = masks.shape
+        if file.outputs != declared(rows, side, batch) or not rows or not side:
+            return None
+        (name, info) = next(iter(file.inputs.items()))
+        stated = stated_names(file.metadata.get("names", ""))
+        if len(info.shape) != 4 or stated is None:  # the rows do not tell how many labels there are
+            return None
+        layout = "nhwc" if info.shape[3] == 3 else "nchw"
+        names = class_names(len(stated), stated)
+        picture = InputDescription(name=name, layout=layout, std=(1.0,) * 3 if info.dtype == "uint8" else (255.0,) * 3)
+        description = Description(
+            family=FAMILY,
+            input=picture,
+            outputs={each: each for each in file.outputs},
+            classes=names.names,
+            category_ids=names.category_ids,
+        )
+        reasons = {
+            "family": "it has boxes, scores, labels and masks in rows",
+            "input.layout": f"its shape is {info}",
+            "input.colour": "assumed: as most models",
+            "input.std": "codes, since they are whole numbers" if info.dtype == "uint8" else "assumed: 0 to 1, as most models",
+            "input.fit": "assumed: as most models",
+            "classes": names.reason,
+        }
+        return Recognised(description, Evidence.NAMES, reasons)
 
     @staticmethod
     def fits(spec: GraphSpec) -> bool:

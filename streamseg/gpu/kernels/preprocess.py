@@ -35,7 +35,6 @@ from streamseg.pixels.letterbox import Letterbox
 
 __all__ = ["PreprocessKernel", "preprocess_kernel"]
 
-_PADDING = tl.constexpr(letterbox.PADDING)
 _BLOCK = (8, 64)
 
 
@@ -144,6 +143,7 @@ def preprocess_kernel(
     left: tl.tensor,
     height: tl.tensor,
     width: tl.tensor,
+    padding: tl.tensor,
     WORDS: tl.constexpr,
     STEP: tl.constexpr,
     LX: tl.constexpr,
@@ -172,9 +172,9 @@ def preprocess_kernel(
     inside = ((rows >= top) & (rows < top + height))[:, None] & ((columns >= left) & (columns < left + width))[None, :]
     to = out + (rows[:, None] * out_width + columns[None, :]) * 3
     seen = (rows < out_height)[:, None] & (columns < out_width)[None, :]
-    tl.store(to, tl.where(inside, tl.load(table + r), _PADDING), mask=seen)
-    tl.store(to + 1, tl.where(inside, tl.load(table + g), _PADDING), mask=seen)
-    tl.store(to + 2, tl.where(inside, tl.load(table + b), _PADDING), mask=seen)
+    tl.store(to, tl.where(inside, tl.load(table + r), padding), mask=seen)
+    tl.store(to + 1, tl.where(inside, tl.load(table + g), padding), mask=seen)
+    tl.store(to + 2, tl.where(inside, tl.load(table + b), padding), mask=seen)
 
 
 class PreprocessKernel:
@@ -183,9 +183,16 @@ class PreprocessKernel:
     Tables for each picture size, format and encoding are made once and kept. Used by one thread.
     """
 
-    def __init__(self, height: int, width: int, device: torch.device | str) -> None:
+    def __init__(
+        self,
+        height: int,
+        width: int,
+        device: torch.device | str,
+        mode: letterbox.FitMode = "letterbox",
+        padding: int = letterbox.PADDING,
+    ) -> None:
         self._size, self._device = (height, width), torch.device(device)
-        self._host = letterbox.Fitter(height, width)
+        self._host, self._padding = letterbox.Fitter(height, width, mode), padding
         self._plans: dict[tuple[str, int, int, bool], tuple[PlanePlan, PlanePlan]] = {}
         self._matrices: dict[tuple[color.Encoding, int], torch.Tensor] = {}
         self._tables: dict[str, torch.Tensor] = {}
@@ -230,6 +237,7 @@ class PreprocessKernel:
             fit.letterbox.left,
             fit.height,
             fit.width,
+            self._padding,
             WORDS=picture.layout.depth > 8,
             STEP=u.stride(1),
             LX=luma_plan.halvings[0],

@@ -57,28 +57,38 @@ def test_what_no_head_reads_is_told_with_what_the_graph_has_and_what_is_read(cha
         Postprocess(spec)
     said = str(caught.value)
     assert all(f"{name}: {info}" in said for name, info in outputs.items())
-    assert "mask_rcnn (boxes: float32 [B, D, 4]" in said
+    assert "mask-rcnn (boxes: float32 [B, D, 4]" in said
 
 
-def test_of_several_that_fit_one_must_be_named(monkeypatch):
+def test_the_graph_says_whose_it_is(monkeypatch):
+    """Of heads of one layout that of the graph's family reads it; a name goes before that."""
     monkeypatch.setitem(HEADS, "rival", Rival)
-    with pytest.raises(ModelError, match="several heads can read: mask_rcnn, rival; name one"):
-        head_for(SPEC)
+    assert type(head_for(SPEC)) is MaskRCNN
+    assert type(head_for(replace(SPEC, family="rival"))) is Rival
     assert type(head_for(SPEC, "rival")) is Rival
-    assert type(head_for(SPEC, "mask_rcnn")) is MaskRCNN
+    assert type(head_for(replace(SPEC, family="rival"), "mask-rcnn")) is MaskRCNN
+    with pytest.raises(ConfigError, match=r"no head 'other' \(there are: mask-rcnn"):
+        head_for(replace(SPEC, family="other"))
+
+
+def test_of_several_of_packages_that_fit_one_must_be_named(tmp_path, monkeypatch):
+    installed(tmp_path, monkeypatch, {"head": {"odd": "shiny_two:Odd", "greedy": "shiny_two:Greedy"}}, {"shiny_two": HEAD})
+    with pytest.raises(ModelError, match="several heads can read: greedy, odd; name one"):
+        head_for(replace(SPEC, outputs=ODD))
+    assert type(head_for(replace(SPEC, outputs=ODD), "odd")).__name__ == "Odd"
 
 
 def test_a_named_head_must_be_there_and_fit():
-    with pytest.raises(ConfigError, match=r"no head 'yolo' \(there are: mask_rcnn\)"):
+    with pytest.raises(ConfigError, match=r"no head 'yolo' \(there are: mask-rcnn"):
         head_for(SPEC, "yolo")
     with pytest.raises(ModelError, match="nothing here reads that"):
-        head_for(replace(SPEC, outputs={"output0": TensorInfo("float32", (1, 116, 8400))}), "mask_rcnn")
+        head_for(replace(SPEC, outputs={"output0": TensorInfo("float32", (1, 116, 8400))}), "mask-rcnn")
 
 
 def test_a_graph_that_nothing_reads_is_not_imported(tmp_path, monkeypatch):
     monkeypatch.setenv("STREAMSEG_MODELS", str(tmp_path / "mine"))
     path = graphs.constant_model(tmp_path / "m.onnx")
-    monkeypatch.setattr(heads, "HEADS", {})
+    monkeypatch.setattr(MaskRCNN, "fits", staticmethod(lambda spec: False))
     with pytest.raises(ModelError, match="nothing here reads that"):
         import_file(path, name="odd", check=heads.check_readable)
     assert not (tmp_path / "mine").exists()
@@ -126,7 +136,7 @@ def test_a_head_of_an_installed_package_is_asked_where_none_of_ours_fits(tmp_pat
 def test_a_pipeline_file_names_a_head(tmp_path, monkeypatch):
     installed(tmp_path, monkeypatch, {"head": {"odd": "shiny_head2:Odd"}}, {})
     assert parse_pipeline("postprocess: {head: odd}", "x.yaml").postprocess.head == "odd"
-    with pytest.raises(ConfigError, match=r"x\.yaml:1: postprocess\.head: 'od' .*allowed: 'auto', 'mask_rcnn', 'odd'"):
+    with pytest.raises(ConfigError, match=r"x\.yaml:1: postprocess\.head: 'od' .*allowed: 'auto', 'mask-rcnn', .*'odd'"):
         parse_pipeline("postprocess: {head: od}", "x.yaml")
     with pytest.raises(ConfigError, match="would run code"):
         parse_pipeline("postprocess: {head: {use: 'shiny_head2:Odd'}}", "x.yaml")

@@ -1,0 +1,16 @@
+"""COCO's 80 classes and the numbers that they have there: 1 to 90, of which ten were never used (Lin et al. 2014)."""
+
+from __future__ import annotations
+
+__all__ = ["COCO"]
+
+_NAMES = (
+    "person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,stop sign,parking meter,bench,bird,cat,"
+    "dog,horse,sheep,cow,elephant,bear,zebra,giraffe,backpack,umbrella,handbag,tie,suitcase,frisbee,skis,snowboard,sports ball,"
+    "kite,baseball bat,baseball glove,skateboard,surfboard,tennis racket,bottle,wine glass,cup,fork,knife,spoon,bowl,banana,apple,"
+    "sandwich,orange,broccoli,carrot,hot dog,pizza,donut,cake,chair,couch,potted plant,bed,dining table,toilet,tv,laptop,mouse,"
+    "remote,keyboard,cell phone,microwave,oven,toaster,sink,refrigerator,book,clock,vase,scissors,teddy bear,hair drier,toothbrush"
+)
+_GAPS = {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}
+COCO: dict[str, int] = dict(zip(_NAMES.split(","), (i for i in range(1, 91) if i not in _GAPS), strict=True))
+"""Name → category id, in the order of the ids."""

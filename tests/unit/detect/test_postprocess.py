@@ -284,7 +284,7 @@ class BoxesAlone:
 
 
 def test_a_family_without_masks_gives_boxes_alone(monkeypatch):
-    monkeypatch.setitem(heads.HEADS, "mask_rcnn", BoxesAlone)
+    monkeypatch.setitem(heads.HEADS, "mask-rcnn", BoxesAlone)
     assert not gives_masks(SPEC)
     assert gives_masks(SPEC, None, "box")
     rows = pending(GOOD, detections=1)

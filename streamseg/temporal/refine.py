@@ -10,7 +10,6 @@ only blur, so the mask stays as it is there.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -18,9 +17,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from streamseg.core.masks import resized
 from streamseg.core.result import Result
-from streamseg.core.types import Frame
-from streamseg.pixels import fields
+from streamseg.temporal.pyramid import Pyramid
 
 __all__ = ["Refiner"]
 
@@ -31,9 +30,13 @@ RADIUS = 3
 EPSILON = 1e-5
 """Regularisation, as a share of the squared range of codes: contrasts well above its square root (0.3 %) count as edges."""
 LEAST_VARIANCE = 1e-3
+MOST_FITTED = 40
+"""Cells a side on which the filter is fitted, at most: a finer mask is no surer of its outline, and windows of its cells are too
+small to find the picture's."""
 FINEST, COARSEST = 160, 56
-"""Cells a side of the fine grid: half as many as the box has pixels, within these limits, and not fewer than the mask's own."""
-MOST_CELLS = 120_000
+"""Cells a side of the fine grid: one for PIXELS of the box, within these limits, and not fewer than the mask's own."""
+PIXELS = 2.5
+MOST_CELLS = 80_000
 """Cells of all fine grids of a frame together. With many large objects each gets fewer, so that the cost of a frame is bounded."""
 FINE_ENOUGH = 40 / 28
 """A mask is left as it is if its cells are at most so many frame pixels wide (root of the box's area / cells a side)."""
@@ -42,8 +45,6 @@ Array = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float32]
 ByteArray = npt.NDArray[np.uint8]
 
-_Channel = tuple[int, Array]
-"""Component, and codes [g, g]."""
 _WINDOW = np.full(2 * RADIUS + 1, 1 / (2 * RADIUS + 1), np.float32)
 
 
@@ -60,60 +61,67 @@ class Refiner:
         large = np.flatnonzero((side >= FINE_ENOUGH * inner) & (sizes.min(1, initial=np.inf) >= 4))
         if not len(large):
             return result
-        pictures = _Pyramid(result.frame)
-        tile = inner + 2 * MARGIN
-        tiles = np.zeros((3, tile, len(large), tile), np.float32)
-        for k, i in enumerate(large):
-            for component, channel in pictures.crop(found.boxes[i], inner, MARGIN):
-                tiles[component, :, k] = channel
-        cells = _cells(side[large], inner)
-        sums = _fit(tiles * np.float32(pictures.unit), found.masks[large], cells * (255 / inner), pictures.unit)
+        pictures = Pyramid(result.frame)
+        fit, cells = min(inner, MOST_FITTED), _cells(side[large], inner)
+        tiles = np.stack([pictures.crop(found.boxes[i], fit, MARGIN) for i in large], axis=1)
+        masks = found.masks[large]
+        terms, doubt = _fit(tiles, resized(masks, fit), cells * (255 / fit), pictures.unit, blend=fit == inner)
         fine: list[ByteArray | None] = [None] * len(found)
-        for terms, count, i in zip(sums, cells.tolist(), large, strict=True):
-            fine[i] = _apply(terms, count, pictures.crop(found.boxes[i], count))
+        for k, (i, count) in enumerate(zip(large.tolist(), cells.tolist(), strict=True)):
+            part, picture = (slice(None), slice(k * fit, (k + 1) * fit)), pictures.crop(found.boxes[i], count)
+            own = None if doubt is None else _doubtful(masks[k], doubt[part], count)
+            fine[i] = _apply(terms[part], count, picture, own)
         return replace(result, instances=replace(found, fine=tuple(fine)))
 
 
 def _cells(sides: npt.NDArray[np.floating], inner: int) -> npt.NDArray[np.int64]:
     """[N] cells a side of the fine grids of boxes whose areas are the squares of `sides`, frame pixels, of masks with `inner`."""
     least = max(COARSEST, inner)
-    cells = np.clip(sides / 2, least, FINEST)
+    cells = np.clip(sides / PIXELS, least, FINEST)
     share = min(1.0, math.sqrt(MOST_CELLS / float(np.square(cells).sum())))
-    return np.clip(cells * share, least, FINEST).astype(np.int64)
+    return np.asarray(np.clip(cells * share, least, FINEST), np.int64)
 
 
-def _fit(tiles: FloatArray, masks: ByteArray, gains: npt.NDArray[np.floating], unit: float) -> FloatArray:
+def _fit(
+    tiles: Array, masks: ByteArray, gains: npt.NDArray[np.floating], unit: float, *, blend: bool = True
+) -> tuple[FloatArray, FloatArray | None]:
     """For each instance and cell, fit the linear function of the picture that best predicts the mask in the window around the cell.
 
     The tiles of all instances lie side by side in one array. Each has a margin as wide as a window reaches, so they stay apart.
 
     Args:
-        tiles: float32 [3, T, N, T], the channels of the pictures, 0..1; T is M and a margin on both sides.
+        tiles: [T, N, T, 4], the pictures in their codes as `Pyramid.crop` gives them; T is M and a margin on both sides.
         masks: uint8 [N, M, M].
         gains: [N], the contrast by which each mask is scaled around one half. It keeps an outline as many cells wide on the fine
             grid as it is on this one.
         unit: 1 / the largest code of the picture.
+        blend: these masks are the ones to keep where the picture does not explain them.
 
-    Returns: float32 [N, 4, M, M], three slopes and an intercept for each cell. The refined mask, 0..255, is the intercept
-        plus each slope times the code of its channel. The functions are averaged over all windows that contain the cell, and
-        blended with the mask itself where the picture does not explain it.
+    Returns: float32 [M, N x M, 4], side by side, three slopes and an intercept for each cell. The refined mask, 0..255, is the
+        intercept plus each slope times the code of its channel. The functions are averaged over all windows that contain the
+        cell, and blended with the mask itself where the picture does not explain it. Without `blend` that share is left out, and
+        how large it is comes second: float32 [M, N x M], 0..1.
     """
-    n, size, side = tiles.shape[2], tiles.shape[1], masks.shape[-1]
-    middles = tiles.mean((1, 3))
-    tiles = tiles - middles[:, None, :, None]
+    size, n, side = tiles.shape[0], tiles.shape[1], masks.shape[-1]
+    codes = cv2.split(tiles.reshape(size, n * size, 4))[:3]
+    channels = np.stack(codes).reshape(3, size, n, size) * np.float32(unit)
+    middles = channels.mean((1, 3))
+    channels -= middles[:, None, :, None]
     padded, inner = np.zeros((size, n, size), np.float32), slice(MARGIN, MARGIN + side)
     own = padded[inner, :, inner]
     own[:] = masks.swapaxes(0, 1) * np.float32(1 / 255)
-    slopes, intercept, confidence = _regression([c.reshape(size, n * size) for c in tiles], padded.reshape(size, n * size))
+    slopes, intercept, confidence = _regression([c.reshape(size, n * size) for c in channels], padded.reshape(size, n * size))
     trust, fitted = (part.reshape(size, n, size)[inner, :, inner] for part in (confidence, intercept))
     sums = np.empty((4, side, n, side), np.float32)
     for k, slope in enumerate(slopes):
         np.multiply(slope.reshape(size, n, size)[inner, :, inner], trust, out=sums[k])
-    sums[3] = trust * fitted + (1 - trust) * own - (sums[:3] * middles[:, None, :, None]).sum(0) - 0.5
+    rest = own if blend else np.float32(0.5)
+    sums[3] = trust * fitted + (1 - trust) * rest - (sums[:3] * middles[:, None, :, None]).sum(0) - 0.5
     sums *= gains[:, None].astype(np.float32)
     sums[:3] *= np.float32(unit)
     sums[3] += 127.5
-    return np.ascontiguousarray(sums.transpose(2, 0, 1, 3))
+    terms: FloatArray = cv2.merge([term.reshape(side, n * side) for term in sums])  # type: ignore[assignment]
+    return terms, None if blend else (1 - trust).reshape(side, n * side)
 
 
 def _regression(channels: list[FloatArray], mask: FloatArray) -> tuple[list[Array], Array, Array]:
@@ -152,58 +160,21 @@ def _solve(m: dict[tuple[int, int], Array], v: list[Array]) -> list[Array]:
     ]
 
 
-def _apply(terms: FloatArray, cells: int, picture: Iterable[_Channel]) -> ByteArray:
-    """The mask on the fine grid, uint8 [cells, cells]; `terms` are those of `_fit`."""
-    channels = list(picture)
-    level: Array = cv2.resize(terms[3], (cells, cells), interpolation=cv2.INTER_LINEAR)
-    for k, (component, channel) in enumerate(channels):
-        slope = cv2.resize(terms[component], (cells, cells), interpolation=cv2.INTER_LINEAR)
-        last = k == len(channels) - 1  # it rounds and saturates
-        level = cv2.add(level, cv2.multiply(slope, channel, dtype=cv2.CV_32F), dtype=cv2.CV_8U if last else cv2.CV_32F)
-    return level
+def _doubtful(mask: ByteArray, doubt: FloatArray, cells: int) -> FloatArray:
+    """By how much a mask [M, M] takes the fine grid [cells, cells] off 127.5, where `doubt` says that the picture does not tell."""
+    size, gain = (cells, cells), cells / len(mask)
+    own = cv2.resize(mask, size, interpolation=cv2.INTER_LINEAR)
+    scaled = cv2.addWeighted(own, gain, own, 0, -127.5 * gain, dtype=cv2.CV_32F)
+    return cv2.multiply(scaled, cv2.resize(doubt, size, interpolation=cv2.INTER_LINEAR), scaled)  # type: ignore[return-value]
 
 
-class _Pyramid:
-    """The planes of one frame at full, half, quarter ... size, each made when it is needed."""
+def _apply(terms: FloatArray, cells: int, picture: Array, more: FloatArray | None) -> ByteArray:
+    """The mask on the fine grid, uint8 [cells, cells], of `terms` [M, M, 4] as `_fit` gives them.
 
-    def __init__(self, frame: Frame) -> None:
-        picture = fields.one_moment(frame.picture, frame.field_order)
-        self._picture = frame.picture  # the views do not keep its memory alive
-        self.unit = 1 / (2 ** (picture.layout.depth + picture.layout.lsb) - 1)
-        """1 / the largest code."""
-        self._planes = [([plane.array], plane.spec) for plane in picture.planes if any(c < 3 for c in plane.spec.components)]
-
-    def crop(self, box: FloatArray, cells: int, margin: int = 0) -> Iterator[_Channel]:
-        """The picture at the centres of a grid of `cells` a side on the box and `margin` more around it.
-
-        A frame without colour gives no more than its brightness.
-        """
-        size = cells + 2 * margin
-        for levels, spec in self._planes:
-            x0, y0 = float(box[0]) / (1 << spec.shift_x), float(box[1]) / (1 << spec.shift_y)
-            step_x = (float(box[2]) / (1 << spec.shift_x) - x0) / cells
-            step_y = (float(box[3]) / (1 << spec.shift_y) - y0) / cells
-            level = 0
-            while min(step_x, step_y) >= 2 and min(levels[level].shape[:2]) >= 4:
-                level += 1
-                x0, y0, step_x, step_y = x0 / 2, y0 / 2, step_x / 2, step_y / 2
-                if level == len(levels):
-                    levels.append(_half(levels[-1]))
-            place = np.array(
-                [[step_x, 0, x0 + (0.5 - margin) * step_x - 0.5], [0, step_y, y0 + (0.5 - margin) * step_y - 0.5]], np.float32
-            )
-            part = cv2.warpAffine(
-                levels[level],
-                place,
-                (size, size),
-                flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-                borderMode=cv2.BORDER_REPLICATE,
-            )
-            for component, channel in zip(spec.components, [part] if part.ndim == 2 else cv2.split(part), strict=True):
-                if component < 3:
-                    yield component, channel
-
-
-def _half(array: Array) -> Array:
-    h, w = array.shape[:2]
-    return cv2.resize(array, (w // 2, h // 2), interpolation=cv2.INTER_AREA)
+    picture: a crop with as many cells. more: [cells, cells], is added.
+    """
+    finer = cv2.resize(terms, (cells, cells), interpolation=cv2.INTER_LINEAR)
+    first, second, third, level = cv2.split(cv2.multiply(finer, picture, dtype=cv2.CV_32F))
+    for part in (first, second) if more is None else (more, first, second):
+        cv2.add(level, part, level)
+    return cv2.add(level, third, dtype=cv2.CV_8U)  # type: ignore[return-value]  # it rounds and saturates

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from streamseg.cli import engines, models, train
+from streamseg.cli import engines, models, show_model, train  # noqa: F401 - show_model adds a verb to models
 from streamseg.cli.errors import end_with, fill_closed
 from streamseg.cli.flags import JsonOption, SourceArg, flag
 from streamseg.cli.help import Command, Group

@@ -29,6 +29,10 @@ EpsOption = Annotated[
     typer.Option(help="Epsilon of the frozen batch norm in training. Default: 0 for COCO's 91 labels, otherwise 1e-5."),
 ]
 
+FamilyOption = Annotated[
+    str | None, typer.Option(help="What an .onnx file of another program is, as yolo-seg. Default: found from the file.")
+]
+
 app = typer.Typer(cls=Group, help="List models, download published ones, import your own.", invoke_without_command=True)
 
 
@@ -70,26 +74,33 @@ def pull(
 @app.command("import", cls=Command)
 def import_(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A .pth, .pt or .safetensors checkpoint, or an .onnx file of streamseg.")
+        Path, typer.Argument(metavar="FILE", help="A .pth, .pt or .safetensors checkpoint, or an .onnx file of any program.")
     ],
     name: Annotated[str | None, typer.Option(help="Name of the model. Default: from the file's contents.")] = None,
     network: NetworkOption = None,
     classes: ClassesOption = None,
     half: Annotated[bool, typer.Option("--half", help="Store weights as float16: half the size, rounded to 11 bits.")] = False,
     norm_eps: EpsOption = None,
+    family: FamilyOption = None,
+    size: Annotated[str | None, typer.Option(help="HEIGHTxWIDTH, for an .onnx file that takes pictures of any size.")] = None,
+    classes_file: Annotated[Path | None, typer.Option(help="A text file with the names of its classes, one a line.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model of that name.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors.")] = False,
 ) -> None:
-    """Add a model from a file: a checkpoint of torchvision or of `streamseg train`, or an exported graph."""
+    """Add a model from a file: a checkpoint of torchvision or of `streamseg train`, or an .onnx file."""
     from streamseg.cli.display import Screen
     from streamseg.detect.heads import check_readable
-    from streamseg.hub.importer import import_file
+    from streamseg.hub.importer import import_file, names_in
 
+    screen = Screen(quiet=quiet)
     made = import_file(
         file,
         name=name,
         network=network,
-        classes=_names(classes),
+        classes=names_in(classes_file) if classes_file is not None else _names(classes),
+        family=family,
+        size=None if size is None else _size(size),
+        on_message=screen.say,
         half=half,
         norm_eps=norm_eps,
         overwrite=overwrite,
@@ -97,7 +108,7 @@ def import_(
     )
     what = made.network or "graph"
     kind = "float16" if made.half else "float32"
-    Screen(quiet=quiet).say(
+    screen.say(
         f"{made.name}: {what}, {len(made.classes)} classes, {kind}, {made.path}; run it: streamseg run SOURCE --model {made.name}"
     )
 
@@ -201,7 +212,9 @@ def _rows() -> list[dict[str, Any]]:
             info = describe(path)
             row = _row(model.name, f"{info.size[0]}x{info.size[1]}", info.classes, info.bytes, licence, state)
             rows.append(row | {"default": info.default, "path": str(path), "sha256": info.sha256})
-        if not model.graphs and model.weights is not None:
+        if model.foreign is not None:
+            rows.append(_foreign_row(model.name, model.foreign, licence, state))
+        elif not model.graphs and model.weights is not None:
             rows.append(_weights_row(model.name, model.weights, ready_sizes(model), licence, state))
     for name, published in PRETRAINED.items():
         if name not in models:
@@ -228,6 +241,23 @@ def _weights_row(name: str, weights: Path, ready: list[tuple[int, int]], licence
     header = read_header(weights)
     row = _row(name, "any", header.classes, weights.stat().st_size, licence, f"{state}, {header.network}")
     return row | {"path": str(weights), "sha256": sha256_of(weights), "exported": [f"{h}x{w}" for h, w in ready]}
+
+
+def _foreign_row(name: str, path: Path, licence: str, state: str) -> dict[str, Any]:
+    """Of somebody else's file; what is wrong with its description is told in its row, and hides no other."""
+    from streamseg.errors import StreamsegError
+    from streamseg.hub.adapt import input_size
+    from streamseg.hub.foreign import understand
+
+    total = path.stat().st_size
+    try:
+        known = understand(path)
+        height, width = input_size(known.graph, known.description, path)
+    except StreamsegError as error:
+        return _row(name, "?", (), total, licence, f"cannot be used: {error}") | {"path": str(path)}
+    total += sum(weights.stat().st_size for weights in known.weights)
+    row = _row(name, f"{height}x{width}", known.description.classes, total, licence, f"{state}, {known.description.family}")
+    return row | {"path": str(path), "sha256": known.sha256}
 
 
 def _table(rows: list[dict[str, Any]]) -> None:

@@ -24,7 +24,7 @@ from streamseg.errors import EngineError
 from streamseg.hub.graph_spec import GraphSpec
 from streamseg.runtime.process import forked, forked_from, keep_in_forks
 
-__all__ = ["DeviceImage", "Engine", "Images", "Outputs", "PooledEngine", "Runner", "check_images"]
+__all__ = ["DeviceImage", "Engine", "Images", "Outputs", "PooledEngine", "Runner", "check_images", "refuse_free_rows"]
 
 ByteArray = npt.NDArray[np.uint8]
 Arrays = dict[str, npt.NDArray[Any]]
@@ -154,7 +154,7 @@ class PooledEngine:
         runner = self._runners.get()
         try:
             parts = [self._run_part(runner, images[i : i + self._batch]) for i in range(0, len(images), self._batch)]
-            whole = parts[0] if len(parts) == 1 else {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+            whole = parts[0] if len(parts) == 1 else {name: _joined([part[name] for part in parts]) for name in parts[0]}
             return Outputs(whole, self.spec.outputs)
         except Exception as error:
             raise EngineError(f"{self.name} failed to run {self.spec.path.name}: {error}") from error
@@ -169,6 +169,24 @@ class PooledEngine:
             images = np.concatenate([images, np.zeros((self._batch - count, *images.shape[1:]), np.uint8)])
         answer = runner(np.ascontiguousarray(images))
         return {name: np.array(array[:count]) for name, array in answer.items()}  # copies: runtimes reuse their output buffers
+
+
+def _joined(parts: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """The answers of a batch that was cut as one array; where one picture has more rows than another, the missing ones are zero."""
+    longest = tuple(map(max, zip(*(part.shape[1:] for part in parts), strict=True)))
+    if any(part.shape[1:] != longest for part in parts):
+        parts = [np.pad(part, [(0, 0), *((0, m - n) for m, n in zip(longest, part.shape[1:], strict=True))]) for part in parts]
+    return np.concatenate(parts)
+
+
+def refuse_free_rows(spec: GraphSpec, engine: str) -> None:
+    """Raise EngineError for a graph whose answers have no fixed length, on behalf of an engine that lays out its memory ahead."""
+    if spec.free_rows:
+        rows = ", ".join(spec.free_rows)
+        raise EngineError(
+            f"{spec.path.name} gives as many rows as it finds objects ({rows}), and {engine} needs fixed lengths: use a CPU engine "
+            "(--engine openvino or onnxruntime), or export the model with a fixed number of detections"
+        )
 
 
 def check_images(engine: str, spec: GraphSpec, images: Images) -> None:

@@ -21,6 +21,7 @@ import yaml
 
 from streamseg.config.load import parse_yaml, read_yaml, validate
 from streamseg.errors import ConfigError, MissingExtra, ModelError, OutputError
+from streamseg.errors.describe import brief
 from streamseg.hub.adapt import adapt, input_size, opens_with
 from streamseg.hub.class_names import coco_numbers
 from streamseg.hub.description import Description, Recognised
@@ -51,6 +52,11 @@ class Foreign:
     weights: tuple[Path, ...] = ()
     """External data files, in the order of their names."""
     weights_sha256: str = field(default="", repr=False)
+
+    def values(self) -> dict[str, Any]:
+        """All that the description says, by its place in the sidecar, with a reason or without: {"input.layout": "nchw", ...}."""
+        leaves = _leaves(self.description.model_dump())
+        return {place: value for place, value in leaves.items() if value not in (None, ())}
 
 
 def is_ours(path: Path) -> bool:
@@ -99,8 +105,7 @@ def understand(
     if classes and found is not None and len(classes) != len(found.description.classes):
         raise ConfigError(f"{len(classes)} classes were named, but {path} has {len(found.description.classes)}")
     description = validate(Description, _merge(said, given), str(sidecar or path), tree)
-    reasons = dict(found.reasons) if found is not None else {}
-    _note(given, tuple(reasons), reasons, "by the sidecar")
+    reasons = _reasons(found, description, sidecar)
     reasons |= {"family": "as asked for"} if family is not None else {}
     reasons |= {"classes": "as asked for"} if classes else {}
     if size is not None or _says_a_size(graph, description):
@@ -241,13 +246,27 @@ def _merge(said: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _note(given: Mapping[str, Any], known: Sequence[str], reasons: dict[str, str], why: str, place: str = "") -> None:
-    for key, value in given.items():
-        at = f"{place}{key}"
-        if isinstance(value, Mapping):
-            _note(value, known, reasons, why, f"{at}.")
-        else:
-            reasons[at] = why
+def _reasons(found: Recognised | None, description: Description, sidecar: Path | None) -> dict[str, str]:
+    """Why each value is what it is: as it was found out, unless the sidecar says another."""
+    values = _leaves(description.model_dump())
+    before = {} if found is None else _leaves(found.description.model_dump())
+    reasons = {} if found is None else dict(found.reasons)
+    if sidecar is None:
+        return reasons
+    for place, value in values.items():
+        if place not in before:
+            reasons[place] = f"{sidecar.name} says so"
+        elif before[place] != value:
+            reasons[place] = f"{sidecar.name} says so; found was {brief(before[place])}"
+    return reasons
+
+
+def _leaves(values: Mapping[str, Any], place: str = "") -> dict[str, Any]:
+    """Place → value, of what is no section."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        found |= _leaves(value, f"{place}{key}.") if isinstance(value, Mapping) else {f"{place}{key}": value}
+    return found
 
 
 def _says_a_size(graph: GraphFile, description: Description) -> bool:

@@ -17,14 +17,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from streamseg.errors import ConfigError, ModelError, OutputError, OutputExists
+from streamseg.hub.description import sidecar_text
 from streamseg.hub.download import sha256_of
+from streamseg.hub.foreign import Foreign, adapted, is_ours, understand
 from streamseg.hub.graph_spec import GraphSpec, read_spec
 from streamseg.hub.weights_file import check_begins, read_header
 from streamseg.system import resources
+from streamseg.system.callbacks import Message
 from streamseg.system.folders import elsewhere, locked, make_folder, models_root
 from streamseg.system.imports import require_train
 
-__all__ = ["Imported", "check_name", "import_file", "name_for", "remove"]
+__all__ = ["Imported", "check_name", "import_file", "name_for", "names_in", "remove"]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
 _VAGUE = ("model", "checkpoint", "best", "last", "final", "weights")
@@ -39,7 +42,7 @@ class Imported:
     path: Path
     """Its weights, or its graph."""
     network: str
-    """Empty for a graph, which does not say it."""
+    """Empty for a graph of ours, which does not say it; the family of somebody else's."""
     classes: tuple[str, ...]
     half: bool
     """The weights are stored as float16."""
@@ -56,12 +59,17 @@ def import_file(
     overwrite: bool = False,
     notes: Mapping[str, str] | None = None,
     check: Callable[[GraphSpec], None] | None = None,
+    family: str | None = None,
+    size: tuple[int, int] | None = None,
+    on_message: Message | None = None,
 ) -> Imported:
     """Make `file` the user's model `name` (default: by what it holds, or by its own name).
 
     `file` is a checkpoint as `checkpoints.read_checkpoint` reads it, which also says what `network`, `classes` and `norm_eps` mean,
-    or an .onnx graph of ours. Weights are stored as they are; with `half` as float16: half the bytes, each value rounded to 11
-    bits. `notes` are kept beside it. `check` may refuse a graph that nothing can read.
+    or an .onnx graph of ours, or of somebody else: that is kept as it is, with its description beside it (`hub.foreign`), for which
+    `family`, `classes` and `size`, the (H, W) of a model that takes any, say what the file does not. Weights are stored as they
+    are; with `half` as float16: half the bytes, each value rounded to 11 bits. `notes` are kept beside it. `check` may refuse a
+    graph that nothing can read.
 
     Raises ModelError (not one of these files; it fits no network), ConfigError (a bad name, network or class list), MissingExtra
     (torch, for checkpoints), OutputExists (a model of that name is there), OutputError.
@@ -71,9 +79,29 @@ def import_file(
     if name is not None:
         check_name(name)
     notes = {"origin": file.name, "imported": datetime.now(UTC).isoformat(timespec="seconds"), **(notes or {})}
+    if file.suffix == ".onnx" and not is_ours(file):
+        foreign = understand(file, family, classes, size=size, on_message=on_message)
+        return _import_foreign(foreign, name, size, overwrite, notes, check)
+    if family is not None or size is not None:
+        raise ConfigError(f"{file} is no other program's .onnx file: leave the {'size' if family is None else 'family'} out")
     if file.suffix == ".onnx":
         return _import_graph(file, name, overwrite, notes, check)
     return _import_weights(file, name, (network, classes, norm_eps), half, overwrite, notes)
+
+
+def names_in(file: Path) -> tuple[str, ...]:
+    """The class names in a text file, one a line; empty lines at its end are none. Raises ConfigError."""
+    try:
+        lines = file.read_text("utf-8").rstrip().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise ConfigError(f"--classes-file: cannot read {file}: {reason}") from error
+    names = tuple(line.strip() for line in lines)
+    if empty := [number for number, name in enumerate(names, 1) if not name]:
+        raise ConfigError(f"{file}:{empty[0]}: a name is needed on every line")
+    if not names:
+        raise ConfigError(f"--classes-file: {file} is empty; one name a line is needed")
+    return names
 
 
 def check_name(name: str) -> None:
@@ -180,6 +208,41 @@ def _import_graph(
 
         _put(chosen, write, overwrite, notes)
     return Imported(chosen, folder / graph, "", spec.classes, spec.precision == "fp16")
+
+
+def _import_foreign(
+    foreign: Foreign,
+    name: str | None,
+    size: tuple[int, int] | None,
+    overwrite: bool,
+    notes: Mapping[str, str],
+    check: Callable[[GraphSpec], None] | None,
+) -> Imported:
+    """Adapt the file, to see that it can be; keep it as it is, and its description."""
+    chosen = name or name_for(foreign.path)
+    check_name(chosen)
+    own = [f"{chosen}{suffix}" for suffix in (".onnx", ".yaml", ".json")]
+    if taken := [path.name for path in foreign.weights if path.name in own]:
+        raise ConfigError(
+            f"{foreign.path} keeps weights in {taken[0]}, which the model {chosen!r} needs itself: take another (--name)"
+        )
+    spec = read_spec(adapted(foreign, size, name=chosen))
+    if check is not None:
+        check(spec)
+    description = foreign.description
+    if size is not None:
+        description = description.model_copy(update={"input": description.input.model_copy(update={"size": size})})
+    text = sidecar_text(description, {**foreign.reasons, **({"input.size": "as asked for"} if size else {})}, foreign.path.name)
+
+    def write(target: Path) -> None:
+        for source, to in ((foreign.path, f"{chosen}.onnx"), *((path, path.name) for path in foreign.weights)):
+            shutil.copyfile(source, target / to)
+        (target / f"{chosen}.yaml").write_text(text, "utf-8")
+
+    _put(chosen, write, overwrite, {**notes, "family": description.family})
+    return Imported(
+        chosen, models_root() / chosen / f"{chosen}.onnx", description.family, spec.classes, spec.precision == "fp16"
+    )
 
 
 def _same_weights(spec: GraphSpec, folder: Path) -> bool:

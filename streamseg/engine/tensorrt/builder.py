@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from streamseg.engine.base import refuse_free_rows
 from streamseg.engine.tensorrt.library import Library
 from streamseg.engine.tensorrt.precision import Layer, check_layers, layers_of
 from streamseg.errors import ConfigError, EngineError
@@ -59,6 +60,7 @@ def compile_here(
     on_progress: BuildProgress | None = None,
 ) -> Built:
     """Compile in this process: see `compiler.compile_plan`, which everybody else calls. `on_progress` is called by any thread."""
+    refuse_free_rows(spec, library.name)
     batches = batches_for(spec, batches)
     targets = targets_of(library, capabilities)
     trt, log = library.load(), library.logger()

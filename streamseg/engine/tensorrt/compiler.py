@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import IO, Any
 
 from streamseg import errors
+from streamseg.engine.base import refuse_free_rows
 from streamseg.engine.tensorrt.builder import BuildProgress, Built, batches_for, compile_here, targets_of
 from streamseg.engine.tensorrt.library import Library
 from streamseg.errors import ConfigError, EngineError
@@ -43,6 +44,7 @@ def compile_plan(
     Raises ConfigError (options that the graph or the library does not know), MissingExtra, or EngineError, with what the compiler
     said, if it cannot compile the graph, crashes, or the graph's types are not those that its metadata state.
     """
+    refuse_free_rows(spec, library.name)  # before a process is started, and a library loaded
     wanted = batches_for(spec, batches)
     targets_of(library, capabilities)
     library.load()  # what is not installed is said here, with the way to install it

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from streamseg.device.driver import Driver, Gpu, OutOfMemory, find_gpu, no_driver
+from streamseg.engine.base import refuse_free_rows
 from streamseg.engine.store import Entry, Key, Store
 from streamseg.engine.tensorrt.builder import BuildProgress, Built, batches_for
 from streamseg.engine.tensorrt.compiler import compile_plan
@@ -157,6 +158,7 @@ def _open(
     """
     if (reason := why_not(library)) is not None:
         raise EngineUnavailable(f"{library.name}: {reason}")
+    refuse_free_rows(spec, library.name)
     store, gpu = store or Store(), find_gpu()
     entry = find_entry(library, spec, store, gpu, batch, on_message)
     if entry is not None:

@@ -153,6 +153,7 @@ def export(
     score_shift: Annotated[
         float, typer.Option(help="Calibrate scores: lower their log odds by this. `streamseg eval` tells the value.")
     ] = 0.0,
+    conf: Annotated[float | None, typer.Option(help="Score from which a run shows detections, unless told otherwise.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print only errors and the names of the files.")] = False,
 ) -> None:
@@ -176,6 +177,7 @@ def export(
         classes=_names(classes),
         temperature=temperature,
         score_shift=score_shift,
+        conf=conf,
         overwrite=overwrite,
         on_message=Screen(quiet=quiet).say,
     )

@@ -25,6 +25,7 @@ from streamseg.composite import Effect
 from streamseg.config.section import Section
 from streamseg.config.steps import Listed, check_name, check_reference, read_step, step_schema, trusts
 from streamseg.config.values import (
+    AutoFraction,
     Fraction01,
     Names,
     Positive,
@@ -154,7 +155,8 @@ class InferConfig(Section):
 class PostprocessConfig(Section):
     """postprocess: which detections count."""
 
-    conf: Fraction01 = 0.5
+    conf: AutoFraction = None
+    """Score that a detection needs to begin an object; `auto`: the model's own, 0.5 where it states none."""
     classes: Names = None
     """Names to keep; none or `all` keeps every class."""
     masks: Literal["auto", "box", "none"] = "auto"
@@ -166,10 +168,12 @@ class PostprocessConfig(Section):
 class TrackConfig(Section):
     """track: identity through time."""
 
-    low: Fraction01 = 0.1
-    """Detections with a score from here up to `conf` may carry on an object that is known, but begin none."""
-    keep: Fraction01 = 0.3
-    """An object is brief while its mean score over the last second is at least this; 0: as long as it is followed."""
+    low: AutoFraction = None
+    """Detections with a score from here up to `conf` may carry on an object that is known, but begin none; `auto`: a fifth of
+    the model's own `conf`."""
+    keep: AutoFraction = None
+    """An object is brief while its mean score over the last second is at least this; 0: as long as it is followed; `auto`: three
+    fifths of the model's own `conf`."""
     confirm: Seconds = 0.1
     """Seconds for which an object must have been seen before it may be carried on by low scores, or be recognised."""
     max_age: Positive = 1.0

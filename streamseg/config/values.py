@@ -39,10 +39,10 @@ _LABEL = re.compile(r"\d+:\d+:\d+[:;]\d+")
 
 
 def is_number(field: FieldInfo) -> bool:
-    """Whether a field takes a plain number (or none): no truth value, and no words that are read here."""
+    """Whether a field takes a plain number (or none, or `auto`): no truth value, and no words that are read here."""
 
     def plain(kind: Any, marks: Iterable[Any]) -> bool:
-        if any(isinstance(mark, BeforeValidator | PlainValidator) for mark in marks):
+        if any(isinstance(mark, BeforeValidator | PlainValidator) and mark.func is not parse_auto for mark in marks):
             return False
         inner = get_args(kind)
         if hasattr(kind, "__metadata__"):
@@ -107,6 +107,11 @@ def parse_every(value: Any) -> int | Literal["auto"]:
     raise ValueError(f"{brief(value)} is not a number of frames from 1 to 100, nor auto")
 
 
+def parse_auto(value: Any) -> Any:
+    """`auto` as None."""
+    return None if isinstance(value, str) and value == "auto" else value
+
+
 def parse_off(value: Any) -> Any:
     """`off`, which YAML reads as false, is no time at all."""
     return 0.0 if value is False or (isinstance(value, str) and value == "off") else value
@@ -136,3 +141,4 @@ Positive = Annotated[float, BeforeValidator(parse_seconds), Field(gt=0, allow_in
 Size = Annotated[tuple[int, int] | None, BeforeValidator(parse_size)]
 Names = Annotated[tuple[str, ...] | None, BeforeValidator(parse_names)]
 Fraction01 = Annotated[float, Field(ge=0, le=1)]
+AutoFraction = Annotated[Annotated[float, Field(ge=0, le=1)] | None, BeforeValidator(parse_auto)]

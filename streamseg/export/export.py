@@ -80,6 +80,7 @@ def facts_of(info: WeightsInfo, settings: GraphSettings, name: str, precision: s
         "classes": json.dumps(list(info.classes)),
         "category_ids": json.dumps(list(info.category_ids)),
         "score_threshold": str(settings.score_threshold),
+        "conf": str(info.conf),
         "detections": str(settings.detections),
         "proposals": str(settings.proposals),
         "precision": precision,

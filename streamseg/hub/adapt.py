@@ -351,6 +351,8 @@ def _state(
         "streamseg.precision": precision,
         "streamseg.origin_sha256": origin,
     }
+    if description.conf is not None:
+        own["streamseg.conf"] = str(description.conf)
     if weights_sha256:
         own["streamseg.weights_sha256"] = weights_sha256
     onnx.helper.set_model_props(model, own)

@@ -16,7 +16,7 @@ import yaml
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from streamseg.config.section import Section
-from streamseg.config.values import Size
+from streamseg.config.values import AutoFraction, Size
 from streamseg.pixels.letterbox import FitMode
 
 __all__ = ["Description", "Evidence", "InputDescription", "Recognised", "Value", "sidecar_text"]
@@ -76,6 +76,8 @@ class Description(Section):
     """Names, in the order of the labels."""
     category_ids: tuple[int, ...] = ()
     """Numbers of the classes in COCO, or in the data that the model will be measured on; none: 1, 2, 3, ..."""
+    conf: AutoFraction = None
+    """Score from which detections are worth showing; `auto`: 0.5."""
     options: dict[str, Value] = Field(default_factory=dict)
     """What the family's head needs besides."""
 
@@ -133,7 +135,7 @@ def sidecar_text(description: Description, reasons: Mapping[str, str], name: str
         if key == "input":
             size = value["size"]
             value |= {"size": "auto" if size is None else f"{size[0]}x{size[1]}"}
-        if key != "category_ids" or value:
+        if value or key not in ("category_ids", "conf"):
             put(key, value, key)
     return "\n".join(lines) + "\n"
 

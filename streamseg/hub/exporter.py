@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,7 @@ def export(
     classes: Sequence[str] = (),
     temperature: float = 1.0,
     score_shift: float = 0.0,
+    conf: float | None = None,
     overwrite: bool = False,
     on_message: Message | None = None,
 ) -> list[Path]:
@@ -50,8 +52,8 @@ def export(
     `importer.import_file`. `proposals` and `detections` are the K and D of `export.graph.GraphSettings`; by default those of an
     export on demand. With `dynamic_batch` a graph takes 1 to 64 pictures at once, otherwise one. `precision` is fp32, fp16, or
     int8, which is calibrated on the pictures of `calibrate`: videos and folders. `temperature` and
-    `score_shift` calibrate the scores, in the weights that are written (`networks.calibrate`): `streamseg eval` tells both. All
-    files appear when all are made.
+    `score_shift` calibrate the scores, in the weights that are written (`networks.calibrate`): `streamseg eval` tells both.
+    `conf` is the score from which a run shows its detections, where nobody says another. All files appear when all are made.
 
     Raises ConfigError (a size, number or precision that cannot be), ModelError (no such model or file, or it cannot be exported),
     MissingExtra (torch), OutputExists, OutputError.
@@ -67,8 +69,8 @@ def export(
     on_message = on_message or (lambda _: None)
     with tempfile.TemporaryDirectory() as scratch:
         name, weights = _weights(model, network, classes, Path(scratch))
-        if (temperature, score_shift) != (1, 0):
-            weights = calibrated(weights, Path(scratch) / f"{name}-calibrated.safetensors", temperature, score_shift)
+        if (temperature, score_shift, conf) != (1, 0, None):
+            weights = calibrated(weights, Path(scratch) / f"{name}-calibrated.safetensors", temperature, score_shift, conf)
         kind = read_header(weights).network
         settings = _settings(kind, proposals, detections)
         wanted = list(dict.fromkeys(sizes)) or [default_size(kind)]
@@ -84,14 +86,16 @@ def export(
     return graphs
 
 
-def calibrated(weights: Path, target: Path, temperature: float, shift: float) -> Path:
-    """`weights` with calibrated scores, in the file `target`. Raises ConfigError, ModelError."""
+def calibrated(weights: Path, target: Path, temperature: float, shift: float, conf: float | None) -> Path:
+    """`weights` with calibrated scores and another usual confidence, in the file `target`. Raises ConfigError, ModelError."""
+    if conf is not None and not 0 < conf < 1:
+        raise ConfigError(f"conf is {conf}; allowed: between 0 and 1")
     from streamseg.networks.calibrate import calibrate
     from streamseg.networks.weights import load_weights, save_weights
 
     network, info = load_weights(weights)
     calibrate(network, temperature, shift)
-    save_weights(network, info, target, half=read_header(weights).half)
+    save_weights(network, info if conf is None else replace(info, conf=conf), target, half=read_header(weights).half)
     return target
 
 

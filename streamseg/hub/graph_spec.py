@@ -57,6 +57,8 @@ class GraphSpec:
     """Of the file, followed by its external data files in the order of their names; hexadecimal."""
     weights: tuple[Path, ...] = ()
     """External data files, in the order of their names."""
+    conf: float = 0.5
+    """Score from which its detections are worth showing, where nobody says another."""
     family: str = FAMILY
     """Name of the head that reads its answers."""
     fit: FitMode = "letterbox"
@@ -111,7 +113,8 @@ def read_spec(path: Path) -> GraphSpec:
         classes=classes,
         category_ids=_category_ids(meta, len(classes), path),
         precision=meta.get("streamseg.precision", "unknown"),
-        score_threshold=_threshold(meta, path),
+        score_threshold=_score(meta, "score_threshold", "0", path),
+        conf=_score(meta, "conf", "0.5", path),
         path=path,
         sha256=_digest(data, weights, meta.get("streamseg.weights_sha256", ""), path),
         weights=weights,
@@ -202,14 +205,14 @@ def _json(meta: dict[str, str], key: str, path: Path, kind: type[T]) -> T:
     return value
 
 
-def _threshold(meta: dict[str, str], path: Path) -> float:
-    text = meta.get("streamseg.score_threshold", "0")
+def _score(meta: dict[str, str], key: str, usual: str, path: Path) -> float:
+    text = meta.get(f"streamseg.{key}", usual)
     try:
         value = float(text)
     except ValueError:
         value = -1.0
     if not 0 <= value < 1:
-        raise ModelError(f"{path}: streamseg.score_threshold in its metadata is {text!r}, expected a number in [0, 1)")
+        raise ModelError(f"{path}: streamseg.{key} in its metadata is {text!r}, expected a number in [0, 1)")
     return value
 
 

@@ -38,6 +38,8 @@ class WeightsInfo:
     roi_pool: RoIPooling = "align"
     labels: tuple[int, ...] = ()
     """The network's label of each class, where it has labels that are no class of ours; empty: class i is label i + 1."""
+    conf: float = 0.5
+    """Score from which its detections are worth showing."""
 
     def __post_init__(self) -> None:
         if not self.classes or len(self.category_ids) != len(self.classes):
@@ -91,7 +93,8 @@ def save_weights(model: MaskRCNN, info: WeightsInfo, path: Path, half: bool = Tr
         "streamseg.classes": json.dumps(info.classes),
         "streamseg.category_ids": json.dumps(info.category_ids),
     }
-    options = {"class_agnostic_masks": info.class_agnostic_masks, "roi_pool": info.roi_pool, "labels": info.labels}
+    names = ("class_agnostic_masks", "roi_pool", "labels", "conf")
+    options = {name: getattr(info, name) for name in names}
     plain = WeightsInfo(info.network, info.classes, info.category_ids)
     chosen = {key: value for key, value in options.items() if value != getattr(plain, key)}
     if chosen:

@@ -119,7 +119,7 @@ OPTIONS: tuple[Option, ...] = (
         "conf",
         "pipeline",
         "float",
-        "Score (0 to 1) that an object needs to appear. Default: 0.5.",
+        "Score (0 to 1) that an object needs to appear. Default: the model's own.",
         ("postprocess", "conf"),
         shell="float",
     ),

@@ -124,18 +124,25 @@ def _infer(context: Context) -> Stage:
     return Infer(context.engine, i.batch, DetectionSchedule(every))
 
 
+def _confidence(context: Context) -> float:
+    """The score that begins an object."""
+    asked = context.config.postprocess.conf
+    return context.spec.conf if asked is None else asked
+
+
 def _postprocess(context: Context) -> Stage:
     """It lets through what the tracker may use, not only what is sure enough to be shown."""
     p = context.config.postprocess
-    head = None if p.head == "auto" else p.head
-    return Postprocess(context.spec, conf=min(context.config.track.low, p.conf), classes=p.classes, head=head, masks=p.masks)
+    head, low = None if p.head == "auto" else p.head, context.config.track.low
+    least = min(0.2 * context.spec.conf if low is None else low, _confidence(context))
+    return Postprocess(context.spec, conf=least, classes=p.classes, head=head, masks=p.masks)
 
 
 def _track(context: Context) -> Stage:
     """It passes on what is sure enough, or continues what is known."""
     t = context.config.track
-    conf = context.config.postprocess.conf
-    return Tracker(conf, keep=t.keep, max_age=t.max_age, confirm=t.confirm, reidentify=t.reidentify)
+    keep = 0.6 * context.spec.conf if t.keep is None else t.keep
+    return Tracker(_confidence(context), keep=keep, max_age=t.max_age, confirm=t.confirm, reidentify=t.reidentify)
 
 
 def _smooth(context: Context) -> Stage:

@@ -4,6 +4,7 @@ import pytest
 
 pytest.importorskip("torch", reason="needs extra `train`")
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -20,8 +21,8 @@ def test_the_log_odds_are_divided_and_lowered_and_nothing_else_is(tmp_path: Path
     torch.nn.init.normal_(model.roi_heads.box_predictor.cls_score.bias)
     save_weights(model, info, tmp_path / "x.safetensors", half=False)
     before, _ = load_weights(tmp_path / "x.safetensors")
-    after, said = load_weights(calibrated(tmp_path / "x.safetensors", tmp_path / "y.safetensors", 1.6, 0.7))
-    assert said == info
+    after, said = load_weights(calibrated(tmp_path / "x.safetensors", tmp_path / "y.safetensors", 1.6, 0.7, 0.25))
+    assert said == replace(info, conf=0.25)
     features = torch.randn(5, before.roi_heads.box_predictor.cls_score.in_features)
     (sure, boxes), (honest, same) = before.roi_heads.box_predictor(features), after.roi_heads.box_predictor(features)
     torch.testing.assert_close(honest[:, 1:] - honest[:, :1], (sure[:, 1:] - sure[:, :1]) / 1.6 - 0.7)

@@ -7,13 +7,14 @@
 # make bench  the figures of README.md
 # make fuzz   seeded campaigns against damaged input of every kind, some 45 minutes (FUZZ="media --seed 7 --count 2000" for a part)
 # make mutate whether the tests notice when the code is changed, some 30 minutes (MUTATE="masks color" for modules)
+# make lite-graphs  all graphs of `lite` anew from engines/lite/lite.safetensors, measured on DATA=FOLDER; before new weights are shipped
 # make gpu    on a machine with an NVIDIA GPU: its tests, then every figure about it, in ten minutes (GPU="--quick --json FILE")
 PYTHON ?= python3
 VENV ?= .venv
 DEMO_VENV ?= .venv-demo
 BIN = $(VENV)/bin
 
-.PHONY: demo test test-all env lint shape bench fuzz mutate gpu clean
+.PHONY: demo test test-all env lint shape bench fuzz mutate lite-graphs gpu clean
 .DEFAULT_GOAL := demo
 
 demo: $(DEMO_VENV)/.installed
@@ -46,6 +47,11 @@ fuzz: env
 
 mutate: env
 	$(BIN)/python -m tests.mutate $(MUTATE)
+
+# DATA is a folder of annotated photos, as `streamseg eval` takes it; int8 is calibrated on the sample clips.
+lite-graphs: env
+	$(BIN)/python samples/fetch.py
+	$(BIN)/python -m tools.lite_graphs $(if $(DATA),--data $(DATA))
 
 # `make gpu BIN=/usr/bin` takes the Python that is there, torch and all: nothing is installed then.
 gpu: $(if $(filter $(VENV)/bin,$(BIN)),env)

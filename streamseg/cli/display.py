@@ -168,7 +168,10 @@ def show_doctor(report: Data) -> None:
         console.print(escape(_plain(gpu)))
     if report["gpu_note"]:
         console.print(escape(str(report["gpu_note"])))
-    console.print(f"--precision bf16: {'no, ' + escape(report['no_bf16']) if report['no_bf16'] else 'this CPU can'}")
+    bf16 = report["no_bf16"] or ("" if "bf16" in report["faster"] else "it is slower than float32 here")
+    console.print(f"--precision bf16: {'no, ' + escape(bf16) if bf16 else 'faster than float32 here'}")
+    taken = ", ".join(f"{precision} for {model}" for model, precision in report["automatic"].items())
+    console.print(f"--precision auto: {escape(taken) or 'nothing to run'}")
     table = Table("engine", "", "why not, and what to do")
     for engine in report["engines"]:
         state = "[green]chosen[/green]" if engine["chosen"] else ("[green]runs[/green]" if engine["runs"] else "[red]no[/red]")

@@ -11,9 +11,12 @@ from typing import Any
 
 from streamseg.engine.choose import CANDIDATES, Candidate
 from streamseg.engine.openvino import why_not_bf16
+from streamseg.engine.precision import automatic
 from streamseg.errors import ModelError
 from streamseg.hub.catalog import ModelInfo, describe, shipped
+from streamseg.hub.graph_spec import read_spec
 from streamseg.system.cores import core_count
+from streamseg.system.cpu import cpu_name
 from streamseg.system.registry import ENGINES, REGISTRIES, Found
 
 __all__ = ["DoctorReport", "EngineReport", "GpuReport", "ModelReport", "doctor"]
@@ -76,6 +79,10 @@ class DoctorReport:
     """Those this process may use."""
     no_bf16: str | None
     """Why `--precision bf16` cannot be had here; None if it can."""
+    faster: tuple[str, ...]
+    """The precisions that the chosen engine computes faster than float32 here, fastest first."""
+    automatic: dict[str, str]
+    """What `--precision auto` takes in it, by shipped model and size."""
     versions: dict[str, str | None]
     """By package; None where it is not installed."""
     ffmpeg: dict[str, str]
@@ -113,20 +120,25 @@ def doctor() -> DoctorReport:
     from av.codec.hwaccel import hwdevices_available
 
     gpus, note = _gpus()
+    models = _models()
     plugins = tuple(found for registry in REGISTRIES for found in registry.found())
+    engines = _engines([found.name for found in plugins if found.kind == ENGINES.kind and found.problem is None])
+    faster = next((c.faster() for e in engines for c in CANDIDATES if e.chosen and c.name == e.name), ())
     return DoctorReport(
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.release()} {platform.machine()}",
-        cpu=_cpu_model(),
+        cpu=cpu_name(),
         cores=core_count(),
         no_bf16=why_not_bf16(),
+        faster=faster,
+        automatic={f"{m.name} {m.size[0]}x{m.size[1]}": automatic(read_spec(m.path), faster).precision for m in models.files},
         versions={package: _version(package) for package in PACKAGES},
         ffmpeg={name: ".".join(map(str, version)) for name, version in av.library_versions.items()},
         gpus=gpus,
         gpu_note=note,
-        engines=_engines([found.name for found in plugins if found.kind == ENGINES.kind and found.problem is None]),
+        engines=engines,
         pictures=_pictures() if gpus else {},
-        models=_models(),
+        models=models,
         hardware_decoders=tuple(sorted(hwdevices_available())),
         plugins=plugins,
     )
@@ -168,16 +180,6 @@ def _version(package: str) -> str | None:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def _cpu_model() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
 
 
 def _gpus() -> tuple[tuple[GpuReport, ...], str | None]:

@@ -13,7 +13,6 @@ from streamseg.core.types import Frame
 from streamseg.detect.preprocess import Prepared
 from streamseg.detect.schedule import DetectionSchedule
 from streamseg.engine.base import DeviceImage, Engine, Images, Outputs
-from streamseg.engine.shared import EngineClient
 from streamseg.errors import EngineError
 from streamseg.pixels.letterbox import Letterbox
 
@@ -36,7 +35,7 @@ class Pending:
 
 
 class Infer:
-    """Gathers `batch` pictures and submits them together. Where other pipelines fill the same batches, it submits each at once.
+    """Gathers `batch` pictures and submits them together, or fewer where the engine wants fewer at once (`Engine.together`).
 
     A call returns at once, or as soon as the engine has room. With `batch` > 1 the outputs come only once the batch is full or
     flushed: a frame waits for up to batch - 1 that follow it, and the channel behind this stage must hold at least `batch` items.
@@ -64,12 +63,9 @@ class Infer:
             return Pending(prepared.frame, prepared.letterbox, None, 0)
         self._images.append(prepared.image)
         pending = Pending(prepared.frame, prepared.letterbox, self._future, len(self._images) - 1)
-        if len(self._images) >= self._together():
+        if len(self._images) >= min(self._batch, self._engine.together):
             self.flush()
         return pending
-
-    def _together(self) -> int:
-        return min(self._batch, self._engine.together) if isinstance(self._engine, EngineClient) else self._batch
 
     def flush(self) -> None:
         """Submit what has been gathered: the input has ended, or no more will come for a while."""

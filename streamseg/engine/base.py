@@ -78,8 +78,16 @@ class Engine(Protocol):
         """What the model takes and gives."""
 
     @property
+    def precision(self) -> str:
+        """What it computes in: that of the graph, or "bf16"."""
+
+    @property
     def in_flight(self) -> int:
         """Batches that it computes at the same time; `submit` takes one more before it blocks."""
+
+    @property
+    def together(self) -> int:
+        """Pictures that had best be submitted at once, now."""
 
     def submit(self, images: Images) -> Future[Outputs]:
         """Start on a batch: uint8 [B, H, W, 3] RGB, any B >= 1, H and W the model's; `images` must not change until it is done.
@@ -102,8 +110,9 @@ class PooledEngine:
         self.name = name
         self.device = device
         self.spec = spec
+        self.precision = spec.precision
         self.in_flight = len(runners)
-        self._batch = batch
+        self.together = self._batch = batch
         self._home = os.getpid()
         keep_in_forks(self)
         self._runners: SimpleQueue[Runner] = SimpleQueue()

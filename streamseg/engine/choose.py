@@ -11,10 +11,12 @@ from typing import Any, Protocol
 from streamseg.device.driver import no_driver
 from streamseg.engine.base import Engine, PooledEngine
 from streamseg.engine.onnxruntime import open_onnxruntime, why_not_onnxruntime
-from streamseg.engine.openvino import open_openvino, why_not_openvino
+from streamseg.engine.openvino import faster_precisions, open_openvino, why_not_openvino
+from streamseg.engine.precision import Taken, automatic
 from streamseg.engine.tensorrt.opener import open_tensorrt, open_tensorrt_rtx, why_not_tensorrt, why_not_tensorrt_rtx
 from streamseg.engine.torchcuda import open_torch, why_not_torch
 from streamseg.errors import ConfigError, EngineError, EngineUnavailable, ModelError
+from streamseg.hub.catalog import is_name
 from streamseg.hub.graph_spec import GraphSpec, read_spec
 from streamseg.system.callbacks import Message
 from streamseg.system.registry import ENGINES, Reference
@@ -43,13 +45,15 @@ class Candidate:
     """It computes on an NVIDIA GPU."""
     auto: bool = True
     """"auto" may take it."""
+    faster: Callable[[], tuple[str, ...]] = tuple
+    """The precisions that it computes faster than float32 on this machine, fastest first: what precision "auto" may take."""
 
 
 CANDIDATES: tuple[Candidate, ...] = (
     Candidate("tensorrt", why_not_tensorrt, open_tensorrt, gpu=True),
     Candidate("tensorrt-rtx", why_not_tensorrt_rtx, open_tensorrt_rtx, gpu=True),
-    Candidate("openvino", why_not_openvino, open_openvino),
-    Candidate("onnxruntime", why_not_onnxruntime, open_onnxruntime),
+    Candidate("openvino", why_not_openvino, open_openvino, faster=faster_precisions),
+    Candidate("onnxruntime", why_not_onnxruntime, open_onnxruntime),  # int8 graphs are slower than float32 ones in it
     Candidate("torch", why_not_torch, open_torch, gpu=True, auto=False),
 )
 """Best first: the order in which "auto" looks."""
@@ -88,9 +92,9 @@ def open_engine(
     will be submitted together. "auto" takes the first candidate that runs here and tells `on_message` why the better ones were not
     taken; a name means that engine or an error. `precision` "fp32", "fp16" and "int8" take the model's graph of that kind, whose
     types every engine follows (CPUs compute fp16 in float32); "bf16" lets OpenVINO compute the fp32 graph in bfloat16, on a CPU
-    that can; "auto" takes the model as it is, computed as it says on every machine. `family` says what another program's .onnx file
-    is, where that is not found out. `check` is shown the model's description before an engine is loaded, and raises if it is not
-    what it needs.
+    that can; "auto" takes the fastest here that costs next to nothing, see `precision.automatic`, and a file as it is. `family`
+    says what another program's .onnx file is, where that is not found out. `check` is shown the model's description before an
+    engine is loaded, and raises if it is not what it needs.
 
     With `require_gpu` "auto" takes none that computes elsewhere. A TensorRT engine is
     built when it is first needed, which can take minutes; `on_message` is told.
@@ -106,8 +110,13 @@ def open_engine(
     for candidate in _candidates(engine, precision, require_gpu):
         reason = candidate.why_not()
         if reason is None:
+            taken = Taken(spec)
+            if precision == "auto" and is_name(model):
+                taken = automatic(spec, candidate.faster())
             try:
-                opened = candidate.open(spec, threads=threads, in_flight=in_flight, batch=batch, on_message=on_message)
+                opened = _in(candidate, taken).open(
+                    taken.spec, threads=threads, in_flight=in_flight, batch=batch, on_message=on_message
+                )
                 try:
                     opened.warm_up()
                 except EngineError:
@@ -119,6 +128,8 @@ def open_engine(
                 reason = str(error)
             else:
                 _say_chosen(on_message, opened, refused)
+                if on_message is not None and taken.why:
+                    on_message(taken.why)
                 return opened
         refused.append(f"{candidate.name}: {reason}")
     if require_gpu and engine == "auto":
@@ -166,8 +177,16 @@ def _spec(
 def _candidates(engine: str, precision: str, require_gpu: bool) -> list[Candidate]:
     """Those to try, best first."""
     if precision == "bf16":
-        return [replace(c, open=partial(open_openvino, bf16=True)) for c in CANDIDATES if c.name == "openvino"]
+        return [_bf16(c) for c in CANDIDATES if c.name == "openvino"]
     return [c for c in _named(engine) if c.gpu or not require_gpu]
+
+
+def _in(candidate: Candidate, taken: Taken) -> Candidate:
+    return _bf16(candidate) if taken.bf16 else candidate
+
+
+def _bf16(candidate: Candidate) -> Candidate:
+    return replace(candidate, open=partial(open_openvino, bf16=True))
 
 
 def _known(engine: str) -> bool:

@@ -17,9 +17,10 @@ from streamseg.hub.graph_spec import GraphSpec
 from streamseg.runtime.process import forked, forked_from, keep_in_forks
 from streamseg.system.callbacks import Message
 from streamseg.system.cores import core_count
+from streamseg.system.cpu import bf16_is_faster, int8_is_faster
 from streamseg.system.imports import import_openvino
 
-__all__ = ["open_openvino", "why_not_bf16", "why_not_openvino"]
+__all__ = ["faster_precisions", "open_openvino", "why_not_bf16", "why_not_openvino"]
 
 
 @cache
@@ -82,6 +83,11 @@ def why_not_bf16() -> str | None:
     return f"this CPU ({core.get_property('CPU', 'FULL_DEVICE_NAME')}) has no bfloat16 arithmetic (AVX512_BF16 or AMX)"
 
 
+def faster_precisions() -> tuple[str, ...]:
+    """What this CPU computes faster than float32, fastest first."""
+    return ("int8",) * int8_is_faster() + ("bf16",) * (bf16_is_faster() and why_not_bf16() is None)
+
+
 class _Request:
     """One infer request; its buffers are reused by every call."""
 
@@ -137,4 +143,6 @@ def open_openvino(
         raise EngineError(f"OpenVINO {openvino.__version__} cannot compile {spec.path}: {error}") from error
     types = ("int8 and " if spec.precision == "int8" else "") + ("bfloat16" if bf16 else "float32")
     device = f"{cpu} ({types}, requests: {in_flight}, threads: {options['INFERENCE_NUM_THREADS']})"
-    return PooledEngine("openvino", device, spec, runners, size)
+    engine = PooledEngine("openvino", device, spec, runners, size)
+    engine.precision = "bf16" if bf16 else spec.precision
+    return engine

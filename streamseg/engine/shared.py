@@ -303,6 +303,11 @@ class EngineClient:
         return self._shared.engine.spec
 
     @property
+    def precision(self) -> str:
+        """See Engine.precision."""
+        return self._shared.engine.precision
+
+    @property
     def in_flight(self) -> int:
         """See Engine.in_flight."""
         return self._shared.engine.in_flight

@@ -126,7 +126,7 @@ def evaluate(
             "model": spec.name,
             "size": f"{spec.height}x{spec.width}",
             "sha256": spec.sha256,
-            "precision": precision if precision == "bf16" else spec.precision,
+            "precision": opened.precision,
         }
     lacking = [name for label, name in enumerate(spec.classes) if label not in category_of]
     warnings = _warnings(dataset, categories)

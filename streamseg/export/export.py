@@ -31,7 +31,7 @@ from streamseg.errors import ConfigError, ModelError, StreamsegError
 from streamseg.export.calibration import calibration_pictures
 from streamseg.export.graph import OUTPUTS, GraphSettings, InferenceGraph
 from streamseg.export.half import halve, without_batch_norm
-from streamseg.export.onnx_file import FORBIDDEN, check_ops, drop_cast_pairs, share_weights, write_facts
+from streamseg.export.onnx_file import FORBIDDEN, check_ops, drop_cast_pairs, share_weights, slim, write_facts
 from streamseg.export.quantize import quantize
 from streamseg.networks.weights import WeightsInfo, load_weights, save_weights
 from streamseg.system.callbacks import Message
@@ -118,6 +118,7 @@ def export_model(
         chosen = replace(settings or GraphSettings(), height=height, width=width)
         proto = _make(model, chosen, dynamic_batch, precision, calibration, on_message or (lambda _: None))
         share_weights(proto, shared)
+        slim(proto)
         write_facts(proto, facts_of(info, chosen, name, precision, digest))
         suffix = "" if precision == "fp32" else f"-{precision}"
         path = folder / f"{name}-{height}x{width}{suffix}.onnx"

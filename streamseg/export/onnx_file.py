@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from streamseg.errors import ModelError
 
-__all__ = ["FORBIDDEN", "INLINE_LIMIT", "check_ops", "drop_cast_pairs", "share_weights", "write_facts"]
+__all__ = ["FORBIDDEN", "INLINE_LIMIT", "check_ops", "drop_cast_pairs", "share_weights", "slim", "write_facts"]
 
 FORBIDDEN = frozenset({"NonMaxSuppression", "RoiAlign", "NonZero", "Loop", "If", "Scan", "SequenceAt"})
 """Ops that some runtime lacks, or that break between runtimes."""
@@ -98,6 +98,59 @@ def share_weights(model: onnx.ModelProto, weights: Path) -> None:
     nodes = list(model.graph.node)
     del model.graph.node[:]
     model.graph.node.extend(casts + nodes)
+
+
+def slim(model: onnx.ModelProto) -> None:
+    """Keep each constant once, in place, and none of the shapes between nodes: every runtime works those out itself.
+
+    A fifth to two fifths of a small model's graph. Constants are merged where type, shape and values are the same; those that lie
+    in the weights file have a place each.
+    """
+    graph = model.graph
+    del graph.value_info[:]
+    given = {output.name for output in graph.output}
+    kept: dict[bytes, str] = {}
+    same: dict[str, str] = {}
+    tensors = [
+        t for t in graph.initializer if t.data_location == TensorProto.EXTERNAL or _first(t.name, _content(t), kept, same)
+    ]
+    nodes = [
+        n
+        for n in graph.node
+        if n.op_type != "Constant" or n.output[0] in given or _first(n.output[0], _attributes(n), kept, same)
+    ]
+    for node in nodes:
+        node.input[:] = [same.get(name, name) for name in node.input]
+    del graph.initializer[:], graph.node[:]
+    graph.initializer.extend(tensors)
+    graph.node.extend(nodes)
+
+
+def _first(name: str, content: bytes, kept: dict[bytes, str], same: dict[str, str]) -> bool:
+    """Whether `name` is the first value with that content; else it is noted as the same as the first."""
+    first = kept.setdefault(content, name)
+    if first != name:
+        same[name] = first
+    return first == name
+
+
+def _content(tensor: TensorProto) -> bytes:
+    unnamed = TensorProto()
+    unnamed.CopyFrom(tensor)
+    unnamed.ClearField("name")
+    content: bytes = unnamed.SerializeToString(deterministic=True)
+    return b"tensor" + content
+
+
+def _attributes(node: onnx.NodeProto) -> bytes:
+    """Of a Constant, whose tensor may have a name that says nothing."""
+    told = []
+    for attribute in node.attribute:
+        unnamed = onnx.AttributeProto()
+        unnamed.CopyFrom(attribute)
+        unnamed.t.ClearField("name")
+        told.append(unnamed.SerializeToString(deterministic=True))
+    return b"node" + b"".join(sorted(told))
 
 
 def write_facts(model: onnx.ModelProto, facts: Mapping[str, str]) -> None:

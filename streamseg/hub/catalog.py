@@ -33,7 +33,9 @@ __all__ = [
     "ModelInfo",
     "describe",
     "find",
+    "in_precision",
     "installed",
+    "is_name",
     "resolve",
     "shipped",
 ]
@@ -169,7 +171,7 @@ def resolve(
     MissingExtra (torch, for the export) or OutputError (no place to keep the graph).
     """
     text = os.fspath(model)
-    if os.sep in text or Path(text).suffix in (".onnx", ".pth", ".pt", ".safetensors"):
+    if not is_name(model):
         return _explicit(Path(text), size, family, on_message)
     found = find(text)
     if found.foreign is not None:
@@ -197,6 +199,18 @@ def resolve(
         raise MissingExtra(
             f"the model {text!r}{have} must be exported to run at {wanted}; torch, which that needs,", "train"
         ) from error
+
+
+def is_name(model: str | PathLike[str]) -> bool:
+    """Whether `model` is a name of `streamseg models`, not a file's path."""
+    text = os.fspath(model)
+    return os.sep not in text and Path(text).suffix not in (".onnx", ".pth", ".pt", ".safetensors")
+
+
+def in_precision(graph: Path, precision: str) -> Path | None:
+    """The graph of that precision beside `graph`, which is one of a model by name; None: there is none."""
+    beside = _in_precision(graph, precision)
+    return beside if beside.is_file() else None
 
 
 def _in_precision(graph: Path, precision: str) -> Path:

@@ -47,8 +47,8 @@ def normalise(model: MaskRCNN, images: Tensor) -> Tensor:
 class TorchEngine:
     """A network in torch as an engine (streamseg.engine.Engine) for pictures of one size (H, W)."""
 
-    name = "torch"
-    in_flight = 1
+    name, precision = "torch", "fp32"
+    in_flight, together = 1, 64
 
     def __init__(self, model: MaskRCNN, info: WeightsInfo, size: tuple[int, int]) -> None:
         self.model, self.rows = model, int(model.roi_heads.detections_per_img)

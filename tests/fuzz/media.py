@@ -40,7 +40,8 @@ SPEC = GraphSpec("fuzz", *SIZE, 1, declared(2, 28, 1), ("person", "car"), (1, 3)
 class KnownEngine:
     """Finds the same two objects in every picture, at once."""
 
-    name, device, spec = "known", "nothing", SPEC
+    name, device, spec, precision = "known", "nothing", SPEC, "fp32"
+    in_flight, together = 1, 64
 
     def submit(self, images: Any) -> Future[Outputs]:
         """See Engine."""

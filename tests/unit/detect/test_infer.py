@@ -23,6 +23,7 @@ class FakeEngine:
     """Answers, when told to, with a box that holds the number painted into the picture."""
 
     name, device, spec = "fake", "none", None
+    together = 64
 
     def __init__(self) -> None:
         self.submitted: list[tuple[np.ndarray, Future[Outputs]]] = []

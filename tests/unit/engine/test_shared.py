@@ -28,7 +28,7 @@ LONG = 30.0
 class ManualEngine:
     """Answers when told to, each picture with a box that holds the number painted into it."""
 
-    name, device = "manual", "none"
+    name, device, precision = "manual", "none", "fp32"
     spec = SimpleNamespace(size=SIZE)
 
     def __init__(self, in_flight: int = 1) -> None:

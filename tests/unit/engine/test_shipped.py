@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from streamseg.engine import open_engine, read_spec
-from streamseg.hub import catalog
+from streamseg.hub import catalog, quality
 
 
 def test_the_default_model_is_there_and_small():
@@ -16,6 +16,14 @@ def test_the_default_model_is_there_and_small():
     assert catalog.resolve(catalog.DEFAULT_MODEL) == default.path
     files = {file for path in catalog.shipped() for file in (path, *read_spec(path).weights)}
     assert sum(file.stat().st_size for file in files) <= 12_000_000
+
+
+@pytest.mark.parametrize("path", catalog.shipped(), ids=lambda p: p.stem)
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_each_size_has_a_graph_of_both_precisions_that_was_measured(path, precision):
+    graph = catalog.in_precision(path, precision)
+    assert graph is not None
+    assert quality.measured(read_spec(graph), precision) is not None, "of other weights or graphs: make lite-graphs DATA=PHOTOS"
 
 
 @pytest.mark.parametrize("path", catalog.shipped(), ids=lambda p: p.stem)

@@ -20,7 +20,7 @@ from scipy.optimize import minimize
 from streamseg.datasets.segments import Case
 from streamseg.evaluate.region_ap import judge
 
-__all__ = ["Calibration", "expected_error", "scaling"]
+__all__ = ["Calibration", "best_confidence", "expected_error", "scaling"]
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -37,12 +37,14 @@ class Calibration:
     def __init__(self, categories: Mapping[int, str]) -> None:
         self._categories = categories
         self._rows: list[tuple[float, bool]] = []
+        self._objects = 0
 
     def add(self, case: Case) -> None:
         """One photo."""
         for category in self._categories:
             truths = [t for t in case.photo.truths if t.category_id == category]
             found = [d for d in case.detections if d.category_id == category]
+            self._objects += sum(not t.crowd for t in truths)
             iou = np.zeros((len(found), len(truths)))
             if found and truths:
                 boxes = [np.array([each.box for each in side], np.float64) for side in (found, truths)]
@@ -52,11 +54,12 @@ class Calibration:
 
     def result(self) -> dict[str, Any]:
         """error: the expected calibration error in percent; temperature and shift: see `scaling`; bins: for each that holds any,
-        [from, to, detections, mean score, share of right ones], the last two in percent."""
+        [from, to, detections, mean score, share of right ones], the last two in percent; conf and f1: see `best_confidence`."""
         scores, right = np.array([s for s, _ in self._rows], np.float64), np.array([r for _, r in self._rows], bool)
         error, bins = expected_error(scores, right)
         temperature, shift = scaling(scores, right)
-        return {"error": error, "temperature": temperature, "shift": shift, "bins": bins}
+        conf, f1 = best_confidence(scores, right, self._objects)
+        return {"error": error, "temperature": temperature, "shift": shift, "bins": bins, "conf": conf, "f1": f1}
 
 
 def expected_error(scores: FloatArray, right: BoolArray) -> tuple[float | None, list[list[float]]]:
@@ -70,6 +73,21 @@ def expected_error(scores: FloatArray, right: BoolArray) -> tuple[float | None, 
         bins.append([place / BINS, (place + 1) / BINS, int(inside.sum()), 100 * mean, 100 * share])
         total += abs(mean - share) * int(inside.sum())
     return (100 * total / len(scores) if len(scores) else None), bins
+
+
+def best_confidence(scores: FloatArray, right: BoolArray, objects: int) -> tuple[float | None, float | None]:
+    """The score from which detections are best shown, by the F1 of all classes together, and that F1 in percent.
+
+    F1 is the harmonic mean of precision and recall where `objects` were to be found. None where nothing right was found.
+    """
+    if not right.any():
+        return None, None
+    order = np.argsort(-scores, kind="stable")
+    hits = np.cumsum(right[order])
+    f1 = 2 * hits / (np.arange(1, len(scores) + 1) + objects)
+    f1[:-1][np.diff(scores[order]) == 0] = 0  # one threshold takes all of one score
+    best = int(f1.argmax())
+    return float(scores[order][best]), float(100 * f1[best])
 
 
 def scaling(scores: FloatArray, right: BoolArray) -> tuple[float | None, float | None]:

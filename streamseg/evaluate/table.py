@@ -117,6 +117,8 @@ def calibration(found: Data) -> str:
     parts += [f"right ones by score from {shares}"] if shares else []
     if found["temperature"] is not None:
         parts.append(f"calibrated by a temperature of {found['temperature']:.2f} and a shift of {found['shift']:.2f}")
+    if found["conf"] is not None:
+        parts.append(f"best shown from {found['conf']:.2f} on (F1 {_number(found['f1'])})")
     return "; ".join(parts)
 
 

@@ -8,7 +8,7 @@ import pytest
 from streamseg.datasets.segments import Crop
 from streamseg.evaluate import score
 from streamseg.evaluate.boundary import boundary_f, outline
-from streamseg.evaluate.calibration import scaling
+from streamseg.evaluate.calibration import best_confidence, scaling
 from streamseg.evaluate.region_ap import area_under_curve
 from tests.unit.evaluate.scenes import CATEGORIES, blob, case, found, rectangle, truth
 
@@ -237,4 +237,15 @@ def test_a_second_box_on_an_object_is_wrong_and_one_in_a_crowd_is_neither():
     crowd = truth((60, 0, 40, 20), crowd=True)
     scores = one([truth(BOX), crowd], [found(BOX, score=0.8), found((31, 30, 20, 20), score=0.6), found((65, 5, 9, 9))])
     assert scores.calibration["bins"] == [pytest.approx([0.6, 0.7, 1, 60, 0]), pytest.approx([0.8, 0.9, 1, 80, 100])]
-    assert one([truth(BOX)], []).calibration == {"error": None, "temperature": None, "shift": None, "bins": []}
+    nothing = one([truth(BOX)], []).calibration
+    assert nothing.pop("bins") == []
+    assert set(nothing.values()) == {None}
+
+
+def test_detections_are_best_shown_from_the_score_of_the_best_f1():
+    # By falling score: right, wrong, right, right (all of 0.5: one threshold takes both), wrong. Four objects.
+    scores, right = np.array([0.5, 0.9, 0.8, 0.5, 0.3]), np.array([True, True, False, True, False])
+    assert best_confidence(scores, right, 4) == (0.5, pytest.approx(100 * 2 * 3 / (4 + 4)))
+    assert best_confidence(scores, np.zeros(5, bool), 4) == (None, None)
+    two = [truth(BOX), truth((5, 40, 20, 30))]
+    assert one(two, [found(BOX, score=0.8), found((60, 5, 20, 20), score=0.6)]).calibration["conf"] == 0.8

@@ -80,10 +80,12 @@ def opens_with(graph: GraphFile, path: Path) -> None:
             "without them, or cut them off"
         )
     version = graph.opsets.get("", 0)
-    if not _OLDEST <= version <= 1000:
+    if not version:
         raise ModelError(
-            f"{path} is of opset {version or 'none'}; {_OLDEST} or newer is needed: export it again, with opset 17 say"
+            f"{path} does not say of which opset its operators are: it is cut off or damaged; copy or export it again"
         )
+    if not _OLDEST <= version <= 1000:
+        raise ModelError(f"{path} is of opset {version}; {_OLDEST} or newer is needed: export it again, with opset 17 say")
 
 
 def _picture(graph: GraphFile, description: Description, path: Path) -> TensorInfo:

@@ -199,6 +199,45 @@ def test_the_shape_of_a_frame_is_kept_and_it_lies_in_the_middle(width, height, f
     assert (fit.letterbox.frame_width, fit.letterbox.frame_height) == (width, height)
 
 
+@pytest.mark.parametrize("mode", ["letterbox-top-left", "stretch"])
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (321, 239), (200, 400), (96, 54), (64, 36), (1, 700), (700, 3)])
+def test_a_frame_lies_in_the_corner_or_is_stretched(width, height, mode):
+    """A ramp in x and y comes out where the letterbox says; what is left is padding of the code asked for."""
+    picture = av.VideoFrame(width, height, "yuv444p")
+    picture.color_range = 2
+    x, y = (np.arange(n) + 0.5 for n in (width, height))
+    luma, u, v = planes.views(picture).planes
+    luma.array[...] = np.rint(20 + 100 * x / width + 100 * y[:, None] / height)
+    u.array[...] = v.array[...] = 128
+    prepared = Preprocess(96, 160, mode, 7)(frame(picture))
+    box = prepared.letterbox
+    rows, columns = np.arange(96) + 0.5, np.arange(160) + 0.5
+    assert (box.left, box.top) == (0, 0)
+    at_x, at_y = columns / box.scale_x, rows / box.scale_y
+    inside = (at_y < height)[:, None] & (at_x < width)
+    expected = 20 + 100 * at_x / width + 100 * at_y[:, None] / height
+    half_a_sample = 100 * (0.5 / width + 0.5 / height)
+    assert np.abs(prepared.image[..., 0] - expected)[inside].max() <= 2 + half_a_sample
+    assert (prepared.image[~inside] == 7).all()
+    assert inside.all() == (mode == "stretch")
+    corner = np.array([[0, 0, inside.any(0).sum(), inside.any(1).sum()]], np.float32)
+    assert (np.abs(box.to_frame(corner)[0, 2:] - (width, height)) <= (1 / box.scale_x, 1 / box.scale_y)).all()
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "size", "left", "top"),
+    [(720, 1280, (640, 640), 0, 140), (719, 1280, (640, 640), 0, 140), (717, 1280, (640, 640), 0, 141), (480, 639, (640, 640), 0, 79),
+     (1280, 717, (640, 640), 141, 0), (335, 640, (384, 640), 0, 24), (333, 640, (384, 640), 0, 25)],
+)  # fmt: skip
+def test_padding_of_odd_sizes_has_the_smaller_half_in_front(height, width, size, left, top):
+    """As Ultralytics rounds it: of a remainder r, round(r / 2 - 0.1) lies above or left, the rest below or right."""
+    box = Fitter(*size).fit(width, height).letterbox
+    assert (box.left, box.top) == (left, top)
+    scale = min(size[0] / height, size[1] / width)
+    rest = size[1] - round(width * scale), size[0] - round(height * scale)
+    assert (left, top) == tuple(round(r / 2 - 0.1) for r in rest)
+
+
 @pytest.mark.parametrize(
     ("width", "height", "halvings"),
     [(160, 96, (0, 0)), (319, 191, (0, 0)), (320, 192, (1, 1)), (639, 383, (1, 1)), (640, 384, (2, 2)), (10, 10, (0, 0)), (1,

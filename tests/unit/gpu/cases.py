@@ -116,20 +116,22 @@ def surface(case: Case, device: str) -> tuple[Any, list[Any]]:
     return Surface(view.layout, color.encoding(source), view.width, view.height, tuple(parts)), whole
 
 
-def prepared(case: Case, size: tuple[int, int], device: str = "cpu", order: FieldOrder | None = None) -> tuple[Any, Array]:
+def prepared(
+    case: Case, size: tuple[int, int], device: str = "cpu", order: FieldOrder | None = None, *fit: Any
+) -> tuple[Any, Array]:
     """The letterbox and the network's picture by the kernel, in the middle one of three slots whose others stay as they are."""
     import torch
 
     from streamseg.gpu.kernels import PreprocessKernel
 
     batch = torch.full((3, *size, 3), _GUARD, dtype=torch.uint8, device=device)
-    letterbox = PreprocessKernel(*size, device)(surface(case, device)[0], batch[1], order)
+    letterbox = PreprocessKernel(*size, device, *fit)(surface(case, device)[0], batch[1], order)
     assert bool((batch[::2] == _GUARD).all()), "the kernel wrote into another slot of the batch"
     return letterbox, batch[1].cpu().numpy()
 
 
-def expected_prepared(case: Case, size: tuple[int, int], order: FieldOrder | None = None) -> tuple[Any, Array]:
-    made = preprocess.Preprocess(*size)(Frame(picture(case), 0, 0, Fraction(1, 25), field_order=order))
+def expected_prepared(case: Case, size: tuple[int, int], order: FieldOrder | None = None, *fit: Any) -> tuple[Any, Array]:
+    made = preprocess.Preprocess(*size, *fit)(Frame(picture(case), 0, 0, Fraction(1, 25), field_order=order))
     return made.letterbox, made.image
 
 

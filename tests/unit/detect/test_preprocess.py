@@ -226,8 +226,11 @@ def test_a_frame_lies_in_the_corner_or_is_stretched(width, height, mode):
 
 @pytest.mark.parametrize(
     ("height", "width", "size", "left", "top"),
-    [(720, 1280, (640, 640), 0, 140), (719, 1280, (640, 640), 0, 140), (717, 1280, (640, 640), 0, 141), (480, 639, (640, 640), 0, 79), (1280, 717,
-     (640, 640), 141, 0), (335, 640, (384, 640), 0, 24), (333, 640, (384, 640), 0, 25)],
+    [
+        (720, 1280, (640, 640), 0, 140), (719, 1280, (640, 640), 0, 140), (717, 1280, (640, 640), 0, 141),
+        (480, 639, (640, 640), 0, 79), (1280, 717, (640, 640), 141, 0), (335, 640, (384, 640), 0, 24),
+        (333, 640, (384, 640), 0, 25),
+    ],
 )  # fmt: skip
 def test_padding_of_odd_sizes_has_the_smaller_half_in_front(height, width, size, left, top):
     """As Ultralytics rounds it: of a remainder r, round(r / 2 - 0.1) lies above or left, the rest below or right."""

@@ -11,13 +11,15 @@ from typing import Any
 
 from streamseg.detect.heads.base import Arrays, Candidates, Head, Recognises
 from streamseg.detect.heads.mask_rcnn import MaskRCNN
+from streamseg.detect.heads.mmdeploy import MMDeploy
+from streamseg.detect.heads.rf_detr import RFDETR
 from streamseg.errors import ConfigError, ModelError
 from streamseg.hub.graph_spec import FAMILY, GraphSpec
 from streamseg.system import registry
 
 __all__ = ["HEADS", "Arrays", "Candidates", "Head", "Recognises", "builtin", "check_readable", "head_for", "why_not"]
 
-HEADS: dict[str, type[Head]] = {head.name: head for head in (MaskRCNN,)}
+HEADS: dict[str, type[Head]] = {head.name: head for head in (MaskRCNN, MMDeploy, RFDETR)}
 """By name, which is that of the family: `GraphSpec.family` names the one that reads a graph."""
 
 

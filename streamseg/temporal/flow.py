@@ -69,11 +69,16 @@ class Flow:
         Returns: the points there, same shape and unit; and float32 [N, r, c] in 0..1, how alike the pictures are at the two points
             (photometric consistency; 0 where the point came from outside of the frame).
         """
-        scale, shape = np.array(self.scale, np.float32), points.shape[:3]
+        shape = points.shape[:3]
         flat = points.reshape(shape[0] * shape[1], shape[2], 2)
-        small = flat / scale
-        small -= np.float32(0.5)  # OpenCV counts from the centre of the first pixel
-        moved = pick(self.field, small - np.array(self.region[:2], np.float32))
+        small, there = np.empty(flat.shape, np.float32), np.empty(flat.shape, np.float32)
+        # x and y one after the other: numpy's innermost loop would run over these two.
+        for axis in (0, 1):
+            of = small[..., axis]
+            np.divide(flat[..., axis], np.float32(self.scale[axis]), of)
+            of -= np.float32(0.5)  # OpenCV counts from the centre of the first pixel
+            np.subtract(of, np.float32(self.region[axis]), there[..., axis])
+        moved = pick(self.field, there)
         moved += small
         now, then = pick(self.target, small), pick(self.source, moved)
         likeness = _LIKENESS.take(cv2.absdiff(now, then))
@@ -81,7 +86,8 @@ class Flow:
         x, y = moved[..., 0], moved[..., 1]
         likeness[(x < -0.5) | (x > w - 0.5) | (y < -0.5) | (y > h - 0.5)] = 0
         moved += np.float32(0.5)
-        moved *= scale
+        x *= np.float32(self.scale[0])
+        y *= np.float32(self.scale[1])
         return moved.reshape(points.shape), likeness.reshape(shape)
 
 

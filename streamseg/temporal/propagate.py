@@ -55,7 +55,7 @@ def carry(instances: Instances, flow: Flow, width: int, height: int) -> Instance
         sources, likeness = flow.at(points)
         inside = warp.look_up(old, instances.boxes, sources, width, height) / 255
         boxes = warp.moved_boxes(instances.boxes, points, sources, np.where(inside > 0.5, likeness + 0.1, 0.0))
-    sources, _ = flow.at(warp.cells(boxes, side))
+    _, sources, _ = warp.traced(flow, boxes, side)
     levels = np.rint(warp.look_up(old, instances.boxes, sources, width, height)).astype(np.uint8)
     clipped, levels = mask_ops.crop_to(boxes, levels, width, height)
     keep = np.flatnonzero(((clipped[:, 2:] - clipped[:, :2]) >= THINNEST).all(1) & (levels > 127).any((1, 2)))

@@ -133,8 +133,7 @@ def _mean(
     carried = warp.moved_boxes(past.boxes[rows], points, sources, likeness * (np.minimum(old, coarse) > 127))
     boxes = _steady(carried, new_boxes, weight * agreement, width, height)
     # Once more over the boxes as they will be: the grid moves with its box.
-    points = warp.cells(boxes, side)
-    sources, likeness = flow.at(points)
+    points, sources, likeness = warp.traced(flow, boxes, side)
     old = warp.look_up(past.masks[rows], past.boxes[rows], sources, width, height)
     new = warp.look_up(new_masks, new_boxes, points, width, height)
     share = likeness * (weight * agreement)[:, None, None]

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from streamseg.core.masks import AT_BORDER
 from streamseg.core.types import Instances
-from streamseg.temporal.flow import MOST_ROWS, pick
+from streamseg.temporal.flow import MOST_ROWS, Flow, pick
 
 __all__ = ["cells", "coarse", "look_up", "moved_boxes", "shapes"]
 
@@ -20,6 +20,10 @@ _PAD = 2
 _COARSE = 14
 # Sum of weights, of cells, below which too little of an object can be followed.
 _LEAST_SEEN = 4.0
+# So many cells a side are traced one by one; of finer grids every so many: flow is no finer.
+_TRACED, _COARSELY = 40, 28
+# Cells looked up at a time: enough, and what they take stays in the cache.
+_AT_A_TIME = 16384
 _ROUNDS = 3
 # Squares of frame pixels: points are never expected to agree better than this, nor worse than that.
 _LEAST_OFF, _MOST_OFF = 0.25, 400.0
@@ -55,6 +59,25 @@ def cells(boxes: FloatArray, side: int, skip: int = 1) -> FloatArray:
     return points
 
 
+def traced(flow: Flow, boxes: FloatArray, side: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The centres of the `side` x `side` cells of each box of the flow's target frame, and where they were: see `Flow.at`.
+
+    Returns: `cells(boxes, side)`; these points in the source frame; and float32 [N, side, side], how alike both are.
+    """
+    points = cells(boxes, side)
+    if side <= _TRACED:
+        return points, *flow.at(points)
+    coarse_points = cells(boxes, _COARSELY)
+    sources, alike = flow.at(coarse_points)
+    sources -= coarse_points
+    moved, likeness = np.empty_like(points), np.empty(points.shape[:3], np.float32)
+    for step, like, to, into in zip(sources, alike, moved, likeness, strict=True):
+        cv2.resize(step, (side, side), to, interpolation=cv2.INTER_LINEAR)
+        cv2.resize(like, (side, side), into, interpolation=cv2.INTER_LINEAR)
+    moved += points
+    return points, moved, likeness
+
+
 def look_up(masks: npt.NDArray[np.float32], boxes: FloatArray, points: FloatArray, width: int, height: int) -> FloatArray:
     """The values of soft masks at points. Outside of the box they are 0, except where the frame's border cuts the object off.
 
@@ -72,7 +95,7 @@ def look_up(masks: npt.NDArray[np.float32], boxes: FloatArray, points: FloatArra
         return np.zeros((0, rows, columns), np.float32)
     side = masks.shape[-1]
     tile = side + 2 * _PAD
-    if n > (most := MOST_ROWS // tile):
+    if n > (most := max(1, min(MOST_ROWS // tile, _AT_A_TIME // (rows * columns)))):
         parts = [slice(i, i + most) for i in range(0, n, most)]
         return np.concatenate([look_up(masks[part], boxes[part], points[part], width, height) for part in parts])
     stacked = np.zeros((n, tile, tile), np.float32)
@@ -83,8 +106,13 @@ def look_up(masks: npt.NDArray[np.float32], boxes: FloatArray, points: FloatArra
     stacked[:, :_PAD] = stacked[:, _PAD, None] * (boxes[:, 1, None, None] < AT_BORDER)
     stacked[:, -_PAD:] = stacked[:, -_PAD - 1, None] * (boxes[:, 3, None, None] > height - AT_BORDER)
     rate = (side / np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-3)).astype(np.float32)
-    place = points * rate[:, None, None]
-    place += (np.float32(_PAD - 0.5) - boxes[:, :2] * rate)[:, None, None]
+    start = np.float32(_PAD - 0.5) - boxes[:, :2] * rate
+    place = np.empty(points.shape, np.float32)
+    # x and y one after the other: numpy's innermost loop would run over these two.
+    for axis in (0, 1):
+        of = place[..., axis]
+        np.multiply(points[..., axis], rate[:, axis, None, None], of)
+        of += start[:, axis, None, None]
     # All grids lie below each other in one picture; nothing may reach into the next one.
     np.clip(place, _PAD - 1, _PAD + side, out=place)
     place[..., 1] += (np.arange(n, dtype=np.float32) * tile)[:, None, None]

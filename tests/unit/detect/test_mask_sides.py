@@ -24,6 +24,7 @@ from streamseg.events.ground import ground_points
 from streamseg.occlusion import OcclusionEstimator
 from streamseg.pixels.letterbox import Letterbox
 from streamseg.temporal import warp
+from streamseg.temporal.flow import Flow
 from streamseg.temporal.refine import Refiner
 from streamseg.temporal.smooth import Smooth, Smoother
 from streamseg.track import Tracker
@@ -218,3 +219,19 @@ def test_a_picture_is_looked_up_at_any_number_of_points():
     points = np.zeros((70_000, 1, 2), np.float32)
     points[:, 0, 0] = np.arange(70_000) % 64
     np.testing.assert_allclose(pick(ramp, points, cv2.INTER_LINEAR)[:, 0], points[:, 0, 0], atol=1e-3)
+
+
+def test_cells_of_a_fine_grid_are_traced_as_one_by_one():
+    """Of 112 cells a side only some are followed; what is between them moves as they do, to the box's very edge."""
+    y, x = np.mgrid[0:90, 0:160].astype(np.float32)
+    # The picture grew by a twentieth around (40, 30): the farther a point, the longer its way.
+    field = np.stack([(x + 0.5 - 40) * -0.05, (y + 0.5 - 30) * -0.05], axis=-1)
+    grey = np.full((90, 160), 90, np.uint8)
+    flow = Flow(field, grey, grey, (4.0, 4.0), (0, 0, 160, 90))
+    boxes = np.array([[60, 40, 560, 300], [300, 200, 420, 330]], np.float32)
+    points, sources, likeness = warp.traced(flow, boxes, 112)
+    one_by_one, alike = flow.at(points)
+    np.testing.assert_array_equal(points, warp.cells(boxes, 112))
+    # At the edge half a coarse cell is left out, by which the way changes by a twentieth of it.
+    np.testing.assert_allclose(sources, one_by_one, atol=0.05 * 500 / 28 / 2 + 0.1)
+    np.testing.assert_array_equal(likeness, alike)

@@ -74,6 +74,7 @@ def bench(
     frames: Annotated[int, typer.Option(min=10, help="Frames to measure.")] = 200,
     engine: Annotated[str | None, flag("engine")] = None,
     model: Annotated[str | None, flag("model")] = None,
+    family: Annotated[str | None, flag("family")] = None,
     precision: Annotated[str | None, flag("precision")] = None,
     size: Annotated[str | None, flag("size")] = None,
     trust: Annotated[bool, flag("trust")] = False,
@@ -85,6 +86,7 @@ def bench(
     from streamseg.pipeline.configure import configure
 
     given = {"pipeline": pipeline, "engine": engine, "model": model, "precision": precision, "size": size, "trust": trust}
+    given["family"] = family
     _show(measure(source, configure(given, in_shell), frames).to_json(), as_json, display.show_bench)
 
 
@@ -94,6 +96,7 @@ def evaluate(
     images: Annotated[str | None, typer.Option(help="Folder of the photos. Default: images/ beside the annotations.")] = None,
     engine: Annotated[str, flag("engine")] = "auto",
     model: Annotated[str, flag("model")] = "lite",
+    family: Annotated[str | None, flag("family")] = None,
     precision: Annotated[str, flag("precision")] = "auto",
     size: Annotated[str | None, flag("size")] = None,
     limit: Annotated[int | None, typer.Option(help="Use only the first so many photos. Default: all.")] = None,
@@ -119,6 +122,7 @@ def evaluate(
             data,
             images=images,
             model=model,
+            family=family,
             engine=engine,
             precision=precision,
             size=size,

@@ -97,7 +97,7 @@ class Postprocess:
         unknown = [name for name in classes if name not in self.class_names]
         if unknown or not classes:
             got = ", ".join(map(brief, unknown[:5])) or "no class at all"
-            hint = did_you_mean(unknown[0], self.class_names) if unknown else ""
+            hint = (did_you_mean(unknown[0], self.class_names) if unknown else "") or "; all of them: --classes all"
             raise ConfigError(f"classes: {got}; this model knows: {', '.join(self.class_names)}{hint}")
         return np.isin(self.class_names, list(classes))
 

@@ -88,6 +88,7 @@ def evaluate(
     *,
     images: PathLike | None = None,
     model: PathLike = "lite",
+    family: str | None = None,
     engine: str = "auto",
     precision: str = "auto",
     size: str | tuple[int, int] | None = None,
@@ -102,16 +103,16 @@ def evaluate(
 
     `data` is a COCO-format annotation file, or a folder with instances.json; `images` the folder of the pictures, by default
     images/ beside the file; `limit` the number of photos (default: all). Classes go to the data set's categories by name; those
-    that the model or the data lack are left out, said in `warnings`. `model`, `engine`, `precision`, `size` and `threads` as for
-    `engine.open_engine`; `conf` and `pools` as for `score`; `on_message` hears which engine was chosen, `on_progress` counts
-    photos.
+    that the model or the data lack are left out, said in `warnings`. `model`, `family`, `engine`, `precision`, `size` and
+    `threads` as for `engine.open_engine`; `conf` and `pools` as for `score`; `on_message` hears which engine was chosen,
+    `on_progress` counts photos.
 
     Raises ConfigError, SourceNotFound, ModelError, EngineError or BadOutput.
     """
     began = time.monotonic()
     _check(limit, conf)
     dataset = read_dataset(locate(Path(data)), None if images is None else Path(images), limit)
-    with closing(_open(model, engine, precision, size, threads, on_message)) as opened:
+    with closing(_open(model, family, engine, precision, size, threads, on_message)) as opened:
         spec = opened.spec
         category_of = match_categories(spec.classes, spec.category_ids, dataset.categories)
         categories = {i: name for i, name in dataset.categories.items() if i in category_of.values()}
@@ -156,13 +157,21 @@ def evaluate_detections(
 
 
 def _open(
-    model: PathLike, engine: str, precision: str, size: str | tuple[int, int] | None, threads: int, on_message: Message | None
+    model: PathLike,
+    family: str | None,
+    engine: str,
+    precision: str,
+    size: str | tuple[int, int] | None,
+    threads: int,
+    on_message: Message | None,
 ) -> Engine:
     try:
         wanted = parse_size(size)
     except ValueError as error:
         raise ConfigError(f"size: {error}") from error
-    return open_engine(model, engine=engine, precision=precision, size=wanted, threads=threads, on_message=on_message)
+    return open_engine(
+        model, family=family, engine=engine, precision=precision, size=wanted, threads=threads, on_message=on_message
+    )
 
 
 def _check(limit: int | None, conf: float) -> None:

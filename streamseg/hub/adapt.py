@@ -146,7 +146,7 @@ def adapt(
         batch = min(worked_out)
         model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = batch
     _declare(onnx, model, graph, description, batch, shapes, path)
-    _state(onnx, model, description, name, weights_sha256, origin, _precision(graph, info))
+    _state(onnx, model, description, name, weights_sha256, origin, _precision(onnx, model, info))
     try:
         data: bytes = model.SerializeToString(deterministic=True)
     except ValueError as error:  # more than protobuf holds
@@ -360,10 +360,18 @@ def _state(
     onnx.helper.set_model_props(model, own)
 
 
-def _precision(graph: GraphFile, info: TensorInfo) -> str:
-    if {"QuantizeLinear", "DequantizeLinear"} & graph.operators:
+def _precision(onnx: Any, model: Any, info: TensorInfo) -> str:
+    """The one type of the weights of convolutions and products, in which they are computed; "mixed" where there are several."""
+    kinds = {onnx.TensorProto.FLOAT: "fp32", onnx.TensorProto.FLOAT16: "fp16"}
+    types = {tensor.name: kinds.get(tensor.data_type, "") for tensor in model.graph.initializer}
+    types |= {node.output[0]: "int8" for node in model.graph.node if node.op_type == "DequantizeLinear"}
+    weighed = [node.input[1] for node in model.graph.node if node.op_type in ("Conv", "Gemm", "MatMul") and len(node.input) > 1]
+    found = [types[name] for name in weighed if types.get(name)]
+    if not found:
+        return "fp16" if info.dtype == "float16" else "fp32"
+    if 2 * found.count("int8") >= len(found):  # the layers that would lose too much are left as they were
         return "int8"
-    return "fp16" if info.dtype == "float16" else "fp32"
+    return found[0] if len(set(found)) == 1 else "mixed"
 
 
 def _refuse_unknown(onnx: Any, model: Any, path: Path) -> None:

@@ -49,7 +49,7 @@ class GraphSpec:
     category_ids: tuple[int, ...]
     """COCO category ids in the same order."""
     precision: str
-    """Of the graph's types, as its export states ("fp32", "fp16", "int8")."""
+    """Of the graph's types, as its export states ("fp32", "fp16", "int8"); "mixed" for a foreign one that has several."""
     score_threshold: float
     """Lowest score that the graph lets through."""
     path: Path

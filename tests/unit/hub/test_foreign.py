@@ -306,3 +306,42 @@ class Ovals(MaskRCNN):
     spec = read_spec(adapted(understand(path)))
     assert (spec.family, spec.classes) == ("ovals", ("egg",))
     assert type(head_for(spec)).__name__ == "Ovals"
+
+
+# --- number formats ---------------------------------------------------------------------------------------------------------------
+
+
+def convolutions(path, kinds, dtype=TensorProto.FLOAT):
+    """A convolution for each type of `kinds`, one behind the other; the file's ends are of `dtype`."""
+    nodes, constants, last = [], [], "x"
+    for i, kind in enumerate(kinds):
+        code = helper.np_dtype_to_tensor_dtype(np.dtype(kind))
+        constants.append(numpy_helper.from_array(np.eye(3, dtype=kind).reshape(3, 3, 1, 1), f"w{i}"))
+        nodes.append(helper.make_node("Cast", [last], [f"c{i}"], to=code))
+        nodes.append(helper.make_node("Conv", [f"c{i}", f"w{i}"], [f"y{i}"]))
+        last = f"y{i}"
+    nodes.append(helper.make_node("Cast", [last], ["seen"], to=dtype))
+    ends = [helper.make_tensor_value_info(name, dtype, [1, 3, 64, 96]) for name in ("x", "seen")]
+    graph = helper.make_graph(nodes, "convolutions", ends[:1], ends[1:], initializer=constants)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return described(path)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "dtype", "precision"),
+    [
+        (["float32", "float32"], TensorProto.FLOAT, "fp32"),
+        (["float16"], TensorProto.FLOAT16, "fp16"),
+        (["float16"], TensorProto.FLOAT, "fp16"),  # YOLO26 with half=True: its ends stay float32
+        (["float32", "float16"], TensorProto.FLOAT, "mixed"),
+    ],
+    ids=str,
+)
+def test_the_precision_is_that_of_the_weights(tmp_path, kinds, dtype, precision):
+    path = convolutions(tmp_path / "m.onnx", kinds, dtype)
+    spec = read_spec(adapted(understand(path)))
+    assert spec.precision == precision
+    for engine in ("openvino", "onnxruntime"):
+        np.testing.assert_allclose(seen_by(path, engine), planes(), atol=0.13)
+    if precision == "mixed" or dtype == TensorProto.FLOAT16:
+        assert compile_plan(TENSORRT_RTX, spec, capabilities=["sm_89"]).plan

@@ -108,7 +108,7 @@ def open_engine(
         check(spec)
     refused: list[str] = []
     for candidate in _candidates(engine, precision, require_gpu):
-        reason = candidate.why_not()
+        reason = candidate.why_not() or _lacks(candidate.name, spec)
         if reason is None:
             taken = Taken(spec)
             if precision == "auto" and is_name(model):
@@ -141,6 +141,16 @@ def open_engine(
     if engine == "auto":
         raise EngineUnavailable(f"no engine can run {spec.path} here: {'; '.join(refused)}")
     raise EngineUnavailable(f"the engine {refused[0]}. Use --engine auto for one that runs here")
+
+
+def _lacks(engine: str, spec: GraphSpec) -> str | None:
+    """Which operators of the graph an engine of streamseg's own has not, or None."""
+    if not spec.plugins or engine == "tensorrt" or all(engine != candidate.name for candidate in CANDIDATES):
+        return None
+    return (
+        f"it has no operator {', '.join(spec.plugins)}, which {spec.path.name} needs: TensorRT's plug-ins, for the engine tensorrt "
+        "on an NVIDIA GPU; export the model without them for others"
+    )
 
 
 def _check(engine: str, precision: str, require_gpu: bool, **numbers: tuple[int, int]) -> None:

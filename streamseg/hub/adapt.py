@@ -12,7 +12,7 @@ The package `onnx` is imported when a file is adapted, and never else.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ LARGEST = 4096 * 4096
 _LARGEST_ANSWER = 1 << 30
 """Most numbers that the outputs of one picture may hold."""
 _TYPES = ("float32", "float16", "uint8")
+_WITHIN = "a tensor within the file"
+_TO_FLOAT = ("float16", "float64", "bfloat16", _WITHIN)
 _OLDEST = 7
 """Of ONNX's operators: from there on arithmetic broadcasts as numpy's."""
 _PLUGIN = "_TRT"
@@ -73,11 +75,10 @@ def input_size(graph: GraphFile, description: Description, path: Path, size: Siz
 
 def opens_with(graph: GraphFile, path: Path) -> None:
     """Raise ModelError for operators of nobody's, or of a version that cannot be: what no engine runs."""
-    foreign = sorted(op for op in graph.operators if "::" in op)
-    if foreign:
+    if graph.unknown:
         raise ModelError(
-            f"{path} needs operators that are not ONNX's own ({', '.join(foreign[:5])}): no engine here has them; export the model "
-            "without them, or cut them off"
+            f"{path} needs operators that are not ONNX's own ({', '.join(graph.unknown[:5])}): no engine here has them; export the "
+            "model without them, or cut them off"
         )
     version = graph.opsets.get("", 0)
     if not version:
@@ -133,7 +134,8 @@ def adapt(
         raise ModelError(f"{path} is damaged, or no ONNX file: {error}") from error
     _refuse_unknown(onnx, model, path)
     _refuse_nan(onnx, model, path)
-    missing = [f"{ours} ({theirs})" for ours, theirs in description.outputs.items() if theirs not in graph.outputs]
+    known = graph.outputs.keys() | graph.made_by.keys()
+    missing = [f"{ours} ({theirs})" for ours, theirs in description.outputs.items() if theirs not in known]
     if missing:
         gives = ", ".join(f"{each}: {info}" for each, info in graph.outputs.items()) or "nothing"
         raise ModelError(f"{path} has no output {', '.join(missing)}, which its description names; it gives {gives}")
@@ -158,9 +160,14 @@ def _batch(graph: GraphFile, description: Description, info: TensorInfo) -> int:
     """Pictures in a run; 0: any number. One, where the model has no axis for it or an output ends it."""
     if len(info.shape) == 3 or not description.batch_axis:
         return 1
-    firsts = [graph.outputs[theirs].shape[:1] for theirs in description.outputs.values()]
+    firsts = [_stated(graph, theirs).shape[:1] for theirs in description.outputs.values()]
     fixed = {first[0] for first in firsts if first and first[0]} | ({info.shape[0]} - {0})
     return min(fixed, default=0)
+
+
+def _stated(graph: GraphFile, tensor: str) -> TensorInfo:
+    """What the file says of an output; of a tensor within it, it says nothing."""
+    return graph.outputs.get(tensor, TensorInfo(_WITHIN, ()))
 
 
 class _Adapter:
@@ -175,14 +182,15 @@ class _Adapter:
     def run(self, info: TensorInfo, size: Size, batch: int) -> None:
         """Change the model in place; the shapes of its outputs stay open."""
         helper, model, asked = self._onnx.helper, self._model, self._description
-        ours = {"images", *asked.outputs, *self._graph.inputs, *self._graph.outputs}
+        ours = {"images", *asked.outputs, *asked.outputs.values(), *self._graph.inputs, *self._graph.outputs}
         _rename(model.graph, {name: f"streamseg.file.{name}" for name in ours})
         self._enter(info)
         kept = list(model.graph.node)
         for each, theirs in asked.outputs.items():
-            self._leave(each, f"streamseg.file.{theirs}", self._graph.outputs[theirs].dtype)
+            self._leave(each, f"streamseg.file.{theirs}", _stated(self._graph, theirs).dtype)
+        needed = _needed([*self._before, *kept, *self._behind], asked.outputs)
         del model.graph.node[:]
-        model.graph.node.extend([*self._before, *kept, *self._behind])
+        model.graph.node.extend(needed)
         images = helper.make_tensor_value_info("images", self._onnx.TensorProto.UINT8, [batch or "batch", *size, 3])
         del model.graph.input[:]
         model.graph.input.append(images)
@@ -232,7 +240,7 @@ class _Adapter:
             self._behind.append(self._onnx.helper.make_node(operator, [last, *more], [result], name=result, **attributes))
             last = result
 
-        if dtype in ("float16", "float64", "bfloat16"):
+        if dtype in _TO_FLOAT:
             then("Cast", to=self._onnx.TensorProto.FLOAT)
         if not self._description.batch_axis:
             self._axes("Unsqueeze", then)
@@ -258,6 +266,20 @@ class _Adapter:
         return full
 
 
+def _needed(nodes: Sequence[Any], outputs: Iterable[str]) -> list[Any]:
+    """The nodes that the outputs depend on, in their order: what else a file computes costs time, and may stop an engine."""
+    wanted, kept = set(outputs), []
+    for node in reversed(nodes):  # each comes after what it takes
+        if wanted.isdisjoint(node.output):
+            continue
+        kept.append(node)
+        wanted.update(node.input)
+        for inner in _subgraphs(node):
+            wanted.update(name for each in _nodes(inner) for name in each.input)
+            wanted.update(info.name for info in inner.output)
+    return kept[::-1]
+
+
 def _rename(graph: Any, names: Mapping[str, str]) -> None:
     """Rename tensors, within subgraphs, too, which see those outside of them."""
     for node in graph.node:
@@ -265,9 +287,8 @@ def _rename(graph: Any, names: Mapping[str, str]) -> None:
             for i, name in enumerate(listed):
                 if name in names:
                     listed[i] = names[name]
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs) if attribute.type in (5, 10) else ():
-                _rename(inner, names)
+        for inner in _subgraphs(node):
+            _rename(inner, names)
     for info in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
         if info.name in names:
             info.name = names[info.name]
@@ -309,7 +330,7 @@ def _declare(
     """Declare the outputs with all that is known of their shapes."""
     numbers = 0
     for ours, theirs in description.outputs.items():
-        stated = graph.outputs[theirs]
+        stated = _stated(graph, theirs)
         shape = shapes.get(ours, ())
         own = stated.shape if description.batch_axis else (1, *stated.shape)
         if not shape:
@@ -320,7 +341,7 @@ def _declare(
             raise ModelError(f"{path}: its output {theirs!r} has no known rank ({stated}): export it with its shapes")
         first = batch or "batch"
         dims = [first, *(length or f"streamseg.{ours}.{axis}" for axis, length in enumerate(shape[1:], 1))]
-        dtype = "float32" if stated.dtype in ("float16", "float64", "bfloat16") else stated.dtype
+        dtype = "float32" if stated.dtype in _TO_FLOAT else stated.dtype
         code = getattr(onnx.TensorProto, {"float32": "FLOAT"}.get(dtype, dtype.upper()), 0)
         if not code:
             raise ModelError(f"{path}: its output {theirs!r} is {stated}: numbers are needed")
@@ -402,6 +423,10 @@ def _refuse_nan(onnx: Any, model: Any, path: Path) -> None:
 def _nodes(graph: Any) -> Iterable[Any]:
     for node in graph.node:
         yield node
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs) if attribute.type in (5, 10) else ():
-                yield from _nodes(inner)
+        for inner in _subgraphs(node):
+            yield from _nodes(inner)
+
+
+def _subgraphs(node: Any) -> Iterable[Any]:
+    for attribute in node.attribute:
+        yield from (attribute.g, *attribute.graphs) if attribute.type in (5, 10) else ()

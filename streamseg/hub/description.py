@@ -69,7 +69,7 @@ class Description(Section):
     """Name of the head that reads it, as `yolo-seg`."""
     input: InputDescription
     outputs: dict[str, str]
-    """What the family calls an output → what the file calls it."""
+    """What the family calls an output → what the file calls it; any tensor in it will do, so that what comes after is left out."""
     batch_axis: bool = True
     """Whether the outputs begin with an axis of the batch, as [1, N, 4]; false: [N, 4]."""
     classes: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_strings)]
@@ -111,6 +111,8 @@ class Recognised:
     reasons: Mapping[str, str]
     """Why, by the key in the sidecar ("family", "input.size", "outputs", "options.nms"): "its metadata say task: segment"; what is
     only usual begins with "assumed: "."""
+    labels_told: bool = True
+    """False: the file does not tell how many labels there are, so that other names may be as many as they like."""
 
 
 _HEADER = "# How streamseg reads {name}. Change what is wrong; what you take out is found out anew. Keys: docs/models.md\n"

@@ -102,7 +102,7 @@ def understand(
     said = {} if found is None else found.description.model_dump()
     if "classes" in given:
         said["category_ids"] = coco_numbers(given["classes"])
-    if classes and found is not None and len(classes) != len(found.description.classes):
+    if classes and found is not None and found.labels_told and len(classes) != len(found.description.classes):
         raise ConfigError(f"{len(classes)} classes were named, but {path} has {len(found.description.classes)}")
     description = validate(Description, _merge(said, given), str(sidecar or path), tree)
     reasons = _reasons(found, description, sidecar)

@@ -68,8 +68,22 @@ class GraphFile:
     """Version of the operators of each domain; ONNX's own is "" here."""
     producer: str = ""
     """What wrote the file, as it says ("pytorch", "tf2onnx")."""
+    weights: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """Shapes of its constants by name: torch keeps a layer's, so that a bias may tell how many labels there are."""
     made_by: dict[str, str] = field(default_factory=dict)
     """Each tensor outside of subgraphs → the operator that gives it: a score that a Sigmoid gives needs none of ours."""
+    made_from: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Each tensor outside of subgraphs → what that operator takes, in its order."""
+
+    @property
+    def plugins(self) -> tuple[str, ...]:
+        """Operators that TensorRT brings as plug-ins ("EfficientNMS_TRT"), whichever domain an exporter put them in."""
+        return tuple(sorted({op.rpartition("::")[2] for op in self.operators if op.endswith("_TRT")}))
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Operators of a domain of their own that nothing here runs."""
+        return tuple(sorted(op for op in self.operators if "::" in op and not op.endswith("_TRT")))
 
 
 def parse_graph(data: bytes, name: str) -> GraphFile:
@@ -112,7 +126,7 @@ def _read_graph(graph: memoryview, result: GraphFile, initializers: set[str], de
         if number == 1:
             _read_node(_message(value), result, depth)
         elif number == 5:
-            initializers.add(_read_tensor(_message(value), result))
+            initializers.add(_read_tensor(_message(value), result, keep=depth == 0))
         elif number in (11, 12) and depth == 0:
             key, info = _value_info(_message(value))
             (result.inputs if number == 11 else result.outputs)[key] = info
@@ -123,9 +137,11 @@ def _read_graph(graph: memoryview, result: GraphFile, initializers: set[str], de
 
 
 def _read_node(node: memoryview, result: GraphFile, depth: int) -> None:
-    operator, domain, gives = "", "", []
+    operator, domain, takes, gives = "", "", [], []
     for number, value in _fields(node):
-        if number == 2 and depth == 0:
+        if number == 1 and depth == 0:
+            takes.append(bytes(_message(value)).decode("utf-8", "replace"))  # a name that is none is for the engine to refuse
+        elif number == 2 and depth == 0:
             gives.append(_text(value))
         elif number == 4:
             operator = _text(value)
@@ -140,6 +156,7 @@ def _read_node(node: memoryview, result: GraphFile, depth: int) -> None:
     name = operator if domain in ("", "ai.onnx") else f"{domain}::{operator}"
     result.operators.add(name)
     result.made_by.update(dict.fromkeys(gives, name))
+    result.made_from.update(dict.fromkeys(gives, tuple(takes)))
 
 
 def _read_function(function: memoryview, result: GraphFile) -> str:
@@ -155,10 +172,13 @@ def _read_function(function: memoryview, result: GraphFile) -> str:
     return f"{domain}::{name}"
 
 
-def _read_tensor(tensor: memoryview, result: GraphFile) -> str:
+def _read_tensor(tensor: memoryview, result: GraphFile, *, keep: bool = False) -> str:
     name, entries, external = "", {}, False
+    shape: list[int] = []
     for number, value in _fields(tensor):
-        if number == 8:
+        if number == 1:
+            shape += _numbers(value)
+        elif number == 8:
             name = _text(value)
         elif number == 13:
             key, text = _strings(_message(value), 1, 2)
@@ -168,7 +188,20 @@ def _read_tensor(tensor: memoryview, result: GraphFile) -> str:
     if external or entries:
         numbers = int(entries.get("offset", "0")), int(entries.get("length", "0"))
         result.external.add(ExternalData(entries.get("location", ""), *numbers))
+    if keep:
+        result.weights[name] = tuple(shape)
     return name
+
+
+def _numbers(value: Value) -> list[int]:
+    """A repeated number: packed into one field, or one of several."""
+    if isinstance(value, int):
+        return [value]
+    numbers, position = [], 0
+    while position < len(value):
+        number, position = _varint(value, position)
+        numbers.append(number)
+    return numbers
 
 
 def _value_info(info: memoryview) -> tuple[str, TensorInfo]:

@@ -67,6 +67,8 @@ class GraphSpec:
     """Code, 0 to 255, of what the frame does not cover."""
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """What the head needs besides: numbers, words, truth values or lists of them."""
+    plugins: tuple[str, ...] = ()
+    """Operators that TensorRT alone has, as plug-ins; no other engine runs the graph."""
 
     @property
     def free_rows(self) -> tuple[str, ...]:
@@ -94,9 +96,8 @@ def read_spec(path: Path) -> GraphSpec:
         raise ModelError(
             f"{path} is of format {meta['streamseg.format']!r}; this version reads {FORMAT!r}: export it again or upgrade streamseg"
         )
-    foreign = sorted(op for op in graph.operators if "::" in op)
-    if foreign:
-        raise ModelError(f"{path} needs operators of its own ({', '.join(foreign)}); a streamseg graph is plugin-free: {_HOW}")
+    if graph.unknown:
+        raise ModelError(f"{path} needs operators of its own ({', '.join(graph.unknown)}), which no engine here has: {_HOW}")
     strange = {domain or "ai.onnx": version for domain, version in graph.opsets.items() if version > _LAST_OPSET}
     if strange:  # OpenVINO counts down from there to the last that it knows
         raise ModelError(f"{path} names versions of operators that there are not ({strange}): it is damaged; {_HOW}")
@@ -122,6 +123,7 @@ def read_spec(path: Path) -> GraphSpec:
         fit=fit,
         padding=padding,
         options=_json(meta, "streamseg.options", path, dict) if "streamseg.options" in meta else {},
+        plugins=graph.plugins,
     )
 
 

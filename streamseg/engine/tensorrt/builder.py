@@ -69,7 +69,7 @@ def compile_here(
         builder = trt.Builder(log)
     except TypeError as error:  # pybind11's for a null: why, stands in the log
         raise EngineError(f"{library.name} {trt.__version__} cannot start: {_said(log)}") from error
-    network = _parse(trt, builder, spec, log)
+    network = _parse(library, builder, spec, log)
     layers = layers_of(network)
     check_layers(layers, spec.precision, str(spec.path))
     config = builder.create_builder_config()
@@ -118,10 +118,13 @@ def targets_of(library: Library, capabilities: Sequence[str]) -> list[Any]:
     return [every[name.replace("_", "").upper()] for name in capabilities]
 
 
-def _parse(trt: Any, builder: Any, spec: GraphSpec, log: Any) -> Any:
+def _parse(library: Library, builder: Any, spec: GraphSpec, log: Any) -> Any:
+    trt = library.load()
     # The flag is what TensorRT 10 needs; later ones, and RTX, know no other kind of network.
     flag = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
     network = builder.create_network(0 if flag is None else 1 << int(flag))
+    if spec.plugins:
+        library.load_plugins(log)
     parser = trt.OnnxParser(network, log)
     if not parser.parse_from_file(str(spec.path)):  # from its path, beside which external weights lie
         errors = [parser.get_error(index) for index in range(parser.num_errors)]

@@ -35,6 +35,11 @@ class Library:
         except (ImportError, OSError, RuntimeError) as error:
             raise EngineError(f"{self.name} is installed, but cannot be loaded: {error}") from error
 
+    def load_plugins(self, log: Any) -> None:
+        """Let graphs use the operators that the library brings as plug-ins, in this process. Raises EngineError."""
+        if not self.load().init_libnvinfer_plugins(log, ""):
+            raise EngineError(f"{self.name} cannot load its plug-ins: {'; '.join(log.errors[-3:]) or 'it gave no reason'}")
+
     def version(self) -> str:
         """The version of the library, of all its parts. Raises as `load`."""
         return str(self.load().__version__)

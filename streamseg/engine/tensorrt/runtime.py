@@ -57,6 +57,8 @@ def load_plan(library: Library, plan: bytes, spec: GraphSpec, batches: Sequence[
         runtime = trt.Runtime(log)
     except TypeError:  # pybind11's for a null: why, stands in the log
         _fail(log, f"{library.name} {trt.__version__} cannot start")
+    if spec.plugins:
+        library.load_plugins(log)
     engine = runtime.deserialize_cuda_engine(plan)
     if engine is None:
         _fail(log, f"{library.name} {trt.__version__} cannot load the engine of {spec.path}")

@@ -162,12 +162,17 @@ def test_outputs_of_any_names_and_types_are_kept_as_they_are_declared(tmp_path):
     }
 
 
-def test_operators_that_need_a_plugin_are_refused(tmp_path):
-    def plugin(model):
-        model.graph.node.append(helper.make_node("EfficientNMS_TRT", ["images"], ["x"], domain="trt.plugins"))
+def test_operators_that_no_engine_has_are_refused_and_those_of_tensorrt_are_kept_in_mind(tmp_path):
+    """Whether an engine has TensorRT's plug-ins is for the engine to say (tests of engine.choose)."""
 
-    with pytest.raises(ModelError, match=r"trt\.plugins::EfficientNMS_TRT"):
-        read_spec(rewrite(graphs.constant_model(tmp_path / "m.onnx"), plugin))
+    def with_operator(name, domain):
+        return lambda model: model.graph.node.append(helper.make_node(name, ["images"], ["x"], domain=domain))
+
+    with pytest.raises(ModelError, match=r"com\.example::Wave.*no engine here has"):
+        read_spec(rewrite(graphs.constant_model(tmp_path / "m.onnx"), with_operator("Wave", "com.example")))
+    for domain in ("trt.plugins", "TRT", ""):
+        spec = read_spec(rewrite(graphs.constant_model(tmp_path / "m.onnx"), with_operator("EfficientNMS_TRT", domain)))
+        assert spec.plugins == ("EfficientNMS_TRT",)
 
 
 def test_any_damage_is_a_model_error_and_nothing_else(tmp_path):

@@ -76,6 +76,8 @@ def _facts(model: str, family: str | None, size: str | None) -> dict[str, Any]:
     if file is not None and not is_ours(file):
         known = understand(file, family, size=wanted)
         facts["model"] = model
+        if plugins := sorted(operator for operator in known.graph.operators if operator.endswith("_TRT")):
+            facts["engines"] = f"tensorrt only: it needs {', '.join(plugins)}"
         facts["takes"] = {name: str(info) for name, info in known.graph.inputs.items()}
         facts["sidecar"] = str(known.sidecar or f"none; {file.with_suffix('.yaml').name} would be read")
         facts["values"] = {place: (value, known.reasons.get(place, "")) for place, value in known.values().items()}

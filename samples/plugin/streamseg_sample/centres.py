@@ -1,4 +1,4 @@
-"""A head: reads models that answer boxes by their centres, and no masks."""
+"""A head: reads models that answer boxes by their centres, and no masks; and knows other programs' ONNX files of that kind."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import numpy.typing as npt
 
 from streamseg.detect.heads import Arrays, Candidates
 from streamseg.engine import GraphSpec
+from streamseg.hub.class_names import class_names, stated_names
+from streamseg.hub.description import Description, Evidence, InputDescription, Recognised
+from streamseg.hub.graph_file import GraphFile
 from streamseg.pixels.letterbox import Letterbox
 
 _SIDE = 28
@@ -20,6 +23,19 @@ class Centres:
 
     def __init__(self, spec: GraphSpec) -> None:
         """Nothing of the graph is needed but what stands in the arrays."""
+
+    @staticmethod
+    def recognise(file: GraphFile) -> Recognised | None:
+        """What streamseg must know to run such a file, where it is one: judged by what the file says, nothing is run."""
+        rows = file.outputs.get("detections")
+        names = stated_names(file.metadata.get("names", ""))
+        if len(file.outputs) != 1 or len(file.inputs) != 1 or rows is None or rows.shape[2:] != (6,) or names is None:
+            return None
+        picture = InputDescription(name=next(iter(file.inputs)), std=(255, 255, 255))
+        known = class_names(len(names), names)
+        description = Description(family="centres", input=picture, outputs={"detections": "detections"}, classes=known.names)
+        reasons = {"family": "it gives detections of 6 numbers", "input.std": "assumed: 0 to 1", "classes": known.reason}
+        return Recognised(description, Evidence.NAMES, reasons)
 
     @staticmethod
     def fits(spec: GraphSpec) -> bool:

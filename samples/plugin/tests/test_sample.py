@@ -16,7 +16,7 @@ import streamseg
 from streamseg.core.result import Result
 from streamseg.detect.heads import head_for
 from streamseg.engine import read_spec
-from streamseg.errors import ConfigError, OutputExists, SourceError
+from streamseg.errors import ConfigError, ModelError, OutputExists, SourceError
 from streamseg.hub.catalog import resolve
 from streamseg.hub.graph_file import TensorInfo, parse_graph
 from streamseg.pixels.letterbox import Letterbox
@@ -153,6 +153,25 @@ def test_the_head_is_chosen_by_fit_by_name_and_by_reference(head: Any, tmp_path:
     assert [result.names for result in found] == [["person"]] * 6
     middle = found[0].boxes[0].reshape(2, 2).mean(axis=0)
     assert np.allclose(middle, (80, 48), atol=1)
+
+
+def test_the_head_knows_the_files_of_another_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture of floats, planes, and names in the metadata: streamseg makes a graph of its own of it."""
+    monkeypatch.setenv("STREAMSEG_CACHE", str(tmp_path / "cache"))
+    onnx = pytest.importorskip("onnx")
+    from onnx import TensorProto
+
+    model = onnx.load(centre_model(tmp_path / "theirs.onnx"))
+    picture = model.graph.input[0].type.tensor_type
+    picture.elem_type = TensorProto.FLOAT
+    for dim, length in zip(picture.shape.dim, (1, 3, 64, 96), strict=True):
+        dim.dim_value = length
+    onnx.helper.set_model_props(model, {"names": "{0: 'walker'}"})
+    onnx.save(model, tmp_path / "theirs.onnx")
+    options = {"model": tmp_path / "theirs.onnx", "engine": "openvino", "classes": "all"}
+    assert [result.names for result in streamseg.stream(FILM, **options)] == [["walker"]] * 6
+    with pytest.raises(ModelError, match=r"gives detections: .*; mask-rcnn expects"):
+        next(streamseg.stream(FILM, family="mask-rcnn", **options))
 
 
 @pytest.mark.parametrize(

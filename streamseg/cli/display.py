@@ -21,6 +21,7 @@ from streamseg.errors import scrub
 if TYPE_CHECKING:
     from streamseg.pipeline.build import Pipeline
     from streamseg.pipeline.report import RunReport
+    from streamseg.pipeline.speed import Speed
 
 __all__ = ["Screen", "show_bench", "show_doctor", "show_probe"]
 
@@ -86,6 +87,8 @@ class Screen:
         self.say(
             f"{how}{_frames(report.frames_done)} in {report.seconds:.1f} s ({report.fps:.1f} fps{latency}{drops}), seen: {seen}"
         )
+        for line in _speed_lines(report.speed):
+            self.say(f"  {line}")
         for line in _event_lines(report.events):
             self.say(f"  {line}")
         for output in report.outputs:
@@ -95,6 +98,17 @@ class Screen:
                 self.say(f"    warning: {warning}")
         for warning in report.warnings:
             self.say(f"  warning: {warning}")
+
+
+def _speed_lines(speed: Speed | None) -> Iterator[str]:
+    if speed is None:
+        return
+    limit = f"limited by {speed.limit}"
+    if speed.of_alone is None:
+        yield limit
+    else:
+        yield f"of what the engine alone could do: {speed.of_alone:.2f} (it alone: {speed.alone:.1f} pictures a second); {limit}"
+    yield from speed.slowed
 
 
 def _event_lines(events: dict[str, Any]) -> Iterator[str]:

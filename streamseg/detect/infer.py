@@ -16,7 +16,7 @@ from streamseg.engine.base import DeviceImage, Engine, Images, Outputs
 from streamseg.errors import EngineError
 from streamseg.pixels.letterbox import Letterbox
 
-__all__ = ["Infer", "Pending"]
+__all__ = ["Infer", "Pending", "Work"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,39 @@ class Pending:
         return f"Pending({self.frame!r}, slot={self.slot}, done={self.future is None or self.future.done()})"
 
 
+class Work:
+    """How much an engine did for this pipeline, and how long it took."""
+
+    span = 15.0
+    """Seconds of work at the beginning, and again at the end, over which the time of a picture is averaged."""
+
+    def __init__(self) -> None:
+        self.pictures = 0
+        self.seconds = 0.0
+        """In which at least one of this pipeline's pictures was under way."""
+        self._marks: list[tuple[float, int]] = [(0.0, 0)]
+        """(seconds, pictures), one each time `span` more has been worked."""
+
+    def add(self, seconds: float, pictures: int) -> None:
+        """A batch is done."""
+        self.seconds += seconds
+        self.pictures += pictures
+        if self.seconds - self._marks[-1][0] >= self.span:
+            self._marks.append((self.seconds, self.pictures))
+
+    def at_first(self) -> float | None:
+        """Seconds a picture at the beginning; None where it was too short to compare."""
+        return self._between(0, 1) if len(self._marks) > 3 else None
+
+    def at_last(self) -> float | None:
+        """Seconds a picture at the end; None where it was too short to compare."""
+        return self._between(-2, -1) if len(self._marks) > 3 else None
+
+    def _between(self, start: int, stop: int) -> float:
+        (began, before), (ended, after) = self._marks[start], self._marks[stop]
+        return (ended - began) / max(1, after - before)
+
+
 class Infer:
     """Gathers `batch` pictures and submits them together, or fewer where the engine wants fewer at once (`Engine.together`).
 
@@ -47,6 +80,9 @@ class Infer:
             raise ValueError(f"batch is {batch}; allowed: 1 or more")
         self._schedule = schedule or DetectionSchedule()
         self._done_at = 0.0
+        self.work = Work()
+        self.last: Images | None = None
+        """The batch that was submitted last."""
         self._engine = engine
         self._batch = batch
         self._images: list[npt.NDArray[np.uint8] | DeviceImage] = []
@@ -74,7 +110,8 @@ class Infer:
         images, promise = self._images, self._future
         self._images, self._future = [], Future()
         try:
-            answer = self._engine.submit(_batch(images))
+            self.last = batch = _batch(images)
+            answer = self._engine.submit(batch)
         except BaseException as error:
             promise.set_exception(error)  # frames handed out before share this batch: they must not wait for good
             raise
@@ -85,7 +122,9 @@ class Infer:
     def _served(self, began: float, count: int) -> None:
         """Tell the schedule how long the network took for a frame, without the time that it waited for the batch before."""
         done = time.monotonic()
-        self._schedule.served((done - max(began, self._done_at)) / count)
+        seconds = done - max(began, self._done_at)
+        self._schedule.served(seconds / count)
+        self.work.add(seconds, count)
         self._done_at = done
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ from streamseg.config.schema import PipelineConfig
 from streamseg.core.result import Result
 from streamseg.decode import Decoder, SourceInfo
 from streamseg.decode.address import as_source
+from streamseg.detect.infer import Infer
 from streamseg.encode import Sink
 from streamseg.engine import Engine
 from streamseg.errors import scrub
@@ -23,9 +24,11 @@ from streamseg.pipeline.extra import extra_steps
 from streamseg.pipeline.opening import FirstFrames, Source
 from streamseg.pipeline.outputs import Target, plan
 from streamseg.pipeline.report import OutputReport, RunReport, Tally, latency_table, stage_table
+from streamseg.pipeline.speed import LEAST_SECONDS, Speed, bare_rate, measure_speed
 from streamseg.pipeline.stages import Context, Made, Step, close, make, steps
-from streamseg.runtime import Branch, Runtime, Stage
+from streamseg.runtime import Branch, Counters, Runtime, Stage
 from streamseg.system.callbacks import Message
+from streamseg.system.throttling import Throttling, read_throttling
 
 __all__ = ["Pipeline", "build_pipeline", "build_results"]
 
@@ -49,16 +52,43 @@ class Pipeline:
     live: bool
     _began: float = field(default=0.0)
     _seconds: float = field(default=0.0)
+    _before: Throttling = field(default_factory=read_throttling)
+    _alone: float | None = None
 
     def run(self, on_tick: Callable[[Pipeline], None] | None = None) -> RunReport:
         """Run to the end of the source (or a signal); `on_tick` is called ten times a second. Raises the run's first error."""
-        self._began = time.monotonic()
+        self._began, self._before = time.monotonic(), read_throttling()
         try:
-            self.runtime.run(on_tick=None if on_tick is None else lambda: on_tick(self))
+            try:
+                self.runtime.run(on_tick=None if on_tick is None else lambda: on_tick(self))
+            finally:
+                self._seconds = time.monotonic() - self._began
+            self._alone = self._engine_alone()
         finally:
-            self._seconds = time.monotonic() - self._began
             self._close_engine()
         return self.report()
+
+    def _engine_alone(self) -> float | None:
+        """What the engine can do where nothing else runs, in pictures a second; None where that would say nothing."""
+        images = _only(self.trunk, Infer).last
+        if images is None or not self.own_engine or self.live or self.runtime.interrupted is not None:
+            return None
+        if self._seconds < LEAST_SECONDS:
+            return None
+        return bare_rate(self.engine, images, min(2.0, self._seconds / 20))
+
+    def _speed(self, counters: dict[str, Counters]) -> Speed | None:
+        if self._seconds < LEAST_SECONDS / 5:
+            return None
+        return measure_speed(
+            _only(self.trunk, Infer),
+            counters,
+            self._seconds,
+            live=self.live,
+            dropped=self.dropped,
+            before=self._before,
+            alone=self._alone,
+        )
 
     def close(self) -> None:
         """Give back what is open, for a pipeline that is not run."""
@@ -111,6 +141,8 @@ class Pipeline:
             outputs=tuple(outputs),
             warnings=tuple(map(scrub, self.decoder.warnings)),
             interrupted=self.runtime.interrupted is not None,
+            precision=self.engine.precision,
+            speed=self._speed(counters),
         )
 
 

@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from streamseg.core.result import Result
+from streamseg.pipeline.speed import Speed
 from streamseg.runtime import Counters
 
 __all__ = ["OutputReport", "RunReport", "Tally"]
@@ -72,6 +73,10 @@ class RunReport:
     outputs: tuple[OutputReport, ...]
     warnings: tuple[str, ...]
     interrupted: bool
+    precision: str = ""
+    """Number format in which the network was computed."""
+    speed: Speed | None = None
+    """What the run reached of what its engine could do alone, and what kept it from that; None for a run of a moment."""
 
     @property
     def fps(self) -> float:

@@ -17,7 +17,7 @@ from streamseg.errors import StreamsegError
 from streamseg.system.imports import import_attribute
 
 if TYPE_CHECKING:
-    from streamseg.api import astream, run, stream
+    from streamseg.api import astream, run, stream, tune
     from streamseg.config import PipelineConfig, load_pipeline
     from streamseg.config.schema import EventsConfig, SmoothConfig, TrackConfig
     from streamseg.core.result import Result
@@ -49,6 +49,7 @@ __all__ = [
     "probe",
     "run",
     "stream",
+    "tune",
 ]
 
 # Loaded when first used: `streamseg --help` must not wait for FFmpeg and the engines.
@@ -70,6 +71,7 @@ _LAZY = {
     "probe": "streamseg.pipeline.probe",
     "run": "streamseg.api",
     "stream": "streamseg.api",
+    "tune": "streamseg.api",
 }
 
 

@@ -17,9 +17,11 @@ from streamseg.pipeline.opening import Source
 from streamseg.pipeline.options import pythonic
 from streamseg.pipeline.outputs import in_format
 from streamseg.pipeline.report import RunReport
+from streamseg.pipeline.tune import TuneReport
+from streamseg.pipeline.tune import tune as tune_pipeline
 from streamseg.runtime.process import at_work
 
-__all__ = ["astream", "run", "stream"]
+__all__ = ["astream", "run", "stream", "tune"]
 
 
 def stream(
@@ -45,6 +47,7 @@ def stream(
     spool: int | str | None = None,
     batch: int | None = None,
     threads: int | None = None,
+    no_tuned: bool | None = None,
     detect_every: int | Literal["auto"] | None = None,
     decode: Literal["auto", "nvdec", "cpu", "host"] | None = None,
     deinterlace: bool | Literal["off", "frame", "field"] | None = None,
@@ -88,6 +91,7 @@ def stream(
         spool: Store a pipe or download in a temporary file first, up to SIZE, as 2GB. A number is bytes.
         batch: Frames in one call of the network.
         threads: CPU threads of the engine. 0: one a core.
+        no_tuned: Leave aside what `streamseg tune --apply` found for this machine.
         detect_every: Run the network on every Nth frame only, and carry masks to the others. The results of the others have
             `detected` False. "auto": on as many as keep up with what happens live.
         decode: Decoder, if a GPU runs the network: auto, nvdec, cpu, or host (frames stay off the GPU).
@@ -131,6 +135,7 @@ def astream(
     spool: int | str | None = None,
     batch: int | None = None,
     threads: int | None = None,
+    no_tuned: bool | None = None,
     detect_every: int | Literal["auto"] | None = None,
     decode: Literal["auto", "nvdec", "cpu", "host"] | None = None,
     deinterlace: bool | Literal["off", "frame", "field"] | None = None,
@@ -175,6 +180,7 @@ def run(
     spool: int | str | None = None,
     batch: int | None = None,
     threads: int | None = None,
+    no_tuned: bool | None = None,
     detect_every: int | Literal["auto"] | None = None,
     decode: Literal["auto", "nvdec", "cpu", "host"] | None = None,
     deinterlace: bool | Literal["off", "frame", "field"] | None = None,
@@ -216,6 +222,7 @@ def run(
         spool: Store a pipe or download in a temporary file first, up to SIZE, as 2GB. A number is bytes.
         batch: Frames in one call of the network.
         threads: CPU threads of the engine. 0: one a core.
+        no_tuned: Leave aside what `streamseg tune --apply` found for this machine.
         detect_every: Run the network on every Nth frame only, and carry masks to the others. The results of the others have
             `detected` False. "auto": on as many as keep up with what happens live.
         decode: Decoder, if a GPU runs the network: auto, nvdec, cpu, or host (frames stay off the GPU).
@@ -242,3 +249,87 @@ def run(
     with at_work(), python_words():
         job = build_pipeline(source, config, in_format(output_paths(output), format, called="format"), overwrite=overwrite)
         return job.run().worded(pythonic)
+
+
+def tune(
+    source: Source,
+    *,
+    # options: pipeline network source = "drive"
+    pipeline: str | PathLike[str] | PipelineConfig | Mapping[str, Any] = "drive",
+    classes: str | Sequence[str] | None = None,
+    conf: float | None = None,
+    masks: Literal["auto", "box", "none"] | None = None,
+    engine: str | None = None,
+    model: str | PathLike[str] | None = None,
+    family: str | None = None,
+    precision: str | None = None,
+    require_gpu: bool | None = None,
+    size: str | tuple[int, int] | None = None,
+    start: float | str | None = None,
+    duration: float | str | None = None,
+    end: float | str | None = None,
+    realtime: bool | None = None,
+    rate: float | None = None,
+    reconnect: float | str | None = None,
+    spool: int | str | None = None,
+    batch: int | None = None,
+    threads: int | None = None,
+    no_tuned: bool | None = None,
+    detect_every: int | Literal["auto"] | None = None,
+    decode: Literal["auto", "nvdec", "cpu", "host"] | None = None,
+    deinterlace: bool | Literal["off", "frame", "field"] | None = None,
+    track: TrackConfig | Mapping[str, Any] | None = None,
+    smooth: SmoothConfig | Mapping[str, Any] | None = None,
+    events: EventsConfig | Mapping[str, Any] | None = None,
+    trust: bool = False,
+    # options end
+    seconds: float = 60.0,
+    frames: int = 60,
+    apply: bool = False,
+) -> TuneReport:
+    """Find the fastest way to run a pipeline on this machine, on a film of yours, as `streamseg tune SOURCE` does.
+
+    Args:
+        source: As for `stream`.
+        seconds: How long to try; what is under way is finished.
+        frames: So many of the film are looked at in each trial, at most.
+        apply: Runs on this machine use what was found from now on.
+        pipeline: drive, edit, live, or a .yaml file of your own. Or a `PipelineConfig`, or a dict of its sections.
+        classes: Classes to keep, as person,car, or all. Or a list of names.
+        conf: Score (0 to 1) that an object needs to appear. Default: the model's own.
+        masks: auto: what the model gives; box: each box for its mask; none: boxes alone, which costs less.
+        engine: What runs the network: auto, openvino, onnxruntime, tensorrt, tensorrt-rtx, torch.
+        model: A name that `streamseg models` lists, or an .onnx file.
+        family: What an .onnx file of another program is, as yolo-seg. Default: found from the file.
+        precision: Number format of the network: fp32, fp16, int8 (faster, slightly less exact), bf16 (OpenVINO, on CPUs that
+            have it). Default: the fastest here that was measured to cost under half a point of AP; a file's own.
+        require_gpu: Make it an error if the network cannot run on a GPU.
+        size: Size of the network's input, HEIGHTxWIDTH in multiples of 32, as 320x576. Or (height, width). Default: the model's
+            own.
+        start: Time to start at: 3s, 1m30s, 00:01:30. A number is seconds.
+        duration: Length of the part to read, as 10s. A number is seconds.
+        end: Time to stop at, as 15s; instead of duration. A number is seconds.
+        realtime: Play a file at its own speed, as a camera would.
+        rate: Frames per second of images, and of sources without times.
+        reconnect: How long to retry when a camera is off or lost, as 10m or 24h. A number is seconds.
+        spool: Store a pipe or download in a temporary file first, up to SIZE, as 2GB. A number is bytes.
+        batch: Frames in one call of the network.
+        threads: CPU threads of the engine. 0: one a core.
+        no_tuned: Leave aside what `streamseg tune --apply` found for this machine.
+        detect_every: Run the network on every Nth frame only, and carry masks to the others. The results of the others have
+            `detected` False. "auto": on as many as keep up with what happens live.
+        decode: Decoder, if a GPU runs the network: auto, nvdec, cpu, or host (frames stay off the GPU).
+        deinterlace: Make interlaced pictures progressive; field: at twice the rate. True is "frame".
+        track: How objects are followed: the section `track` of a pipeline file, or fields of it, as {"max_age": "2s"}.
+        smooth: How masks are smoothed: the section `smooth`, or fields of it, as {"masks": "off", "edges": False}.
+        events: What is counted and watched: the section `events`, or fields of it, as {"lines": {"door": [[0.1, 0.5], [0.9,
+            0.5]]}}.
+        trust: Let the pipeline file name Python code to run (use: module:Class).
+
+    Returns: what was tried, each with what it cost and whether its answers held; and what was chosen and kept.
+
+    Raises StreamsegError.
+    """
+    given = {name: value for name, value in locals().items() if name not in ("seconds", "frames", "apply")}
+    with at_work(), python_words():
+        return tune_pipeline(source, configured(given), seconds=seconds, frames=frames, apply=apply)

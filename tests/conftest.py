@@ -1,6 +1,7 @@
 """For all tests."""
 
 import os
+import tempfile
 from collections import Counter
 
 import pytest
@@ -13,6 +14,9 @@ os.environ.setdefault("MKL_DISABLE_FAST_MM", "1")
 # Here and in the processes that tests start, also where a test imports a runtime itself: no report to its makers.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import_openvino()
+
+# What someone has tuned on this machine is not what is tested.
+os.environ["STREAMSEG_CONFIG"] = tempfile.mkdtemp(prefix="streamseg-tests-")
 
 
 def pytest_report_collectionfinish(items: list[pytest.Item]) -> list[str]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from streamseg.pipeline.report import RunReport
     from streamseg.pipeline.speed import Speed
 
-__all__ = ["Screen", "show_bench", "show_doctor", "show_probe"]
+__all__ = ["Screen", "show_bench", "show_doctor", "show_probe", "show_tune"]
 
 Data = Mapping[str, Any]
 
@@ -218,6 +218,47 @@ def show_bench(report: Data) -> None:
     share = report["fps"] / report["bound_fps"]
     console.print(f"end to end {report['fps']:.1f} fps, {share:.2f} of the bound of {report['bound_fps']:.1f} fps")
     console.print(f"(bound: the slower of the slowest stage and all core time over {report['cores']} cores)")
+
+
+def show_tune(report: Data) -> None:
+    """The answer of `streamseg tune`."""
+    console = _stdout()
+    heads = (
+        "size",
+        "precision",
+        "requests",
+        "threads",
+        "batch",
+        "every",
+        "fps",
+        "core ms",
+        "latency ms",
+        "mask AP",
+        "found alike",
+    )
+    table = Table(*heads, "mask IoU", "held")
+    for trial in report["trials"]:
+        how = trial["choice"]
+        said = [trial["size"], how["precision"], how["in_flight"], how["threads"] or "auto", how["batch"], trial["every"]]
+        said += [f"{trial['fps']:.1f}", f"{trial['core_ms']:.0f}", f"{trial['latency_ms']:.0f}"]
+        said += [
+            "-" if trial["mask_ap"] is None else f"{trial['mask_ap']:.1f}",
+            f"{trial['matched']:.2f}",
+            f"{trial['iou']:.2f}",
+        ]
+        first = report["trials"][0]
+        chosen = how == report["chosen"] and (trial["every"], trial["size"]) == (first["every"], first["size"])
+        table.add_row(*map(str, said), "yes" if trial["held"] else "no", style="green" if chosen else None)
+    console.print(table)
+    console.print("(fps and core time of the whole pipeline, latency of the network alone; compared with the first row)")
+    c = report["chosen"]
+    threads = f"threads: {c['threads'] or 'one a core'}"
+    options = f"precision {c['precision']}, requests: {c['in_flight']}, {threads}, batch: {c['batch']}"
+    console.print(f"fastest that finds the same: {options}; {report['speedup']:.2f} times the fps of a run as it is")
+    used = "runs use it from now on (--no-tuned: not)" if report["applied"] else "not used yet: streamseg tune SOURCE --apply"
+    console.print(escape(f"kept in {report['kept']}; {used}"), soft_wrap=True)
+    if not report["complete"]:
+        console.print("not all was tried: more with --seconds")
 
 
 def _stdout() -> Console:

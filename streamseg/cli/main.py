@@ -90,6 +90,30 @@ def bench(
     _show(measure(source, configure(given, in_shell), frames).to_json(), as_json, display.show_bench)
 
 
+@app.command(cls=Command)
+def tune(
+    source: SourceArg,
+    pipeline: Annotated[str, flag("pipeline")] = "drive",
+    seconds: Annotated[float, typer.Option(min=1, help="How long to try; what is under way is finished.")] = 60.0,
+    frames: Annotated[int, typer.Option(min=5, help="Frames of the source that each way is tried on, at most.")] = 60,
+    apply: Annotated[bool, typer.Option("--apply", help="Let runs on this machine use what was found.")] = False,
+    engine: Annotated[str | None, flag("engine")] = None,
+    model: Annotated[str | None, flag("model")] = None,
+    size: Annotated[str | None, flag("size")] = None,
+    trust: Annotated[bool, flag("trust")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Find the fastest way to run on this machine, on your own film, and prove that it finds the same."""
+    from streamseg.cli import display
+    from streamseg.pipeline.configure import configure
+    from streamseg.pipeline.tune import tune as try_all
+
+    config = configure({"pipeline": pipeline, "engine": engine, "model": model, "size": size, "trust": trust}, in_shell)
+    say = display.Screen(quiet=as_json).say
+    report = try_all(source, config, seconds=seconds, frames=frames, apply=apply, on_message=say)
+    _show(report.to_json(), as_json, display.show_tune)
+
+
 @app.command(name="eval", cls=Command)
 def evaluate(
     data: Annotated[str, typer.Argument(metavar="DATA", help="COCO-format annotations, or a folder with instances.json.")],

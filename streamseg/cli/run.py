@@ -46,6 +46,7 @@ def run(
     spool: Annotated[str | None, flag("spool")] = None,
     batch: Annotated[int | None, flag("batch")] = None,
     threads: Annotated[int | None, flag("threads")] = None,
+    no_tuned: Annotated[bool | None, flag("no_tuned")] = None,
     detect_every: Annotated[str | None, flag("detect_every")] = None,
     decode: Annotated[str | None, flag("decode")] = None,
     deinterlace: Annotated[str | None, flag("deinterlace")] = None,

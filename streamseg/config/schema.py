@@ -148,6 +148,8 @@ class InferConfig(Section):
     """CPU threads of the engine; 0: one a core."""
     precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto"
     """Number format of the network. fp32, fp16 and int8 choose a graph of the model; bf16 lets OpenVINO compute in bfloat16."""
+    no_tuned: bool = False
+    """Leave aside what `streamseg tune --apply` found to be fastest on this machine."""
     every: Annotated[int | Literal["auto"], PlainValidator(parse_every)] = 1
     """The network runs on every Nth frame, and optical flow carries masks to the others; `auto`: as many frames as it can."""
 

@@ -172,6 +172,7 @@ def build_pipeline(
         limit: End after so many frames.
     """
     origin = as_source(source)
+    config = opening.tuned(config, on_message) if engine is None else config
     targets, chosen = plan(config.outputs, outputs, origin), steps([*extra_steps(config), *extra])
     opening.say_refused(origin, config, targets, on_message)
     device = device or opening.find_device(config, on_message)
@@ -220,6 +221,7 @@ def build_results(
     `started` is given the decoder before it waits for a source, so that another thread can stop it. `engine_of` gives the engine,
     which the caller closes in any case; None: the one that `config` asks for is opened.
     """
+    config = opening.tuned(config, on_message) if engine_of is None else config
     chosen, device = steps([*extra_steps(config), *extra]), opening.find_device(config, on_message)
     with contextlib.ExitStack() as undo:
         decoder, hardware = opening.make_decoder(source, config, device, on_message)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from os import PathLike
 from typing import Literal
 
 from av.video.format import VideoFormat
 
 from streamseg.composite import colours_grey
-from streamseg.config.schema import PipelineConfig
+from streamseg.config.schema import InferConfig, PipelineConfig
 from streamseg.core.types import Frame
 from streamseg.decode import Decoder, SourceInfo
 from streamseg.decode.frames import Frames, FrameSource
@@ -19,8 +20,10 @@ from streamseg.encode import Sink, check_output, copies_tracks, is_view, make_vi
 from streamseg.encode.kinds import ending_of
 from streamseg.encode.video.nvenc import why_not_nvenc
 from streamseg.encode.view import MjpegServer
-from streamseg.engine import Engine, computes_on_gpu, open_engine
+from streamseg.engine import Engine, computes_on_gpu, open_engine, read_spec
+from streamseg.engine.tuned import Choice, file_of_choices, kept, key_of
 from streamseg.gpu import Device, DeviceDecoding, choose_device
+from streamseg.hub.catalog import is_name, resolve
 from streamseg.pipeline import stages
 from streamseg.pipeline.extra import extra_steps
 from streamseg.pipeline.outputs import Target
@@ -36,6 +39,7 @@ __all__ = [
     "make_sink",
     "open_views",
     "say_refused",
+    "tuned",
     "use_device",
 ]
 
@@ -94,6 +98,24 @@ def make_decoder(
     how = config.decode.model_dump(exclude={"policy", "device", "end"}) | {"duration": config.decode.span}
     wait: Literal["likely", "live"] = "live" if policy == "drop_oldest" else "likely"
     return Decoder(source, **how, wait=wait, on_message=on_message, keep_up=policy != "block", hardware=hardware), hardware
+
+
+def tuned(config: PipelineConfig, on_message: Message | None = None) -> PipelineConfig:
+    """`config` with what `streamseg tune --apply` found for this machine, where it says nothing of these options itself.
+
+    Raises ModelError for a model that is not here, as `load_engine` does.
+    """
+    infer, usual = config.infer, InferConfig()
+    plain = all(getattr(infer, name) == getattr(usual, name) for name in Choice.__slots__)
+    if infer.no_tuned or not plain or not is_name(infer.model) or not file_of_choices().is_file():
+        return config
+    spec = read_spec(resolve(infer.model, config.preprocess.size, on_message=on_message))
+    if (found := kept(key_of(spec, infer.engine))) is None or not found[1]:
+        return config
+    choice, _, day = found
+    if on_message is not None:
+        on_message(f"tuned: {choice} (found by `streamseg tune` on {day}; --no-tuned leaves it aside)")
+    return config.model_copy(update={"infer": infer.model_copy(update=asdict(choice))})
 
 
 def load_engine(config: PipelineConfig, on_message: Message | None = None, outputs: Sequence[Target] = ()) -> Engine:

@@ -206,6 +206,14 @@ OPTIONS: tuple[Option, ...] = (
     Option("batch", "network", "int", "Frames in one call of the network.", ("infer", "batch"), shell="int"),
     Option("threads", "network", "int", "CPU threads of the engine.", ("infer", "threads"), more="0: one a core.", shell="int"),
     Option(
+        "no_tuned",
+        "network",
+        "bool",
+        "Leave aside what `streamseg tune --apply` found for this machine.",
+        ("infer", "no_tuned"),
+        shell="bool",
+    ),
+    Option(
         "detect_every",
         "pipeline",
         'int | Literal["auto"]',

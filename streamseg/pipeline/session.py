@@ -20,7 +20,7 @@ from streamseg.errors.describe import brief
 from streamseg.pipeline.build import build_pipeline
 from streamseg.pipeline.configure import configured, output_paths, python_words
 from streamseg.pipeline.iteration import aiterate, iterate
-from streamseg.pipeline.opening import Source, load_engine
+from streamseg.pipeline.opening import Source, load_engine, tuned
 from streamseg.pipeline.options import OPTIONS, pythonic
 from streamseg.pipeline.outputs import in_format
 from streamseg.pipeline.report import RunReport
@@ -59,6 +59,7 @@ class Session:
         size: str | tuple[int, int] | None = None,
         batch: int | None = None,
         threads: int | None = None,
+        no_tuned: bool | None = None,
         # options end
         in_flight: int | None = None,
         max_wait: float | str | None = None,
@@ -80,6 +81,7 @@ class Session:
                 model's own.
             batch: Frames in one call of the network.
             threads: CPU threads of the engine. 0: one a core.
+            no_tuned: Leave aside what `streamseg tune --apply` found for this machine.
 
         Raises StreamsegError (see `streamseg.errors`).
         """
@@ -88,7 +90,7 @@ class Session:
             wait = _seconds(max_wait)
             config = configured(given)
             called: dict[Location, str] = {("infer", "in_flight"): "in_flight"}
-            self._config = override(config, {"infer": {"in_flight": in_flight}}, called, "")
+            self._config = tuned(override(config, {"infer": {"in_flight": in_flight}}, called, ""))
             self._shared = SharedEngine(load_engine(self._config), self._config.infer.batch, wait)
 
     def stream(

@@ -4,6 +4,8 @@
     cache     $STREAMSEG_CACHE, or streamseg in the user's cache: what can be made or fetched again
     engines   $STREAMSEG_ENGINES, or streamseg/engines in the user's cache: what TensorRT compiled
 
+    config    $STREAMSEG_CONFIG, or streamseg in the user's configuration: what `streamseg tune` found for this machine
+
 The user's data and cache are where the system has them: on Linux $XDG_DATA_HOME (~/.local/share) and $XDG_CACHE_HOME (~/.cache).
 """
 
@@ -17,7 +19,7 @@ from pathlib import Path
 from streamseg.errors import OutputError
 from streamseg.system.callbacks import Message
 
-__all__ = ["cache_root", "engines_root", "locked", "make_folder", "models_root", "waiting_lock"]
+__all__ = ["cache_root", "config_root", "engines_root", "locked", "make_folder", "models_root", "waiting_lock"]
 
 _NAME = "streamseg"
 
@@ -25,6 +27,13 @@ _NAME = "streamseg"
 def cache_root() -> Path:
     """The folder of downloads under way and of graphs that were exported on demand."""
     return _named("STREAMSEG_CACHE") or _user_cache()
+
+
+def config_root() -> Path:
+    """The folder of what was chosen for this machine."""
+    from platformdirs import user_config_path
+
+    return _named("STREAMSEG_CONFIG") or user_config_path(_NAME, appauthor=False)
 
 
 def models_root() -> Path:
@@ -63,6 +72,8 @@ def make_folder(folder: Path) -> Path:
 def elsewhere(path: Path) -> str:
     """Advice on how to use another place than `path`."""
     variable = "STREAMSEG_MODELS" if path.is_relative_to(models_root()) else "STREAMSEG_CACHE"
+    if path.is_relative_to(config_root()) and not path.is_relative_to(cache_root()):
+        variable = "STREAMSEG_CONFIG"
     return f"make room or get the right to write there, or name another folder in {variable}"
 
 

@@ -19,6 +19,7 @@ from typing import Any
 from streamseg.errors import ConfigError, ModelError
 from streamseg.hub.description import Description
 from streamseg.hub.graph_file import GraphFile, TensorInfo
+from streamseg.hub.runtime_faults import keep_slices
 from streamseg.system.imports import forks_wait
 
 __all__ = ["adapt", "input_size", "opens_with"]
@@ -134,6 +135,7 @@ def adapt(
         raise ModelError(f"{path} is damaged, or no ONNX file: {error}") from error
     _refuse_unknown(onnx, model, path)
     _refuse_nan(onnx, model, path)
+    keep_slices(onnx, model)
     known = graph.outputs.keys() | graph.made_by.keys()
     missing = [f"{ours} ({theirs})" for ours, theirs in description.outputs.items() if theirs not in known]
     if missing:

@@ -16,13 +16,14 @@ from streamseg.detect.heads.openvino import OpenVINOMaskRCNN
 from streamseg.detect.heads.rf_detr import RFDETR
 from streamseg.detect.heads.tensorrt_detectron2 import TensorRTDetectron2
 from streamseg.detect.heads.torchvision import TorchvisionMaskRCNN
+from streamseg.detect.heads.yolo_seg import YoloSeg
 from streamseg.errors import ConfigError, ModelError
 from streamseg.hub.graph_spec import FAMILY, GraphSpec
 from streamseg.system import registry
 
 __all__ = ["HEADS", "Arrays", "Candidates", "Head", "Recognises", "builtin", "check_readable", "head_for", "why_not"]
 
-_OURS: tuple[type[Head], ...] = (MaskRCNN, MMDeploy, RFDETR, TorchvisionMaskRCNN, OpenVINOMaskRCNN, TensorRTDetectron2)
+_OURS: tuple[type[Head], ...] = (MaskRCNN, MMDeploy, RFDETR, TorchvisionMaskRCNN, OpenVINOMaskRCNN, TensorRTDetectron2, YoloSeg)
 HEADS: dict[str, type[Head]] = {head.name: head for head in _OURS}
 """By name, which is that of the family: `GraphSpec.family` names the one that reads a graph."""
 

@@ -79,8 +79,8 @@ def test_of_several_of_packages_that_fit_one_must_be_named(tmp_path, monkeypatch
 
 
 def test_a_named_head_must_be_there_and_fit():
-    with pytest.raises(ConfigError, match=r"no head 'yolo' \(there are: mask-rcnn"):
-        head_for(SPEC, "yolo")
+    with pytest.raises(ConfigError, match=r"no head 'other' \(there are: mask-rcnn"):
+        head_for(SPEC, "other")
     with pytest.raises(ModelError, match="nothing here reads that"):
         head_for(replace(SPEC, outputs={"output0": TensorInfo("float32", (1, 116, 8400))}), "mask-rcnn")
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from streamseg.datasets.coco_names import COCO
 
-__all__ = ["ClassNames", "class_names", "coco_numbers", "stated_names"]
+__all__ = ["ClassNames", "class_names", "coco_numbers", "names_in", "stated_names"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,15 @@ def coco_numbers(names: object) -> tuple[int, ...]:
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) and name in COCO for name in names):
         return ()
     return tuple(COCO[name] for name in names)
+
+
+_KEYS = ("names", "class_names", "classes", "labels")
+"""Of metadata entries in which makers of ONNX files write the names of classes."""
+
+
+def names_in(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
+    """The class names that a file's metadata state, under any of the keys that are usual; None where there are none."""
+    return next((found for key in _KEYS if (found := stated_names(metadata.get(key, ""))) is not None), None)
 
 
 def stated_names(text: str) -> tuple[str, ...] | None:

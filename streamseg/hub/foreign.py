@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 
 from streamseg.config.load import parse_yaml, read_yaml, validate
-from streamseg.errors import ConfigError, MissingExtra, ModelError, OutputError
+from streamseg.errors import ConfigError, ModelError, OutputError
 from streamseg.errors.describe import brief
 from streamseg.hub.adapt import adapt, input_size, opens_with
 from streamseg.hub.class_names import coco_numbers
@@ -187,8 +187,10 @@ def adapted(foreign: Foreign, size: Size | None = None, on_message: Message | No
     with locked(folder.parent, f"{key}.lock", f"another process adapts {foreign.path.name}; waiting for it", on_message):
         if not target.is_file():
             data = _adapt(foreign, (height, width), name)
+            if on_message is not None:
+                family = foreign.description.family
+                on_message(f"{foreign.path.name}: {family}, {len(foreign.description.classes)} classes; adapted, once")
             _keep(foreign, data, target)
-    read_spec(target)
     return target
 
 
@@ -196,7 +198,9 @@ def _adapt(foreign: Foreign, size: Size, name: str) -> bytes:
     try:
         return adapt(foreign.path, foreign.graph, foreign.description, size, name, foreign.weights_sha256, foreign.sha256)
     except ImportError as error:
-        raise MissingExtra("onnx", "train") from error
+        raise ModelError(
+            f"{foreign.path} must be adapted, for which onnx is needed ({error}); run: pip install onnx"
+        ) from error
 
 
 def _keep(foreign: Foreign, data: bytes, target: Path) -> None:
@@ -209,7 +213,10 @@ def _keep(foreign: Foreign, data: bytes, target: Path) -> None:
                 link(weights, partial)
                 partial.replace(target.parent / weights.name)
         work.write_bytes(data)
+        read_spec(work)  # before anybody finds it: whatever the adapter makes is checked as any model is
         work.replace(target)
+    except ModelError as error:
+        raise ModelError(f"{foreign.path} cannot be adapted: {error}") from error
     except OSError as error:
         raise OutputError(f"cannot keep the graph {target}: {error.strerror}; {elsewhere(target)}") from error
     finally:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamseg.detect.heads.base import Arrays, Candidates
-from streamseg.hub.class_names import class_names, stated_names
+from streamseg.hub.class_names import class_names, names_in
 from streamseg.hub.description import Description, Evidence, InputDescription, Recognised
 from streamseg.hub.graph_file import GraphFile, TensorInfo
 from streamseg.hub.graph_spec import FAMILY, GraphSpec
@@ -48,7 +48,7 @@ class MaskRCNN:
         if file.outputs != declared(rows, side, batch) or not rows or not side:
             return None
         (name, info) = next(iter(file.inputs.items()))
-        stated = stated_names(file.metadata.get("names", ""))
+        stated = names_in(file.metadata)
         if len(info.shape) != 4 or stated is None:  # the rows do not tell how many labels there are
             return None
         layout = "nhwc" if info.shape[3] == 3 else "nchw"

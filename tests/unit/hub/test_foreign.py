@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from streamseg.engine import open_engine
 from streamseg.engine.tensorrt.compiler import compile_plan
 from streamseg.engine.tensorrt.library import TENSORRT_RTX
 from streamseg.errors import ConfigError, EngineError, ModelError
+from streamseg.hub import foreign
 from streamseg.hub.description import Evidence
 from streamseg.hub.foreign import adapted, understand
 from streamseg.hub.graph_spec import read_spec
@@ -345,3 +347,16 @@ def test_the_precision_is_that_of_the_weights(tmp_path, kinds, dtype, precision)
         np.testing.assert_allclose(seen_by(path, engine), planes(), atol=0.13)
     if precision == "mixed" or dtype == TensorProto.FLOAT16:
         assert compile_plan(TENSORRT_RTX, spec, capabilities=["sm_89"]).plan
+
+
+def test_of_many_that_need_it_at_once_one_adapts_it(tmp_path, monkeypatch):
+    path = foreign_model(tmp_path / "theirs.onnx", mask_rcnn_rows(), metadata=NAMES)
+    known, made = understand(path), []
+    adapt = foreign.adapt
+    monkeypatch.setattr(foreign, "adapt", lambda *given: made.append(given) or adapt(*given))
+    said: list[str] = []
+    with ThreadPoolExecutor(8) as pool:
+        found = {future.result() for future in [pool.submit(adapted, known, None, said.append) for _ in range(8)]}
+    assert len(found) == len(made) == 1
+    assert "theirs.onnx: mask-rcnn, 2 classes; adapted, once" in said
+    assert not list(found.pop().parent.glob(".*.onnx.*"))

@@ -175,15 +175,16 @@ class Tracker:
     def _chosen(self, found: Detected, ids: IntArray) -> Instances:
         """The instances that are passed on, with their ids, and the classes and mean scores of their tracks."""
         assert self._tracks is not None
-        row = {int(i): k for k, i in enumerate(self._tracks.ids)}
-        confirmed = self._tracks.confirmed(self._confirm)
+        tracks = self._tracks
         labels, scores, keep = found.instances.labels.copy(), found.instances.scores.copy(), ids > 0
-        for k in np.flatnonzero(keep):
-            own = row[int(ids[k])]
-            labels[k], scores[k] = self._tracks.votes[own].argmax(), self._tracks.scores[own]
-            # A low score may carry on what is known, but neither for ever nor show a second time what a high one shows.
-            twice = (found.same[k] & found.high & (ids > 0)).any()
-            keep[k] = found.high[k] or (confirmed[own] and scores[k] >= self._keep and not twice)
+        mine = np.flatnonzero(keep)
+        by_id = np.argsort(tracks.ids)
+        own = by_id[np.searchsorted(tracks.ids, ids[mine], sorter=by_id)]
+        labels[mine], scores[mine] = tracks.votes[own].argmax(1), tracks.scores[own]
+        # A low score may carry on what is known, but neither for ever nor show a second time what a high one shows.
+        twice = (found.same[mine] & found.high & keep).any(1)
+        carried = tracks.confirmed(self._confirm)[own] & (scores[mine] >= self._keep) & ~twice
+        keep[mine] = found.high[mine] | carried
         known = replace(found.instances, track_ids=ids, labels=labels, track_scores=scores, doubtful=scores < self._conf)
         return known[keep]
 

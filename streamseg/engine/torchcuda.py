@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from streamseg.core.parts import FULL
 from streamseg.device.driver import find_gpu, no_driver
 from streamseg.engine.base import Images, PooledEngine
 from streamseg.errors import EngineError, MissingExtra, ModelError, StreamsegError
@@ -111,7 +112,8 @@ def open_torch(
     from streamseg.export.graph import GraphSettings  # MissingExtra says what to install
     from streamseg.networks.weights import load_weights
 
-    proposals = parse_graph(spec.path.read_bytes(), str(spec.path)).metadata.get("streamseg.proposals", "")
+    metadata = parse_graph(spec.path.read_bytes(), str(spec.path)).metadata
+    proposals = metadata.get("streamseg.proposals", "")
     if not proposals.isdecimal():
         raise ModelError(
             f"{spec.path}: streamseg.proposals in its metadata is {proposals!r}, expected a number: export it again"
@@ -122,6 +124,7 @@ def open_torch(
         proposals=int(proposals),
         detections=spec.outputs["scores"].shape[1],
         score_threshold=spec.score_threshold,
+        part=metadata.get("streamseg.part", FULL),
     )
     model, _ = load_weights(spec.weights[0])
     return torch_engine(inference_graph(model, settings, spec.precision), spec, in_flight=in_flight, batch=batch, device=device)
@@ -142,11 +145,9 @@ def torch_engine(graph: Any, spec: GraphSpec, *, in_flight: int = 2, batch: int 
     """An engine of an InferenceGraph, which is moved to `device`. Raises EngineError where torch cannot use the GPU."""
     import torch
 
-    from streamseg.export.graph import OUTPUTS
-
     try:
         placed = graph.to(device)
-        runners = [_Runner(torch, placed, device, OUTPUTS) for _ in range(in_flight)]
+        runners = [_Runner(torch, placed, device, graph.outputs) for _ in range(in_flight)]
         name = torch.cuda.get_device_name() if device == "cuda" else device
     except (RuntimeError, AssertionError) as error:  # torch without CUDA raises AssertionError
         raise EngineError(f"torch {torch.__version__} cannot use the GPU: {error}") from error

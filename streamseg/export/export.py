@@ -1,8 +1,8 @@
 """Export: one plugin-free ONNX graph per input size and precision, all reading the same weights file.
 
 `export_model(weights, folder, sizes)` writes `NAME.safetensors` once and `NAME-HxW.onnx` for each size, or
-`NAME-HxW-fp16.onnx`, `NAME-HxW-int8.onnx`. The graphs hold no weights: each initializer is external data that points into the
-safetensors file, followed by a Cast where the graph has another type.
+`NAME-HxW-fp16.onnx`, `NAME-HxW-int8.onnx`; of a part of the network (core.parts) `NAME-HxW-PART.onnx`. The graphs hold no weights:
+each initializer is external data that points into the safetensors file, followed by a Cast where the graph has another type.
 `python -m streamseg.export.export --weights FILE --out FOLDER` does the same.
 """
 
@@ -26,6 +26,7 @@ from onnxscript.optimizer import fold_constants, remove_unused_nodes
 from safetensors import safe_open
 from torchvision.models.detection import MaskRCNN
 
+from streamseg.core.parts import FULL, OBJECT, PARTS, graph_name, knows_classes
 from streamseg.core.sizes import read_size
 from streamseg.errors import ConfigError, ModelError, StreamsegError
 from streamseg.export.calibration import calibration_pictures
@@ -54,7 +55,7 @@ def to_onnx(graph: InferenceGraph, dynamic_batch: bool) -> onnx.ModelProto:
             graph,
             (example.to(torch.uint8),),
             input_names=["images"],
-            output_names=list(OUTPUTS),
+            output_names=list(graph.outputs),
             opset_version=OPSET,
             dynamo=True,
             dynamic_shapes=shapes,
@@ -74,11 +75,13 @@ def to_onnx(graph: InferenceGraph, dynamic_batch: bool) -> onnx.ModelProto:
 
 def facts_of(info: WeightsInfo, settings: GraphSettings, name: str, precision: str, digest: str) -> dict[str, str]:
     """What a graph says about itself; `digest` is the sha256 of its weights file."""
+    known = knows_classes(settings.part)
     return {
         "format": "1",
-        "name": name,
-        "classes": json.dumps(list(info.classes)),
-        "category_ids": json.dumps(list(info.category_ids)),
+        "name": name if settings.part == FULL else f"{name}-{settings.part}",
+        "part": settings.part,
+        "classes": json.dumps(list(info.classes) if known else [OBJECT]),
+        "category_ids": json.dumps(list(info.category_ids) if known else [1]),
         "score_threshold": str(settings.score_threshold),
         "conf": str(info.conf),
         "detections": str(settings.detections),
@@ -120,8 +123,7 @@ def export_model(
         share_weights(proto, shared)
         slim(proto)
         write_facts(proto, facts_of(info, chosen, name, precision, digest))
-        suffix = "" if precision == "fp32" else f"-{precision}"
-        path = folder / f"{name}-{height}x{width}{suffix}.onnx"
+        path = folder / graph_name(name, (height, width), chosen.part, precision)
         path.write_bytes(proto.SerializeToString())
         written.append(path)
     return written
@@ -174,6 +176,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--size", action="append", type=read_size, metavar="HxW", help="e.g. 320x576; may be repeated")
     parser.add_argument("--proposals", type=int, default=GraphSettings().proposals)
     parser.add_argument("--detections", type=int, default=GraphSettings().detections)
+    parser.add_argument("--part", default=FULL, choices=PARTS)
     parser.add_argument("--precision", default="fp32", choices=PRECISIONS)
     parser.add_argument(
         "--calibrate", action="append", metavar="SOURCE", help="int8: a video or a folder of photos; repeatable"
@@ -181,7 +184,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--fixed-batch", action="store_true", help="batch 1 only, not a symbolic batch")
     options = parser.parse_args(argv)
     sizes = options.size or [(320, 576)]
-    settings = GraphSettings(proposals=options.proposals, detections=options.detections)
+    settings = GraphSettings(proposals=options.proposals, detections=options.detections, part=options.part)
     dynamic = not options.fixed_batch
     sources = options.calibrate or ()
     say = partial(print, file=sys.stderr)

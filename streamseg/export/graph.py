@@ -1,9 +1,10 @@
-"""The inference graph: one tensor in, four padded tensors out, and no op that a runtime lacks.
+"""The inference graph: one tensor in, padded tensors out, and no op that a runtime lacks.
 
 uint8 picture → normalise → backbone and pyramid → per level the best K anchors → decode → NMS → best K →
 RoIAlign on the combined feature map → box head → best candidates over K·C → NMS within a class → best D → RoIAlign → mask
 head, with only the predicted class's mask computed. It wraps any torchvision-style MaskRCNN, with a pyramid or
-a single level (C4), and answers what torchvision's own inference answers, in arrays of fixed size.
+a single level (C4), and answers what torchvision's own inference answers, in arrays of fixed size. `GraphSettings.part` may leave
+out what comes after the proposals or after the boxes, or take an object for an object, whatever its class (core.parts).
 
 NaN and infinity do not hide. Every comparison with NaN is false, so that a network which computes nothing but
 NaN would find nothing: a black frame's answer. Therefore the means of what the proposal and box heads answer are
@@ -13,27 +14,24 @@ looked at, and where one is not finite all scores of that picture are NaN, which
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models.detection import MaskRCNN
-from torchvision.models.detection.mask_rcnn import MaskRCNNPredictor
 from torchvision.ops import MultiScaleRoIAlign
 
+from streamseg.core.parts import FULL, PARTS, gives_masks, knows_classes, outputs_of
 from streamseg.errors import ConfigError, ModelError
+from streamseg.export.box_math import decode_boxes, large, only, take
+from streamseg.export.mask_features import mask_features
 from streamseg.export.nms import ITERATIONS, fixed_point_nms
 from streamseg.networks.heads import MultiScaleRoIPool, level_sides
-from streamseg.networks.lite import ShuffleMaskPredictor
 from streamseg.networks.roi_align import SAMPLES, combine_levels, combined_roi_align, layout
 
-MAX_LOG_RATIO = math.log(1000.0 / 16)
-"""torchvision's bound on a box's growth."""
-
-OUTPUTS = ("boxes", "scores", "labels", "masks")
-"""Names of what a graph gives, in the order of what `InferenceGraph` does."""
+OUTPUTS = outputs_of(FULL)
+"""Names of what the whole network's graph gives, in the order of what `InferenceGraph` does."""
 
 MASK_SIDE = 28
 """Side of the masks that a graph answers; C4's of 14 are interpolated."""
@@ -60,8 +58,12 @@ class GraphSettings:
     """Of either NMS; even, for then a chain of overlaps that is too long gives a box too many, never one too few."""
     pre_nms: int = 0
     """Boxes of each level that enter the first NMS; 0: as many as proposals, on a single level four times as many."""
+    part: str = FULL
+    """Of `core.parts.PARTS`."""
 
     def __post_init__(self) -> None:
+        if self.part not in PARTS:
+            raise ConfigError(f"unknown part {self.part!r} of a network; there are: {', '.join(PARTS)}")
         if self.height % 32 or self.width % 32 or min(self.height, self.width) < 64:
             raise ConfigError(f"input size {self.height}×{self.width}: sides must be multiples of 32 from 64 on")
         if not 0 < self.detections <= self.candidates:
@@ -75,34 +77,14 @@ class GraphSettings:
             raise ConfigError(f"{most} boxes to choose; TensorRT's TopK allows {TOPK_LIMIT} proposals, pre_nms and candidates")
 
 
-def decode_boxes(deltas: Tensor, boxes: Tensor, weights: Sequence[float]) -> Tensor:
-    """Boxes moved by (dx, dy, dw, dh) over `weights` (Girshick 2014): [..., 4], xyxy [..., 4] → xyxy [..., 4]."""
-    size = boxes[..., 2:] - boxes[..., :2]
-    centre = boxes[..., :2] + 0.5 * size
-    move = deltas[..., :2] / deltas.new_tensor(weights[:2])
-    grow = (deltas[..., 2:] / deltas.new_tensor(weights[2:])).clamp(max=MAX_LOG_RATIO)
-    centre = move * size + centre
-    half = 0.5 * torch.exp(grow) * size
-    return torch.cat((centre - half, centre + half), dim=-1)
-
-
-def take(values: Tensor, index: Tensor) -> Tensor:
-    """Rows `index` [..., K] of `values` [..., N, 4] → [..., K, 4]."""
-    return values.gather(-2, index.unsqueeze(-1).expand(*index.shape, values.shape[-1]))
-
-
-def only(real: Tensor, boxes: Tensor) -> Tensor:
-    """Boxes [..., 4], zero where `real` float [...] is 0, whatever stands there: NaN times 0 would be NaN."""
-    return torch.where(real.unsqueeze(-1) > 0, boxes, torch.zeros_like(boxes))
-
-
 class InferenceGraph(nn.Module):
     """Inference of `model` for pictures of one size.
 
     Input `images` uint8 [B, H, W, 3] RGB. Output `boxes` float32 [B, D, 4] xyxy in input pixels by falling
     score, `scores` float32 [B, D], `labels` int32 [B, D] from 0, `masks` float32 [B, D, 28, 28] of the
     predicted class, spanning the box. Rows without a detection: 0, 0, -1, 0. All scores of a picture are NaN when
-    the network's answer to it is not finite.
+    the network's answer to it is not finite. A part may have no masks; or no classes, so that every label is 0; the rows of
+    proposals are K, not D.
 
     Raises ConfigError for a network that cannot be exported (RoIPool, unknown parts), ModelError for weights that are not finite.
     """
@@ -153,19 +135,28 @@ class InferenceGraph(nn.Module):
         if bad:
             raise ModelError(f"weights that are not finite cannot be exported: {', '.join(bad[:3])}; the training diverged")
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Pictures to boxes, scores, labels and masks."""
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of what is answered."""
+        return outputs_of(self.settings.part)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Pictures to boxes, scores, labels and, where the part has them, masks."""
         x = images.to(torch.float32).permute(0, 3, 1, 2)
         features = self.model.backbone(x * self.scale + self.shift)
-        proposals, present, seen = self.propose(list(features.values()))
+        proposals, objectness, seen = self.propose(list(features.values()))
+        if self.settings.part == "proposals":
+            labels = torch.where(objectness >= 0, 0, -1)
+            return proposals, finite(objectness.clamp(min=0), seen), labels.to(torch.int32)
         combined = combine_levels([features[name] for name in self.pooled])
-        boxes, scores, labels, heard = self.detect(combined, proposals, present)
-        # Not a product with zero, which a compiler may fold.
-        scores = torch.where(((seen + heard).abs() <= FINITE).unsqueeze(1), scores, torch.full_like(scores, math.nan))
-        return boxes, scores, labels.to(torch.int32), self.paint(combined, boxes, labels)
+        boxes, scores, classes, heard = self.detect(combined, proposals, objectness)
+        scores = finite(scores, seen + heard)
+        labels = classes if knows_classes(self.settings.part) else classes.clamp(max=0)
+        found = boxes, scores, labels.to(torch.int32)
+        return (*found, self.paint(combined, boxes, classes)) if gives_masks(self.settings.part) else found
 
     def propose(self, features: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """The K best proposals: xyxy [B, K, 4] and which are real, float [B, K]; and a mean of all answers [B]."""
+        """The K best proposals: xyxy [B, K, 4], their objectness, falling, [B, K], -1 for none; and a mean of all answers [B]."""
         count, rpn = self.settings.proposals, self.model.rpn
         logits, deltas = rpn.head(features)
         boxes, scores = [], []
@@ -179,13 +170,13 @@ class InferenceGraph(nn.Module):
             boxes.append(F.pad(box, (0, 0, 0, missing)))
             scores.append(F.pad(torch.sigmoid(best), (0, missing), value=-1.0))
         box, score = torch.stack(boxes, 1), torch.stack(scores, 1)
-        valid = self.large(box, 1e-3) * (score >= rpn.score_thresh).to(score.dtype)
+        valid = large(box, 1e-3) * (score >= rpn.score_thresh).to(score.dtype)
         keep = fixed_point_nms(box, valid, rpn.nms_thresh, iterations=self.settings.iterations)
         score = torch.where(keep > 0.5, score, torch.full_like(score, -1.0))
         best, index = score.flatten(1).topk(count, dim=1)
         present = (best >= 0).to(score.dtype)
         means = [answer.mean(dim=(1, 2, 3)) for answer in (*logits, *deltas)]
-        return only(present, take(box.flatten(1, 2), index)), present, torch.stack(means).sum(0)
+        return only(present, take(box.flatten(1, 2), index)), best, torch.stack(means).sum(0)
 
     def anchors(self, level: int, index: Tensor, width: int) -> Tensor:
         """Anchors by place: index int64 [B, K] into (h, w, A) of a level `width` wide → xyxy [B, K, 4]."""
@@ -198,34 +189,46 @@ class InferenceGraph(nn.Module):
         corner = torch.stack((x, y, x, y), dim=-1).to(cell.dtype) * stride
         return corner + cell[index - place * kinds]
 
-    def detect(self, combined: Tensor, proposals: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The D best detections: boxes [B, D, 4], scores [B, D], labels int64 [B, D] (from 0, -1 for none); a mean [B]."""
+    def detect(self, combined: Tensor, proposals: Tensor, objectness: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The D best detections: boxes [B, D, 4], scores [B, D], classes int64 [B, D] (from 0, -1 for none); a mean [B].
+
+        Where no classes are told apart, a proposal is one object at most, with the box (and then the mask) of its likeliest class
+        and its objectness as score.
+        """
         heads, settings = self.model.roi_heads, self.settings
         batch, count = proposals.shape[0], settings.proposals
         size = int(heads.box_roi_pool.output_size[0])
         pooled = combined_roi_align(combined, proposals, self.places, self.thresholds, size)
         logits, deltas = heads.box_predictor(heads.box_head(pooled))
-        score = self.named(F.softmax(logits, dim=-1))
-        classes = score.shape[1]
-        score = score.reshape(batch, count, classes) * present.unsqueeze(-1)
-        total = min(settings.candidates, count * classes)
-        best, index = score.flatten(1).topk(total, dim=1)
-        row = torch.div(index, classes, rounding_mode="floor")
-        label = index - row * classes
+        mean = logits.reshape(batch, -1).mean(1) + deltas.reshape(batch, -1).mean(1)
+        score = self.named(F.softmax(logits, dim=-1)).reshape(batch, count, -1)
+        classes = score.shape[2]
+        if knows_classes(settings.part):
+            present = (objectness >= 0).to(score.dtype)
+            best, index = (score * present.unsqueeze(-1)).flatten(1).topk(min(settings.candidates, count * classes), dim=1)
+            row = torch.div(index, classes, rounding_mode="floor")
+            label = group = index - row * classes
+        else:
+            best, row = objectness.topk(min(settings.candidates, count), dim=1)
+            label = score.argmax(2).gather(1, row)
+            index, group = row * classes + label, None
         moves = self.named(deltas.reshape(batch * count, -1, 4)).reshape(batch, -1, 4)
-        box = decode_boxes(take(moves, index), take(proposals, row), heads.box_coder.weights)
-        box = self.clip(box)
-        valid = self.large(box, 1e-2) * (best > settings.score_threshold).to(best.dtype)
-        keep = fixed_point_nms(box, valid, heads.nms_thresh, label, settings.iterations)
+        box = self.clip(decode_boxes(take(moves, index), take(proposals, row), heads.box_coder.weights))
+        valid = large(box, 1e-2) * (best > settings.score_threshold).to(best.dtype)
+        keep = fixed_point_nms(box, valid, heads.nms_thresh, group, settings.iterations)
         best = torch.where(keep > 0.5, best, torch.full_like(best, -1.0))
-        score, index = best.topk(min(settings.detections, total), dim=1)
-        missing = settings.detections - score.shape[1]
+        return *self.rows(box, best, label), mean
+
+    def rows(self, box: Tensor, best: Tensor, label: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The D best of boxes [B, N, 4] with scores [B, N], -1 for none, and their labels [B, N]."""
+        wanted = self.settings.detections
+        score, index = best.topk(min(wanted, best.shape[1]), dim=1)
+        missing = wanted - score.shape[1]
         if missing:
             score, index = F.pad(score, (0, missing), value=-1.0), F.pad(index, (0, missing))
         real = (score > 0).to(score.dtype)
         label = torch.where(score > 0, label.gather(1, index), torch.full_like(index, -1))
-        mean = logits.reshape(batch, -1).mean(1) + deltas.reshape(batch, -1).mean(1)
-        return only(real, take(box, index)), score * real, label, mean
+        return only(real, take(box, index)), score * real, label
 
     def named(self, rows: Tensor) -> Tensor:
         """The entries of our classes: float [R, labels, ...] → [R, classes, ...]."""
@@ -257,31 +260,8 @@ class InferenceGraph(nn.Module):
         y = boxes[..., 1::2].clamp(0, self.settings.height)
         return torch.stack((x[..., 0], y[..., 0], x[..., 1], y[..., 1]), dim=-1)
 
-    @staticmethod
-    def large(boxes: Tensor, side: float) -> Tensor:
-        """1 where both sides reach `side` pixels, else 0: xyxy [..., 4] → float [...]."""
-        wide = (boxes[..., 2] - boxes[..., 0] >= side) & (boxes[..., 3] - boxes[..., 1] >= side)
-        return wide.to(boxes.dtype)
 
-
-def mask_features(predictor: nn.Module, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Class-independent mask features [R, F, 28, 28], and each label's weights [C+1, F] and bias [C+1].
-
-    torchvision's transposed convolution 2×2/2 is run as a matrix product and a pixel shuffle.
-    """
-    if isinstance(predictor, ShuffleMaskPredictor):
-        features, last = predictor.features(x), predictor.logits
-    elif isinstance(predictor, MaskRCNNPredictor):
-        deconv: nn.ConvTranspose2d = predictor.conv5_mask
-        # Channels last, for the weights are [in, out·2·2] as they lie: transposed, they could not be read from the shared file.
-        y = torch.matmul(x.flatten(2).transpose(1, 2), deconv.weight.flatten(1)).transpose(1, 2)
-        y = y.reshape(*y.shape[:2], *x.shape[2:])
-        if deconv.bias is not None:
-            y = y + deconv.bias.repeat_interleave(4).view(1, -1, 1, 1)
-        features = torch.relu(F.pixel_shuffle(y, 2))
-        last = predictor.mask_fcn_logits
-    else:
-        raise ConfigError(f"a mask predictor of type {type(predictor).__name__} cannot be exported")
-    if last.bias is None:
-        raise ConfigError("a mask predictor without bias cannot be exported")
-    return features, last.weight.flatten(1), last.bias
+def finite(scores: Tensor, means: Tensor) -> Tensor:
+    """Scores [B, D], all NaN where the mean [B] of a picture's answers is not finite."""
+    # Not a product with zero, which a compiler may fold.
+    return torch.where((means.abs() <= FINITE).unsqueeze(1), scores, torch.full_like(scores, math.nan))

@@ -15,9 +15,11 @@ from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 
+from streamseg.core.parts import FULL, WITH_MASKS, flags_of, graph_name
 from streamseg.errors import ConfigError, MissingExtra, ModelError
 from streamseg.errors.describe import brief
 from streamseg.hub.foreign import adapted, is_ours, understand
+from streamseg.hub.graph_file import parse_graph
 from streamseg.hub.graph_spec import read_spec
 from streamseg.hub.on_demand import default_size, export_once, exported
 from streamseg.hub.pretrained import PRETRAINED
@@ -157,6 +159,7 @@ def resolve(
     *,
     precision: str = "fp32",
     family: str | None = None,
+    part: str = FULL,
     on_message: Message | None = None,
 ) -> Path:
     """The file of a model: a name of `streamseg models`, or the path of an .onnx file, whose size is then its own.
@@ -165,23 +168,39 @@ def resolve(
     file and its sidecar do not.
 
     A model whose weights are here is exported once at a size or in a precision that is not; `on_message` is told. Nothing is ever
-    fetched. `precision` is that of a model by name; a file has its own.
+    fetched. `precision` is that of a model by name; a file has its own. `part` is what of its network is computed (core.parts); a
+    file computes what it does. The mask branch is left out where a graph without it is here or can be made: otherwise `on_message`
+    is told, and the graph has it.
 
     Raises ModelError, with what there is, if there is no such name, size or file, ConfigError for a size that is not possible,
     MissingExtra (torch, for the export) or OutputError (no place to keep the graph).
     """
     text = os.fspath(model)
     if not is_name(model):
-        return _explicit(Path(text), size, family, on_message)
+        return _explicit(Path(text), size, family, part, on_message)
     found = find(text)
     if found.foreign is not None:
+        _refuse_head(part, text)
         return adapted(understand(found.foreign, family, size=size, on_message=on_message), size, on_message, name=text)
     _refuse_family(family, text)
-    if size is None:
-        size = _size_of(found)
-    if size in found.graphs and (there := _in_precision(found.graphs[size], precision)).is_file():
+    size = size or _size_of(found)
+    if size in found.graphs and (there := _beside(found.graphs[size], size, precision, part)).is_file():
         return there
-    wanted = f"{_show(size)}{'' if precision == 'fp32' else f' in {precision}'}"
+    if part in WITH_MASKS:
+        try:
+            return _made(found, size, precision, part, on_message)
+        except (ModelError, MissingExtra) as error:
+            whole = resolve(model, size, precision=precision, part=WITH_MASKS[part], on_message=on_message)
+            (on_message or (lambda _: None))(f"masks are computed, and not read: {error}")
+            return whole
+    return _made(found, size, precision, part, on_message)
+
+
+def _made(found: Model, size: Size, precision: str, part: str, on_message: Message | None) -> Path:
+    """A graph that is not beside its weights, exported. Raises as `resolve` does."""
+    text = found.name
+    of = "" if part == FULL else f" of the part {part}"
+    wanted = f"{_show(size)}{'' if precision == 'fp32' else f' in {precision}'}{of}"
     if found.weights is None:
         raise ModelError(
             f"the model {text!r} is not {'shipped' if found.shipped else 'here'} at {wanted}; there are: {_sizes(found)}. "
@@ -189,11 +208,12 @@ def resolve(
         )
     if precision == "int8":  # on pictures of the user's: a graph calibrated on others would silently be worse
         raise ModelError(
-            f"there is no int8 graph of {text!r} at {_show(size)}; it must be calibrated on pictures like yours: streamseg export "
-            f"{text} --size {_show(size)} --precision int8 --calibrate VIDEO -o FOLDER; then give that file as the model"
+            f"there is no int8 graph of {text!r} at {_show(size)}{of}; it must be calibrated on pictures like yours: streamseg "
+            f"export {text} --size {_show(size)}{flags_of(part)} --precision int8 --calibrate VIDEO -o FOLDER; then give that file "
+            "as the model"
         )
     try:
-        return export_once(text, found.weights, size, precision, on_message)
+        return export_once(text, found.weights, size, precision, on_message, part)
     except MissingExtra as error:
         have = f" is here at {_sizes(found)}, and" if found.graphs else ""
         raise MissingExtra(
@@ -209,15 +229,16 @@ def is_name(model: str | PathLike[str]) -> bool:
 
 def in_precision(graph: Path, precision: str) -> Path | None:
     """The graph of that precision beside `graph`, which is one of a model by name; None: there is none."""
-    beside = _in_precision(graph, precision)
-    return beside if beside.is_file() else None
-
-
-def _in_precision(graph: Path, precision: str) -> Path:
-    """The graph of that precision beside `graph`; for fp32 this one, if there is no other."""
     stem = graph.stem.removesuffix("-fp16").removesuffix("-int8")
     beside = graph.with_name(f"{stem}{'' if precision == 'fp32' else f'-{precision}'}.onnx")
-    return graph if precision == "fp32" and not beside.is_file() else beside
+    found = graph if precision == "fp32" and not beside.is_file() else beside
+    return found if found.is_file() else None
+
+
+def _beside(graph: Path, size: Size, precision: str, part: str) -> Path:
+    """The graph of that precision and part beside `graph`; for fp32 and the whole network this one, if there is no other."""
+    beside = graph.with_name(graph_name(graph.parent.name, size, part, precision))
+    return graph if precision == "fp32" and part == FULL and not beside.is_file() else beside
 
 
 def ready_sizes(model: Model) -> list[Size]:
@@ -233,17 +254,30 @@ def _size_of(model: Model) -> Size:
     return default_size(read_header(model.weights).network)
 
 
-def _explicit(path: Path, size: Size | None, family: str | None, on_message: Message | None) -> Path:
+def _explicit(path: Path, size: Size | None, family: str | None, part: str, on_message: Message | None) -> Path:
     if not path.is_file():
         raise ModelError(f"there is no model file {path}; give the path of an .onnx file, or a name of `streamseg models`")
     if path.suffix != ".onnx":
         raise ModelError(f"{path} is not an .onnx file; make it a model with a name: streamseg models import {path}")
     if not is_ours(path):
+        _refuse_head(part, str(path))
         return adapted(understand(path, family, size=size, on_message=on_message), size, on_message)
     _refuse_family(family, str(path))
     if size is not None and (own := read_spec(path).size) != size:
         raise ModelError(f"{path} takes {_show(own)}, not {_show(size)}: leave the size out, or export the model at that size")
+    if part not in (FULL, "boxes"):
+        own = parse_graph(path.read_bytes(), str(path)).metadata.get("streamseg.part", FULL)
+        if own not in (part, WITH_MASKS.get(part)):
+            raise ModelError(
+                f"{path} computes the part {own}, and no other: leave --head out, or give the name of a model, of whose weights "
+                f"such a graph can be made, or export one: streamseg export MODEL{flags_of(part)} -o FOLDER"
+            )
     return path
+
+
+def _refuse_head(part: str, model: str) -> None:
+    if part not in (FULL, "boxes"):
+        raise ConfigError(f"the model {model} is not one of streamseg's own, whose parts can be run alone: leave --head out")
 
 
 def _refuse_family(family: str | None, model: str) -> None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from streamseg.core.parts import FULL, graph_name
 from streamseg.errors import ConfigError, ModelError, OutputError, OutputExists
 from streamseg.hub.catalog import find
 from streamseg.hub.download import sha256_of
@@ -35,6 +36,7 @@ def export(
     *,
     proposals: int | None = None,
     detections: int | None = None,
+    part: str = FULL,
     dynamic_batch: bool = True,
     precision: str = "fp32",
     calibrate: Sequence[str] = (),
@@ -50,9 +52,9 @@ def export(
 
     `model` is a name of `streamseg models` or a checkpoint's file, of which `network` and `classes` may have to be said as for
     `importer.import_file`. `proposals` and `detections` are the K and D of `export.graph.GraphSettings`; by default those of an
-    export on demand. With `dynamic_batch` a graph takes 1 to 64 pictures at once, otherwise one. `precision` is fp32, fp16, or
-    int8, which is calibrated on the pictures of `calibrate`: videos and folders. `temperature` and
-    `score_shift` calibrate the scores, in the weights that are written (`networks.calibrate`): `streamseg eval` tells both.
+    export on demand. `part`: of the network (core.parts). With `dynamic_batch` a graph takes 1 to 64 pictures at once, otherwise
+    one. `precision` is fp32, fp16, or int8, which is calibrated on the pictures of `calibrate`: videos and folders. `temperature`
+    and `score_shift` calibrate the scores, in the weights that are written (`networks.calibrate`): `streamseg eval` tells both.
     `conf` is the score from which a run shows its detections, where nobody says another. All files appear when all are made.
 
     Raises ConfigError (a size, number or precision that cannot be), ModelError (no such model or file, or it cannot be exported),
@@ -72,10 +74,9 @@ def export(
         if (temperature, score_shift, conf) != (1, 0, None):
             weights = calibrated(weights, Path(scratch) / f"{name}-calibrated.safetensors", temperature, score_shift, conf)
         kind = read_header(weights).network
-        settings = _settings(kind, proposals, detections)
+        settings = _settings(kind, proposals, detections, part)
         wanted = list(dict.fromkeys(sizes)) or [default_size(kind)]
-        suffix = "" if precision == "fp32" else f"-{precision}"
-        graphs = [out / f"{name}-{height}x{width}{suffix}.onnx" for height, width in wanted]
+        graphs = [out / graph_name(name, size, part, precision) for size in wanted]
         if not overwrite:
             _refuse([graph for graph in graphs if graph.exists()])
         on_message(f"exporting {', '.join(graph.name for graph in graphs)}; each takes about half a minute")
@@ -135,7 +136,7 @@ def _weights(model: str, network: str | None, classes: Sequence[str], scratch: P
     return name, converted
 
 
-def _settings(network: str, proposals: int | None, detections: int | None) -> GraphSettings:
+def _settings(network: str, proposals: int | None, detections: int | None, part: str) -> GraphSettings:
     from streamseg.export.graph import GraphSettings
 
     numbers = settings_for(network)
@@ -144,7 +145,7 @@ def _settings(network: str, proposals: int | None, detections: int | None) -> Gr
         if not 1 <= numbers[key] <= 2000:
             raise ConfigError(f"{key} is {numbers[key]}; allowed: 1 to 2000")
     numbers["candidates"] = max(GraphSettings().candidates, numbers.get("candidates", 0), numbers["detections"])
-    return GraphSettings(**numbers)
+    return GraphSettings(**numbers, part=part)
 
 
 @contextmanager

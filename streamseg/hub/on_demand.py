@@ -25,6 +25,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from streamseg.core.parts import FULL, graph_name
 from streamseg.errors import ConfigError, ModelError, OutputError, StreamsegError
 from streamseg.hub.download import sha256_of
 from streamseg.hub.weights_file import read_header
@@ -90,8 +91,12 @@ def exported(name: str, weights: Path) -> dict[Size, Path]:
     return found
 
 
-def export_once(name: str, weights: Path, size: Size, precision: str = "fp32", on_message: Message | None = None) -> Path:
+def export_once(
+    name: str, weights: Path, size: Size, precision: str = "fp32", on_message: Message | None = None, part: str = FULL
+) -> Path:
     """The graph of `weights` at `size`, from the cache, or exported into it now; `on_message` is told what takes long.
+
+    `part` is what of the network it computes (core.parts).
 
     Raises ConfigError (a size that is not possible), MissingExtra (torch), ModelError (weights that cannot be exported) or
     OutputError (the cache cannot be written).
@@ -99,7 +104,7 @@ def export_once(name: str, weights: Path, size: Size, precision: str = "fp32", o
     check_size(size)
     network = read_header(weights).network
     folder = _folder(name, weights, network)
-    graph = folder / f"{name}-{size[0]}x{size[1]}{'' if precision == 'fp32' else f'-{precision}'}.onnx"
+    graph = folder / graph_name(name, size, part, precision)
     if graph.is_file():
         return graph
     require_train()
@@ -117,7 +122,7 @@ def export_once(name: str, weights: Path, size: Size, precision: str = "fp32", o
             link(weights, work / f"{name}.safetensors")
             _export_in_child(
                 {"weights": f"{work / name}.safetensors", "folder": str(work), "name": name, "size": size}
-                | {"settings": settings_for(network), "precision": precision}
+                | {"settings": settings_for(network) | {"part": part}, "precision": precision}
             )
             make_folder(folder)
             for file in work.glob("*.safetensors"):  # equal to those that may be there, which engines may have open

@@ -135,6 +135,10 @@ def export(
     detections: Annotated[
         int | None, typer.Option(help="Most objects per picture. Default: 30 or 100, depending on the network.")
     ] = None,
+    head: Annotated[
+        str, typer.Option(help="How much of a Mask R-CNN: full, class-agnostic or proposals; see `streamseg run --head`.")
+    ] = "full",
+    masks: Annotated[str, typer.Option(metavar="auto|none", help="none: leave the mask branch out: Faster R-CNN.")] = "auto",
     batch: Annotated[
         str, typer.Option(metavar="1|dynamic", help="Pictures in one call: always 1, or any number up to 64.")
     ] = "dynamic",
@@ -159,17 +163,23 @@ def export(
 ) -> None:
     """Write a model's ONNX graphs, for other machines, sizes or precisions, and print their paths."""
     from streamseg.cli.display import Screen
+    from streamseg.core.parts import HEADS, part_of
     from streamseg.errors import ConfigError
     from streamseg.hub.exporter import export as write
 
     if batch not in ("1", "dynamic"):
         raise ConfigError(f"--batch is {batch!r}; allowed: 1 or dynamic")
+    if head not in HEADS:
+        raise ConfigError(f"--head is {head!r}; allowed: {', '.join(HEADS)}")
+    if masks not in ("auto", "none"):
+        raise ConfigError(f"--masks is {masks!r}; allowed: auto or none")
     graphs = write(
         model,
         out,
         [_size(text) for text in size or []],
         proposals=proposals,
         detections=detections,
+        part=part_of(head, masks == "auto"),
         dynamic_batch=batch == "dynamic",
         precision=precision,
         calibrate=calibrate or (),

@@ -34,6 +34,7 @@ def run(
     engine: Annotated[str | None, flag("engine")] = None,
     model: Annotated[str | None, flag("model")] = None,
     family: Annotated[str | None, flag("family")] = None,
+    head: Annotated[str | None, flag("head")] = None,
     precision: Annotated[str | None, flag("precision")] = None,
     require_gpu: Annotated[bool | None, flag("require_gpu")] = None,
     size: Annotated[str | None, flag("size")] = None,

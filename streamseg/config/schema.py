@@ -137,6 +137,9 @@ class InferConfig(Section):
     model: str = "lite"
     family: Annotated[str, PlainValidator(_head), Listed(HEADS, "auto")] = "auto"
     """What somebody else's ONNX file is: `auto`, as found from the file; one of the registry's heads by its name."""
+    head: Literal["full", "class-agnostic", "proposals"] = "full"
+    """How much of a Mask R-CNN is run (docs/parts.md): `full`; `class-agnostic`, masks of anything that looks like an object; or
+    `proposals`, the regions of its first stage. What reads the answer is `postprocess.head`."""
     engine: Annotated[str, PlainValidator(_engine), Listed(ENGINES, "auto")] = "auto"
     """`auto`, the best that runs here; one of the registry by its name, or `use: module:NAME`: that engine or an error."""
     require_gpu: bool = False

@@ -8,6 +8,7 @@ from functools import partial
 from os import PathLike
 from typing import Any, Protocol
 
+from streamseg.core.parts import FULL
 from streamseg.device.driver import no_driver
 from streamseg.engine.base import Engine, PooledEngine
 from streamseg.engine.onnxruntime import open_onnxruntime, why_not_onnxruntime
@@ -82,6 +83,7 @@ def open_engine(
     require_gpu: bool = False,
     precision: str = "auto",
     family: str | None = None,
+    part: str = FULL,
     check: Callable[[GraphSpec], None] | None = None,
     on_message: Message | None = None,
 ) -> Engine:
@@ -93,8 +95,8 @@ def open_engine(
     taken; a name means that engine or an error. `precision` "fp32", "fp16" and "int8" take the model's graph of that kind, whose
     types every engine follows (CPUs compute fp16 in float32); "bf16" lets OpenVINO compute the fp32 graph in bfloat16, on a CPU
     that can; "auto" takes the fastest here that costs next to nothing, see `precision.automatic`, and a file as it is. `family`
-    says what another program's .onnx file is, where that is not found out. `check` is shown the model's description before an
-    engine is loaded, and raises if it is not what it needs.
+    says what another program's .onnx file is, where that is not found out; `part`: see `hub.catalog.resolve`. `check` is shown the
+    model's description before an engine is loaded, and raises if it is not what it needs.
 
     With `require_gpu` "auto" takes none that computes elsewhere. A TensorRT engine is
     built when it is first needed, which can take minutes; `on_message` is told.
@@ -103,7 +105,7 @@ def open_engine(
     not run this model).
     """
     _check(engine, precision, require_gpu, threads=(threads, 0), in_flight=(in_flight, 1), batch=(batch, 1))
-    spec = _spec(model, size, precision, family, on_message)
+    spec = _spec(model, size, precision, family, part, on_message)
     if check is not None:
         check(spec)
     refused: list[str] = []
@@ -171,14 +173,19 @@ def _check(engine: str, precision: str, require_gpu: bool, **numbers: tuple[int,
 
 
 def _spec(
-    model: str | PathLike[str], size: tuple[int, int] | None, precision: str, family: str | None, on_message: Message | None
+    model: str | PathLike[str],
+    size: tuple[int, int] | None,
+    precision: str,
+    family: str | None,
+    part: str,
+    on_message: Message | None,
 ) -> GraphSpec:
-    """The model's graph of that precision."""
+    """The model's graph of that precision and part."""
     from streamseg.hub.catalog import resolve
 
     stated = "fp32" if precision == "bf16" else precision
     of = "fp32" if stated == "auto" else stated
-    spec = read_spec(resolve(model, size, precision=of, family=family, on_message=on_message))
+    spec = read_spec(resolve(model, size, precision=of, family=family, part=part, on_message=on_message))
     if stated not in ("auto", spec.precision):
         raise ModelError(f"{spec.path} is {spec.precision}, not {stated}: leave the precision out, or give a {stated} graph")
     return spec

@@ -266,11 +266,11 @@ def _explicit(path: Path, size: Size | None, family: str | None, part: str, on_m
     if size is not None and (own := read_spec(path).size) != size:
         raise ModelError(f"{path} takes {_show(own)}, not {_show(size)}: leave the size out, or export the model at that size")
     if part not in (FULL, "boxes"):
-        own = parse_graph(path.read_bytes(), str(path)).metadata.get("streamseg.part", FULL)
-        if own not in (part, WITH_MASKS.get(part)):
+        computed = parse_graph(path.read_bytes(), str(path)).metadata.get("streamseg.part", FULL)
+        if computed not in (part, WITH_MASKS.get(part)):
             raise ModelError(
-                f"{path} computes the part {own}, and no other: leave --head out, or give the name of a model, of whose weights "
-                f"such a graph can be made, or export one: streamseg export MODEL{flags_of(part)} -o FOLDER"
+                f"{path} computes the part {computed}, and no other: leave --head out, or give the name of a model, of whose "
+                f"weights such a graph can be made, or export one: streamseg export MODEL{flags_of(part)} -o FOLDER"
             )
     return path
 

@@ -13,6 +13,7 @@ from av.video.format import VideoFormat
 
 from streamseg.composite import colours_grey
 from streamseg.config.schema import InferConfig, PipelineConfig
+from streamseg.core.parts import part_of
 from streamseg.core.types import Frame
 from streamseg.decode import Decoder, SourceInfo
 from streamseg.decode.frames import Frames, FrameSource
@@ -130,6 +131,7 @@ def load_engine(config: PipelineConfig, on_message: Message | None = None, outpu
         engine=i.engine,
         precision=i.precision,
         family=None if i.family == "auto" else i.family,
+        part=part_of(i.head, masks=config.postprocess.masks == "auto"),
         size=config.preprocess.size,
         threads=i.threads,
         in_flight=i.in_flight,

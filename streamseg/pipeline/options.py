@@ -49,7 +49,7 @@ class Option:
     @property
     def values(self) -> list[str]:
         """The words that may be its value, where there are few."""
-        return re.findall(r'"(\w+)"', self.type)
+        return re.findall(r'"([\w-]+)"', self.type)
 
     @property
     def flag(self) -> str:
@@ -146,6 +146,13 @@ OPTIONS: tuple[Option, ...] = (
         "str",
         "What an .onnx file of another program is, as yolo-seg. Default: found from the file.",
         ("infer", "family"),
+    ),
+    Option(
+        "head",
+        "network",
+        'Literal["full", "class-agnostic", "proposals"]',
+        "How much of a Mask R-CNN to run: full; class-agnostic, anything that looks like an object; proposals, its regions alone.",
+        ("infer", "head"),
     ),
     Option(
         "precision",

@@ -1,4 +1,7 @@
-"""Mask R-CNN as `streamseg.export` writes it: D rows of finished detections, each with the mask of its class within its box."""
+"""Mask R-CNN as `streamseg.export` writes it: D rows of finished detections, each with the mask of its class within its box.
+
+A part of it that gives boxes alone (core.parts) is read, too.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,13 @@ __all__ = ["MaskRCNN", "declared"]
 
 
 def declared(rows: int, side: int, batch: int = 0) -> dict[str, TensorInfo]:
-    """The outputs of such a graph, as `GraphSpec.outputs` has them: `rows` detections with masks of `side` x `side`."""
-    return {
+    """The outputs of such a graph, as `GraphSpec.outputs` has them: `rows` detections with masks of `side` x `side`, 0: without."""
+    found = {
         "boxes": TensorInfo("float32", (batch, rows, 4)),
         "scores": TensorInfo("float32", (batch, rows)),
         "labels": TensorInfo("int32", (batch, rows)),
-        "masks": TensorInfo("float32", (batch, rows, side, side)),
     }
+    return found | ({"masks": TensorInfo("float32", (batch, rows, side, side))} if side else {})
 
 
 class MaskRCNN:
@@ -32,11 +35,10 @@ class MaskRCNN:
     """
 
     name = FAMILY
-    gives_masks = True
-    layout = "boxes: float32 [B, D, 4], scores: float32 [B, D], labels: int32 [B, D], masks: float32 [B, D, M, M]"
+    layout = "boxes: float32 [B, D, 4], scores: float32 [B, D], labels: int32 [B, D] and, or not, masks: float32 [B, D, M, M]"
 
     def __init__(self, spec: GraphSpec) -> None:
-        pass  # all that it needs to know stands in the arrays
+        self.gives_masks = "masks" in spec.outputs
 
     @staticmethod
     def recognise(file: GraphFile) -> Recognised | None:
@@ -74,25 +76,22 @@ class MaskRCNN:
     @staticmethod
     def fits(spec: GraphSpec) -> bool:
         """See Head."""
-        masks = spec.outputs.get("masks")
-        if masks is None or len(masks.shape) != 4:
+        scores, masks = spec.outputs.get("scores"), spec.outputs.get("masks")
+        if scores is None or len(scores.shape) != 2 or (masks is not None and len(masks.shape) != 4):
             return False
-        batch, rows, side, _ = masks.shape
+        (batch, rows), side = scores.shape, 0 if masks is None else masks.shape[3]
         return dict(spec.outputs) == declared(rows, side, batch)
 
     def __call__(self, arrays: Arrays, letterbox: Letterbox, least: float) -> Candidates:
         """See Head. All rows are read, since there are few, so that nonsense in rows with a low score is counted, too."""
         real = np.flatnonzero((arrays["labels"] != -1) | (arrays["scores"] != 0))
+        boxes, scores, labels = arrays["boxes"][real], arrays["scores"][real], arrays["labels"][real].astype(np.int64)
+        if not self.gives_masks:
+            return Candidates(boxes, scores, labels, np.ones(len(real), np.bool_), None)
         grids = arrays["masks"]
 
         def masks(rows: npt.NDArray[np.intp]) -> npt.NDArray[np.uint8]:
             levels: npt.NDArray[np.uint8] = np.rint(np.clip(grids[real[rows]], 0, 1) * 255).astype(np.uint8)
             return levels
 
-        return Candidates(
-            arrays["boxes"][real],
-            arrays["scores"][real],
-            arrays["labels"][real].astype(np.int64),
-            np.asarray(np.isfinite(grids[real]).all((1, 2))),
-            masks,
-        )
+        return Candidates(boxes, scores, labels, np.asarray(np.isfinite(grids[real]).all((1, 2))), masks)

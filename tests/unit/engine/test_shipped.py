@@ -18,6 +18,13 @@ def test_the_default_model_is_there_and_small():
     assert sum(file.stat().st_size for file in files) <= 12_000_000
 
 
+def test_every_graph_is_of_the_weights_beside_it():
+    """Also those of other precisions and parts, which are not exported again by themselves where the weights are new."""
+    found = [path for each in {path.parent for path in catalog.shipped()} for path in each.glob("*.onnx")]
+    assert len(found) > len(catalog.shipped())
+    assert all(read_spec(path).weights for path in found)
+
+
 @pytest.mark.parametrize("path", catalog.shipped(), ids=lambda p: p.stem)
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_each_size_has_a_graph_of_both_precisions_that_was_measured(path, precision):

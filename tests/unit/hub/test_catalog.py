@@ -72,6 +72,32 @@ def test_a_path_is_taken_as_it_is(shop, tmp_path, monkeypatch):
         catalog.resolve(tmp_path / "gone.onnx")
 
 
+@pytest.mark.parametrize("part", ["boxes", "proposals", "class-agnostic"])
+def test_a_part_of_a_network_has_a_graph_of_its_own(shop, part):
+    beside = graphs.constant_model(shop / "lite" / f"lite-64x96-{part}.onnx", metadata={"streamseg.part": part})
+    assert catalog.resolve("lite", (64, 96), part=part) == beside
+    assert catalog.resolve("lite", (64, 96)) == shop / "lite" / "lite-64x96.onnx"
+    assert set(catalog.find("lite").graphs) == {(320, 576), (64, 96)}
+
+
+def test_without_a_graph_that_has_no_masks_the_whole_one_runs(shop):
+    """The mask branch is left out to save time: nothing is wrong where it cannot be."""
+    said = []
+    assert catalog.resolve("lite", (64, 96), part="boxes", on_message=said.append) == shop / "lite" / "lite-64x96.onnx"
+    assert "masks are computed, and not read" in said[0]
+    with pytest.raises(ModelError, match="not shipped at 64x96 of the part proposals"):
+        catalog.resolve("lite", (64, 96), part="proposals")
+
+
+def test_a_file_computes_the_part_that_it_does(shop, tmp_path):
+    whole = graphs.constant_model(tmp_path / "whole.onnx")
+    regions = graphs.constant_model(tmp_path / "regions.onnx", metadata={"streamseg.part": "proposals"})
+    assert catalog.resolve(whole, part="boxes") == whole
+    assert catalog.resolve(regions, part="proposals") == regions
+    with pytest.raises(ModelError, match=r"the part full, and no other.*streamseg export MODEL --head proposals"):
+        catalog.resolve(whole, part="proposals")
+
+
 def test_every_shipped_file_is_described(shop):
     found = {(m.name, m.size): m for m in map(catalog.describe, catalog.shipped())}
     assert list(found) == [("big", (64, 128)), ("lite", (64, 96)), ("lite", (320, 576))]

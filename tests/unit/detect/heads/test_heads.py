@@ -38,7 +38,7 @@ def test_masks_of_any_side_are_ours(side, batch):
 @pytest.mark.parametrize(
     "change",
     [
-        {"masks": None},
+        {"masks": None, "scores": TensorInfo("float32", (0, 7))},
         {"boxes": TensorInfo("float32", (0, 8, 5))},
         {"boxes": TensorInfo("float16", (0, 8, 4))},
         {"scores": TensorInfo("float32", (0, 7))},

@@ -71,15 +71,18 @@ def detect(
 
 
 def _case(photo: Photo, result: Result, category_of: Mapping[int, int]) -> Case:
-    """Masks are pasted at the photo's size. One without a pixel above one half is kept: to COCO it is a detection like others."""
-    found = result.instances
+    """Masks are pasted at the photo's size, boxes as masks where they are alone.
+
+    A mask without a pixel above one half is kept: to COCO it is a detection like others.
+    """
+    found, grids = result.instances, result.instances.mask_or_box
     detections = []
     for i, label in enumerate(found.labels.tolist()):
         category = category_of.get(label)
         if category is None or (photo.labelled is not None and category not in photo.labelled):
             continue
         x0, y0, x1, y1 = (float(v) for v in found.boxes[i])
-        (left, top, _, _), crop = masks.paste(found.masks[i], found.boxes[i], photo.width, photo.height)
+        (left, top, _, _), crop = masks.paste(grids[i], found.boxes[i], photo.width, photo.height)
         mask = rle.encode(crop >= 128, left, top, photo.width, photo.height)
         counts = str(mask["counts"]).encode("ascii")
         encoded = {"size": [photo.height, photo.width], "counts": counts}

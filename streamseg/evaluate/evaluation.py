@@ -12,6 +12,7 @@ from typing import Any
 
 from streamseg.config.schema import parse_size
 from streamseg.datasets.segments import Case
+from streamseg.detect.postprocess import gives_masks
 from streamseg.engine import Engine, open_engine
 from streamseg.errors import ConfigError
 from streamseg.evaluate.average_precision import Pools, coco_documents
@@ -44,13 +45,13 @@ class Evaluation:
     """engine, device, model, size, sha256, precision; empty for detections from a file."""
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data, in percent; null where there was nothing to be found."""
+        """Plain data, in percent; null where there was nothing to be found, and for measures of masks of a model without masks."""
         s = self.scores
         measures = {"box": s.box, "mask": s.mask, "apr": s.apr, "semantic": s.semantic, "pq": s.pq, "boundary": s.boundary}
         measures["calibration"] = s.calibration
         run = {key: self.run.get(key) for key in ("engine", "device", "model", "size", "sha256", "precision")}
         return {
-            **{name: _rounded(measure) for name, measure in measures.items()},
+            **{name: _rounded(measure) if measure else None for name, measure in measures.items()},
             "images": len(self.cases),
             "objects": sum(not t.crowd for case in self.cases for t in case.photo.truths),
             "detections": sum(len(case.detections) for case in self.cases),
@@ -69,6 +70,8 @@ class Evaluation:
     def coco_results(self) -> list[dict[str, Any]]:
         """The detections as a COCO results list, for other tools; can be written as JSON."""
         _, rows = coco_documents(self.cases, self.categories, "mask")
+        if not self.scores.mask:
+            return [{key: value for key, value in row.items() if key != "segmentation"} for row in rows]
         for row in rows:
             rle = row["segmentation"]
             row["segmentation"] = {"size": rle["size"], "counts": rle["counts"].decode("ascii")}
@@ -114,6 +117,7 @@ def evaluate(
     dataset = read_dataset(locate(Path(data)), None if images is None else Path(images), limit)
     with closing(_open(model, family, engine, precision, size, threads, on_message)) as opened:
         spec = opened.spec
+        masks = gives_masks(spec)
         category_of = match_categories(spec.classes, spec.category_ids, dataset.categories)
         categories = {i: name for i, name in dataset.categories.items() if i in category_of.values()}
         cases = []
@@ -133,7 +137,9 @@ def evaluate(
     warnings = _warnings(dataset, categories)
     if lacking:
         warnings.append(f"the data have no {', '.join(lacking)}: detections of these are ignored")
-    scores = score(cases, categories, conf=conf, pools=pools)
+    if not masks:
+        warnings.append("the model gives boxes alone: nothing is measured of masks")
+    scores = score(cases, categories, conf=conf, pools=pools, masks=masks)
     return Evaluation(scores, tuple(cases), categories, conf, time.monotonic() - began, tuple(warnings), run)
 
 

@@ -21,7 +21,7 @@ __all__ = ["Scores", "only", "score"]
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """All in percent; None where there was nothing to be found."""
+    """All in percent; None where there was nothing to be found. Measures of masks are empty for a model that gives boxes alone."""
 
     box: dict[str, Any]
     mask: dict[str, Any]
@@ -40,15 +40,20 @@ def score(
     *,
     conf: float = 0.5,
     pools: Pools | None = None,
+    masks: bool = True,
     on_progress: Progress | None = None,
 ) -> Scores:
     """Score detections against truth.
 
     AP and AP^r judge every detection by its rank, calibration by its score; the semantic and panoptic measures and boundary F,
     those with a score of at least `conf`. `categories` are those that count, names by id; truths and detections of others are
-    left out. `on_progress` counts photos. Raises ConfigError for a pool of unknown classes.
+    left out. `masks` False: the detections are boxes alone, of which only box AP is measured. `on_progress` counts photos. Raises
+    ConfigError for a pool of unknown classes.
     """
     cases = [only(case, categories) for case in cases]
+    box = average_precision(*coco_documents(cases, categories, "box"), "box", pools)
+    if not masks:
+        return Scores(box, {}, {}, {}, {}, {}, {}, (None,) * len(cases))
     region, calibration = RegionAP(categories), Calibration(categories)
     semantic, panoptic, boundary = Semantic(categories), PanopticQuality(categories), Boundary(categories)
     photos = []
@@ -62,7 +67,7 @@ def score(
         if on_progress is not None:
             on_progress(done, len(cases))
     return Scores(
-        box=average_precision(*coco_documents(cases, categories, "box"), "box", pools),
+        box=box,
         mask=average_precision(*coco_documents(cases, categories, "mask"), "mask", pools),
         apr=region.result(),
         semantic=semantic.result(),

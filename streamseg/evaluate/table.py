@@ -34,6 +34,7 @@ HEAD = (
     "boundary F",
     "matched",
 )
+MEASURES = ("box", "mask", "apr", "semantic", "pq", "boundary")
 RANKED = 7
 """So many of them, the class included, stand with measures that look at every detection."""
 
@@ -44,19 +45,19 @@ def summary_rows(report: Data) -> list[tuple[str, ...]]:
     `report` is what `Evaluation.to_json` gives.
     """
     rows: list[tuple[str, ...]] = [HEAD]
-    for name in report["classes"]:
-        values = (_of(report[measure]["per_class"], name) for measure in ("box", "mask", "apr", "semantic", "pq", "boundary"))
-        rows.append((name, *_cells(*values)))
-    box, mask = report["box"], report["mask"]
-    pools = box.get("pools", {})
-    rows += [(f"{name} (pooled)", *_cells(box["pools"][name], mask["pools"][name], {}, {}, {}, {})) for name in pools]
-    semantic = {"iou": report["semantic"]["mean_iou"], "dice": report["semantic"]["mean_dice"]}
-    rows.append(("mean", *_cells(box, mask, report["apr"], semantic, report["pq"], report["boundary"])))
+    rows += [(name, *_cells(*(_of(report, measure, "per_class", name) for measure in MEASURES))) for name in report["classes"]]
+    pools = report["box"].get("pools", {})
+    rows += [(f"{name} (pooled)", *_cells(*(_of(report, measure, "pools", name) for measure in MEASURES))) for name in pools]
+    measures = {measure: report[measure] or {} for measure in MEASURES}
+    semantic = measures["semantic"]
+    measures["semantic"] = {"iou": semantic.get("mean_iou"), "dice": semantic.get("mean_dice")}
+    rows.append(("mean", *_cells(*measures.values())))
     return rows
 
 
-def _of(per_class: Data, name: str) -> Data:
-    found: Data = per_class.get(name, {})
+def _of(report: Data, measure: str, part: str, name: str) -> Data:
+    """What a measure says of a class or pool; {}: it does not, or was not taken."""
+    found: Data = (report[measure] or {}).get(part, {}).get(name, {})
     return found
 
 
@@ -95,9 +96,17 @@ def show(report: Data) -> None:
     console.print(escape(f"{how}{counts}. All in percent."), soft_wrap=True)
     rows = summary_rows(report)
     console.print(_table([row[:RANKED] for row in rows]))
-    for name in ("box", "mask"):
+    for name in ("box", "mask") if report["mask"] else ("box",):
         parts = [f"{key} {_number(report[name][key])}" for key in ("AP", "AP50", "AP75", "APs", "APm", "APl")]
         console.print(escape(f"{name:5s}{', '.join(parts)}"), soft_wrap=True)
+    if report["mask"]:
+        _show_sure(report, rows, console)
+    for sentence in report["warnings"]:
+        console.print(f"[yellow]{escape(sentence)}[/yellow]", soft_wrap=True)
+
+
+def _show_sure(report: Data, rows: Sequence[Sequence[str]], console: Console) -> None:
+    """The measures of detections that are sure enough to be shown."""
     pools = len(report["box"].get("pools", {}))
     console.print(f"\nOf detections with a score of at least {report['conf']:g}:")
     console.print(_table([(row[0], *row[RANKED:]) for row in (*rows[: -1 - pools], rows[-1])]))
@@ -106,8 +115,6 @@ def show(report: Data) -> None:
     console.print(f"pixels: accuracy {accuracy}, mean IoU with background {iou}", soft_wrap=True)
     if report["calibration"]["error"] is not None:
         console.print(calibration(report["calibration"]), soft_wrap=True)
-    for sentence in report["warnings"]:
-        console.print(f"[yellow]{escape(sentence)}[/yellow]", soft_wrap=True)
 
 
 def calibration(found: Data) -> str:

@@ -5,6 +5,7 @@ import json
 import re
 import struct
 import sys
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 
 from streamseg import evaluate as ev
 from streamseg.cli.main import main
+from streamseg.detect.heads.mask_rcnn import MaskRCNN
 from streamseg.errors import ConfigError, OutputExists, OutputIsInput, SourceNotFound
 from streamseg.errors.extras import how_to_install
 from tests import graphs
@@ -273,3 +275,24 @@ def test_the_extra_is_named_where_it_is_missing(command, data, monkeypatch):
     code, _, err = command(data())
     assert code == 17, err
     assert how_to_install("eval") in err
+
+
+def test_of_boxes_alone_box_ap_is_measured(command, data, model, tmp_path, monkeypatch):
+    """No figure of masks is made up for a model that has none."""
+    monkeypatch.setattr(MaskRCNN, "gives_masks", False)
+    read = MaskRCNN.__call__
+    monkeypatch.setattr(MaskRCNN, "__call__", lambda *given: replace(read(*given), masks=None))
+    written, page = tmp_path / "q.json", tmp_path / "p.html"
+    code, out, err = command(data(), "--model", model, "--json", written, "--page", page, "--pool", "w=bicycle,car")
+    assert code == 0, err
+    report = json.loads(written.read_text())
+    assert report["box"]["AP"] == report["box"]["pools"]["w"]["AP"] == 100
+    assert [report[name] for name in ("mask", "apr", "semantic", "pq", "boundary", "calibration")] == [None] * 6
+    assert "box  AP 100.0" in out
+    assert "mask " not in out.replace("mask AP", "")
+    assert "boxes alone" in " ".join(out.split())
+    assert page.read_text().count("<figure>") == 0
+    rows = ev.evaluate(tmp_path / "data", model=model, threads=1).coco_results()
+    assert len(rows) == 5
+    assert "segmentation" not in rows[0]
+    assert len(rows[0]["bbox"]) == 4

@@ -112,7 +112,7 @@ class Overlay(Effect):
                 canvas.paint(part, _enlarge(alpha, part, scale), rgb, alpha if scale == 2 else None)
 
     def _boxes(self, canvas: Canvas, shown: Instances) -> None:
-        line = box_width(canvas.unit)
+        line = max(box_width(canvas.unit), contour_width(self.contour, canvas.unit))
         for i, box in enumerate(shown.boxes.tolist()):
             region = around(box, line + 1, canvas.width, canvas.height, max(4, canvas.align))
             if region[2] > region[0]:

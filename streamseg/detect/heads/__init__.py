@@ -10,20 +10,38 @@ from __future__ import annotations
 from typing import Any
 
 from streamseg.detect.heads.base import Arrays, Candidates, Head, Recognises
+from streamseg.detect.heads.dense import Dense
+from streamseg.detect.heads.detections import Detections
 from streamseg.detect.heads.mask_rcnn import MaskRCNN
 from streamseg.detect.heads.mmdeploy import MMDeploy
 from streamseg.detect.heads.openvino import OpenVINOMaskRCNN
 from streamseg.detect.heads.rf_detr import RFDETR
+from streamseg.detect.heads.ssd import Ssd
 from streamseg.detect.heads.tensorrt_detectron2 import TensorRTDetectron2
 from streamseg.detect.heads.torchvision import TorchvisionMaskRCNN
+from streamseg.detect.heads.yolo import Yolo
 from streamseg.detect.heads.yolo_seg import YoloSeg
+from streamseg.detect.heads.yolox import Yolox
 from streamseg.errors import ConfigError, ModelError
 from streamseg.hub.graph_spec import FAMILY, GraphSpec
 from streamseg.system import registry
 
 __all__ = ["HEADS", "Arrays", "Candidates", "Head", "Recognises", "builtin", "check_readable", "head_for", "why_not"]
 
-_OURS: tuple[type[Head], ...] = (MaskRCNN, MMDeploy, RFDETR, TorchvisionMaskRCNN, OpenVINOMaskRCNN, TensorRTDetectron2, YoloSeg)
+_OURS: tuple[type[Head], ...] = (
+    MaskRCNN,
+    MMDeploy,
+    RFDETR,
+    TorchvisionMaskRCNN,
+    OpenVINOMaskRCNN,
+    TensorRTDetectron2,
+    YoloSeg,
+    Yolo,
+    Yolox,
+    Ssd,
+    Detections,
+    Dense,
+)
 HEADS: dict[str, type[Head]] = {head.name: head for head in _OURS}
 """By name, which is that of the family: `GraphSpec.family` names the one that reads a graph."""
 

@@ -130,7 +130,7 @@ def draw_overlay(
         cover(table_, grids_, covers, size, scale)
         grid = (triton.cdiv(size[0], _BLOCK[0]), triton.cdiv(size[1], _BLOCK[1]))
         opacity_kernel[grid](table_, covers, ellipse_, alphas, len(table), SCALE=scale, BY=_BLOCK[0], BX=_BLOCK[1], **EXACT)
-    ring = box_width(unit) if effect.box or boxes_alone else 0
+    ring = max(box_width(unit), line) if boxes_alone else box_width(unit) if effect.box else 0
     paint(picture, table_, alphas, plates_, coverage_, scale=scale, line=ring)
     return picture
 

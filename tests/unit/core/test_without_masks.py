@@ -151,7 +151,7 @@ def test_boxes_are_carried_along_and_steadied(grids):
     still = smooth(result(found(grids, [[4.4, 6.0, 24.4, 30.0], BOXES[1]]), 1))
     assert 4.0 < still.boxes[0, 0] < 4.4
     carried = smooth(replace(result(Instances.empty(pictures.NAMES), 2, 4), detected=False))
-    np.testing.assert_allclose(carried.boxes, [*still.boxes, 4, 0, 4, 0], atol=1.0)
+    np.testing.assert_allclose(carried.boxes, still.boxes + np.array([4, 0, 4, 0]), atol=1.0)
     for each in (first, still, carried):
         np.testing.assert_array_equal(each.instances.masks, grids)
 

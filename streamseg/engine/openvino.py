@@ -16,7 +16,7 @@ from streamseg.errors import EngineError, EngineUnavailable
 from streamseg.hub.graph_spec import GraphSpec
 from streamseg.runtime.process import forked, forked_from, keep_in_forks
 from streamseg.system.callbacks import Message
-from streamseg.system.cores import core_count
+from streamseg.system.cores import allowed_cores, core_count
 from streamseg.system.cpu import bf16_is_faster, int8_is_faster
 from streamseg.system.imports import import_openvino
 
@@ -131,6 +131,9 @@ def open_openvino(
         "NUM_STREAMS": str(in_flight),
         "INFERENCE_NUM_THREADS": str(threads or core_count()),
     }
+    if (threads or core_count()) < allowed_cores():
+        # OpenVINO ties its threads to the first cores, in each process to the same ones, while others are idle.
+        options["ENABLE_CPU_PINNING"] = "NO"
     try:
         core = _core()
         model = core.read_model(spec.path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import CancelledError
@@ -15,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from streamseg.engine import open_engine, read_spec
 from streamseg.engine.base import PooledEngine
 from streamseg.errors import EngineError, EngineUnavailable
+from streamseg.system.cores import allowed_cores
 from tests import graphs
 
 ENGINES = ["openvino", "onnxruntime"]
@@ -224,3 +227,25 @@ def test_a_failing_run_reaches_the_future_and_the_engine_goes_on(spec):
         with pytest.raises(EngineError, match=r"flaky failed to run m\.onnx: out of memory"):
             engine.submit(IMAGE).result(5)
         assert len(engine.submit(IMAGE).result(5)["boxes"]) == 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir() or allowed_cores() < 2, reason="needs Linux and two cores")
+def test_an_engine_on_some_of_the_cores_is_not_tied_to_the_first_of_them():
+    """Ten processes with one thread each shared one core (openvinotoolkit/openvino#32444)."""
+    program = """
+import os, sys, numpy as np
+from streamseg.engine import open_engine
+with open_engine("lite", engine="openvino", size=(256, 448), threads=1, in_flight=1, precision="fp32") as engine:
+    seen = set()
+    for _ in range(3):
+        future = engine.submit(np.zeros((1, 256, 448, 3), np.uint8))
+        while not future.done():
+            for task in os.listdir("/proc/self/task"):
+                try:
+                    seen.add(frozenset(os.sched_getaffinity(int(task))))
+                except OSError:
+                    pass
+print(sorted(map(len, seen)))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == f"[{allowed_cores()}]"

@@ -109,7 +109,7 @@ def add(report: Report, expected: Found, found: Found) -> None:
         report.matched += 1
         report.box = max(report.box, far[best])
         report.score = max(report.score, abs(float(found.scores[best] - score)))
-        x0, y0, x1, y1 = mask_ops.region_of(clipped, width, height)
+        x0, y0, x1, y1 = np.ceil(clipped - 0.5).astype(int)  # the pixels whose centres are in the box
         theirs, ours = expected.masks[i, y0:y1, x0:x1], found.masks[best, y0:y1, x0:x1]
         union = int((theirs | ours).sum())
         if union:

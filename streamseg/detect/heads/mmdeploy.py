@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from streamseg.detect.heads.base import Arrays, Candidates
 from streamseg.detect.heads.whole_masks import finite_within, over_boxes, side_for
-from streamseg.hub.class_names import class_names, stated_names
+from streamseg.hub.class_names import class_names, names_in
 from streamseg.hub.description import Description, Evidence, InputDescription, Recognised
 from streamseg.hub.graph_file import GraphFile, TensorInfo
 from streamseg.hub.graph_spec import GraphSpec
@@ -62,7 +62,7 @@ class MMDeploy:
         ((name, picture),) = file.inputs.items()
         if len(picture.shape) != 4 or picture.shape[1] not in (0, 3):
             return None
-        stated = stated_names(file.metadata.get("names", ""))
+        stated = names_in(file.metadata)
         names = class_names(len(stated or ()) or _USUAL_CLASSES, stated)
         return Recognised(
             Description(

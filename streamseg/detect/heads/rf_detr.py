@@ -22,7 +22,7 @@ import numpy.typing as npt
 from streamseg.detect.heads.base import Arrays, Candidates
 from streamseg.detect.heads.whole_masks import finite_within, over_boxes, probability_levels, side_for
 from streamseg.errors import ModelError
-from streamseg.hub.class_names import ClassNames, class_names, stated_names
+from streamseg.hub.class_names import ClassNames, class_names, names_in
 from streamseg.hub.description import Description, Evidence, InputDescription, Recognised
 from streamseg.hub.graph_file import GraphFile, TensorInfo
 from streamseg.hub.graph_spec import GraphSpec
@@ -144,7 +144,7 @@ def _laid_out(outputs: Mapping[str, TensorInfo]) -> bool:
 
 def _classes(file: GraphFile, columns: int) -> ClassNames:
     """The names of the labels, of which there are `columns`: COCO's ids, or the last is that of no object."""
-    stated = stated_names(file.metadata.get("names", ""))
+    stated = names_in(file.metadata)
     if stated is not None and len(stated) in (columns - 1, columns):
         return class_names(len(stated), stated)
     if columns in (1, _COCO):

@@ -136,8 +136,12 @@ def _mean(
     points, sources, likeness = warp.traced(flow, boxes, side)
     old = warp.look_up(past.masks[rows], past.boxes[rows], sources, width, height)
     new = warp.look_up(new_masks, new_boxes, points, width, height)
-    share = likeness * (weight * agreement)[:, None, None]
-    return boxes, new + share * (old - new)
+    # new + share * (old - new), in place: these arrays may be larger than the cache.
+    likeness *= (weight * agreement)[:, None, None]
+    old -= new
+    old *= likeness
+    old += new
+    return boxes, old
 
 
 def _soft_iou(a: FloatArray, b: FloatArray) -> FloatArray:

@@ -91,13 +91,19 @@ def look_up(masks: npt.NDArray[np.float32], boxes: FloatArray, points: FloatArra
     Returns: float32 [N, r, c].
     """
     n, rows, columns = points.shape[:3]
-    if n == 0:
-        return np.zeros((0, rows, columns), np.float32)
-    side = masks.shape[-1]
+    values = np.empty((n, rows, columns), np.float32)
+    tile = masks.shape[-1] + 2 * _PAD
+    most = max(1, min(MOST_ROWS // tile, _AT_A_TIME // (rows * columns)))
+    for first in range(0, n, most):
+        part = slice(first, first + most)
+        _look_up(masks[part], boxes[part], points[part], (width, height), values[part])
+    return values
+
+
+def _look_up(masks: FloatArray, boxes: FloatArray, points: FloatArray, frame: tuple[int, int], values: FloatArray) -> None:
+    """As `look_up`, into `values`; of so few that OpenCV takes them at once."""
+    (n, rows, columns), side, (width, height) = values.shape, masks.shape[-1], frame
     tile = side + 2 * _PAD
-    if n > (most := max(1, min(MOST_ROWS // tile, _AT_A_TIME // (rows * columns)))):
-        parts = [slice(i, i + most) for i in range(0, n, most)]
-        return np.concatenate([look_up(masks[part], boxes[part], points[part], width, height) for part in parts])
     stacked = np.zeros((n, tile, tile), np.float32)
     inner = slice(_PAD, -_PAD)
     stacked[:, inner, inner] = masks
@@ -117,8 +123,8 @@ def look_up(masks: npt.NDArray[np.float32], boxes: FloatArray, points: FloatArra
     np.clip(place, _PAD - 1, _PAD + side, out=place)
     place[..., 1] += (np.arange(n, dtype=np.float32) * tile)[:, None, None]
     # Cubic: a mask that is looked up again in each frame would grow ever softer by bilinear interpolation.
-    values = pick(stacked.reshape(n * tile, tile), place.reshape(n * rows, columns, 2), cv2.INTER_CUBIC)
-    return np.clip(values, 0, 255, out=values).reshape(n, rows, columns)
+    found = pick(stacked.reshape(n * tile, tile), place.reshape(n * rows, columns, 2), cv2.INTER_CUBIC)
+    np.clip(found.reshape(values.shape), 0, 255, out=values)
 
 
 def moved_boxes(boxes: FloatArray, points: FloatArray, sources: FloatArray, weights: FloatArray) -> FloatArray:

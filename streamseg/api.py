@@ -269,6 +269,7 @@ def tune(
     engine: str | None = None,
     model: str | PathLike[str] | None = None,
     family: str | None = None,
+    head: Literal["full", "class-agnostic", "proposals"] | None = None,
     precision: str | None = None,
     require_gpu: bool | None = None,
     size: str | tuple[int, int] | None = None,
@@ -308,6 +309,8 @@ def tune(
         engine: What runs the network: auto, openvino, onnxruntime, tensorrt, tensorrt-rtx, torch.
         model: A name that `streamseg models` lists, or an .onnx file.
         family: What an .onnx file of another program is, as yolo-seg. Default: found from the file.
+        head: How much of a Mask R-CNN to run: full; class-agnostic, anything that looks like an object; proposals, its regions
+            alone.
         precision: Number format of the network: fp32, fp16, int8 (faster, slightly less exact), bf16 (OpenVINO, on CPUs that
             have it). Default: the fastest here that was measured to cost under half a point of AP; a file's own.
         require_gpu: Make it an error if the network cannot run on a GPU.

@@ -24,7 +24,7 @@ from streamseg.errors import ConfigError, ModelError, OutputError
 from streamseg.errors.describe import brief
 from streamseg.hub.adapt import adapt, input_size, opens_with
 from streamseg.hub.class_names import coco_numbers
-from streamseg.hub.description import Description, Recognised
+from streamseg.hub.description import Description, Evidence, Recognised
 from streamseg.hub.graph_file import GraphFile, external_paths, parse_graph
 from streamseg.hub.graph_spec import read_bytes, read_spec
 from streamseg.hub.on_demand import link
@@ -115,7 +115,7 @@ def understand(
 
 
 def recognise(graph: GraphFile, path: Path, family: str | None = None) -> Recognised:
-    """Ask the heads, or the one called `family`, what the file is; those of packages where none of streamseg's knows it.
+    """Ask the heads, or the one called `family`, what the file is; those of packages where none of streamseg's is sure of it.
 
     Raises ModelError where none does, or several by equally good evidence; ConfigError where there is no such family.
     """
@@ -124,8 +124,8 @@ def recognise(graph: GraphFile, path: Path, family: str | None = None) -> Recogn
     else:
         names = [name for name in registry.HEADS.names() if registry.HEADS.is_builtin(name)]
     found = _asked(graph, names)
-    if not found and family is None:
-        found = _asked(graph, registry.HEADS.added())
+    if family is None and all(each.evidence == Evidence.SHAPES for each in found.values()):
+        found |= _asked(graph, registry.HEADS.added())
     best = max((each.evidence for each in found.values()), default=None)
     fitting = [name for name, each in found.items() if each.evidence == best]
     if len(fitting) == 1:

@@ -21,7 +21,7 @@ from streamseg.encode import Sink, check_output, copies_tracks, is_view, make_vi
 from streamseg.encode.kinds import ending_of
 from streamseg.encode.video.nvenc import why_not_nvenc
 from streamseg.encode.view import MjpegServer
-from streamseg.engine import Engine, computes_on_gpu, open_engine, read_spec
+from streamseg.engine import Engine, GraphSpec, computes_on_gpu, open_engine, read_spec
 from streamseg.engine.tuned import Choice, file_of_choices, kept, key_of
 from streamseg.gpu import Device, DeviceDecoding, choose_device
 from streamseg.hub.catalog import is_name, resolve
@@ -34,6 +34,7 @@ from streamseg.system.callbacks import Message
 __all__ = [
     "FirstFrames",
     "Source",
+    "asked_graph",
     "find_device",
     "load_engine",
     "make_decoder",
@@ -110,13 +111,19 @@ def tuned(config: PipelineConfig, on_message: Message | None = None) -> Pipeline
     plain = all(getattr(infer, name) == getattr(usual, name) for name in Choice.__slots__)
     if infer.no_tuned or not plain or not is_name(infer.model) or not file_of_choices().is_file():
         return config
-    spec = read_spec(resolve(infer.model, config.preprocess.size, on_message=on_message))
+    spec = asked_graph(config, on_message)
     if (found := kept(key_of(spec, infer.engine))) is None or not found[1]:
         return config
     choice, _, day = found
     if on_message is not None:
         on_message(f"tuned: {choice} (found by `streamseg tune` on {day}; --no-tuned leaves it aside)")
     return config.model_copy(update={"infer": infer.model_copy(update=asdict(choice))})
+
+
+def asked_graph(config: PipelineConfig, on_message: Message | None = None) -> GraphSpec:
+    """The fp32 graph that a pipeline asks for, of a model by name, in its size and part. Raises as `hub.catalog.resolve`."""
+    part = part_of(config.infer.head, masks=config.postprocess.masks == "auto")
+    return read_spec(resolve(config.infer.model, config.preprocess.size, part=part, on_message=on_message))
 
 
 def load_engine(config: PipelineConfig, on_message: Message | None = None, outputs: Sequence[Target] = ()) -> Engine:

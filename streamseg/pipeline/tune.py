@@ -24,14 +24,14 @@ from streamseg.config import PipelineConfig
 from streamseg.core import masks
 from streamseg.core.result import Result
 from streamseg.core.types import Instances
-from streamseg.engine import GraphSpec, computes_on_gpu, read_spec
+from streamseg.engine import GraphSpec, computes_on_gpu
 from streamseg.engine.openvino import why_not_bf16
 from streamseg.engine.tuned import Choice, keep, key_of
 from streamseg.errors import ConfigError, EngineError, ModelError
 from streamseg.hub import quality
-from streamseg.hub.catalog import find, in_precision, is_name, ready_sizes, resolve
+from streamseg.hub.catalog import find, in_precision, is_name, ready_sizes
 from streamseg.pipeline.build import build_pipeline
-from streamseg.pipeline.opening import Source, load_engine
+from streamseg.pipeline.opening import Source, asked_graph, load_engine
 from streamseg.pipeline.stages import Step
 from streamseg.system.callbacks import Message
 from streamseg.system.cores import core_count
@@ -106,7 +106,7 @@ def tune(
     """
     if not is_name(config.infer.model):
         raise ConfigError("tune is for a model by name; a file runs as it is: streamseg models import FILE")
-    spec = read_spec(resolve(config.infer.model, config.preprocess.size, on_message=on_message))
+    spec = asked_graph(config, on_message)
     tuner = _Tuner(source, config, spec, frames, time.monotonic() + seconds, on_message or (lambda _: None))
     complete = False
     with contextlib.suppress(KeyboardInterrupt, _Late):

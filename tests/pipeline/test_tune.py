@@ -167,3 +167,22 @@ def test_a_card_that_vouches_lets_a_few_objects_near_the_threshold_differ(
         worse(film.parent / "engines" / "tiny", 30.1)
     report = streamseg.tune(film, model="tiny", frames=4, engine="openvino", seconds=0.001)
     assert report.trials[1].held is held
+
+
+def test_what_was_found_for_a_whole_network_is_not_used_for_a_part_of_it(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rates(monkeypatch, int8=30.0, fp32=20.0)
+    streamseg.tune(film, model="tiny", frames=4, engine="openvino", seconds=0.001, apply=True)
+    asked: list[str] = []
+    resolve = opening.resolve
+
+    def noted(model: str, size: Any, *, part: str, **more: Any) -> Path:
+        asked.append(part)
+        other = film.with_name("part-64x96.onnx")
+        return resolve(model, size, **more) if part == "full" else graphs.constant_model(other, **FOUND | {"scores": (0.8,)})
+
+    monkeypatch.setattr(opening, "resolve", noted)
+    config = streamseg.PipelineConfig.model_validate({"infer": {"model": "tiny", "engine": "openvino"}})
+    assert opening.tuned(config).infer.precision == "int8"
+    boxes = config.model_copy(update={"postprocess": config.postprocess.model_copy(update={"masks": "none"})})
+    assert opening.tuned(boxes).infer.precision == "auto"
+    assert len(set(asked)) == 2

@@ -21,6 +21,7 @@ from streamseg.hub.description import sidecar_text
 from streamseg.hub.download import sha256_of
 from streamseg.hub.foreign import Foreign, adapted, is_ours, understand
 from streamseg.hub.graph_spec import GraphSpec, read_spec
+from streamseg.hub.other_formats import refuse_other_format
 from streamseg.hub.weights_file import check_begins, read_header
 from streamseg.system import resources
 from streamseg.system.callbacks import Message
@@ -76,6 +77,7 @@ def import_file(
     """
     if not file.is_file():
         raise ModelError(f"{file} is a folder; name the file in it" if file.is_dir() else f"there is no file {file}")
+    refuse_other_format(file)
     if name is not None:
         check_name(name)
     notes = {"origin": file.name, "imported": datetime.now(UTC).isoformat(timespec="seconds"), **(notes or {})}

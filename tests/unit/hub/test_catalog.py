@@ -14,6 +14,7 @@ from streamseg.errors import ConfigError, MissingExtra, ModelError
 from streamseg.errors.extras import how_to_install
 from streamseg.hub import catalog, on_demand
 from streamseg.hub.graph_spec import read_spec
+from streamseg.hub.importer import import_file
 from streamseg.system import folders, resources
 from tests import graphs
 from tests.weights import tiny_weights
@@ -308,3 +309,16 @@ def test_what_becomes_of_the_exporter_is_said(shop, mine, monkeypatch, child, er
     with pytest.raises(error, match=said):
         catalog.resolve("mine", (64, 96))
     assert not list((folders.cache_root() / "graphs").glob(".exporting*"))
+
+
+@pytest.mark.parametrize(
+    ("name", "way"), [("m.xml", "Geti and OTX"), ("m.bin", "OpenVINO IR"), ("m.engine", "the ONNX file it was")]
+)
+def test_files_of_other_kinds_are_answered_with_the_way_to_onnx(tmp_path, monkeypatch, name, way):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_bytes(b"<net/>")
+    for path in (name, tmp_path / name):
+        with pytest.raises(ModelError, match=f"{way}.*streamseg reads ONNX"):
+            catalog.resolve(path)
+    with pytest.raises(ModelError, match=way):
+        import_file(tmp_path / name)

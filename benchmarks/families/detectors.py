@@ -38,7 +38,7 @@ def compare(found: Instances, truth: dict[str, np.ndarray]) -> tuple[int, int, f
     height, width = truth["size"]
     boxes = np.clip(truth["boxes"].astype(np.float32), 0, [width, height, width, height])
     seen = (boxes[:, 2:] - boxes[:, :2] >= 1).all(1)
-    seen &= truth["scores"] >= CONF + MARGIN
+    seen &= (truth["scores"] >= CONF + MARGIN) & (truth["labels"] >= truth["offset"])  # RetinaNet may say "background"
     boxes, scores, labels = boxes[seen], truth["scores"][seen], truth["labels"][seen] - truth["offset"]
     overlap = box_iou(boxes.astype(np.float32), found.boxes) * (labels[:, None] == found.labels)
     matched, off, apart, taken = 0, 0.0, 0.0, set[int]()

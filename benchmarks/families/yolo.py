@@ -1,6 +1,6 @@
 """Ultralytics' YOLO with masks through streamseg, against the answers of Ultralytics' own packages that `yolo_make.py` wrote.
 
-    python benchmarks/families/yolo.py FOLDER PHOTOS [VARIANT...] [--engine openvino]
+    python -m benchmarks.families.yolo FOLDER PHOTOS [VARIANT...] [--engine openvino]
 
 `square`: both get the same letterboxed input, so that only the reading of the answers differs. `photo`: each resizes the photo in
 its own way. A detection is matched to the nearest of its class: box within 0.5 px, score within 0.001; IoU of the masks.

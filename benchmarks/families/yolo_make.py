@@ -3,7 +3,7 @@
 Run by hand, in an environment of its own with `ultralytics` and `yolov5` (AGPL: they are asked for answers, and are no part of
 streamseg); `yolo.py` compares:
 
-    python benchmarks/families/yolo_make.py FOLDER PHOTO...
+    python -m benchmarks.families.yolo_make FOLDER [VARIANT...] PHOTO...
 
 Writes FOLDER/VARIANT.onnx and FOLDER/VARIANT.npz: for each photo, as `square` (letterboxed already) and as `photo` (as it is), the
 boxes, scores and labels, and the masks at the input's and the photo's size, one bit a pixel.
@@ -261,8 +261,12 @@ def yolov5(name: str, config: str, options: dict[str, Any], folder: Path, photos
         masks = process_mask(prototypes[0], found[:, 6:], found[:, :4], (height, width), upsample=True)
         for kind in ("square", "photo"):
             boxes = found[:, :4].clone()
-            if kind == "photo":
-                boxes = scale_boxes((height, width), boxes, original.shape)
+            if kind == "square":
+                boxes = boxes.clamp(min=0).minimum(torch.tensor([width, height] * 2))  # as its predictor clips them
+            else:
+                gain = min(height / original.shape[0], width / original.shape[1])
+                pads = [(side - round(own * gain)) // 2 for side, own in zip((width, height), original.shape[1::-1], strict=True)]
+                boxes = scale_boxes((height, width), boxes, original.shape, ((gain, gain), pads))
                 masks = process_mask_native(prototypes[0], found[:, 6:], boxes, original.shape[:2])
             each = {"boxes": boxes.numpy(), "scores": found[:, 4].numpy(), "labels": found[:, 5].numpy().astype(np.int64)}
             each |= {"masks": np.packbits(masks.numpy() > 0.5, axis=-1), "shape": np.array(masks.shape)}

@@ -265,7 +265,9 @@ def yolov5(name: str, config: str, options: dict[str, Any], folder: Path, photos
                 boxes = boxes.clamp(min=0).minimum(torch.tensor([width, height] * 2))  # as its predictor clips them
             else:
                 gain = min(height / original.shape[0], width / original.shape[1])
-                pads = [(side - round(own * gain)) // 2 for side, own in zip((width, height), original.shape[1::-1], strict=True)]
+                pads = [
+                    (side - round(own * gain)) // 2 for side, own in zip((width, height), original.shape[1::-1], strict=True)
+                ]
                 boxes = scale_boxes((height, width), boxes, original.shape, ((gain, gain), pads))
                 masks = process_mask_native(prototypes[0], found[:, 6:], boxes, original.shape[:2])
             each = {"boxes": boxes.numpy(), "scores": found[:, 4].numpy(), "labels": found[:, 5].numpy().astype(np.int64)}

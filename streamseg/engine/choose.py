@@ -8,7 +8,7 @@ from functools import partial
 from os import PathLike
 from typing import Any, Protocol
 
-from streamseg.core.parts import FULL
+from streamseg.core.parts import FULL, WITH_MASKS
 from streamseg.device.driver import no_driver
 from streamseg.engine.base import Engine, PooledEngine
 from streamseg.engine.onnxruntime import open_onnxruntime, why_not_onnxruntime
@@ -19,6 +19,7 @@ from streamseg.engine.torchcuda import open_torch, why_not_torch
 from streamseg.errors import ConfigError, EngineError, EngineUnavailable, ModelError
 from streamseg.hub.catalog import is_name
 from streamseg.hub.graph_spec import GraphSpec, read_spec
+from streamseg.hub.without_masks import without_masks
 from streamseg.system.callbacks import Message
 from streamseg.system.registry import ENGINES, Reference
 
@@ -105,7 +106,7 @@ def open_engine(
     not run this model).
     """
     _check(engine, precision, require_gpu, threads=(threads, 0), in_flight=(in_flight, 1), batch=(batch, 1))
-    spec = _spec(model, size, precision, family, part, on_message)
+    spec = _spec(model, size, precision, family, WITH_MASKS.get(part, part), on_message)
     if check is not None:
         check(spec)
     refused: list[str] = []
@@ -115,6 +116,8 @@ def open_engine(
             taken = Taken(spec)
             if precision == "auto" and is_name(model):
                 taken = automatic(spec, candidate.faster())
+            if part in WITH_MASKS:
+                taken = replace(taken, spec=without_masks(taken.spec))
             try:
                 opened = _in(candidate, taken).open(
                     taken.spec, threads=threads, in_flight=in_flight, batch=batch, on_message=on_message

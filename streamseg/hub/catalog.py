@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 
-from streamseg.core.parts import FULL, WITH_MASKS, flags_of, graph_name
+from streamseg.core.parts import FULL, flags_of, graph_name
 from streamseg.errors import ConfigError, MissingExtra, ModelError
 from streamseg.errors.describe import brief
 from streamseg.hub.foreign import adapted, is_ours, understand
@@ -170,8 +170,7 @@ def resolve(
 
     A model whose weights are here is exported once at a size or in a precision that is not; `on_message` is told. Nothing is ever
     fetched. `precision` is that of a model by name; a file has its own. `part` is what of its network is computed (core.parts); a
-    file computes what it does. The mask branch is left out where a graph without it is here or can be made: otherwise `on_message`
-    is told, and the graph has it.
+    file computes what it does.
 
     Raises ModelError, with what there is, if there is no such name, size or file, ConfigError for a size that is not possible,
     MissingExtra (torch, for the export) or OutputError (no place to keep the graph).
@@ -187,13 +186,6 @@ def resolve(
     size = size or _size_of(found)
     if size in found.graphs and (there := _beside(found.graphs[size], size, precision, part)).is_file():
         return there
-    if part in WITH_MASKS:
-        try:
-            return _made(found, size, precision, part, on_message)
-        except (ModelError, MissingExtra) as error:
-            whole = resolve(model, size, precision=precision, part=WITH_MASKS[part], on_message=on_message)
-            (on_message or (lambda _: None))(f"masks are computed, and not read: {error}")
-            return whole
     return _made(found, size, precision, part, on_message)
 
 
@@ -267,9 +259,9 @@ def _explicit(path: Path, size: Size | None, family: str | None, part: str, on_m
     _refuse_family(family, str(path))
     if size is not None and (own := read_spec(path).size) != size:
         raise ModelError(f"{path} takes {_show(own)}, not {_show(size)}: leave the size out, or export the model at that size")
-    if part not in (FULL, "boxes"):
+    if part != FULL:
         computed = parse_graph(path.read_bytes(), str(path)).metadata.get("streamseg.part", FULL)
-        if computed not in (part, WITH_MASKS.get(part)):
+        if computed != part:
             raise ModelError(
                 f"{path} computes the part {computed}, and no other: leave --head out, or give the name of a model, of whose "
                 f"weights such a graph can be made, or export one: streamseg export MODEL{flags_of(part)} -o FOLDER"
@@ -278,7 +270,7 @@ def _explicit(path: Path, size: Size | None, family: str | None, part: str, on_m
 
 
 def _refuse_head(part: str, model: str) -> None:
-    if part not in (FULL, "boxes"):
+    if part != FULL:
         raise ConfigError(f"the model {model} is not one of streamseg's own, whose parts can be run alone: leave --head out")
 
 

@@ -35,6 +35,10 @@ def configure(given: Given, naming: Naming = in_python) -> PipelineConfig:
     trust = bool(given.get("trust"))
     config = _one_end(_pipeline(given.get("pipeline"), trust), given)
     changes: dict[str, Any] = {"preprocess": {"size": "auto"}} if given.get("model") is not None else {}
+    if (
+        given.get("head") not in (None, "full") and given.get("classes") is None
+    ):  # those of the pipeline are the whole network's
+        changes["postprocess"] = {"classes": "all"}
     called: dict[Location, str] = {}
     for option, value in asked.items():
         match option.place:

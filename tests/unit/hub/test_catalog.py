@@ -7,14 +7,17 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from streamseg.engine.prebuild import graph_of
 from streamseg.errors import ConfigError, MissingExtra, ModelError
 from streamseg.errors.extras import how_to_install
 from streamseg.hub import catalog, on_demand
+from streamseg.hub.graph_file import parse_graph
 from streamseg.hub.graph_spec import read_spec
 from streamseg.hub.importer import import_file
+from streamseg.hub.without_masks import without_masks
 from streamseg.system import folders, resources
 from tests import graphs
 from tests.weights import tiny_weights
@@ -81,19 +84,37 @@ def test_a_part_of_a_network_has_a_graph_of_its_own(shop, part):
     assert set(catalog.find("lite").graphs) == {(320, 576), (64, 96)}
 
 
-def test_without_a_graph_that_has_no_masks_the_whole_one_runs(shop):
-    """The mask branch is left out to save time: nothing is wrong where it cannot be."""
-    said = []
-    assert catalog.resolve("lite", (64, 96), part="boxes", on_message=said.append) == shop / "lite" / "lite-64x96.onnx"
-    assert "masks are computed, and not read" in said[0]
+def test_a_part_that_cannot_be_made_is_named(shop):
     with pytest.raises(ModelError, match="not shipped at 64x96 of the part proposals"):
         catalog.resolve("lite", (64, 96), part="proposals")
+
+
+@pytest.mark.parametrize(("stated", "part"), [(None, "boxes"), ("class-agnostic", "class-agnostic-boxes")])
+def test_a_graph_without_its_masks_gives_the_same_boxes(shop, stated, part):
+    """Cut out of the whole one, without torch; made once."""
+    from streamseg.engine import open_engine
+
+    whole = graphs.rectangle_model(shop / "lite" / "lite-64x96.onnx", metadata={"streamseg.part": stated})
+    cut = without_masks(read_spec(whole))
+    facts = parse_graph(cut.path.read_bytes(), "cut").metadata
+    assert (facts["streamseg.part"], list(cut.outputs)) == (part, ["boxes", "scores", "labels"])
+    assert cut.path.stat().st_size < whole.stat().st_size
+    assert without_masks(cut) is cut
+    before = cut.path.stat().st_mtime_ns
+    assert without_masks(read_spec(whole)).path.stat().st_mtime_ns == before
+    picture = np.zeros((1, 64, 96, 3), np.uint8)
+    picture[0, 8:24, 16:48] = (255, 0, 0)
+    with open_engine(whole) as one, open_engine(whole, part="boxes") as other:
+        expected, found = one.submit(picture).result(), other.submit(picture).result()
+    assert sorted(found.row(0)) == ["boxes", "labels", "scores"]
+    assert found["boxes"][0, 0].tolist() == [16, 8, 48, 24]
+    for name in found.row(0):
+        np.testing.assert_array_equal(found[name], expected[name])
 
 
 def test_a_file_computes_the_part_that_it_does(shop, tmp_path):
     whole = graphs.constant_model(tmp_path / "whole.onnx")
     regions = graphs.constant_model(tmp_path / "regions.onnx", metadata={"streamseg.part": "proposals"})
-    assert catalog.resolve(whole, part="boxes") == whole
     assert catalog.resolve(regions, part="proposals") == regions
     with pytest.raises(ModelError, match=r"the part full, and no other.*streamseg export MODEL --head proposals"):
         catalog.resolve(whole, part="proposals")

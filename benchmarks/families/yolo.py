@@ -50,7 +50,7 @@ def matched(ours: Instances, masks: list[np.ndarray], theirs: tuple[np.ndarray, 
     rows, free = [], np.ones(len(ours), bool)
     for box, score, label, mask in zip(*theirs, strict=True):
         near = np.abs(ours.boxes - box).max(1) + 100 * np.abs(ours.scores - score) if len(ours) else np.zeros(0)
-        near[(ours.labels != label) | ~free] = np.inf
+        near[(ours.labels != label) | ~free | (np.abs(ours.boxes - box).max(1) > 0.5)] = np.inf
         best = int(near.argmin()) if len(near) else -1
         if best < 0 or not np.isfinite(near[best]):
             rows.append((np.inf, np.inf, 0.0, 0.0, float(mask.sum())))

@@ -54,6 +54,7 @@ def described(
     reasons: dict[str, str],
     *,
     batch_axis: bool = True,
+    conf: float | None = None,
 ) -> Recognised:
     """What a head answers; the reason of the classes is that of `names`."""
     description = Description(
@@ -63,6 +64,7 @@ def described(
         batch_axis=batch_axis,
         classes=names.names,
         category_ids=names.category_ids,
+        conf=conf,
         options=options,
     )
     return Recognised(description, evidence, {"classes": names.reason, **reasons})

@@ -18,6 +18,7 @@ from streamseg.detect.heads.base import Arrays, Candidates
 from streamseg.detect.heads.ends import described, of_rank, picture_of
 from streamseg.detect.heads.options import one_of, share, truth, whole
 from streamseg.detect.heads.overlapping import boxes_alone, decided
+from streamseg.detect.heads.yolo_files import CONF
 from streamseg.detect.heads.yolo_rows import ROWS, read_rows
 from streamseg.detect.heads.yolox import cell_count
 from streamseg.hub.class_names import class_names, stated_names
@@ -85,10 +86,12 @@ class Yolo:
             Evidence.METADATA if stated is not None else Evidence.SHAPES,
             {
                 "family": why,
+                "conf": "Ultralytics' default",
                 "input.std": "YOLO's: 0 to 1",
                 "input.fit": "RT-DETR's in Ultralytics" if plain else "YOLO's",
                 "options.nms": "none: no object is found twice" if overlap == 1 else "assumed: that of its package's predict",
             },
+            conf=CONF,
         )
 
     @staticmethod

@@ -13,8 +13,10 @@ from streamseg.hub.class_names import class_names, stated_names
 from streamseg.hub.description import Description, Evidence, InputDescription, Recognised
 from streamseg.hub.graph_file import GraphFile, TensorInfo
 
-__all__ = ["describe"]
+__all__ = ["CONF", "describe"]
 
+CONF = 0.25
+"""Least score that Ultralytics' predict shows."""
 _COCO = 80
 
 
@@ -70,6 +72,7 @@ def describe(file: GraphFile, family: str) -> Recognised | None:
         outputs={"detections": shapes.rows, "prototypes": shapes.prototypes},
         classes=known.names,
         category_ids=known.category_ids,
+        conf=CONF,
         options=options,
     )
     named = set(file.outputs) >= {"output0", "output1"} and shapes.image == "images"
@@ -77,6 +80,7 @@ def describe(file: GraphFile, family: str) -> Recognised | None:
     reasons = {
         "family": "its metadata say task: segment" if stated else f"{shapes.rows} has a coefficient for each prototype",
         "input.size": "its metadata say imgsz" if picture.size else "",
+        "conf": "Ultralytics' default",
         "input.std": "assumed: 0 to 1, as Ultralytics' models want it",
         "input.fit": "assumed: as Ultralytics' models are run",
         "input.multiple": "its metadata say stride" if "stride" in said else "assumed: as most YOLOs",

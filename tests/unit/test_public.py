@@ -33,6 +33,7 @@ NAMES = [
     "probe",
     "run",
     "stream",
+    "tune",
 ]
 OF_OTHERS = {"supervision.Detections"}
 """Types of packages that need not be installed: only these may be named by a string."""

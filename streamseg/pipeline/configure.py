@@ -36,7 +36,7 @@ def configure(given: Given, naming: Naming = in_python) -> PipelineConfig:
     config = _one_end(_pipeline(given.get("pipeline"), trust), given)
     changes: dict[str, Any] = {"preprocess": {"size": "auto"}} if given.get("model") is not None else {}
     if (
-        given.get("head") not in (None, "full") and given.get("classes") is None
+        isinstance(head := given.get("head"), str) and head != "full" and given.get("classes") is None
     ):  # those of the pipeline are the whole network's
         changes["postprocess"] = {"classes": "all"}
     called: dict[Location, str] = {}

@@ -21,6 +21,7 @@ from typing import Any
 import av
 
 from streamseg.config import parse_pipeline
+from streamseg.engine.openvino import why_not_openvino
 from streamseg.errors import StageError, StreamsegError
 from streamseg.pipeline.build import build_pipeline
 from tests import clips
@@ -61,6 +62,7 @@ class Memory:
             part = folder / "part.mp4"
             clips.cfr(part, FRAMES, Fraction(25), clips.Video((320, 240), b_frames=2), audio=True)
             part.rename(self.clip)
+        why_not_openvino()  # choosing a device loads it: seconds on a busy machine, which no input should be blamed for
         # PyAV's own, which is loaded already; OpenCV brings another.
         [library] = Path(av.__file__).parents[1].glob("av.libs/libavutil*")
         self.limit: Callable[[ctypes.c_size_t], None] = ctypes.CDLL(str(library)).av_max_alloc

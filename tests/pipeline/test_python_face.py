@@ -26,7 +26,7 @@ def film(tmp_path):
     return clips.cfr(tmp_path / "a.mp4", 60)
 
 
-async def all_gone(before, seconds=1.0):
+async def all_gone(before, seconds=5.0):
     until = time.monotonic() + seconds
     while ours() - before and time.monotonic() < until:
         await asyncio.sleep(0.01)

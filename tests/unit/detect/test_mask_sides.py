@@ -187,7 +187,7 @@ def test_refinement_moves_an_outline_towards_the_edge_beside_it(side):
     """A finer grid is no surer of its outline: what the picture says within the same distance counts."""
     image = np.full((400, 400, 3), 60, np.uint8)
     image[100:300, 100:300] = (200, 120, 90)
-    picture = av.VideoFrame.from_ndarray(image, "rgb24").reformat(format="yuv420p")
+    picture = av.VideoFrame.from_ndarray(image, "rgb24").reformat(format="yuv420p", threads=1)
     centres = (np.arange(side) + 0.5) / side * 240 + 80
     # The object fills 100..300 of the box 80..320; the network's outline is 12 pixels inside of it.
     inside = np.clip((100 - np.abs(centres - 200) - 12) / 16 + 0.5, 0, 1)

@@ -6,6 +6,7 @@ Only what the system counts is told (Linux does); where it counts nothing, nothi
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,10 +57,12 @@ def _heat() -> int | None:
 
 
 def _stolen() -> float | None:
+    if sys.platform == "win32":
+        return None  # it has no sysconf
     fields = _text(_ROOT / "proc/stat").partition("\n")[0].split()
     try:
         return int(fields[8]) / os.sysconf("SC_CLK_TCK")  # cpu user nice system idle iowait irq softirq steal
-    except (IndexError, ValueError, AttributeError):
+    except (IndexError, ValueError):
         return None
 
 

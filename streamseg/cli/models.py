@@ -258,7 +258,7 @@ def _weights_row(name: str, weights: Path, ready: list[tuple[int, int]], licence
 def _foreign_row(name: str, path: Path, licence: str, state: str) -> dict[str, Any]:
     """Of somebody else's file; what is wrong with its description is told in its row, and hides no other."""
     from streamseg.errors import StreamsegError
-    from streamseg.hub.adapt import input_size
+    from streamseg.hub.adaptable import input_size
     from streamseg.hub.foreign import understand
 
     total = path.stat().st_size

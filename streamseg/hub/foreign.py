@@ -22,7 +22,8 @@ import yaml
 from streamseg.config.load import parse_yaml, read_yaml, validate
 from streamseg.errors import ConfigError, ModelError, OutputError
 from streamseg.errors.describe import brief
-from streamseg.hub.adapt import adapt, input_size, opens_with
+from streamseg.hub.adapt import adapt
+from streamseg.hub.adaptable import input_size, opens_with
 from streamseg.hub.class_names import coco_numbers
 from streamseg.hub.description import Description, Evidence, Recognised
 from streamseg.hub.graph_file import GraphFile, external_paths, parse_graph
@@ -226,7 +227,10 @@ def _keep(foreign: Foreign, data: bytes, target: Path) -> None:
 @functools.cache
 def _adapter() -> str:
     """A digest of the adapter's source, so that a changed adapter makes new graphs."""
-    return hashlib.sha256((Path(__file__).parent / "adapt.py").read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    for module in ("adapt", "new_ends", "graph_nodes", "runtime_faults"):
+        digest.update((Path(__file__).parent / f"{module}.py").read_bytes())
+    return digest.hexdigest()
 
 
 def _sidecar(path: Path, on_message: Message | None) -> tuple[dict[str, Any], yaml.Node | None, Path | None]:

@@ -254,7 +254,7 @@ def show_tune(report: Data) -> None:
     c = report["chosen"]
     threads = f"threads: {c['threads'] or 'one a core'}"
     options = f"precision {c['precision']}, requests: {c['in_flight']}, {threads}, batch: {c['batch']}"
-    console.print(f"fastest that finds the same: {options}; {report['speedup']:.2f} times the fps of a run as it is")
+    console.print(f"fastest whose answers held: {options}; {report['speedup']:.2f} times the fps of a run as it is")
     used = "runs use it from now on (--no-tuned: not)" if report["applied"] else "not used yet: streamseg tune SOURCE --apply"
     console.print(escape(f"kept in {report['kept']}; {used}"), soft_wrap=True)
     if not report["complete"]:

@@ -284,8 +284,8 @@ def _mask_iou(here: Instances, i: int, there: Instances, j: int, width: int, hei
 
 
 def _pasted(found: Instances, number: int, width: int, height: int) -> Any:
-    """The mask of one object, bool [height, width]."""
+    """The mask of one object, or its box where boxes alone are found: bool [height, width]."""
     whole = np.zeros((height, width), bool)
-    (x0, y0, x1, y1), crop = masks.paste(found.masks[number], found.boxes[number], width, height)
+    (x0, y0, x1, y1), crop = masks.paste(found.mask_or_box[number], found.boxes[number], width, height)
     whole[y0:y1, x0:x1] = crop >= 128
     return whole

@@ -186,3 +186,15 @@ def test_what_was_found_for_a_whole_network_is_not_used_for_a_part_of_it(film: P
     boxes = config.model_copy(update={"postprocess": config.postprocess.model_copy(update={"masks": "none"})})
     assert opening.tuned(boxes).infer.precision == "auto"
     assert len(set(asked)) == 2
+
+
+def test_boxes_alone_agree_by_their_boxes() -> None:
+    """One of two objects is found again, four of its twenty columns to the right: 16 of 24 are shared."""
+
+    def boxes(*rows: tuple[float, float, float, float]) -> Instances:
+        count = len(rows)
+        none = np.zeros((count, 0, 0), np.uint8)
+        return Instances(np.array(rows, np.float32), np.ones(count, np.float32), np.zeros(count, np.int64), none, ("person",))
+
+    exact, found = boxes((10, 10, 30, 30), (50, 10, 60, 20)), boxes((14, 10, 34, 30))
+    assert tune._agreement([exact], [found], 96, 64) == (0.5, pytest.approx(320 / 480))

@@ -27,7 +27,7 @@ from streamseg.hub.adaptable import input_size, opens_with
 from streamseg.hub.class_names import coco_numbers
 from streamseg.hub.description import Description, Evidence, Recognised
 from streamseg.hub.graph_file import GraphFile, external_paths, parse_graph
-from streamseg.hub.graph_spec import read_bytes, read_spec
+from streamseg.hub.graph_spec import digests, read_bytes, read_spec
 from streamseg.hub.on_demand import link
 from streamseg.system import registry
 from streamseg.system.callbacks import Message
@@ -111,7 +111,7 @@ def understand(
     reasons |= {"classes": "as asked for"} if classes else {}
     if size is not None or _says_a_size(graph, description):
         input_size(graph, description, path, size)
-    digest, alone = _digests(data, weights)
+    digest, alone = digests(data, weights)
     return Foreign(path, graph, description, reasons, sidecar, digest, weights, alone)
 
 
@@ -284,14 +284,3 @@ def _says_a_size(graph: GraphFile, description: Description) -> bool:
     """Whether file or description say a size, so that it can be checked."""
     info = graph.inputs.get(description.input.name)
     return info is None or description.input.size is not None or 0 not in info.shape[1:]
-
-
-def _digests(data: bytes, weights: Sequence[Path]) -> tuple[str, str]:
-    """sha256 of the file followed by its weights, and of the weights alone (empty: there are none)."""
-    whole, alone = hashlib.sha256(data), hashlib.sha256()
-    for path in weights:
-        with path.open("rb") as file:
-            while chunk := file.read(1 << 20):
-                whole.update(chunk)
-                alone.update(chunk)
-    return whole.hexdigest(), alone.hexdigest() if weights else ""

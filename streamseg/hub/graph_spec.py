@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -19,7 +19,7 @@ from streamseg.errors.describe import brief
 from streamseg.hub.graph_file import ELEMENT_TYPES, GraphFile, TensorInfo, external_paths, parse_graph
 from streamseg.pixels.letterbox import PADDING, FitMode
 
-__all__ = ["FAMILY", "GraphSpec", "read_bytes", "read_spec"]
+__all__ = ["FAMILY", "GraphSpec", "digests", "read_bytes", "read_spec"]
 
 FAMILY = "mask-rcnn"
 """The family of our own models, whose graphs name none."""
@@ -218,18 +218,24 @@ def _score(meta: dict[str, str], key: str, usual: str, path: Path) -> float:
     return value
 
 
-def _digest(data: bytes, weights: tuple[Path, ...], stated: str, path: Path) -> str:
-    """Of all files together. The graph points at bytes of its weights file by offset: those of another would compute nonsense."""
+def digests(data: bytes, weights: Sequence[Path]) -> tuple[str, str]:
+    """sha256 of a model file's bytes followed by its external data files, and of these alone (empty: there are none)."""
     whole, alone = hashlib.sha256(data), hashlib.sha256()
-    for file_path in weights:
-        with file_path.open("rb") as file:
+    for path in weights:
+        with path.open("rb") as file:
             while chunk := file.read(1 << 20):
                 whole.update(chunk)
                 alone.update(chunk)
-    if weights and alone.hexdigest() != stated:
+    return whole.hexdigest(), alone.hexdigest() if weights else ""
+
+
+def _digest(data: bytes, weights: tuple[Path, ...], stated: str, path: Path) -> str:
+    """Of all files together. The graph points at bytes of its weights file by offset: those of another would compute nonsense."""
+    whole, alone = digests(data, weights)
+    if weights and alone != stated:
         names = ", ".join(file.name for file in weights)
         raise ModelError(
-            f"the weights in {names} are not those that {path} was exported with (sha256 {alone.hexdigest()[:12]}…, expected "
+            f"the weights in {names} are not those that {path} was exported with (sha256 {alone[:12]}…, expected "
             f"{stated[:12] or 'none stated'}…): they are damaged or of another version; fetch or export both again"
         )
-    return whole.hexdigest()
+    return whole

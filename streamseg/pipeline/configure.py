@@ -35,9 +35,8 @@ def configure(given: Given, naming: Naming = in_python) -> PipelineConfig:
     trust = bool(given.get("trust"))
     config = _one_end(_pipeline(given.get("pipeline"), trust), given)
     changes: dict[str, Any] = {"preprocess": {"size": "auto"}} if given.get("model") is not None else {}
-    if (
-        isinstance(head := given.get("head"), str) and head != "full" and given.get("classes") is None
-    ):  # those of the pipeline are the whole network's
+    part = given.get("head")
+    if isinstance(part, str) and part != "full" and given.get("classes") is None:  # the pipeline's are the whole network's
         changes["postprocess"] = {"classes": "all"}
     called: dict[Location, str] = {}
     for option, value in asked.items():

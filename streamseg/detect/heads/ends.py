@@ -9,8 +9,10 @@ from streamseg.hub.class_names import ClassNames
 from streamseg.hub.description import Description, Evidence, InputDescription, Recognised, Value
 from streamseg.hub.graph_file import GraphFile, TensorInfo
 
-__all__ = ["Picture", "described", "of_rank", "picture_of"]
+__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Picture", "described", "of_rank", "picture_of"]
 
+IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+"""Of red, green and blue codes, 0 to 255, over ImageNet, as torchvision's and MMDetection's networks are fed."""
 _FLOATS = ("float32", "float16", "float64")
 
 

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamseg.detect.heads.base import Arrays, Candidates
+from streamseg.detect.heads.ends import IMAGENET_MEAN, IMAGENET_STD
 from streamseg.detect.heads.whole_masks import finite_within, over_boxes, side_for
 from streamseg.hub.class_names import class_names, names_in
 from streamseg.hub.description import Description, Evidence, InputDescription, Recognised
@@ -32,8 +33,6 @@ from streamseg.pixels.letterbox import Letterbox
 __all__ = ["MMDeploy"]
 
 _NAMES = ("dets", "labels", "masks")
-_MEAN = (123.675, 116.28, 103.53)
-_STD = (58.395, 57.12, 57.375)
 _MEAN_CODE = 114
 _USUAL_CLASSES = 80
 """The file does not tell how many classes there are."""
@@ -122,9 +121,17 @@ def _laid_out(outputs: Mapping[str, TensorInfo]) -> bool:
 
 def _input(name: str, *, two_stages: bool) -> InputDescription:
     if two_stages:
-        return InputDescription(name=name, multiple=32, mean=_MEAN, std=_STD, fit="letterbox-top-left", padding=_MEAN_CODE)
+        return InputDescription(
+            name=name, multiple=32, mean=IMAGENET_MEAN, std=IMAGENET_STD, fit="letterbox-top-left", padding=_MEAN_CODE
+        )
     return InputDescription(
-        name=name, multiple=32, colour="bgr", mean=_MEAN[::-1], std=_STD[::-1], fit="letterbox-top-left", padding=114
+        name=name,
+        multiple=32,
+        colour="bgr",
+        mean=IMAGENET_MEAN[::-1],
+        std=IMAGENET_STD[::-1],
+        fit="letterbox-top-left",
+        padding=114,
     )
 
 

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamseg.detect.heads.base import Arrays, Candidates
+from streamseg.detect.heads.ends import IMAGENET_MEAN, IMAGENET_STD
 from streamseg.detect.heads.whole_masks import finite_within, over_boxes, probability_levels, side_for
 from streamseg.errors import ModelError
 from streamseg.hub.class_names import ClassNames, class_names, names_in
@@ -30,8 +31,6 @@ from streamseg.pixels.letterbox import Letterbox
 
 __all__ = ["RFDETR"]
 
-_MEAN = (123.675, 116.28, 103.53)
-_STD = (58.395, 57.12, 57.375)
 _FLOATS = ("float16", "float32")
 _COCO = 91
 """Labels of the published models."""
@@ -78,7 +77,7 @@ class RFDETR:
         names = _classes(file, file.outputs["labels"].shape[2])
         description = Description(
             family=RFDETR.name,
-            input=InputDescription(name=name, mean=_MEAN, std=_STD, fit="stretch"),
+            input=InputDescription(name=name, mean=IMAGENET_MEAN, std=IMAGENET_STD, fit="stretch"),
             outputs=outputs,
             classes=names.names,
             category_ids=names.category_ids,

@@ -21,7 +21,7 @@ from streamseg.pipeline.build import build_results
 from streamseg.pipeline.configure import python_words
 from streamseg.pipeline.opening import Source
 from streamseg.runtime import Channel, Closed, Runtime
-from streamseg.runtime.process import DEADLINE, begin_work, end_work, forked, forked_from
+from streamseg.runtime.process import DEADLINE, begin_work, end_work, forked, forked_from, wait_at_exit
 from streamseg.system.callbacks import Message
 
 __all__ = ["aiterate", "iterate"]
@@ -93,6 +93,7 @@ class _Results:
         if self._running is None:
             self._home = os.getpid()
             begin_work(self)
+            wait_at_exit(self)
             self._running = self._open()
             self._running[0].start()
         if forked(self._home):
@@ -115,6 +116,14 @@ class _Results:
         self._outlet.close()
         if self._decoder is not None:
             self._decoder.stop()
+
+    def abort(self) -> None:
+        """For `wait_at_exit`: nobody takes any more, and the thread that has a result to give would wait for that."""
+        self.interrupt()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until its threads have ended."""
+        return self._running is None or self._running[0].wait(timeout)
 
     def close(self) -> None:
         """End all threads and give back what they held."""

@@ -21,7 +21,10 @@ class Part(Protocol):
     """Inputs of a whole campaign."""
 
     def prepare(self, folder: Path) -> None:
-        """Once in each process, before its first input; `folder` is there and outlives the process."""
+        """Once in each process, before its first input; `folder` is there and outlives the process.
+
+        What the inputs need is loaded here: libraries take seconds on a busy machine, and an input would be blamed for them.
+        """
 
     def make(self, rng: random.Random) -> Any:
         """The input that `rng` leads to; the same for the same state of `rng`."""

@@ -23,6 +23,7 @@ from streamseg.decode import Decoder
 from streamseg.detect.heads.mask_rcnn import declared
 from streamseg.detect.preprocess import Preprocess
 from streamseg.engine import GraphSpec, Outputs
+from streamseg.engine.openvino import why_not_openvino
 from streamseg.pipeline import build as pipeline
 from streamseg.pipeline import opening
 from streamseg.pipeline.probe import probe
@@ -79,6 +80,7 @@ class Media:
         self.scratch.mkdir(exist_ok=True)
         self.sound = [(path, path.read_bytes()) for path in paths]
         self.packets = {path: seeds.packets_of(path) for path, _ in self.sound if not path.name.startswith("frame")}
+        why_not_openvino()  # choosing a device loads it
         opening.open_engine = lambda *_, check=None, **__: _checked(check)  # type: ignore[assignment]
 
     def make(self, rng: random.Random) -> Case:

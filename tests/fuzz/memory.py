@@ -62,7 +62,7 @@ class Memory:
             part = folder / "part.mp4"
             clips.cfr(part, FRAMES, Fraction(25), clips.Video((320, 240), b_frames=2), audio=True)
             part.rename(self.clip)
-        why_not_openvino()  # choosing a device loads it: seconds on a busy machine, which no input should be blamed for
+        why_not_openvino()  # choosing a device loads it
         # PyAV's own, which is loaded already; OpenCV brings another.
         [library] = Path(av.__file__).parents[1].glob("av.libs/libavutil*")
         self.limit: Callable[[ctypes.c_size_t], None] = ctypes.CDLL(str(library)).av_max_alloc

@@ -5,15 +5,17 @@ What our reading lets through goes to the engine, as in a run: native code must 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from streamseg.engine.openvino import open_openvino
+from streamseg.errors import EngineError
 from streamseg.hub.graph_spec import read_spec
 from streamseg.hub.weights_file import read_header
 from tests import graphs
@@ -65,6 +67,11 @@ class Models:
         ]
         self.weights = graphs.move_weights(paths[2]).read_bytes()
         self.graphs = [path.read_bytes() for path in paths]
+        self.run(Case(self.graphs[0], ".onnx"), folder)
+        unreadable = folder / "unreadable.onnx"
+        unreadable.write_bytes(b"no graph")
+        with contextlib.suppress(EngineError):  # it asks all that OpenVINO reads models with, and loads them for that
+            open_openvino(replace(read_spec(paths[0]), path=unreadable))
 
     def make(self, rng: random.Random) -> Case:
         """A damaged graph, or a damaged weights file."""

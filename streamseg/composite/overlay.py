@@ -16,6 +16,7 @@ from streamseg.composite.effect import Effect
 from streamseg.composite.labels import draw_plate, font_size, label_text, place, plate
 from streamseg.core import masks
 from streamseg.core.masks import Region
+from streamseg.core.overlaps import front_first
 from streamseg.core.palette import color_of
 from streamseg.core.types import Activity, Instances
 from streamseg.errors import ConfigError
@@ -37,7 +38,7 @@ class Overlay(Effect):
     """Draw the instances: colours stay with the track, the higher score lies on top where masks overlap.
 
     An instance that is `doubtful` is drawn with half the fill and half the contour's width. Where boxes alone were found, these are
-    drawn in place of masks.
+    drawn in place of masks; where they stand for masks, the smaller box lies on top.
 
     Raises ConfigError for a value out of range or a label that cannot be filled in.
     """
@@ -92,7 +93,8 @@ class Overlay(Effect):
         scale = sampling(regions, width, height)
         taken = np.zeros((-(-height // scale), -(-width // scale)), np.uint8)
         styles = [_Style.of(self.fill, line, scale), _Style.of(self.fill / 2, line / 2, scale)]
-        for i, region in enumerate(regions):
+        for i in front_first(shown).tolist():
+            region = regions[i]
             if region[2] <= region[0]:
                 continue
             x0, y0, x1, y1 = small = scaled(region, scale)

@@ -18,6 +18,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from streamseg.core.overlaps import front_first
+
 if TYPE_CHECKING:
     from streamseg.core.types import Instances
 
@@ -266,7 +268,7 @@ def resized(masks: Grids, side: int) -> Grids:
 def label_map(
     instances: Instances, width: int, height: int, scale: int = 1, order: npt.NDArray[np.int64] | None = None
 ) -> npt.NDArray[np.uint8] | npt.NDArray[np.int16]:
-    """Which instance each pixel shows: 0 none, i + 1 the instance i; where instances overlap, the nearer or the higher score.
+    """Which instance each pixel shows: 0 none, i + 1 the instance i; where instances overlap, the one in front (`front_first`).
 
     Args:
         instances: in order of falling score.
@@ -279,7 +281,7 @@ def label_map(
     """
     shape, grids = (-(-height // scale), -(-width // scale)), instances.grids
     picture = np.zeros(shape, np.uint8 if len(instances) < 255 else np.int16)
-    for i in range(len(instances) - 1, -1, -1) if order is None else np.argsort(-order, kind="stable").tolist():
+    for i in front_first(instances, order)[::-1].tolist():
         box = instances.boxes[i]
         x0, y0, x1, y1 = region = region_of(box / scale, shape[1], shape[0])
         if x1 > x0:
@@ -291,7 +293,7 @@ def label_map(
 def disjoint(
     instances: Instances, width: int, height: int, order: npt.NDArray[np.int64] | None = None
 ) -> list[tuple[Region, npt.NDArray[np.bool_]]]:
-    """The pixels of each instance, none of which belongs to two: where masks overlap, to the nearer or the higher score.
+    """The pixels of each instance, none of which belongs to two: where masks overlap, to the one in front (`front_first`).
 
     Args:
         instances: in order of falling score.

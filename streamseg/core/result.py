@@ -127,8 +127,16 @@ class Result:
         return self.instances.track_ids
 
     @property
+    def has_masks(self) -> bool:
+        """False: boxes alone were found, since the model gives no masks or none were asked for."""
+        return self.instances.has_masks
+
+    @property
     def masks(self) -> FullMasks:
-        """Bool masks [height, width] at frame size, pasted when indexed; the soft small ones are `instances.masks`."""
+        """Bool masks [height, width] at frame size, pasted when indexed; the soft small ones are `instances.masks`.
+
+        Where boxes alone were found (`has_masks` is False) indexing raises ConfigError.
+        """
         return FullMasks(self.instances, self.frame.width, self.frame.height)
 
     def image(self, format: str = "rgb24") -> npt.NDArray[Any]:
@@ -147,7 +155,8 @@ class Result:
     def segments(self, *, disjoint: bool = False) -> Iterator[tuple[mask_ops.Region, npt.NDArray[np.bool_]]]:
         """For each instance its region (x0, y0, x1, y1) in whole pixels, and its mask there, bool [y1 - y0, x1 - x0].
 
-        With `disjoint` a pixel belongs to one instance at most: to the nearest, or, where no depth is known, the highest score.
+        With `disjoint` a pixel belongs to one instance at most: to the nearest, or, where no depth is known, the highest score;
+        where boxes stand for masks, to the smallest.
         Raises ConfigError where boxes alone were found.
         """
         frame, found = self.frame, self.instances

@@ -20,6 +20,7 @@ from streamseg.composite.choose import chosen
 from streamseg.composite.labels import font_size, label_text, place, plate
 from streamseg.composite.overlay import around, box_width, contour_reach, contour_width, sampling
 from streamseg.core.masks import Region
+from streamseg.core.overlaps import front_first
 from streamseg.core.palette import color_of, text_color
 from streamseg.core.types import Activity, Instances
 from streamseg.gpu.kernels import columns
@@ -106,21 +107,21 @@ def draw_overlay(
     line = contour_width(effect.contour, unit)
     boxes_alone = not shown.has_masks
     areas = effect.fill > 0 or effect.contour > 0 or effect.box
-    boxes = shown.boxes.tolist() if areas else []
+    stacked = shown[front_first(shown)]
+    boxes = stacked.boxes.tolist() if areas else []
     regions = [around(box, line + 1, width, height, max(4, picture.align)) for box in boxes]
     scale = sampling(regions, width, height)
-    drawn = replace(shown, masks=shown.mask_or_box) if boxes_alone else shown
+    drawn = replace(stacked, masks=stacked.mask_or_box) if boxes_alone else stacked
     table, grids, samples = instance_table(drawn[: len(regions)], regions, width, height, scale)
-    colors = [color_of(int(i), int(label)) for i, label in zip(shown.track_ids, shown.labels, strict=True)]
     sure, thin = (contour_reach(width, scale) for width in (line, line / 2))
     # By `doubtful`: opacity of the fill, reach of the contour, where the middle of its ellipse is.
     styles = [(effect.fill, sure, sure), (effect.fill / 2, thin, 2 * sure + 1 + thin)]
     styles = [(0.0, 0, sure)] * 2 if boxes_alone else styles
-    for row, box, rgb, doubtful in zip(table, boxes, colors, shown.doubtful, strict=False):
+    for row, box, rgb, doubtful in zip(table, boxes, _colors(stacked), stacked.doubtful, strict=False):
         set_codes(row, drawing_codes(rgb, picture.encoding))
         row[columns.BOX_X0], row[columns.BOX_Y0], row[columns.BOX_X1], row[columns.BOX_Y1] = map(round, box)
         row[FILL], row[REACH], row[ELLIPSE] = styles[int(doubtful)]
-    plates, coverage = _plates(effect, picture, shown, colors)
+    plates, coverage = _plates(effect, picture, shown, _colors(shown))
     parts = upload([table, grids, plates, coverage, np.concatenate([_ellipse(sure), _ellipse(thin)])])
     table_, grids_, plates_, coverage_, ellipse_ = parts
     alphas = scratch("alphas", (max(1, samples),))
@@ -133,6 +134,10 @@ def draw_overlay(
     ring = max(box_width(unit), line) if boxes_alone else box_width(unit) if effect.box else 0
     paint(picture, table_, alphas, plates_, coverage_, scale=scale, line=ring)
     return picture
+
+
+def _colors(instances: Instances) -> list[RGB]:
+    return [color_of(int(i), int(label)) for i, label in zip(instances.track_ids, instances.labels, strict=True)]
 
 
 def _plates(

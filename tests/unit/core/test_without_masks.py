@@ -8,6 +8,7 @@ import pytest
 
 from streamseg.composite import Blur, Compositor, Overlay, Pixelate
 from streamseg.core import masks
+from streamseg.core.palette import color_of
 from streamseg.core.result import Result
 from streamseg.core.types import Frame, Instances
 from streamseg.errors import ConfigError
@@ -65,8 +66,25 @@ def test_a_mask_that_is_its_whole_box_has_the_boxs_pixels(box):
     np.testing.assert_array_equal(cover[clear], 255 * inside[y0:y1, x0:x1][clear])
 
 
+LARGE_FIRST = [[0.0, 0.0, 96.0, 64.0], [10.0, 10.0, 40.0, 40.0], [20.0, 20.0, 30.0, 30.0]]
+
+
+def test_of_boxes_for_masks_the_smaller_lies_in_front():
+    """The larger has the higher score, and stands lower, as what is nearer does; it would hide the others wholly."""
+    sure = result(pictures.instances(LARGE_FIRST, masks=np.full((3, 1, 1), 255, np.uint8)))
+    for seen in (sure, OcclusionEstimator()(sure)):
+        assert [int(mask.sum()) for _, mask in seen.segments(disjoint=True)] == [96 * 64 - 30 * 30, 30 * 30 - 10 * 10, 10 * 10]
+    drawn = Compositor([Overlay(fill=1, contour=0, label="")])(sure).picture.to_ndarray(format="rgb24").astype(int)
+    colours = np.array([color_of(track, 0) for track in (1, 2, 3)])
+    shown = [int(np.abs(colours - drawn[y, x]).sum(axis=1).argmin()) for x, y in ((5, 5), (12, 35), (25, 25))]
+    assert shown == [0, 1, 2]
+    same = replace(sure, instances=replace(sure.instances, masks=np.full((3, 2, 2), 255, np.uint8)))
+    assert [mask.any() for _, mask in same.segments(disjoint=True)] == [True, False, False]  # masks with shapes: by score
+
+
 def test_results_hold_boxes_and_no_mask():
     boxes = result(found())
+    assert (boxes.has_masks, result(found(WHOLE)).has_masks) == (False, True)
     [first, _] = boxes.to_json()["instances"]
     assert first["box"] == BOXES[0]
     assert "mask" not in first

@@ -1,6 +1,6 @@
 """Detectors of boxes alone through streamseg, against what their own packages said of the same pictures (`detectors_make.py`).
 
-    python benchmarks/families/detectors.py FOLDER PHOTO...
+    python -m benchmarks.families.detectors FOLDER PHOTO...
 
 Prints a line a network: detections of the package, how many of them streamseg has too (same label, IoU above 0.9), the largest
 distance of a corner (pixels) and of a score, and how many streamseg has besides.
@@ -13,9 +13,9 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
 
+from benchmarks.families.pictures import read, stretched
 from streamseg.core.types import Frame, Instances
 from streamseg.detect.infer import Infer
 from streamseg.detect.postprocess import Postprocess
@@ -29,8 +29,7 @@ MARGIN = 0.001
 
 
 def frame_of(path: Path, height: int, width: int) -> Frame:
-    picture = cv2.resize(cv2.imread(str(path)), (width, height), interpolation=cv2.INTER_AREA)
-    return Frame(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture[..., ::-1]), "rgb24"), 0, 0, Fraction(1, 25))
+    return Frame(av.VideoFrame.from_ndarray(stretched(read(path), height, width), "rgb24"), 0, 0, Fraction(1, 25))
 
 
 def compare(found: Instances, truth: dict[str, np.ndarray]) -> tuple[int, int, float, float, int]:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import av
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -84,12 +83,6 @@ def opened(model: Path, engine: str, **options: Any) -> Iterator[Ours]:
     """Our pipeline with that model."""
     with open_engine(model, engine=engine, **options) as runs:
         yield Ours(runs)
-
-
-def read(path: Path) -> npt.NDArray[np.uint8]:
-    """A photo as uint8 [H, W, 3] RGB."""
-    photo: npt.NDArray[np.uint8] = np.ascontiguousarray(cv2.imread(str(path))[:, :, ::-1])
-    return photo
 
 
 def add(report: Report, expected: Found, found: Found) -> None:

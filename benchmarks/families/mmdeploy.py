@@ -2,7 +2,7 @@
 
 Run by hand in an environment that holds `mmdet`, `mmengine`, `mmdeploy` and `mmcv-lite` besides streamseg; nothing is downloaded:
 
-    python benchmarks/families/mmdeploy.py FOLDER PHOTO...
+    python -m benchmarks.families.mmdeploy FOLDER PHOTO...
 
 Of mmcv's compiled operators, which need a build of their own, non-maximum suppression and RoIAlign are taken from torchvision;
 all else, also what writes the graph, is the packages'. The network gets the picture as our pipeline makes it. What RTMDet-Ins
@@ -25,7 +25,9 @@ import numpy as np
 import torch
 import torchvision
 
-from benchmarks.families.matching import CONF, Found, Ours, compare, opened, read
+from benchmarks.families.matching import CONF, Found, Ours, compare, opened
+from benchmarks.families.pictures import read
+from benchmarks.families.random_networks import answers, calibrate
 
 MODELS = {
     "rtmdet-ins": "rtmdet/rtmdet-ins_tiny_8xb32-300e_coco.py",
@@ -149,23 +151,21 @@ def prepared(picture: np.ndarray, model: Any) -> torch.Tensor:
 
 def nudge(name: str, model: Any, pictures: torch.Tensor) -> None:
     """Activations as varied as a trained network's, boxes of many sizes, some tens of scores above `CONF`."""
-    model.eval()
-    norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
-    for module in norms:
-        module.momentum = None
-        module.reset_running_stats()
-        module.train()
+
+    def forward() -> Any:  # anew: the head changes what it is given
+        features = model.extract_feat(pictures)
+        return model.bbox_head(features) if name == "rtmdet-ins" else features
+
+    calibrate(model, forward)
     with torch.no_grad():
-        model.extract_feat(pictures) if name != "rtmdet-ins" else model.bbox_head(model.extract_feat(pictures))
-        model.eval()
         if name == "rtmdet-ins":
             head = model.bbox_head
             for layers, wanted in ((head.rtm_cls, 1.0), (head.rtm_reg, 2.0), (head.rtm_kernel, 0.9)):
                 for layer in layers:
-                    layer.weight *= wanted / max(1e-6, float(spread(layer, model, pictures)))
+                    layer.weight *= wanted / max(1e-6, float(answers(layer, forward).std()))
             for layer in head.rtm_reg:
                 layer.bias += 3
-            scores = head(model.extract_feat(pictures))[0]
+            scores = forward()[0]
             for layer, answer in zip(head.rtm_cls, scores, strict=True):
                 layer.bias -= torch.quantile(answer.amax(1).flatten(), 0.998) + 0.846
         else:
@@ -174,15 +174,6 @@ def nudge(name: str, model: Any, pictures: torch.Tensor) -> None:
             torch.nn.init.normal_(head.fc_reg.weight, std=0.02)
             torch.nn.init.normal_(model.rpn_head.rpn_cls.weight, std=0.1)
             torch.nn.init.normal_(model.rpn_head.rpn_reg.weight, std=0.02)
-
-
-def spread(layer: Any, model: Any, pictures: torch.Tensor) -> torch.Tensor:
-    """The deviation of what a layer gives."""
-    got: list[torch.Tensor] = []
-    hook = layer.register_forward_hook(lambda module, given, answer: got.append(answer))
-    model.bbox_head(model.extract_feat(pictures))  # anew: the head changes what it is given
-    hook.remove()
-    return got[0].std()
 
 
 def expected(model: Any, ours: Ours, photo: np.ndarray, path: Path | None) -> Found:

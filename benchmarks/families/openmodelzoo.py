@@ -22,7 +22,8 @@ from model_api.adapters import OpenvinoAdapter, create_core
 from model_api.models.instance_segmentation import MaskRCNNModel
 from torchvision.models.detection import transform
 
-from benchmarks.families.matching import CONF, Found, compare, read
+from benchmarks.families.matching import CONF, Found, compare
+from benchmarks.families.pictures import read
 from benchmarks.families.torchvision import HEIGHT, WIDTH, Export, fitted, network, pasted_exactly
 
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)

@@ -2,7 +2,7 @@
 
 Run by hand in an environment that holds `rfdetr` besides streamseg; nothing is downloaded:
 
-    python benchmarks/families/rfdetr.py FOLDER PHOTO...
+    python -m benchmarks.families.rfdetr FOLDER PHOTO...
 
 The network gets the picture as our pipeline makes it, so that the ways of resizing do not matter; what it answers is read by the
 package's own postprocessing, in pixels of the photo.
@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.families.matching import CONF, Found, compare, opened, read
+from benchmarks.families.matching import CONF, Found, compare, opened
+from benchmarks.families.pictures import read
 
 MASKS = ("RFDETRSegNano",)
 MODELS = (*MASKS, "RFDETRNano")

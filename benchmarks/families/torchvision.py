@@ -14,6 +14,7 @@ from __future__ import annotations
 import sys
 import warnings
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -22,7 +23,9 @@ import torch
 from torchvision.models import detection
 from torchvision.models.detection import transform
 
-from benchmarks.families.matching import CONF, Found, compare, read
+from benchmarks.families.matching import CONF, Found, compare
+from benchmarks.families.pictures import read, stretched
+from benchmarks.families.random_networks import answers
 
 HEIGHT, WIDTH = 320, 480
 MAKERS = {"v1": detection.maskrcnn_resnet50_fpn, "v2": detection.maskrcnn_resnet50_fpn_v2}
@@ -62,10 +65,6 @@ def network(export: Export, pictures: list[torch.Tensor]) -> torch.nn.Module:
         box_detections_per_img=30,
         rpn_post_nms_top_n_test=150,
     )
-    for module in net.modules():  # activations of the size that pictures give, where the norms can learn it
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = None
-            module.train()
     net.eval()
     heads = net.roi_heads
     with torch.no_grad():
@@ -88,16 +87,11 @@ def network(export: Export, pictures: list[torch.Tensor]) -> torch.nn.Module:
 
 def spread(net: torch.nn.Module, layer: torch.nn.Module, pictures: list[torch.Tensor], wanted: float) -> None:
     """Scale a layer so that what it gives has a deviation of `wanted` from its mean, which is taken off."""
-    got: list[torch.Tensor] = []
-    hook = layer.register_forward_hook(lambda module, given, answer: got.append(answer))
     net.roi_heads.score_thresh, before = 0.0, net.roi_heads.score_thresh
-    net(pictures[:2])
-    hook.remove()
+    given = answers(layer, partial(net, pictures[:2]))
     net.roi_heads.score_thresh = before
-    answers = torch.cat(got)
-    axes = [axis for axis in range(answers.ndim) if axis != 1]
-    factor = wanted / answers.std(axes).mean()
-    layer.bias.copy_((layer.bias - answers.mean(axes)) * factor)
+    factor = wanted / given.std((0, 2)).mean()
+    layer.bias.copy_((layer.bias - given.mean((0, 2))) * factor)
     layer.weight.mul_(factor)
 
 
@@ -134,6 +128,11 @@ def write(net: torch.nn.Module, export: Export, picture: torch.Tensor, path: Pat
     )
 
 
+def fitted(photo: np.ndarray) -> np.ndarray:
+    """The photo at the network's own size."""
+    return stretched(photo, HEIGHT, WIDTH)
+
+
 def main() -> None:
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
@@ -153,13 +152,6 @@ def main() -> None:
             for how, said in theirs.items():
                 size = (HEIGHT, WIDTH) if export.dynamic else None
                 print(f"{name}, {engine}, masks {how}: {compare(path, engine, photos, said, size=size)}", flush=True)
-
-
-def fitted(photo: np.ndarray) -> np.ndarray:
-    """The photo at the network's own size."""
-    import cv2
-
-    return np.ascontiguousarray(cv2.resize(photo, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA))
 
 
 if __name__ == "__main__":

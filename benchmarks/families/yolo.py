@@ -15,9 +15,9 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
 
+from benchmarks.families.pictures import letterboxed, read_bgr
 from streamseg.core.types import Frame, Instances
 from streamseg.detect.infer import Pending
 from streamseg.detect.postprocess import Postprocess
@@ -25,16 +25,6 @@ from streamseg.detect.preprocess import Preprocess
 from streamseg.engine import Outputs, open_engine
 from streamseg.hub.foreign import adapted, understand
 from streamseg.hub.graph_spec import read_spec
-
-
-def padded(photo: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The very input that the package got: see `yolo_make.letterboxed`."""
-    scale = min(height / photo.shape[0], width / photo.shape[1])
-    small = cv2.resize(photo, (round(photo.shape[1] * scale), round(photo.shape[0] * scale)))
-    picture = np.full((height, width, 3), 114, np.uint8)
-    top, left = (height - small.shape[0]) // 2, (width - small.shape[1]) // 2
-    picture[top : top + small.shape[0], left : left + small.shape[1]] = small
-    return picture
 
 
 def saved(answers: dict[str, np.ndarray], key: str) -> tuple[np.ndarray, ...] | None:
@@ -124,9 +114,9 @@ def main() -> None:
                 theirs = saved(answers, f"{kind}/{photo}")
                 if theirs is None:
                     continue
-                picture = cv2.imread(str(given.photos / f"{photo}.jpg"))
+                picture = read_bgr(given.photos / f"{photo}.jpg")
                 if kind == "square":
-                    picture = padded(picture, *spec.size)
+                    picture = letterboxed(picture, *spec.size)
                 found, masks = instances_of(post, prepare, engine, picture, spec.batch or 1)
                 rows += matched(found, masks, theirs)
                 extra += max(0, len(found) - len(theirs[0]))

@@ -13,13 +13,16 @@ from __future__ import annotations
 
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import onnx
 import torch
+
+from benchmarks.families.pictures import letterboxed, read_bgr
+from benchmarks.families.random_networks import bias_for, calibrate, spread, tensor
 
 SHARE = 0.005
 """Of all anchors so many score above 0.25."""
@@ -45,57 +48,6 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def letterboxed(path: Path, height: int, width: int) -> np.ndarray:
-    """A photo as uint8 [height, width, 3] BGR, centred, the rest 114."""
-    photo = cv2.imread(str(path))
-    scale = min(height / photo.shape[0], width / photo.shape[1])
-    small = cv2.resize(photo, (round(photo.shape[1] * scale), round(photo.shape[0] * scale)))
-    picture = np.full((height, width, 3), 114, np.uint8)
-    top, left = (height - small.shape[0]) // 2, (width - small.shape[1]) // 2
-    picture[top : top + small.shape[0], left : left + small.shape[1]] = small
-    return picture
-
-
-def tensor(pictures: list[np.ndarray]) -> torch.Tensor:
-    return torch.from_numpy(np.stack(pictures)[..., ::-1].copy()).permute(0, 3, 1, 2).float() / 255
-
-
-def calibrate(net: torch.nn.Module, pictures: torch.Tensor) -> None:
-    """Give the batch norms the statistics of these pictures, so that activations vary as those of a trained network do."""
-    net.eval()
-    for module in net.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = None
-            module.reset_running_stats()
-            module.train()
-    with torch.no_grad():
-        net(pictures)
-    net.eval()
-
-
-def outputs(net: torch.nn.Module, layer: torch.nn.Module, pictures: torch.Tensor) -> torch.Tensor:
-    got: list[torch.Tensor] = []
-    hook = layer.register_forward_hook(lambda module, given, answer: got.append(answer.detach()))
-    with torch.no_grad():
-        net(pictures)
-    hook.remove()
-    return got[0]
-
-
-def spread(net: torch.nn.Module, layer: torch.nn.Conv2d, pictures: torch.Tensor, wanted: float) -> torch.Tensor:
-    """Scale `layer` so that its answers vary by `wanted` round 0; what they are then [B, C, H, W]."""
-    layer.bias.data[:] = 0
-    answer = outputs(net, layer, pictures)
-    scale = wanted / float(answer.std(dim=(0, 2, 3)).mean())
-    layer.weight.data *= scale
-    return answer * scale
-
-
-def bias_for(tops: torch.Tensor, logit: float = -1.1) -> float:
-    """What to add so that `SHARE` of `tops` is above the logit; that of 0.25 unless told."""
-    return logit - float(torch.quantile(tops.flatten()[:4_000_000:4], 1 - SHARE))
-
-
 def smooth(head: torch.nn.Module) -> None:
     """Prototypes without noise: those of a network with random weights are of single cells, of a trained one of whole things."""
     pools = [torch.nn.AvgPool2d(7, 1, 3, count_include_pad=False) for _ in range(2)]
@@ -104,33 +56,29 @@ def smooth(head: torch.nn.Module) -> None:
 
 def tune(net: torch.nn.Module, pictures: torch.Tensor) -> None:
     """The heads of a network of `ultralytics`: boxes of many sizes, a few confident anchors, masks that are no noise."""
-    head = net.model[-1]
+    head, forward = net.model[-1], partial(net, pictures)
     branches = [(head.cv2, head.cv3, head.cv4)]
     if getattr(head, "one2one_cv2", None) is not None:
         branches.append((head.one2one_cv2, head.one2one_cv3, head.one2one_cv4))
     for boxes, classes, coefficients in branches:
         for level in range(len(boxes)):
-            answer = spread(net, boxes[level][-1], pictures, 1.2)
+            answer = spread(boxes[level][-1], forward, 1.2)
             if answer.shape[1] == 4:  # distances themselves
                 boxes[level][-1].bias.data[:] = 3 + torch.rand(4)
             else:
-                boxes[level][-1].bias.data[:] = -answer.mean(dim=(0, 2, 3))
-            answer = spread(net, classes[level][-1], pictures, 0.7)
-            classes[level][-1].bias.data[:] = bias_for(answer.amax(1))
-            spread(net, coefficients[level][-1], pictures, 3.0)
+                boxes[level][-1].bias.data[:] = -answer.mean(dim=(0, 2))
+            answer = spread(classes[level][-1], forward, 0.7)
+            classes[level][-1].bias.data[:] = bias_for(answer.amax(1), SHARE)
+            spread(coefficients[level][-1], forward, 3.0)
 
 
 def tune_v5(net: torch.nn.Module, pictures: torch.Tensor) -> None:
     """The same for `yolov5`: one layer a level gives 3 x (box, objectness, classes, coefficients)."""
-    head = net.model[-1]
+    head, forward = net.model[-1], partial(net, pictures)
     for layer in head.m:
-        layer.bias.data[:] = 0
-        answer = outputs(net, layer, pictures)
-        layer.weight.data *= 1.0 / float(answer.std(dim=(0, 2, 3)).mean())
-        answer = outputs(net, layer, pictures)
-        rows = answer.view(len(answer), head.na, head.no, -1)
+        rows = spread(layer, forward, 1.0).unflatten(1, (head.na, head.no))
         bias = layer.bias.data.view(head.na, head.no)
-        bias[:, 4] = bias_for(rows[:, :, 4], 0.0)
+        bias[:, 4] = bias_for(rows[:, :, 4], SHARE, 0.0)
         bias[:, 5 : 5 + head.nc] = 0.5
         weight = layer.weight.data.view(head.na, head.no, -1)
         weight[:, 2:4] *= 0.3  # w = (2 sigmoid)^2 anchors: no slivers
@@ -174,9 +122,9 @@ def ultralytics(name: str, config: str, options: dict[str, Any], folder: Path, p
         yolo.model.names = {i: f"thing {i}" for i in range(classes)}
     size = options.get("imgsz", 640)
     height, width = size if isinstance(size, tuple) else (size, size)
-    pictures = tensor([letterboxed(photo, height, width) for photo in photos[:6]])
+    pictures = tensor([letterboxed(read_bgr(photo), height, width) for photo in photos[:6]])
     smooth(yolo.model.model[-1])
-    calibrate(yolo.model, pictures)
+    calibrate(yolo.model, partial(yolo.model, pictures))
     tune(yolo.model, pictures)
     options.setdefault("imgsz", size)
     yolo.model.pt_path = str(folder / f"{name}.pt")
@@ -189,7 +137,9 @@ def ultralytics(name: str, config: str, options: dict[str, Any], folder: Path, p
     saved = {}
     step = options.get("batch", 1)
     for kind in ("square", "photo"):
-        given = [letterboxed(p, height, width) if kind == "square" else cv2.imread(str(p)) for p in photos]
+        given = [read_bgr(photo) for photo in photos]
+        if kind == "square":
+            given = [letterboxed(photo, height, width) for photo in given]
         for first in range(0, len(given) - step + 1, step):
             found = runner.predict(
                 given[first : first + step],
@@ -236,9 +186,9 @@ def yolov5(name: str, config: str, options: dict[str, Any], folder: Path, photos
     size, classes = options.get("imgsz", 640), options.get("nc", 80)
     height, width = size if isinstance(size, tuple) else (size, size)
     net = SegmentationModel(str(Path(package.__file__).parent / "models" / "segment" / config), nc=classes)
-    pictures = tensor([letterboxed(photo, height, width) for photo in photos[:6]])
+    pictures = tensor([letterboxed(read_bgr(photo), height, width) for photo in photos[:6]])
     smooth(net.model[-1])
-    calibrate(net, pictures)
+    calibrate(net, partial(net, pictures))
     tune_v5(net, pictures)
     net.model[-1].export = True
     path = folder / f"{name}.onnx"
@@ -251,8 +201,8 @@ def yolov5(name: str, config: str, options: dict[str, Any], folder: Path, photos
     onnx.save(model, path)
     saved = {}
     for photo in photos:
-        original = cv2.imread(str(photo))
-        picture = tensor([letterboxed(photo, height, width)])
+        original = read_bgr(photo)
+        picture = tensor([letterboxed(original, height, width)])
         with torch.no_grad():
             rows, prototypes = net(picture)[:2]
         found = non_max_suppression(rows, 0.25, 0.45, max_det=1000, nm=32)[0]

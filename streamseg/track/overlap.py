@@ -18,7 +18,6 @@ CANDIDATES = 3
 
 FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
-IntArray = npt.NDArray[np.int64]
 
 
 def bordered(masks: npt.NDArray[np.uint8]) -> BoolArray:

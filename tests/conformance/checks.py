@@ -14,7 +14,6 @@ from tests.conformance.run import Outcome, upright
 __all__ = ["Case", "problems"]
 
 _NAMES = ("matrix", "range", "primaries", "transfer")
-_OWN_TAGS = {"encoder", "major_brand", "minor_version", "compatible_brands", "creation_time", "duration", "software"}
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,6 @@ _MUXERS = {
     "mkv": "matroska",
     "m2v": "mpeg2video",
 }
-_STILLS = ("png/", "jpg/", "bmp/", "tif/", "webp/", "tga/", "dpx/", "ppm/", "qoi/", "exr/")
 
 
 def lossless(clip: Clip) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -15,7 +15,7 @@ from streamseg.core.types import Instances
 from streamseg.detect.heads import Candidates, head_for
 from streamseg.detect.infer import Pending
 from streamseg.errors import BadOutput, ConfigError
-from streamseg.errors.describe import brief, did_you_mean
+from streamseg.errors.describe import brief, counted, did_you_mean
 from streamseg.hub.graph_spec import GraphSpec
 from streamseg.pixels.letterbox import Letterbox
 
@@ -27,6 +27,7 @@ Masks = Literal["auto", "box", "none"]
 
 ABSURD_SCALE = 8.0
 """A box with a corner farther outside than so many frame sizes counts as nonsense."""
+_SOME_LABELS = 5
 THINNEST = 1.0
 """Frame pixels; a box with less inside the frame holds no pixel that could be painted."""
 
@@ -42,11 +43,31 @@ class PostprocessCounters:
     not_finite: int = 0
     """NaN or infinity in the box, the score or the mask."""
     absurd: int = 0
-    """Score outside [0, 1], unknown label, inverted box, or one far outside of the frame."""
+    """Score outside [0, 1], label below 0, inverted box, or one far outside of the frame."""
+    unknown_label: int = 0
+    """Label beyond the model's classes."""
+    unknown_labels: set[int] = field(default_factory=set)
+    """Some of these labels."""
     empty: int = 0
     """Less than a pixel wide or high, or wholly in the padding."""
     low_score: int = 0
     other_class: int = 0
+
+    def sentences(self, classes: int) -> list[str]:
+        """What a person should know of what was thrown out; `classes`: how many the model has."""
+        said = []
+        if self.unknown_label:
+            some, most = ", ".join(map(str, sorted(self.unknown_labels))), counted(classes, "class")
+            said.append(
+                f"{counted(self.unknown_label, 'detection')} with labels beyond the model's {most} (as {some}) "
+                "left out: name all its classes, in the order of their labels (classes: in its sidecar; docs/models.md)"
+            )
+        if self.not_finite or self.absurd:
+            said.append(
+                f"{counted(self.not_finite + self.absurd, 'impossible detection')} left out: {self.not_finite} with NaN or "
+                f"infinity, {self.absurd} with a box, score or label that cannot be"
+            )
+        return said
 
 
 def gives_masks(spec: GraphSpec, head: str | None = None, masks: Masks = "auto") -> bool:
@@ -89,6 +110,8 @@ class Postprocess:
         self._masks: Masks = masks
         self._patience = patience
         self._bad_in_a_row = 0
+        self._side = {"auto": 28 if gives_masks(spec, head) else 0, "box": 1, "none": 0}[masks]
+        """Cells a side of the masks of no instance."""
         self._wanted = self._select(classes)
 
     def _select(self, classes: Sequence[str] | None) -> npt.NDArray[np.bool_]:
@@ -107,7 +130,7 @@ class Postprocess:
         A frame that the network does not look at gives a result without instances, `detected` False.
         """
         if pending.future is None:
-            return Result(pending.frame, Instances.empty(self.class_names), detected=False)
+            return Result(pending.frame, Instances.empty(self.class_names, self._side), detected=False)
         arrays = pending.future.result().row(pending.slot)
         self.counters.frames += 1
         found = self.head(arrays, pending.letterbox, self._conf)
@@ -124,22 +147,33 @@ class Postprocess:
         finite = found.finite & np.isfinite(boxes).all(1) & np.isfinite(scores)
         far = ABSURD_SCALE * max(letterbox.frame_width, letterbox.frame_height)
         with np.errstate(invalid="ignore"):
-            possible = (scores >= 0) & (scores <= 1) & (labels >= 0) & (labels < len(self.class_names))
+            possible = (scores >= 0) & (scores <= 1) & (labels >= 0)
             possible &= (np.abs(boxes) <= far).all(1) & (boxes[:, 2:] >= boxes[:, :2]).all(1)
         sound = finite & possible
         self.counters.not_finite += int((~finite).sum())
         self.counters.absurd += int((finite & ~possible).sum())
         if finite.all() and (sound.any() or not len(sound)):
             self._bad_in_a_row = 0
-            return sound
+            return self._known(sound, found)
         self.counters.bad_frames += 1
         self._bad_in_a_row += 1
         if self._bad_in_a_row >= self._patience:
             raise BadOutput(
-                f"the network gave nonsense (NaN, infinity or impossible boxes) for {self._bad_in_a_row} frames in a row: the "
-                "model file or its engine is broken; try another --engine, or fetch or export the model again"
+                f"the network gave nonsense (NaN, infinity, or impossible boxes, scores or labels) for {self._bad_in_a_row} frames "
+                "in a row: the model file or its engine is broken; try another --engine, or fetch or export the model again"
             )
-        return sound
+        return self._known(sound, found)
+
+    def _known(self, sound: npt.NDArray[np.bool_], found: Candidates) -> npt.NDArray[np.bool_]:
+        """Of the rows that make sense those whose label is a class; the others are no nonsense: the list of classes is short."""
+        beyond = sound & (found.labels >= len(self.class_names))
+        if beyond.any():
+            told = found.labels[beyond & (found.scores >= self._conf)]
+            self.counters.unknown_label += len(told)
+            self.counters.low_score += int(beyond.sum()) - len(told)
+            new = sorted(set(told.tolist()) - self.counters.unknown_labels)
+            self.counters.unknown_labels.update(new[: max(0, _SOME_LABELS - len(self.counters.unknown_labels))])
+        return sound & ~beyond
 
     def _wanted_rows(self, sound: npt.NDArray[np.bool_], found: Candidates) -> npt.NDArray[np.intp]:
         """Indices of the rows asked for, by falling score."""

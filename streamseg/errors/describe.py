@@ -9,7 +9,7 @@ from typing import Any
 
 from streamseg.errors import ConfigError
 
-__all__ = ["brief", "did_you_mean", "path_of", "short"]
+__all__ = ["brief", "counted", "did_you_mean", "path_of", "short"]
 
 _LONGEST = 80
 _NAME = 255
@@ -40,6 +40,13 @@ def brief(value: Any) -> str:
 def short(text: str) -> str:
     """`text` as it is, where that is readable and no longer than a file's name can be; else as `brief` has it."""
     return text if len(text) <= _NAME and text.isprintable() else brief(text)
+
+
+def counted(number: int, what: str) -> str:
+    """ "1 class", "2 classes": `what` is one of them."""
+    if number == 1:
+        return f"1 {what}"
+    return f"{number} {what}es" if what.endswith(("s", "x", "ch", "sh")) else f"{number} {what}s"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -68,6 +68,8 @@ def detect(
     nonsense = postprocess.counters.not_finite + postprocess.counters.absurd
     if nonsense:
         faults.add("detection that is not finite or impossible", f"{nonsense} of them, by {engine}", count=nonsense)
+    if unknown := postprocess.counters.unknown_label:
+        faults.add("detection of a label beyond the model's classes", f"{unknown} of them, by {engine}", count=unknown)
 
 
 def _case(photo: Photo, result: Result, category_of: Mapping[int, int]) -> Case:

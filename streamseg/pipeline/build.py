@@ -14,6 +14,7 @@ from streamseg.core.result import Result
 from streamseg.decode import Decoder, SourceInfo
 from streamseg.decode.address import as_source
 from streamseg.detect.infer import Infer
+from streamseg.detect.postprocess import Postprocess
 from streamseg.encode import Sink
 from streamseg.engine import Engine
 from streamseg.errors import scrub
@@ -120,6 +121,7 @@ class Pipeline:
     def report(self) -> RunReport:
         """What was done so far."""
         counters, events = self.runtime.snapshot(), _only(self.trunk, EventDetector)
+        read = _only(self.trunk, Postprocess)
         outputs = []
         for target, sink in self.sinks:
             stages = self.runtime.branch(target.name)
@@ -139,7 +141,7 @@ class Pipeline:
             latency_ms=latency_table(counters) if self.live else {},
             stages=stage_table(counters),
             outputs=tuple(outputs),
-            warnings=tuple(map(scrub, self.decoder.warnings)),
+            warnings=tuple(map(scrub, (*self.decoder.warnings, *read.counters.sentences(len(read.class_names))))),
             interrupted=self.runtime.interrupted is not None,
             precision=self.engine.precision,
             speed=self._speed(counters),

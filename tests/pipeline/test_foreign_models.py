@@ -60,6 +60,15 @@ def test_from_a_file_to_a_video(streamseg, theirs, clip, tmp_path):
     assert not about.exists()
 
 
+def test_labels_that_have_no_name_are_told_after_the_run(streamseg, tmp_path, clip):
+    rows = mask_rcnn_rows() | {"labels": np.array([[0, 7, -1]], np.int32)}
+    model = foreign_model(tmp_path / "m.onnx", rows, metadata=NAMES)
+    done = streamseg("run", clip, "--model", model, "--classes", "all", "-o", tmp_path / "a.jsonl", "--conf", "0.5")
+    assert (done.returncode, len(boxes(tmp_path / "a.jsonl"))) == (0, 1)
+    said = " ".join(done.stderr.split())
+    assert "warning: 3 detections with labels beyond the model's 2 classes (as 7) left out: name all its classes" in said
+
+
 def test_what_was_assumed_is_shown_with_its_reason(streamseg, theirs):
     shown = streamseg("models", "show", theirs)
     assert shown.returncode == 0, shown.stderr

@@ -148,7 +148,6 @@ def test_a_row_that_is_not_finite_is_dropped_and_counted(value, where):
 @pytest.mark.parametrize(
     "bad",
     [
-        (0.9, 3, 10, 10, 20, 20),  # no such class
         (0.9, -1, 10, 10, 20, 20),  # a score without a label
         (0.9, -7, 10, 10, 20, 20),
         (1.5, 0, 10, 10, 20, 20),
@@ -164,6 +163,34 @@ def test_an_absurd_row_is_dropped_and_counted(bad):
     assert (process.counters.absurd, process.counters.bad_frames) == (1, 0)
     assert len(process(pending(bad))) == 0
     assert (process.counters.absurd, process.counters.bad_frames) == (2, 1)
+
+
+def test_a_label_beyond_the_classes_is_counted_by_itself_and_ends_no_run():
+    """The list of classes was wrong, not the network's answer; the first labels are named."""
+    process = Postprocess(SPEC, patience=2)
+    for label in (7, 3, 4, 9, 8, 5):
+        assert len(process(pending((0.9, label, 10, 10, 20, 20), (0.2, 6, 10, 10, 20, 20)))) == 0
+    assert process(pending((0.9, 3, 10, 10, 20, 20), GOOD)).boxes.tolist() == [[10, 20, 50, 60]]
+    counters = process.counters
+    assert (counters.unknown_label, counters.absurd, counters.bad_frames, counters.low_score) == (7, 0, 0, 6)
+    [said] = counters.sentences(len(CLASSES))
+    assert said.startswith("7 detections with labels beyond the model's 3 classes (as 3, 4, 7, 8, 9) left out: name all its")
+
+
+def test_nothing_is_said_of_what_was_sound():
+    process = Postprocess(SPEC)
+    process(pending(GOOD, (0.2, 1, 10, 10, 20, 20)))
+    assert process.counters.sentences(3) == []
+    process(pending(GOOD, (1.5, 1, 10, 10, 20, 20)))
+    [said] = process.counters.sentences(3)
+    assert said.startswith("1 impossible detection left out: 0 with NaN or infinity, 1 with a box")
+
+
+@pytest.mark.parametrize(("masks", "side"), [("auto", 28), ("box", 1), ("none", 0)])
+def test_a_frame_that_was_not_looked_at_says_whether_there_are_masks_as_the_others_do(masks, side):
+    process = Postprocess(SPEC, masks=masks)
+    skipped = Pending(pending(GOOD).frame, PLAIN, None, 0)
+    assert [process(each).instances.side for each in (skipped, pending(), pending(GOOD))] == [side] * 3
 
 
 def test_the_limits_themselves_are_sound():

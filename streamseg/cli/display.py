@@ -239,7 +239,8 @@ def show_tune(report: Data) -> None:
     table = Table(*heads, "mask IoU", "held")
     for trial in report["trials"]:
         how = trial["choice"]
-        said = [trial["size"], how["precision"], how["in_flight"], how["threads"] or "auto", how["batch"], trial["every"]]
+        threads = how["threads"] or "as cores"
+        said = [trial["size"], how["precision"], how["in_flight"], threads, how["batch"], trial["every"]]
         said += [f"{trial['fps']:.1f}", f"{trial['core_ms']:.0f}", f"{trial['latency_ms']:.0f}"]
         said += [
             "-" if trial["mask_ap"] is None else f"{trial['mask_ap']:.1f}",
@@ -251,14 +252,22 @@ def show_tune(report: Data) -> None:
         table.add_row(*map(str, said), "yes" if trial["held"] else "no", style="green" if chosen else None)
     console.print(table)
     console.print("(fps and core time of the whole pipeline, latency of the network alone; compared with the first row)")
-    c = report["chosen"]
-    threads = f"threads: {c['threads'] or 'one a core'}"
-    options = f"precision {c['precision']}, requests: {c['in_flight']}, {threads}, batch: {c['batch']}"
-    console.print(f"fastest whose answers held: {options}; {report['speedup']:.2f} times the fps of a run as it is")
-    used = "runs use it from now on (--no-tuned: not)" if report["applied"] else "not used yet: streamseg tune SOURCE --apply"
-    console.print(escape(f"kept in {report['kept']}; {used}"), soft_wrap=True)
+    if report["kept"]:
+        console.print(f"fastest whose answers held: {_choice(report)}; {report['speedup']:.2f} times the fps of a run as it is")
+        used = (
+            "runs use it from now on (--no-tuned: not)" if report["applied"] else "not used yet: streamseg tune SOURCE --apply"
+        )
+        console.print(escape(f"kept in {report['kept']}; {used}"), soft_wrap=True)
+    else:
+        console.print(f"a run as it is is the fastest whose answers held: {_choice(report)}; nothing is kept")
     if not report["complete"]:
         console.print("not all was tried: more with --seconds")
+
+
+def _choice(report: Data) -> str:
+    from streamseg.engine.tuned import Choice
+
+    return str(Choice(**report["chosen"]))
 
 
 def _stdout() -> Console:

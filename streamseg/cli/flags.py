@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
 from streamseg.pipeline.options import help_of, in_shell, option
 
-__all__ = ["JsonOption", "SourceArg", "flag"]
+__all__ = ["JsonOption", "SourceArg", "answer", "flag"]
 
 SourceArg = Annotated[
     str,
@@ -24,3 +26,11 @@ def flag(name: str) -> Any:
     """The flag of an option, as typer takes it."""
     declared = option(name)
     return typer.Option(*(declared.flags or [declared.flag]), metavar=declared.metavar, help=help_of(declared, in_shell))
+
+
+def answer(data: Any, as_json: bool, human: Callable[[Any], None]) -> None:
+    """Print what a verb found out: as JSON, or as `human` shows it."""
+    if as_json:
+        print(json.dumps(data, indent=2, default=str))
+    else:
+        human(data)

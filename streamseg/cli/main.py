@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from streamseg.cli import engines, models, show_model, train  # noqa: F401 - show_model adds a verb to models
+from streamseg.cli import engines, measure, models, show_model, train  # noqa: F401 - show_model adds a verb to models
 from streamseg.cli.errors import end_with, fill_closed
-from streamseg.cli.flags import JsonOption, SourceArg, flag
+from streamseg.cli.flags import JsonOption, SourceArg, answer, flag
 from streamseg.cli.help import Command, Group
 from streamseg.cli.run import run
-from streamseg.pipeline.options import in_shell
 
 app = typer.Typer(
     name="streamseg",
@@ -52,7 +50,7 @@ def probe(source: SourceArg, as_json: JsonOption = False) -> None:
     from streamseg.cli import display
     from streamseg.pipeline.probe import probe as look
 
-    _show(look(source), as_json, display.show_probe)
+    answer(look(source), as_json, display.show_probe)
 
 
 @app.command(cls=Command)
@@ -62,56 +60,13 @@ def doctor(as_json: JsonOption = False) -> None:
     from streamseg.cli.doctor import doctor as examine
 
     report = examine()
-    _show(report.as_dict(), as_json, display.show_doctor)
+    answer(report.as_dict(), as_json, display.show_doctor)
     if not report.ok:
         raise typer.Exit(1)
 
 
-@app.command(cls=Command)
-def bench(
-    source: SourceArg,
-    pipeline: Annotated[str, flag("pipeline")] = "drive",
-    frames: Annotated[int, typer.Option(min=10, help="Frames to measure.")] = 200,
-    engine: Annotated[str | None, flag("engine")] = None,
-    model: Annotated[str | None, flag("model")] = None,
-    family: Annotated[str | None, flag("family")] = None,
-    precision: Annotated[str | None, flag("precision")] = None,
-    size: Annotated[str | None, flag("size")] = None,
-    trust: Annotated[bool, flag("trust")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Measure each stage and the whole pipeline on this machine."""
-    from streamseg.cli import display
-    from streamseg.pipeline.bench import bench as measure
-    from streamseg.pipeline.configure import configure
-
-    given = {"pipeline": pipeline, "engine": engine, "model": model, "precision": precision, "size": size, "trust": trust}
-    given["family"] = family
-    _show(measure(source, configure(given, in_shell), frames).to_json(), as_json, display.show_bench)
-
-
-@app.command(cls=Command)
-def tune(
-    source: SourceArg,
-    pipeline: Annotated[str, flag("pipeline")] = "drive",
-    seconds: Annotated[float, typer.Option(min=1, help="How long to try; what is under way is finished.")] = 60.0,
-    frames: Annotated[int, typer.Option(min=5, help="Frames of the source that each way is tried on, at most.")] = 60,
-    apply: Annotated[bool, typer.Option("--apply", help="Let runs on this machine use what was found.")] = False,
-    engine: Annotated[str | None, flag("engine")] = None,
-    model: Annotated[str | None, flag("model")] = None,
-    size: Annotated[str | None, flag("size")] = None,
-    trust: Annotated[bool, flag("trust")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Find the fastest way to run on this machine, on your own film, and prove that it finds the same."""
-    from streamseg.cli import display
-    from streamseg.pipeline.configure import configure
-    from streamseg.pipeline.tune import tune as try_all
-
-    config = configure({"pipeline": pipeline, "engine": engine, "model": model, "size": size, "trust": trust}, in_shell)
-    say = display.Screen(quiet=as_json).say
-    report = try_all(source, config, seconds=seconds, frames=frames, apply=apply, on_message=say)
-    _show(report.to_json(), as_json, display.show_tune)
+app.command(cls=Command)(measure.bench)
+app.command(cls=Command)(measure.tune)
 
 
 @app.command(name="eval", cls=Command)
@@ -169,13 +124,6 @@ app.command(cls=Command)(train.train)
 app.add_typer(engines.app, name="engines")
 app.command(cls=Command)(models.export)
 app.add_typer(models.app, name="models")
-
-
-def _show(data: Any, as_json: bool, human: Any) -> None:
-    if as_json:
-        print(json.dumps(data, indent=2, default=str))
-    else:
-        human(data)
 
 
 def main() -> None:

@@ -18,13 +18,14 @@ from typing import Any
 
 from streamseg.errors import OutputError
 from streamseg.hub.graph_spec import GraphSpec
+from streamseg.system.callbacks import Message
 from streamseg.system.cores import core_count
 from streamseg.system.cpu import cpu_name
 from streamseg.system.folders import config_root, make_folder
 from streamseg.system.output_files import replace_atomically
 from streamseg.system.version import installed_version
 
-__all__ = ["Choice", "file_of_choices", "keep", "kept", "key_of"]
+__all__ = ["Choice", "file_of_choices", "forget", "keep", "kept", "key_of", "threads_in_words"]
 
 _ENGINES = ("openvino", "onnxruntime", "tensorrt", "tensorrt-rtx", "torch")
 
@@ -39,8 +40,13 @@ class Choice:
     batch: int
 
     def __str__(self) -> str:
-        threads = f"threads: {self.threads or 'one a core'}"
-        return f"precision {self.precision}, requests: {self.in_flight}, {threads}, batch: {self.batch}"
+        threads = threads_in_words(self.threads)
+        return f"precision {self.precision}, requests: {self.in_flight}, threads: {threads}, batch: {self.batch}"
+
+
+def threads_in_words(threads: int) -> str:
+    """The number of threads; of 0 what it stands for."""
+    return str(threads or f"{core_count()} (as many as cores)")
 
 
 def file_of_choices() -> Path:
@@ -62,20 +68,36 @@ def key_of(spec: GraphSpec, engine: str) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-def kept(key: str) -> tuple[Choice, bool, str] | None:
-    """The choice kept for `key`, whether runs shall use it, and the day it was found; None where there is none that can be read."""
+def kept(key: str, on_message: Message | None = None) -> tuple[Choice, bool, str] | None:
+    """The choice kept for `key`, whether runs shall use it, and the day it was found; None where there is none.
+
+    A file that cannot be read is left aside, which `on_message` is told.
+    """
     try:
-        entry = _read()[key]
+        if (entry := _read().get(key)) is None:
+            return None
         choice = Choice(**{name: type(value)(entry["choice"][name]) for name, value in asdict(Choice("", 0, 0, 0)).items()})
         return choice, entry["apply"] is True, str(entry["day"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OSError) as error:
+        if on_message is not None:
+            why = f"{error.strerror}" if isinstance(error, OSError) else "it is not as `streamseg tune` writes it"
+            on_message(f"{file_of_choices()} cannot be read ({why}): the run is as usual; delete the file, or tune again")
         return None
 
 
 def keep(key: str, choice: Choice, day: str, *, apply: bool, about: Mapping[str, Any]) -> Path:
     """Keep `choice`; `about` is for people who read the file. Raises OutputError."""
+    return _write(_readable() | {key: {"choice": asdict(choice), "apply": apply, "day": day, **about}})
+
+
+def forget(key: str) -> None:
+    """Keep nothing for `key` any more. Raises OutputError."""
+    if key in (entries := _readable()):
+        _write({each: entry for each, entry in entries.items() if each != key})
+
+
+def _write(entries: Mapping[str, Any]) -> Path:
     path = file_of_choices()
-    entries = _read() | {key: {"choice": asdict(choice), "apply": apply, "day": day, **about}}
     make_folder(path.parent)
     try:
         replace_atomically(path, (json.dumps(entries, indent=1) + os.linesep).encode())
@@ -85,11 +107,20 @@ def keep(key: str, choice: Choice, day: str, *, apply: bool, about: Mapping[str,
 
 
 def _read() -> dict[str, Any]:
+    """All that is kept. Raises OSError or ValueError for a file that cannot be read."""
+    path = file_of_choices()
+    entries = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    if not isinstance(entries, dict):
+        raise ValueError("no dict")  # noqa: TRY004 - of the file, not of an argument
+    return entries
+
+
+def _readable() -> dict[str, Any]:
+    """What of it is worth keeping."""
     try:
-        entries = json.loads(file_of_choices().read_text("utf-8"))
+        return _read()
     except (OSError, ValueError):
         return {}
-    return entries if isinstance(entries, dict) else {}
 
 
 def _version(package: str) -> str:

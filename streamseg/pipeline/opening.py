@@ -112,7 +112,7 @@ def tuned(config: PipelineConfig, on_message: Message | None = None) -> Pipeline
     if infer.no_tuned or not plain or not is_name(infer.model) or not file_of_choices().is_file():
         return config
     spec = asked_graph(config, on_message)
-    if (found := kept(key_of(spec, infer.engine))) is None or not found[1]:
+    if (found := kept(key_of(spec, infer.engine), on_message)) is None or not found[1]:
         return config
     choice, _, day = found
     if on_message is not None:

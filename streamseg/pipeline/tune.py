@@ -26,7 +26,7 @@ from streamseg.core.result import Result
 from streamseg.core.types import Instances
 from streamseg.engine import GraphSpec, computes_on_gpu
 from streamseg.engine.openvino import why_not_bf16
-from streamseg.engine.tuned import Choice, keep, key_of
+from streamseg.engine.tuned import Choice, forget, keep, key_of
 from streamseg.errors import ConfigError, EngineError, ModelError
 from streamseg.hub import quality
 from streamseg.hub.catalog import find, in_precision, is_name, ready_sizes
@@ -80,7 +80,7 @@ class TuneReport:
     speedup: float
     """Its frames a second over those of what a run takes by itself."""
     kept: str
-    """The file that keeps it; empty: nothing was kept."""
+    """The file that keeps it; empty: nothing is kept, since no way was faster than a run as it is."""
     applied: bool
     """Runs use it from now on."""
     complete: bool
@@ -115,10 +115,14 @@ def tune(
     if len(tuner.trials) < 2:
         raise ConfigError("the time was not enough to compare two ways; give more: --seconds 120")
     best, usual = tuner.best, tuner.usual
-    about = {"model": spec.name, "size": best.size, "fps": best.fps, "of": usual.fps}
-    path = keep(key_of(spec, config.infer.engine), best.choice, str(datetime.date.today()), apply=apply, about=about)
+    key, gained, path = key_of(spec, config.infer.engine), best.choice != usual.choice, ""
+    if gained:
+        about = {"model": spec.name, "size": best.size, "fps": best.fps, "of": usual.fps}
+        path = str(keep(key, best.choice, str(datetime.date.today()), apply=apply, about=about))
+    else:  # what was found before is not faster any more
+        forget(key)
     speedup = round(best.fps / usual.fps, 3)
-    return TuneReport(str(source), spec.name, tuple(tuner.trials), best.choice, speedup, str(path), apply, complete)
+    return TuneReport(str(source), spec.name, tuple(tuner.trials), best.choice, speedup, path, apply and gained, complete)
 
 
 class _Late(Exception):
@@ -157,7 +161,7 @@ class _Tuner:
     @property
     def best(self) -> Trial:
         """The fastest whose answers held, at the size and on the frames that were asked for."""
-        best = first = self.trials[0]
+        best = first = self.usual if self.usual.held else self.trials[0]
         for trial in self.trials:
             alike = trial.held and (trial.size, trial.every) == (first.size, first.every)
             best = trial if alike and trial.fps > FASTER * best.fps else best
@@ -168,12 +172,12 @@ class _Tuner:
         first = Choice("fp32", infer.in_flight, infer.threads, infer.batch)
         with contextlib.closing(load_engine(self._config)) as engine:
             self._usual, on_gpu = _with(first, precision=engine.precision), computes_on_gpu(engine.name)
-        yield first
-        for precision in ("fp16",) * on_gpu + ("int8",):
-            if in_precision(self._spec.path, precision) is not None:
-                yield _with(first, precision=precision)
+        ways = [first, self._usual]  # these two are tried whatever the time
+        there = [each for each in ("fp16",) * on_gpu + ("int8",) if in_precision(self._spec.path, each) is not None]
+        ways += [_with(first, precision=precision) for precision in there]
         if not on_gpu and infer.engine in ("auto", "openvino") and why_not_bf16() is None:
-            yield _with(first, precision="bf16")
+            ways.append(_with(first, precision="bf16"))
+        yield from dict.fromkeys(ways)
 
     def _requests(self) -> list[dict[str, int]]:
         """Requests and threads in all: from one that has every core to one on each."""

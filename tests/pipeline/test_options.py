@@ -8,6 +8,7 @@ import av
 import pytest
 
 import streamseg
+from streamseg.cli import measure
 from streamseg.config.schema import EventsConfig, PipelineConfig, SmoothConfig, TrackConfig
 from streamseg.errors import ConfigError, OutputExists
 from streamseg.pipeline.configure import configure
@@ -66,6 +67,16 @@ def test_the_shell_shows_each_text(streamseg, monkeypatch):
         assert (each.flag in text) == bool(each.shell)
         assert not each.shell or help_of(each, in_shell).rstrip(".") in text
     assert "instead of --duration" in text
+
+
+@pytest.mark.parametrize("verb", ["bench", "tune"])
+def test_what_measures_takes_the_options_of_what_it_measures(streamseg, verb, tmp_path):
+    """`tune` had neither --masks nor --head, and so was for another network than the run's."""
+    flags = [each.flag for each in OPTIONS if each.group != "output" and each.shell]
+    given = set(inspect.signature(getattr(measure, verb)).parameters)
+    assert {each.name for each in OPTIONS if each.flag in flags} <= given
+    done = streamseg(verb, tmp_path / "none.mp4", "--masks", "nonne")
+    assert (done.returncode, "--masks: 'nonne' is not allowed; allowed: 'auto', 'box' or 'none'" in done.stderr) == (3, True)
 
 
 # --- what was typed is what is named ---------------------------------------------------------------------------------------

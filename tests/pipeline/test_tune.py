@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -126,12 +126,40 @@ def test_a_file_is_refused(film: Path) -> None:
         streamseg.tune(film, model=film.with_suffix(".onnx"))
 
 
+def test_where_nothing_is_faster_nothing_is_kept_and_what_was_before_is_forgotten(
+    film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gain of 1 % over a run as it is, which was int8 by itself, was kept and applied."""
+    worse(film.parent / "engines" / "tiny", 29.9)
+    rates(monkeypatch, int8=30.0, fp32=20.0)
+    measure = tune._Tuner._measure
+    monkeypatch.setattr(tune._Tuner, "_requests", lambda self: [{"in_flight": 3}])
+
+    def better(gain: float) -> None:
+        def known(self: Any, config: Any, choice: tuned.Choice) -> tune.Trial:
+            trial = measure(self, config, choice)
+            return replace(trial, fps=trial.fps * (gain if choice.in_flight == 3 else 1))
+
+        monkeypatch.setattr(tune._Tuner, "_measure", known)
+
+    how: dict[str, Any] = {"model": "tiny", "frames": 3, "engine": "openvino", "apply": True}
+    better(1.5)
+    report = streamseg.tune(film, **how)
+    assert (report.chosen.in_flight, report.speedup, report.applied) == (3, 1.5, True)
+    better(1.01)
+    report = streamseg.tune(film, **how)
+    assert (report.chosen.precision, report.chosen.in_flight != 3, report.kept, report.applied) == ("int8", True, "", False)
+    assert json.loads(tuned.file_of_choices().read_text()) == {}
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"k": 3}', '{"k": {"choice": {}, "apply": true}}'])
-def test_choices_that_cannot_be_read_are_none(film: Path, content: str) -> None:
+def test_choices_that_cannot_be_read_are_none_and_that_is_said(film: Path, content: str) -> None:
     path = tuned.file_of_choices()
     path.parent.mkdir()
     path.write_text(content)
-    assert tuned.kept("k") is None
+    said: list[str] = []
+    assert tuned.kept("k", said.append) is None
+    assert [str(path) in each and "delete the file, or tune again" in each for each in said] == [True] * (content != "{}")
     assert streamseg.run(film, film.with_name("b.jsonl"), model="tiny", engine="openvino").precision == "fp32"
 
 

@@ -37,7 +37,7 @@ def _function(text: str) -> str:
         return text
     indent, (first, *others) = marker["indent"], marker["how"].split(" = ")
     groups = first.split()
-    chosen = [o for o in OPTIONS if o.group in groups and (o.shell or "shell" not in groups)]
+    chosen = [o for o in OPTIONS if not {*groups}.isdisjoint(o.groups) and (o.shell or "shell" not in groups)]
     defaults = {"overwrite": "False", "trust": "False"} | ({"pipeline": others[0]} if others else {})
     entry = _in_shell if "shell" in groups else _in_python
     lines = "".join(f"{indent}{entry(o, defaults.get(o.name, 'None'))},\n" for o in chosen)

@@ -28,7 +28,8 @@ class Option:
 
     name: str
     """The argument in Python; the flag in the shell is the same with dashes."""
-    group: Group
+    group: Group | tuple[Group, Group]
+    """Two where it says something of both."""
     type: str
     """The annotation in Python, without None."""
     help: str
@@ -45,6 +46,11 @@ class Option:
     """What stands for the value in the shell's help; None: its type."""
     bare: str | None = None
     """What the flag means where no value follows it."""
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """All that it belongs to."""
+        return self.group if isinstance(self.group, tuple) else (self.group,)
 
     @property
     def values(self) -> list[str]:
@@ -125,7 +131,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "masks",
-        "pipeline",
+        ("pipeline", "network"),
         'Literal["auto", "box", "none"]',
         "auto: what the model gives; box: each box for its mask; none: boxes alone, which costs less.",
         ("postprocess", "masks"),

@@ -28,7 +28,7 @@ from streamseg.runtime.process import at_work
 
 __all__ = ["Session"]
 
-_OF_THE_ENGINE = (*(each.place[1] for each in OPTIONS if each.group == "network" and each.place[0] == "infer"), "in_flight")
+_OF_THE_ENGINE = (*(each.place[1] for each in OPTIONS if "network" in each.groups and each.place[0] == "infer"), "in_flight")
 """Fields of a pipeline file's section `infer` that say what the engine is."""
 
 
@@ -51,6 +51,7 @@ class Session:
         self,
         *,
         # options: network
+        masks: Literal["auto", "box", "none"] | None = None,
         engine: str | None = None,
         model: str | PathLike[str] | None = None,
         family: str | None = None,
@@ -72,6 +73,7 @@ class Session:
             max_wait: How long a batch that is not full waits for pictures of other pipelines, in seconds, or as "5ms". Default: 5
                 ms, and 33 ms while the engine is busy, so that the batch could not begin anyway. Matters only with a `batch` of
                 more than one; a pipeline that is alone is not held up.
+            masks: auto: what the model gives; box: each box for its mask; none: boxes alone, which costs less.
             engine: What runs the network: auto, openvino, onnxruntime, tensorrt, tensorrt-rtx, torch.
             model: A name that `streamseg models` lists, or an .onnx file.
             family: What an .onnx file of another program is, as yolo-seg. Default: found from the file.
@@ -284,10 +286,12 @@ class Session:
         if size not in (None, spec.size) and config.infer.model == mine.model:
             raise ConfigError(_contradiction("size", *("x".join(map(str, hw)) for hw in (size, spec.size) if hw is not None)))
         fields = {field: getattr(mine, field) for field in _OF_THE_ENGINE} | {"engine": actual["engine"]}
+        masks = config.postprocess.masks if config.postprocess.masks != "auto" else self._config.postprocess.masks
         return config.model_copy(
             update={
                 "infer": config.infer.model_copy(update=fields),
                 "preprocess": config.preprocess.model_copy(update={"size": spec.size}),
+                "postprocess": config.postprocess.model_copy(update={"masks": masks}),
             }
         )
 

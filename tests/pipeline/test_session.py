@@ -81,6 +81,25 @@ def summary(results: list[streamseg.Result]) -> list[tuple[object, ...]]:
     return [(r.frame.index, r.names, r.boxes.tolist(), r.track_ids.tolist(), [m.sum() for m in r.masks]) for r in results]
 
 
+def test_masks_said_to_a_session_hold_for_its_films(films, finder):
+    """`Session(masks=...)` was a TypeError, so that a session could not leave the mask branch out."""
+    sides = {}
+    for asked, of_a_film in ((None, None), ("none", None), ("box", None), ("box", "auto"), ("none", "box")):
+        with streamseg.Session(model=finder, engine="openvino", threads=1, masks=asked) as session:
+            outputs = session._shared.engine.spec.outputs
+            [first] = islice(session.stream(films[0], masks=of_a_film), 1)
+            sides[asked, of_a_film] = (first.instances.side, "masks" in outputs)
+    assert sides == {
+        (None, None): (28, True),
+        ("none", None): (0, False),
+        ("box", None): (1, False),
+        ("box", "auto"): (1, False),
+        ("none", "box"): (1, False),
+    }
+    with pytest.raises(ConfigError, match=r"masks: 'off' is not allowed; allowed: 'auto', 'box' or 'none'"):
+        streamseg.Session(model=finder, masks="off")
+
+
 @pytest.mark.parametrize("batch", [1, 3])
 def test_two_at_once_write_what_they_write_one_after_the_other(batch, films, finder, tmp_path):
     with streamseg.Session(model=finder, engine="openvino", threads=1, batch=batch) as session:

@@ -73,7 +73,8 @@ def stream(
             such a picture and its time in seconds. Where they have no times, `rate` says how many a second there are.
         pipeline: drive, edit, live, or a .yaml file of your own. Or a `PipelineConfig`, or a dict of its sections.
         classes: Classes to keep, as person,car, or all. Or a list of names.
-        conf: Score (0 to 1) that an object needs to appear. Default: the model's own.
+        conf: Score (0 to 1) that an object needs to appear; it is then followed down to three fifths of it. Default: the
+            model's own.
         masks: auto: what the model gives; box: each box for its mask; none: boxes alone, which costs less.
         engine: What runs the network: auto, openvino, onnxruntime, tensorrt, tensorrt-rtx, torch.
         model: A name that `streamseg models` lists, or an .onnx file.
@@ -208,7 +209,8 @@ def run(
         output: A path, or several: a video, a folder or frames/%06d.png, a .jsonl file, a view as http://127.0.0.1:8080.
         pipeline: drive, edit, live, or a .yaml file of your own. Or a `PipelineConfig`, or a dict of its sections.
         classes: Classes to keep, as person,car, or all. Or a list of names.
-        conf: Score (0 to 1) that an object needs to appear. Default: the model's own.
+        conf: Score (0 to 1) that an object needs to appear; it is then followed down to three fifths of it. Default: the
+            model's own.
         masks: auto: what the model gives; box: each box for its mask; none: boxes alone, which costs less.
         engine: What runs the network: auto, openvino, onnxruntime, tensorrt, tensorrt-rtx, torch.
         model: A name that `streamseg models` lists, or an .onnx file.
@@ -304,7 +306,8 @@ def tune(
         apply: Runs on this machine use what was found from now on.
         pipeline: drive, edit, live, or a .yaml file of your own. Or a `PipelineConfig`, or a dict of its sections.
         classes: Classes to keep, as person,car, or all. Or a list of names.
-        conf: Score (0 to 1) that an object needs to appear. Default: the model's own.
+        conf: Score (0 to 1) that an object needs to appear; it is then followed down to three fifths of it. Default: the
+            model's own.
         masks: auto: what the model gives; box: each box for its mask; none: boxes alone, which costs less.
         engine: What runs the network: auto, openvino, onnxruntime, tensorrt, tensorrt-rtx, torch.
         model: A name that `streamseg models` lists, or an .onnx file.

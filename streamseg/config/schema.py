@@ -175,10 +175,10 @@ class TrackConfig(Section):
 
     low: AutoFraction = None
     """Detections with a score from here up to `conf` may carry on an object that is known, but begin none; `auto`: a fifth of
-    the model's own `conf`."""
+    the model's own `conf`; of region proposals, `conf`."""
     keep: AutoFraction = None
-    """An object is brief while its mean score over the last second is at least this; 0: as long as it is followed; `auto`: three
-    fifths of the model's own `conf`."""
+    """An object is shown while its mean score over the last second is at least this; 0: as long as it is followed; `auto`: three
+    fifths of `conf`."""
     confirm: Seconds = 0.1
     """Seconds for which an object must have been seen before it may be carried on by low scores, or be recognised."""
     max_age: Positive = 1.0

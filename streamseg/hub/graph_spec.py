@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
+from streamseg.core.parts import FULL
 from streamseg.errors import ModelError
 from streamseg.errors.describe import brief
 from streamseg.hub.graph_file import ELEMENT_TYPES, GraphFile, TensorInfo, external_paths, parse_graph
@@ -67,6 +68,8 @@ class GraphSpec:
     """Code, 0 to 255, of what the frame does not cover."""
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """What the head needs besides: numbers, words, truth values or lists of them."""
+    part: str = FULL
+    """What of a network of ours it computes (core.parts)."""
     plugins: tuple[str, ...] = ()
     """Operators that TensorRT alone has, as plug-ins; no other engine runs the graph."""
 
@@ -123,6 +126,7 @@ def read_spec(path: Path) -> GraphSpec:
         fit=fit,
         padding=padding,
         options=_json(meta, "streamseg.options", path, dict) if "streamseg.options" in meta else {},
+        part=meta.get("streamseg.part", FULL),
         plugins=graph.plugins,
     )
 

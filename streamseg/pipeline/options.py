@@ -125,7 +125,7 @@ OPTIONS: tuple[Option, ...] = (
         "conf",
         "pipeline",
         "float",
-        "Score (0 to 1) that an object needs to appear. Default: the model's own.",
+        "Score (0 to 1) that an object needs to appear; it is then followed down to three fifths of it. Default: the model's own.",
         ("postprocess", "conf"),
         shell="float",
     ),

@@ -129,7 +129,8 @@ class Session:
             source: As for `streamseg.stream`.
             pipeline: drive, edit, live, or a .yaml file of your own. Or a `PipelineConfig`, or a dict of its sections.
             classes: Classes to keep, as person,car, or all. Or a list of names.
-            conf: Score (0 to 1) that an object needs to appear. Default: the model's own.
+            conf: Score (0 to 1) that an object needs to appear; it is then followed down to three fifths of it. Default: the
+                model's own.
             masks: auto: what the model gives; box: each box for its mask; none: boxes alone, which costs less.
             start: Time to start at: 3s, 1m30s, 00:01:30. A number is seconds.
             duration: Length of the part to read, as 10s. A number is seconds.
@@ -219,7 +220,8 @@ class Session:
             output: As for `streamseg.run`.
             pipeline: drive, edit, live, or a .yaml file of your own. Or a `PipelineConfig`, or a dict of its sections.
             classes: Classes to keep, as person,car, or all. Or a list of names.
-            conf: Score (0 to 1) that an object needs to appear. Default: the model's own.
+            conf: Score (0 to 1) that an object needs to appear; it is then followed down to three fifths of it. Default: the
+                model's own.
             masks: auto: what the model gives; box: each box for its mask; none: boxes alone, which costs less.
             start: Time to start at: 3s, 1m30s, 00:01:30. A number is seconds.
             duration: Length of the part to read, as 10s. A number is seconds.

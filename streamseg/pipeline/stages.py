@@ -131,18 +131,23 @@ def _confidence(context: Context) -> float:
 
 
 def _postprocess(context: Context) -> Stage:
-    """It lets through what the tracker may use, not only what is sure enough to be shown."""
+    """It lets through what the tracker may use, not only what is sure enough to be shown.
+
+    Of regions that may be objects there are many over each other: a doubtful one is no second sight of a sure one.
+    """
     p = context.config.postprocess
-    head, low = None if p.head == "auto" else p.head, context.config.track.low
-    least = min(0.2 * context.spec.conf if low is None else low, _confidence(context))
+    head, low, conf = None if p.head == "auto" else p.head, context.config.track.low, _confidence(context)
+    usual = conf if context.spec.part == "proposals" else 0.2 * context.spec.conf
+    least = min(usual if low is None else low, conf)
     return Postprocess(context.spec, conf=least, classes=p.classes, head=head, masks=p.masks)
 
 
 def _track(context: Context) -> Stage:
     """It passes on what is sure enough, or continues what is known."""
     t = context.config.track
-    keep = 0.6 * context.spec.conf if t.keep is None else t.keep
-    return Tracker(_confidence(context), keep=keep, max_age=t.max_age, confirm=t.confirm, reidentify=t.reidentify)
+    conf = _confidence(context)
+    keep = 0.6 * conf if t.keep is None else t.keep
+    return Tracker(conf, keep=keep, max_age=t.max_age, confirm=t.confirm, reidentify=t.reidentify)
 
 
 def _smooth(context: Context) -> Stage:

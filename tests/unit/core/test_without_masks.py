@@ -74,7 +74,7 @@ def test_of_boxes_for_masks_the_smaller_lies_in_front():
     sure = result(pictures.instances(LARGE_FIRST, masks=np.full((3, 1, 1), 255, np.uint8)))
     for seen in (sure, OcclusionEstimator()(sure)):
         assert [int(mask.sum()) for _, mask in seen.segments(disjoint=True)] == [96 * 64 - 30 * 30, 30 * 30 - 10 * 10, 10 * 10]
-    drawn = Compositor([Overlay(fill=1, contour=0, label="")])(sure).picture.to_ndarray(format="rgb24").astype(int)
+    drawn = Compositor([Overlay(fill=1, contour=0, label="")])(sure).picture.to_ndarray(format="rgb24", threads=1).astype(int)
     colours = np.array([color_of(track, 0) for track in (1, 2, 3)])
     shown = [int(np.abs(colours - drawn[y, x]).sum(axis=1).argmin()) for x, y in ((5, 5), (12, 35), (25, 25))]
     assert shown == [0, 1, 2]

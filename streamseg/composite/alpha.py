@@ -17,6 +17,7 @@ from streamseg.core.types import Instances
 from streamseg.errors import ConfigError
 from streamseg.pixels import fields, planes
 from streamseg.pixels.color import encoding
+from streamseg.pixels.layouts import layout
 from streamseg.pixels.picture import AnyPicture
 
 __all__ = ["Alpha", "Matte", "to_image"]
@@ -63,7 +64,7 @@ class Alpha(Effect):
     replaces: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        known = planes.layout(self.format)
+        known = layout(self.format)
         if self.format != "auto" and (known is None or not known.alpha):
             raise ConfigError(f"alpha: {self.format!r} has no alpha channel; use auto, yuva444p10le, rgba or rgba64le")
         if not 0 <= self.feather <= 200:
@@ -114,7 +115,7 @@ def to_image(
     Uses the picture's own matrix and range, and of interlaced pictures each field's own chroma. Raises ConfigError for a format
     that is not packed RGB.
     """
-    known = planes.layout(format)
+    known = layout(format)
     if known is None or known.family != "rgb" or len(known.planes) != 1:
         raise ConfigError(f"{format!r} is not a packed RGB format; use rgb24, bgr24, rgba, bgra or rgb48le")
     converted = fields.convert(planes.on_host(picture), format, interlaced=interlaced)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from streamseg.core.masks import Region
 from streamseg.core.types import Activity
 from streamseg.pixels import color, planes
+from streamseg.pixels.layouts import PlaneSpec
 from streamseg.pixels.picture import AnyPicture
 
 __all__ = ["Canvas"]
@@ -129,7 +130,7 @@ class _Weights:
             self._alphas[1, 1] = halved
         self._made: dict[tuple[int, int, int], tuple[Array, Array]] = {}
 
-    def like(self, array: Array, spec: planes.PlaneSpec) -> tuple[Array, Array]:
+    def like(self, array: Array, spec: PlaneSpec) -> tuple[Array, Array]:
         """Alpha and its rest for a crop of the plane `spec`."""
         key = (spec.shift_x, spec.shift_y, len(spec.components))
         found = self._made.get(key)

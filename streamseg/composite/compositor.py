@@ -11,6 +11,7 @@ from streamseg.composite.canvas import Canvas
 from streamseg.composite.effect import Effect
 from streamseg.core.result import Result
 from streamseg.pixels import planes
+from streamseg.pixels.layouts import layout
 from streamseg.pixels.picture import AnyPicture
 
 __all__ = ["Compositor", "Rendered", "colours_grey"]
@@ -27,7 +28,7 @@ class Rendered:
 
 def colours_grey(effects: Sequence[Effect], form: VideoFormat) -> bool:
     """Whether pictures of this format are grey, and one of the effects draws in colour: in grey, two identities look alike."""
-    known = planes.layout(form.name)
+    known = layout(form.name)
     return known is not None and known.family == "gray" and any(effect.colour for effect in effects)
 
 

@@ -24,8 +24,9 @@ from streamseg.device.picture import DevicePicture, Tags
 from streamseg.device.upload import Uploader
 from streamseg.errors import SourceError, Unreadable, scrub
 from streamseg.pixels import sidedata
+from streamseg.pixels.layouts import layout
 from streamseg.pixels.orient import Orientation, turn
-from streamseg.pixels.planes import layout, supported
+from streamseg.pixels.planes import supported
 
 __all__ = ["DeviceDecoding", "Mode", "hardware", "why_not_nvdec"]
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from streamseg.pixels import planes
 from streamseg.pixels.filters import Filter
+from streamseg.pixels.layouts import layout
 from streamseg.pixels.picture import AnyPicture
 
 __all__ = [
@@ -112,7 +113,7 @@ def by_field(picture: av.VideoFrame, work: Callable[[av.VideoFrame], av.VideoFra
 
 def convert(picture: av.VideoFrame, name: str, *, interlaced: bool) -> av.VideoFrame:
     """As `planes.convert`; chroma that is halved downwards is enlarged within its field. `name`: one that `planes.views` reads."""
-    known = planes.layout(picture.format.name)
+    known = layout(picture.format.name)
     if not interlaced or known is None or picture.format.name == name or not any(spec.shift_y for spec in known.planes):
         return planes.convert(picture, name)
     return by_field(picture, lambda field: planes.convert(field, name))
@@ -120,7 +121,7 @@ def convert(picture: av.VideoFrame, name: str, *, interlaced: bool) -> av.VideoF
 
 def full_chroma(picture: av.VideoFrame) -> av.VideoFrame:
     """An interlaced picture with chroma for every line, for code that shows it as one moment; itself if it has that already."""
-    known = planes.layout(picture.format.name)
+    known = layout(picture.format.name)
     if known is None or not any(spec.shift_y for spec in known.planes):
         return picture
     return convert(

@@ -7,7 +7,7 @@ sample. `views` gives the planes as numpy arrays that share the picture's memory
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import av
 import numpy as np
@@ -15,24 +15,19 @@ import numpy.typing as npt
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from streamseg.errors import StreamsegError, Unreadable
-from streamseg.pixels.color import SWS_COLORSPACE, Encoding, Matrix, encoding
+from streamseg.pixels.color import SWS_COLORSPACE, Matrix, encoding
 from streamseg.pixels.filters import Filter
+from streamseg.pixels.layouts import Layout, PlaneSpec, layout, nearest_layout
 
 if TYPE_CHECKING:
     from streamseg.pixels.picture import AnyPicture
 
 __all__ = [
-    "Encoding",
-    "Layout",
     "Plane",
-    "PlaneSpec",
     "Planes",
     "convert",
     "copy_frame",
     "copy_tags",
-    "encoding",
-    "layout",
-    "nearest_layout",
     "new_frame",
     "on_host",
     "reformat",
@@ -56,34 +51,6 @@ _UNSPECIFIED = 2
 _thread = threading.local()
 
 
-class PlaneSpec(NamedTuple):
-    """One plane of a layout."""
-
-    components: tuple[int, ...]
-    """What each sample of a pixel is: 0, 1, 2 = Y, U, V or R, G, B; 3 = alpha or padding. More than one when interleaved."""
-    shift_x: int
-    """The plane is the picture's width / 2**shift_x, rounded up."""
-    shift_y: int
-
-
-class Layout(NamedTuple):
-    """How a pixel format keeps its samples."""
-
-    name: str
-    family: Literal["yuv", "rgb", "gray"]
-    depth: int
-    """Bits of a sample, 8 to 16."""
-    lsb: int
-    """Zero bits below the sample within its 16-bit word: 6 for p010, 0 for nearly all."""
-    planes: tuple[PlaneSpec, ...]
-    alpha: bool
-
-    @property
-    def dtype(self) -> npt.DTypeLike:
-        """uint8 up to 8 bits, little-endian uint16 above."""
-        return np.uint8 if self.depth <= 8 else np.dtype("<u2")
-
-
 class Plane(NamedTuple):
     """One plane of one picture."""
 
@@ -101,68 +68,12 @@ class Planes(NamedTuple):
     planes: tuple[Plane, ...]
 
 
-def _layouts() -> dict[str, Layout]:
-    """Every pixel format whose samples numpy can view in place."""
-    table: dict[str, Layout] = {}
-
-    def add(
-        name: str, family: Literal["yuv", "rgb", "gray"], depth: int, planes: list[PlaneSpec], lsb: int = 0, alpha: bool = False
-    ) -> None:
-        table[name] = Layout(name, family, depth, lsb, tuple(planes), alpha)
-
-    subsampling = {"420": (1, 1), "422": (1, 0), "444": (0, 0), "440": (0, 1), "411": (2, 0), "410": (2, 2)}
-    for depth in (8, 9, 10, 12, 14, 16):
-        bits = "" if depth == 8 else f"{depth}le"
-        for sub, (x, y) in subsampling.items():
-            planes = [PlaneSpec((0,), 0, 0), PlaneSpec((1,), x, y), PlaneSpec((2,), x, y)]
-            add(f"yuv{sub}p{bits}", "yuv", depth, planes)
-            add(f"yuva{sub}p{bits}", "yuv", depth, [*planes, PlaneSpec((3,), 0, 0)], alpha=True)
-            if depth == 8:
-                add(f"yuvj{sub}p", "yuv", depth, planes)
-        add(f"gray{bits}", "gray", depth, [PlaneSpec((0,), 0, 0)])
-        green_first = [PlaneSpec((1,), 0, 0), PlaneSpec((2,), 0, 0), PlaneSpec((0,), 0, 0)]
-        add(f"gbrp{bits}", "rgb", depth, green_first)
-        add(f"gbrap{bits}", "rgb", depth, [*green_first, PlaneSpec((3,), 0, 0)], alpha=True)
-    for name, chroma, (x, y), depth in (
-        ("nv12", (1, 2), (1, 1), 8),
-        ("nv21", (2, 1), (1, 1), 8),
-        ("nv16", (1, 2), (1, 0), 8),
-        ("nv24", (1, 2), (0, 0), 8),
-        ("p010le", (1, 2), (1, 1), 10),
-        ("p012le", (1, 2), (1, 1), 12),
-        ("p016le", (1, 2), (1, 1), 16),
-        ("p210le", (1, 2), (1, 0), 10),
-        ("p410le", (1, 2), (0, 0), 10),
-    ):
-        add(name, "yuv", depth, [PlaneSpec((0,), 0, 0), PlaneSpec(chroma, x, y)], lsb=0 if depth == 8 else 16 - depth)
-    order = {"r": 0, "g": 1, "b": 2, "a": 3, "0": 3}
-    for name in ("rgb", "bgr", "rgba", "bgra", "argb", "abgr", "rgb0", "bgr0", "0rgb", "0bgr"):
-        packed = [PlaneSpec(tuple(order[c] for c in name), 0, 0)]
-        add(name + ("24" if len(name) == 3 else ""), "rgb", 8, packed, alpha="a" in name)
-        if name in ("rgb", "bgr", "rgba", "bgra"):
-            add(name + ("48le" if len(name) == 3 else "64le"), "rgb", 16, packed, alpha="a" in name)
-    return table
-
-
-_LAYOUTS = _layouts()
-
-
-def layout(name: str) -> Layout | None:
-    """The layout of the pixel format `name`, or None where numpy cannot view it (packed 4:2:2, palettes, big-endian, hardware)."""
-    return _LAYOUTS.get(name)
-
-
-def nearest_layout(name: str) -> str:
-    """The format with a layout of at least the depth, chroma resolution and alpha of the pixel format `name`."""
-    return name if name in _LAYOUTS else _nearest(av.VideoFormat(name))
-
-
 def views(picture: av.VideoFrame) -> Planes:
     """The planes of `picture` as numpy arrays sharing its memory.
 
     Raises Unreadable for a format `layout` does not know: pass the picture through `supported` first.
     """
-    known = _LAYOUTS.get(picture.format.name)
+    known = layout(picture.format.name)
     if known is None:
         raise Unreadable(f"pixel format {picture.format.name!r} has no plain planes; convert it with planes.supported() first")
     width, height = picture.width, picture.height
@@ -190,10 +101,9 @@ def supported(picture: AnyPicture) -> av.VideoFrame:
     """
     picture = on_host(picture)
     name = picture.format.name
-    if name in _LAYOUTS and picture.planes[0].line_size > 0:
+    if layout(name) is not None and picture.planes[0].line_size > 0:
         return picture
-    target = name if name in _LAYOUTS else _nearest(picture.format)
-    return convert(picture, target)
+    return convert(picture, nearest_layout(name))
 
 
 def convert(picture: AnyPicture, name: str) -> av.VideoFrame:
@@ -237,7 +147,7 @@ def reformat(
     own = encoding(picture)
     source = picture
     tagged = (int(picture.color_trc), int(picture.color_primaries)) != (_UNSPECIFIED, _UNSPECIFIED)
-    if tagged and picture.format.name in _LAYOUTS and picture.planes[0].line_size > 0:
+    if tagged and layout(picture.format.name) is not None and picture.planes[0].line_size > 0:
         source = copy_frame(picture)
     full = av.VideoFormat(name, 16, 16).is_rgb or (own.full_range if full_range is None else full_range)
     return _scaler().reformat(
@@ -272,26 +182,6 @@ def with_chroma(picture: av.VideoFrame) -> av.VideoFrame:
     for plane in chroma:
         plane.array[...] = 1 << (depth - 1)
     return made
-
-
-def _nearest(form: av.VideoFormat) -> str:
-    """The supported format of at least the same depth, chroma resolution and alpha as `form`."""
-    parts = form.components
-    alpha = any(part.is_alpha for part in parts) or form.has_palette
-    bits = next((b for b in (8, 10, 12, 16) if b >= max((part.bits for part in parts), default=8)), 16)
-    if form.has_palette:
-        return "rgba"
-    if form.is_rgb or form.is_bayer:
-        return ("rgba" if alpha else "rgb24") if bits == 8 else ("rgba64le" if alpha else "rgb48le")
-    suffix = "" if bits == 8 else f"{bits}le"
-    chroma = sum(not part.is_alpha for part in parts) >= 3
-    if not chroma and not alpha:
-        return "gray" + suffix
-    # chroma_width/height of a probe size tell the subsampling without a shift field.
-    x = 64 // form.chroma_width(64) if chroma else 1
-    y = 64 // form.chroma_height(64) if chroma else 1
-    sub = {(2, 2): "420", (2, 1): "422"}.get((x, y), "444")
-    return f"yuv{'a' if alpha else ''}{sub}p{suffix}"
 
 
 def new_frame(width: int, height: int, name: str) -> av.VideoFrame:

@@ -14,7 +14,8 @@ import av
 import numpy as np
 
 from streamseg.pixels.filters import Filter
-from streamseg.pixels.planes import layout, new_frame, reformat, views
+from streamseg.pixels.layouts import layout
+from streamseg.pixels.planes import new_frame, reformat, views
 
 __all__ = ["siting", "with_siting"]
 
@@ -27,7 +28,7 @@ _thread = threading.local()
 def siting(picture: av.VideoFrame) -> str | None:
     """Where `picture` says that its chroma lies; None: at the centre, or it is not subsampled.
 
-    The picture is of a format that `planes.layout` knows. The centre is also what swscale takes where nothing is said.
+    The picture is of a format that `layouts.layout` knows. The centre is also what swscale takes where nothing is said.
     """
     known = layout(picture.format.name)
     if known is None or known.family != "yuv" or not any(plane.shift_x or plane.shift_y for plane in known.planes):

@@ -6,6 +6,7 @@ __all__ = ["TESTS"]
 
 TESTS: dict[str, tuple[str, ...]] = {
     "streamseg/core/masks.py": ("tests/unit/core/test_masks.py",),
+    "streamseg/pixels/layouts.py": ("tests/unit/pixels/test_layouts.py", "tests/unit/pixels/test_planes.py"),
     "streamseg/pixels/planes.py": ("tests/unit/pixels/test_planes.py",),
     "streamseg/pixels/color.py": ("tests/unit/pixels/test_color.py",),
     "streamseg/decode/timeline.py": ("tests/unit/decode/test_timeline.py", "tests/faults/test_clocks.py"),

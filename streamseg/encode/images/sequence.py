@@ -25,7 +25,8 @@ from streamseg.encode.video.hdr import left_out
 from streamseg.errors import OutputError
 from streamseg.pixels import sidedata
 from streamseg.pixels.fields import full_chroma
-from streamseg.pixels.planes import layout, on_host, reformat, supported
+from streamseg.pixels.layouts import layout
+from streamseg.pixels.planes import on_host, reformat, supported
 from streamseg.system.output_files import Claim, check_file, replace_atomically
 
 if TYPE_CHECKING:

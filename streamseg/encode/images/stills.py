@@ -14,8 +14,10 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from streamseg.pixels.color import encoding
 from streamseg.pixels.fields import full_chroma
-from streamseg.pixels.planes import copy_tags, encoding, layout, new_frame, reformat, supported, views
+from streamseg.pixels.layouts import layout
+from streamseg.pixels.planes import copy_tags, new_frame, reformat, supported, views
 
 __all__ = ["to_still"]
 

@@ -13,13 +13,11 @@ import numpy as np
 import numpy.typing as npt
 from av.video.format import VideoFormat
 
-from streamseg.pixels.color import Matrix
+from streamseg.pixels.color import Matrix, encoding
 from streamseg.pixels.fields import by_field
+from streamseg.pixels.layouts import layout, nearest_layout
 from streamseg.pixels.planes import (
     copy_tags,
-    encoding,
-    layout,
-    nearest_layout,
     new_frame,
     reformat,
     supported,

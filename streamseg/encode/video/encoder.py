@@ -16,8 +16,8 @@ from streamseg.encode.video.pixel_formats import padded_size
 from streamseg.encode.video.remux import AV_ERRORS
 from streamseg.encode.video.settings import encoder_rate
 from streamseg.errors import OutputError
+from streamseg.pixels.color import encoding
 from streamseg.pixels.fields import FieldOrder, Marker
-from streamseg.pixels.planes import encoding
 
 if TYPE_CHECKING:
     from streamseg.core.types import Frame

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 
+from streamseg.pixels.color import encoding
 from streamseg.pixels.letterbox import Fitter
-from streamseg.pixels.planes import encoding, reformat, supported, views
+from streamseg.pixels.planes import reformat, supported, views
 
 if TYPE_CHECKING:
     from streamseg.core.types import Frame

@@ -28,7 +28,7 @@ from streamseg.gpu.kernels.filters import (
 from streamseg.gpu.kernels.mix import mix_kernel
 from streamseg.gpu.kernels.pack import Scratch, Upload, instance_table
 from streamseg.gpu.kernels.surface import Surface
-from streamseg.pixels import planes
+from streamseg.pixels.layouts import layout
 
 __all__ = ["draw_blur", "draw_matte", "draw_pixelate", "matte_into"]
 
@@ -280,7 +280,7 @@ def draw_matte(
     """The picture that `composite.Matte` puts in the place of `picture`: grey, full range, in memory of its own."""
     out = torch.empty((picture.height, picture.width), dtype=torch.uint8, device=picture.luma.device)
     matte_into(out, chosen(instances, effect.classes), effect.feather * picture.unit, upload, scratch)
-    grey = planes.layout("gray")
+    grey = layout("gray")
     assert grey is not None
     encoding = replace(picture.encoding, family="gray", depth=8, full_range=True)
     return Surface(grey, encoding, picture.width, picture.height, (out,))

@@ -8,9 +8,8 @@ from typing import Any
 import torch
 
 from streamseg.device.picture import DevicePicture
-from streamseg.pixels import planes
-from streamseg.pixels.color import Encoding
-from streamseg.pixels.planes import Layout, PlaneSpec
+from streamseg.pixels.color import Encoding, encoding
+from streamseg.pixels.layouts import Layout, PlaneSpec, layout
 
 __all__ = ["Surface", "supported"]
 
@@ -36,7 +35,7 @@ class Surface:
     """
 
     layout: Layout
-    """How the pixel format keeps its samples (`planes.layout(name)`); `supported` tells which the kernels know."""
+    """How the pixel format keeps its samples (`pixels.layouts.layout`); `supported` tells which the kernels know."""
     encoding: Encoding
     """What the codes mean (`color.encoding(picture)`)."""
     width: int
@@ -49,9 +48,9 @@ class Surface:
     @classmethod
     def of(cls, picture: DevicePicture, stream: Any) -> Surface:
         """The planes of a picture whose layout `supported` accepts, for work that the caller puts into `stream` from now on."""
-        known = planes.layout(picture.format.name)
+        known = layout(picture.format.name)
         assert known is not None  # no other is put on the device
-        return cls(known, planes.encoding(picture), picture.width, picture.height, picture.use(stream))
+        return cls(known, encoding(picture), picture.width, picture.height, picture.use(stream))
 
     def __post_init__(self) -> None:
         if not supported(self.layout) and self.layout.name != "gray":

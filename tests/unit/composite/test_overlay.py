@@ -11,6 +11,7 @@ from streamseg.core.palette import color_of
 from streamseg.core.types import Instances
 from streamseg.errors import ConfigError
 from streamseg.pixels import color, planes
+from streamseg.pixels.layouts import PlaneSpec
 from tests.unit.pictures import codes, ellipse, field, instances, noise, result
 
 FORMATS = ["yuv420p", "yuvj420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "nv12", "p010le", "gray", "rgb24", "gbrp"]
@@ -21,7 +22,7 @@ def draw(picture: av.VideoFrame, found: Instances, **options: object) -> av.Vide
     return Compositor([Overlay(**options)], keep_grey=True)(result(picture, found)).picture  # type: ignore[arg-type]
 
 
-def under(mask: np.ndarray, spec: planes.PlaneSpec, every: bool) -> np.ndarray:
+def under(mask: np.ndarray, spec: PlaneSpec, every: bool) -> np.ndarray:
     """Which samples of a plane have all (or any) of their pixels in `mask`."""
     sx, sy = 1 << spec.shift_x, 1 << spec.shift_y
     h, w = mask.shape

@@ -16,6 +16,7 @@ from streamseg.core.types import Activity, Event, Frame, Instances, Occlusion, T
 from streamseg.decode import Decoder
 from streamseg.pixels import planes, sidedata
 from streamseg.pixels.filters import Filter
+from streamseg.pixels.layouts import nearest_layout
 from streamseg.pixels.siting import siting
 from tests import clips
 from tests.unit import pictures
@@ -76,7 +77,7 @@ SITINGS = ["left", "center", "topleft", "top", "bottomleft", "bottom"]
     ("name", "mode"), [("yuv420p", "prog"), ("yuv420p10le", "prog"), ("nv12", "tff"), ("yuv422p", "bff"), ("uyvy422", "prog")]
 )
 def test_what_is_shown_of_a_pickle_is_equal_wherever_chroma_lies(name, mode, location):
-    noise = pictures.noise(planes.nearest_layout(name), 52, 38)
+    noise = pictures.noise(nearest_layout(name), 52, 38)
     one = result("yuv420p", 52, 38)
     said = Filter(("setparams", f"chroma_location={location}:field_mode={mode}"))(planes.convert(noise, name))
     planes.copy_tags(one.frame.picture, said)

@@ -18,6 +18,7 @@ from streamseg.core.types import Activity, Frame, Instances
 from streamseg.detect import preprocess
 from streamseg.pixels import color, planes
 from streamseg.pixels.fields import FieldOrder
+from streamseg.pixels.layouts import layout
 from tests.unit import pictures
 
 Array = np.ndarray[Any, Any]
@@ -157,7 +158,7 @@ def expected_drawn(case: Case) -> tuple[str, list[Array]]:
 
 def apart(a: list[Array], b: list[Array], form: str) -> tuple[int, float]:
     """The largest difference of two pictures in codes, and the share of samples that differ at all."""
-    known = planes.layout(form)
+    known = layout(form)
     assert known is not None
     assert [plane.shape for plane in a] == [plane.shape for plane in b]
     gaps = [np.abs((x.astype(np.int64) >> known.lsb) - (y.astype(np.int64) >> known.lsb)) for x, y in zip(a, b, strict=True)]

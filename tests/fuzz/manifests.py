@@ -8,7 +8,8 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-from streamseg.engine.store import Key, Manifest, Store
+from streamseg.engine.manifest import Key, Manifest
+from streamseg.engine.store import Store
 from streamseg.hub import catalog
 from tests import graphs
 from tests.fuzz.trees import changed

@@ -9,7 +9,8 @@ from typing import Any
 
 from streamseg.device.driver import Driver, Gpu, OutOfMemory, find_gpu, no_driver
 from streamseg.engine.base import refuse_free_rows
-from streamseg.engine.store import Entry, Key, Store
+from streamseg.engine.manifest import Key
+from streamseg.engine.store import Entry, Store
 from streamseg.engine.tensorrt.builder import BuildProgress, Built, batches_for
 from streamseg.engine.tensorrt.compiler import compile_plan
 from streamseg.engine.tensorrt.library import OLDEST, TENSORRT, TENSORRT_RTX, Library, capability_name

@@ -8,10 +8,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from streamseg.config.steps import unknown_key
-from streamseg.errors.describe import brief
+from streamseg.errors.describe import brief, did_you_mean
 
-__all__ = ["Location", "fields", "in_words"]
+__all__ = ["Location", "fields", "in_words", "unknown_key"]
 
 _MOST = 20
 """Problems that are told at once."""
@@ -61,6 +60,11 @@ def _explain(schema: type[BaseModel], problem: Any) -> str:
     if kind == "missing":
         return "a value is needed"
     return f"{brief(value)} is not allowed; expected {message}"
+
+
+def unknown_key(key: str, allowed: list[str]) -> str:
+    """What to say of a key that is not allowed."""
+    return f"unknown key{did_you_mean(key, allowed)} (allowed: {', '.join(sorted(allowed)) or 'none'})"
 
 
 def _allowed_keys(schema: type[BaseModel], location: Location) -> list[str]:

@@ -6,24 +6,20 @@ Every field has a default, so that an empty section means "as usual". Units are 
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     BeforeValidator,
-    ConfigDict,
     Field,
     PlainValidator,
     ValidationInfo,
     field_validator,
-    model_serializer,
     model_validator,
 )
 
-from streamseg.composite import Effect
 from streamseg.config.section import Section
-from streamseg.config.steps import Listed, check_name, check_reference, read_step, step_schema, trusts
+from streamseg.config.steps import EffectStep, Listed, StageStep, check_name, check_reference, trusts
 from streamseg.config.values import (
     AutoFraction,
     Fraction01,
@@ -37,15 +33,13 @@ from streamseg.config.values import (
     parse_names,
     parse_off,
     parse_seconds,
-    parse_size,
 )
 from streamseg.errors.describe import brief
 from streamseg.events import Line, Zone
-from streamseg.system.registry import EFFECTS, ENGINES, HEADS, STAGES, Reference
+from streamseg.system.registry import ENGINES, HEADS, Reference
 
 __all__ = [
     "DecodeConfig",
-    "EffectStep",
     "EncodeConfig",
     "EventsConfig",
     "InferConfig",
@@ -55,8 +49,6 @@ __all__ = [
     "PreprocessConfig",
     "SmoothConfig",
     "TrackConfig",
-    "parse_seconds",
-    "parse_size",
 ]
 
 
@@ -227,84 +219,6 @@ class SmoothConfig(Section):
     """Seconds over which masks are averaged along each track and the optical flow; `off`: not at all."""
     edges: bool = True
     """Refine outlines to the picture's edges."""
-
-
-class EffectStep(Section):
-    """One step of composite: an effect of the registry by its name, or `use: module:Class`, with the fields of its class."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
-
-    name: str
-    """Its key in the file, or the reference."""
-    effect: Effect
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read(cls, value: Any, info: ValidationInfo) -> Any:
-        """`overlay` alone means `overlay: {}`; so does a key without a value."""
-        name, effect = read_step(EFFECTS, value, trust=trusts(info.context))
-        return {"name": name, "effect": effect}
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, _core: Any, _handler: Any) -> dict[str, Any]:
-        return step_schema(EFFECTS)
-
-    @model_serializer
-    def _written(self) -> dict[str, Any]:
-        options = dataclasses.asdict(self.effect)  # type: ignore[call-overload]
-        return {"use": self.name, **options} if isinstance(self.name, Reference) else {self.name: options}
-
-    @classmethod
-    def of(cls, effect: Effect) -> EffectStep:
-        """The step that means `effect`."""
-        return cls.model_validate(effect)
-
-
-class StageStep(Section):
-    """A stage that is added: one of an installed package by its name, or `use: module:Class`, with the fields of its class.
-
-    `after` says behind which stage it runs, if not where it says itself; `name` what it is called, if not as the class is.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
-
-    name: str
-    after: str
-    """"": where the stage says itself."""
-    stage: Any
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read(cls, value: Any, info: ValidationInfo) -> Any:
-        value, place = _without_place(value)
-        name, stage = read_step(STAGES, value, trust=trusts(info.context))
-        called = type(stage).__name__ if isinstance(name, Reference) else name
-        return {"name": place.get("name", called), "after": place.get("after", ""), "stage": stage}
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, _core: Any, _handler: Any) -> dict[str, Any]:
-        return step_schema(STAGES, {"after": {"type": "string"}, "name": {"type": "string"}})
-
-
-def _without_place(value: Any) -> tuple[Any, dict[str, Any]]:
-    """A step without what it says of its place and its name; and that."""
-    if isinstance(value, str | dict) and (name := value if isinstance(value, str) else next(iter(value), "")) != "use":
-        if STAGES.is_builtin(name):
-            raise ValueError(f"the stage {name!r} runs in any case; what it does is set in sections of its own")
-        options = value[name] if isinstance(value, dict) and len(value) == 1 else None
-        if isinstance(options, dict):
-            kept, place = _split_place(options)
-            return {name: kept}, place
-    elif isinstance(value, dict):
-        return _split_place(value)
-    return value, {}
-
-
-def _split_place(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    return (
-        {key: inner for key, inner in options.items() if key not in ("after", "name")},
-        {key: inner for key, inner in options.items() if key in ("after", "name")},
-    )
 
 
 class EncodeConfig(Section):

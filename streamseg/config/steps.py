@@ -13,25 +13,38 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    create_model,
+    model_serializer,
+    model_validator,
+)
 from pydantic.errors import PydanticUserError
 from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from streamseg.composite import Effect
+from streamseg.config.problems import unknown_key
+from streamseg.config.section import Section
 from streamseg.config.values import is_number, parse_names
 from streamseg.errors import ConfigError, StreamsegError
 from streamseg.errors.describe import brief, did_you_mean
-from streamseg.system.registry import Reference, Registry, nearest
+from streamseg.system.registry import EFFECTS, STAGES, Reference, Registry, nearest
 
 __all__ = [
+    "EffectStep",
     "Listed",
+    "StageStep",
     "check_name",
     "check_reference",
     "options_of",
     "read_step",
     "step_schema",
     "trusts",
-    "unknown_key",
 ]
 
 
@@ -171,11 +184,6 @@ def options_of(kind: Any) -> dict[str, Any]:
     return {field.name: field.type for field in dataclasses.fields(kind) if field.init}
 
 
-def unknown_key(key: str, allowed: list[str]) -> str:
-    """What to say of a key that is not allowed."""
-    return f"unknown key{did_you_mean(key, allowed)} (allowed: {', '.join(sorted(allowed)) or 'none'})"
-
-
 @lru_cache(maxsize=256)
 def _model(kind: Any) -> type[BaseModel]:
     """What checks the options of `kind`. Raises ConfigError where its fields are of types that cannot be checked."""
@@ -203,3 +211,81 @@ def _moved(error: ValidationError, place: tuple[str, ...]) -> ValidationError:
         for p in error.errors(include_url=False)
     ]
     return ValidationError.from_exception_data("step", details)
+
+
+class EffectStep(Section):
+    """One step of composite: an effect of the registry by its name, or `use: module:Class`, with the fields of its class."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    name: str
+    """Its key in the file, or the reference."""
+    effect: Effect
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, value: Any, info: ValidationInfo) -> Any:
+        """`overlay` alone means `overlay: {}`; so does a key without a value."""
+        name, effect = read_step(EFFECTS, value, trust=trusts(info.context))
+        return {"name": name, "effect": effect}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, _core: Any, _handler: Any) -> dict[str, Any]:
+        return step_schema(EFFECTS)
+
+    @model_serializer
+    def _written(self) -> dict[str, Any]:
+        options = dataclasses.asdict(self.effect)  # type: ignore[call-overload]
+        return {"use": self.name, **options} if isinstance(self.name, Reference) else {self.name: options}
+
+    @classmethod
+    def of(cls, effect: Effect) -> EffectStep:
+        """The step that means `effect`."""
+        return cls.model_validate(effect)
+
+
+class StageStep(Section):
+    """A stage that is added: one of an installed package by its name, or `use: module:Class`, with the fields of its class.
+
+    `after` says behind which stage it runs, if not where it says itself; `name` what it is called, if not as the class is.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    name: str
+    after: str
+    """"": where the stage says itself."""
+    stage: Any
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, value: Any, info: ValidationInfo) -> Any:
+        value, place = _without_place(value)
+        name, stage = read_step(STAGES, value, trust=trusts(info.context))
+        called = type(stage).__name__ if isinstance(name, Reference) else name
+        return {"name": place.get("name", called), "after": place.get("after", ""), "stage": stage}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, _core: Any, _handler: Any) -> dict[str, Any]:
+        return step_schema(STAGES, {"after": {"type": "string"}, "name": {"type": "string"}})
+
+
+def _without_place(value: Any) -> tuple[Any, dict[str, Any]]:
+    """A step without what it says of its place and its name; and that."""
+    if isinstance(value, str | dict) and (name := value if isinstance(value, str) else next(iter(value), "")) != "use":
+        if STAGES.is_builtin(name):
+            raise ValueError(f"the stage {name!r} runs in any case; what it does is set in sections of its own")
+        options = value[name] if isinstance(value, dict) and len(value) == 1 else None
+        if isinstance(options, dict):
+            kept, place = _split_place(options)
+            return {name: kept}, place
+    elif isinstance(value, dict):
+        return _split_place(value)
+    return value, {}
+
+
+def _split_place(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    return (
+        {key: inner for key, inner in options.items() if key not in ("after", "name")},
+        {key: inner for key, inner in options.items() if key in ("after", "name")},
+    )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from streamseg.config.schema import parse_size
+from streamseg.config.values import parse_size
 from streamseg.datasets.segments import Case
 from streamseg.detect.postprocess import gives_masks
 from streamseg.engine import Engine, open_engine

@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from streamseg.config.schema import PipelineConfig, StageStep
+from streamseg.config.schema import PipelineConfig
+from streamseg.config.steps import StageStep
 from streamseg.pipeline.stages import STAGES, Context, Step
 from streamseg.runtime import Stage
 from streamseg.system.registry import why_no_options

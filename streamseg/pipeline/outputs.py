@@ -13,7 +13,8 @@ from urllib.parse import unquote, urlsplit
 
 from streamseg.composite import Effect, Overlay
 from streamseg.config.load import Location, override
-from streamseg.config.schema import EffectStep, EncodeConfig, OutputConfig, PipelineConfig
+from streamseg.config.schema import EncodeConfig, OutputConfig, PipelineConfig
+from streamseg.config.steps import EffectStep
 from streamseg.decode.images import SUFFIXES as STILLS
 from streamseg.encode import is_results, is_view
 from streamseg.encode.images.sequence import IMAGE_SUFFIXES, names_still

@@ -200,9 +200,9 @@ def test_viewer_that_does_not_read_holds_nobody_up(view):
 
 
 def test_half_a_request_does_not_stay_for_ever(view, monkeypatch):
-    from streamseg.encode.view import mjpeg
+    from streamseg.encode.view import server
 
-    monkeypatch.setattr(mjpeg._Handler, "timeout", 0.2)
+    monkeypatch.setattr(server._Handler, "timeout", 0.2)
     with closing(socket.create_connection(("127.0.0.1", view.port))) as mute:
         mute.sendall(b"GET / HT")
         mute.settimeout(3)
@@ -210,7 +210,7 @@ def test_half_a_request_does_not_stay_for_ever(view, monkeypatch):
 
 
 def test_too_many_connections_are_hung_up(view):
-    from streamseg.encode.view.mjpeg import _MAX_CONNECTIONS
+    from streamseg.encode.view.server import _MAX_CONNECTIONS
 
     waiting = [socket.create_connection(("127.0.0.1", view.port)) for _ in range(_MAX_CONNECTIONS)]
     with closing(socket.create_connection(("127.0.0.1", view.port))) as one_more:

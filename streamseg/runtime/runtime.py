@@ -135,7 +135,7 @@ class Runtime:
     def _work(self, line: StageThread) -> None:
         failed = False
         try:
-            self._loop(line)
+            line.work(self._arrived)
         except Closed:
             line.source.close(discard=True)
         except BaseException as error:
@@ -145,44 +145,6 @@ class Runtime:
             for output in line.outputs:
                 output.close()
             self._finish([(counters.name, stage) for counters, stage in line.stages], failed=failed)
-
-    def _loop(self, line: StageThread) -> None:
-        while True:
-            try:
-                item = line.source.get()
-            except Closed:
-                self._flush(line)
-                return
-            made = item
-            for at, (counters, stage) in enumerate(line.stages):
-                line.at = at
-                if at:
-                    line.stages[at - 1][0].given += 1
-                counters.taken += 1
-                began, cpu = time.perf_counter(), time.thread_time()
-                made = stage(made)
-                counters.busy += time.perf_counter() - began
-                counters.cpu += time.thread_time() - cpu
-            self._hand_over(made, line.outputs)
-            counters.given += 1
-            if line.sink and self._arrived is not None:
-                counters.latency.append(time.monotonic() - self._arrived(item))
-
-    def _flush(self, line: StageThread) -> None:
-        for at, (_, stage) in enumerate(line.stages):
-            line.at = at
-            if (flush := getattr(stage, "flush", None)) is not None:
-                flush()
-
-    def _hand_over(self, item: Any, outputs: list[Channel[Any]]) -> None:
-        closed = 0
-        for output in outputs:
-            try:
-                output.put(item)
-            except Closed:
-                closed += 1
-        if outputs and closed == len(outputs):
-            raise Closed
 
     def _finish(self, stages: Sequence[tuple[str, Any]], *, failed: bool = False) -> None:
         """Close the stages in their own thread; the last thread to come here ends the run."""

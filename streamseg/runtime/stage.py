@@ -1,13 +1,14 @@
-"""What a runtime is made of: a source, stages, branches, and what is counted of each."""
+"""What a runtime is made of: a source, stages, branches, what each thread does, and what is counted of each."""
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from streamseg.runtime.channel import Channel, Policy
+from streamseg.runtime.channel import Channel, Closed, Policy
 
 __all__ = ["Branch", "Counters", "Source", "Stage", "StageThread"]
 
@@ -77,3 +78,49 @@ class StageThread:
     """Its last stage is a sink, whose latency is measured."""
     at: int = 0
     """Index of the stage that works, or failed."""
+
+    def work(self, arrived: Callable[[Any], float] | None) -> None:
+        """Take items until the source is closed, then flush. Raises Closed once nobody wants what comes out.
+
+        arrived: the monotonic clock when an item came in, from which a sink's latency counts.
+        """
+        while True:
+            try:
+                item = self.source.get()
+            except Closed:
+                self._flush()
+                return
+            self._hand_over(self._through(item))
+            counters = self.stages[-1][0]
+            counters.given += 1
+            if self.sink and arrived is not None:
+                counters.latency.append(time.monotonic() - arrived(item))
+
+    def _through(self, item: Any) -> Any:
+        """What the stages make of an item, one after the other."""
+        for at, (counters, stage) in enumerate(self.stages):
+            self.at = at
+            if at:
+                self.stages[at - 1][0].given += 1
+            counters.taken += 1
+            began, cpu = time.perf_counter(), time.thread_time()
+            item = stage(item)
+            counters.busy += time.perf_counter() - began
+            counters.cpu += time.thread_time() - cpu
+        return item
+
+    def _flush(self) -> None:
+        for at, (_, stage) in enumerate(self.stages):
+            self.at = at
+            if (flush := getattr(stage, "flush", None)) is not None:
+                flush()
+
+    def _hand_over(self, item: Any) -> None:
+        closed = 0
+        for output in self.outputs:
+            try:
+                output.put(item)
+            except Closed:
+                closed += 1
+        if self.outputs and closed == len(self.outputs):
+            raise Closed

@@ -23,5 +23,6 @@ TESTS: dict[str, tuple[str, ...]] = {
     "streamseg/detect/postprocess.py": ("tests/unit/detect/test_postprocess.py",),
     "streamseg/pixels/letterbox.py": ("tests/unit/detect/test_preprocess.py",),
     "streamseg/composite/overlay.py": ("tests/unit/composite/test_overlay.py", "tests/unit/composite/test_grey.py"),
+    "streamseg/runtime/stage.py": ("tests/unit/runtime/test_runtime.py",),
     "streamseg/runtime/runtime.py": ("tests/unit/runtime/test_runtime.py",),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streamseg.datasets.coco_names import COCO
 
@@ -20,14 +20,25 @@ class ClassNames:
     category_ids: tuple[int, ...]
     """Empty where they are not COCO's."""
     reason: str
+    told: bool = True
+    """False: the file does not tell how many labels there are."""
 
 
-def class_names(count: int, stated: Sequence[str] | None = None, where: str = "its metadata") -> ClassNames:
+def class_names(
+    count: int | None, stated: Sequence[str] | None = None, where: str = "its metadata", *, otherwise: int = len(COCO)
+) -> ClassNames:
     """The names of `count` labels that count from 0: those `stated` in the file, else what their number tells.
 
     80 are COCO's in the order of their ids; 90 and 91 are COCO's ids from 1 on and from 0 on, the labels that COCO never used
     called unused12 and so on. Names that stand there twice get a number. `stated` of another length than `count` are not believed.
+
+    `count` None: the file does not tell. There are then as many as are `stated`, else `otherwise`, for COCO's names.
     """
+    if count is None and not stated:
+        assumed = class_names(otherwise)
+        why = f"assumed: COCO's {otherwise}; the file does not tell how many labels it has: write yours here"
+        return replace(assumed, reason=why, told=False)
+    count = len(stated or ()) if count is None else count
     if stated is not None and len(stated) == count and count:
         names = _different(stated)
         return ClassNames(

@@ -64,7 +64,7 @@ class Detections:
                     ),
                     Detections.name,
                     names,
-                    class_names(len(stated) if stated else LABELS if tensorflow else 80, stated),
+                    class_names(None, stated, otherwise=LABELS if tensorflow else 80),
                     {"corners": "yxyx" if tensorflow else "xyxy", "normalised": tensorflow, "label_offset": int(tensorflow)},
                     Evidence.NAMES,
                     {
@@ -86,7 +86,7 @@ class Detections:
             ),
             Detections.name,
             outputs,
-            class_names(len(stated) if stated else LABELS, stated),
+            class_names(None, stated, otherwise=LABELS),
             {"corners": "xyxy", "normalised": False, "label_offset": 1},
             Evidence.NAMES if all(ours == theirs for ours, theirs in outputs.items()) else Evidence.SHAPES,
             {

@@ -69,4 +69,4 @@ def described(
         conf=conf,
         options=options,
     )
-    return Recognised(description, evidence, {"classes": names.reason, **reasons})
+    return Recognised(description, evidence, {"classes": names.reason, **reasons}, labels_told=names.told)

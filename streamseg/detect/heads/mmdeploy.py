@@ -34,8 +34,6 @@ __all__ = ["MMDeploy"]
 
 _NAMES = ("dets", "labels", "masks")
 _MEAN_CODE = 114
-_USUAL_CLASSES = 80
-"""The file does not tell how many classes there are."""
 
 
 class MMDeploy:
@@ -62,7 +60,7 @@ class MMDeploy:
         if len(picture.shape) != 4 or picture.shape[1] not in (0, 3):
             return None
         stated = names_in(file.metadata)
-        names = class_names(len(stated or ()) or _USUAL_CLASSES, stated)
+        names = class_names(None, stated)
         return Recognised(
             Description(
                 family=MMDeploy.name,
@@ -72,8 +70,8 @@ class MMDeploy:
                 category_ids=names.category_ids,
             ),
             Evidence.NAMES,
-            _reasons(file)
-            | {"classes": names.reason if stated else "assumed: COCO's; the file does not say how many there are"},
+            _reasons(file) | {"classes": names.reason},
+            labels_told=names.told,
         )
 
     def __call__(self, arrays: Arrays, letterbox: Letterbox, least: float) -> Candidates:

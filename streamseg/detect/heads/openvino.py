@@ -8,7 +8,8 @@ import numpy as np
 
 from streamseg.detect.heads.base import Arrays, Candidates
 from streamseg.detect.heads.options import whole
-from streamseg.detect.heads.rows import levels, named, ranks, rows_in, without_background, worth_decoding
+from streamseg.detect.heads.rows import levels, ranks, rows_in, without_background, worth_decoding
+from streamseg.hub.class_names import class_names
 from streamseg.hub.description import Description, Evidence, InputDescription, Recognised
 from streamseg.hub.graph_file import GraphFile
 from streamseg.hub.graph_spec import GraphSpec
@@ -83,7 +84,7 @@ def _described(file: GraphFile, name: str, *, batch_axis: bool) -> Recognised:
     words = [label.replace("_", " ") for label in said.get("labels", "").split()]
     raw, first = without_background([label.replace(" ", "_") for label in words])
     stated = tuple(label.replace("_", " ") for label in raw) if words else None
-    classes = named(None, stated)
+    classes = class_names(None, stated)
     description = Description(
         family=OpenVINOMaskRCNN.name,
         input=_picture(name, said) if said else InputDescription(name=name, colour="bgr", fit="stretch"),
@@ -102,7 +103,7 @@ def _described(file: GraphFile, name: str, *, batch_axis: bool) -> Recognised:
         "input.colour": "the order of its mean" if "mean_values" in said else "as Geti's" if said else where,
     }
     evidence = Evidence.METADATA if "MaskRCNN" in said.get("model_type", "") else Evidence.NAMES
-    return Recognised(description, evidence, reasons, labels_told=stated is not None)
+    return Recognised(description, evidence, reasons, labels_told=classes.told)
 
 
 def _picture(name: str, said: Mapping[str, str]) -> InputDescription:

@@ -92,7 +92,7 @@ class RFDETR:
             "classes": names.reason,
             "options.label_offset": "as rfdetr trains since 1.6; 1: the first label is no class, as before",
         }
-        return Recognised(description, Evidence.NAMES, reasons)
+        return Recognised(description, Evidence.NAMES, reasons, labels_told=False)  # fewer are classes than there are columns
 
     def __call__(self, arrays: Arrays, letterbox: Letterbox, least: float) -> Candidates:
         """See Head."""

@@ -9,13 +9,10 @@ import numpy.typing as npt
 
 from streamseg.detect.heads.base import Arrays
 from streamseg.errors import BadOutput
-from streamseg.hub.class_names import ClassNames, class_names
 from streamseg.hub.graph_spec import GraphSpec
 
-__all__ = ["COCO_LABELS", "NAMES_UNKNOWN", "levels", "named", "ranks", "rows_in", "without_background", "worth_decoding"]
+__all__ = ["levels", "ranks", "rows_in", "without_background", "worth_decoding"]
 
-COCO_LABELS = 80
-NAMES_UNKNOWN = "assumed: COCO's, since the file does not tell its labels; write yours here"
 _BACKGROUND = ("background", "__background__", "otx_empty_lbl")
 
 
@@ -56,13 +53,3 @@ def without_background(names: Sequence[str]) -> tuple[tuple[str, ...], int]:
     """The names without one of no object at the start, and how many were taken off (0 or 1)."""
     first = int(bool(names) and names[0].strip().lower() in _BACKGROUND)
     return tuple(names[first:]), first
-
-
-def named(count: int | None, stated: Sequence[str] | None, fallback: int = COCO_LABELS) -> ClassNames:
-    """The names of a file that may not tell how many labels it has (`count` None): as it states them, else COCO's."""
-    if count is None and stated:
-        count = len(stated)
-    if count is not None:
-        return class_names(count, stated)
-    assumed = class_names(fallback)
-    return ClassNames(assumed.names, assumed.category_ids, NAMES_UNKNOWN)

@@ -48,7 +48,10 @@ class Ssd:
             return None
         stated = stated_names(file.metadata.get("names", ""))
         numbered = ClassNames(
-            tuple(f"class{i}" for i in range(1, LABELS + 1)), (), "assumed: the file names none; write yours here"
+            tuple(f"class{i}" for i in range(1, LABELS + 1)),
+            (),
+            "assumed: the file neither names them nor tells how many there are; write yours here",
+            told=False,
         )
         reasons = {
             "family": "rows of seven numbers: image, label, score, corners",

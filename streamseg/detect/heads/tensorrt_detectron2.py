@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from streamseg.detect.heads.base import Arrays, Candidates
-from streamseg.detect.heads.rows import levels, named, ranks, rows_in, worth_decoding
-from streamseg.hub.class_names import stated_names
+from streamseg.detect.heads.rows import levels, ranks, rows_in, worth_decoding
+from streamseg.hub.class_names import class_names, stated_names
 from streamseg.hub.description import Description, Evidence, InputDescription, Recognised
 from streamseg.hub.graph_file import GraphFile
 from streamseg.hub.graph_spec import GraphSpec
@@ -61,7 +61,7 @@ class TensorRTDetectron2:
         (name, info) = next(iter(file.inputs.items()), ("", None))
         if info is None or len(info.shape) != 4:
             return None
-        classes = named(None, stated_names(file.metadata.get("names", "")))
+        classes = class_names(None, stated_names(file.metadata.get("names", "")))
         description = Description(
             family=TensorRTDetectron2.name,
             input=InputDescription(
@@ -79,7 +79,7 @@ class TensorRTDetectron2:
             "input.padding": "near the means that the sample pads with",
             "classes": classes.reason,
         }
-        return Recognised(description, Evidence.NAMES, reasons, labels_told=False)
+        return Recognised(description, Evidence.NAMES, reasons, labels_told=classes.told)
 
     def __call__(self, arrays: Arrays, letterbox: Letterbox, least: float) -> Candidates:
         """See Head. Raises BadOutput where the arrays are of different numbers of rows."""

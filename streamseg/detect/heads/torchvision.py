@@ -7,10 +7,10 @@ import numpy.typing as npt
 
 from streamseg.detect.heads.base import Arrays, Candidates
 from streamseg.detect.heads.options import one_of, whole
-from streamseg.detect.heads.rows import levels, named, ranks, rows_in, without_background, worth_decoding
+from streamseg.detect.heads.rows import levels, ranks, rows_in, without_background, worth_decoding
 from streamseg.detect.heads.whole_masks import finite_within, over_boxes, side_for
 from streamseg.errors import BadOutput
-from streamseg.hub.class_names import stated_names
+from streamseg.hub.class_names import class_names, stated_names
 from streamseg.hub.description import Description, Evidence, InputDescription, Recognised
 from streamseg.hub.graph_file import GraphFile, TensorInfo
 from streamseg.hub.graph_spec import GraphSpec
@@ -132,7 +132,7 @@ def _described(file: GraphFile, given: dict[str, str], name: str, info: TensorIn
     stated = stated_names(file.metadata.get("names", ""))
     names, _ = without_background(stated) if stated else (None, 0)
     count = next((shape[0] - 1 for weight, shape in file.weights.items() if weight.endswith("cls_score.bias") and shape), None)
-    classes = named(count, names, 80 if zoo else _COCO_IDS)
+    classes = class_names(count, names, otherwise=80 if zoo else _COCO_IDS)
     reasons = {
         "family": "its answers are rows of boxes, labels, scores and masks, without an axis of the batch",
         "input.size": f"its shape is {info}" if size is None else f"assumed: it takes any, --size says another; it is {info}",
@@ -155,4 +155,4 @@ def _described(file: GraphFile, given: dict[str, str], name: str, info: TensorIn
         options={"masks": "picture" if pasted else "box", "label_offset": 1},
     )
     evidence = Evidence.NAMES if tuple(sorted(given.values())) == tuple(sorted(_NAMES)) else Evidence.SHAPES
-    return Recognised(description, evidence, reasons, labels_told=count is not None or names is not None)
+    return Recognised(description, evidence, reasons, labels_told=classes.told)

@@ -122,8 +122,12 @@ def _parsed(text: str) -> object:
         return None
 
 
-def _laid_out(shape: Sequence[int], count: int | None, cells: int, said: Mapping[str, str]) -> tuple[str, int, str] | None:
-    """How an answer of that shape is laid out, of how many classes, and how that is known; None: it is none of YOLO's.
+def _laid_out(
+    shape: Sequence[int], count: int | None, cells: int, said: Mapping[str, str]
+) -> tuple[str, int | None, str] | None:
+    """How an answer of that shape is laid out, of how many classes (None: it does not tell), and how that is known.
+
+    None: it is none of YOLO's.
 
     `count`: the classes that the file names; `cells`: those of the input's grids, 0: unknown; `said`: its metadata.
     """
@@ -131,7 +135,7 @@ def _laid_out(shape: Sequence[int], count: int | None, cells: int, said: Mapping
     arguments = _parsed(said.get("args", ""))
     finished = said.get("end2end") == "True" or (isinstance(arguments, dict) and arguments.get("nms") is True)
     if second == 6 and (finished or (0 < first <= FEW and count != 1)):
-        return "finished", count or len(COCO), "rows of six numbers: corners, score and label"
+        return "finished", count, "rows of six numbers: corners, score and label"
     if count is not None:
         numbers = {"columns": (first, 4), "objectness": (second, 5), "plain": (second, 4)}
         fitting = [layout for layout, (length, more) in numbers.items() if length == more + count]

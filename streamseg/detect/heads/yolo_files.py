@@ -17,7 +17,6 @@ __all__ = ["CONF", "describe"]
 
 CONF = 0.25
 """Least score that Ultralytics' predict shows."""
-_COCO = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ def describe(file: GraphFile, family: str) -> Recognised | None:
             "export it again"
         )
     rows, count, why = laid_out
-    known = class_names(count or (len(names) if names else _COCO), names)
+    known = class_names(count or None, names)
     picture = InputDescription(
         name=shapes.image,
         size=None if all(shapes.size) else size,
@@ -90,7 +89,7 @@ def describe(file: GraphFile, family: str) -> Recognised | None:
         "options.nms": "Ultralytics' default: boxes of one class that overlap more (IoU) are one",
         "options.max_detections": "Ultralytics' default",
     }
-    return Recognised(description, evidence, reasons)
+    return Recognised(description, evidence, reasons, labels_told=known.told)
 
 
 def _shapes(file: GraphFile) -> _Shapes | None:

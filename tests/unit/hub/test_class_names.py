@@ -55,5 +55,14 @@ def test_cocos_names_are_taken_where_the_number_is_theirs():
     assert coco_numbers(["toothbrush", "owl"]) == ()
 
 
+def test_where_the_number_of_labels_is_not_told_that_is_what_is_said():
+    """Rows of six numbers do not tell it: "assumed: COCO's, since there are 80" was no reason, there were as many as assumed."""
+    assumed = class_names(None)
+    assert (len(assumed.names), assumed.names[0], assumed.told) == (80, "person", False)
+    assert assumed.reason == "assumed: COCO's 80; the file does not tell how many labels it has: write yours here"
+    assert (len(class_names(None, otherwise=91).names), class_names(None, ["owl"])) == (91, class_names(1, ["owl"]))
+    assert class_names(80).told
+
+
 def test_a_name_that_is_there_twice_gets_a_number():
     assert class_names(3, ["cat", "cat", "cat"]).names == ("cat", "cat 2", "cat 3")

@@ -68,6 +68,26 @@ def test_a_sidecar_that_is_wrong_is_named_with_its_line(tmp_path):
         understand(path)
 
 
+ROWS = np.zeros((1, 300, 6), np.float32)
+TOLD_NOTHING = {
+    "yolo": {"output0": ROWS},
+    "yolo-seg": {"output0": np.zeros((1, 300, 38), np.float32), "output1": np.zeros((1, 32, 16, 24), np.float32)},
+    "ssd": {"out": np.zeros((1, 1, 10, 7), np.float32)},
+    "detections": {"boxes": ROWS[..., :4], "scores": ROWS[..., 4], "labels": np.zeros((1, 300), np.int64)},
+    "mmdeploy": {"dets": ROWS[..., :5], "labels": np.zeros((1, 300), np.int64)},
+}
+
+
+@pytest.mark.parametrize("family", TOLD_NOTHING)
+def test_where_a_file_does_not_tell_its_labels_it_may_be_given_any_number_of_names(tmp_path, family):
+    """`--classes owl,fox` for rows of six was refused: "has 80", which had been assumed."""
+    path = foreign_model(tmp_path / "theirs.onnx", TOLD_NOTHING[family])
+    found = understand(path)
+    assert found.description.family == family
+    assert "tell" in found.reasons["classes"]
+    assert understand(path, classes=["owl", "fox"]).description.classes == ("owl", "fox")
+
+
 # --- inputs and outputs of every kind ---------------------------------------------------------------------------------------------
 
 PICTURE = np.zeros((1, 64, 96, 3), np.uint8)

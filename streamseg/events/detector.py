@@ -18,6 +18,7 @@ from streamseg.core.result import Result
 from streamseg.core.types import Activity, Event, Instances
 from streamseg.errors import ConfigError
 from streamseg.errors.describe import did_you_mean
+from streamseg.events.counts import Counts
 from streamseg.events.ground import ground_points
 from streamseg.events.places import Line, Point, Points, Zone, distance, in_pixels, passes_between
 
@@ -104,14 +105,8 @@ class EventDetector:
         self._places: dict[str, Points] = {}
         self._time = self._begin = 0.0
         self._told: list[Event] = []
-        self.total: dict[str, int] = {}
-        """Tracks counted so far, of each class."""
-        self.crossed = {name: dict.fromkeys(line.directions, 0) for name, line in self._lines.items()}
-        """Crossings so far, of each line, by direction."""
-        self.stays: dict[str, dict[str, float]] = {
-            name: {"inside": 0, "entered": 0, "left": 0, "seconds": 0.0, "longest": 0.0} for name in self._zones
-        }
-        """Of each zone: tracks inside, entries, exits; seconds of all stays that ended, and of the longest."""
+        self.counts = Counts({name: line.directions for name, line in self._lines.items()}, self._zones)
+        """What was counted so far."""
 
     def __call__(self, result: Result) -> Result:
         """Watch one frame. Raises ConfigError when a line or zone names a class that the model does not know."""
@@ -150,12 +145,12 @@ class EventDetector:
             if track and self._subjects[track].counted:
                 now[name] = now.get(name, 0) + 1
         events, self._told = tuple(self._told), []
-        lines = {name: dict(counts) for name, counts in self.crossed.items()}
+        lines = {name: dict(counts) for name, counts in self.counts.crossed.items()}
         zones = {
             name: {"inside": self._present(name), "entered": int(counts["entered"]), "left": int(counts["left"])}
-            for name, counts in self.stays.items()
+            for name, counts in self.counts.stays.items()
         }
-        return Activity(now, dict(self.total), lines, zones, events, self._places)
+        return Activity(now, dict(self.counts.total), lines, zones, events, self._places)
 
     def _present(self, place: str) -> int:
         seen = (s for s in self._subjects.values() if s.counted and place in s.visits and self._time - s.last <= PRESENT)
@@ -179,7 +174,6 @@ class EventDetector:
 
     def _count(self, track: int, subject: _Subject) -> None:
         subject.counted = True
-        self.total[subject.name] = self.total.get(subject.name, 0) + 1
         self._report(track, subject, Event("count", self._time, track, subject.name))
         waiting, subject.waiting = subject.waiting, []
         for event in waiting:
@@ -191,17 +185,7 @@ class EventDetector:
             subject.waiting.append(event)
             return
         event = replace(event, name=subject.name, track_id=track)
-        if event.kind == "cross":
-            self.crossed[event.place][event.direction] += 1
-        elif event.kind == "enter":
-            self.stays[event.place]["inside"] += 1
-            self.stays[event.place]["entered"] += 1
-        elif event.kind == "leave":
-            stays, seconds = self.stays[event.place], event.seconds or 0.0
-            stays["inside"] -= 1
-            stays["left"] += 1
-            stays["seconds"] += seconds
-            stays["longest"] = max(stays["longest"], seconds)
+        self.counts.add(event)
         self._told.append(event)
 
     def _watch_line(self, track: int, subject: _Subject, place: str, point: Point, margin: float) -> None:
@@ -287,18 +271,7 @@ class EventDetector:
 
     def summary(self) -> dict[str, Any]:
         """All counts as plain data; stays that go on at the end count up to it."""
-        zones: dict[str, dict[str, float]] = {}
-        for name, stays in self.stays.items():
-            lasting = list(self._lasting(name))
-            all_seconds, number = stays["seconds"] + sum(lasting), int(stays["left"]) + len(lasting)
-            zones[name] = {
-                "inside": int(stays["inside"]),
-                "entered": int(stays["entered"]),
-                "left": int(stays["left"]),
-                "mean_seconds": round(all_seconds / number, 3) if number else 0.0,
-                "longest_seconds": round(max([stays["longest"], *lasting]), 3),
-            }
-        return {"total": dict(self.total), "lines": {k: dict(v) for k, v in self.crossed.items()}, "zones": zones}
+        return self.counts.summary({name: list(self._lasting(name)) for name in self._zones})
 
     def _lasting(self, place: str) -> Iterator[float]:
         for subject in self._subjects.values():

@@ -136,7 +136,7 @@ class Pipeline:
             frames_done=self.tally.frames,
             dropped=self.dropped,
             instances=self.tally.instances,
-            objects=dict(events.total),
+            objects=dict(events.counts.total),
             events={key: value for key, value in events.summary().items() if key != "total"},
             latency_ms=latency_table(counters) if self.live else {},
             stages=stage_table(counters),

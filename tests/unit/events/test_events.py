@@ -286,7 +286,7 @@ def test_memory_is_bounded():
     for i in range(3000):
         detector(result(i / 25, {i // 10 + 1: (300 + 40 * (i % 10), 300)}))
     assert len(detector._subjects) <= 5
-    assert detector.total == {"person": 300}
+    assert detector.counts.total == {"person": 300}
 
 
 # --- where it stands ------------------------------------------------------------------------------------------------------
@@ -324,7 +324,7 @@ def test_people_who_hide_each_other_are_counted_and_cross_once(seed):
     for truth in scene:
         events += watch(judge(track(detect(truth)))).activity.events
     watch.flush()
-    assert watch.total == {"person": 4}
+    assert watch.counts.total == {"person": 4}
     # At 250 the first two and the third have all passed by the end, the fourth comes from the other side and passes too.
     first, last = scene.truth(0), scene.truth(len(scene) - 1)
     expected = {"left_to_right": 0, "right_to_left": 0}
@@ -333,7 +333,7 @@ def test_people_who_hide_each_other_are_counted_and_cross_once(seed):
         if (x0 - 250) * (x1 - 250) < 0:
             expected["right_to_left" if x1 > x0 else "left_to_right"] += 1
     assert sum(expected.values()) == 4
-    assert watch.crossed["middle"] == expected
+    assert watch.counts.crossed["middle"] == expected
 
 
 def _foot_x(truth, actor) -> float:

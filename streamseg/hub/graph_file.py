@@ -2,17 +2,16 @@
 
 Only the few protobuf fields that decide whether a file is one of ours, and whether it is safe to hand to a runtime, are read: the
 metadata, the declared inputs and outputs, the operators and the names of external data files. Field numbers are those of
-onnx.proto3 (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3); the wire format is
-https://protobuf.dev/programming-guides/encoding.
+onnx.proto3 (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from streamseg.errors import ModelError
+from streamseg.hub.protobuf import fields, message_of, numbers_of, text_of, texts_of
 
 __all__ = ["ExternalData", "GraphFile", "TensorInfo", "parse_graph"]
 
@@ -28,8 +27,6 @@ ELEMENT_TYPES = {
     16: "bfloat16",
 }
 _MAX_NESTING = 8
-
-Value = int | memoryview
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,20 +92,20 @@ def parse_graph(data: bytes, name: str) -> GraphFile:
     initializers: set[str] = set()
     graphs, functions = 0, set[str]()
     try:
-        for number, value in _fields(memoryview(data)):
+        for number, value in fields(memoryview(data)):
             if number == 2:
-                result.producer = _text(value)
+                result.producer = text_of(value)
             elif number == 7:
                 graphs += 1
-                _read_graph(_message(value), result, initializers, depth=0)
+                _read_graph(message_of(value), result, initializers, depth=0)
             elif number == 8:
-                domain, version = _opset(_message(value))
+                domain, version = _opset(message_of(value))
                 result.opsets[domain] = version
             elif number == 14:
-                key, text = _strings(_message(value), 1, 2)
+                key, text = texts_of(message_of(value), 1, 2)
                 result.metadata[key] = text
             elif number == 25:
-                functions.add(_read_function(_message(value), result))
+                functions.add(_read_function(message_of(value), result))
     except (ValueError, IndexError) as error:
         raise ModelError(f"{name} is not an ONNX file, or is damaged: {error}") from error
     if graphs != 1:
@@ -122,37 +119,37 @@ def parse_graph(data: bytes, name: str) -> GraphFile:
 def _read_graph(graph: memoryview, result: GraphFile, initializers: set[str], depth: int) -> None:
     if depth > _MAX_NESTING:
         raise ValueError(f"graphs nested deeper than {_MAX_NESTING}")
-    for number, value in _fields(graph):
+    for number, value in fields(graph):
         if number == 1:
-            _read_node(_message(value), result, depth)
+            _read_node(message_of(value), result, depth)
         elif number == 5:
-            initializers.add(_read_tensor(_message(value), result, keep=depth == 0))
+            initializers.add(_read_tensor(message_of(value), result, keep=depth == 0))
         elif number in (11, 12) and depth == 0:
-            key, info = _value_info(_message(value))
+            key, info = _value_info(message_of(value))
             (result.inputs if number == 11 else result.outputs)[key] = info
         elif number == 15:  # a sparse initializer: its values and its indices are tensors
-            for part, tensor in _fields(_message(value)):
+            for part, tensor in fields(message_of(value)):
                 if part in (1, 2):
-                    _read_tensor(_message(tensor), result)
+                    _read_tensor(message_of(tensor), result)
 
 
 def _read_node(node: memoryview, result: GraphFile, depth: int) -> None:
     operator, domain, takes, gives = "", "", [], []
-    for number, value in _fields(node):
+    for number, value in fields(node):
         if number == 1 and depth == 0:
-            takes.append(bytes(_message(value)).decode("utf-8", "replace"))  # a name that is none is for the engine to refuse
+            takes.append(bytes(message_of(value)).decode("utf-8", "replace"))  # a name that is none is for the engine to refuse
         elif number == 2 and depth == 0:
-            gives.append(_text(value))
+            gives.append(text_of(value))
         elif number == 4:
-            operator = _text(value)
+            operator = text_of(value)
         elif number == 7:
-            domain = _text(value)
+            domain = text_of(value)
         elif number == 5:
-            for part, inner in _fields(_message(value)):
+            for part, inner in fields(message_of(value)):
                 if part in (5, 10):
-                    _read_tensor(_message(inner), result)
+                    _read_tensor(message_of(inner), result)
                 elif part in (6, 11):
-                    _read_graph(_message(inner), result, set(), depth + 1)
+                    _read_graph(message_of(inner), result, set(), depth + 1)
     name = operator if domain in ("", "ai.onnx") else f"{domain}::{operator}"
     result.operators.add(name)
     result.made_by.update(dict.fromkeys(gives, name))
@@ -162,26 +159,26 @@ def _read_node(node: memoryview, result: GraphFile, depth: int) -> None:
 def _read_function(function: memoryview, result: GraphFile) -> str:
     """What the file defines itself, as "domain::Name"; what that is made of counts."""
     name, domain = "", ""
-    for number, value in _fields(function):
+    for number, value in fields(function):
         if number == 1:
-            name = _text(value)
+            name = text_of(value)
         elif number == 7:
-            _read_node(_message(value), result, depth=1)
+            _read_node(message_of(value), result, depth=1)
         elif number == 10:
-            domain = _text(value)
+            domain = text_of(value)
     return f"{domain}::{name}"
 
 
 def _read_tensor(tensor: memoryview, result: GraphFile, *, keep: bool = False) -> str:
     name, entries, external = "", {}, False
     shape: list[int] = []
-    for number, value in _fields(tensor):
+    for number, value in fields(tensor):
         if number == 1:
-            shape += _numbers(value)
+            shape += numbers_of(value)
         elif number == 8:
-            name = _text(value)
+            name = text_of(value)
         elif number == 13:
-            key, text = _strings(_message(value), 1, 2)
+            key, text = texts_of(message_of(value), 1, 2)
             entries[key] = text
         elif number == 14:
             external = value == 1
@@ -193,37 +190,26 @@ def _read_tensor(tensor: memoryview, result: GraphFile, *, keep: bool = False) -
     return name
 
 
-def _numbers(value: Value) -> list[int]:
-    """A repeated number: packed into one field, or one of several."""
-    if isinstance(value, int):
-        return [value]
-    numbers, position = [], 0
-    while position < len(value):
-        number, position = _varint(value, position)
-        numbers.append(number)
-    return numbers
-
-
 def _value_info(info: memoryview) -> tuple[str, TensorInfo]:
     name, dtype, shape = "", "", []
-    for number, value in _fields(info):
+    for number, value in fields(info):
         if number == 1:
-            name = _text(value)
+            name = text_of(value)
         elif number == 2:
-            for part, tensor_type in _fields(_message(value)):
+            for part, tensor_type in fields(message_of(value)):
                 if part != 1:
                     dtype = "not a tensor"
                     continue
-                for piece, inner in _fields(_message(tensor_type)):
+                for piece, inner in fields(message_of(tensor_type)):
                     if piece == 1:
                         dtype = ELEMENT_TYPES.get(int(inner), f"type {inner!r}") if isinstance(inner, int) else ""
                     elif piece == 2:
-                        shape = [_dimension(_message(d)) for n, d in _fields(_message(inner)) if n == 1]
+                        shape = [_dimension(message_of(d)) for n, d in fields(message_of(inner)) if n == 1]
     return name, TensorInfo(dtype, tuple(shape))
 
 
 def _dimension(dimension: memoryview) -> int:
-    for number, value in _fields(dimension):
+    for number, value in fields(dimension):
         if number == 1 and isinstance(value, int):
             return value
     return 0
@@ -231,61 +217,12 @@ def _dimension(dimension: memoryview) -> int:
 
 def _opset(entry: memoryview) -> tuple[str, int]:
     domain, version = "", 0
-    for number, value in _fields(entry):
+    for number, value in fields(entry):
         if number == 1:
-            domain = _text(value)
+            domain = text_of(value)
         elif number == 2 and isinstance(value, int):
             version = value
     return "" if domain == "ai.onnx" else domain, version
-
-
-def _strings(message: memoryview, *numbers: int) -> tuple[str, ...]:
-    found = {number: _text(value) for number, value in _fields(message) if number in numbers}
-    return tuple(found.get(number, "") for number in numbers)
-
-
-def _message(value: Value) -> memoryview:
-    if isinstance(value, int):
-        raise ValueError("a number where a message should be")  # noqa: TRY004 - the bytes are wrong, not a caller's type
-    return value
-
-
-def _text(value: Value) -> str:
-    return bytes(_message(value)).decode("utf-8")
-
-
-def _fields(message: memoryview) -> Iterator[tuple[int, Value]]:
-    position, end = 0, len(message)
-    while position < end:
-        key, position = _varint(message, position)
-        wire = key & 7
-        if wire == 0:
-            value, position = _varint(message, position)
-            yield key >> 3, value
-            continue
-        if wire == 2:
-            size, position = _varint(message, position)
-        elif wire in (1, 5):
-            size = 8 if wire == 1 else 4
-        else:
-            raise ValueError(f"wire type {wire} at byte {position}")
-        if position + size > end:
-            raise ValueError(f"a field of {size} bytes runs past the end")
-        yield key >> 3, message[position : position + size]
-        position += size
-
-
-def _varint(message: memoryview, position: int) -> tuple[int, int]:
-    result, shift = 0, 0
-    while True:
-        byte = message[position]
-        position += 1
-        result |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return result, position
-        shift += 7
-        if shift > 63:
-            raise ValueError(f"a number longer than 64 bits at byte {position}")
 
 
 def external_paths(graph: GraphFile, model: Path) -> tuple[Path, ...]:

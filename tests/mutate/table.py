@@ -4,6 +4,14 @@ from __future__ import annotations
 
 __all__ = ["TESTS"]
 
+_OUTPUTS = (
+    "tests/unit/encode/test_muxer.py",
+    "tests/unit/encode/test_timecode.py",
+    "tests/unit/encode/test_side_data.py",
+    "tests/unit/encode/test_durations.py",
+    "tests/unit/encode/test_video.py",
+    "tests/faults/test_outputs.py",
+)
 TESTS: dict[str, tuple[str, ...]] = {
     "streamseg/core/masks.py": ("tests/unit/core/test_masks.py",),
     "streamseg/pixels/layouts.py": ("tests/unit/pixels/test_layouts.py", "tests/unit/pixels/test_planes.py"),
@@ -11,14 +19,9 @@ TESTS: dict[str, tuple[str, ...]] = {
     "streamseg/pixels/color.py": ("tests/unit/pixels/test_color.py",),
     "streamseg/decode/timeline.py": ("tests/unit/decode/test_timeline.py", "tests/faults/test_clocks.py"),
     "streamseg/decode/passthrough.py": ("tests/unit/decode/test_passthrough.py",),
-    "streamseg/encode/video/muxer.py": (
-        "tests/unit/encode/test_muxer.py",
-        "tests/unit/encode/test_timecode.py",
-        "tests/unit/encode/test_side_data.py",
-        "tests/unit/encode/test_durations.py",
-        "tests/unit/encode/test_video.py",
-        "tests/faults/test_outputs.py",
-    ),
+    "streamseg/encode/video/muxer.py": _OUTPUTS,
+    "streamseg/encode/video/container_file.py": _OUTPUTS,
+    "streamseg/encode/video/other_packets.py": _OUTPUTS,
     "streamseg/track/match.py": ("tests/unit/track/test_match.py",),
     "streamseg/detect/postprocess.py": ("tests/unit/detect/test_postprocess.py",),
     "streamseg/pixels/letterbox.py": ("tests/unit/detect/test_preprocess.py",),

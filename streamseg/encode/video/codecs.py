@@ -156,10 +156,10 @@ def choose_codec(
     quality = chosen.crf if crf is None else crf
     options = encoder_options(name, quality, pix_fmt, size, live=live, reorders=container.reorders, rate=rate)
     # hev1 does not open in QuickTime.
-    tag = "hvc1" if name in ("hevc", "hevc_nvenc") and container.muxer in ("mp4", "mov") else None
+    tag = "hvc1" if name in ("hevc", "hevc_nvenc") and container.is_mov else None
     h26x = name in ("h264", "hevc", "h264rgb", *NVENC)
     reorders = h26x and not holds_none(live, rate)
-    ends = reorders and name not in NVENC and container.muxer in ("mp4", "mov")
+    ends = reorders and name not in NVENC and container.is_mov
     return Choice(name, chosen, pix_fmt, options | ({"forced-idr": "1"} if ends else {}), tag, reorders, ends)
 
 

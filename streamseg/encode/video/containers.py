@@ -51,6 +51,11 @@ class Container:
     only: tuple[str, ...] = ()
     """If not empty: the only ones that can be read back."""
 
+    @property
+    def is_mov(self) -> bool:
+        """Whether FFmpeg's muxer for QuickTime writes it, as it does mp4."""
+        return self.muxer in ("mp4", "mov")
+
 
 # Fragments reach the disk twice a second while writing; a clean end rewrites them into one ordinary movie. `delay_moov` lets the
 # header wait for the first fragment, so that it has the edit list that puts the first frame at its exact time.

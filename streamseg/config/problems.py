@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -14,6 +14,16 @@ __all__ = ["Location", "fields", "in_words", "unknown_key"]
 
 _MOST = 20
 """Problems that are told at once."""
+_KINDS = {
+    "a whole number": ("int_type", "int_parsing", "int_from_float"),
+    "a number": ("float_type", "float_parsing"),
+    "true or false": ("bool_type", "bool_parsing"),
+    "a text": ("string_type",),
+    "a list": ("list_type", "tuple_type", "too_long", "missing"),
+    "a section of keys and values": ("dict_type", "model_type", "model_attributes_type", "dataclass_type"),
+}
+"""What is expected, in words that are not the checker's own, by the kinds of problems in which it is not given."""
+_EXPECTED = {kind: words for words, kinds in _KINDS.items() for kind in kinds}
 _WHOLE = ("value_error", "unknown_key", "unknown_name", "options")
 """Kinds of problems whose words are the whole message."""
 Location = tuple[int | str, ...]
@@ -28,7 +38,8 @@ def in_words(
     called: Mapping[Location, str] | None = None,
 ) -> str:
     """A line for each problem: `name`, its line in the file where `line_of` tells it, what is `called` so, what is wrong."""
-    problems = error.errors(include_url=False)
+    problems = [_of_lists(problem) for problem in error.errors(include_url=False)]
+    problems = [problem for at, problem in enumerate(problems) if problem not in problems[:at]]
     lines = []
     for problem in problems[:_MOST]:
         where = _called(problem["loc"], called or {}) or ".".join(str(part) for part in problem["loc"])
@@ -57,9 +68,36 @@ def _explain(schema: type[BaseModel], problem: Any) -> str:
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     if kind in _WHOLE:
         return str(message)
-    if kind == "missing":
+    if kind == "missing" and not _is_list(value):
         return "a value is needed"
-    return f"{brief(value)} is not allowed; expected {message}"
+    length = _length(schema, problem["loc"])
+    expected = f"a list of {length}" if length and _EXPECTED.get(kind) == "a list" else _EXPECTED.get(kind, message)
+    return f"{brief(value)} is not allowed; expected {expected}"
+
+
+def _of_lists(problem: Any) -> Any:
+    """A problem; that a list of fixed length lacks an item is one of the list's, not of the item's."""
+    inside = problem["type"] == "missing" and _is_list(problem.get("input"))
+    return problem | {"loc": problem["loc"][:-1]} if inside else problem
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list | tuple)
+
+
+def _length(schema: type[BaseModel], location: Location) -> int:
+    """How long the list at `location` must be; 0: any, or it is none."""
+    section: Any = schema
+    for part in location[:-1]:
+        section = next(iter(_sections_in(fields(section).get(str(part), section))), section)
+    kinds = [kind for kind in _flat(fields(section).get(str(location[-1]))) if get_origin(kind) is tuple] if location else []
+    return len(get_args(kinds[0])) if kinds and Ellipsis not in get_args(kinds[0]) else 0
+
+
+def _flat(kind: Any) -> list[Any]:
+    """A type, and, where it is one of several or annotated, these."""
+    parts = get_args(kind) if get_origin(kind) is not tuple else ()
+    return [kind, *(inner for part in parts for inner in _flat(part))]
 
 
 def unknown_key(key: str, allowed: list[str]) -> str:

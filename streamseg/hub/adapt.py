@@ -56,11 +56,6 @@ def adapt(
     refuse_unknown(onnx, model, path)
     refuse_nan(onnx, model, path)
     keep_slices(onnx, model)
-    known = graph.outputs.keys() | graph.made_by.keys()
-    missing = [f"{ours} ({theirs})" for ours, theirs in description.outputs.items() if theirs not in known]
-    if missing:
-        gives = ", ".join(f"{each}: {info}" for each, info in graph.outputs.items()) or "nothing"
-        raise ModelError(f"{path} has no output {', '.join(missing)}, which its description names; it gives {gives}")
     info = picture_input(graph, description, path)
     batch = _batch(graph, description, info)
     NewEnds(onnx, model, graph, description).run(info, size, batch)

@@ -9,8 +9,9 @@ from streamseg.errors import ConfigError, ModelError
 from streamseg.hub.description import Description
 from streamseg.hub.graph_file import GraphFile, TensorInfo
 from streamseg.hub.graph_nodes import nodes_of
+from streamseg.hub.sidecar import Sidecar
 
-__all__ = ["input_size", "opens_with", "picture_input", "refuse_nan", "refuse_unknown"]
+__all__ = ["input_size", "opens_with", "outputs_there", "picture_input", "refuse_nan", "refuse_unknown"]
 
 Size = tuple[int, int]
 
@@ -19,43 +20,51 @@ _LARGEST = 4096 * 4096
 _TYPES = ("float32", "float16", "uint8")
 _OLDEST = 7
 """Of ONNX's operators: from there on arithmetic broadcasts as numpy's."""
+NO_SIDECAR = Sidecar()
 _PLUGIN = "_TRT"
 """How the operators that TensorRT's plug-ins bring end."""
 
 
-def input_size(graph: GraphFile, description: Description, path: Path, size: Size | None = None) -> Size:
-    """(H, W) at which the file is run: as the file says, as asked for (`size`), or as described.
+def input_size(
+    graph: GraphFile, description: Description, path: Path, size: Size | None = None, sidecar: Sidecar = NO_SIDECAR
+) -> Size:
+    """(H, W) at which the file is run: as the file says, as asked for (`size`), or as described, by `sidecar` say.
 
     Raises ModelError where the file is no model of one picture or the description contradicts it, ConfigError for a size that
     cannot be.
     """
     asked = description.input
-    info = picture_input(graph, description, path)
+    info = picture_input(graph, description, path, sidecar)
     height, width = info.shape[-3:-1] if asked.layout == "nhwc" else info.shape[-2:]
     wanted = size or asked.size
     if wanted is None and not (height and width):
         raise ConfigError(
             f"{path} takes pictures of any size, and nothing says which: give --size HEIGHTxWIDTH (or input: size: in its sidecar)"
         )
-    wanted = wanted or (height, width)
+    wanted, said = wanted or (height, width), "" if size else sidecar.at("input.size")
     if any(own not in (0, side) for own, side in zip((height, width), wanted, strict=True)):
         own = "x".join(str(side or "any") for side in (height, width))
-        who = "it" if size else "its sidecar says"
         raise ModelError(
-            f"{path} takes {own}, not {wanted[0]}x{wanted[1]}"
-            + ("" if size else f", which {who}")
-            + ": leave the size out, or export the model at that size"
-        )
-    if not (height and width) and any(side % asked.multiple for side in wanted):
-        near = "x".join(str(max(asked.multiple, round(side / asked.multiple) * asked.multiple)) for side in wanted)
-        raise ConfigError(
-            f"{path}: {wanted[0]}x{wanted[1]} is not possible: sides are multiples of {asked.multiple}; take {near}"
+            f"{said}{path} takes {own}, not {wanted[0]}x{wanted[1]}: leave the size out, or export the model at that size"
         )
     if min(wanted) < 1 or wanted[0] * wanted[1] > _LARGEST:
         raise ConfigError(
-            f"{path}: an input of {wanted[0]}x{wanted[1]} is not possible; allowed: up to 4096x4096 pixels in all"
+            f"{said}{path}: an input of {wanted[0]}x{wanted[1]} is not possible; allowed: up to 4096x4096 pixels in all"
+        )
+    if not (height and width) and any(side % asked.multiple for side in wanted):
+        raise ConfigError(
+            f"{said}{path}: {wanted[0]}x{wanted[1]} is not possible: sides are multiples of {asked.multiple}; take "
+            + "x".join(map(str, _near(wanted, asked.multiple)))
         )
     return wanted
+
+
+def _near(size: Size, multiple: int) -> Size:
+    """A size that can be, near `size`: sides rounded to multiples, and down where that would be too large."""
+    height, width = (max(multiple, round(side / multiple) * multiple) for side in size)
+    if height * width <= _LARGEST:
+        return height, width
+    return max(multiple, size[0] // multiple * multiple), max(multiple, size[1] // multiple * multiple)
 
 
 def opens_with(graph: GraphFile, path: Path) -> None:
@@ -74,12 +83,12 @@ def opens_with(graph: GraphFile, path: Path) -> None:
         raise ModelError(f"{path} is of opset {version}; {_OLDEST} or newer is needed: export it again, with opset 17 say")
 
 
-def picture_input(graph: GraphFile, description: Description, path: Path) -> TensorInfo:
+def picture_input(graph: GraphFile, description: Description, path: Path, sidecar: Sidecar = NO_SIDECAR) -> TensorInfo:
     """The input for the picture, checked against the description."""
     name, layout = description.input.name, description.input.layout
     takes = ", ".join(f"{each}: {info}" for each, info in graph.inputs.items()) or "nothing"
     if name not in graph.inputs:
-        raise ModelError(f"{path} has no input {name!r}, which its description names; it takes {takes}")
+        raise ModelError(f"{sidecar.at('input.name')}{path} has no input {name!r}; it takes {takes}")
     if len(graph.inputs) != 1:
         raise ModelError(f"{path} takes {takes}; a model of one input, the picture, is needed: export it without the others")
     info = graph.inputs[name]
@@ -90,10 +99,18 @@ def picture_input(graph: GraphFile, description: Description, path: Path) -> Ten
     channels = info.shape[-1] if layout == "nhwc" else info.shape[-3]
     if channels not in (0, 3):
         raise ModelError(
-            f"{path} takes {takes}; described is {layout}, so that there are {channels} channels: three are needed. "
+            f"{sidecar.at('input.layout')}{path} takes {takes}; of {layout} that is {channels} channels, and three are needed. "
             "If its layout is another, say so in the sidecar (input: layout:)"
         )
     return info
+
+
+def outputs_there(graph: GraphFile, description: Description, path: Path, sidecar: Sidecar = NO_SIDECAR) -> None:
+    """Raise ModelError where the description names tensors that the file does not have."""
+    gives = ", ".join(f"{each}: {info}" for each, info in graph.outputs.items()) or "nothing"
+    for ours, theirs in description.outputs.items():
+        if theirs not in graph.outputs and theirs not in graph.made_by:
+            raise ModelError(f"{sidecar.at(f'outputs.{ours}')}{path} has no output {theirs!r}; it gives {gives}")
 
 
 def refuse_unknown(onnx: Any, model: Any, path: Path) -> None:

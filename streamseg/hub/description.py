@@ -7,7 +7,7 @@ the user's words. What stands in the sidecar counts; what does not is found out.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Annotated, Any, Literal
@@ -19,7 +19,7 @@ from streamseg.config.section import Section
 from streamseg.config.values import AutoFraction, Size
 from streamseg.pixels.letterbox import FitMode
 
-__all__ = ["Description", "Evidence", "InputDescription", "Recognised", "Value", "sidecar_text"]
+__all__ = ["Description", "Evidence", "HeadOption", "InputDescription", "Recognised", "Value", "in_yaml", "sidecar_text"]
 
 Value = bool | int | float | str | list[float] | list[str]
 _Code = Annotated[float, Field(allow_inf_nan=False)]
@@ -103,6 +103,17 @@ class Description(Section):
 
 
 @dataclass(frozen=True, slots=True)
+class HeadOption:
+    """What one of the `options` that a family's head takes may be."""
+
+    usual: Value | None
+    """Where nothing is said; None: it depends on the graph."""
+    allowed: str
+    """For people: "0 to 1"."""
+    sound: Callable[[object], bool]
+
+
+@dataclass(frozen=True, slots=True)
 class Recognised:
     """What a head makes of a file that it recognises."""
 
@@ -127,11 +138,11 @@ def sidecar_text(description: Description, reasons: Mapping[str, str], name: str
         reason = reasons.get(place, "")
         comment = f"  # {' '.join(reason.split())}" if reason else ""
         if isinstance(value, Mapping):
-            lines.append(f"{indent}{_flow(key)}:{comment}" if value else f"{indent}{_flow(key)}: {{}}{comment}")
+            lines.append(f"{indent}{in_yaml(key)}:{comment}" if value else f"{indent}{in_yaml(key)}: {{}}{comment}")
             for inner, each in value.items():
                 put(inner, each, f"{place}.{inner}", f"{indent}  ")
         else:
-            lines.append(f"{indent}{_flow(key)}: {_flow(value)}{comment}")
+            lines.append(f"{indent}{in_yaml(key)}: {in_yaml(value)}{comment}")
 
     for key, value in description.model_dump().items():
         if key == "input":
@@ -142,7 +153,7 @@ def sidecar_text(description: Description, reasons: Mapping[str, str], name: str
     return "\n".join(lines) + "\n"
 
 
-def _flow(value: Any) -> str:
+def in_yaml(value: Any) -> str:
     """A value on one line."""
     if isinstance(value, str) and _WORD.fullmatch(value) and yaml.safe_load(value) == value:
         return value

@@ -17,18 +17,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from streamseg.config.load import parse_yaml, read_yaml, validate
+from streamseg.config.load import validate
 from streamseg.errors import ConfigError, ModelError, OutputError
-from streamseg.errors.describe import brief
+from streamseg.errors.describe import brief, counted
 from streamseg.hub.adapt import adapt
-from streamseg.hub.adaptable import input_size, opens_with
+from streamseg.hub.adaptable import input_size, opens_with, outputs_there, picture_input
 from streamseg.hub.class_names import coco_numbers
-from streamseg.hub.description import Description, Evidence, Recognised
+from streamseg.hub.description import Description, Evidence, Recognised, in_yaml
 from streamseg.hub.graph_file import GraphFile, external_paths, parse_graph
-from streamseg.hub.graph_spec import digests, read_bytes, read_spec
+from streamseg.hub.graph_spec import GraphSpec, digests, read_bytes, read_spec
 from streamseg.hub.on_demand import link
+from streamseg.hub.sidecar import Sidecar, check_said, read_sidecar
 from streamseg.system import registry
 from streamseg.system.callbacks import Message
 from streamseg.system.folders import cache_root, elsewhere, locked, make_folder
@@ -48,6 +47,8 @@ class Foreign:
     reasons: Mapping[str, str]
     """As `Recognised.reasons`; what the sidecar or an option says has that for a reason."""
     sidecar: Path | None
+    contradicts: tuple[str, ...]
+    """What the sidecar says against what the file was taken for: "theirs.yaml:3: batch_axis: false (found was true)"."""
     sha256: str
     """Of the file, followed by its external data."""
     weights: tuple[Path, ...] = ()
@@ -84,35 +85,50 @@ def understand(
     graph = parse_graph(data, str(path))
     opens_with(graph, path)
     weights = external_paths(graph, path)
-    given, tree, sidecar = _sidecar(path, on_message)
+    sidecar = read_sidecar(path, on_message)
+    asked: dict[str, Any] = {}
     if family is not None:
-        if given.get("family") not in (None, family):  # it speaks of another family's outputs and options
-            given = {key: value for key, value in given.items() if key not in ("outputs", "options")}
-        given["family"] = family
+        if sidecar.said.get("family") not in (None, family):  # it speaks of another family's outputs and options
+            sidecar = sidecar.without("outputs", "options")
+        sidecar, asked["family"] = sidecar.without("family"), family
     if classes:
-        given["classes"] = list(classes)
-        given.pop("category_ids", None)
-    named = given.get("family")
-    complete = {"family", "input", "outputs", "classes"} <= given.keys()
-    try:
-        found: Recognised | None = recognise(graph, path, named if isinstance(named, str) else None)
-    except ModelError:
-        if not complete:
-            raise
-        found = None
+        sidecar, asked["classes"] = sidecar.without("classes", "category_ids"), list(classes)
+    given = {**sidecar.said, **asked}
+    found = _found(graph, path, given, sidecar)
     said = {} if found is None else found.description.model_dump()
     if "classes" in given:
         said["category_ids"] = coco_numbers(given["classes"])
     if classes and found is not None and found.labels_told and len(classes) != len(found.description.classes):
-        raise ConfigError(f"{len(classes)} classes were named, but {path} has {len(found.description.classes)}")
-    description = validate(Description, _merge(said, given), str(sidecar or path), tree)
-    reasons = _reasons(found, description, sidecar)
+        has = len(found.description.classes)
+        raise ConfigError(f"{counted(len(classes), 'class')} named, but {path} has {has}: name {has}")
+    description = validate(Description, _merge(said, given), str(sidecar.path or path), sidecar.tree)
+    check_said(sidecar, found, registry.HEADS.pick(description.family), path)
+    reasons, contradicts = _reasons(found, description, sidecar)
     reasons |= {"family": "as asked for"} if family is not None else {}
     reasons |= {"classes": "as asked for"} if classes else {}
     if size is not None or _says_a_size(graph, description):
-        input_size(graph, description, path, size)
+        input_size(graph, description, path, size, sidecar)
+    elif description.input.name in graph.inputs:
+        picture_input(graph, description, path, sidecar)
+    outputs_there(graph, description, path, sidecar)
     digest, alone = digests(data, weights)
-    return Foreign(path, graph, description, reasons, sidecar, digest, weights, alone)
+    return Foreign(path, graph, description, reasons, sidecar.path, contradicts, digest, weights, alone)
+
+
+def _found(graph: GraphFile, path: Path, given: Mapping[str, Any], sidecar: Sidecar) -> Recognised | None:
+    """What the family in `given`, or the one that fits best, makes of the file; None where `given` says all by itself."""
+    named = given.get("family")
+    if isinstance(named, str):
+        try:
+            registry.HEADS.pick(named)
+        except ConfigError as error:
+            raise ConfigError(f"{sidecar.at('family')}{error}") from error
+    try:
+        return recognise(graph, path, named if isinstance(named, str) else None)
+    except ModelError:
+        if {"family", "input", "outputs", "classes"} <= given.keys():
+            return None
+        raise
 
 
 def recognise(graph: GraphFile, path: Path, family: str | None = None) -> Recognised:
@@ -214,7 +230,7 @@ def _keep(foreign: Foreign, data: bytes, target: Path) -> None:
                 link(weights, partial)
                 partial.replace(target.parent / weights.name)
         work.write_bytes(data)
-        read_spec(work)  # before anybody finds it: whatever the adapter makes is checked as any model is
+        _check(read_spec(work), foreign)  # before anybody finds it: whatever the adapter makes is checked as any model is
         work.replace(target)
     except ModelError as error:
         raise ModelError(f"{foreign.path} cannot be adapted: {error}") from error
@@ -222,6 +238,23 @@ def _keep(foreign: Foreign, data: bytes, target: Path) -> None:
         raise OutputError(f"cannot keep the graph {target}: {error.strerror}; {elsewhere(target)}") from error
     finally:
         work.unlink(missing_ok=True)
+
+
+def _check(spec: GraphSpec, foreign: Foreign) -> None:
+    """Raise ConfigError where the sidecar says otherwise than the file, and the family then cannot read the answers."""
+    if not foreign.contradicts:
+        return
+    head, said = registry.HEADS.pick(foreign.description.family), "; ".join(foreign.contradicts)
+    if head.fits(spec):
+        try:
+            head(spec)
+        except ModelError as error:
+            raise ConfigError(f"{said}: {error}") from error
+        return
+    gives = ", ".join(f"{output}: {info}" for output, info in spec.outputs.items())
+    raise ConfigError(
+        f"{said}: with that {foreign.path} gives {gives}, but {spec.family} reads {getattr(head, 'layout', 'something else')}"
+    )
 
 
 @functools.cache
@@ -233,21 +266,6 @@ def _adapter() -> str:
     return digest.hexdigest()
 
 
-def _sidecar(path: Path, on_message: Message | None) -> tuple[dict[str, Any], yaml.Node | None, Path | None]:
-    """What the sidecar says, if there is one. Raises ConfigError."""
-    place = path.with_suffix(".yaml")
-    if not place.is_file():
-        return {}, None, None
-    data, tree = parse_yaml(read_yaml(place, "description of a model"), str(place), Description)
-    if data and not data.keys() & Description.model_fields.keys():  # a data set's or a trainer's, as they often lie beside it
-        if on_message is not None:
-            on_message(
-                f"{place} says nothing about how {path.name} is read (no {', '.join(Description.model_fields)}): left out"
-            )
-        return {}, None, None
-    return {key: {} if value is None else value for key, value in data.items()}, tree, place
-
-
 def _merge(said: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """`given` on top of what was recognised; within `input`, `outputs` and `options` key by key."""
     merged = dict(said)
@@ -257,19 +275,23 @@ def _merge(said: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _reasons(found: Recognised | None, description: Description, sidecar: Path | None) -> dict[str, str]:
-    """Why each value is what it is: as it was found out, unless the sidecar says another."""
+def _reasons(found: Recognised | None, description: Description, sidecar: Sidecar) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Why each value is what it is: as it was found out, unless the sidecar says another; and what it says against that."""
     values = _leaves(description.model_dump())
     before = {} if found is None else _leaves(found.description.model_dump())
     reasons = {} if found is None else dict(found.reasons)
-    if sidecar is None:
-        return reasons
+    contradicts: list[str] = []
+    if sidecar.path is None:
+        return reasons, ()
     for place, value in values.items():
         if place not in before:
-            reasons[place] = f"{sidecar.name} says so"
+            reasons[place] = f"{sidecar.path.name} says so"
         elif before[place] != value:
-            reasons[place] = f"{sidecar.name} says so; found was {brief(before[place])}"
-    return reasons
+            reasons[place] = f"{sidecar.path.name} says so; found was {brief(before[place])}"
+            if said := sidecar.at(place):
+                now, then = (brief(each) if isinstance(each, tuple) else in_yaml(each) for each in (value, before[place]))
+                contradicts.append(f"{said}{now} (found was {then})")
+    return reasons, tuple(contradicts)
 
 
 def _leaves(values: Mapping[str, Any], place: str = "") -> dict[str, Any]:

@@ -126,7 +126,8 @@ def test_names_and_the_size_are_given_where_the_file_has_none(streamseg, tmp_pat
     assert facts["input"].startswith("64x192")
     names.write_text("owl\n\nbarn door\n")
     assert "names.txt:2: a name is needed" in streamseg("models", "import", path, "--classes-file", names).stderr
-    assert "1 classes were named, but" in streamseg("models", "import", path, "--classes", "owl", "--size", "96x96").stderr
+    done = streamseg("models", "import", path, "--classes", "owl", "--size", "96x96")
+    assert f"1 class named, but {path} has 2: name 2" in done.stderr
 
 
 def test_it_is_measured_by_the_names_of_its_classes(tmp_path, theirs):

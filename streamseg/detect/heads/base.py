@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from streamseg.hub.description import Recognised
+from streamseg.hub.description import HeadOption, Recognised
 from streamseg.hub.graph_file import GraphFile
 from streamseg.hub.graph_spec import GraphSpec
 from streamseg.pixels.letterbox import Letterbox
@@ -52,6 +52,10 @@ class Head(Protocol):
     """The outputs that it reads, for people."""
     gives_masks: bool
     """Whether its candidates have masks; False: boxes alone. A head that does not say it has masks."""
+    reads: ClassVar[tuple[str, ...]]
+    """The names of all outputs that it may read: a sidecar that names others is refused. Where a head does not say it, none is."""
+    options: ClassVar[Mapping[str, HeadOption]]
+    """What `GraphSpec.options` may hold, and what each may be: a sidecar that says something else is refused. As for `reads`."""
 
     def __init__(self, spec: GraphSpec) -> None:
         """For a graph that it fits; `spec.options` holds what its description says besides. Raises ModelError for bad ones."""

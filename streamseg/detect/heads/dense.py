@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+from typing import ClassVar
+
 import numpy as np
 
 from streamseg.detect.heads.base import Arrays, Candidates
 from streamseg.detect.heads.ends import described, of_rank, picture_of
-from streamseg.detect.heads.options import share, truth, whole
+from streamseg.detect.heads.options import Options, share, truth, value, whole
 from streamseg.detect.heads.overlapping import best_class, decided
 from streamseg.hub.class_names import class_names, stated_names
 from streamseg.hub.description import Evidence, InputDescription, Recognised
@@ -29,13 +32,21 @@ class Dense:
     name = "dense"
     layout = "boxes: float32 [B, N, 4], scores: float32 [B, N, C], or C + 1 with the background"
     gives_masks = False
+    reads: ClassVar[tuple[str, ...]] = ("boxes", "scores")
+    options: ClassVar[Options] = {
+        "background": truth(),
+        "normalised": truth(),
+        "nms": share(OVERLAP),
+        "max_detections": whole(MOST, 1),
+    }
 
     def __init__(self, spec: GraphSpec) -> None:
         """Raises ModelError for options that make no sense."""
-        self._first = int(truth(spec, "background"))
+        said = functools.partial(value, spec, self.options)
+        self._first = int(said("background"))
         height, width = spec.size
-        self._scale = np.array([width, height] * 2, np.float32) if truth(spec, "normalised") else np.float32(1)
-        self._overlap, self._most = share(spec, "nms", OVERLAP), whole(spec, "max_detections", MOST, 1)
+        self._scale = np.array([width, height] * 2, np.float32) if said("normalised") else np.float32(1)
+        self._overlap, self._most = said("nms"), said("max_detections")
 
     @staticmethod
     def recognise(file: GraphFile) -> Recognised | None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+from typing import ClassVar
+
 import numpy as np
 
 from streamseg.detect.heads.base import Arrays, Candidates
 from streamseg.detect.heads.ends import described, picture_of
-from streamseg.detect.heads.options import one_of, truth, whole
+from streamseg.detect.heads.options import Options, one_of, truth, value, whole
 from streamseg.detect.heads.overlapping import boxes_alone
 from streamseg.hub.class_names import class_names, stated_names
 from streamseg.hub.description import Evidence, InputDescription, Recognised
@@ -40,13 +43,16 @@ class Detections:
     name = "detections"
     layout = "boxes: float32 [B, N, 4], scores: float32 [B, N], labels: any type [B, N], perhaps count [B] or [B, 1]"
     gives_masks = False
+    reads: ClassVar[tuple[str, ...]] = ("boxes", "scores", "labels", "count")
+    options: ClassVar[Options] = {"corners": one_of(*CORNERS), "normalised": truth(), "label_offset": whole(0)}
 
     def __init__(self, spec: GraphSpec) -> None:
         """Raises ModelError for options that make no sense."""
-        self._order = [0, 1, 2, 3] if one_of(spec, "corners", CORNERS) == "xyxy" else [1, 0, 3, 2]
-        self._offset = whole(spec, "label_offset", 0)
+        said = functools.partial(value, spec, self.options)
+        self._order = [0, 1, 2, 3] if said("corners") == "xyxy" else [1, 0, 3, 2]
+        self._offset = said("label_offset")
         height, width = spec.size
-        self._scale = np.array([width, height] * 2, np.float32) if truth(spec, "normalised") else np.float32(1)
+        self._scale = np.array([width, height] * 2, np.float32) if said("normalised") else np.float32(1)
 
     @staticmethod
     def recognise(file: GraphFile) -> Recognised | None:

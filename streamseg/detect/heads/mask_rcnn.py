@@ -5,10 +5,13 @@ A part of it that gives boxes alone (core.parts) is read, too.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import numpy.typing as npt
 
 from streamseg.detect.heads.base import Arrays, Candidates
+from streamseg.detect.heads.options import Options
 from streamseg.hub.class_names import class_names, names_in
 from streamseg.hub.description import Description, Evidence, InputDescription, Recognised
 from streamseg.hub.graph_file import GraphFile, TensorInfo
@@ -36,6 +39,9 @@ class MaskRCNN:
 
     name = FAMILY
     layout = "boxes: float32 [B, D, 4], scores: float32 [B, D], labels: int32 [B, D] and, or not, masks: float32 [B, D, M, M]"
+
+    reads: ClassVar[tuple[str, ...]] = ("boxes", "scores", "labels", "masks")
+    options: ClassVar[Options] = {}
 
     def __init__(self, spec: GraphSpec) -> None:
         self.gives_masks = "masks" in spec.outputs

@@ -17,12 +17,14 @@ So which masks these are is told by their size, and how the picture is prepared 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from streamseg.detect.heads.base import Arrays, Candidates
 from streamseg.detect.heads.ends import IMAGENET_MEAN, IMAGENET_STD
+from streamseg.detect.heads.options import Options
 from streamseg.detect.heads.whole_masks import finite_within, over_boxes, side_for
 from streamseg.hub.class_names import class_names, names_in
 from streamseg.hub.description import Description, Evidence, InputDescription, Recognised
@@ -41,6 +43,9 @@ class MMDeploy:
 
     name = "mmdeploy"
     layout = "dets: float32 [B, N, 5], labels: int64 [B, N], and of models with masks masks: [B, N, h, w]"
+
+    reads: ClassVar[tuple[str, ...]] = _NAMES
+    options: ClassVar[Options] = {}
 
     def __init__(self, spec: GraphSpec) -> None:
         self.gives_masks = "masks" in spec.outputs

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 
 from streamseg.detect.heads.base import Arrays, Candidates
-from streamseg.detect.heads.options import whole
+from streamseg.detect.heads.options import Options, value, whole
 from streamseg.detect.heads.rows import levels, ranks, rows_in, without_background, worth_decoding
 from streamseg.hub.class_names import class_names
 from streamseg.hub.description import Description, Evidence, InputDescription, Recognised
@@ -36,10 +37,12 @@ class OpenVINOMaskRCNN:
     name = "openvino-mask-rcnn"
     layout = "boxes: float32 [N, 5] or [B, N, 5], labels: int64 [N] or [B, N], masks: float32 [N, M, M] or [B, N, M, M]"
     gives_masks = True
+    reads: ClassVar[tuple[str, ...]] = ("boxes", "labels", "masks")
+    options: ClassVar[Options] = {"label_offset": whole(0)}
 
     def __init__(self, spec: GraphSpec) -> None:
         """Raises ModelError for options that make no sense."""
-        self._offset = whole(spec, "label_offset", 0)
+        self._offset = value(spec, self.options, "label_offset")
 
     @staticmethod
     def fits(spec: GraphSpec) -> bool:

@@ -15,12 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from streamseg.detect.heads.base import Arrays, Candidates
 from streamseg.detect.heads.ends import IMAGENET_MEAN, IMAGENET_STD
+from streamseg.detect.heads.options import Options, value, whole
 from streamseg.detect.heads.whole_masks import finite_within, over_boxes, probability_levels, side_for
 from streamseg.errors import ModelError
 from streamseg.hub.class_names import ClassNames, class_names, names_in
@@ -42,12 +44,15 @@ class RFDETR:
     name = "rf-detr"
     layout = "dets: float32 [B, Q, 4], labels: float32 [B, Q, C], and of models with masks masks: float32 [B, Q, h, w]"
 
+    reads: ClassVar[tuple[str, ...]] = ("dets", "labels", "masks")
+    options: ClassVar[Options] = {"label_offset": whole(0), "max_detections": whole(None)}
+
     def __init__(self, spec: GraphSpec) -> None:
         """Options: `label_offset`, the column of `labels` that is the first class (0); `max_detections` (as many as queries)."""
         self.gives_masks = "masks" in spec.outputs
         queries, columns = spec.outputs["labels"].shape[1:]
         self._sides = np.array([spec.width, spec.height] * 2, np.float32)
-        self._first = _count(spec, "label_offset", 0)
+        self._first = value(spec, self.options, "label_offset")
         self._last = self._first + len(spec.classes)
         if columns and self._last > columns:
             raise ModelError(
@@ -55,7 +60,7 @@ class RFDETR:
                 + (f" from label {self._first} on" if self._first else "")
                 + " were named: give as many or fewer (classes, or options: label_offset)"
             )
-        self._most = _count(spec, "max_detections", queries or 300)
+        self._most = value(spec, self.options, "max_detections", queries or 300)
 
     @staticmethod
     def fits(spec: GraphSpec) -> bool:
@@ -150,11 +155,3 @@ def _classes(file: GraphFile, columns: int) -> ClassNames:
         return class_names(columns, stated)
     names = class_names(columns - 1, stated)
     return replace(names, reason=f"{names.reason}; of {columns} labels the last is that of no object")
-
-
-def _count(spec: GraphSpec, option: str, usual: int) -> int:
-    """A whole number among the options. Raises ModelError for what is none."""
-    value = spec.options.get(option, usual)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ModelError(f"{spec.path}: options: {option} is {value!r}; allowed: a whole number from 0 on")
-    return value

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
 from streamseg.detect.heads.base import Arrays, Candidates
 from streamseg.detect.heads.ends import described, of_rank, picture_of
-from streamseg.detect.heads.options import whole
+from streamseg.detect.heads.options import Options, value, whole
 from streamseg.detect.heads.overlapping import boxes_alone
 from streamseg.hub.class_names import ClassNames, class_names, stated_names
 from streamseg.hub.description import Evidence, InputDescription, Recognised
@@ -31,10 +33,12 @@ class Ssd:
     name = "ssd"
     layout = "detections: float32 [1, 1, N, 7]"
     gives_masks = False
+    reads: ClassVar[tuple[str, ...]] = ("detections",)
+    options: ClassVar[Options] = {"label_offset": whole(1)}
 
     def __init__(self, spec: GraphSpec) -> None:
         """Raises ModelError for options that make no sense."""
-        self._offset = whole(spec, "label_offset", 1)
+        self._offset = value(spec, self.options, "label_offset")
         self._scale = np.array([spec.width, spec.height] * 2, np.float32)
 
     @staticmethod

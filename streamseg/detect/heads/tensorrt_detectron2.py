@@ -6,9 +6,12 @@ infer.py and visualize.py, which swaps the axes that infer.py calls x and y back
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
 from streamseg.detect.heads.base import Arrays, Candidates
+from streamseg.detect.heads.options import Options
 from streamseg.detect.heads.rows import levels, ranks, rows_in, worth_decoding
 from streamseg.hub.class_names import class_names, stated_names
 from streamseg.hub.description import Description, Evidence, InputDescription, Recognised
@@ -39,6 +42,8 @@ class TensorRTDetectron2:
         "[B, D, M, M]"
     )
     gives_masks = True
+    reads: ClassVar[tuple[str, ...]] = tuple(_OUTPUTS)
+    options: ClassVar[Options] = {}
 
     def __init__(self, spec: GraphSpec) -> None:
         height, width = spec.size

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import numpy.typing as npt
 
 from streamseg.detect.heads.base import Arrays, Candidates
-from streamseg.detect.heads.options import one_of, whole
+from streamseg.detect.heads.options import Options, one_of, value, whole
 from streamseg.detect.heads.rows import levels, ranks, rows_in, without_background, worth_decoding
 from streamseg.detect.heads.whole_masks import finite_within, over_boxes, side_for
 from streamseg.errors import BadOutput
@@ -39,11 +41,13 @@ class TorchvisionMaskRCNN:
     name = "torchvision-mask-rcnn"
     layout = "boxes: float32 [N, 4], labels: int64 [N], scores: float32 [N], masks: float32 [N, 1, H, W]"
     gives_masks = True
+    reads: ClassVar[tuple[str, ...]] = ("boxes", "labels", "scores", "masks")
+    options: ClassVar[Options] = {"masks": one_of(*_SPANS), "label_offset": whole(1)}
 
     def __init__(self, spec: GraphSpec) -> None:
         """Raises ModelError for options that make no sense."""
-        self._pasted = one_of(spec, "masks", _SPANS) == "picture"
-        self._offset = whole(spec, "label_offset", 1)
+        self._pasted = value(spec, self.options, "masks") == "picture"
+        self._offset = value(spec, self.options, "label_offset")
         self._height, self._width = spec.size
         self._side = side_for(*spec.size)
 

@@ -9,14 +9,16 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 
 from streamseg.datasets.coco_names import COCO
 from streamseg.detect.heads.base import Arrays, Candidates
 from streamseg.detect.heads.ends import described, of_rank, picture_of
-from streamseg.detect.heads.options import one_of, share, truth, whole
+from streamseg.detect.heads.options import Options, one_of, share, truth, value, whole
 from streamseg.detect.heads.overlapping import boxes_alone, decided
 from streamseg.detect.heads.yolo_files import CONF
 from streamseg.detect.heads.yolo_rows import ROWS, read_rows
@@ -41,14 +43,22 @@ class Yolo:
     name = "yolo"
     layout = "detections: float32 [B, 4 + C, N], [B, N, 5 + C], [B, N, 4 + C] or [B, N, 6]"
     gives_masks = False
+    reads: ClassVar[tuple[str, ...]] = ("detections",)
+    options: ClassVar[Options] = {
+        "rows": one_of(*ROWS),
+        "normalised": truth(),
+        "nms": share(OVERLAP),
+        "max_detections": whole(MOST, 1),
+    }
 
     def __init__(self, spec: GraphSpec) -> None:
         """Raises ModelError for options that make no sense."""
-        self._rows = one_of(spec, "rows", ROWS)
+        said = functools.partial(value, spec, self.options)
+        self._rows = said("rows")
         self._classes = len(spec.classes)
         height, width = spec.size
-        self._scale = np.array([width, height] * 2, np.float32) if truth(spec, "normalised") else np.float32(1)
-        self._overlap, self._most = share(spec, "nms", OVERLAP), whole(spec, "max_detections", MOST, 1)
+        self._scale = np.array([width, height] * 2, np.float32) if said("normalised") else np.float32(1)
+        self._overlap, self._most = said("nms"), said("max_detections")
 
     @staticmethod
     def recognise(file: GraphFile) -> Recognised | None:

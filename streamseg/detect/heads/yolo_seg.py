@@ -5,16 +5,18 @@ Two tensors: rows of boxes, scores and coefficients (`yolo_rows`), and the proto
 
 from __future__ import annotations
 
+import functools
+from typing import ClassVar
+
 import numpy as np
 import numpy.typing as npt
 
 from streamseg.detect.heads.base import Arrays, Candidates
-from streamseg.detect.heads.options import one_of, share, whole
+from streamseg.detect.heads.options import Options, one_of, share, value, whole
 from streamseg.detect.heads.prototypes import mixed, side_for
 from streamseg.detect.heads.whole_masks import FINEST
 from streamseg.detect.heads.yolo_files import describe
 from streamseg.detect.heads.yolo_rows import ROWS, read_rows, suppress
-from streamseg.errors import ModelError
 from streamseg.hub.description import Recognised
 from streamseg.hub.graph_file import GraphFile
 from streamseg.hub.graph_spec import GraphSpec
@@ -32,15 +34,21 @@ class YoloSeg:
     name = "yolo-seg"
     layout = "detections: float32 [B, 4 + C + E, N], [B, N, 5 + C + E] or [B, N, 6 + E]; prototypes: float32 [B, E, h, w]"
     gives_masks = True
+    reads: ClassVar[tuple[str, ...]] = ("detections", "prototypes")
+    options: ClassVar[Options] = {
+        "rows": one_of(*ROWS),
+        "nms": share(0.7),
+        "max_detections": whole(300, 1),
+        "mask_side": whole(None, 1, FINEST),
+    }
 
     def __init__(self, spec: GraphSpec) -> None:
         """Raises ModelError for options that make no sense."""
-        self._rows = one_of(spec, "rows", ROWS)
+        said = functools.partial(value, spec, self.options)
+        self._rows = said("rows")
         self._classes, self._size = len(spec.classes), spec.size
-        self._overlap, self._most = share(spec, "nms", 0.7), whole(spec, "max_detections", 300, 1)
-        self._side = whole(spec, "mask_side", side_for(*spec.outputs["prototypes"].shape[2:]), 1)
-        if self._side > FINEST:
-            raise ModelError(f"{spec.path}: options: mask_side is {self._side}; allowed: 1 to {FINEST}")
+        self._overlap, self._most = said("nms"), said("max_detections")
+        self._side = said("mask_side", side_for(*spec.outputs["prototypes"].shape[2:]))
 
     @staticmethod
     def recognise(file: GraphFile) -> Recognised | None:

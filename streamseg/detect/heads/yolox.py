@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from streamseg.detect.heads.base import Arrays, Candidates
 from streamseg.detect.heads.ends import described, of_rank, picture_of
-from streamseg.detect.heads.options import share, truth, whole
+from streamseg.detect.heads.options import Options, share, truth, value, whole
 from streamseg.detect.heads.overlapping import best_class, corners, decided
 from streamseg.hub.class_names import class_names, stated_names
 from streamseg.hub.description import Evidence, InputDescription, Recognised
@@ -50,12 +52,15 @@ class Yolox:
     name = "yolox"
     layout = "detections: float32 [B, N, 5 + C], a row a cell of the grids of strides 8, 16 and 32"
     gives_masks = False
+    reads: ClassVar[tuple[str, ...]] = ("detections",)
+    options: ClassVar[Options] = {"decoded": truth(), "nms": share(OVERLAP), "max_detections": whole(MOST, 1)}
 
     def __init__(self, spec: GraphSpec) -> None:
         """Raises ModelError for options that make no sense."""
         self._size = spec.size
-        self._decoded = truth(spec, "decoded")
-        self._overlap, self._most = share(spec, "nms", OVERLAP), whole(spec, "max_detections", MOST, 1)
+        said = functools.partial(value, spec, self.options)
+        self._decoded = said("decoded")
+        self._overlap, self._most = said("nms"), said("max_detections")
 
     @staticmethod
     def recognise(file: GraphFile) -> Recognised | None:

@@ -68,6 +68,59 @@ def test_a_sidecar_that_is_wrong_is_named_with_its_line(tmp_path):
         understand(path)
 
 
+CLOSE = {"output0": np.zeros((1, 7, 126), np.float32)}  # a YOLO of 3 classes: 126 cells of 64x96
+WRONG = {
+    "fewer classes": ("conf: 0.3\nclasses: [owl]", r":2: classes: 1 class named, but .*theirs\.onnx has 3: name 3"),
+    "no axis": (
+        "batch_axis: false",
+        r":1: batch_axis: false \(found was true\): with that .*theirs\.onnx gives detections: float32 \[1, 1, 7, 126\], but "
+        r"yolo reads detections: float32 \[B, 4 \+ C, N\]",
+    ),
+    "another layout": ("options:\n  rows: plain", r":2: options\.rows: plain \(found was columns\): with that"),
+    "an option out of range": ("options:\n  nms: 3", r":2: options\.nms: 3 is not allowed; allowed: 0 to 1"),
+    "a mistyped option": (
+        "options: {nsm: 0.5}",
+        r":1: options\.nsm: unknown key; did you mean 'nms'\? \(allowed: max_detections",
+    ),
+    "a mistyped output": (
+        "outputs: {detectoins: output0}",
+        r":1: outputs\.detectoins: unknown key; did you mean 'detections'\?",
+    ),
+    "two at once": (
+        "options: {nms: 3, nsm: 1}",
+        r":1: options\.nms: 3 is not allowed.*\n.*theirs\.yaml:1: options\.nsm: unknown key",
+    ),
+    "another tensor": ("outputs: {detections: out}", r":1: outputs\.detections: .* has no output 'out'; it gives output0"),
+    "a mistyped key alone": ("inputs: {colour: bgr}", r":1: inputs: unknown key; did you mean 'input'\?"),
+    "capitals alone": ("# mine\nClasses: [a, b, c]", r":2: Classes: unknown key; did you mean 'classes'\?"),
+    "a key of a section alone": ("colour: bgr", r":1: colour: unknown key; did you mean `input: \{colour: \.\.\.\}`\?"),
+    "no such family": ("family: yolov8", r":1: family: there is no head 'yolov8'; did you mean 'yolo'\?"),
+    "one number for three": ("input: {std: 255}", r":1: input\.std: 255 is not allowed; expected a list of 3"),
+    "two numbers for three": ("input: {mean: [1, 2]}", r":1: input\.mean: \[1, 2\] is not allowed; expected a list of 3$"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_a_sidecar_cannot_say_is_named_with_its_line(tmp_path, case):
+    """It was passed over in silence, or answered with a path in the cache."""
+    text, said = WRONG[case]
+    path = foreign_model(tmp_path / "theirs.onnx", CLOSE, metadata={"names": "['a', 'b', 'c']", "stride": "32"})
+    path.with_suffix(".yaml").write_text(text + "\n")
+    with pytest.raises((ConfigError, ModelError), match=r"^.*theirs\.yaml" + said):
+        open_engine(path)
+
+
+@pytest.mark.parametrize(
+    "text", ["nc: 3\nscales: {n: [1, 2]}\nbackbone: []\nhead: []\n", "train: a\nval: b\nnames: [a, b, c]\n"]
+)
+def test_a_trainers_file_that_lies_there_is_left_out(tmp_path, text):
+    path = foreign_model(tmp_path / "theirs.onnx", CLOSE, metadata={"names": "['a', 'b', 'c']", "stride": "32"})
+    path.with_suffix(".yaml").write_text(text)
+    said = []
+    assert understand(path, on_message=said.append).sidecar is None
+    assert "says nothing about how theirs.onnx is read" in said[0]
+
+
 ROWS = np.zeros((1, 300, 6), np.float32)
 TOLD_NOTHING = {
     "yolo": {"output0": ROWS},
@@ -262,7 +315,7 @@ def test_a_model_of_one_size_names_it(tmp_path):
     with pytest.raises(ModelError, match=r"m\.onnx takes 64x96, not 32x32: leave the size out, or export"):
         open_engine(path, size=(32, 32))
     path = described(path, input={"size": "32x96"})
-    with pytest.raises(ModelError, match=r"takes 64x96, not 32x96, which its sidecar says"):
+    with pytest.raises(ModelError, match=r"m\.yaml:\d+: input\.size: .*m\.onnx takes 64x96, not 32x96: leave the size out"):
         open_engine(path)
 
 

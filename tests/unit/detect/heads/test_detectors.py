@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from streamseg.detect.heads import HEADS, head_for
 from streamseg.detect.heads.yolox import cell_count
-from streamseg.errors import ModelError
+from streamseg.errors import ConfigError, ModelError
 from streamseg.hub.foreign import adapted, recognise, understand
 from streamseg.hub.graph_file import parse_graph
 from streamseg.hub.graph_spec import read_spec
@@ -202,19 +204,34 @@ def test_nonsense_comes_out_as_nonsense_and_stops_nothing(tmp_path, name, value)
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"nms": 2}, r"options: nms is 2; allowed: 0 to 1"),
-        ({"nms": True}, "options: nms is True"),
-        ({"max_detections": 0}, "options: max_detections is 0; allowed: a whole number from 1 on"),
-        ({"rows": "sideways"}, "options: rows is .sideways.; allowed: columns, plain, objectness, finished"),
-        ({"normalised": 3}, "options: normalised is 3; allowed: true or false"),
+        ({"nms": 2}, r"p\.yaml:1: options\.nms: 2 is not allowed; allowed: 0 to 1"),
+        ({"nms": True}, r"options\.nms: True is not allowed"),
+        ({"max_detections": 0}, r"options\.max_detections: 0 is not allowed; allowed: a whole number from 1 on"),
+        ({"rows": "sideways"}, r"options\.rows: .sideways. is not allowed; allowed: columns, plain, objectness, finished"),
+        ({"normalised": 3}, r"options\.normalised: 3 is not allowed; allowed: true or false"),
     ],
 )
 def test_options_that_make_no_sense_are_named(tmp_path, options, message):
     path = foreign_model(tmp_path / "p.onnx", columns(*ANCHORS), shape=(1, 3, H, W), metadata=ULTRALYTICS)
     text = ", ".join(f"{key}: {str(value).lower()}" for key, value in options.items())
     path.with_suffix(".yaml").write_text(f"options: {{{text}}}\n")
-    with pytest.raises(ModelError, match=message):
-        head_for(read_spec(adapted(understand(path))))
+    with pytest.raises(ConfigError, match=message):
+        understand(path)
+
+
+@pytest.mark.parametrize("name", sorted(HEADS))
+def test_a_head_says_which_options_it_takes_and_what_is_usual_can_be(name):
+    options = HEADS[name].options
+    assert all(option.usual is None or option.sound(option.usual) for option in options.values())
+    assert not any(option.sound("nonsense") or option.sound(-1) or option.sound(None) for option in options.values())
+
+
+def test_a_description_within_a_graph_is_checked_as_well(tmp_path):
+    """It may be of another version, or written by hand."""
+    path = foreign_model(tmp_path / "p.onnx", columns(*ANCHORS), shape=(1, 3, H, W), metadata=ULTRALYTICS)
+    spec = read_spec(adapted(understand(path)))
+    with pytest.raises(ModelError, match=r"options: nms is 2; allowed: 0 to 1"):
+        head_for(replace(spec, options={"nms": 2}))
 
 
 def test_none_of_them_claims_masks():

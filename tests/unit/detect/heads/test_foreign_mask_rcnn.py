@@ -12,13 +12,12 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from streamseg.core.types import Frame
-from streamseg.detect.heads import head_for
 from streamseg.detect.infer import Infer, Pending
 from streamseg.detect.postprocess import Postprocess
 from streamseg.detect.preprocess import Preprocess
 from streamseg.engine import open_engine
 from streamseg.engine.outputs import Outputs
-from streamseg.errors import BadOutput, EngineUnavailable, ModelError
+from streamseg.errors import BadOutput, ConfigError, EngineUnavailable
 from streamseg.hub.foreign import adapted, understand
 from streamseg.hub.graph_spec import read_spec
 from tests.foreign import foreign_model
@@ -346,6 +345,5 @@ def test_masks_without_a_pixel_are_told(tmp_path):
 def test_options_that_make_no_sense_are_told(tmp_path):
     path = foreign_model(tmp_path / "tv.onnx", torchvision(), shape=(3, HEIGHT, WIDTH))
     path.with_suffix(".yaml").write_text("options: {masks: half}\n")
-    spec = read_spec(adapted(understand(path)))
-    with pytest.raises(ModelError, match=r"options: masks is 'half'; allowed: picture, box"):
-        head_for(spec)
+    with pytest.raises(ConfigError, match=r"tv\.yaml:1: options\.masks: 'half' is not allowed; allowed: picture, box"):
+        understand(path)

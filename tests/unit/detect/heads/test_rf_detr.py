@@ -7,7 +7,7 @@ import pytest
 
 from streamseg.detect.heads import head_for
 from streamseg.engine import open_engine
-from streamseg.errors import ModelError
+from streamseg.errors import ConfigError, ModelError
 from streamseg.hub.foreign import adapted, understand
 from streamseg.hub.graph_spec import read_spec
 from streamseg.pixels.letterbox import Letterbox
@@ -100,11 +100,11 @@ def test_a_model_whose_labels_begin_at_one_is_read_with_an_offset(tmp_path):
     spec, candidates = found(path)
     assert [spec.classes[label] for label in candidates.labels] == ["dog", "cat"]  # of columns 2 and 1; 0 is no class
     path.with_suffix(".yaml").write_text("classes: [cat, dog, cow]\noptions: {label_offset: 2}\n")
-    with pytest.raises(ModelError, match=r"tells 4 labels apart; 3 classes from label 2 on were named"):
-        head_for(read_spec(adapted(understand(path))))
+    with pytest.raises(ConfigError, match=r"\.yaml:2: options\.label_offset: 2 \(found was 0\): .* tells 4 labels apart; 3"):
+        adapted(understand(path))
     path.with_suffix(".yaml").write_text("options: {label_offset: 1.5}\n")
-    with pytest.raises(ModelError, match=r"label_offset is 1\.5; allowed: a whole number"):
-        head_for(read_spec(adapted(understand(path))))
+    with pytest.raises(ConfigError, match=r"options\.label_offset: 1\.5 is not allowed; allowed: a whole number"):
+        understand(path)
 
 
 def test_fewer_names_than_labels_leave_the_others_out(tmp_path):
@@ -112,8 +112,10 @@ def test_fewer_names_than_labels_leave_the_others_out(tmp_path):
     path.with_suffix(".yaml").write_text("classes: [cat]\n")
     assert found(path)[1].labels.tolist() == [0]
     path.with_suffix(".yaml").write_text("classes: [a, b, c, d, e]\n")
-    with pytest.raises(ModelError, match="tells 4 labels apart; 5 classes were named: give as many or fewer"):
-        head_for(read_spec(adapted(understand(path))))
+    with pytest.raises(
+        ConfigError, match=r"yaml:1: classes: .* tells 4 labels apart; 5 classes were named: give as many or fewer"
+    ):
+        adapted(understand(path))
 
 
 def test_nonsense_comes_out_as_such(tmp_path):

@@ -17,7 +17,7 @@ from streamseg.detect.heads import head_for, prototypes
 from streamseg.detect.infer import Pending
 from streamseg.detect.postprocess import Postprocess
 from streamseg.engine import Outputs, open_engine
-from streamseg.errors import BadOutput, ModelError
+from streamseg.errors import BadOutput, ConfigError, ModelError
 from streamseg.hub.description import Evidence
 from streamseg.hub.foreign import adapted, understand
 from streamseg.hub.graph_file import parse_graph
@@ -169,7 +169,7 @@ def test_the_sidecar_decides_how_much_may_overlap_and_how_many_stay(tmp_path):
     assert read(path, answer("columns"))[0].masks.shape == (2, 20, 20)
     for wrong in ("mask_side: 113", "nms: 7", "rows: upside-down", "max_detections: 0"):
         path.with_suffix(".yaml").write_text(f"options: {{{wrong}}}\n")
-        with pytest.raises(ModelError, match=wrong.split(":", maxsplit=1)[0]):
+        with pytest.raises(ConfigError, match=r"theirs\.yaml:1: options\." + wrong.split(":", maxsplit=1)[0]):
             read(path, answer("columns"))
 
 

@@ -12,16 +12,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-
-from streamseg.core.overlaps import front_first
-
-if TYPE_CHECKING:
-    from streamseg.core.types import Instances
 
 __all__ = [
     "AT_BORDER",
@@ -31,10 +26,8 @@ __all__ = [
     "coverage",
     "crop_to",
     "cut_sides",
-    "disjoint",
     "full",
     "gain",
-    "label_map",
     "paste",
     "region_of",
     "resized",
@@ -172,7 +165,7 @@ def _between(low: FloatArray, high: FloatArray, share: FloatArray) -> FloatArray
     return high
 
 
-def paste(mask: ByteArray, box: npt.ArrayLike, width: int, height: int) -> tuple[Region, ByteArray]:
+def paste(mask: ByteArray, box: npt.ArrayLike, width: int, height: int, *, scale: int = 1) -> tuple[Region, ByteArray]:
     """Sample one soft mask at the pixels of its box.
 
     Args:
@@ -180,13 +173,15 @@ def paste(mask: ByteArray, box: npt.ArrayLike, width: int, height: int) -> tuple
         box: [4] xyxy, frame pixels; may reach outside the frame.
         width: the frame's, pixels.
         height: the frame's, pixels.
+        scale: sample every `scale`-th pixel, at the centre of each scale x scale block.
 
-    Returns: the region (x0, y0, x1, y1) of whole pixels inside the frame that the box touches, and uint8 [y1 - y0, x1 - x0],
-        the bilinear field at each pixel's centre, rounded. No pixel outside the region is above one half. Both are empty when the
-        box is outside the frame or has no area.
+    Returns: the region (x0, y0, x1, y1) of whole pixels (of `scale` frame pixels each) inside the frame that the box touches, and
+        uint8 [y1 - y0, x1 - x0], the bilinear field at each pixel's centre, rounded. No pixel outside the region is above one half.
+        Both are empty when the box is outside the frame or has no area.
     """
-    region = region_of(box, width, height)
-    return region, _sample(mask, box, region, width, height, 1)
+    touched = box if scale == 1 else np.asarray(box) / scale
+    region = region_of(touched, -(-width // scale), -(-height // scale))
+    return region, _sample(mask, box, region, width, height, scale)
 
 
 def full(mask: ByteArray, box: npt.ArrayLike, width: int, height: int, threshold: float = 0.5) -> npt.NDArray[np.bool_]:
@@ -263,46 +258,3 @@ def resized(masks: Grids, side: int) -> Grids:
     for mask, to in zip(masks, answer, strict=True):
         cv2.resize(mask, (side, side), to, interpolation=method)
     return answer
-
-
-def label_map(
-    instances: Instances, width: int, height: int, scale: int = 1, order: npt.NDArray[np.int64] | None = None
-) -> npt.NDArray[np.uint8] | npt.NDArray[np.int16]:
-    """Which instance each pixel shows: 0 none, i + 1 the instance i; where instances overlap, the one in front (`front_first`).
-
-    Args:
-        instances: in order of falling score.
-        width: the frame's, pixels.
-        height: the frame's, pixels.
-        scale: 2 gives the map at half size (rounded up), sampled at the centre of each 2x2 block, in a quarter of the time.
-        order: [N], the smaller the nearer (`Occlusion.order`); None: as scores fall.
-
-    Returns: [ceil(height / scale), ceil(width / scale)] uint8, or int16 when there are more than 254 instances.
-    """
-    shape, grids = (-(-height // scale), -(-width // scale)), instances.grids
-    picture = np.zeros(shape, np.uint8 if len(instances) < 255 else np.int16)
-    for i in front_first(instances, order)[::-1].tolist():
-        box = instances.boxes[i]
-        x0, y0, x1, y1 = region = region_of(box / scale, shape[1], shape[0])
-        if x1 > x0:
-            crop = _sample(grids[i], box, region, width, height, scale)
-            picture[y0:y1, x0:x1][crop > HALF] = i + 1
-    return picture
-
-
-def disjoint(
-    instances: Instances, width: int, height: int, order: npt.NDArray[np.int64] | None = None
-) -> list[tuple[Region, npt.NDArray[np.bool_]]]:
-    """The pixels of each instance, none of which belongs to two: where masks overlap, to the one in front (`front_first`).
-
-    Args:
-        instances: in order of falling score.
-        width: the frame's, pixels.
-        height: the frame's, pixels.
-        order: [N], the smaller the nearer (`Occlusion.order`); None: as scores fall.
-
-    Returns: for each instance its region of whole pixels inside the frame, and bool [region height, region width].
-    """
-    owner = label_map(instances, width, height, order=order)
-    regions = [region_of(box, width, height) for box in instances.boxes]
-    return [(region, owner[region[1] : region[3], region[0] : region[2]] == i + 1) for i, region in enumerate(regions)]

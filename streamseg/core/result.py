@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamseg.core import masks as mask_ops
-from streamseg.core import rle, show
+from streamseg.core import overlaps, rle, show
 from streamseg.core.palette import color_of
 from streamseg.core.types import Activity, Frame, Instances, Occlusion
 from streamseg.system.unchanging import unchanging
@@ -162,7 +162,7 @@ class Result:
         frame, found = self.frame, self.instances
         if disjoint:
             order = None if self.occlusion is None else self.occlusion.order
-            yield from mask_ops.disjoint(found, frame.width, frame.height, order)
+            yield from overlaps.disjoint(found, frame.width, frame.height, order)
             return
         for mask, box in zip(found.grids, found.boxes, strict=True):
             region, crop = mask_ops.paste(mask, box, frame.width, frame.height)

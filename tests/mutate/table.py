@@ -13,7 +13,8 @@ _OUTPUTS = (
     "tests/faults/test_outputs.py",
 )
 TESTS: dict[str, tuple[str, ...]] = {
-    "streamseg/core/masks.py": ("tests/unit/core/test_masks.py",),
+    "streamseg/core/masks.py": ("tests/unit/core/test_masks.py", "tests/unit/core/test_overlaps.py"),
+    "streamseg/core/overlaps.py": ("tests/unit/core/test_overlaps.py", "tests/unit/core/test_without_masks.py"),
     "streamseg/pixels/layouts.py": ("tests/unit/pixels/test_layouts.py", "tests/unit/pixels/test_planes.py"),
     "streamseg/pixels/planes.py": ("tests/unit/pixels/test_planes.py",),
     "streamseg/pixels/color.py": ("tests/unit/pixels/test_color.py",),

@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamseg.core import masks, rle
+from streamseg.core import rle
+from streamseg.core.overlaps import label_map
 from streamseg.core.types import Instances
 from streamseg.encode.image_folder import check_folder, left_there, numbered
 from streamseg.encode.results.base import FormatSink
@@ -131,7 +132,7 @@ def instance_picture(result: Result, classes: Sequence[int], numbers: InstanceNu
         name = found.names[int(values.argmax()) - 1]
         raise OutputError(f"16 bit MOTS images hold 64 classes, and {name!r} comes after them; keep fewer with --classes")
     order = None if result.occlusion is None else result.occlusion.order
-    owners = masks.label_map(found, frame.width, frame.height, order=order)
+    owners = label_map(found, frame.width, frame.height, order=order)
     return values.astype(np.uint16)[owners]
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from streamseg.core import masks
-from streamseg.core.types import Instances
+from streamseg.core.overlaps import label_map
 from tests.unit.pictures import ellipse, field, instances
 
 
@@ -81,8 +81,7 @@ def test_a_mask_cut_off_by_the_frame_reaches_its_border():
 @pytest.mark.parametrize("box", [[-50, -50, -10, -10], [200, 10, 300, 50], [10, 10, 10, 40], [30, 30, 20, 20]])
 def test_boxes_without_a_pixel(box):
     assert not masks.full(ellipse(), box, 100, 80).any()
-    found = instances([box])
-    assert not masks.label_map(found, 100, 80).any()
+    assert not label_map(instances([box]), 100, 80).any()
 
 
 def test_crop_to_keeps_what_is_inside():
@@ -97,61 +96,6 @@ def test_crop_to_keeps_what_is_inside():
     np.testing.assert_array_equal(new_masks[1], grids[1])
     assert not masks.full(new_masks[2], new_boxes[2], 120, 100).any()
     assert grids[0].any(), "the masks given must not be written into"
-
-
-@pytest.mark.parametrize("scale", [1, 2])
-def test_label_map_shows_the_higher_score_on_top(scale):
-    found = instances([[10, 10, 90, 90], [40, 20, 140, 95], [60, 5, 110, 60]])
-    picture = masks.label_map(found, 151, 99, scale)
-    assert picture.shape == (-(-99 // scale), -(-151 // scale))
-    expected = np.zeros((99, 151), int)
-    for i in (2, 1, 0):
-        expected[field(ellipse(), found.boxes[i].tolist(), 151, 99) > 127.5] = i + 1
-    same = picture.repeat(scale, 0).repeat(scale, 1)[:99, :151] == expected
-    assert same.mean() > (0.999 if scale == 1 else 0.97)
-
-
-def test_label_map_of_a_crowd_does_not_wrap():
-    found = instances([[i % 20 * 5, i // 20 * 5, i % 20 * 5 + 5, i // 20 * 5 + 5] for i in range(300)])
-    assert masks.label_map(found, 100, 80).max() == 300
-
-
-def test_disjoint_gives_each_pixel_to_the_nearest():
-    boxes = np.array([[2, 2, 30, 30], [10, 10, 40, 40], [20, 5, 60, 25]], np.float32)
-    found = Instances(
-        boxes, np.array([0.9, 0.8, 0.7], np.float32), np.zeros(3, np.int64), np.full((3, 28, 28), 255, np.uint8), ("thing",)
-    )
-    whole = [masks.full(m, b, 64, 48) for m, b in zip(found.masks, boxes, strict=True)]
-    for order in (None, np.array([2, 0, 1])):
-        nearest_first = [0, 1, 2] if order is None else [1, 2, 0]
-        taken = np.zeros((48, 64), bool)
-        made = masks.disjoint(found, 64, 48, order)
-        for i in nearest_first:
-            (x0, y0, x1, y1), crop = made[i]
-            mask = np.zeros((48, 64), bool)
-            mask[y0:y1, x0:x1] = crop
-            assert np.array_equal(mask, whole[i] & ~taken)
-            taken |= whole[i]
-
-
-@pytest.mark.parametrize("side", ["left", "top", "right", "bottom"])
-@pytest.mark.parametrize("cut_off", [True, False])
-def test_a_mask_goes_on_where_the_frame_cuts_its_object_off(side, cut_off):
-    """And falls to zero over a cell elsewhere. The outermost cells have a value that the next ones have not."""
-    mask = np.full((28, 28), 40, np.uint8)
-    edge = {"left": np.s_[:, 0], "top": np.s_[0], "right": np.s_[:, -1], "bottom": np.s_[-1]}[side]
-    mask[edge] = 200
-    frame, away = 112, 0 if cut_off else 8
-    box = [0.0, 0.0, 112.0, 112.0]
-    position = {"left": 0, "top": 1, "right": 2, "bottom": 3}[side]
-    box[position] += away if position < 2 else -away
-    (x0, y0, x1, y1), crop = masks.paste(mask, box, frame, frame)
-    assert (x1 - x0, y1 - y0) == crop.shape[::-1]
-    line = crop[edge][28:84]
-    if cut_off:
-        assert set(np.unique(line)) == {200}, "half a cell outside of the outermost centres"
-    else:
-        assert line.max() < 200
 
 
 def test_a_box_of_no_area_covers_nothing_of_a_region():
@@ -188,18 +132,3 @@ def test_regions_move_outwards_to_multiples_and_not_past_the_frame():
     assert masks.region_of([60.2, 40.1, 61.9, 46.5], 62, 47, align=4) == (60, 40, 62, 47)
     assert masks.region_of([64, 3, 70, 9], 64, 48) == masks.region_of([5, 9, 5, 12], 64, 48) == (0, 0, 0, 0)
     assert masks.region_of([63.9, 3, 70, 9], 64, 48) == (63, 3, 64, 9)
-
-
-def test_labels_fit_any_number_of_instances():
-    boxes = [[2 * (i % 30), 3 * (i // 30), 2 * (i % 30) + 2, 3 * (i // 30) + 3] for i in range(300)]
-    for count, dtype in ((254, np.uint8), (255, np.int16), (300, np.int16)):
-        found = Instances(
-            np.array(boxes[:count], np.float32), np.linspace(1, 0.5, count, dtype=np.float32), np.zeros(count, np.int64),
-            np.full((count, 28, 28), 255, np.uint8), ("car",),
-        )  # fmt: skip
-        labels = masks.label_map(found, 60, 30)
-        assert labels.dtype == dtype
-        assert labels.max() == count
-        assert set(np.unique(labels)) >= set(range(1, count + 1))
-        half = masks.label_map(found, 60, 29, scale=2)
-        assert half.shape == (15, 30)

@@ -82,42 +82,37 @@ class ReadingLog:
         lost = self._missing(duration, exactly=cut is not None) if duration else None
         damaged = self._tail_corrupt or self.errors_at_end
         indexed = "mp4" in self._container.format.name
+        short = lost is not None and (damaged or indexed or cut is not None)
+        if problem is not None or short or (indexed and self._tail_corrupt) or (cut is not None and cut.in_pictures):
+            raise Unreadable(f"{self._name}: {self._how_it_breaks_off(problem, duration if lost is not None else None)}")
+        if lost is not None:
+            self._shared.counters.ended_early = 1
+            self._warn(f"ended early: at {self._end - self._began:.2f} s, but its header says {duration:.2f} s")
+        elif damaged:
+            self._warn("its last packet is damaged")
+        elif cut is not None:
+            self._warn(f"is cut off behind its last picture: {cut.missing} bytes are missing")
+        if (failed := self._shared.counters.decode_errors) > bool(damaged):  # more than the last one, which is said above
+            way = "; --decode cpu may read them" if self._shared.accel is not None else ""
+            self._warn(f"{failed} packets could not be decoded, their pictures are missing{way}")
+
+    def _how_it_breaks_off(self, problem: BaseException | None, duration: float | None) -> str:
+        """Why, where, and how much is missing. `duration`: seconds that its header says and that are not all there."""
+        indexed = "mp4" in self._container.format.name
+        if indexed and not self._video_packets and self._shared.address.threaded and (problem is not None or self._index_last):
+            return _INDEX_LAST
         reason = "breaks off"
         if problem is not None:
             reason = str(fault(problem, self._name)).removeprefix(f"{self._name}: ")
-        short = lost is not None and (damaged or indexed or cut is not None)
-        if problem is not None or short or (indexed and self._tail_corrupt) or (cut is not None and cut.in_pictures):
-            if (
-                indexed
-                and not self._video_packets
-                and self._shared.address.threaded
-                and (problem is not None or self._index_last)
-            ):
-                raise Unreadable(f"{self._name}: {_INDEX_LAST}")
-            at_seconds = self._end - self._began
-            missing = ""
-            if lost is not None and duration:
-                missing = f"; {max(0.0, duration - round(at_seconds, 2)):.2f} s of {duration:.2f} s are missing"
-            at = (
-                f"at {at_seconds:.2f} s{missing}; what came before is good"
-                if self._end
-                else f"before its first picture{missing}"
-            )
-            raise Unreadable(f"{self._name}: {reason} {at}")
-        if lost is not None:
-            self._shared.counters.ended_early = 1
-            self._shared.warnings.append(
-                f"{self._name}: ended early: at {self._end - self._began:.2f} s, but its header says {duration:.2f} s"
-            )
-        elif damaged:
-            self._shared.warnings.append(f"{self._name}: its last packet is damaged")
-        elif cut is not None:
-            self._shared.warnings.append(f"{self._name}: is cut off behind its last picture: {cut.missing} bytes are missing")
-        if (failed := self._shared.counters.decode_errors) > bool(damaged):  # more than the last one, which is said above
-            way = "; --decode cpu may read them" if self._shared.accel is not None else ""
-            self._shared.warnings.append(
-                f"{self._name}: {failed} packets could not be decoded, their pictures are missing{way}"
-            )
+        at, missing = self._end - self._began, ""
+        if duration is not None:
+            missing = f"; {max(0.0, duration - round(at, 2)):.2f} s of {duration:.2f} s are missing"
+        if not self._end:
+            return f"{reason} before its first picture{missing}"
+        return f"{reason} at {at:.2f} s{missing}; what came before is good"
+
+    def _warn(self, words: str) -> None:
+        self._shared.warnings.append(f"{self._name}: {words}")
 
     @property
     def _index_last(self) -> bool:

@@ -119,14 +119,7 @@ def open_engine(
             if part in WITH_MASKS:
                 taken = replace(taken, spec=without_masks(taken.spec))
             try:
-                opened = _in(candidate, taken).open(
-                    taken.spec, threads=threads, in_flight=in_flight, batch=batch, on_message=on_message
-                )
-                try:
-                    opened.warm_up()
-                except EngineError:
-                    opened.close()  # the next candidate may need its memory
-                    raise
+                opened = _warm(_in(candidate, taken), taken.spec, threads, in_flight, batch, on_message)
             except EngineError as error:
                 if engine != "auto":
                     raise
@@ -137,15 +130,32 @@ def open_engine(
                     on_message(taken.why)
                 return opened
         refused.append(f"{candidate.name}: {reason}")
-    if require_gpu and engine == "auto":
-        why = "; ".join(refused)
-        raise EngineUnavailable(
+    raise EngineUnavailable(_why_none(engine, require_gpu, spec, refused))
+
+
+def _warm(
+    candidate: Candidate, spec: GraphSpec, threads: int, in_flight: int, batch: int, on_message: Message | None
+) -> PooledEngine:
+    """The candidate's engine, which has run once. Raises EngineError."""
+    opened = candidate.open(spec, threads=threads, in_flight=in_flight, batch=batch, on_message=on_message)
+    try:
+        opened.warm_up()
+    except EngineError:
+        opened.close()  # the next candidate may need its memory
+        raise
+    return opened
+
+
+def _why_none(engine: str, require_gpu: bool, spec: GraphSpec, refused: list[str]) -> str:
+    why = "; ".join(refused)
+    if engine != "auto":
+        return f"the engine {why}. Use --engine auto for one that runs here"
+    if require_gpu:
+        return (
             f"a GPU is required, but no engine can use one here: {why}. Mend that (`streamseg doctor` shows it), or let the "
             "network run on the CPU: without --require-gpu"
         )
-    if engine == "auto":
-        raise EngineUnavailable(f"no engine can run {spec.path} here: {'; '.join(refused)}")
-    raise EngineUnavailable(f"the engine {refused[0]}. Use --engine auto for one that runs here")
+    return f"no engine can run {spec.path} here: {why}"
 
 
 def _lacks(engine: str, spec: GraphSpec) -> str | None:

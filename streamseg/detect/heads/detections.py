@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from streamseg.detect.heads.base import Arrays, Candidates
-from streamseg.detect.heads.ends import described, picture_of
+from streamseg.detect.heads.ends import Picture, described, picture_of
 from streamseg.detect.heads.options import Options, one_of, truth, value, whole
 from streamseg.detect.heads.overlapping import boxes_alone
 from streamseg.hub.class_names import class_names, stated_names
@@ -60,51 +60,7 @@ class Detections:
         picture, given = picture_of(file), file.outputs
         if picture is None or any("mask" in name or len(info.shape) > 3 for name, info in given.items()):
             return None
-        stated = stated_names(file.metadata.get("names", ""))
-        for names, tensorflow in ((TENSORFLOW, True), (FINISHED, False)):
-            if set(names.values()) <= given.keys():
-                more = {"mean": (0.0,) * 3} if picture.dtype == "uint8" or tensorflow else {"std": (255.0,) * 3}
-                return described(
-                    InputDescription(
-                        name=picture.name, layout=picture.layout, fit="stretch" if tensorflow else "letterbox", **more
-                    ),
-                    Detections.name,
-                    names,
-                    class_names(None, stated, otherwise=LABELS if tensorflow else 80),
-                    {"corners": "yxyx" if tensorflow else "xyxy", "normalised": tensorflow, "label_offset": int(tensorflow)},
-                    Evidence.NAMES,
-                    {
-                        "family": f"its outputs are called {', '.join(names.values())}",
-                        "input.fit": "assumed: the model scales its picture itself" if tensorflow else "assumed: as YOLO's",
-                        "options.label_offset": "TensorFlow's: labels count from 1" if tensorflow else "labels count from 0",
-                    },
-                )
-        outputs = _by_rank(file)
-        if outputs is None:
-            return None
-        stretched = "Softmax" in file.operators
-        return described(
-            InputDescription(
-                name=picture.name,
-                layout=picture.layout,
-                std=(1.0 if picture.dtype == "uint8" else 255.0,) * 3,
-                fit="stretch" if stretched else "letterbox",
-            ),
-            Detections.name,
-            outputs,
-            class_names(None, stated, otherwise=LABELS),
-            {"corners": "xyxy", "normalised": False, "label_offset": 1},
-            Evidence.NAMES if all(ours == theirs for ours, theirs in outputs.items()) else Evidence.SHAPES,
-            {
-                "family": "corners, a score and a whole label each",
-                "input.std": "torchvision's: 0 to 1; it scales and normalises itself",
-                "input.fit": "as SSD, whose Softmax it has"
-                if stretched
-                else "as RetinaNet, which keeps the shape of its picture",
-                "options.label_offset": "torchvision's: label 0 is the background",
-            },
-            batch_axis=len(given[outputs["boxes"]].shape) == 3,
-        )
+        return _by_name(file, picture) or _by_rank(file, picture)
 
     @staticmethod
     def fits(spec: GraphSpec) -> bool:
@@ -128,7 +84,57 @@ class Detections:
         return boxes_alone(boxes, scores[:count], labels[:count].astype(np.float64) - self._offset)
 
 
-def _by_rank(file: GraphFile) -> dict[str, str] | None:
+def _by_name(file: GraphFile, picture: Picture) -> Recognised | None:
+    stated = stated_names(file.metadata.get("names", ""))
+    for names, tensorflow in ((TENSORFLOW, True), (FINISHED, False)):
+        if set(names.values()) <= file.outputs.keys():
+            more = {"mean": (0.0,) * 3} if picture.dtype == "uint8" or tensorflow else {"std": (255.0,) * 3}
+            return described(
+                InputDescription(
+                    name=picture.name, layout=picture.layout, fit="stretch" if tensorflow else "letterbox", **more
+                ),
+                Detections.name,
+                names,
+                class_names(None, stated, otherwise=LABELS if tensorflow else 80),
+                {"corners": "yxyx" if tensorflow else "xyxy", "normalised": tensorflow, "label_offset": int(tensorflow)},
+                Evidence.NAMES,
+                {
+                    "family": f"its outputs are called {', '.join(names.values())}",
+                    "input.fit": "assumed: the model scales its picture itself" if tensorflow else "assumed: as YOLO's",
+                    "options.label_offset": "TensorFlow's: labels count from 1" if tensorflow else "labels count from 0",
+                },
+            )
+    return None
+
+
+def _by_rank(file: GraphFile, picture: Picture) -> Recognised | None:
+    outputs = _ranked(file)
+    if outputs is None:
+        return None
+    stretched = "Softmax" in file.operators
+    return described(
+        InputDescription(
+            name=picture.name,
+            layout=picture.layout,
+            std=(1.0 if picture.dtype == "uint8" else 255.0,) * 3,
+            fit="stretch" if stretched else "letterbox",
+        ),
+        Detections.name,
+        outputs,
+        class_names(None, stated_names(file.metadata.get("names", "")), otherwise=LABELS),
+        {"corners": "xyxy", "normalised": False, "label_offset": 1},
+        Evidence.NAMES if all(ours == theirs for ours, theirs in outputs.items()) else Evidence.SHAPES,
+        {
+            "family": "corners, a score and a whole label each",
+            "input.std": "torchvision's: 0 to 1; it scales and normalises itself",
+            "input.fit": "as SSD, whose Softmax it has" if stretched else "as RetinaNet, which keeps the shape of its picture",
+            "options.label_offset": "torchvision's: label 0 is the background",
+        },
+        batch_axis=len(file.outputs[outputs["boxes"]].shape) == 3,
+    )
+
+
+def _ranked(file: GraphFile) -> dict[str, str] | None:
     """Which output is what, where one has four floats a row, one a float, and one a whole number; None: it is not so."""
     if len(file.outputs) != 3:
         return None

@@ -54,13 +54,7 @@ def describe(file: GraphFile, family: str) -> Recognised | None:
         )
     rows, count, why = laid_out
     known = class_names(count or None, names)
-    picture = InputDescription(
-        name=shapes.image,
-        size=None if all(shapes.size) else size,
-        multiple=int(said["stride"]) if said.get("stride", "").isdigit() and 1 <= int(said["stride"]) <= 1024 else 32,
-        layout=shapes.layout,
-        std=(255.0, 255.0, 255.0) if file.inputs[shapes.image].dtype != "uint8" else (1.0, 1.0, 1.0),
-    )
+    picture = _picture(file, shapes, size)
     older = rows == "objectness"
     options: dict[str, Any] = {"rows": rows}
     if rows != "finished":
@@ -90,6 +84,17 @@ def describe(file: GraphFile, family: str) -> Recognised | None:
         "options.max_detections": "Ultralytics' default",
     }
     return Recognised(description, evidence, reasons, labels_told=known.told)
+
+
+def _picture(file: GraphFile, shapes: _Shapes, size: tuple[int, int] | None) -> InputDescription:
+    stride = file.metadata.get("stride", "")
+    return InputDescription(
+        name=shapes.image,
+        size=None if all(shapes.size) else size,
+        multiple=int(stride) if stride.isdigit() and 1 <= int(stride) <= 1024 else 32,
+        layout=shapes.layout,
+        std=(255.0, 255.0, 255.0) if file.inputs[shapes.image].dtype != "uint8" else (1.0, 1.0, 1.0),
+    )
 
 
 def _shapes(file: GraphFile) -> _Shapes | None:

@@ -72,6 +72,28 @@ def compile_here(
     network = _parse(library, builder, spec, log)
     layers = layers_of(network)
     check_layers(layers, spec.precision, str(spec.path))
+    config = _configured(library, builder, spec, batches, targets, log)
+    # TensorRT-RTX times nothing at build: there the calls do nothing and are deprecated.
+    cache = None if library.ahead_of_time else config.create_timing_cache(timing_cache)
+    if cache is not None and not config.set_timing_cache(cache, False):  # of another driver, or of a GPU that was changed
+        cache = config.create_timing_cache(b"")
+        config.set_timing_cache(cache, False)
+    watch = _monitor(trt, on_progress)
+    config.progress_monitor = watch
+    plan = builder.build_serialized_network(network, config)
+    if watch.stopped is not None:
+        raise watch.stopped
+    if plan is None:
+        raise EngineError(f"{library.name} {trt.__version__} cannot compile {spec.path}: {_said(log)}")
+    learnt = b"" if cache is None else bytes(config.get_timing_cache().serialize())
+    return Built(bytes(plan), tuple(layers), "\n".join(log.lines) + "\n", time.monotonic() - began, learnt)
+
+
+def _configured(
+    library: Library, builder: Any, spec: GraphSpec, batches: Sequence[int], targets: Sequence[Any], log: Any
+) -> Any:
+    """The builder's configuration: a profile for each batch size, and what the plan is to run on. Raises EngineError."""
+    trt = library.load()
     config = builder.create_builder_config()
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # so that the plan can say its layers' types
     config.clear_flag(
@@ -88,20 +110,7 @@ def compile_here(
             config.set_compute_capability(target, index)
     if library.ahead_of_time:
         config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)  # so that nothing is allocated while it runs
-    # TensorRT-RTX times nothing at build: there the calls do nothing and are deprecated.
-    cache = None if library.ahead_of_time else config.create_timing_cache(timing_cache)
-    if cache is not None and not config.set_timing_cache(cache, False):  # of another driver, or of a GPU that was changed
-        cache = config.create_timing_cache(b"")
-        config.set_timing_cache(cache, False)
-    watch = _monitor(trt, on_progress)
-    config.progress_monitor = watch
-    plan = builder.build_serialized_network(network, config)
-    if watch.stopped is not None:
-        raise watch.stopped
-    if plan is None:
-        raise EngineError(f"{library.name} {trt.__version__} cannot compile {spec.path}: {_said(log)}")
-    learnt = b"" if cache is None else bytes(config.get_timing_cache().serialize())
-    return Built(bytes(plan), tuple(layers), "\n".join(log.lines) + "\n", time.monotonic() - began, learnt)
+    return config
 
 
 def targets_of(library: Library, capabilities: Sequence[str]) -> list[Any]:

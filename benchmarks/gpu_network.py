@@ -19,7 +19,8 @@ from torch.utils.flop_counter import flop_registry
 
 from streamseg.detect.heads.mask_rcnn import declared
 from streamseg.engine import read_spec
-from streamseg.engine.base import DeviceImage, PooledEngine
+from streamseg.engine.base import PooledEngine
+from streamseg.engine.images import DeviceImage
 from streamseg.engine.torchcuda import inference_graph, torch_engine
 from streamseg.export.export import export_model
 from streamseg.export.graph import MASK_SIDE, GraphSettings

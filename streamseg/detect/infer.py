@@ -12,7 +12,9 @@ import numpy.typing as npt
 from streamseg.core.types import Frame
 from streamseg.detect.preprocess import Prepared
 from streamseg.detect.schedule import DetectionSchedule
-from streamseg.engine.base import DeviceImage, Engine, Images, Outputs
+from streamseg.engine.base import Engine
+from streamseg.engine.images import DeviceImage, Images
+from streamseg.engine.outputs import Outputs
 from streamseg.errors import EngineError
 from streamseg.pixels.letterbox import Letterbox
 

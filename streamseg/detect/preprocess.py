@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamseg.core.types import Frame
-from streamseg.engine.base import DeviceImage
+from streamseg.engine.images import DeviceImage
 from streamseg.pixels.letterbox import PADDING, FitMode, Fitter, Letterbox
 
 __all__ = ["Prepared", "Preprocess"]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Semaphore
 from types import TracebackType
@@ -19,46 +18,18 @@ from typing import Any, Protocol, Self, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from streamseg.engine.images import Images, check_images
 from streamseg.engine.outputs import Outputs
 from streamseg.errors import EngineError
 from streamseg.hub.graph_spec import GraphSpec
 from streamseg.runtime.process import forked, forked_from, keep_in_forks
 
-__all__ = ["DeviceImage", "Engine", "Images", "Outputs", "PooledEngine", "Runner", "check_images", "refuse_free_rows"]
+__all__ = ["Engine", "PooledEngine", "Runner", "refuse_free_rows"]
 
 ByteArray = npt.NDArray[np.uint8]
 Arrays = dict[str, npt.NDArray[Any]]
 Runner = Callable[[Any], Arrays]
 """Runs [n, H, W, 3] with n as compiled; gives the graph's outputs by name, which the next call may overwrite."""
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceImage:
-    """A picture for the network that lies on the GPU already, made by work that may still be under way."""
-
-    tensor: Any
-    """torch uint8 [H, W, 3], RGB, contiguous."""
-    ready: Any = None
-    """torch.cuda.Event after which it holds the picture; None: it does now."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(H, W, 3)."""
-        return tuple(self.tensor.shape)
-
-    def host(self) -> ByteArray:
-        """A copy in host memory; waits for it."""
-        if self.ready is not None:
-            self.ready.synchronize()
-        copy: ByteArray = self.tensor.cpu().numpy()
-        return copy
-
-    def __repr__(self) -> str:
-        return f"DeviceImage({list(self.shape)} on {self.tensor.device})"
-
-
-Images = ByteArray | Sequence[DeviceImage]
-"""A batch: uint8 [B, H, W, 3] RGB in host memory, or B pictures on the GPU."""
 
 
 @runtime_checkable
@@ -196,20 +167,3 @@ def refuse_free_rows(spec: GraphSpec, engine: str) -> None:
             f"{spec.path.name} gives as many rows as it finds objects ({rows}), and {engine} needs fixed lengths: use a CPU engine "
             "(--engine openvino or onnxruntime), or export the model with a fixed number of detections"
         )
-
-
-def check_images(engine: str, spec: GraphSpec, images: Images) -> None:
-    """Raise ValueError if they are no batch for that model."""
-    expected = (*spec.size, 3)
-    if not _fits(images, expected):
-        got = f"{images.dtype.name} {list(images.shape)}" if isinstance(images, np.ndarray) else str(list(images))
-        raise ValueError(f"{engine}: images are {got}, expected uint8 [B, {', '.join(map(str, expected))}]")
-
-
-def _fits(images: Images, expected: tuple[int, ...]) -> bool:
-    """Whether it is a batch of pictures of that shape."""
-    if len(images) < 1:
-        return False
-    if isinstance(images, np.ndarray):
-        return images.ndim == 4 and images.shape[1:] == expected and images.dtype == np.uint8
-    return all(i.shape == expected and i.tensor.element_size() == 1 and i.tensor.is_contiguous() for i in images)

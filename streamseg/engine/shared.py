@@ -20,17 +20,16 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain
 
-import numpy as np
-
-from streamseg.engine.base import DeviceImage, Engine, Images, Outputs, check_images
+from streamseg.engine.base import Engine
+from streamseg.engine.images import Images, check_images, stack
+from streamseg.engine.outputs import Outputs
 from streamseg.errors import EngineError
 from streamseg.hub.graph_spec import GraphSpec
 from streamseg.runtime.alarm import Alarm
 from streamseg.runtime.process import forked, forked_from, keep_in_forks
 
-__all__ = ["MAX_WAIT", "MAX_WAIT_BUSY", "EngineClient", "SharedEngine", "stack"]
+__all__ = ["MAX_WAIT", "MAX_WAIT_BUSY", "EngineClient", "SharedEngine"]
 
 MAX_WAIT = 0.005
 """Seconds for which a batch that is not full waits for more pictures while the engine could begin with it."""
@@ -327,14 +326,3 @@ class EngineClient:
 
     def __repr__(self) -> str:
         return repr(self._shared.engine)
-
-
-def stack(batches: Sequence[Images]) -> Images:
-    """One batch of several: pictures on the GPU stay there if all of them are."""
-    if len(batches) == 1:
-        return batches[0]
-    if not any(isinstance(images, np.ndarray) for images in batches):
-        return [image for image in chain.from_iterable(batches) if isinstance(image, DeviceImage)]
-    return np.concatenate(
-        [images if isinstance(images, np.ndarray) else np.stack([image.host() for image in images]) for images in batches]
-    )

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from streamseg.core.parts import FULL
 from streamseg.device.driver import find_gpu, no_driver
-from streamseg.engine.base import Images, PooledEngine
+from streamseg.engine.base import PooledEngine
+from streamseg.engine.images import Images
 from streamseg.errors import EngineError, MissingExtra, ModelError, StreamsegError
 from streamseg.hub.graph_file import parse_graph
 from streamseg.hub.graph_spec import GraphSpec

@@ -6,7 +6,7 @@ from streamseg.core.types import Frame
 from streamseg.detect.preprocess import Prepared, Preprocess
 from streamseg.device.device import Device
 from streamseg.device.picture import DevicePicture
-from streamseg.engine.base import DeviceImage
+from streamseg.engine.images import DeviceImage
 from streamseg.pixels.letterbox import PADDING, FitMode
 
 __all__ = ["DevicePreprocess"]

@@ -9,7 +9,7 @@ import numpy as np
 
 from streamseg.detect.heads.mask_rcnn import declared
 from streamseg.engine import GraphSpec, Outputs
-from streamseg.engine.base import Images
+from streamseg.engine.images import Images
 
 __all__ = ["SCORE", "KnownEngine", "box_of"]
 

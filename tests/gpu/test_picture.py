@@ -13,7 +13,7 @@ from streamseg.composite import Blur, Matte, Overlay, Pixelate
 from streamseg.config import load_pipeline, override
 from streamseg.decode import Decoder
 from streamseg.device.upload import Uploader
-from streamseg.engine.base import DeviceImage
+from streamseg.engine.images import DeviceImage
 from streamseg.gpu import Device, DeviceDecoding, DevicePicture, why_not_gpu
 from streamseg.gpu.decode import why_not_nvdec
 from streamseg.pipeline.build import build_pipeline

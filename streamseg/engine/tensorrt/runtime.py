@@ -20,7 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from streamseg.device.driver import Driver, OutOfMemory
-from streamseg.engine.base import Images, PooledEngine
+from streamseg.engine.base import PooledEngine
+from streamseg.engine.images import Images
 from streamseg.engine.tensorrt.library import Library, capability_name
 from streamseg.errors import EngineError
 from streamseg.hub.graph_spec import GraphSpec

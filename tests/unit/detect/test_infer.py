@@ -14,7 +14,8 @@ import pytest
 from streamseg.core.types import Frame
 from streamseg.detect.infer import Infer
 from streamseg.detect.preprocess import Prepared
-from streamseg.engine.base import DeviceImage, Outputs
+from streamseg.engine.images import DeviceImage
+from streamseg.engine.outputs import Outputs
 from streamseg.errors import EngineError
 from streamseg.pixels.letterbox import Letterbox
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from streamseg.engine import Outputs
-from streamseg.engine.base import DeviceImage
+from streamseg.engine.images import DeviceImage
 from streamseg.engine.shared import EngineClient, SharedEngine
 from streamseg.errors import EngineError
 

@@ -8,7 +8,7 @@ import pytest
 
 from streamseg.engine import open_engine, read_spec
 from streamseg.engine import torchcuda as module
-from streamseg.engine.base import DeviceImage
+from streamseg.engine.images import DeviceImage
 from streamseg.engine.torchcuda import open_torch, why_not_torch
 from streamseg.errors import EngineUnavailable, ModelError
 from streamseg.hub import catalog

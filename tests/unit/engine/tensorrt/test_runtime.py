@@ -11,7 +11,7 @@ import torch
 
 from streamseg.device.driver import OutOfMemory
 from streamseg.engine import Engine, read_spec
-from streamseg.engine.base import DeviceImage
+from streamseg.engine.images import DeviceImage
 from streamseg.engine.tensorrt.runtime import TensorRTEngine, load_plan
 from streamseg.errors import EngineError
 from tests import graphs

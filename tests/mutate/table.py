@@ -5,11 +5,11 @@ from __future__ import annotations
 __all__ = ["TESTS"]
 
 _OUTPUTS = (
-    "tests/unit/encode/test_muxer.py",
-    "tests/unit/encode/test_timecode.py",
-    "tests/unit/encode/test_side_data.py",
-    "tests/unit/encode/test_durations.py",
-    "tests/unit/encode/test_video.py",
+    "tests/unit/encode/video/test_muxer.py",
+    "tests/unit/encode/video/test_timecode.py",
+    "tests/unit/encode/video/test_side_data.py",
+    "tests/unit/encode/video/test_durations.py",
+    "tests/unit/encode/video/test_video.py",
     "tests/faults/test_outputs.py",
 )
 TESTS: dict[str, tuple[str, ...]] = {

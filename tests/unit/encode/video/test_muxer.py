@@ -18,7 +18,7 @@ from streamseg.errors import OutputError
 from streamseg.system.output_files import OutputFile
 from tests import clips, sound
 from tests.unit.encode.helpers import INFO, copy, frames, rendered, times, write
-from tests.unit.encode.test_sound import with_pictures
+from tests.unit.encode.video.test_sound import with_pictures
 
 MS = Fraction(1, 1000)
 CLOCK = Fraction(1, 10_000_000)

@@ -152,6 +152,9 @@ class Settings:
     )
     freeze: int | None = _network(None, "Stages of the backbone to freeze; 0: train its stem, too.", metavar="STAGES")
     """After its stem; None: the network's usual number."""
+    learn: Literal["all", "masks"] = _network(
+        "all", "masks: only the mask branch learns, in half of the time; boxes and classes stay.", metavar="all|masks", type=str
+    )
     class_agnostic: bool = _network(
         False,
         "One mask per object, or one for each class.",
@@ -227,6 +230,7 @@ class Settings:
         from streamseg.networks.build import NETWORKS  # takes seconds: not for --help
 
         _check("one of", {"network": (self.network, sorted(NETWORKS)), "roi_pool": (self.roi_pool, ["align", "pool"])})
+        _check("one of", {"learn": (self.learn, ["all", "masks"])})
         _check("one of", {"device": (self.device, Device), "amp": (self.amp, Amp), "loss term": (list(self.weights), TERMS)})
         above = {**given, "batch": self.batch, "lr": self.lr, "clip": self.clip, "nan_limit": self.nan_limit}
         above |= {"replicas": self.replicas, "save_every": self.save_every}

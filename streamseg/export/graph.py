@@ -27,6 +27,7 @@ from streamseg.errors import ConfigError, ModelError
 from streamseg.export.box_math import decode_boxes, large, only, take
 from streamseg.export.mask_features import mask_features
 from streamseg.export.nms import ITERATIONS, fixed_point_nms
+from streamseg.networks.fine import FINE_SIDES, FINE_STRIDES
 from streamseg.networks.heads import MultiScaleRoIPool, level_sides
 from streamseg.networks.roi_align import SAMPLES, combine_levels, combined_roi_align, layout
 
@@ -114,6 +115,8 @@ class InferenceGraph(nn.Module):
         self.places, _, _ = layout([sizes[name] for name in self.pooled], strides)
         self.thresholds = level_sides(pool, strides)
         self.mask_thresholds = level_sides(model.roi_heads.mask_roi_pool, strides)
+        fine = [(f.shape[2], f.shape[3]) for f in getattr(features, "fine", ())]
+        self.fine_places = layout(fine, FINE_STRIDES)[0] if fine else []
         pyramid = 1 if len(sizes) > 1 else 4
         self.pre_nms = settings.pre_nms or min(TOPK_LIMIT, pyramid * settings.proposals)
         labels = model.roi_heads.box_predictor.cls_score.out_features
@@ -153,7 +156,10 @@ class InferenceGraph(nn.Module):
         scores = finite(scores, seen + heard)
         labels = classes if knows_classes(self.settings.part) else classes.clamp(max=0)
         found = boxes, scores, labels.to(torch.int32)
-        return (*found, self.paint(combined, boxes, classes)) if gives_masks(self.settings.part) else found
+        if not gives_masks(self.settings.part):
+            return found
+        fine = combine_levels(features.fine) if self.fine_places else None
+        return (*found, self.paint(combined, fine, boxes, classes))
 
     def propose(self, features: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """The K best proposals: xyxy [B, K, 4], their objectness, falling, [B, K], -1 for none; and a mean of all answers [B]."""
@@ -236,11 +242,13 @@ class InferenceGraph(nn.Module):
             return rows[:, 1:]
         return rows.index_select(1, torch.tensor(self.class_labels, device=rows.device))
 
-    def paint(self, combined: Tensor, boxes: Tensor, labels: Tensor) -> Tensor:
-        """Masks of the predicted classes: [B, D, 4], [B, D] → float [B, D, 28, 28] in 0..1."""
+    def paint(self, combined: Tensor, fine: Tensor | None, boxes: Tensor, labels: Tensor) -> Tensor:
+        """Masks of the predicted classes: [B, D, 4], [B, D] → float [B, D, 28, 28] in 0..1; `fine`: fine maps, combined."""
         heads = self.model.roi_heads
         size = int(heads.mask_roi_pool.output_size[0])
         pooled = combined_roi_align(combined, boxes, self.places, self.mask_thresholds, size)
+        if fine is not None:
+            pooled = pooled, combined_roi_align(fine, boxes, self.fine_places, FINE_SIDES, 2 * size)
         features, table, bias = mask_features(heads.mask_predictor, heads.mask_head(pooled))
         row = (labels + 1).flatten()
         if len(table) <= max(self.class_labels):  # class-agnostic: background's row and one for every class

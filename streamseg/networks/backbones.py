@@ -9,7 +9,6 @@ The pyramid is Lin et al. 2017 (arXiv 1612.03144) with separable output convolut
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from streamseg.errors import MissingExtra
+from streamseg.networks.fine import FineMaps, Pyramid
 
 BN_EPS = 1e-3
 """TensorFlow's batch norm epsilon, the one the Lite0 weights were trained with."""
@@ -83,10 +83,10 @@ class EfficientNetLite0(nn.Module):
     """Body of EfficientNet-Lite0; the first `frozen_stages` stages and the stem take no gradient.
 
     Input: float [B, 3, H, W], RGB normalised by LITE0_MEAN and LITE0_STD, H and W multiples of 32.
-    Output: maps at strides 4, 8, 16, 32 with `channels` channels, finest first.
+    Output: maps at strides 2, 4, 8, 16, 32 with `channels` channels, finest first.
     """
 
-    channels = (24, 40, 112, 320)
+    channels = (16, 24, 40, 112, 320)
 
     def __init__(self, frozen_stages: int = 3) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class EfficientNetLite0(nn.Module):
                 self._blocks.append(block)
                 cin = cout
             self.stage_ends.append(len(self._blocks) - 1)
-        self.taps = tuple(self.stage_ends[i] for i in (1, 2, 4, 6))
+        self.taps = tuple(self.stage_ends[i] for i in (0, 1, 2, 4, 6))
         self.frozen_blocks = self.stage_ends[frozen_stages - 1] + 1 if frozen_stages else 0
         for parameter in self._frozen_parameters():
             parameter.requires_grad_(False)
@@ -124,7 +124,7 @@ class EfficientNetLite0(nn.Module):
         return self
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """The four maps of a normalised picture."""
+        """The five maps of a normalised picture."""
         x = F.relu6(self._bn0(self._conv_stem(x)))
         maps: list[Tensor] = []
         for i, block in enumerate(self._blocks):
@@ -162,12 +162,12 @@ class Separable(nn.Sequential):
 
 
 class LightFPN(nn.Module):
-    """Backbone plus feature pyramid: levels "0".."3" at strides 4 to 32 and "pool" at stride 64.
+    """Backbone plus feature pyramid: levels "0".."3" at strides 4 to 32 and "pool" at stride 64; and fine maps for masks.
 
-    Output: ordered dict of float [B, width, H/stride, W/stride], as torchvision's detectors expect.
+    Output: float [B, width, H/stride, W/stride] by name, with the two fine maps of `fine` channels beside them.
     """
 
-    def __init__(self, body: EfficientNetLite0, width: int) -> None:
+    def __init__(self, body: EfficientNetLite0, width: int, fine: int) -> None:
         super().__init__()
         self.body = body
         self.out_channels = width
@@ -176,19 +176,21 @@ class LightFPN(nn.Module):
                 nn.Conv2d(c, width, 1, bias=False),
                 nn.BatchNorm2d(width, eps=BN_EPS, momentum=0.03),
             )
-            for c in body.channels
+            for c in body.channels[1:]
         )
-        self.output = nn.ModuleList(Separable(width, width) for _ in body.channels)
+        self.output = nn.ModuleList(Separable(width, width) for _ in body.channels[1:])
+        self.fine = FineMaps(body.channels[0], width, fine)
 
-    def forward(self, x: Tensor) -> OrderedDict[str, Tensor]:
-        """The five levels of a normalised picture."""
-        maps = self.body(x)
+    def forward(self, x: Tensor) -> Pyramid:
+        """The five levels of a normalised picture, and the fine maps."""
+        detail, *maps = self.body(x)
         merged = self.lateral[-1](maps[-1])
         results = [self.output[-1](merged)]
         for i in range(len(maps) - 2, -1, -1):
             above = F.interpolate(merged, scale_factor=2.0, mode="nearest")
             merged = self.lateral[i](maps[i]) + above
             results.insert(0, self.output[i](merged))
-        named = OrderedDict((str(i), level) for i, level in enumerate(results))
+        named = Pyramid((str(i), level) for i, level in enumerate(results))
         named["pool"] = F.max_pool2d(results[-1], kernel_size=1, stride=2)
+        named.fine = self.fine(detail, results[0])
         return named

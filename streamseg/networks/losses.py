@@ -105,6 +105,10 @@ def dice_loss(logits: Tensor, targets: Tensor) -> Tensor:
     return (1 - (2 * (p * t).sum(1) + 1) / (p.square().sum(1) + t.square().sum(1) + 1)).mean()
 
 
+JITTER = 0.08
+"""Standard deviation of how far each edge of a moved box is off, as part of the box's side."""
+
+
 class PartialRoIHeads(RoIHeads):  # type: ignore[misc]  # torchvision is untyped
     """torchvision's RoI heads; training knows partial labels, inference is torchvision's own."""
 
@@ -212,6 +216,24 @@ class PartialRoIHeads(RoIHeads):  # type: ignore[misc]  # torchvision is untyped
         truth = torch.cat(truths)
         cross_entropy = F.binary_cross_entropy_with_logits(own, truth)
         return cross_entropy + self.dice_weight * dice_loss(own, truth)
+
+    def mask_loss_alone(self, features: dict[str, Tensor], image_shapes: list[tuple[int, int]], targets: list[Target]) -> Tensor:
+        """The mask loss of the objects' own boxes and of two more that are moved a little, as detections are.
+
+        For networks whose mask branch has features of its own; no proposal is needed.
+        """
+        rois, matched, labels = [], [], []
+        for target, (height, width) in zip(targets, image_shapes, strict=True):
+            index = torch.arange(len(target["boxes"]), device=target["boxes"].device).repeat(3)
+            boxes = target["boxes"][index].reshape(-1, 4)
+            sides = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
+            moved = boxes + JITTER * sides * torch.randn_like(boxes) * (torch.arange(len(boxes)) >= len(boxes) // 3)[:, None].to(boxes)
+            moved = moved.clamp(min=0).minimum(moved.new_tensor([width, height, width, height]))
+            kept = ((moved[:, 2:] - moved[:, :2]) > 2).all(dim=1)
+            rois.append(moved[kept])
+            matched.append(index[kept])
+            labels.append(target["labels"][index[kept]])
+        return self._mask_loss(features, rois, matched, labels, image_shapes, targets)
 
     mask_side = 28
     """Side of the mask target; that of the mask predictor's answer."""

@@ -136,6 +136,15 @@ def load_weights(path: Path) -> tuple[MaskRCNN, WeightsInfo]:
     return model.eval(), info
 
 
+SINCE = (
+    "backbone.fine.",
+    "roi_heads.mask_head.place",
+    "roi_heads.mask_head.context.",
+    "roi_heads.mask_predictor.fuse.",
+)
+"""Parts that `lite` has had since release 0.3; in older weights they are missing, and then do nothing, as before training."""
+
+
 def _fit(model: MaskRCNN, state: Mapping[str, Tensor], problem: str) -> None:
     """Load `state`, which may lack batch norm's counters; raises ModelError naming what differs.
 
@@ -155,6 +164,8 @@ def _fit(model: MaskRCNN, state: Mapping[str, Tensor], problem: str) -> None:
             missing, unexpected = model.load_state_dict(dict(state), strict=False)
         except RuntimeError as error:  # a tensor under an old name has another shape
             raise ModelError(f"{problem}: {error}") from error
+    if all(name.startswith(SINCE) for name in missing):
+        missing = []
     parts = {"missing": missing, "unexpected": unexpected, "of another shape": other}
     lists = {what: [name for name in names if not name.endswith("num_batches_tracked")] for what, names in parts.items()}
     if any(lists.values()):

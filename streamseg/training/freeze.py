@@ -12,8 +12,9 @@ from torchvision.models.detection import MaskRCNN
 
 from streamseg.errors import ConfigError
 from streamseg.networks.backbones import EfficientNetLite0
+from streamseg.networks.heads import SharedTrunk
 
-__all__ = ["freeze", "stages"]
+__all__ = ["check_masks_alone", "freeze", "freeze_but_masks", "stages"]
 
 
 def stages(model: MaskRCNN) -> list[list[nn.Module]]:
@@ -49,3 +50,21 @@ def freeze(model: MaskRCNN, count: int | None) -> None:
     for module in model.backbone.body.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.requires_grad_(False)
+
+
+def check_masks_alone(model: MaskRCNN) -> None:
+    """Raise ConfigError where the mask branch cannot learn alone, for the box branch has the same trunk."""
+    if isinstance(model.roi_heads.mask_head, SharedTrunk):
+        raise ConfigError("learn masks: this network's mask and box branches share their trunk; masks cannot learn alone")
+
+
+def freeze_but_masks(model: MaskRCNN) -> None:
+    """Let the mask branch alone learn: every other parameter and every other batch norm's statistics stay as they are."""
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    model.eval()
+    model.training = model.roi_heads.training = True
+    heads = model.roi_heads
+    for part in (heads.mask_head, heads.mask_predictor, getattr(model.backbone, "fine", None)):
+        if part is not None:
+            part.train().requires_grad_(True)

@@ -27,7 +27,7 @@ from streamseg.networks.weights import WeightsInfo
 from streamseg.training import checkpoint
 from streamseg.training.dataset import Batch, Samples, Target, batches, repeat_rare, source_weights
 from streamseg.training.evaluations import Evaluator
-from streamseg.training.freeze import freeze
+from streamseg.training.freeze import check_masks_alone, freeze, freeze_but_masks
 from streamseg.training.journal import Journal, write_settings
 from streamseg.training.precision import Precision
 from streamseg.training.start import begin
@@ -79,8 +79,12 @@ class Trainer:
         model, self.origin = begin(self.info, start, settings.pretrained)
         self.origin += _shared(data, validation)
         freeze(model, settings.freeze)
+        if settings.learn == "masks":
+            check_masks_alone(model)
         self.layout = torch.channels_last if settings.channels_last else torch.contiguous_format
         self.model = model.to(self.precision.device, memory_format=self.layout).train()
+        if settings.learn == "masks":
+            freeze_but_masks(self.model)
         self.precision.prepare(self.model)
         self.average = copy.deepcopy(self.model).eval()
         self.optimizer = torch.optim.AdamW(self._groups(), lr=settings.lr)
@@ -130,6 +134,10 @@ class Trainer:
         listed = ImageList(x, [(x.shape[2], x.shape[3])] * len(x))
         with self.precision.autocast():
             features = self.model.backbone(x)
+            if self.settings.learn == "masks":
+                alone = self.model.roi_heads.mask_loss_alone(features, listed.image_sizes, targets).float()
+                none = torch.zeros_like(alone)
+                return {name: alone if name == "loss_mask" else none for name in TERMS}
             proposals, terms = self.model.rpn(listed, features, targets)
             _, more = self.model.roi_heads(features, proposals, listed.image_sizes, targets)
         both = {**terms, **more}
@@ -284,7 +292,7 @@ class Trainer:
     def load(self) -> None:
         """Go on from the checkpoint in `out`. Raises ModelError if it is damaged, ConfigError if it is of another run."""
         state = checkpoint.read_checkpoint(self.out / checkpoint.FILE)
-        must = ("network", "classes", "class_agnostic", "roi_pool", "freeze")
+        must = ("network", "classes", "class_agnostic", "roi_pool", "freeze", "learn")
         for sentence in checkpoint.check_same(state["settings"], self._identity(), must):
             self.on_message(f"{sentence}: the run goes on, but not as it would have")
         self.model.load_state_dict(state["model"])

@@ -66,7 +66,8 @@ class _WithFine(MultiScaleRoIAlign):  # type: ignore[misc]  # torchvision is unt
         result = x.fine[0].new_zeros((len(rois), x.fine[0].shape[1], side, side))
         for i, (fine, stride) in enumerate(zip(x.fine, FINE_STRIDES, strict=True)):
             mine = torch.where(level == i)[0]
-            result[mine] = roi_align(fine, rois[mine].to(fine.dtype), side, 1 / stride, SAMPLES)
+            pooled = roi_align(fine, rois[mine].to(fine.dtype), side, 1 / stride, SAMPLES)
+            result[mine] = pooled.to(result.dtype)  # mixed precision pools in float32
         return coarse, result
 
 

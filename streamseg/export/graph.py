@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -246,7 +247,7 @@ class InferenceGraph(nn.Module):
         """Masks of the predicted classes: [B, D, 4], [B, D] → float [B, D, 28, 28] in 0..1; `fine`: fine maps, combined."""
         heads = self.model.roi_heads
         size = int(heads.mask_roi_pool.output_size[0])
-        pooled = combined_roi_align(combined, boxes, self.places, self.mask_thresholds, size)
+        pooled: Any = combined_roi_align(combined, boxes, self.places, self.mask_thresholds, size)
         if fine is not None:
             pooled = pooled, combined_roi_align(fine, boxes, self.fine_places, FINE_SIDES, 2 * size)
         features, table, bias = mask_features(heads.mask_predictor, heads.mask_head(pooled))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -13,9 +15,10 @@ from streamseg.networks.lite import ShuffleMaskPredictor
 __all__ = ["mask_features"]
 
 
-def mask_features(predictor: nn.Module, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def mask_features(predictor: nn.Module, x: Any) -> tuple[Tensor, Tensor, Tensor]:
     """Class-independent mask features [R, F, 28, 28], and each label's weights [C+1, F] and bias [C+1].
 
+    `x` is what the network's mask head answers: float [R, C, 14, 14], of `lite` with the fine features beside it.
     torchvision's transposed convolution 2×2/2 is run as a matrix product and a pixel shuffle.
     """
     if isinstance(predictor, ShuffleMaskPredictor):

@@ -75,7 +75,7 @@ class FineRoIAlign(_WithFine):
     """By RoIAlign."""
 
 
-class FineRoIPool(_WithFine, MultiScaleRoIPool):
+class FineRoIPool(_WithFine, MultiScaleRoIPool):  # type: ignore[misc]  # it answers more than its base
     """By RoIPool; the fine maps still by RoIAlign, for whole cells are what they are against."""
 
 

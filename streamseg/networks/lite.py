@@ -85,9 +85,10 @@ class ShuffleMaskPredictor(nn.Module):
         self.expand = nn.Conv2d(width, hidden * 4, 1)
         self.shuffle = nn.PixelShuffle(2)
         self.refine = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden)
-        self.fuse = nn.Sequential(Separable(hidden + fine, hidden), Separable(hidden, hidden, norm=False, relu=False))
-        nn.init.zeros_(self.fuse[1][1].weight)
-        nn.init.zeros_(self.fuse[1][1].bias)
+        last = Separable(hidden, hidden, norm=False, relu=False)
+        for parameter in last[1].parameters():
+            nn.init.zeros_(parameter)
+        self.fuse = nn.Sequential(Separable(hidden + fine, hidden), last)
         self.logits = nn.Conv2d(hidden, AGNOSTIC_ROWS if class_agnostic else num_labels, 1)
         self.num_labels = num_labels
 

@@ -217,7 +217,9 @@ class PartialRoIHeads(RoIHeads):  # type: ignore[misc]  # torchvision is untyped
         cross_entropy = F.binary_cross_entropy_with_logits(own, truth)
         return cross_entropy + self.dice_weight * dice_loss(own, truth)
 
-    def mask_loss_alone(self, features: dict[str, Tensor], image_shapes: list[tuple[int, int]], targets: list[Target]) -> Tensor:
+    def mask_loss_alone(
+        self, features: dict[str, Tensor], image_shapes: list[tuple[int, int]], targets: list[Target]
+    ) -> Tensor:
         """The mask loss of the objects' own boxes and of two more that are moved a little, as detections are.
 
         For networks whose mask branch has features of its own; no proposal is needed.
@@ -227,7 +229,9 @@ class PartialRoIHeads(RoIHeads):  # type: ignore[misc]  # torchvision is untyped
             index = torch.arange(len(target["boxes"]), device=target["boxes"].device).repeat(3)
             boxes = target["boxes"][index].reshape(-1, 4)
             sides = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
-            moved = boxes + JITTER * sides * torch.randn_like(boxes) * (torch.arange(len(boxes)) >= len(boxes) // 3)[:, None].to(boxes)
+            moved = boxes + JITTER * sides * torch.randn_like(boxes) * (torch.arange(len(boxes)) >= len(boxes) // 3)[
+                :, None
+            ].to(boxes)
             moved = moved.clamp(min=0).minimum(moved.new_tensor([width, height, width, height]))
             kept = ((moved[:, 2:] - moved[:, :2]) > 2).all(dim=1)
             rois.append(moved[kept])

@@ -164,7 +164,7 @@ def _fit(model: MaskRCNN, state: Mapping[str, Tensor], problem: str) -> None:
             missing, unexpected = model.load_state_dict(dict(state), strict=False)
         except RuntimeError as error:  # a tensor under an old name has another shape
             raise ModelError(f"{problem}: {error}") from error
-    if all(name.startswith(SINCE) for name in missing):
+    if missing == [name for name in own if name.startswith(SINCE) and not name.endswith("num_batches_tracked")]:
         missing = []
     parts = {"missing": missing, "unexpected": unexpected, "of another shape": other}
     lists = {what: [name for name in names if not name.endswith("num_batches_tracked")] for what, names in parts.items()}

@@ -20,11 +20,11 @@ def test_the_defaults_in_the_shell_are_those_in_python():
 
 def test_every_setting_reaches_the_run():
     written = {
-        "network": "resnet50-fpn", "pretrained": False, "freeze": 1, "class_agnostic": True, "roi_pool": "pool", "repeat": 0.1,
-        "epochs": 3.0, "save_every": 60.0, "eval_every": "10m", "eval_size": "96x64", "batch": 2, "size": ["64x96", "96X64"],
-        "lr": 1e-3, "backbone_lr": 0.1, "warmup": 10, "weight_decay": 0.1, "ema": 0.9, "weight": ["loss_mask=2"], "seed": 5,
-        "scale": "0.5:1.5", "flip": 0.1, "paste": 0.2, "paste_most": 2, "paste_power": 0.25, "colour": 0.5, "device": "cpu",
-        "amp": "off", "workers": 0, "replicas": 2,
+        "network": "resnet50-fpn", "pretrained": False, "freeze": 1, "learn": "masks", "class_agnostic": True,
+        "roi_pool": "pool", "repeat": 0.1, "epochs": 3.0, "save_every": 60.0, "eval_every": "10m", "eval_size": "96x64",
+        "batch": 2, "size": ["64x96", "96X64"], "lr": 1e-3, "backbone_lr": 0.1, "warmup": 10, "weight_decay": 0.1,
+        "ema": 0.9, "weight": ["loss_mask=2"], "seed": 5, "scale": "0.5:1.5", "flip": 0.1, "paste": 0.2, "paste_most": 2,
+        "paste_power": 0.25, "colour": 0.5, "device": "cpu", "amp": "off", "workers": 0, "replicas": 2,
     }  # fmt: skip
     made, usual = read_settings(written, {}), Settings(steps=1)
     same = {each.name for each in fields(Settings) if getattr(made, each.name) == getattr(usual, each.name)}

@@ -25,7 +25,13 @@ def test_maps_have_the_stated_strides_and_channels() -> None:
     body = EfficientNetLite0().eval()
     with torch.no_grad():
         maps = body(torch.zeros(1, 3, 64, 96))
-    assert [tuple(m.shape) for m in maps] == [(1, 24, 16, 24), (1, 40, 8, 12), (1, 112, 4, 6), (1, 320, 2, 3)]
+    assert [tuple(m.shape) for m in maps] == [
+        (1, 16, 32, 48),
+        (1, 24, 16, 24),
+        (1, 40, 8, 12),
+        (1, 112, 4, 6),
+        (1, 320, 2, 3),
+    ]
 
 
 def test_imagenet_weights_fit() -> None:

@@ -221,6 +221,22 @@ def test_frozen_parts_do_not_move(make_coco: MakeCoco, tmp_path: Path, stages: i
         trainer(path, tmp_path / "run", freeze=8)
 
 
+def test_masks_alone_can_learn(make_coco: MakeCoco, tmp_path: Path) -> None:
+    run = trainer(make_coco(ROWS), tmp_path / "run", learn="masks")
+    before = {k: v.clone() for k, v in run.model.state_dict().items()}
+    losses = advance(run, 2)
+    changed = {k for k, v in run.model.state_dict().items() if not torch.equal(v, before[k])}
+    learnt = ("roi_heads.mask_head.", "roi_heads.mask_predictor.", "backbone.fine.")
+    assert all(k.startswith(learnt) for k in changed)
+    assert all(any(k.startswith(part) for k in changed) for part in learnt)
+    assert [{name for name, value in terms.items() if value} for terms in losses] == [{"loss_mask"}] * 2
+
+
+def test_masks_alone_cannot_learn_where_they_share_a_trunk(make_coco: MakeCoco, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="share their trunk"):
+        trainer(make_coco(ROWS), tmp_path / "run", network="resnet50-c4", learn="masks")
+
+
 def test_a_loss_that_is_not_finite_changes_nothing_and_ends_a_run_that_has_many(make_coco: MakeCoco, tmp_path: Path) -> None:
     path = make_coco(ROWS)
     run = trainer(path, tmp_path / "run", weights={"loss_mask": float("nan")}, steps=9, nan_limit=3)

@@ -66,7 +66,8 @@ def to_onnx(graph: InferenceGraph, dynamic_batch: bool) -> onnx.ModelProto:
             raise ModelError("torch.onnx.export gave no program")
         # Not the exporter's own optimiser: it folds batch norm into the weights, which then are no longer
         # those of the weights file. Runtimes fold it when they load the graph.
-        fold_constants(program.model, input_size_limit=4096, output_size_limit=65536)
+        # And no tables: that of which box of 200 comes before which would be a fifth of the graph's file.
+        fold_constants(program.model, input_size_limit=4096, output_size_limit=8192)
         remove_unused_nodes(program.model)
     model = program.model_proto
     check_ops(model)

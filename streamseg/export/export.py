@@ -119,7 +119,7 @@ def export_model(
     digest = hashlib.sha256(shared.read_bytes()).hexdigest()
     written = []
     for height, width in sizes:
-        chosen = replace(settings or GraphSettings(), height=height, width=width)
+        chosen = replace(settings or GraphSettings(), height=height, width=width, score_threshold=info.score_threshold)
         proto = _make(model, chosen, dynamic_batch, precision, calibration, on_message or (lambda _: None))
         share_weights(proto, shared)
         slim(proto)

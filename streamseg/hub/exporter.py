@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import tempfile
@@ -88,7 +89,10 @@ def export(
 
 
 def calibrated(weights: Path, target: Path, temperature: float, shift: float, conf: float | None) -> Path:
-    """`weights` with calibrated scores and another usual confidence, in the file `target`. Raises ConfigError, ModelError."""
+    """`weights` with calibrated scores and another usual confidence, in the file `target`. Raises ConfigError, ModelError.
+
+    The score from which a graph lets detections through moves with the scores, so that the same ones come out.
+    """
     if conf is not None and not 0 < conf < 1:
         raise ConfigError(f"conf is {conf}; allowed: between 0 and 1")
     from streamseg.networks.calibrate import calibrate
@@ -96,7 +100,10 @@ def calibrated(weights: Path, target: Path, temperature: float, shift: float, co
 
     network, info = load_weights(weights)
     calibrate(network, temperature, shift)
-    save_weights(network, info if conf is None else replace(info, conf=conf), target, half=read_header(weights).half)
+    least = info.score_threshold
+    odds = math.log(least / (1 - least)) / temperature - shift
+    changed = replace(info, conf=info.conf if conf is None else conf, score_threshold=round(1 / (1 + math.exp(-odds)), 6))
+    save_weights(network, changed, target, half=read_header(weights).half)
     return target
 
 

@@ -40,6 +40,8 @@ class WeightsInfo:
     """The network's label of each class, where it has labels that are no class of ours; empty: class i is label i + 1."""
     conf: float = 0.5
     """Score from which its detections are worth showing."""
+    score_threshold: float = 0.05
+    """Score from which its graph lets detections through."""
 
     def __post_init__(self) -> None:
         if not self.classes or len(self.category_ids) != len(self.classes):
@@ -67,6 +69,7 @@ def build_for(info: WeightsInfo, pretrained: bool = False) -> MaskRCNN:
         roi_pool=info.roi_pool,
     )
     model.class_labels = info.class_labels
+    model.roi_heads.score_thresh = info.score_threshold
     return model
 
 
@@ -93,7 +96,7 @@ def save_weights(model: MaskRCNN, info: WeightsInfo, path: Path, half: bool = Tr
         "streamseg.classes": json.dumps(info.classes),
         "streamseg.category_ids": json.dumps(info.category_ids),
     }
-    names = ("class_agnostic_masks", "roi_pool", "labels", "conf")
+    names = ("class_agnostic_masks", "roi_pool", "labels", "conf", "score_threshold")
     options = {name: getattr(info, name) for name in names}
     plain = WeightsInfo(info.network, info.classes, info.category_ids)
     chosen = {key: value for key, value in options.items() if value != getattr(plain, key)}
@@ -239,6 +242,7 @@ def adapt(model: MaskRCNN, info: WeightsInfo, wanted: WeightsInfo) -> MaskRCNN:
             rows[new] = tensor.reshape(labels, -1)[old]
             own[name] = rows.reshape(own[name].shape)
     result.load_state_dict(own)
+    result.roi_heads.score_thresh = model.roi_heads.score_thresh
     return result.train()
 
 

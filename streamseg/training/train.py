@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -77,6 +78,7 @@ class Trainer:
         self.precision = Precision(settings.device, settings.amp)
         torch.manual_seed(settings.seed)
         model, self.origin = begin(self.info, start, settings.pretrained)
+        self.info = replace(self.info, score_threshold=float(model.roi_heads.score_thresh))  # where scores were calibrated
         self.origin += _shared(data, validation)
         freeze(model, settings.freeze)
         if settings.learn == "masks":

@@ -22,7 +22,10 @@ def test_the_log_odds_are_divided_and_lowered_and_nothing_else_is(tmp_path: Path
     save_weights(model, info, tmp_path / "x.safetensors", half=False)
     before, _ = load_weights(tmp_path / "x.safetensors")
     after, said = load_weights(calibrated(tmp_path / "x.safetensors", tmp_path / "y.safetensors", 1.6, 0.7, 0.25))
-    assert said == replace(info, conf=0.25)
+    assert said == replace(info, conf=0.25, score_threshold=said.score_threshold)
+    # 0.05 is log odds of -2.944, and -2.944 / 1.6 - 0.7 is -2.540: what came out before still does, no more and no less.
+    assert said.score_threshold == pytest.approx(0.0731, abs=1e-4)
+    assert after.roi_heads.score_thresh == said.score_threshold
     features = torch.randn(5, before.roi_heads.box_predictor.cls_score.in_features)
     (sure, boxes), (honest, same) = before.roi_heads.box_predictor(features), after.roi_heads.box_predictor(features)
     torch.testing.assert_close(honest[:, 1:] - honest[:, :1], (sure[:, 1:] - sure[:, :1]) / 1.6 - 0.7)

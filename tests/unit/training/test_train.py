@@ -10,6 +10,7 @@ import multiprocessing
 import resource
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from streamseg.errors import (
     OutputExists,
     StageError,
 )
-from streamseg.networks.weights import WeightsInfo, load_weights
+from streamseg.networks.weights import WeightsInfo, build_for, load_weights, save_weights
 from streamseg.training.dataset import Batch, batches
 from streamseg.training.train import TERMS, Settings, Trainer
 from streamseg.training.validate import Validation
@@ -219,6 +220,15 @@ def test_frozen_parts_do_not_move(make_coco: MakeCoco, tmp_path: Path, stages: i
     assert not any("_bn" in k for k in changed)
     with pytest.raises(ConfigError, match="cannot freeze 8 stages: the body has 7"):
         trainer(path, tmp_path / "run", freeze=8)
+
+
+def test_weights_with_calibrated_scores_keep_their_threshold(make_coco: MakeCoco, tmp_path: Path) -> None:
+    calibrated = replace(INFO, conf=0.2, score_threshold=0.01)
+    save_weights(build_for(calibrated), calibrated, tmp_path / "calibrated.safetensors")
+    run = trainer(make_coco(ROWS), tmp_path / "run", start=str(tmp_path / "calibrated.safetensors"))
+    run.run()
+    model, info = load_weights(tmp_path / "run" / "model.safetensors")
+    assert (model.roi_heads.score_thresh, info.score_threshold) == (0.01, 0.01)
 
 
 def test_masks_alone_can_learn(make_coco: MakeCoco, tmp_path: Path) -> None:

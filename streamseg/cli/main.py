@@ -79,7 +79,10 @@ def evaluate(
     precision: Annotated[str, flag("precision")] = "auto",
     size: Annotated[str | None, flag("size")] = None,
     limit: Annotated[int | None, typer.Option(help="Use only the first so many photos. Default: all.")] = None,
-    conf: Annotated[float, typer.Option(help="Detections below this score are ignored, except for AP, which uses all.")] = 0.5,
+    conf: Annotated[
+        float | None,
+        typer.Option(help="Detections below this score are ignored, except for AP, which uses all. Default: the model's own."),
+    ] = None,
     pool: Annotated[
         list[str] | None,
         typer.Option(help="Also measure several classes as one, as vehicles=car,bus. Can be given several times."),

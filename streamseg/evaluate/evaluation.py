@@ -96,7 +96,7 @@ def evaluate(
     precision: str = "auto",
     size: str | tuple[int, int] | None = None,
     limit: int | None = None,
-    conf: float = 0.5,
+    conf: float | None = None,
     pools: Pools | None = None,
     threads: int = 0,
     on_message: Message | None = None,
@@ -105,18 +105,19 @@ def evaluate(
     """Run a model on the photos of a data set, as the pipeline would, and score what it finds.
 
     `data` is a COCO-format annotation file, or a folder with instances.json; `images` the folder of the pictures, by default
-    images/ beside the file; `limit` the number of photos (default: all). Classes go to the data set's categories by name; those
-    that the model or the data lack are left out, said in `warnings`. `model`, `family`, `engine`, `precision`, `size` and
-    `threads` as for `engine.open_engine`; `conf` and `pools` as for `score`; `on_message` hears which engine was chosen,
-    `on_progress` counts photos.
+    images/ beside the file; `limit` the number of photos (default: all). `conf` is the model's own unless given. Classes go
+    to the data set's categories by name; those that the model or the data lack are left out, said in `warnings`. `model`,
+    `family`, `engine`, `precision`, `size` and `threads` as for `engine.open_engine`; `pools` as for `score`; `on_message`
+    hears which engine was chosen, `on_progress` counts photos.
 
     Raises ConfigError, SourceNotFound, ModelError, EngineError or BadOutput.
     """
     began = time.monotonic()
-    _check(limit, conf)
+    _check(limit, conf or 0)
     dataset = read_dataset(locate(Path(data)), None if images is None else Path(images), limit)
     with closing(_open(model, family, engine, precision, size, threads, on_message)) as opened:
         spec = opened.spec
+        conf = spec.conf if conf is None else conf
         masks = gives_masks(spec)
         category_of = match_categories(spec.classes, spec.category_ids, dataset.categories)
         categories = {i: name for i, name in dataset.categories.items() if i in category_of.values()}

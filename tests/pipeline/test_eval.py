@@ -175,6 +175,11 @@ def test_bad_options(data, model, options, message):
         ev.evaluate(data(), model=model, **options)
 
 
+def test_what_is_sure_enough_is_as_the_model_says(data, tmp_path):
+    model = graphs.constant_model(tmp_path / "m.onnx", scores=[0.4], metadata={"streamseg.conf": "0.3"})
+    assert [ev.evaluate(data(), model=model, **given).to_json()["conf"] for given in ({}, {"conf": 0.7})] == [0.3, 0.7]
+
+
 def test_the_page_shows_the_worst_photos(data, model, tmp_path):
     folder = data()
     document = json.loads((folder / "instances.json").read_text())

@@ -1,8 +1,10 @@
 """For all tests."""
 
 import os
+import signal
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 
@@ -17,6 +19,14 @@ import_openvino()
 
 # What someone has tuned on this machine is not what is tested.
 os.environ["STREAMSEG_CONFIG"] = tempfile.mkdtemp(prefix="streamseg-tests-")
+
+
+@pytest.fixture
+def interrupts() -> Iterator[None]:
+    """Python's own handler of Ctrl-C, which is not there where the tests run in the background of a script."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def pytest_report_collectionfinish(items: list[pytest.Item]) -> list[str]:

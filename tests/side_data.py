@@ -74,20 +74,23 @@ def with_sei(path: Path, payload, codec: str = "libx264", frames: int = 6, pix_f
     return path
 
 
+def png_of(*chunks: tuple[bytes, bytes]) -> bytes:
+    """A PNG file of these chunks, each a kind and its data, and the last one, IEND."""
+    parts = [
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in (*chunks, (b"IEND", b""))
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
 def with_profile(path: Path, number: int, grey: bool = False) -> Path:
     """A PNG of picture `number` with `ICC` in an iCCP chunk."""
     luma = clips.gray(number)
     pixels = luma[..., None] if grey else np.stack([luma, luma[::-1], luma // 2], axis=2)
     rows = b"".join(b"\0" + row.tobytes() for row in pixels)
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
     head = struct.pack(">IIBBBBB", clips.WIDTH, clips.HEIGHT, 8, 0 if grey else 2, 0, 0, 0)
-    profile = chunk(b"iCCP", b"made\0\0" + zlib.compress(ICC))
-    path.write_bytes(
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + profile + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    )
+    profile = b"made\0\0" + zlib.compress(ICC)
+    path.write_bytes(png_of((b"IHDR", head), (b"iCCP", profile), (b"IDAT", zlib.compress(rows))))
     return path
 
 

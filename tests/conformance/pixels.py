@@ -12,6 +12,7 @@ from tests.conformance.known import box_of
 from tests.conformance.observe import SeenPicture
 from tests.conformance.pictures import Components
 from tests.conformance.row import Row
+from tests.conformance.run import upright
 
 if TYPE_CHECKING:
     from tests.conformance.checks import Case
@@ -31,7 +32,7 @@ def problems(case: Case) -> list[str]:
     if row.effect == "matte":
         return _matte(case)
     for place, (number, made) in enumerate(zip(case.expected.numbers, case.made.pictures, strict=True)):
-        width, height = _size(row)
+        width, height = upright(row)
         free = None if row.effect in ("none", "alpha") else untouched(row.effect, place, width, height, 12 if row.smooth else 0)
         sentence = _compare(row, wanted(case, place, number), made, free)
         if not sentence and row.effect == "alpha":
@@ -43,11 +44,6 @@ def problems(case: Case) -> list[str]:
         if sentence:
             wrong.append(f"picture {place} (number {number} of the source): {sentence}")
     return wrong[:2] + ([f"... {len(wrong)} pictures in all"] if len(wrong) > 2 else [])
-
-
-def _size(row: Row) -> tuple[int, int]:
-    width, height = row.clip.size
-    return (height, width) if row.clip.turn % 180 else (width, height)
 
 
 def wanted(case: Case, place: int, number: int) -> Components:
@@ -201,7 +197,7 @@ def drawn(values: Array, peak: int, place: int, width: int, height: int, what: s
 def _matte(case: Case) -> list[str]:
     wrong = []
     for place, made in enumerate(case.made.pictures):
-        width, height = _size(case.row)
+        width, height = upright(case.row)
         grey = made.raw.reformat(format="gray", dst_color_range="JPEG", src_color_range=_range(made), threads=1).to_ndarray()
         if sentence := drawn(grey, 255, place, width, height, "the matte", 0.01 if case.row.exact else 0.05):
             wrong.append(f"picture {place}: {sentence}")

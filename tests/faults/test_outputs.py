@@ -4,7 +4,6 @@ import contextlib
 import errno
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from streamseg.encode import open_sink
 from streamseg.errors import OutputError, OutputExists, OutputIsInput
 from streamseg.system.output_files import OutputFile
 from tests import clips
+from tests.full_disk import file_size_limit
 from tests.unit.encode.helpers import INFO, copy, frames, rendered, times, write
 
 ROOT = Path(__file__).parents[2]
@@ -217,20 +217,6 @@ def test_lines_are_whole_on_a_full_disk(limit, tmp_path):
     assert data.endswith(b"\n")
     assert len(data) > limit / 2
     assert all(json.loads(line) for line in data.splitlines())
-
-
-class file_size_limit:  # noqa: N801
-    """Files of this process cannot grow beyond `size` bytes. Python ignores SIGXFSZ, so writing gives EFBIG."""
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-
-    def __enter__(self) -> None:
-        self.old = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (self.size, self.old[1]))
-
-    def __exit__(self, *_: object) -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, self.old)
 
 
 def copy_until_error(source: Path, target: Path) -> None:

@@ -22,6 +22,7 @@ from streamseg.pixels.orient import Orientation, turn
 from tests import clips, graphs
 from tests.unit import pictures
 from tests.unit.gpu.cases import Case, apart, drawn, expected_drawn, expected_prepared, prepared
+from tests.unit.pictures import assert_same
 
 pytestmark = [pytest.mark.gpu, pytest.mark.timeout(600)]
 
@@ -41,12 +42,6 @@ def fetched(picture: DevicePicture) -> DevicePicture:
     return DevicePicture(picture.device, picture.use(stream), picture.format, picture.tags, ready=picture.device.mark(stream))
 
 
-def same(a, b) -> None:
-    assert a.format.name == b.format.name
-    for mine, theirs in zip(planes.views(a).planes, planes.views(b).planes, strict=True):
-        np.testing.assert_array_equal(mine.array, theirs.array)
-
-
 @pytest.mark.parametrize("form", ["yuv420p", "nv12", "p010le", "yuv422p10le", "gray"])
 @pytest.mark.parametrize("size", [(1920, 1080), (63, 47)])
 def test_what_goes_up_comes_down(device, form, size):
@@ -56,7 +51,7 @@ def test_what_goes_up_comes_down(device, form, size):
     for picture in there:
         picture.prefetch(device.stream())
     for picture, source in zip(there, sources, strict=True):
-        same(picture.host(), source)
+        assert_same(picture.host(), source)
 
 
 def test_memory_is_not_given_away_while_a_slow_reader_needs_it(device):
@@ -80,7 +75,7 @@ def test_memory_is_not_given_away_while_a_slow_reader_needs_it(device):
 def test_turned(device, form):
     source, stream = pictures.noise(form, 640, 480), device.stream()
     for orientation in (Orientation(True, False, True), Orientation(False, True, True)):
-        same(fetched(Uploader(device)(source)).turned(orientation, stream).host(), turn(source, orientation))
+        assert_same(fetched(Uploader(device)(source)).turned(orientation, stream).host(), turn(source, orientation))
 
 
 CASES = [
@@ -128,7 +123,7 @@ def test_nvdec_decodes_what_the_cpu_decodes(device, tmp_path):
         there = list(decoder.frames())
     assert [(f.pts, f.duration, f.epoch) for f in there] == [(f.pts, f.duration, f.epoch) for f in here]
     for a, b in zip(there, here, strict=True):
-        same(planes.convert(a.picture, "yuv420p"), planes.on_host(b.picture))
+        assert_same(planes.convert(a.picture, "yuv420p"), planes.on_host(b.picture))
 
 
 @pytest.mark.parametrize("make", [clips.vfr, clips.hdr10, clips.rotated, clips.odd, clips.ts], ids=lambda make: make.__name__)
@@ -140,7 +135,7 @@ def test_whatever_the_source_the_decoder_gives_the_same_frames(device, tmp_path,
         there = list(decoder.frames())
     assert [(f.pts, f.duration, f.epoch) for f in there] == [(f.pts, f.duration, f.epoch) for f in here]
     for a, b in zip(there, here, strict=True):
-        same(planes.convert(a.picture, b.picture.format.name), planes.on_host(b.picture))
+        assert_same(planes.convert(a.picture, b.picture.format.name), planes.on_host(b.picture))
 
 
 ENGINES = ["tensorrt", "tensorrt-rtx", "torch"]

@@ -227,14 +227,6 @@ def test_closing_while_pipelines_run_ends_them_with_a_plain_message(finder, tmp_
         list(results)
 
 
-@pytest.fixture
-def interrupts():
-    """Python's own handler of Ctrl-C, which is not there where the tests run in the background of a script."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def test_ctrl_c_finishes_the_file_and_leaves_the_session_usable(films, finder, tmp_path, interrupts):
     source, out = film(tmp_path / "long.mkv", (255, 0, 0), 1, 300), tmp_path / "o.mkv"
 

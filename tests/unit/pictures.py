@@ -27,6 +27,13 @@ def noise(fmt: str, width: int, height: int, seed: int = 0) -> av.VideoFrame:
     return picture
 
 
+def assert_same(a: av.VideoFrame, b: av.VideoFrame) -> None:
+    """The same codes in the same format."""
+    assert a.format.name == b.format.name
+    for mine, theirs in zip(planes.views(a).planes, planes.views(b).planes, strict=True):
+        np.testing.assert_array_equal(mine.array, theirs.array)
+
+
 def ellipse() -> np.ndarray:
     """uint8 [28, 28], 255 inside the ellipse that fills nine tenths of the box, 0 outside."""
     y, x = np.mgrid[0:28, 0:28] + 0.5

@@ -12,6 +12,7 @@ from streamseg.decode import open_source
 from streamseg.pipeline.probe import probe
 from streamseg.pixels import planes
 from tests import clips, interlaced_clips
+from tests.side_data import png_of
 
 CODECS = {
     "H.264": ("a.mp4", "libx264", "yuv420p"),
@@ -231,8 +232,5 @@ def _adam7(path) -> None:
     passes = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
     rows = b"".join(b"\0" + bytes(range(len(range(x, 8, dx)))) for x, y, dx, dy in passes for _ in range(y, 8, dy))
 
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
     header = struct.pack(">IIBBBBB", 8, 8, 8, 0, 0, 0, 1)
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+    path.write_bytes(png_of((b"IHDR", header), (b"IDAT", zlib.compress(rows))))

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import av
-import numpy as np
 import pytest
 
 from streamseg.decode import Decoder
@@ -24,6 +23,7 @@ from streamseg.pixels import planes, sidedata
 from streamseg.pixels.orient import UPRIGHT, Orientation, turn
 from tests import clips, interlaced_clips, side_data
 from tests.unit import pictures
+from tests.unit.pictures import assert_same
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +54,6 @@ def nvdec(monkeypatch):
     monkeypatch.setattr(module, "why_not_nvdec", lambda: None)
 
 
-def same(a: av.VideoFrame, b: av.VideoFrame) -> None:
-    assert a.format.name == b.format.name
-    for mine, theirs in zip(planes.views(a).planes, planes.views(b).planes, strict=True):
-        np.testing.assert_array_equal(mine.array, theirs.array)
-
-
 @pytest.mark.parametrize("form", ["nv12", "p010le"])
 @pytest.mark.parametrize("orientation", [UPRIGHT, Orientation(True, True, False)], ids=["upright", "turned"])
 def test_what_nvdec_decodes_stays_where_it_is(device, nvdec, form, orientation):
@@ -70,7 +64,7 @@ def test_what_nvdec_decodes_stays_where_it_is(device, nvdec, form, orientation):
     assert hardware.accel is not None
     assert hardware.accel.is_hw_owned
     assert (uploaded.pts, uploaded.time_base, uploaded.colorspace) == (1234, Fraction(1, 90000), 1)
-    same(uploaded.host(), turn(real, orientation))
+    assert_same(uploaded.host(), turn(real, orientation))
 
 
 def test_its_picture_is_a_copy_that_the_decoder_may_write_over(device, nvdec):
@@ -78,7 +72,7 @@ def test_its_picture_is_a_copy_that_the_decoder_may_write_over(device, nvdec):
     uploaded = DeviceDecoding(device)(Surface(real), UPRIGHT, fresh=False)
     for array, _ in planes.views(real).planes:
         array[...] = 0
-    same(uploaded.host(), pictures.noise("nv12", 64, 48))
+    assert_same(uploaded.host(), pictures.noise("nv12", 64, 48))
 
 
 @pytest.mark.parametrize(("form", "size"), [("nv12", (63, 47)), ("yuv444p", (64, 48))])
@@ -87,7 +81,7 @@ def test_what_dlpack_cannot_hand_over_comes_by_way_of_the_host(device, nvdec, fo
     uploaded = hardware(Surface(real), UPRIGHT, fresh=False)
     assert isinstance(uploaded, DevicePicture)
     assert "by way of the CPU" in hardware.how
-    same(uploaded.host(), real)
+    assert_same(uploaded.host(), real)
 
 
 def test_what_nvdec_does_not_decode_is_uploaded_and_it_is_said(device, nvdec):
@@ -139,7 +133,7 @@ def test_a_decoder_gives_the_same_frames_on_a_device(device, tmp_path, make):
     for a, b in zip(there, here, strict=True):
         assert isinstance(a.picture, DevicePicture)
         copy = DevicePicture(device, a.picture.use(None), a.picture.format, a.picture.tags).host()
-        same(copy, planes.on_host(b.picture))
+        assert_same(copy, planes.on_host(b.picture))
 
 
 def test_where_nvdec_fails_the_cpu_decodes(device, nvdec, tmp_path, monkeypatch):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -17,13 +16,6 @@ from streamseg.engine import open_engine, read_spec
 from streamseg.errors import EngineError, ModelError
 from streamseg.hub.graph_file import parse_graph
 from tests import graphs
-
-
-def rewrite(path: Path, change) -> Path:
-    model = onnx.load(path, load_external_data=False)
-    change(model)
-    path.write_bytes(model.SerializeToString())
-    return path
 
 
 def test_a_good_file_says_what_it_takes_and_gives(tmp_path):
@@ -53,7 +45,7 @@ def test_initializers_listed_as_inputs_too_are_not_inputs(tmp_path):
     def old_style(model):
         model.graph.input.append(helper.make_tensor_value_info("scores_tail", TensorProto.INT64, [2]))
 
-    assert read_spec(rewrite(graphs.constant_model(tmp_path / "m.onnx"), old_style)).size == (64, 96)
+    assert read_spec(graphs.rewritten(graphs.constant_model(tmp_path / "m.onnx"), old_style)).size == (64, 96)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +105,7 @@ def test_other_inputs_are_answered_with_what_is_expected(tmp_path):
 
     for change in (float_input, planar, any_size, extra_input):
         with pytest.raises(ModelError, match=r"expected only images: uint8 \[B, H, W, 3\]"):
-            read_spec(rewrite(good, change))
+            read_spec(graphs.rewritten(good, change))
         good.write_bytes(original)
 
 
@@ -134,7 +126,7 @@ def test_outputs_that_no_engine_can_give_as_arrays_are_refused(tmp_path, kind, s
         model.graph.output[1].CopyFrom(helper.make_tensor_value_info("scores", kind, shape))
 
     with pytest.raises(ModelError, match=r"gives boxes: float32 .*; expected tensors \[1, \.\.\.\] of numbers"):
-        read_spec(rewrite(graphs.constant_model(tmp_path / "m.onnx"), change))
+        read_spec(graphs.rewritten(graphs.constant_model(tmp_path / "m.onnx"), change))
 
 
 def test_a_graph_without_outputs_is_refused(tmp_path):
@@ -142,7 +134,7 @@ def test_a_graph_without_outputs_is_refused(tmp_path):
         del model.graph.output[:]
 
     with pytest.raises(ModelError, match="gives nothing"):
-        read_spec(rewrite(graphs.constant_model(tmp_path / "m.onnx"), change))
+        read_spec(graphs.rewritten(graphs.constant_model(tmp_path / "m.onnx"), change))
 
 
 def test_outputs_of_any_names_and_types_are_kept_as_they_are_declared(tmp_path):
@@ -153,7 +145,7 @@ def test_outputs_of_any_names_and_types_are_kept_as_they_are_declared(tmp_path):
         model.graph.output[0].CopyFrom(helper.make_tensor_value_info("dets", TensorProto.FLOAT16, [1, 100, 5]))
         model.graph.output[1].type.tensor_type.elem_type = TensorProto.INT64
 
-    outputs = read_spec(rewrite(graphs.constant_model(tmp_path / "m.onnx"), change)).outputs
+    outputs = read_spec(graphs.rewritten(graphs.constant_model(tmp_path / "m.onnx"), change)).outputs
     assert list(outputs) == ["dets", "labels", "masks"]
     assert {name: str(info) for name, info in outputs.items()} == {
         "dets": "float16 [1, 100, 5]",
@@ -169,9 +161,11 @@ def test_operators_that_no_engine_has_are_refused_and_those_of_tensorrt_are_kept
         return lambda model: model.graph.node.append(helper.make_node(name, ["images"], ["x"], domain=domain))
 
     with pytest.raises(ModelError, match=r"com\.example::Wave.*no engine here has"):
-        read_spec(rewrite(graphs.constant_model(tmp_path / "m.onnx"), with_operator("Wave", "com.example")))
+        read_spec(graphs.rewritten(graphs.constant_model(tmp_path / "m.onnx"), with_operator("Wave", "com.example")))
     for domain in ("trt.plugins", "TRT", ""):
-        spec = read_spec(rewrite(graphs.constant_model(tmp_path / "m.onnx"), with_operator("EfficientNMS_TRT", domain)))
+        spec = read_spec(
+            graphs.rewritten(graphs.constant_model(tmp_path / "m.onnx"), with_operator("EfficientNMS_TRT", domain))
+        )
         assert spec.plugins == ("EfficientNMS_TRT",)
 
 
@@ -242,7 +236,7 @@ def test_external_weights_hidden_in_attributes_and_subgraphs_are_found(tmp_path)
 
     for i, change in enumerate((in_constant, in_branch, in_function)):
         with pytest.raises(ModelError, match=r"'\.\./secret\.bin'"):
-            read_spec(rewrite(graphs.constant_model(tmp_path / f"{i}" / "m.onnx"), change))
+            read_spec(graphs.rewritten(graphs.constant_model(tmp_path / f"{i}" / "m.onnx"), change))
 
 
 def test_weights_other_than_those_the_graph_was_exported_with_are_refused(tmp_path):
@@ -277,7 +271,7 @@ def test_graphs_nested_without_end_are_refused(tmp_path):
         model.graph.node.append(helper.make_node("If", ["c"], ["z"], then_branch=graph))
 
     with pytest.raises(ModelError, match="nested deeper"):
-        read_spec(rewrite(graphs.constant_model(tmp_path / "m.onnx"), nest))
+        read_spec(graphs.rewritten(graphs.constant_model(tmp_path / "m.onnx"), nest))
 
 
 @pytest.mark.parametrize("domain", ["", "ai.onnx", "ai.onnx.ml"])
@@ -288,7 +282,7 @@ def test_operators_of_a_version_that_there_is_not_are_refused(tmp_path, domain):
         model.opset_import.append(helper.make_opsetid(domain, 2**62))
 
     with pytest.raises(ModelError, match="versions of operators that there are not"):
-        read_spec(rewrite(graphs.constant_model(tmp_path / "m.onnx"), change))
+        read_spec(graphs.rewritten(graphs.constant_model(tmp_path / "m.onnx"), change))
 
 
 def test_a_graph_that_openvino_cannot_name_is_an_error_of_the_engine(tmp_path):

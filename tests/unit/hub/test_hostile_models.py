@@ -6,7 +6,6 @@ Most are like files that people reported to have, of makers that meant no harm.
 from __future__ import annotations
 
 import numpy as np
-import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -17,6 +16,7 @@ from streamseg.hub.foreign import adapted, understand
 from streamseg.hub.importer import import_file
 from tests import graphs
 from tests.foreign import foreign_model, mask_rcnn_rows
+from tests.graphs import rewritten
 
 NAMES = {"names": "{0: 'person', 1: 'car'}"}
 
@@ -42,13 +42,6 @@ def theirs(tmp_path, **changes):
 
 def sidecar(path, text):
     path.with_suffix(".yaml").write_text(text)
-    return path
-
-
-def rewritten(path, change):
-    model = onnx.load(path, load_external_data=False)
-    change(model)
-    path.write_bytes(model.SerializeToString())
     return path
 
 

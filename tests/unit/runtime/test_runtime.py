@@ -236,14 +236,6 @@ def test_a_second_signal_aborts():
     assert len(sink.items) < 10
 
 
-@pytest.fixture
-def interrupts():
-    """Python's own handler of Ctrl-C, which is not there where the tests run in the background of a script."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def test_a_run_by_itself_leaves_signals_to_the_program(interrupts):
     """Ctrl-C stays KeyboardInterrupt, which leaves when what was in flight has been written."""
     seen = []

@@ -2,10 +2,8 @@
 
 import gc
 import json
-import resource
 import tracemalloc
 import zipfile
-from contextlib import contextmanager
 from dataclasses import replace
 
 import cv2
@@ -16,6 +14,7 @@ from streamseg.encode import is_results, open_sink
 from streamseg.encode.kinds import FORMATS, ending_of
 from streamseg.errors import OutputError, OutputExists, OutputIsInput
 from streamseg.pipeline.outputs import plan
+from tests.full_disk import file_size_limit
 from tests.unit.encode.helpers import INFO
 from tests.unit.encode.results.helpers import Rendered, results, write
 
@@ -26,17 +25,6 @@ ALL = [*FILES, "a.mots"]
 @pytest.fixture(scope="module")
 def walk():
     return results(8)
-
-
-@contextmanager
-def file_size_limit(size):
-    """Files of this process cannot grow beyond `size` bytes. Python ignores SIGXFSZ, so writing gives EFBIG."""
-    old = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, old[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, old)
 
 
 def frames_in(path) -> int:

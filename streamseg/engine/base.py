@@ -137,7 +137,7 @@ class PooledEngine:
             whole = parts[0] if len(parts) == 1 else {name: _joined([part[name] for part in parts]) for name in parts[0]}
             return Outputs(whole, self.spec.outputs)
         except Exception as error:
-            raise EngineError(f"{self.name} failed to run {self.spec.path.name}: {error}") from error
+            raise EngineError(f"{self.name} failed to run {self.spec.file_name}: {error}") from error
         finally:
             self._runners.put(runner)
 
@@ -164,6 +164,6 @@ def refuse_free_rows(spec: GraphSpec, engine: str) -> None:
     if spec.free_rows:
         rows = ", ".join(spec.free_rows)
         raise EngineError(
-            f"{spec.path.name} gives as many rows as it finds objects ({rows}), and {engine} needs fixed lengths: use a CPU engine "
+            f"{spec.file_name} gives as many rows as it finds objects ({rows}), and {engine} needs fixed lengths: use a CPU engine "
             "(--engine openvino or onnxruntime), or export the model with a fixed number of detections"
         )

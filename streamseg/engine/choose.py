@@ -155,7 +155,7 @@ def _why_none(engine: str, require_gpu: bool, spec: GraphSpec, refused: list[str
             f"a GPU is required, but no engine can use one here: {why}. Mend that (`streamseg doctor` shows it), or let the "
             "network run on the CPU: without --require-gpu"
         )
-    return f"no engine can run {spec.path} here: {why}"
+    return f"no engine can run {spec.called} here: {why}"
 
 
 def _lacks(engine: str, spec: GraphSpec) -> str | None:
@@ -163,7 +163,7 @@ def _lacks(engine: str, spec: GraphSpec) -> str | None:
     if not spec.plugins or engine == "tensorrt" or all(engine != candidate.name for candidate in CANDIDATES):
         return None
     return (
-        f"it has no operator {', '.join(spec.plugins)}, which {spec.path.name} needs: TensorRT's plug-ins, for the engine tensorrt "
+        f"it has no operator {', '.join(spec.plugins)}, which {spec.file_name} needs: TensorRT's plug-ins, for the engine tensorrt "
         "on an NVIDIA GPU; export the model without them for others"
     )
 
@@ -200,7 +200,9 @@ def _spec(
     of = "fp32" if stated == "auto" else stated
     spec = read_spec(resolve(model, size, precision=of, family=family, part=part, on_message=on_message))
     if stated not in ("auto", spec.precision):
-        raise ModelError(f"{spec.path} is {spec.precision}, not {stated}: leave the precision out, or give a {stated} graph")
+        raise ModelError(
+            f"{spec.called} is {spec.precision}, not {stated}: leave the precision out, or give a graph that is {stated}"
+        )
     return spec
 
 

@@ -52,7 +52,7 @@ def open_onnxruntime(
     try:
         session = onnxruntime.InferenceSession(str(spec.path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's errors share no base class but Exception
-        raise EngineError(f"ONNX Runtime {onnxruntime.__version__} cannot load {spec.path}: {error}") from error
+        raise EngineError(f"ONNX Runtime {onnxruntime.__version__} cannot load {spec.called}: {error}") from error
 
     names = list(spec.outputs)
 

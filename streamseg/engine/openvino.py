@@ -143,7 +143,7 @@ def open_openvino(
         runners = [_Request(compiled, spec.outputs) for _ in range(in_flight)]
         cpu = str(core.get_property("CPU", "FULL_DEVICE_NAME"))
     except (RuntimeError, ValueError) as error:  # the latter where it cannot even say in UTF-8 what is wrong with a graph
-        raise EngineError(f"OpenVINO {openvino.__version__} cannot compile {spec.path}: {error}") from error
+        raise EngineError(f"OpenVINO {openvino.__version__} cannot compile {spec.called}: {error}") from error
     types = ("int8 and " if spec.precision == "int8" else "") + ("bfloat16" if bf16 else "float32")
     device = f"{cpu} ({types}, requests: {in_flight}, threads: {options['INFERENCE_NUM_THREADS']})"
     engine = PooledEngine("openvino", device, spec, runners, size)

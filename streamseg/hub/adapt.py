@@ -65,7 +65,8 @@ def adapt(
         batch = min(worked_out)
         model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = batch
     _declare(onnx, model, graph, description, batch, shapes, path)
-    _state(onnx, model, description, name, weights_sha256, origin, _precision(onnx, model, info))
+    origins = {"source": path.name, "origin_sha256": origin} | ({"weights_sha256": weights_sha256} if weights_sha256 else {})
+    _state(onnx, model, description, name, origins, _precision(onnx, model, info))
     try:
         data: bytes = model.SerializeToString(deterministic=True)
     except ValueError as error:  # more than protobuf holds
@@ -138,10 +139,8 @@ def _declare(
         )
 
 
-def _state(
-    onnx: Any, model: Any, description: Description, name: str, weights_sha256: str, origin: str, precision: str
-) -> None:
-    """Write what `graph_spec.read_spec` reads; the file's own metadata stay."""
+def _state(onnx: Any, model: Any, description: Description, name: str, origins: Mapping[str, str], precision: str) -> None:
+    """Write what `graph_spec.read_spec` reads, `origins` say what the graph is made of; the file's own metadata stay."""
     own = {entry.key: entry.value for entry in model.metadata_props if not entry.key.startswith("streamseg.")}
     ids = description.category_ids or range(1, len(description.classes) + 1)
     own |= {
@@ -154,12 +153,10 @@ def _state(
         "streamseg.padding": str(description.input.padding),
         "streamseg.options": json.dumps(description.options, sort_keys=True),
         "streamseg.precision": precision,
-        "streamseg.origin_sha256": origin,
+        **{f"streamseg.{key}": value for key, value in origins.items()},
     }
     if description.conf is not None:
         own["streamseg.conf"] = str(description.conf)
-    if weights_sha256:
-        own["streamseg.weights_sha256"] = weights_sha256
     onnx.helper.set_model_props(model, own)
 
 

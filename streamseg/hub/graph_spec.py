@@ -68,10 +68,22 @@ class GraphSpec:
     """Code, 0 to 255, of what the frame does not cover."""
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """What the head needs besides: numbers, words, truth values or lists of them."""
+    source: str = ""
+    """Name of the file that somebody else made and the graph was made of; empty: it is its own."""
     part: str = FULL
     """What of a network of ours it computes (core.parts)."""
     plugins: tuple[str, ...] = ()
     """Operators that TensorRT alone has, as plug-ins; no other engine runs the graph."""
+
+    @property
+    def called(self) -> str:
+        """What messages call it: the file that a person gave, not what lies in a cache."""
+        return self.source or str(self.path)
+
+    @property
+    def file_name(self) -> str:
+        """The same without its folder."""
+        return self.source or self.path.name
 
     @property
     def free_rows(self) -> tuple[str, ...]:
@@ -126,6 +138,7 @@ def read_spec(path: Path) -> GraphSpec:
         fit=fit,
         padding=padding,
         options=_json(meta, "streamseg.options", path, dict) if "streamseg.options" in meta else {},
+        source=meta.get("streamseg.source", ""),
         part=meta.get("streamseg.part", FULL),
         plugins=graph.plugins,
     )

@@ -94,7 +94,10 @@ def test_ours_are_shown_as_well(streamseg):
         ((), "classes: 'bicycle', 'motorcycle', 'bus', 'truck'; this model knows: person, car; all of them: --classes all"),
         (("--size", "32x32"), "takes 64x96, not 32x32: leave the size out"),
         (("--family", "mask-rcn"), "--family: 'mask-rcn' is not allowed; allowed: 'auto', 'mask-rcnn'"),
-        (("--precision", "int8"), "is fp32, not int8"),
+        (
+            ("--precision", "int8"),
+            "Their Model.onnx is fp32, not int8: leave the precision out, or give a graph that is int8",
+        ),
     ],
 )
 def test_what_such_a_model_cannot_do_is_said(streamseg, theirs, clip, tmp_path, options, said):

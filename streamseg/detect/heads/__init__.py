@@ -79,10 +79,10 @@ def head_for(spec: GraphSpec, name: str | None = None) -> Head:
     gives = ", ".join(f"{output}: {info}" for output, info in spec.outputs.items())
     if fitting:
         raise ModelError(
-            f"{spec.path} gives {gives}, which several heads can read: {', '.join(fitting)}; name one of them (postprocess.head)"
+            f"{spec.called} gives {gives}, which several heads can read: {', '.join(fitting)}; name one of them (postprocess.head)"
         )
     layouts = "; ".join([*(f"{each} ({head.layout})" for each, head in asked.items()), *failed])
-    raise ModelError(f"{spec.path} gives {gives}; nothing here reads that. Expected: {layouts}")
+    raise ModelError(f"{spec.called} gives {gives}; nothing here reads that. Expected: {layouts}")
 
 
 def _with_added(asked: dict[str, type[Head]]) -> tuple[dict[str, type[Head]], list[str]]:

@@ -42,7 +42,7 @@ def value(spec: GraphSpec, options: Options, name: str, usual: Any = None) -> An
     option = options[name]
     given = spec.options.get(name, option.usual if usual is None else usual)
     if not option.sound(given):
-        raise ModelError(f"{spec.path}: options: {name} is {brief(given)}; allowed: {option.allowed}")
+        raise ModelError(f"{spec.called}: options: {name} is {brief(given)}; allowed: {option.allowed}")
     return given
 
 

@@ -56,7 +56,7 @@ class RFDETR:
         self._last = self._first + len(spec.classes)
         if columns and self._last > columns:
             raise ModelError(
-                f"{spec.path} tells {columns} labels apart; {len(spec.classes)} classes"
+                f"{spec.called} tells {columns} labels apart; {len(spec.classes)} classes"
                 + (f" from label {self._first} on" if self._first else "")
                 + " were named: give as many or fewer (classes, or options: label_offset)"
             )

@@ -44,7 +44,7 @@ def batches_for(spec: GraphSpec, batches: Sequence[int]) -> tuple[int, ...]:
         raise ConfigError(f"batch sizes {', '.join(map(str, wanted))}; allowed: 1 to 64")
     if spec.batch and wanted != (spec.batch,):
         raise ConfigError(
-            f"{spec.path} is exported for batches of {spec.batch} only, not {', '.join(map(str, wanted))}; "
+            f"{spec.called} is exported for batches of {spec.batch} only, not {', '.join(map(str, wanted))}; "
             "export it with a dynamic batch, or leave the batch out"
         )
     return wanted
@@ -84,7 +84,7 @@ def compile_here(
     if watch.stopped is not None:
         raise watch.stopped
     if plan is None:
-        raise EngineError(f"{library.name} {trt.__version__} cannot compile {spec.path}: {_said(log)}")
+        raise EngineError(f"{library.name} {trt.__version__} cannot compile {spec.called}: {_said(log)}")
     learnt = b"" if cache is None else bytes(config.get_timing_cache().serialize())
     return Built(bytes(plan), tuple(layers), "\n".join(log.lines) + "\n", time.monotonic() - began, learnt)
 
@@ -103,7 +103,7 @@ def _configured(
         profile = builder.create_optimization_profile()
         profile.set_shape("images", *[(batch, *spec.size, 3)] * 3)
         if config.add_optimization_profile(profile) < 0:
-            raise EngineError(f"{library.name} refused a profile of {batch} images for {spec.path}: {_said(log)}")
+            raise EngineError(f"{library.name} refused a profile of {batch} images for {spec.called}: {_said(log)}")
     if targets:
         config.num_compute_capabilities = len(targets)
         for index, target in enumerate(targets):
@@ -138,7 +138,7 @@ def _parse(library: Library, builder: Any, spec: GraphSpec, log: Any) -> Any:
     if not parser.parse_from_file(str(spec.path)):  # from its path, beside which external weights lie
         errors = [parser.get_error(index) for index in range(parser.num_errors)]
         problems = "; ".join(f"{e.node_operator()} {e.node_name()}: {e.desc()}".strip() for e in errors)
-        raise EngineError(f"{trt.__name__} {trt.__version__} cannot read {spec.path}: {problems or _said(log)}")
+        raise EngineError(f"{trt.__name__} {trt.__version__} cannot read {spec.called}: {problems or _said(log)}")
     return network
 
 

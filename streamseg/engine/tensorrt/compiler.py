@@ -66,7 +66,7 @@ def compile_plan(
             said.seek(0)
             last = said.read()[-500:].decode("utf-8", "replace").strip()
             raise EngineError(
-                f"the compiler of {library.name} {how} while it compiled {spec.path}; try again. {last}"
+                f"the compiler of {library.name} {how} while it compiled {spec.called}; try again. {last}"
             ) from error
         finally:
             child.kill()

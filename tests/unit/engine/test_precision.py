@@ -35,7 +35,7 @@ def test_a_graph_of_any_types_runs_on_a_cpu_and_says_in_what(tmp_path: Path, typ
 
 def test_a_file_of_another_precision_than_asked_for_is_refused(tmp_path: Path) -> None:
     model = convolution_model(tmp_path / "m.onnx", types="int8")
-    with pytest.raises(ModelError, match=r"m\.onnx is int8, not fp32: leave the precision out, or give a fp32 graph"):
+    with pytest.raises(ModelError, match=r"m\.onnx is int8, not fp32: leave the precision out, or give a graph that is fp32"):
         open_engine(model, precision="fp32")
     with pytest.raises(ModelError, match="is int8, not fp32"):
         open_engine(model, precision="bf16")

@@ -12,7 +12,7 @@ from streamseg.core import masks
 from streamseg.core.masks import Region
 from streamseg.core.types import Instances
 from streamseg.errors import ConfigError
-from streamseg.errors.describe import did_you_mean
+from streamseg.errors.describe import brief, classes_known
 
 __all__ = ["bounds", "check_classes", "chosen", "halves", "matte"]
 
@@ -34,9 +34,8 @@ def check_classes(named: Iterable[str], known: Sequence[str], where: str = "") -
     """Raise ConfigError where an effect names a class that the model, which knows `known`, does not; `where` begins it."""
     unknown = [name for name in named if name not in known]
     if unknown:
-        hint = did_you_mean(unknown[0], known)
         raise ConfigError(
-            f"{where}unknown class {unknown[0]!r} in an effect's classes; this model knows {', '.join(known)}{hint}"
+            f"{where}unknown class {brief(unknown[0])} in an effect's classes; {classes_known(unknown[0], known)}"
         )
 
 

@@ -15,7 +15,7 @@ from streamseg.core.types import Instances
 from streamseg.detect.heads import Candidates, head_for
 from streamseg.detect.infer import Pending
 from streamseg.errors import BadOutput, ConfigError
-from streamseg.errors.describe import brief, counted, did_you_mean
+from streamseg.errors.describe import brief, classes_known, counted
 from streamseg.hub.graph_spec import GraphSpec
 from streamseg.pixels.letterbox import Letterbox
 
@@ -119,9 +119,10 @@ class Postprocess:
             return np.ones(len(self.class_names), bool)
         unknown = [name for name in classes if name not in self.class_names]
         if unknown or not classes:
-            got = ", ".join(map(brief, unknown[:5])) or "no class at all"
-            hint = (did_you_mean(unknown[0], self.class_names) if unknown else "") or "; all of them: --classes all"
-            raise ConfigError(f"classes: {got}; this model knows: {', '.join(self.class_names)}{hint}")
+            got = f"there is no {', '.join(map(brief, unknown[:5]))}" if unknown else "at least one is needed"
+            known = classes_known(unknown[0] if unknown else "", self.class_names)
+            every = "" if "did you mean" in known else "; all of them: --classes all"
+            raise ConfigError(f"classes: {got}; {known}{every}")
         return np.isin(self.class_names, list(classes))
 
     def __call__(self, pending: Pending) -> Result:

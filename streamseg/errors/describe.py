@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from streamseg.errors import ConfigError
 
-__all__ = ["brief", "counted", "did_you_mean", "path_of", "short"]
+__all__ = ["brief", "classes_known", "counted", "did_you_mean", "path_of", "short"]
 
 _LONGEST = 80
+_FEW = 20
+"""So many classes are listed in a message."""
 _NAME = 255
 """Bytes that file systems let a name have, mostly."""
 
@@ -54,6 +56,17 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     small = {each.lower(): each for each in known}
     close = difflib.get_close_matches(name.lower(), small, n=1)
     return f"; did you mean {small[close[0]]!r}?" if close else ""
+
+
+def classes_known(name: str, known: Sequence[str]) -> str:
+    """What a message about a class that the model does not know goes on with: those it knows, or the nearest of many."""
+    hint = did_you_mean(name, known)
+    if len(known) <= _FEW:
+        return f"this model knows {', '.join(known)}{hint}"
+    near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0)
+    if name and not hint:
+        hint = f"; nearest in spelling: {', '.join(map(repr, near))}"
+    return f"this model knows {len(known)} classes, which `streamseg models show MODEL` lists{hint}"
 
 
 def path_of(value: Any, what: str) -> str:

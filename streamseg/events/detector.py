@@ -17,7 +17,7 @@ import cv2
 from streamseg.core.result import Result
 from streamseg.core.types import Activity, Event, Instances
 from streamseg.errors import ConfigError
-from streamseg.errors.describe import did_you_mean
+from streamseg.errors.describe import brief, classes_known
 from streamseg.events.counts import Counts
 from streamseg.events.ground import ground_points
 from streamseg.events.places import Line, Point, Points, Zone, distance, in_pixels, passes_between
@@ -136,8 +136,7 @@ class EventDetector:
         for name, place in watched.items():
             for wanted in place.classes or ():
                 if wanted not in known:
-                    hint = did_you_mean(wanted, known)
-                    raise ConfigError(f"events: {name}: unknown class {wanted!r}; this model knows {', '.join(known)}{hint}")
+                    raise ConfigError(f"events: {name}: unknown class {brief(wanted)}; {classes_known(wanted, known)}")
 
     def _activity(self, found: Instances) -> Activity:
         now: dict[str, int] = {}

@@ -91,7 +91,10 @@ def test_ours_are_shown_as_well(streamseg):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ((), "classes: 'bicycle', 'motorcycle', 'bus', 'truck'; this model knows: person, car; all of them: --classes all"),
+        (
+            (),
+            "classes: there is no 'bicycle', 'motorcycle', 'bus', 'truck'; this model knows person, car; all of them",
+        ),
         (("--size", "32x32"), "takes 64x96, not 32x32: leave the size out"),
         (("--family", "mask-rcn"), "--family: 'mask-rcn' is not allowed; allowed: 'auto', 'mask-rcnn'"),
         (

@@ -115,10 +115,10 @@ def test_an_error_names_what_was_typed(name, streamseg, tmp_path):
 def test_what_only_the_model_can_refuse_is_named_as_it_was_typed(streamseg, tmp_path, known):
     source = clips.cfr(tmp_path / "a.mp4", 1)
     done = streamseg("run", source, "-o", tmp_path / "o.mp4", "--model", known, "--classes", "persn")
-    assert done.stderr.startswith("streamseg: --classes: 'persn'; this model knows: person")
+    assert done.stderr.startswith("streamseg: --classes: there is no 'persn'; this model knows person")
     (tmp_path / "p.yaml").write_text("postprocess: {classes: [persn]}")
     done = streamseg("run", source, "-o", tmp_path / "o.mp4", "--model", known, "-p", tmp_path / "p.yaml")
-    assert done.stderr.startswith("streamseg: classes: 'persn'; this model knows: person"), "nobody typed a flag"
+    assert done.stderr.startswith("streamseg: classes: there is no 'persn'; this model knows person"), "nobody typed a flag"
 
 
 @pytest.mark.parametrize("naming", [in_python, in_shell])

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from streamseg.core.types import Frame
+from streamseg.datasets.coco_names import COCO
 from streamseg.detect import heads
 from streamseg.detect.heads import Candidates
 from streamseg.detect.infer import Infer, Pending
@@ -42,6 +43,16 @@ def pending(*rows, letterbox=PLAIN, masks=None, detections=6, slot=0, batch=1) -
 
 
 GOOD = (0.9, 0, 10, 20, 50, 60)
+
+
+@pytest.mark.parametrize(
+    ("asked", "hint"), [("persn", r"; did you mean 'person'\?$"), ("unicorn", r"; nearest in spelling: '.*', '.*', '.*'; all")]
+)
+def test_of_many_classes_the_nearest_are_named_and_how_to_list_them(asked, hint):
+    """All of COCO's 80 stood in the message."""
+    said = rf"classes: there is no '{asked}'; this model knows 80 classes, which `streamseg models show MODEL` lists{hint}"
+    with pytest.raises(ConfigError, match=said):
+        Postprocess(graphs.spec(classes=tuple(COCO)), classes=[asked])
 
 
 def test_padding_is_dropped_and_the_rest_kept_as_it_is():
@@ -88,8 +99,8 @@ def test_results_are_ordered_by_score_whatever_the_graph_gives():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"classes": ["car", "zebra"]}, "'zebra'; this model knows: person, car, dog"),
-        ({"classes": []}, "no class at all; this model knows"),
+        ({"classes": ["car", "zebra"]}, "there is no 'zebra'; this model knows person, car, dog; all of them"),
+        ({"classes": []}, "at least one is needed; this model knows"),
         ({"conf": 1.5}, "conf is 1.5; allowed: 0 to 1"),
         ({"conf": float("nan")}, "conf is nan"),
         ({"patience": 0}, "patience is 0"),

@@ -86,7 +86,7 @@ def _gpu(library: Library, recipe: Recipe) -> Gpu | None:
 def graph_of(model: str, size: tuple[int, int] | None, precision: str | None, on_message: Message | None = None) -> GraphSpec:
     """The graph of a model at that size and precision: NAME-HxW.onnx, or NAME-HxW-fp16.onnx beside it.
 
-    A model by name is exported in a precision that is not there, as `models.resolve` does; int8 must be calibrated, so that this
+    A model by name is exported in a precision that is not there, as `catalog.resolve` does; int8 must be calibrated, so that this
     may fail with the way to do it. Raises ModelError, and what `resolve` raises.
     """
     by_name = not model.endswith(".onnx") and os.sep not in model

@@ -42,7 +42,7 @@ _BESIDE = {
     sidedata.CAPTIONS: "kept in H.264 and HEVC, left out elsewhere",
     sidedata.ICC: "kept in PNG, left out elsewhere",
 }
-"""What becomes of what lies beside the pictures; see `encode.hdr`."""
+"""What becomes of what lies beside the pictures; see `encode.video.hdr`."""
 
 
 def probe(source: str | int | os.PathLike[str], *, timeout: float = 5.0, playlists: bool = False) -> dict[str, Any]:

@@ -90,6 +90,7 @@ def import_(
     """Add a model from a file: a checkpoint of torchvision or of `streamseg train`, or an .onnx file."""
     from streamseg.cli.display import Screen
     from streamseg.detect.heads import check_readable
+    from streamseg.errors.describe import counted
     from streamseg.hub.importer import import_file, names_in
 
     screen = Screen(quiet=quiet)
@@ -108,9 +109,8 @@ def import_(
     )
     what = made.network or "graph"
     kind = "float16" if made.half else "float32"
-    screen.say(
-        f"{made.name}: {what}, {len(made.classes)} classes, {kind}, {made.path}; run it: streamseg run SOURCE --model {made.name}"
-    )
+    classes = counted(len(made.classes), "class")
+    screen.say(f"{made.name}: {what}, {classes}, {kind}, {made.path}; run it: streamseg run SOURCE --model {made.name}")
 
 
 @app.command(cls=Command)

@@ -22,7 +22,7 @@ from streamseg.hub.foreign import adapted, is_ours, understand
 from streamseg.hub.graph_file import parse_graph
 from streamseg.hub.graph_spec import read_spec
 from streamseg.hub.on_demand import default_size, export_once, exported
-from streamseg.hub.other_formats import OTHER_FORMATS, refuse_other_format
+from streamseg.hub.other_formats import refuse_other_format
 from streamseg.hub.pretrained import PRETRAINED
 from streamseg.hub.weights_file import read_header
 from streamseg.system import resources
@@ -215,9 +215,9 @@ def _made(found: Model, size: Size, precision: str, part: str, on_message: Messa
 
 
 def is_name(model: str | PathLike[str]) -> bool:
-    """Whether `model` is a name of `streamseg models`, not a file's path."""
+    """Whether `model` is a name of `streamseg models`, in which there is no dot, not a file's path."""
     text = os.fspath(model)
-    return os.sep not in text and Path(text).suffix not in (".onnx", ".pth", ".pt", ".safetensors", *OTHER_FORMATS)
+    return os.sep not in text and not Path(text).suffix
 
 
 def in_precision(graph: Path, precision: str) -> Path | None:
@@ -252,7 +252,9 @@ def _explicit(path: Path, size: Size | None, family: str | None, part: str, on_m
         raise ModelError(f"there is no model file {path}; give the path of an .onnx file, or a name of `streamseg models`")
     refuse_other_format(path)
     if path.suffix != ".onnx":
-        raise ModelError(f"{path} is not an .onnx file; make it a model with a name: streamseg models import {path}")
+        if path.suffix in (".pth", ".pt", ".safetensors"):
+            raise ModelError(f"{path} is not an .onnx file; make it a model with a name: streamseg models import {path}")
+        raise ModelError(f"{path} is no model: give an .onnx file, or a name that `streamseg models` lists")
     if not is_ours(path):
         _refuse_head(part, str(path))
         return adapted(understand(path, family, size=size, on_message=on_message), size, on_message)

@@ -21,6 +21,7 @@ from torch import Tensor
 from torchvision.models.detection import MaskRCNN
 
 from streamseg.errors import ConfigError, ModelError
+from streamseg.errors.describe import counted
 from streamseg.networks.build import NETWORKS, build_network
 from streamseg.networks.weights import WeightsInfo, build_for, from_torchvision, load_weights
 
@@ -90,12 +91,12 @@ def read_checkpoint(
     found, count = network_of(state, path, network), _labels(state) - 1
     agnostic = _mask_rows(state) != count + 1
     if not classes and (count != 90 or agnostic):
-        raise ConfigError(f"{path} does not say the names of its {count} classes; give them: --classes a,b,...")
+        raise ConfigError(f"{path} does not say the names of its {counted(count, 'class')}; give them: --classes a,b,...")
     if not agnostic:
         return from_torchvision(state, found, tuple(classes), norm_eps=norm_eps)
     info = WeightsInfo(found, tuple(classes), tuple(range(1, len(classes) + 1)), class_agnostic_masks=True)
     if len(classes) != count:
-        raise ConfigError(f"{path} has {count} classes, but {len(classes)} names were given")
+        raise ConfigError(f"{path} has {counted(count, 'class')}, but {counted(len(classes), 'name')} given")
     return _filled(info, state, path), info
 
 
@@ -220,9 +221,8 @@ def _named(info: WeightsInfo, network: str | None, classes: Sequence[str], path:
     if not classes:
         return info
     if len(classes) != len(info.classes):
-        raise ConfigError(
-            f"{path} has {len(info.classes)} classes ({', '.join(info.classes)}), but {len(classes)} names were given"
-        )
+        has, given = counted(len(info.classes), "class"), counted(len(classes), "name")
+        raise ConfigError(f"{path} has {has} ({', '.join(info.classes)}), but {given} given")
     return replace(info, classes=tuple(classes))
 
 

@@ -17,6 +17,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from streamseg.config.section import Section
 from streamseg.config.values import AutoFraction, Size
+from streamseg.errors.describe import counted
 from streamseg.pixels.letterbox import FitMode
 
 __all__ = ["Description", "Evidence", "HeadOption", "InputDescription", "Recognised", "Value", "in_yaml", "sidecar_text"]
@@ -96,9 +97,8 @@ class Description(Section):
         if twice:
             raise ValueError(f"classes: {', '.join(twice[:5])} is given twice; every class needs a name of its own")
         if self.category_ids and len(self.category_ids) != len(self.classes):
-            raise ValueError(
-                f"category_ids: {len(self.category_ids)} numbers for {len(self.classes)} classes; one each is needed"
-            )
+            numbers, classes = counted(len(self.category_ids), "number"), counted(len(self.classes), "class")
+            raise ValueError(f"category_ids: {numbers} for {classes}; one each is needed")
         return self
 
 
@@ -120,7 +120,7 @@ class Recognised:
     description: Description
     evidence: Evidence
     reasons: Mapping[str, str]
-    """Why, by the key in the sidecar ("family", "input.size", "outputs", "options.nms"): "its metadata say task: segment"; what is
+    """Why, by the key in the sidecar ("family", "input.size", "outputs", "options.nms"): "its metadata says task: segment"; what is
     only usual begins with "assumed: "."""
     labels_told: bool = True
     """False: the file does not tell how many labels there are, so that other names may be as many as they like."""

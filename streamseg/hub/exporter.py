@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from streamseg.core.parts import FULL, graph_name
 from streamseg.errors import ConfigError, ModelError, OutputError, OutputExists
-from streamseg.hub.catalog import find
+from streamseg.hub.catalog import find, is_name
 from streamseg.hub.download import sha256_of
+from streamseg.hub.foreign import is_ours
 from streamseg.hub.importer import name_for
 from streamseg.hub.on_demand import check_size, default_size, settings_for
 from streamseg.hub.weights_file import read_header
@@ -61,6 +62,7 @@ def export(
     Raises ConfigError (a size, number or precision that cannot be), ModelError (no such model or file, or it cannot be exported),
     MissingExtra (torch), OutputExists, OutputError.
     """
+    _refuse_graph(model)  # which no torch could export
     require_train()
 
     for size in sizes:
@@ -114,6 +116,23 @@ def _refuse(there: Sequence[Path]) -> None:
         )
 
 
+def _refuse_graph(model: str) -> None:
+    """Raise ModelError for what is a graph already, and has no weights of which another could be made."""
+    path = Path(model)
+    theirs = (
+        "is another program's graph, which runs as it is (streamseg run SOURCE --model {0}): for another size or precision export "
+        "it anew in that program"
+    )
+    if path.suffix == ".onnx":
+        if path.is_file() and not is_ours(path):
+            raise ModelError(f"{path} {theirs.format(path)}")
+        raise ModelError(f"{path} is exported already; give the checkpoint or weights file that it was made from")
+    if is_name(model) and (found := find(model)).weights is None:
+        if found.foreign is not None:
+            raise ModelError(f"the model {model!r} {theirs.format(model)}")
+        raise ModelError(f"the model {model!r} is a graph without its weights: export the checkpoint that it came from")
+
+
 def _weights(model: str, network: str | None, classes: Sequence[str], scratch: Path) -> tuple[str, Path]:
     """The name and weights file of a model here, or of a checkpoint, which is converted into `scratch`."""
     path = Path(model)
@@ -123,14 +142,11 @@ def _weights(model: str, network: str | None, classes: Sequence[str], scratch: P
                 f"--network and --classes are for a checkpoint's file; the model {model!r} has its own: leave them out"
             )
         found = find(model)
-        if found.weights is None:
-            raise ModelError(f"the model {model!r} is a graph without its weights: export the checkpoint that it came from")
+        assert found.weights is not None  # `_refuse_graph`
         return model, found.weights
     from streamseg.hub.checkpoints import read_checkpoint
     from streamseg.networks.weights import save_weights
 
-    if path.suffix == ".onnx":
-        raise ModelError(f"{path} is exported already; give the checkpoint or weights file that it was made from")
     try:
         header = read_header(path)
     except ModelError:

@@ -206,7 +206,9 @@ def adapted(foreign: Foreign, size: Size | None = None, on_message: Message | No
             data = _adapt(foreign, (height, width), name)
             if on_message is not None:
                 family = foreign.description.family
-                on_message(f"{foreign.path.name}: {family}, {len(foreign.description.classes)} classes; adapted, once")
+                on_message(
+                    f"{foreign.path.name}: {family}, {counted(len(foreign.description.classes), 'class')}; adapted, once"
+                )
             _keep(foreign, data, target)
     return target
 

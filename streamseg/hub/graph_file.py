@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from streamseg.errors import ModelError
+from streamseg.hub.other_formats import looks_like
 from streamseg.hub.protobuf import fields, message_of, numbers_of, text_of, texts_of
 
 __all__ = ["ExternalData", "GraphFile", "TensorInfo", "parse_graph"]
@@ -107,9 +108,11 @@ def parse_graph(data: bytes, name: str) -> GraphFile:
             elif number == 25:
                 functions.add(_read_function(message_of(value), result))
     except (ValueError, IndexError) as error:
-        raise ModelError(f"{name} is not an ONNX file, or is damaged: {error}") from error
+        what = looks_like(data)
+        raise ModelError(f"{name} is not an ONNX file{f': {what}' if what else f', or is damaged: {error}'}") from error
     if graphs != 1:
-        raise ModelError(f"{name} is not an ONNX file: it holds {graphs} graphs instead of one")
+        what = looks_like(data) or f"it holds {graphs} graphs instead of one"
+        raise ModelError(f"{name} is not an ONNX file: {what}")
     result.operators -= functions
     for initializer in initializers:  # before IR version 4 every initializer was an input too
         result.inputs.pop(initializer, None)

@@ -110,6 +110,24 @@ def test_what_such_a_model_cannot_do_is_said(streamseg, theirs, clip, tmp_path, 
     assert not (tmp_path / "a.jsonl").exists()
 
 
+def test_what_is_no_model_is_told_without_advice_that_leads_nowhere(streamseg, clip, tmp_path):
+    """A film was to be imported as a model, by its path, and was an unknown model by its name."""
+    done = streamseg("run", clip, "--model", clip, "-o", tmp_path / "a.jsonl")
+    assert f"streamseg: {clip} is no model: give an .onnx file, or a name that `streamseg models` lists" in done.stderr
+    done = streamseg("run", clip, "--model", "yolo11n.onxx", "-o", tmp_path / "a.jsonl")
+    assert "there is no model file yolo11n.onxx; give the path of an .onnx file, or a name" in done.stderr
+
+
+def test_export_of_a_foreign_graph_says_what_can_be_done_instead(streamseg, theirs, tmp_path):
+    assert streamseg("models", "import", theirs).returncode == 0
+    for model in (str(theirs), "their-model"):
+        done = streamseg("export", model, "-o", tmp_path / "out")
+        said = " ".join(done.stderr.split())
+        assert (
+            f"which runs as it is (streamseg run SOURCE --model {model}): for another size or precision export it anew" in said
+        )
+
+
 def test_a_family_is_for_files_of_others_alone(streamseg, clip, tmp_path):
     done = streamseg("run", clip, "--model", "lite", "--family", "mask-rcnn", "-o", tmp_path / "a.jsonl")
     assert "the model lite is one of streamseg's own, which say what they are: leave the family ('mask-rcnn') out" in " ".join(

@@ -97,7 +97,7 @@ def _described(file: GraphFile, name: str, *, batch_axis: bool) -> Recognised:
         category_ids=classes.category_ids,
         options={"label_offset": 0},
     )
-    where = "its metadata say so" if said else "as Open Model Zoo's"
+    where = "its metadata says so" if said else "as Open Model Zoo's"
     reasons = {
         "family": "its metadata are Model API's" if said else "its boxes have five numbers, the score the last",
         "classes": classes.reason + (f" ({words[0]} left out: no object)" if first else ""),

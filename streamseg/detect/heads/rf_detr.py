@@ -25,6 +25,7 @@ from streamseg.detect.heads.ends import IMAGENET_MEAN, IMAGENET_STD
 from streamseg.detect.heads.options import Options, value, whole
 from streamseg.detect.heads.whole_masks import finite_within, over_boxes, probability_levels, side_for
 from streamseg.errors import ModelError
+from streamseg.errors.describe import counted
 from streamseg.hub.class_names import ClassNames, class_names, names_in
 from streamseg.hub.description import Description, Evidence, InputDescription, Recognised
 from streamseg.hub.graph_file import GraphFile, TensorInfo
@@ -56,7 +57,7 @@ class RFDETR:
         self._last = self._first + len(spec.classes)
         if columns and self._last > columns:
             raise ModelError(
-                f"{spec.called} tells {columns} labels apart; {len(spec.classes)} classes"
+                f"{spec.called} tells {columns} labels apart; {counted(len(spec.classes), 'class')}"
                 + (f" from label {self._first} on" if self._first else "")
                 + " were named: give as many or fewer (classes, or options: label_offset)"
             )

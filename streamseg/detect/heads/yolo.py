@@ -23,6 +23,7 @@ from streamseg.detect.heads.overlapping import boxes_alone, decided
 from streamseg.detect.heads.yolo_files import CONF
 from streamseg.detect.heads.yolo_rows import ROWS, read_rows
 from streamseg.detect.heads.yolox import cell_count
+from streamseg.errors.describe import counted
 from streamseg.hub.class_names import class_names, stated_names
 from streamseg.hub.description import Evidence, InputDescription, Recognised
 from streamseg.hub.graph_file import GraphFile
@@ -150,7 +151,8 @@ def _laid_out(
         numbers = {"columns": (first, 4), "objectness": (second, 5), "plain": (second, 4)}
         fitting = [layout for layout, (length, more) in numbers.items() if length == more + count]
         # v10 and YOLO26 keep a head of many answers, too; what could be read in two ways says neither.
-        return (fitting[0], count, f"{count} classes are named, of {first} x {second} numbers") if len(fitting) == 1 else None
+        why = f"{counted(count, 'class')} named, of {first} x {second} numbers"
+        return (fitting[0], count, why) if len(fitting) == 1 else None
     if cells and second == cells and first > 4:
         return "columns", first - 4, f"{cells} columns: one for each cell of the grids"
     if cells and first == 3 * cells and second > 5:

@@ -9,6 +9,7 @@ from typing import Any
 
 from streamseg.detect.heads.yolo_rows import anchors
 from streamseg.errors import ModelError
+from streamseg.errors.describe import counted
 from streamseg.hub.class_names import class_names, stated_names
 from streamseg.hub.description import Description, Evidence, InputDescription, Recognised
 from streamseg.hub.graph_file import GraphFile, TensorInfo
@@ -47,8 +48,9 @@ def describe(file: GraphFile, family: str) -> Recognised | None:
     if laid_out is None:
         if not stated:
             return None
+        many = counted(len(names or ()), "class")
         raise ModelError(
-            f"its metadata say that it is Ultralytics' YOLO with masks of {len(names or ())} classes, but {shapes.rows} is "
+            f"its metadata says that it is Ultralytics' YOLO with masks of {many}, but {shapes.rows} is "
             f"{file.outputs[shapes.rows]} and {shapes.prototypes} {file.outputs[shapes.prototypes]}, which do not fit together: "
             "export it again"
         )
@@ -71,12 +73,12 @@ def describe(file: GraphFile, family: str) -> Recognised | None:
     named = set(file.outputs) >= {"output0", "output1"} and shapes.image == "images"
     evidence = Evidence.METADATA if stated else Evidence.NAMES if named else Evidence.SHAPES
     reasons = {
-        "family": "its metadata say task: segment" if stated else f"{shapes.rows} has a coefficient for each prototype",
-        "input.size": "its metadata say imgsz" if picture.size else "",
+        "family": "its metadata says task: segment" if stated else f"{shapes.rows} has a coefficient for each prototype",
+        "input.size": "its metadata says imgsz" if picture.size else "",
         "conf": "Ultralytics' default",
         "input.std": "assumed: 0 to 1, as Ultralytics' models want it",
         "input.fit": "assumed: as Ultralytics' models are run",
-        "input.multiple": "its metadata say stride" if "stride" in said else "assumed: as most YOLOs",
+        "input.multiple": "its metadata says stride" if "stride" in said else "assumed: as most YOLOs",
         "outputs": "by their ranks",
         "classes": known.reason,
         "options.rows": why,
@@ -127,7 +129,7 @@ def _laid_out(
         return (
             "finished",
             0,
-            "its metadata say that it ends with NMS" if ends else f"{info}: no number of anchors, 6 numbers besides",
+            "its metadata says that it ends with NMS" if ends else f"{info}: no number of anchors, 6 numbers besides",
         )
     possible = []
     for rows, channels, boxes, least, times in (
@@ -139,7 +141,9 @@ def _laid_out(
         if channels and classes > 0 and (not named or classes == named):
             if boxes and counts and boxes not in {times * each for each in counts}:
                 continue
-            possible.append((rows, classes, f"{info}: {channels} = {least} + {classes} classes + {extra} coefficients"))
+            possible.append(
+                (rows, classes, f"{info}: {channels} = {least} + {counted(classes, 'class')} + {extra} coefficients")
+            )
     if len(possible) > 1 and not counts:  # the longer axis is that of the boxes
         possible = [each for each in possible if (each[0] == "columns") == (0 < second < third or not third)]
     return possible[0] if possible else None

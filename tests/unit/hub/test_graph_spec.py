@@ -51,8 +51,13 @@ def test_initializers_listed_as_inputs_too_are_not_inputs(tmp_path):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "holds 0 graphs"),
-        (b"hello, this is text\n" * 50, "not an ONNX file"),
+        (b"", r"is not an ONNX file: it is empty$"),
+        (b"hello, this is text\n" * 50, "is not an ONNX file: it is a text, which begins 'hello, this is text'$"),
+        (b"<!DOCTYPE html>\n<html>404</html>", "is not an ONNX file: it is a page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", r"is a pointer of Git LFS, .* \(git lfs pull\)"),
+        (b"PK\x03\x04" + b"\x00" * 60, r"is a zip archive, as torch\.save writes: export ONNX"),
+        (b"\x80\x02}q\x00." + b"\x00" * 60, "is a pickle, as torch"),
+        (b"\x00\x00\x00\x20ftypisom" + b"\x00" * 60, "is not an ONNX file: it is a video"),
         (b"\x00" * 100, "not an ONNX file|0 graphs"),
     ],
 )

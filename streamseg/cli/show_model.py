@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -35,7 +33,9 @@ def show(
         console.width = 160
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for key, value in facts.items():
-        if key not in ("values", "classes"):
+        if key == "masks":
+            table.add_row(key, "yes" if value else "none: boxes alone (run --masks box takes each box for its mask)")
+        elif key not in ("values", "classes"):
             table.add_row(key, escape(_text(value)))
     table.add_row("classes", escape(f"{len(facts['classes'])}: {', '.join(facts['classes'])}"))
     console.print(table)
@@ -51,14 +51,12 @@ def show(
 
 
 def _facts(model: str, family: str | None, size: str | None) -> dict[str, Any]:
-    from streamseg.detect.heads import check_readable
-    from streamseg.hub.catalog import find, resolve
-    from streamseg.hub.foreign import is_ours, understand
+    from streamseg.detect.postprocess import gives_masks
+    from streamseg.hub.catalog import resolve_foreign
     from streamseg.hub.graph_spec import read_spec
 
-    wanted = _size(size)
-    spec = read_spec(resolve(model, wanted, family=family))
-    check_readable(spec)
+    path, known = resolve_foreign(model, _size(size), family=family)
+    spec = read_spec(path)
     facts: dict[str, Any] = {
         "model": spec.name,
         "family": spec.family,
@@ -66,20 +64,18 @@ def _facts(model: str, family: str | None, size: str | None) -> dict[str, Any]:
         "batch": spec.batch or "any",
         "precision": spec.precision,
         "outputs": {name: str(info) for name, info in spec.outputs.items()},
+        "masks": gives_masks(spec),
         "engines": "CPU only: the number of rows is not fixed" if spec.free_rows else "all",
         "file": str(spec.path),
         "classes": list(spec.classes),
         "values": {},
     }
-    by_path = os.sep in model or Path(model).suffix == ".onnx"
-    file = Path(model) if by_path else find(model).foreign
-    if file is not None and not is_ours(file):
-        known = understand(file, family, size=wanted)
+    if known is not None:
         facts["model"] = model
         if plugins := sorted(operator for operator in known.graph.operators if operator.endswith("_TRT")):
             facts["engines"] = f"tensorrt only: it needs {', '.join(plugins)}"
         facts["takes"] = {name: str(info) for name, info in known.graph.inputs.items()}
-        facts["sidecar"] = str(known.sidecar or f"none; {file.with_suffix('.yaml').name} would be read")
+        facts["sidecar"] = str(known.sidecar or f"none; {known.path.with_suffix('.yaml').name} would be read")
         facts["values"] = {place: (value, known.reasons.get(place, "")) for place, value in known.values().items()}
     return facts
 

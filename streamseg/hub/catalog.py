@@ -18,8 +18,7 @@ from pathlib import Path
 from streamseg.core.parts import FULL, flags_of, graph_name
 from streamseg.errors import ConfigError, MissingExtra, ModelError
 from streamseg.errors.describe import brief
-from streamseg.hub.foreign import adapted, is_ours, understand
-from streamseg.hub.graph_file import parse_graph
+from streamseg.hub.foreign import Foreign, OnnxFile, adapted, understand
 from streamseg.hub.graph_spec import read_spec
 from streamseg.hub.on_demand import default_size, export_once, exported
 from streamseg.hub.other_formats import refuse_other_format
@@ -40,6 +39,7 @@ __all__ = [
     "installed",
     "is_name",
     "resolve",
+    "resolve_foreign",
     "shipped",
 ]
 
@@ -175,14 +175,39 @@ def resolve(
     Raises ModelError, with what there is, if there is no such name, size or file, ConfigError for a size that is not possible,
     MissingExtra (torch, for the export) or OutputError (no place to keep the graph).
     """
+    return resolve_foreign(model, size, precision=precision, family=family, part=part, on_message=on_message)[0]
+
+
+def resolve_foreign(
+    model: str | PathLike[str],
+    size: Size | None = None,
+    *,
+    precision: str = "fp32",
+    family: str | None = None,
+    part: str = FULL,
+    on_message: Message | None = None,
+) -> tuple[Path, Foreign | None]:
+    """The file as `resolve` gives it, and, if it was made of somebody else's, what that is."""
     text = os.fspath(model)
-    if not is_name(model):
-        return _explicit(Path(text), size, family, part, on_message)
-    found = find(text)
-    if found.foreign is not None:
-        _refuse_head(part, text)
-        return adapted(understand(found.foreign, family, size=size, on_message=on_message), size, on_message, name=text)
-    _refuse_family(family, text)
+    if is_name(model):
+        found = find(text)
+        if found.foreign is None:
+            _refuse_family(family, text)
+            return _of_ours(found, size, precision, part, on_message), None
+        file, name = OnnxFile.read(found.foreign), text
+    else:
+        file, name = _explicit(Path(text)), Path(text).stem
+        if file.ours:
+            _refuse_family(family, text)
+            _check_explicit(file, size, part)
+            return file.path, None
+    _refuse_head(part, text)
+    known = understand(file, family, size=size, on_message=on_message)
+    return adapted(known, size, on_message, name=name), known
+
+
+def _of_ours(found: Model, size: Size | None, precision: str, part: str, on_message: Message | None) -> Path:
+    """A graph of a model of our own, which may have to be exported."""
     size = size or _size_of(found)
     if size in found.graphs and (there := _beside(found.graphs[size], size, precision, part)).is_file():
         return there
@@ -247,7 +272,7 @@ def _size_of(model: Model) -> Size:
     return default_size(read_header(model.weights).network)
 
 
-def _explicit(path: Path, size: Size | None, family: str | None, part: str, on_message: Message | None) -> Path:
+def _explicit(path: Path) -> OnnxFile:
     if not path.is_file():
         raise ModelError(f"there is no model file {path}; give the path of an .onnx file, or a name of `streamseg models`")
     refuse_other_format(path)
@@ -255,20 +280,21 @@ def _explicit(path: Path, size: Size | None, family: str | None, part: str, on_m
         if path.suffix in (".pth", ".pt", ".safetensors"):
             raise ModelError(f"{path} is not an .onnx file; make it a model with a name: streamseg models import {path}")
         raise ModelError(f"{path} is no model: give an .onnx file, or a name that `streamseg models` lists")
-    if not is_ours(path):
-        _refuse_head(part, str(path))
-        return adapted(understand(path, family, size=size, on_message=on_message), size, on_message)
-    _refuse_family(family, str(path))
+    return OnnxFile.read(path)
+
+
+def _check_explicit(file: OnnxFile, size: Size | None, part: str) -> None:
+    """Raise ModelError where a graph of ours is asked for what it does not do."""
+    path = file.path
     if size is not None and (own := read_spec(path).size) != size:
         raise ModelError(f"{path} takes {_show(own)}, not {_show(size)}: leave the size out, or export the model at that size")
     if part != FULL:
-        computed = parse_graph(path.read_bytes(), str(path)).metadata.get("streamseg.part", FULL)
+        computed = file.graph.metadata.get("streamseg.part", FULL)
         if computed != part:
             raise ModelError(
                 f"{path} computes the part {computed}, and no other: leave --head out, or give the name of a model, of whose "
                 f"weights such a graph can be made, or export one: streamseg export MODEL{flags_of(part)} -o FOLDER"
             )
-    return path
 
 
 def _refuse_head(part: str, model: str) -> None:

@@ -16,7 +16,7 @@ from streamseg.core.parts import FULL, graph_name
 from streamseg.errors import ConfigError, ModelError, OutputError, OutputExists
 from streamseg.hub.catalog import find, is_name
 from streamseg.hub.download import sha256_of
-from streamseg.hub.foreign import is_ours
+from streamseg.hub.foreign import OnnxFile
 from streamseg.hub.importer import name_for
 from streamseg.hub.on_demand import check_size, default_size, settings_for
 from streamseg.hub.weights_file import read_header
@@ -124,7 +124,7 @@ def _refuse_graph(model: str) -> None:
         "it anew in that program"
     )
     if path.suffix == ".onnx":
-        if path.is_file() and not is_ours(path):
+        if path.is_file() and not OnnxFile.read(path).ours:
             raise ModelError(f"{path} {theirs.format(path)}")
         raise ModelError(f"{path} is exported already; give the checkpoint or weights file that it was made from")
     if is_name(model) and (found := find(model)).weights is None:

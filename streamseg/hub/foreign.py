@@ -32,7 +32,7 @@ from streamseg.system import registry
 from streamseg.system.callbacks import Message
 from streamseg.system.folders import cache_root, elsewhere, locked, make_folder
 
-__all__ = ["Foreign", "adapted", "is_ours", "recognise", "understand"]
+__all__ = ["Foreign", "OnnxFile", "adapted", "recognise", "understand"]
 
 Size = tuple[int, int]
 
@@ -61,28 +61,43 @@ class Foreign:
         return {place: value for place, value in leaves.items() if value not in (None, ())}
 
 
-def is_ours(path: Path) -> bool:
-    """Whether the file is a graph that streamseg exported. Raises ModelError if it is no ONNX file."""
-    return "streamseg.format" in parse_graph(read_bytes(path), str(path)).metadata
+@dataclass(frozen=True, slots=True)
+class OnnxFile:
+    """An .onnx file that was read, which a large one need be only once."""
+
+    path: Path
+    data: bytes = field(repr=False)
+    graph: GraphFile = field(repr=False)
+
+    @classmethod
+    def read(cls, path: Path) -> OnnxFile:
+        """Raises ModelError if it is no ONNX file."""
+        data = read_bytes(path)
+        return cls(path, data, parse_graph(data, str(path)))
+
+    @property
+    def ours(self) -> bool:
+        """It is a graph that streamseg exported."""
+        return "streamseg.format" in self.graph.metadata
 
 
 def understand(
-    path: Path,
+    file: Path | OnnxFile,
     family: str | None = None,
     classes: Sequence[str] = (),
     *,
     size: Size | None = None,
     on_message: Message | None = None,
 ) -> Foreign:
-    """What the file at `path` is: by its sidecar (PATH with .yaml for .onnx), else as the family recognises it that fits best.
+    """What the file is: by its sidecar (its path with .yaml for .onnx), else as the family recognises it that fits best.
 
     `family` and `classes`, where they are given, go before both. Nothing is run, and no weights are read.
 
     Raises ModelError (damaged; no family, or several, recognise it; the description contradicts it), ConfigError (a bad sidecar, no
     such family, a size that cannot be).
     """
-    data = read_bytes(path)
-    graph = parse_graph(data, str(path))
+    file = OnnxFile.read(file) if isinstance(file, Path) else file
+    path, graph = file.path, file.graph
     opens_with(graph, path)
     weights = external_paths(graph, path)
     sidecar = read_sidecar(path, on_message)
@@ -111,7 +126,7 @@ def understand(
     elif description.input.name in graph.inputs:
         picture_input(graph, description, path, sidecar)
     outputs_there(graph, description, path, sidecar)
-    digest, alone = digests(data, weights)
+    digest, alone = digests(file.data, weights)
     return Foreign(path, graph, description, reasons, sidecar.path, contradicts, digest, weights, alone)
 
 

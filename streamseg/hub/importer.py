@@ -19,7 +19,7 @@ from pathlib import Path
 from streamseg.errors import ConfigError, ModelError, OutputError, OutputExists
 from streamseg.hub.description import sidecar_text
 from streamseg.hub.download import sha256_of
-from streamseg.hub.foreign import Foreign, adapted, is_ours, understand
+from streamseg.hub.foreign import Foreign, OnnxFile, adapted, understand
 from streamseg.hub.graph_spec import GraphSpec, read_spec
 from streamseg.hub.other_formats import refuse_other_format
 from streamseg.hub.weights_file import check_begins, read_header
@@ -81,8 +81,8 @@ def import_file(
     if name is not None:
         check_name(name)
     notes = {"origin": file.name, "imported": datetime.now(UTC).isoformat(timespec="seconds"), **(notes or {})}
-    if file.suffix == ".onnx" and not is_ours(file):
-        foreign = understand(file, family, classes, size=size, on_message=on_message)
+    if file.suffix == ".onnx" and not (onnx := OnnxFile.read(file)).ours:
+        foreign = understand(onnx, family, classes, size=size, on_message=on_message)
         return _import_foreign(foreign, name, size, overwrite, notes, check)
     if family is not None or size is not None:
         raise ConfigError(f"{file} is no other program's .onnx file: leave the {'size' if family is None else 'family'} out")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from streamseg import evaluate as ev
+from streamseg.hub import catalog, foreign
 from tests import clips
 from tests.foreign import foreign_model, mask_rcnn_rows
 
@@ -80,6 +81,25 @@ def test_what_was_assumed_is_shown_with_its_reason(streamseg, theirs):
     assert facts["values"]["input.layout"] == ["nchw", "its shape is float32 [1, 3, 64, 96]"]
     assert facts["outputs"]["masks"] == "float32 [1, 3, 28, 28]"
     assert (facts["family"], facts["classes"], facts["engines"]) == ("mask-rcnn", ["person", "car"], "all")
+    assert (facts["masks"], ["masks", "yes"] in rows) == (True, True)
+
+
+def test_a_model_without_masks_says_so(streamseg, tmp_path):
+    detector = foreign_model(tmp_path / "detector.onnx", {"output0": np.zeros((1, 300, 6), np.float32)})
+    shown = streamseg("models", "show", detector)
+    assert "masks none: boxes alone (run --masks box takes each box for its mask)" in " ".join(shown.stdout.split())
+    assert json.loads(streamseg("models", "show", detector, "--json").stdout)["masks"] is False
+
+
+def test_a_foreign_file_is_read_and_hashed_once(theirs, monkeypatch):
+    """To tell whose it is, and again to understand it."""
+    read, hashed = [], []
+    monkeypatch.setattr(foreign, "read_bytes", lambda path: read.append(path) or path.read_bytes())
+    digests = foreign.digests
+    monkeypatch.setattr(foreign, "digests", lambda *given: hashed.append(given) or digests(*given))
+    made, known = catalog.resolve_foreign(theirs)
+    assert (read, len(hashed), known.path) == ([theirs], 1, theirs)
+    assert catalog.resolve(theirs) == made
 
 
 def test_ours_are_shown_as_well(streamseg):

@@ -179,7 +179,7 @@ def test_the_class_that_was_meant_is_named_with_its_output_and_effect(tmp_path: 
     said = rf"outputs: seen: overlay: unknown class '{known.upper()}' in an effect's classes; .*; did you mean '{known}'\?"
     with pytest.raises(ConfigError, match=said):
         shown(tmp_path, parse_pipeline(text, "x.yaml"))
-    with pytest.raises(ConfigError, match=rf"classes: '{known.title()}'; .*; did you mean '{known}'\?"):
+    with pytest.raises(ConfigError, match=rf"classes: there is no '{known.title()}'; .*; did you mean '{known}'\?"):
         shown(tmp_path, parse_pipeline(f"postprocess: {{classes: {known.title()}}}", "x.yaml"))
     place = f"events: {{zones: {{yard: {{points: [[0, 0], [1, 0], [1, 1]], classes: {known.title()}}}}}}}"
     with pytest.raises(ConfigError, match=rf"yard: unknown class '{known.title()}'; .*; did you mean '{known}'\?"):

@@ -205,7 +205,8 @@ class PartialRoIHeads(RoIHeads):  # type: ignore[misc]  # torchvision is untyped
             classes.append(label[use])
             truths.append(project_masks_on_boxes(target["masks"], roi[use], index[use], self.mask_side))
         if not sum(len(b) for b in boxes):
-            return next(iter(features.values())).sum() * 0.0
+            nothing = next(iter(features.values())).sum() * 0.0
+            return nothing + sum(p.sum() for p in cast(nn.Module, self.mask_predictor).parameters()) * 0.0
         if trunk is None:
             pooled = cast(nn.Module, self.mask_roi_pool)(features, boxes, image_shapes)
             shared = cast(nn.Module, self.mask_head)(pooled)

@@ -242,6 +242,14 @@ def test_masks_alone_can_learn(make_coco: MakeCoco, tmp_path: Path) -> None:
     assert [{name for name, value in terms.items() if value} for terms in losses] == [{"loss_mask"}] * 2
 
 
+def test_masks_alone_learn_nothing_from_a_batch_without_masks(make_coco: MakeCoco, tmp_path: Path) -> None:
+    run = trainer(make_coco(ROWS), tmp_path / "run", learn="masks")
+    images, targets = next(samples(run))
+    bare = [{**target, "has_mask": torch.zeros_like(target["has_mask"])} for target in targets]
+    assert run.update(images, bare) == dict.fromkeys([*TERMS, "skipped"], 0.0)
+    assert run.update(images, targets)["loss_mask"] > 0
+
+
 def test_masks_alone_cannot_learn_where_they_share_a_trunk(make_coco: MakeCoco, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="share their trunk"):
         trainer(make_coco(ROWS), tmp_path / "run", network="resnet50-c4", learn="masks")

@@ -28,7 +28,7 @@ from streamseg.errors import ConfigError, ModelError
 from streamseg.export.box_math import decode_boxes, large, only, take
 from streamseg.export.mask_features import mask_features
 from streamseg.export.nms import ITERATIONS, fixed_point_nms
-from streamseg.networks.fine import FINE_SIDES, FINE_STRIDES
+from streamseg.networks.fine import FINE_SAMPLES, FINE_SIDES, FINE_STRIDES
 from streamseg.networks.heads import MultiScaleRoIPool, level_sides
 from streamseg.networks.roi_align import SAMPLES, combine_levels, combined_roi_align, layout
 
@@ -249,7 +249,7 @@ class InferenceGraph(nn.Module):
         size = int(heads.mask_roi_pool.output_size[0])
         pooled: Any = combined_roi_align(combined, boxes, self.places, self.mask_thresholds, size)
         if fine is not None:
-            pooled = pooled, combined_roi_align(fine, boxes, self.fine_places, FINE_SIDES, 2 * size)
+            pooled = pooled, combined_roi_align(fine, boxes, self.fine_places, FINE_SIDES, 2 * size, FINE_SAMPLES)
         features, table, bias = mask_features(heads.mask_predictor, heads.mask_head(pooled))
         row = (labels + 1).flatten()
         if len(table) <= max(self.class_labels):  # class-agnostic: background's row and one for every class

@@ -75,11 +75,16 @@ def level_of(boxes: Tensor, thresholds: Sequence[float]) -> Tensor:
 
 
 def combined_roi_align(
-    features: Tensor, boxes: Tensor, places: Sequence[LevelPosition], thresholds: Sequence[float], size: int
+    features: Tensor,
+    boxes: Tensor,
+    places: Sequence[LevelPosition],
+    thresholds: Sequence[float],
+    size: int,
+    samples: int = SAMPLES,
 ) -> Tensor:
     """Pooled RoIs: feature map [B, C, H, W], boxes xyxy [B, R, 4] in input pixels → [B·R, C, size, size].
 
-    Equals torchvision's MultiScaleRoIAlign(sampling_ratio=2) for boxes inside the picture.
+    Equals torchvision's MultiScaleRoIAlign(sampling_ratio=samples) for boxes inside the picture.
     """
     batch, count = boxes.shape[0], boxes.shape[1]
     level = level_of(boxes, thresholds)
@@ -89,12 +94,12 @@ def combined_roi_align(
         device=boxes.device,
     )
     scale, left, top, last_x, last_y = table[level].unsqueeze(-1).unbind(-2)
-    steps = (torch.arange(size * SAMPLES, dtype=boxes.dtype, device=boxes.device) + 0.5) / (size * SAMPLES)
+    side = size * samples
+    steps = (torch.arange(side, dtype=boxes.dtype, device=boxes.device) + 0.5) / side
     xs = _points(boxes[..., 0:1], boxes[..., 2:3], scale, last_x, steps) + left
     ys = _points(boxes[..., 1:2], boxes[..., 3:4], scale, last_y, steps) + top
     xs = xs * (2.0 / (features.shape[3] - 1)) - 1
     ys = ys * (2.0 / (features.shape[2] - 1)) - 1
-    side = size * SAMPLES
     grid = torch.stack(
         (
             xs.unsqueeze(-2).expand(batch, count, side, side),
@@ -103,7 +108,7 @@ def combined_roi_align(
         dim=-1,
     ).reshape(batch, count * side, side, 2)
     sampled = F.grid_sample(features, grid.to(features.dtype), mode="bilinear", align_corners=True)
-    pooled = F.avg_pool2d(sampled, SAMPLES)
+    pooled = F.avg_pool2d(sampled, samples) if samples > 1 else sampled
     channels = features.shape[1]
     pooled = pooled.reshape(batch, channels, count, size, size).transpose(1, 2)
     return pooled.reshape(batch * count, channels, size, size)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from streamseg.errors import ModelError
 from streamseg.networks.build import build_network
-from streamseg.networks.fine import FINE_SIDES, FINE_STRIDES, FineRoIAlign, FineRoIPool, Pyramid, fine_pooler
+from streamseg.networks.fine import FINE_SAMPLES, FINE_SIDES, FINE_STRIDES, FineRoIAlign, FineRoIPool, Pyramid, fine_pooler
 from streamseg.networks.roi_align import combine_levels, combined_roi_align, layout
 from streamseg.networks.weights import WeightsInfo, load_weights, save_weights
 
@@ -42,8 +42,8 @@ def test_the_graph_pools_fine_maps_as_torchvision_does() -> None:
     assert coarse.shape == (56, 6, 14, 14)
     assert expected.shape == (56, 3, 28, 28)
     places, _, _ = layout([(f.shape[2], f.shape[3]) for f in levels.fine], FINE_STRIDES)
-    got = combined_roi_align(combine_levels(levels.fine), boxes, places, FINE_SIDES, 28)
-    assert (got - expected).abs().max() < 2e-3  # of values up to 80
+    got = combined_roi_align(combine_levels(levels.fine), boxes, places, FINE_SIDES, 28, FINE_SAMPLES)
+    assert (got - expected).abs().max() < 5e-3  # of values up to 80; no average evens the rounding of positions out
 
 
 def test_small_boxes_read_the_finer_map() -> None:

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from torchvision.models.detection import MaskRCNN
 from torchvision.ops import FrozenBatchNorm2d
 
+from streamseg.networks.fine import Pyramid
+
 __all__ = ["Affine", "halve", "without_batch_norm"]
 
 
@@ -83,7 +85,10 @@ def _cast(value: Any, dtype: torch.dtype) -> Any:
     if isinstance(value, Tensor):
         return value.to(dtype)
     if isinstance(value, dict):
-        return type(value)((key, _cast(inner, dtype)) for key, inner in value.items())
+        cast = type(value)((key, _cast(inner, dtype)) for key, inner in value.items())
+        if isinstance(value, Pyramid):
+            cast.fine = _cast(value.fine, dtype)
+        return cast
     if isinstance(value, Iterable):
         return type(value)(_cast(inner, dtype) for inner in value)  # type: ignore[call-arg]
     return value

@@ -82,10 +82,9 @@ def _noise(expected: list[list[npt.NDArray[np.float32]]], found: list[list[npt.N
 
 
 def _part_of(weight: str) -> str:
-    for part in ("roi_heads.box", "roi_heads.mask"):
-        if part in weight:
-            return part
-    return "rpn"
+    if "roi_heads.box" in weight:
+        return "roi_heads.box"
+    return "roi_heads.mask" if "roi_heads.mask" in weight or "backbone.fine" in weight else "rpn"
 
 
 def _parts(model: onnx.ModelProto) -> dict[str, list[str]]:

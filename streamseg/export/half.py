@@ -85,10 +85,10 @@ def _cast(value: Any, dtype: torch.dtype) -> Any:
     if isinstance(value, Tensor):
         return value.to(dtype)
     if isinstance(value, dict):
-        cast = type(value)((key, _cast(inner, dtype)) for key, inner in value.items())
-        if isinstance(value, Pyramid):
-            cast.fine = _cast(value.fine, dtype)
-        return cast
+        levels = type(value)((key, _cast(inner, dtype)) for key, inner in value.items())
+        if isinstance(value, Pyramid) and isinstance(levels, Pyramid):
+            levels.fine = _cast(value.fine, dtype)
+        return levels
     if isinstance(value, Iterable):
         return type(value)(_cast(inner, dtype) for inner in value)  # type: ignore[call-arg]
     return value

@@ -20,6 +20,7 @@ from streamseg.core.parts import PARTS, outputs_of, part_of
 from streamseg.errors import ConfigError
 from streamseg.export.graph import GraphSettings, InferenceGraph
 from streamseg.networks.build import build_network
+from streamseg.networks.fine import Pyramid
 from streamseg.networks.weights import load_weights
 from tests.unit.networks.random_networks import Found, assert_same, normalised, pictures, reference, scale_random_weights
 
@@ -44,7 +45,7 @@ def answer(model: MaskRCNN, part: str, images: Tensor) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def regions(model: MaskRCNN, images: Tensor) -> tuple[dict[str, Tensor], list[Tensor], list[Tensor], list[tuple[int, int]]]:
+def regions(model: MaskRCNN, images: Tensor) -> tuple[Pyramid, list[Tensor], list[Tensor], list[tuple[int, int]]]:
     """torchvision's features, and its proposals with their objectness, of each picture."""
     model.rpn._pre_nms_top_n = model.rpn._post_nms_top_n = {"training": 80, "testing": 80}
     x = normalised(model, images)
@@ -92,7 +93,8 @@ def objects(model: MaskRCNN, images: Tensor) -> list[Found]:
     heads, result = model.roi_heads, []
     features, boxes, scores, sizes = regions(model, images)
     for i in range(len(images)):
-        mine = {name: level[i : i + 1] for name, level in features.items()}
+        mine = Pyramid((name, level[i : i + 1]) for name, level in features.items())
+        mine.fine = [level[i : i + 1] for level in features.fine]
         logits, deltas = heads.box_predictor(heads.box_head(heads.box_roi_pool(mine, [boxes[i]], sizes[:1])))
         label = logits[:, 1:].argmax(1) + 1
         refined = heads.box_coder.decode(deltas, [boxes[i]])[torch.arange(len(label)), label]

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,8 @@ class Network:
             classes=tuple(self.info.classes),
             category_ids=self.info.category_ids,
             precision=precision,
-            score_threshold=self.settings.score_threshold,
+            score_threshold=self.info.score_threshold,
+            conf=self.info.conf,
             path=Path(f"{self.name}.onnx"),
             sha256="",
         )
@@ -82,11 +83,11 @@ def load(name: str, size: tuple[int, int]) -> Network:
     settings = GraphSettings(*size, **settings_for(name))
     if name == "lite":
         model, info = load_weights(read_spec(catalog.resolve("lite")).weights[0])
-        return Network(name, model, info, settings, "shipped")
+        return Network(name, model, info, replace(settings, score_threshold=info.score_threshold), "shipped")
     found = sorted((models_root() / name).glob("*.safetensors"))
     if found:
         model, info = load_weights(found[0])
-        return Network(name, model, info, settings, "pulled")
+        return Network(name, model, info, replace(settings, score_threshold=info.score_threshold), "pulled")
     torch.manual_seed(0)
     model = build_network(name, COCO_CLASSES).eval()
     for module in model.modules():
@@ -252,10 +253,10 @@ def pace(engine: PooledEngine, images: torch.Tensor, seconds: float, least: int 
     return Pace(1e3 * total / len(done), statistics.median(alone), len(done) * len(batch) / total)
 
 
-def agreement(engine: PooledEngine, reference_: PooledEngine, images: Any, least: float = 0.3) -> dict[str, float]:
-    """How far an engine's answers are from the reference's on these pictures, where the reference is sure."""
+def agreement(engine: PooledEngine, reference_: PooledEngine, images: Any) -> dict[str, float]:
+    """How far an engine's answers are from the reference's on these pictures, where the reference sees what a tracker would use."""
     a, b = engine.submit(images).result(), reference_.submit(images).result()
-    sure = b["scores"] > least
+    sure = b["scores"] > 0.2 * reference_.spec.conf
     same = sure & (a["labels"] == b["labels"])
     return {
         "sure": int(sure.sum()),

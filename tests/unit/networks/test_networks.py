@@ -79,7 +79,7 @@ def test_one_mask_row_learns_from_objects_of_every_class() -> None:
     }
     assert used["agnostic"].tolist() == [False, True]
     assert used["each"].tolist() == [False, True, False, True]
-    x = torch.randn(2, 128, 14, 14)
+    x = torch.randn(2, 128, 14, 14), torch.randn(2, 24, 28, 28)
     rows = agnostic.roi_heads.mask_predictor(x)
     assert rows.shape == (2, 4, 28, 28)
     assert torch.equal(rows[:, 1], rows[:, 3])

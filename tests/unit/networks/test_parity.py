@@ -90,7 +90,7 @@ def test_both_nms_have_work_to_do(networks: dict[str, MaskRCNN], monkeypatch: py
 
     monkeypatch.setattr(module, "fixed_point_nms", spy)
     with torch.no_grad():
-        InferenceGraph(random_network(networks, "lite"), GraphSettings(256, 448, candidates=1000))(pictures(1, 256, 448))
+        InferenceGraph(random_network(networks, "lite"), GraphSettings(256, 448, candidates=1000))(pictures(4, 256, 448))
     assert len(ranks) == 2
     assert min(ranks) >= 2
 

@@ -227,15 +227,14 @@ class PartialRoIHeads(RoIHeads):  # type: ignore[misc]  # torchvision is untyped
         """
         rois, matched, labels = [], [], []
         for target, (height, width) in zip(targets, image_shapes, strict=True):
-            index = torch.arange(len(target["boxes"]), device=target["boxes"].device).repeat(3)
-            boxes = target["boxes"][index].reshape(-1, 4)
-            sides = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
-            moved = boxes + JITTER * sides * torch.randn_like(boxes) * (torch.arange(len(boxes)) >= len(boxes) // 3)[
-                :, None
-            ].to(boxes)
-            moved = moved.clamp(min=0).minimum(moved.new_tensor([width, height, width, height]))
-            kept = ((moved[:, 2:] - moved[:, :2]) > 2).all(dim=1)
-            rois.append(moved[kept])
+            own = target["boxes"].reshape(-1, 4)
+            index = torch.arange(len(own), device=own.device).repeat(3)
+            twice = own.repeat(2, 1)
+            sides = (twice[:, 2:] - twice[:, :2]).repeat(1, 2)
+            boxes = torch.cat((own, twice + JITTER * sides * torch.randn_like(twice)))
+            boxes = boxes.clamp(min=0).minimum(boxes.new_tensor([width, height, width, height]))
+            kept = ((boxes[:, 2:] - boxes[:, :2]) > 2).all(dim=1)
+            rois.append(boxes[kept])
             matched.append(index[kept])
             labels.append(target["labels"][index[kept]])
         return self._mask_loss(features, rois, matched, labels, image_shapes, targets)

@@ -145,7 +145,7 @@ SINCE = (
     "roi_heads.mask_head.context.",
     "roi_heads.mask_predictor.fuse.",
 )
-"""Parts that `lite` has had since release 0.3; in older weights they are missing, and then do nothing, as before training."""
+"""Parts that `lite` did not have at first; in older weights they are missing, and then do nothing, as before training."""
 
 
 def _fit(model: MaskRCNN, state: Mapping[str, Tensor], problem: str) -> None:

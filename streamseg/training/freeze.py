@@ -14,7 +14,7 @@ from streamseg.errors import ConfigError
 from streamseg.networks.backbones import EfficientNetLite0
 from streamseg.networks.heads import SharedTrunk
 
-__all__ = ["check_masks_alone", "freeze", "freeze_but_masks", "stages"]
+__all__ = ["freeze", "freeze_but_masks", "stages"]
 
 
 def stages(model: MaskRCNN) -> list[list[nn.Module]]:
@@ -52,14 +52,13 @@ def freeze(model: MaskRCNN, count: int | None) -> None:
             module.requires_grad_(False)
 
 
-def check_masks_alone(model: MaskRCNN) -> None:
-    """Raise ConfigError where the mask branch cannot learn alone, for the box branch has the same trunk."""
+def freeze_but_masks(model: MaskRCNN) -> None:
+    """Let the mask branch alone learn: every other parameter and every other batch norm's statistics stay as they are.
+
+    Raises ConfigError where the box branch has the same trunk.
+    """
     if isinstance(model.roi_heads.mask_head, SharedTrunk):
         raise ConfigError("learn masks: this network's mask and box branches share their trunk; masks cannot learn alone")
-
-
-def freeze_but_masks(model: MaskRCNN) -> None:
-    """Let the mask branch alone learn: every other parameter and every other batch norm's statistics stay as they are."""
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     model.eval()

@@ -28,7 +28,7 @@ from streamseg.networks.weights import WeightsInfo
 from streamseg.training import checkpoint
 from streamseg.training.dataset import Batch, Samples, Target, batches, repeat_rare, source_weights
 from streamseg.training.evaluations import Evaluator
-from streamseg.training.freeze import check_masks_alone, freeze, freeze_but_masks
+from streamseg.training.freeze import freeze, freeze_but_masks
 from streamseg.training.journal import Journal, write_settings
 from streamseg.training.precision import Precision
 from streamseg.training.start import begin
@@ -81,8 +81,6 @@ class Trainer:
         self.info = replace(self.info, score_threshold=float(model.roi_heads.score_thresh))  # where scores were calibrated
         self.origin += _shared(data, validation)
         freeze(model, settings.freeze)
-        if settings.learn == "masks":
-            check_masks_alone(model)
         self.layout = torch.channels_last if settings.channels_last else torch.contiguous_format
         self.model = model.to(self.precision.device, memory_format=self.layout).train()
         if settings.learn == "masks":
@@ -137,11 +135,11 @@ class Trainer:
         with self.precision.autocast():
             features = self.model.backbone(x)
             if self.settings.learn == "masks":
-                alone = self.model.roi_heads.mask_loss_alone(features, listed.image_sizes, targets).float()
-                none = torch.zeros_like(alone)
-                return {name: alone if name == "loss_mask" else none for name in TERMS}
-            proposals, terms = self.model.rpn(listed, features, targets)
-            _, more = self.model.roi_heads(features, proposals, listed.image_sizes, targets)
+                terms = dict.fromkeys(TERMS, x.new_zeros(()))
+                more = {"loss_mask": self.model.roi_heads.mask_loss_alone(features, listed.image_sizes, targets)}
+            else:
+                proposals, terms = self.model.rpn(listed, features, targets)
+                _, more = self.model.roi_heads(features, proposals, listed.image_sizes, targets)
         both = {**terms, **more}
         return {name: both[name].float() * self.settings.weights.get(name, 1.0) for name in TERMS}
 

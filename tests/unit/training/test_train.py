@@ -7,9 +7,7 @@ pytest.importorskip("torch", reason="needs extra `train`")
 import csv
 import itertools
 import multiprocessing
-import resource
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +29,7 @@ from streamseg.networks.weights import WeightsInfo, build_for, load_weights, sav
 from streamseg.training.dataset import Batch, batches
 from streamseg.training.train import TERMS, Settings, Trainer
 from streamseg.training.validate import Validation
+from tests.full_disk import file_size_limit
 from tests.unit.conftest import annotation
 
 INFO = WeightsInfo("lite", ("person", "car"), (1, 3))
@@ -170,17 +169,6 @@ def test_a_checkpoint_of_another_run_is_refused_or_the_difference_said(make_coco
         trainer(path, out).load()
 
 
-@contextmanager
-def full_disk(room: int) -> Iterator[None]:
-    """No file may become larger than `room` bytes: the nearest thing to a full disk that needs no mount."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 class Spoiler(Notes):
     """Lets no row be added to losses.csv, either."""
 
@@ -195,7 +183,7 @@ def test_a_full_disk_keeps_the_checkpoint_before(make_coco: MakeCoco, tmp_path: 
     run.out.mkdir()
     run.save()
     kept = (run.out / "checkpoint.pt").read_bytes(), (run.out / "model.safetensors").read_bytes()
-    with full_disk(1 << 20), pytest.raises(OutputError, match="checkpoint could not be written"):
+    with file_size_limit(1 << 20), pytest.raises(OutputError, match="checkpoint could not be written"):
         run.run(resume=True)
     assert run.step == 2, "a run is not lost for want of a checkpoint: it goes on, and says so"
     assert sum("checkpoint could not be written" in message for message in notes.said) == 3
@@ -240,6 +228,16 @@ def test_masks_alone_can_learn(make_coco: MakeCoco, tmp_path: Path) -> None:
     assert all(k.startswith(learnt) for k in changed)
     assert all(any(k.startswith(part) for k in changed) for part in learnt)
     assert [{name for name, value in terms.items() if value} for terms in losses] == [{"loss_mask"}] * 2
+
+
+def test_the_weight_of_the_mask_loss_counts_where_masks_learn_alone(make_coco: MakeCoco, tmp_path: Path) -> None:
+    path, found = make_coco(ROWS), []
+    for weight in (1.0, 3.0):
+        run = trainer(path, tmp_path / "run", learn="masks", weights={"loss_mask": weight})
+        batch = next(samples(run))
+        torch.manual_seed(0)
+        found.append(float(run.losses(*batch)["loss_mask"].detach()))
+    assert found[1] == pytest.approx(3 * found[0])
 
 
 def test_masks_alone_learn_nothing_from_a_batch_without_masks(make_coco: MakeCoco, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
+from streamseg.cli.flags import flag
 from streamseg.cli.help import Command, Group
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def build(
     engine: Annotated[str | None, typer.Option(help="tensorrt, or tensorrt-rtx, which can build without a GPU.")] = None,
     precision: Annotated[str | None, typer.Option(help="fp32, fp16 or int8: which graph of the model to compile.")] = None,
     size: Annotated[str | None, typer.Option(help="Size of the network's input, HEIGHTxWIDTH.")] = None,
+    head: Annotated[str | None, flag("head")] = None,
+    masks: Annotated[str | None, typer.Option(help="auto; none: for runs with --masks none, which cost less.")] = None,
     batch: Annotated[str | None, typer.Option(help="Batch sizes to compile for, as 1,4,8.")] = None,
     targets: Annotated[
         str | None, typer.Option("--for", help="GPUs to compile for, as sm_86,sm_89 (tensorrt-rtx only).")
@@ -44,7 +47,15 @@ def build(
     from streamseg.engine.prebuild import build_engines
     from streamseg.engine.recipe import load_recipe
 
-    changes = {"engine": engine, "precisions": precision, "sizes": size, "batches": batch, "for": targets}
+    changes = {
+        "engine": engine,
+        "precisions": precision,
+        "sizes": size,
+        "head": head,
+        "masks": masks,
+        "batches": batch,
+        "for": targets,
+    }
     recipe = load_recipe(what, changes)
     with _steps() as (bar, steps):
         say = Screen(quiet=as_json).say if bar is None else partial(bar.console.print, markup=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from streamseg.core.parts import FULL, WITH_MASKS, part_of
 from streamseg.device.driver import Gpu, find_gpu
 from streamseg.engine.recipe import Recipe
 from streamseg.engine.store import Entry, Store
@@ -13,6 +14,7 @@ from streamseg.engine.tensorrt.opener import build_entry, why_not
 from streamseg.errors import EngineUnavailable, MissingExtra, ModelError
 from streamseg.hub.catalog import resolve
 from streamseg.hub.graph_spec import GraphSpec, read_spec
+from streamseg.hub.without_masks import without_masks
 from streamseg.system.callbacks import Message
 
 __all__ = ["build_engines", "graph_of"]
@@ -30,8 +32,9 @@ def build_engines(
     library = _library(recipe, on_message)
     gpu = _gpu(library, recipe)
     # All graphs first: a precision that is not there should not be found out after the first engine was built.
+    part = part_of(recipe.head, masks=recipe.masks == "auto")
     specs = [
-        graph_of(recipe.model, size, precision, on_message)
+        graph_of(recipe.model, size, precision, part, on_message)
         for size in recipe.sizes or (None,)
         for precision in recipe.precisions or (None,)
     ]
@@ -83,14 +86,25 @@ def _gpu(library: Library, recipe: Recipe) -> Gpu | None:
         raise
 
 
-def graph_of(model: str, size: tuple[int, int] | None, precision: str | None, on_message: Message | None = None) -> GraphSpec:
-    """The graph of a model at that size and precision: NAME-HxW.onnx, or NAME-HxW-fp16.onnx beside it.
+def graph_of(
+    model: str, size: tuple[int, int] | None, precision: str | None, part: str = FULL, on_message: Message | None = None
+) -> GraphSpec:
+    """The graph that a run with that size, precision and part of a model takes (`core.parts`).
+
+    Raises ModelError, and what `catalog.resolve` raises.
+    """
+    spec = _whole(model, size, precision, WITH_MASKS.get(part, part), on_message)
+    return without_masks(spec) if part in WITH_MASKS else spec
+
+
+def _whole(model: str, size: tuple[int, int] | None, precision: str | None, part: str, on_message: Message | None) -> GraphSpec:
+    """With masks, where the part has them: NAME-HxW.onnx, or NAME-HxW-fp16.onnx beside it.
 
     A model by name is exported in a precision that is not there, as `catalog.resolve` does; int8 must be calibrated, so that this
-    may fail with the way to do it. Raises ModelError, and what `resolve` raises.
+    may fail with the way to do it.
     """
     by_name = not model.endswith(".onnx") and os.sep not in model
-    path = resolve(model, size, precision=precision if by_name and precision else "fp32", on_message=on_message)
+    path = resolve(model, size, precision=precision if by_name and precision else "fp32", part=part, on_message=on_message)
     spec = read_spec(path)
     if precision is None or spec.precision == precision:
         return spec

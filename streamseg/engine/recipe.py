@@ -39,6 +39,10 @@ class Recipe(Section):
     model: str
     """A shipped model's name, or the path of an .onnx file."""
     engine: Literal["auto", "tensorrt", "tensorrt-rtx"] = "auto"
+    head: Literal["full", "class-agnostic", "proposals"] = "full"
+    """How much of a Mask R-CNN to compile (docs/parts.md)."""
+    masks: Literal["auto", "none"] = "auto"
+    """`none`: without the mask branch, for runs with `--masks none`."""
     sizes: Annotated[tuple[Size, ...], BeforeValidator(_split)] = ()
     """(H, W) of the input; none: the model's default."""
     precisions: Annotated[tuple[Literal["fp32", "fp16", "int8"], ...], BeforeValidator(_split)] = ()

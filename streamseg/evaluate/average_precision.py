@@ -1,8 +1,8 @@
 """COCO average precision of boxes and masks, computed by pycocotools.
 
 Lin et al. 2014, "Microsoft COCO", arXiv 1405.0312, https://cocodataset.org/#detection-eval: the mean over IoU 0.50:0.05:0.95 and
-101 recalls of the precision, at most 100 detections a photo and class. Small is below 32² pixels, large above 96². In percent;
-None where there is no object to be found.
+101 recalls of the precision, at most 100 detections a photo and class. AR is the mean over these IoU of the share of objects that
+the best 10 or 100 detections find. Small is below 32² pixels, large above 96². In percent; None where there is no object.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ def coco_ap(
 
 
 def average_precision(truth: Mapping[str, Any], rows: Sequence[Row], kind: Kind, pools: Pools | None = None) -> dict[str, Any]:
-    """AP, AP50, AP75, APs, APm, APl in percent, per_class {name: {AP, AP50}}, and pools {name: {AP, AP50}}.
+    """AP, AP50, AP75, APs, APm, APl, AR10, AR100 in percent, per_class {name: {AP, AP50}}, and pools {name: {AP, AP50}}.
 
     `truth` is a COCO annotation document, `rows` a COCO results list; neither is changed. `pools` names groups of classes that
     are also taken as one class each. Raises ConfigError for a pool of unknown classes.
     """
     names = {int(c["id"]): str(c["name"]) for c in truth["categories"]}
-    precision, category_ids = _precision(truth, rows, kind)
+    precision, recall, category_ids = _judged(truth, rows, kind)
     result: dict[str, Any] = {
         "AP": _mean(precision[..., 0]),
         "AP50": _mean(precision[0, ..., 0]),
@@ -69,6 +69,8 @@ def average_precision(truth: Mapping[str, Any], rows: Sequence[Row], kind: Kind,
         "APs": _mean(precision[..., 1]),
         "APm": _mean(precision[..., 2]),
         "APl": _mean(precision[..., 3]),
+        "AR10": _mean(recall[..., 1]),
+        "AR100": _mean(recall[..., 2]),
         "per_class": {names[c]: _short(precision[:, :, k]) for k, c in enumerate(category_ids)},
     }
     if pools:
@@ -98,12 +100,16 @@ def _pooled(
         "annotations": [{**a, "category_id": 1} for a in truth["annotations"] if a["category_id"] in wanted],
         "categories": [{"id": 1, "name": name}],
     }
-    precision, _ = _precision(merged, [{**row, "category_id": 1} for row in rows if row["category_id"] in wanted], kind)
+    precision, _, _ = _judged(merged, [{**row, "category_id": 1} for row in rows if row["category_id"] in wanted], kind)
     return _short(precision)
 
 
-def _precision(truth: Mapping[str, Any], rows: Sequence[Row], kind: Kind) -> tuple[NDArray[np.float64], list[int]]:
-    """[10 IoUs, 101 recalls, classes, 4 sizes], -1 where there is no object, and the category ids in the order of the classes."""
+def _judged(
+    truth: Mapping[str, Any], rows: Sequence[Row], kind: Kind
+) -> tuple[NDArray[np.float64], NDArray[np.float64], list[int]]:
+    """Precision [10 IoUs, 101 recalls, classes, 4 sizes] of at most 100 detections, recall [10 IoUs, classes, 3] of objects of any
+    size by at most 1, 10 and 100, each -1 where there is no object; and the category ids in the order of the classes.
+    """
     with contextlib.redirect_stdout(io.StringIO()):
         # Numbered anew from 1: pycocotools takes an object of id 0 for none.
         wanted = _index(truth, [{**a, "id": i} for i, a in enumerate(truth["annotations"], 1)])
@@ -112,7 +118,8 @@ def _precision(truth: Mapping[str, Any], rows: Sequence[Row], kind: Kind) -> tup
         judged.evaluate()
         judged.accumulate()
     precision: NDArray[np.float64] = judged.eval["precision"][..., -1]
-    return precision, list(judged.params.catIds)
+    recall: NDArray[np.float64] = judged.eval["recall"][:, :, 0]
+    return precision, recall, list(judged.params.catIds)
 
 
 def _index(truth: Mapping[str, Any], annotations: list[Row]) -> COCO:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from streamseg.datasets.faults import Faults
 from streamseg.datasets.segments import Case, Detection, Photo, Truth
 from streamseg.errors import ConfigError, SourceNotFound
 
-__all__ = ["Dataset", "cases_of", "locate", "read_dataset", "read_json", "read_rle"]
+__all__ = ["Dataset", "as_one_class", "cases_of", "locate", "read_dataset", "read_json", "read_rle"]
 
 
 @dataclass(slots=True)
@@ -152,6 +152,18 @@ def _area(row: Mapping[str, Any], rle: Rle) -> float:
 def _corners(box: Box) -> list[float]:
     x, y, w, h = box
     return [x, y, x + w, y, x + w, y + h, x, y + h]
+
+
+def as_one_class(dataset: Dataset, name: str) -> Dataset:
+    """The data set with every object of one category, 1, called `name`: for what finds objects and does not tell what they are.
+
+    Where only some categories were looked for in a photo it is counted as `partial`.
+    """
+    photos = [
+        replace(photo, truths=tuple(replace(t, category_id=1) for t in photo.truths), labelled=None) for photo in dataset.photos
+    ]
+    partial = sum(photo.labelled is not None and not photo.labelled >= dataset.categories.keys() for photo in dataset.photos)
+    return replace(dataset, photos=photos, categories={1: name}, partial=max(partial, dataset.partial))
 
 
 def cases_of(dataset: Dataset, rows: Sequence[Mapping[str, Any]]) -> list[Case]:

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from streamseg.config.values import parse_size
+from streamseg.core.parts import FULL, HEADS, OBJECT, knows_classes, part_of
 from streamseg.datasets.segments import Case
 from streamseg.detect.postprocess import gives_masks
 from streamseg.engine import Engine, open_engine
 from streamseg.errors import ConfigError
 from streamseg.evaluate.average_precision import Pools, coco_documents
 from streamseg.evaluate.categories import match_categories
-from streamseg.evaluate.dataset import Dataset, cases_of, locate, read_dataset, read_json
+from streamseg.evaluate.dataset import Dataset, as_one_class, cases_of, locate, read_dataset, read_json
 from streamseg.evaluate.detect import detect
 from streamseg.evaluate.score import Scores, only, score
 from streamseg.system.callbacks import Message, Progress
@@ -92,6 +93,8 @@ def evaluate(
     images: PathLike | None = None,
     model: PathLike = "lite",
     family: str | None = None,
+    head: str = FULL,
+    masks: str = "auto",
     engine: str = "auto",
     precision: str = "auto",
     size: str | tuple[int, int] | None = None,
@@ -106,19 +109,22 @@ def evaluate(
 
     `data` is a COCO-format annotation file, or a folder with instances.json; `images` the folder of the pictures, by default
     images/ beside the file; `limit` the number of photos (default: all). `conf` is the model's own unless given. Classes go
-    to the data set's categories by name; those that the model or the data lack are left out, said in `warnings`. `model`,
-    `family`, `engine`, `precision`, `size` and `threads` as for `engine.open_engine`; `pools` as for `score`; `on_message`
+    to the data set's categories by name; those that the model or the data lack are left out, said in `warnings`. `head` and `masks`
+    choose a part of the model (docs/parts.md): to one that tells no classes apart every object of the data is of one class.
+    `model`, `family`, `engine`, `precision`, `size` and `threads` as for `engine.open_engine`; `pools` as for `score`; `on_message`
     hears which engine was chosen, `on_progress` counts photos.
 
     Raises ConfigError, SourceNotFound, ModelError, EngineError or BadOutput.
     """
     began = time.monotonic()
     _check(limit, conf or 0)
+    part = _part(head, masks)
     dataset = read_dataset(locate(Path(data)), None if images is None else Path(images), limit)
-    with closing(_open(model, family, engine, precision, size, threads, on_message)) as opened:
+    with closing(_open(model, family, part, engine, precision, size, threads, on_message)) as opened:
         spec = opened.spec
+        dataset = dataset if knows_classes(spec.part) else as_one_class(dataset, OBJECT)
         conf = spec.conf if conf is None else conf
-        masks = gives_masks(spec)
+        has_masks = gives_masks(spec)
         category_of = match_categories(spec.classes, spec.category_ids, dataset.categories)
         categories = {i: name for i, name in dataset.categories.items() if i in category_of.values()}
         cases = []
@@ -138,9 +144,9 @@ def evaluate(
     warnings = _warnings(dataset, categories)
     if lacking:
         warnings.append(f"the data have no {', '.join(lacking)}: detections of these are ignored")
-    if not masks:
-        warnings.append("the model gives boxes alone: nothing is measured of masks")
-    scores = score(cases, categories, conf=conf, pools=pools, masks=masks)
+    if not has_masks:
+        warnings.append("boxes alone were found: nothing is measured of masks")
+    scores = score(cases, categories, conf=conf, pools=pools, masks=has_masks)
     return Evaluation(scores, tuple(cases), categories, conf, time.monotonic() - began, tuple(warnings), run)
 
 
@@ -166,6 +172,7 @@ def evaluate_detections(
 def _open(
     model: PathLike,
     family: str | None,
+    part: str,
     engine: str,
     precision: str,
     size: str | tuple[int, int] | None,
@@ -177,8 +184,15 @@ def _open(
     except ValueError as error:
         raise ConfigError(f"size: {error}") from error
     return open_engine(
-        model, family=family, engine=engine, precision=precision, size=wanted, threads=threads, on_message=on_message
+        model, family=family, part=part, engine=engine, precision=precision, size=wanted, threads=threads, on_message=on_message
     )
+
+
+def _part(head: str, masks: str) -> str:
+    for name, value, allowed in (("head", head, HEADS), ("masks", masks, ("auto", "none"))):
+        if value not in allowed:
+            raise ConfigError(f"{name} is {value!r}; allowed: {', '.join(allowed)}")
+    return part_of(head, masks=masks == "auto")
 
 
 def _check(limit: int | None, conf: float) -> None:

@@ -97,7 +97,7 @@ def show(report: Data) -> None:
     rows = summary_rows(report)
     console.print(_table([row[:RANKED] for row in rows]))
     for name in ("box", "mask") if report["mask"] else ("box",):
-        parts = [f"{key} {_number(report[name][key])}" for key in ("AP", "AP50", "AP75", "APs", "APm", "APl")]
+        parts = [f"{key} {_number(report[name][key])}" for key in ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR10", "AR100")]
         console.print(escape(f"{name:5s}{', '.join(parts)}"), soft_wrap=True)
     if report["mask"]:
         _show_sure(report, rows, console)

@@ -298,3 +298,31 @@ def test_of_boxes_alone_box_ap_is_measured(command, data, model, tmp_path, monke
     assert len(rows) == 5
     assert "segmentation" not in rows[0]
     assert len(rows[0]["bbox"]) == 4
+
+
+def test_without_masks_the_model_is_measured_without_its_mask_branch(command, data, model):
+    code, out, err = command(data(), "--model", model, "--masks", "none")
+    assert code == 0, err
+    assert "box  AP 100.0" in out
+    assert "boxes alone" in " ".join(out.split())
+    assert "AR10 100.0, AR100 100.0" in out
+
+
+def test_what_knows_no_classes_is_measured_by_objects_alone(data, tmp_path):
+    """Of two persons, a car and a bicycle it finds what is red, the persons: half of the objects."""
+
+    part = graphs.rectangle_model(
+        tmp_path / "red.onnx", colours=["red"], classes=["object"], metadata={"streamseg.part": "class-agnostic"}
+    )
+    done = ev.evaluate(data(scenes=SCENES[:2]), model=part, threads=1, head="class-agnostic")
+    assert list(done.to_json()["classes"]) == ["object"]
+    report = done.to_json()
+    assert report["objects"] == 4
+    assert report["box"]["AR100"] == report["mask"]["AR100"] == 50
+    assert report["box"]["per_class"].keys() == {"object"}
+
+
+@pytest.mark.parametrize("wrong", [{"head": "x"}, {"masks": "box"}])
+def test_parts_that_cannot_be_measured(data, model, wrong):
+    with pytest.raises(ConfigError, match="allowed: "):
+        ev.evaluate(data(), model=model, **wrong)

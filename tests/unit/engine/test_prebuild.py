@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import closing as opened
 from pathlib import Path
 
 import pytest
 
 from streamseg.cli import main as cli
+from streamseg.engine import open_engine
 from streamseg.engine.prebuild import graph_of
 from streamseg.engine.recipe import load_recipe, parse_recipe, recipe_names
 from streamseg.engine.store import Store
 from streamseg.errors import ConfigError, EngineUnavailable, ModelError
-from tests import clips
+from tests import clips, graphs
 from tests.unit.engine.tensorrt.convolution import convolution_model
 
 BAD = {
     "no model": ("sizes: [320x576]\n", r"r\.yaml:1: model: a value is needed"),
     "unknown key": (
         "model: lite\nbatch: [1]\n",
-        r"r\.yaml:2: batch: unknown key; did you mean 'batches'\? \(allowed: batches, engine, for",
+        r"r\.yaml:2: batch: unknown key; did you mean 'batches'\? \(allowed: batches, engine, for, head",
     ),
     "precision": (
         "model: lite\nprecisions: [fp32, fp8]\n",
@@ -90,6 +92,20 @@ def test_the_graph_of_a_precision_lies_beside_the_model(tmp_path):
     assert graph_of(str(plain), None, "fp16").path == half
     assert graph_of(str(half), None, None).precision == "fp16"
     assert graph_of(str(plain), None, "fp32").path == plain
+
+
+def test_a_part_is_the_graph_that_a_run_of_it_takes(tmp_path, monkeypatch):
+    """An engine compiled for anything else would be compiled again by the run."""
+    monkeypatch.setenv("STREAMSEG_CACHE", str(tmp_path))
+    whole = graphs.rectangle_model(tmp_path / "m.onnx")
+    boxes = graph_of(str(whole), None, None, "boxes")
+    assert set(boxes.outputs) == {"boxes", "scores", "labels"}
+    with opened(open_engine(whole, part="boxes", engine="onnxruntime")) as engine:
+        assert engine.spec.sha256 == boxes.sha256 != graph_of(str(whole), None, None).sha256
+    recipe = load_recipe(str(whole), {"masks": "none", "head": "full"})
+    assert (recipe.head, recipe.masks) == ("full", "none")
+    with pytest.raises(ConfigError, match="masks: 'box' is not allowed"):
+        load_recipe(str(whole), {"masks": "box"})
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import contextlib
 import itertools
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import wait
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from streamseg.errors import ConfigError
 from streamseg.pipeline.build import Pipeline, build_pipeline
 from streamseg.pipeline.opening import Source, load_engine
 from streamseg.pipeline.stages import STAGES
+from streamseg.runtime import Stage
 from streamseg.system.cores import core_count
 
 __all__ = ["BenchReport", "StageCost", "bench"]
@@ -112,8 +113,8 @@ def _alone(pipeline: Pipeline) -> tuple[dict[str, StageCost], int]:
         items: list[Any]
         while items := clock.time(STAGES[0].name, list, itertools.islice(frames, CHUNK)):
             done += len(items)
-            for name, stage in stages:
-                items = clock.time(name.removesuffix(f" {NAME}"), _each, stage, items)
+            _pass(clock, stages, items)
+        _pass(clock, stages, [], last=True)
         clock.time(STAGES[-1].name, pipeline.sinks[0][1].close)
     finally:
         pipeline.close()
@@ -122,9 +123,18 @@ def _alone(pipeline: Pipeline) -> tuple[dict[str, StageCost], int]:
     return clock.costs, done
 
 
-def _each(stage: Callable[[Any], Any], items: list[Any]) -> list[Any]:
+def _pass(clock: _Clock, stages: Sequence[tuple[str, Stage]], items: list[Any], *, last: bool = False) -> None:
+    """Send items through all stages, one stage after the other; `last`: and what some of them still hold."""
+    for name, stage in stages:
+        items = clock.time(name.removesuffix(f" {NAME}"), _each, stage, items, last)
+
+
+def _each(stage: Callable[[Any], Any], items: list[Any], last: bool) -> list[Any]:
     """What the stage makes of all items, once it is ready: the infer stage passes items on before their outputs are there."""
     made = [stage(item) for item in items]
+    if getattr(stage, "delays", False):
+        made = [item for given in made for item in given]
+        return [*made, *stage.flush()] if last else made  # type: ignore[attr-defined]
     if isinstance(stage, Infer):
         stage.flush()
         wait([pending.future for pending in made if pending.future is not None])

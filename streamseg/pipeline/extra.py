@@ -19,8 +19,9 @@ class ExtraStage:
     """Base of stages that are added: dataclasses whose fields are the options that a pipeline file gives.
 
     A stage takes what the one before it gives, and gives the same kind: behind `track` and later ones, a `Result`. It may have
-    `flush()`, called at the end of the input, `close()` and `abort()` (see `streamseg.runtime.Stage`). Each run makes one of its
-    own from the options, so that it may keep what it needs from frame to frame (in fields with `init=False`).
+    `flush()`, called at the end of the input, `close()` and `abort()`, and with `delays = True` it may give items later than it
+    takes them (see `streamseg.runtime.Stage`). Each run makes one of its own from the options, so that it may keep what it needs
+    from frame to frame (in fields with `init=False`).
     """
 
     after: ClassVar[str] = "track"

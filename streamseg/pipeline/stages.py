@@ -15,14 +15,15 @@ kind::
 
 A pipeline file's own stages (`extra.ExtraStage`) become such entries.
 
-It may have `flush()`, called at the end of the input, `close()` and `abort()` (see `streamseg.runtime.Stage`). Its name stands in
+It may have `flush()`, called at the end of the input, `close()` and `abort()`, and it may give its items later than it takes them
+(`delays`, see `streamseg.runtime.Stage`). Its name stands in
 the report, in `bench`, and in an error that it raises. Behind composite it runs once for each output.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -284,16 +285,34 @@ class _Checked:
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
+        self._kind: type = object
+        if getattr(stage, "delays", False):
+            self.flush = self._flush
 
     def __call__(self, item: Any) -> Any:
-        given = self._stage(item)
-        if not isinstance(given, type(item)) and not isinstance(item, type(given)):
-            what = "None" if given is None else f"a value of type {type(given).__name__}"
-            raise TypeError(f"it gave {what} where a {type(item).__name__} is needed")
+        given, self._kind = self._stage(item), type(item)
+        return self._each(given) if getattr(self._stage, "delays", False) else self._own(given)
+
+    def _flush(self) -> Iterable[Any]:
+        flush = getattr(self._stage, "flush", None)
+        return () if flush is None else self._each(flush())
+
+    def _each(self, given: Any) -> Iterable[Any]:
+        if not isinstance(given, Iterable):
+            raise TypeError(f"it says that it delays, and gave {_told(given)} where a list of items is needed")
+        return map(self._own, given)
+
+    def _own(self, given: Any) -> Any:
+        if not isinstance(given, self._kind) and not issubclass(self._kind, type(given)):
+            raise TypeError(f"it gave {_told(given)} where a {self._kind.__name__} is needed")
         return given
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._stage, name)  # flush, close, abort, ahead: where the stage has them
+        return getattr(self._stage, name)  # flush, close, abort, ahead, delays: where the stage has them
+
+
+def _told(given: Any) -> str:
+    return "None" if given is None else f"a value of type {type(given).__name__}"
 
 
 def close(stage: Stage | None) -> None:

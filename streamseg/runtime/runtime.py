@@ -8,8 +8,9 @@ block, release the GIL, and cannot be cancelled. Rules:
 
 - Items keep their order, and every channel is bounded. With `block` a producer waits (files: no frame is lost). With `drop_oldest`
   the item that waited longest is discarded and counted (live: latency is bounded).
-- An error in a trunk stage closes everything. An error in a branch closes that branch, or everything if it was the last branch. An
-  error in the source ends the input, so that the frames read before it are still written. `Runtime.run` raises the first error.
+- An error in the source or in a trunk stage ends the input there: what is behind it, and what later stages hold (`Stage.delays`),
+  is still written. An error in a branch closes that branch, or everything if it was the last branch. `Runtime.run` raises the
+  first error.
 - `stop` ends the input and lets the items in flight reach the sinks; `abort` discards them. Both close every stage.
 """
 
@@ -60,6 +61,8 @@ class Runtime:
         self._lines: list[StageThread] = []
         self._running = 0
         self._aborted: float | None = None
+        self._draining: tuple[int, float] | None = None
+        """Since a stage of the trunk failed: how many items had moved when last looked, and when that number last grew."""
         self.counters: dict[str, Counters] = {"decode": Counters("decode")}
         self.interrupted: int | None = None
         """The signal that stopped the run."""
@@ -170,12 +173,28 @@ class Runtime:
     def _fail(self, line: StageThread, error: BaseException) -> None:
         self._record(line.stages[line.at][0].name, error)
         line.source.close(discard=True)
-        if line.branch is not None:
-            with self._lock:
-                self._live_branches.discard(line.branch)
-                if self._live_branches:
-                    return
+        if line.branch is None:
+            self._drain(line)
+            return
+        with self._lock:
+            self._live_branches.discard(line.branch)
+            if self._live_branches:
+                return
         self.abort()
+
+    def _drain(self, line: StageThread) -> None:
+        """A stage of the trunk failed: read no more, and let what is behind it reach the sinks."""
+        self._draining = self._draining or (self._progress(), time.monotonic())
+        self._source.stop()
+        try:
+            line.flush(self._arrived, line.at + 1)
+        except Closed:
+            pass
+        except BaseException as error:
+            self._record(line.stages[line.at][0].name, error)
+
+    def _progress(self) -> int:
+        return sum(counters.taken + counters.given for counters in self.counters.values())
 
     def stop(self) -> None:
         """End the input; what is in flight still reaches the sinks."""
@@ -189,7 +208,16 @@ class Runtime:
             channel.close(discard=True)
 
     def _overdue(self) -> bool:
-        """Give up on threads that hang in native code long after an abort. They are daemons and must not keep the caller."""
+        """Give up on threads that hang in native code long after an abort. They are daemons and must not keep the caller.
+
+        After an error first abort where nothing has moved for as long.
+        """
+        if self._draining is not None and self._aborted is None:
+            progress, since = self._draining
+            if progress != self._progress():
+                self._draining = self._progress(), time.monotonic()
+            elif time.monotonic() - since > DEADLINE:
+                self.abort()
         return self._aborted is not None and time.monotonic() - self._aborted > DEADLINE
 
     # --- for the caller -------------------------------------------------------------------------------------------------

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from streamseg.runtime.channel import Channel, Closed, Policy
 
 __all__ = ["Branch", "Counters", "Source", "Stage", "StageThread"]
+
+
+_END = object()
 
 
 class Source(Protocol):
@@ -30,6 +34,10 @@ class Stage(Protocol):
     """One step: item in, item out. A stage may also have `flush()`, called when the input ends, `close()`, and `abort()`.
 
     ahead: of a stage whose items wait for later ones, for how many items there must be room behind it.
+
+    delays: True of a stage that gives items later than it takes them. A call then gives those that are ready, none or several,
+        and `flush` those that are left; both as an iterable, in order. It must state how much it holds at most, since a frame
+        is large: in seconds and in bytes.
     """
 
     def __call__(self, item: Any, /) -> Any:
@@ -88,32 +96,54 @@ class StageThread:
             try:
                 item = self.source.get()
             except Closed:
-                self._flush()
+                self.flush(arrived)
                 return
-            self._hand_over(self._through(item))
-            counters = self.stages[-1][0]
-            counters.given += 1
-            if self.sink and arrived is not None:
-                counters.latency.append(time.monotonic() - arrived(item))
+            self._pass(item, 0, arrived)
 
-    def _through(self, item: Any) -> Any:
-        """What the stages make of an item, one after the other."""
-        for at, (counters, stage) in enumerate(self.stages):
+    def flush(self, arrived: Callable[[Any], float] | None, start: int = 0) -> None:
+        """Tell the stages from `start` on that nothing more comes, and pass on what they held."""
+        for at in range(start, len(self.stages)):
+            counters, stage = self.stages[at]
             self.at = at
-            if at:
-                self.stages[at - 1][0].given += 1
+            if (flush := getattr(stage, "flush", None)) is None:
+                continue
+            with _timed(counters):
+                given = flush()
+            if getattr(stage, "delays", False):
+                self._pass_each(given, at, arrived)
+
+    def _pass(self, item: Any, start: int, arrived: Callable[[Any], float] | None) -> None:
+        """Send an item through the stages from `start` on, and what comes out of the last one to the outputs."""
+        taken = item
+        for at in range(start, len(self.stages)):
+            counters, stage = self.stages[at]
+            self.at, taken = at, item
             counters.taken += 1
-            began, cpu = time.perf_counter(), time.thread_time()
-            item = stage(item)
-            counters.busy += time.perf_counter() - began
-            counters.cpu += time.thread_time() - cpu
-        return item
+            with _timed(counters):
+                item = stage(item)
+            if getattr(stage, "delays", False):
+                self._pass_each(item, at, arrived)
+                return
+            if at + 1 < len(self.stages):
+                counters.given += 1
+        self._hand_over(item)
+        counters = self.stages[-1][0]
+        counters.given += 1
+        if self.sink and arrived is not None:
+            counters.latency.append(time.monotonic() - arrived(taken))
 
-    def _flush(self) -> None:
-        for at, (_, stage) in enumerate(self.stages):
+    def _pass_each(self, items: Iterable[Any], at: int, arrived: Callable[[Any], float] | None) -> None:
+        """Send what the stage `at`, which delays, gave through those behind it: one after the other, so that order is kept."""
+        counters, each = self.stages[at][0], iter(items)
+        while True:
             self.at = at
-            if (flush := getattr(stage, "flush", None)) is not None:
-                flush()
+            with _timed(counters):
+                item = next(each, _END)
+            if item is _END:
+                return
+            if at + 1 < len(self.stages):
+                counters.given += 1
+            self._pass(item, at + 1, arrived)
 
     def _hand_over(self, item: Any) -> None:
         closed = 0
@@ -124,3 +154,12 @@ class StageThread:
                 closed += 1
         if self.outputs and closed == len(self.outputs):
             raise Closed
+
+
+@contextlib.contextmanager
+def _timed(counters: Counters) -> Iterator[None]:
+    """Count what is done meanwhile as this stage's."""
+    began, cpu = time.perf_counter(), time.thread_time()
+    yield
+    counters.busy += time.perf_counter() - began
+    counters.cpu += time.thread_time() - cpu

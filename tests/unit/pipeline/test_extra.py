@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,8 +14,10 @@ from streamseg.composite import Overlay
 from streamseg.config import PipelineConfig, parse_pipeline
 from streamseg.core.result import Result
 from streamseg.errors import ConfigError, StageError
+from streamseg.pipeline.bench import bench
 from streamseg.pipeline.build import build_pipeline
 from streamseg.pipeline.extra import ExtraStage
+from streamseg.pipeline.iteration import iterate
 from streamseg.system.registry import STAGES
 from tests import clips
 from tests.conformance.known import KnownEngine
@@ -127,6 +131,58 @@ def test_objects_of_python_are_taken_as_they_are(tmp_path: Path) -> None:
     assert config.outputs["a"].composite[0].effect == Overlay(fill=1)
     shown(tmp_path, config)
     assert stage.seen == [0, 1, 2, 3, 4, 5]  # its field is given on: the list is the caller's
+
+
+@dataclass
+class Later(ExtraStage):
+    """Holds some frames back."""
+
+    n: int = 4
+    wrong: bool = False
+    held: list[Any] = field(default_factory=list, init=False)
+    delays = True
+
+    def __call__(self, item: Any) -> Any:
+        if self.wrong:
+            return item
+        self.held.append(item)
+        return [self.held.pop(0)] if len(self.held) > self.n else []
+
+    def flush(self) -> list[Any]:
+        return self.held
+
+
+@pytest.mark.parametrize(("after", "n"), [("decode", 4), ("infer", 4), ("track", 40), ("composite", 5), ("tally", 3)])
+def test_a_stage_may_give_its_items_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: str, n: int) -> None:
+    stage = Later(n=n)
+    stage.after = after  # type: ignore[misc]
+    outputs = {"a": {"path": "{out}", "composite": [Overlay(fill=1)]}}
+    config = PipelineConfig.model_validate({"stages": [stage], "outputs": outputs})
+    film = clips.cfr(tmp_path / "a.mp4", 6)
+    report = build_pipeline(film, config, [str(tmp_path / "o.mp4")], engine=KnownEngine(320, 180)).run()
+    assert {name: c["items"] for name, c in report.stages.items()} == dict.fromkeys(report.stages, 6)
+    assert [frame.pts for frame in clips.decoded(tmp_path / "o.mp4")] == [frame.pts for frame in clips.decoded(film)]
+    monkeypatch.setattr("streamseg.pipeline.bench.load_engine", lambda config: KnownEngine(320, 180))
+    measured = bench(film, config, 6)
+    assert measured.frames == 6
+    assert all(cost.ms > 0 for cost in measured.stages.values())
+
+
+def test_a_stage_that_should_give_a_list_and_does_not_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StageError, match=r"the Later stage failed: TypeError: .*gave a value of type Result where a list"):
+        shown(tmp_path, PipelineConfig.model_validate({"stages": [Later(wrong=True)]}))
+
+
+def test_results_one_by_one_pass_a_stage_that_gives_later(tmp_path: Path) -> None:
+    """All of them; and a loop that is left while the stage holds some ends all threads."""
+    film, before = clips.cfr(tmp_path / "a.mp4", 12), set(threading.enumerate())
+    config = PipelineConfig.model_validate({"stages": [Later(n=5)]})
+    engine = KnownEngine(320, 180)
+    assert [r.frame.index for r in iterate(film, config, engine_of=lambda: engine)] == list(range(12))
+    results = iterate(film, config, engine_of=lambda: engine)
+    assert [next(results).frame.index for _ in range(3)] == [0, 1, 2]
+    results.close()
+    assert set(threading.enumerate()) <= before
 
 
 def test_a_run_says_that_a_plug_in_with_a_name_of_ours_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -418,3 +418,194 @@ def test_what_holds_around_a_run_holds_for_its_threads_alone(error):
         run_within(runtime, 5)
     assert seen == [["held"]] * (1 if error else 3)
     assert state == ["held", "given back"]
+
+
+# --- stages that give later -------------------------------------------------------------------------------------------------------
+
+
+class Window:
+    """Holds the last `n` items."""
+
+    delays = True
+
+    def __init__(self, n):
+        self.n, self.held = n, []
+        self.most = 0
+
+    def __call__(self, item):
+        self.held.append(item)
+        self.most = max(self.most, len(self.held))
+        ready, self.held = self.held[: -self.n], self.held[-self.n :]
+        return ready
+
+    def flush(self):
+        left, self.held = self.held, []
+        return left
+
+
+class Bursts(Window):
+    """Gives nothing, then `n` at once, as generators; at the end the rest."""
+
+    def __call__(self, item):
+        self.held.append(item)
+        return iter(self.flush() if len(self.held) == self.n else ())
+
+    def flush(self):
+        left, self.held = self.held, []
+        yield from left
+
+
+@pytest.mark.parametrize("joined", [(), ("later", "plus"), ("plus",), ("plus", "again", "minus")])
+@pytest.mark.parametrize("delaying", [Window, Bursts])
+def test_what_a_stage_gives_later_keeps_its_order_and_none_is_lost(joined, delaying):
+    sinks = [Collect(), Collect()]
+    trunk = [
+        ("same", lambda x: x),
+        ("later", delaying(7)),
+        ("plus", lambda x: x + 1),
+        ("again", delaying(3)),
+        ("minus", lambda x: x - 1),
+    ]
+    branches = [
+        Branch("a", [("sink a", sinks[0])]),
+        Branch("b", [("draw", delaying(4)), ("sink b", sinks[1])], joined={"sink b"}),
+    ]
+    runtime = Runtime(Numbers(50), trunk, branches, joined=joined, arrived=lambda item: time.monotonic() - item)
+    run_within(runtime, 5)
+    assert [sink.items for sink in sinks] == [list(range(50))] * 2
+    counters = runtime.snapshot()
+    assert {(c.taken, c.given) for name, c in counters.items() if name != "decode"} == {(50, 50)}
+    assert len(counters["sink a"].latency) == len(counters["sink b"].latency) == 50
+    assert round(max(counters["sink b"].latency)) == 49, "a sink's latency is that of the item that it took"
+
+
+def test_a_stage_that_gives_several_and_one_that_gives_none_are_counted_by_items():
+    class Twice:
+        delays = True
+
+        def __call__(self, item):
+            return [item, item]
+
+    class OnlyEven(Twice):
+        def __call__(self, item):
+            return [item] if item % 2 == 0 else []
+
+    sink = Collect()
+    runtime = Runtime(Numbers(5), [("twice", Twice()), ("even", OnlyEven())], [Branch("o", [("sink", sink)])], joined={"even"})
+    run_within(runtime, 5)
+    assert sink.items == [0, 0, 2, 2, 4, 4]
+    c = runtime.snapshot()
+    assert (c["twice"].taken, c["twice"].given, c["even"].taken, c["even"].given, c["sink"].taken) == (5, 10, 10, 6, 6)
+
+
+def test_an_interrupt_gives_out_what_is_held():
+    sink, source = Collect(), Numbers(pause=0.001)
+    runtime = Runtime(source, [("later", Window(30))], [Branch("o", [("sink", sink)])])
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with handle_signals(runtime.interrupt):
+        run_within(runtime, 3)
+    assert sink.items == list(range(runtime.snapshot()["decode"].given))
+    assert len(sink.items) > 30
+
+
+def test_a_second_interrupt_gives_up_what_is_held():
+    flushed = []
+
+    class Slow(Window):
+        def flush(self):
+            for item in super().flush():
+                time.sleep(0.2)
+                flushed.append(item)
+                yield item
+
+    runtime = Runtime(Numbers(pause=0.001), [("later", Slow(30))], [Branch("o", [("sink", Collect())])])
+    for delay in (0.3, 0.6):
+        threading.Timer(delay, runtime.interrupt, (signal.SIGINT,)).start()
+    run_within(runtime, 3)
+    assert len(flushed) < 5
+
+
+@pytest.mark.parametrize("joined", [(), ("later", "behind")])
+@pytest.mark.parametrize("fails", ["source", "before", "behind"])
+def test_an_error_loses_nothing_that_was_before_it(fails, joined):
+    def fail(item):
+        if item == 40:
+            raise OutputError("disk full")
+        return item
+
+    sink = Collect(pause=0.001)
+    source = Numbers(40, error=OutputError("disk full")) if fails == "source" else Numbers()
+    trunk = [
+        ("before", fail if fails == "before" else lambda x: x),
+        ("later", Window(10)),
+        ("behind", fail if fails == "behind" else lambda x: x),
+        ("again", Window(5)),
+    ]
+    runtime = Runtime(source, trunk, [Branch("o", [("sink", sink)])], joined=joined)
+    with pytest.raises(OutputError, match="disk full"):
+        run_within(runtime, 2)
+    assert sink.items == list(range(40))
+    assert sink.closed
+    assert not sink.aborted
+
+
+def test_an_error_while_the_rest_is_given_out_names_its_stage():
+    class Broken(Window):
+        def flush(self):
+            yield self.held[0]
+            raise RuntimeError("boom")
+
+    sink = Collect()
+    runtime = Runtime(Numbers(20), [("one", Broken(5)), ("two", lambda x: x)], [Branch("o", [("s", sink)])], joined={"two"})
+    with pytest.raises(StageError, match="the one stage failed: RuntimeError: boom"):
+        run_within(runtime, 2)
+    assert sink.items == list(range(16))
+
+
+@pytest.mark.parametrize("joined", [(), ("later",)])
+def test_a_sink_that_ends_early_ends_the_run(joined):
+    class Enough(Collect):
+        def __call__(self, item):
+            super().__call__(item)
+            if len(self.items) == 7:
+                raise Closed
+
+    sink, later = Enough(), Window(10)
+    runtime = Runtime(Numbers(), [("same", lambda x: x), ("later", later)], [Branch("o", [("sink", sink)])], joined=joined)
+    run_within(runtime, 2)
+    assert sink.items == list(range(7))
+
+
+def test_what_is_held_is_bounded_where_the_sink_is_slow():
+    source, sink, later = Numbers(60), Collect(pause=0.002), Window(10)
+    runtime = Runtime(source, [("later", later)], [Branch("o", [("sink", sink)], 1)], capacity=1)
+    run_within(runtime, 5)
+    assert later.most == 11
+    assert sink.items == list(range(60))
+
+
+def test_a_view_beside_a_stage_that_gives_later_keeps_the_newest():
+    file, view = Collect(), Collect(pause=0.02)
+    branches = [Branch("file", [("file", file)]), Branch("view", [("view", view)], 1, "drop_oldest", optional=True)]
+    runtime = Runtime(Numbers(200, pause=0.0005), [("later", Window(20))], branches)
+    run_within(runtime, 5)
+    assert file.items == list(range(200))
+    assert view.items == sorted(set(view.items))
+    assert view.items[-1] == 199
+    assert len(view.items) + runtime.snapshot()["view"].dropped == 200
+
+
+def test_live_frames_that_were_dropped_are_not_missed_by_what_is_held():
+    sink = Collect(pause=0.005)
+    runtime = Runtime(
+        Numbers(200, pause=0.001),
+        [("same", lambda x: x), ("later", Window(5))],
+        [Branch("out", [("sink", sink)], 1)],
+        capacity=1,
+        policy="drop_oldest",
+        joined={"later"},
+    )
+    run_within(runtime, 5)
+    assert len(sink.items) + runtime.dropped == 200
+    assert sink.items == sorted(set(sink.items))
+    assert sink.items[-1] == 199

@@ -6,7 +6,7 @@ is 0 the result is the picture's value exactly; where it is 255, the paint's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import av
@@ -20,11 +20,15 @@ from streamseg.pixels import color, planes
 from streamseg.pixels.layouts import PlaneSpec
 from streamseg.pixels.picture import AnyPicture
 
-__all__ = ["Canvas"]
+__all__ = ["Canvas", "Rows", "Shrunk", "crop", "shrink"]
 
 Array = npt.NDArray[Any]
 ByteArray = npt.NDArray[np.uint8]
 RGB = tuple[int, int, int]
+Rows = Callable[[slice], Array]
+"""Makes some rows of a plane's crop: those of the slice, whose start and stop are given."""
+
+_BAND = 1 << 17  # samples: with their floats half a megabyte
 
 
 class Canvas:
@@ -97,48 +101,55 @@ class Canvas:
         """
         codes = self.codes(rgb)
         lsb = self.writable().layout.lsb
-        weights = _Weights(alpha, None if self.interlaced else halved, self.interlaced)
+        shrunk = Shrunk(alpha, self.interlaced, None if self.interlaced else halved)
+        weights: dict[tuple[int, int, int], tuple[Array, Array]] = {}
         for array, spec in self.writable().planes:
             target = crop(array, region, spec.shift_x, spec.shift_y)
-            weight, rest = weights.like(target, spec)
+            key = (spec.shift_x, spec.shift_y, len(spec.components))
+            if key not in weights:
+                weights[key] = _weights(shrunk.like(spec), target)
+            weight, rest = weights[key]
             paint = [round(codes[c]) for c in spec.components]
             if lsb:
                 target[...] = _over_color(target >> lsb, weight, rest, paint) << lsb
             else:
                 _over_color(target, weight, rest, paint)
 
-    def mix(self, region: Region, alpha: ByteArray, others: list[Array]) -> None:
-        """Lay other planes, one crop of the region for each of this picture's planes, over `region`."""
+    def mix(self, region: Region, alpha: ByteArray, others: Sequence[Array | Rows | None]) -> None:
+        """Lay other planes over `region`: for each of this picture's planes a crop of the region, or what makes rows of it; None
+        leaves that plane as it is.
+        """
         lsb = self.writable().layout.lsb
-        weights = _Weights(alpha, None, self.interlaced)
+        shrunk = Shrunk(alpha, self.interlaced)
         for (array, spec), other in zip(self.writable().planes, others, strict=True):
-            target = crop(array, region, spec.shift_x, spec.shift_y)
-            weight, rest = weights.like(target, spec)
-            if lsb:
-                target[...] = _over(target >> lsb, weight, rest, other >> lsb) << lsb
-            else:
-                _over(target, weight, rest, other)
+            if other is None:
+                continue
+            target, weight = crop(array, region, spec.shift_x, spec.shift_y), shrunk.like(spec)
+            # In bands that stay in the cache: whole planes of floats would go to memory and back for every step.
+            band = max(1, _BAND // max(1, target.shape[1]))
+            for top in range(0, len(target), band):
+                rows = slice(top, min(top + band, len(target)))
+                lowest, highest = _ends(weight[rows])
+                if highest:
+                    _lay(target[rows], weight[rows], other(rows) if callable(other) else other[rows], lowest == 255, lsb)
 
 
-class _Weights:
-    """Alpha and 255 - alpha in the shapes and types that the planes need, each made once."""
+class Shrunk:
+    """Alpha in the sizes that the planes need, each made once."""
 
-    def __init__(self, alpha: ByteArray, halved: ByteArray | None, interlaced: bool) -> None:
+    def __init__(self, alpha: ByteArray, interlaced: bool, halved: ByteArray | None = None) -> None:
+        """`alpha` is at full size; `halved`, if it is at hand, the same at half size."""
         self._interlaced = interlaced
         self._alphas: dict[tuple[int, int], ByteArray] = {(0, 0): alpha}
         if halved is not None:
             self._alphas[1, 1] = halved
-        self._made: dict[tuple[int, int, int], tuple[Array, Array]] = {}
 
-    def like(self, array: Array, spec: PlaneSpec) -> tuple[Array, Array]:
-        """Alpha and its rest for a crop of the plane `spec`."""
-        key = (spec.shift_x, spec.shift_y, len(spec.components))
-        found = self._made.get(key)
+    def like(self, spec: PlaneSpec) -> ByteArray:
+        """Alpha of the samples of a plane `spec`."""
+        key = (spec.shift_x, spec.shift_y)
+        found = self._alphas.get(key)
         if found is None:
-            alpha = self._alphas.get(key[:2])
-            if alpha is None:
-                alpha = self._alphas[key[:2]] = shrink(self._alphas[0, 0], *key[:2], self._interlaced)
-            found = self._made[key] = _weights(alpha, array)
+            found = self._alphas[key] = shrink(self._alphas[0, 0], *key, self._interlaced)
         return found
 
 
@@ -187,6 +198,24 @@ def _over_color(target: Array, weight: Array, rest: Array, paint: list[int]) -> 
     else:
         added = cv2.addWeighted(weight, paint[0] / 255, weight, 0, 0)
     return cv2.add(target, added, target)
+
+
+def _ends(alpha: ByteArray) -> tuple[int, int]:
+    """The lowest and the highest."""
+    lowest, highest, _, _ = cv2.minMaxLoc(alpha)
+    return int(lowest), int(highest)
+
+
+def _lay(target: Array, alpha: ByteArray, other: Array, opaque: bool, lsb: int) -> None:
+    """`other` over `target`, in place; `opaque`: alpha is 255 throughout."""
+    if opaque:
+        target[...] = other >> lsb << lsb if lsb else other
+        return
+    weight, rest = _weights(alpha, target)
+    if lsb:
+        target[...] = _over(target >> lsb, weight, rest, other >> lsb) << lsb
+    else:
+        _over(target, weight, rest, other)
 
 
 def _over(target: Array, weight: Array, rest: Array, other: Array) -> Array:

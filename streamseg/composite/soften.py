@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamseg.composite.canvas import Canvas, crop, shrink
+from streamseg.composite.canvas import Canvas, Rows, Shrunk, crop
 from streamseg.composite.choose import bounds, chosen, matte
 from streamseg.composite.effect import Effect
 from streamseg.core import masks
@@ -83,30 +83,60 @@ class Blur(Effect):
         if area is None:
             return
         region, alpha = area
-        blurred = []
+        shrunk, blurred = Shrunk(alpha, canvas.interlaced), list[Array | Rows]()
         for array, spec in canvas.views().planes:
-            weight = shrink(alpha, spec.shift_x, spec.shift_y, canvas.interlaced)
-            part = crop(array, region, spec.shift_x, spec.shift_y)
+            weight, part = shrunk.like(spec), crop(array, region, spec.shift_x, spec.shift_y)
             sigmas = sigma / (1 << spec.shift_x), sigma / (1 << spec.shift_y + canvas.interlaced)
-            blurred.append(canvas.by_field(partial(_blur, sigma_x=sigmas[0], sigma_y=sigmas[1]), part, weight))
+            if canvas.interlaced:
+                blurred.append(canvas.by_field(lambda part, weight, s=sigmas: _Blurred(part, weight, *s).whole(), part, weight))
+            else:
+                blurred.append(_Blurred(part, weight, *sigmas))
         canvas.mix(region, alpha, blurred)
 
 
-def _blur(array: Array, weight: ByteArray, sigma_x: float, sigma_y: float) -> Array:
-    """Gaussian blur of the samples by their weight, worked out on a picture so small that sigma is a few pixels."""
-    step = 1
-    while step < 16 and min(sigma_x, sigma_y) / (2 * step) >= 2:
+def reduction(sigma: float) -> int:
+    """Samples along x and y that a blur of `sigma` of them takes for one: their means are blurred, and enlarged again."""
+    step = 2 if sigma >= 2 else 1
+    while step < 16 and sigma / (2 * step) >= 2:
         step *= 2
-    h, w = array.shape[:2]
-    small: Array = _reduce(array, step).astype(np.float32)
-    # Far inside the sharp part there is no weight, and nobody sees the result: any small number avoids 0 / 0.
-    mass: Array = _reduce(weight, step).astype(np.float32) / 255 + np.float32(1e-4)
-    if small.ndim == 3:
-        mass = cv2.merge([mass] * small.shape[2])
-    mean = _gauss(small * mass, sigma_x / step, sigma_y / step) / _gauss(mass, sigma_x / step, sigma_y / step)
-    wide = cv2.resize(mean, (mean.shape[1] * step, mean.shape[0] * step), interpolation=cv2.INTER_LINEAR)[:h, :w]
-    blurred: Array = np.rint(wide).astype(array.dtype)
-    return blurred
+    return step
+
+
+class _Blurred:
+    """Gaussian blur of the samples by their weight, worked out on a picture so small that sigma is a few pixels."""
+
+    def __init__(self, array: Array, weight: ByteArray, sigma_x: float, sigma_y: float) -> None:
+        step = self._step = reduction(min(sigma_x, sigma_y))
+        self._like = array
+        small: Array = _reduce(array, step).astype(np.float32)
+        # Far inside the sharp part there is no weight, and nobody sees the result: any small number avoids 0 / 0.
+        mass: Array = _reduce(weight, step).astype(np.float32) / 255 + np.float32(1e-4)
+        if small.ndim == 3:
+            mass = cv2.merge([mass] * small.shape[2])
+        small *= mass
+        self._mean: Array = _gauss(small, sigma_x / step, sigma_y / step) / _gauss(mass, sigma_x / step, sigma_y / step)
+
+    def __call__(self, rows: slice) -> Array:
+        """Some rows."""
+        step, mean = self._step, self._mean
+        # One row more on either side, which the rows at the ends lie between.
+        first, last = max(0, rows.start // step - 1), min(len(mean), (rows.stop - 1) // step + 2)
+        part: Array = mean[first:last]
+        if step > 1:
+            part = cv2.resize(part, (part.shape[1] * step, part.shape[0] * step), interpolation=cv2.INTER_LINEAR)
+        return _rounded(part[rows.start - first * step : rows.stop - first * step, : self._like.shape[1]], self._like.dtype)
+
+    def whole(self) -> Array:
+        """All rows."""
+        return self(slice(0, len(self._like)))
+
+
+def _rounded(values: Array, dtype: npt.DTypeLike) -> Array:
+    """Float32 codes as integers, half to even."""
+    if np.dtype(dtype) == np.uint8:
+        return cv2.convertScaleAbs(values)
+    rounded: Array = np.rint(values).astype(dtype)
+    return rounded
 
 
 def _gauss(array: Array, sigma_x: float, sigma_y: float) -> Array:

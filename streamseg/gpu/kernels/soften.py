@@ -12,6 +12,7 @@ import triton
 
 from streamseg import composite
 from streamseg.composite.choose import bounds, chosen, halves
+from streamseg.composite.soften import reduction
 from streamseg.core import masks
 from streamseg.core.masks import Region
 from streamseg.core.types import Activity, Instances
@@ -182,9 +183,7 @@ def draw_blur(
         return picture
     for part in _parts(picture, area.region):
         sigma_x, sigma_y = sigma / (1 << part.shift_x), sigma / (1 << part.shift_y)
-        step = 1
-        while step < 16 and min(sigma_x, sigma_y) / (2 * step) >= 2:
-            step *= 2
+        step = reduction(min(sigma_x, sigma_y))
         means = _blurred(part, area, sigma_x / step, sigma_y / step, step, upload, scratch)
         area.mix(part, means, step, step, picture.layout.lsb, smooth=True)
     return picture

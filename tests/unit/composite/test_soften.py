@@ -3,7 +3,7 @@ import cv2
 import numpy as np
 import pytest
 
-from streamseg.composite import Blur, Compositor, Pixelate
+from streamseg.composite import Blur, Compositor, Pixelate, canvas
 from streamseg.composite.choose import matte
 from streamseg.core.types import Instances
 from streamseg.errors import ConfigError
@@ -56,6 +56,20 @@ def test_a_blurred_background_takes_no_colour_from_what_is_sharp():
     after = codes(apply(Blur("background", strength=1.0, feather=0), picture, instances([BOX])))[0]
     assert after[~grow(inside, 4)].max() <= 60
     assert after[~grow(inside, 20)].max() <= 40
+
+
+@pytest.mark.parametrize("size", [(97, 72), (640, 301)])
+@pytest.mark.parametrize("fmt", ["yuv420p", "p010le", "rgb24"])
+@pytest.mark.parametrize("effect", [Blur(strength=0.9, feather=20), Blur("instances"), Pixelate("background")])
+def test_drawing_in_bands_changes_nothing(fmt, size, effect, monkeypatch):
+    found = instances([[10.0, 20.0, 60.0, 65.0]])
+    made = []
+    for band in (1, 5000, 1 << 30):
+        monkeypatch.setattr(canvas, "_BAND", band)
+        made.append(codes(apply(effect, noise(fmt, *size), found)))
+    for planes_ in zip(*made, strict=True):
+        for other in planes_[1:]:
+            np.testing.assert_array_equal(planes_[0], other)
 
 
 def test_strength_blurs_more():

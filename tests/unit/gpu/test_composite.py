@@ -51,6 +51,7 @@ SOFT = [
     pytest.param(Case("nv12", 65, 49, boxes=ONE, effects=(Pixelate(block=180),)), id="pixelated instance"),
     pytest.param(Case("p010le", 50, 40, effects=(Pixelate("background", block=512),)), id="pixelated background"),
     pytest.param(Case("yuv420p", 32, 24, boxes=((4, 4, 20, 20),), effects=(Pixelate(block=90),)), id="blocks of two by two"),
+    pytest.param(Case("p010le", 97, 72, boxes=ONE, effects=(Blur(strength=1),)), id="blurred by every second sample"),
     pytest.param(Case("nv12", boxes=ONE, effects=(Pixelate(block=300), Overlay(label=""))), id="one effect after another"),
 ]
 

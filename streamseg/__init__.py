@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from streamseg.pipeline.probe import probe
     from streamseg.pipeline.report import RunReport
     from streamseg.pipeline.session import Session
+    from streamseg.record import Results, open_results
 
     __version__: str
 
@@ -37,6 +38,7 @@ __all__ = [
     "Occlusion",
     "PipelineConfig",
     "Result",
+    "Results",
     "RunReport",
     "Session",
     "SmoothConfig",
@@ -46,6 +48,7 @@ __all__ = [
     "astream",
     "errors",
     "load_pipeline",
+    "open_results",
     "probe",
     "run",
     "stream",
@@ -62,12 +65,14 @@ _LAZY = {
     "Occlusion": "streamseg.core.types",
     "PipelineConfig": "streamseg.config",
     "Result": "streamseg.core.result",
+    "Results": "streamseg.record",
     "RunReport": "streamseg.pipeline.report",
     "Session": "streamseg.pipeline.session",
     "SmoothConfig": "streamseg.config.schema",
     "TrackConfig": "streamseg.config.schema",
     "astream": "streamseg.api",
     "load_pipeline": "streamseg.config",
+    "open_results": "streamseg.record",
     "probe": "streamseg.pipeline.probe",
     "run": "streamseg.api",
     "stream": "streamseg.api",

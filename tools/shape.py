@@ -25,7 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("system",),
     ("runtime", "pixels"),
     ("device", "core"),
-    ("datasets", "networks", "track", "temporal", "occlusion", "events", "composite", "decode"),
+    ("datasets", "networks", "track", "temporal", "occlusion", "events", "composite", "decode", "record"),
     ("config", "export", "encode"),
     ("hub",),
     ("engine",),

@@ -16,7 +16,8 @@
     │   └── EngineUnavailable    15   that engine cannot run on this machine
     ├── BadOutput                16   the network keeps answering nonsense (NaN, infinite boxes)
     ├── MissingExtra             17   an optional part is not installed; says which extra to install
-    └── StageError               18   a stage failed in a way nobody foresaw; names the stage
+    ├── StageError               18   a stage failed in a way nobody foresaw; names the stage
+    └── ResultsError             19   a results file is damaged, foreign, or lacks what is asked of it
 
 2 is a usage error (unknown option). As shells expect, 129 is a closed terminal (SIGHUP), 130 an interrupt, 141 a reader of standard
 output that went away (a closed pipe) and 143 a termination.
@@ -37,6 +38,7 @@ __all__ = [
     "OutputError",
     "OutputExists",
     "OutputIsInput",
+    "ResultsError",
     "SourceError",
     "SourceLost",
     "SourceNotFound",
@@ -186,3 +188,9 @@ class StageError(StreamsegError):
     def __init__(self, stage: str, cause: BaseException) -> None:
         super().__init__(f"the {stage} stage failed: {type(cause).__name__}: {cause}")
         self.stage = stage
+
+
+class ResultsError(StreamsegError):
+    """A results file is damaged, foreign, of another version, or lacks a frame that is asked of it."""
+
+    exit_code = 19

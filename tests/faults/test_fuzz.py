@@ -10,7 +10,16 @@ from tests.fuzz.__main__ import summary
 from tests.fuzz.campaign import Campaign
 from tests.fuzz.parts import NAMES
 
-COUNTS = {"media": 400, "addresses": 150, "pipelines": 200, "models": 150, "manifests": 200, "annotations": 300, "memory": 8}
+COUNTS = {
+    "media": 400,
+    "addresses": 150,
+    "pipelines": 200,
+    "models": 150,
+    "manifests": 200,
+    "annotations": 300,
+    "records": 200,
+    "memory": 8,
+}
 """Of inputs; all together take less than a minute."""
 
 

@@ -15,6 +15,7 @@ _CLASSES = {
     "models": "tests.fuzz.models:Models",
     "manifests": "tests.fuzz.manifests:Manifests",
     "annotations": "tests.fuzz.annotations:Annotations",
+    "records": "tests.fuzz.records:Records",
     "memory": "tests.fuzz.memory:Memory",
 }
 NAMES = tuple(_CLASSES)

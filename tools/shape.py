@@ -32,6 +32,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("detect",),
     ("gpu",),
     ("pipeline",),
+    ("jobs",),
     ("api", "evaluate"),
     ("__init__",),
     ("training",),

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streamseg.cli.flags import SourceArg, flag
+from streamseg.cli.flags import flag
+from streamseg.cli.many import run_films
 from streamseg.pipeline.options import in_shell
 
 if TYPE_CHECKING:
@@ -15,7 +16,14 @@ if TYPE_CHECKING:
 
 
 def run(
-    source: SourceArg,
+    source: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="A video, a folder or glob of images, a camera (0, /dev/video0), an RTSP or HTTP address, or - for standard "
+            "input. Several videos, a folder or glob of videos, or @list.txt (one a line) are rendered one after the other.",
+        ),
+    ],
     output: Annotated[
         list[str] | None,
         typer.Option(
@@ -23,7 +31,8 @@ def run(
             "--output",
             metavar="OUT",
             help="Where to write: a video, a folder for a video, images (frames/%06d.png), results (.jsonl), or - for standard "
-            "output. NAME=OUT sets one of the pipeline's outputs. Can be given several times.",
+            "output. NAME=OUT sets one of the pipeline's outputs; {name} stands for what each of several films is called. Can be "
+            "given several times.",
         ),
     ] = None,
     # options: shell pipeline network source output = "drive"
@@ -62,9 +71,10 @@ def run(
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors.")] = False,
     json_report: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Find, track and draw the objects of a video."""
+    """Find, track and draw the objects of a video, or of many."""
     given = locals()
     from streamseg.cli import display
+    from streamseg.jobs.films import means_films
     from streamseg.pipeline.build import build_pipeline
     from streamseg.pipeline.configure import configure, words_of
     from streamseg.pipeline.outputs import in_format
@@ -73,9 +83,11 @@ def run(
     config = configure(given, in_shell)
     screen = display.Screen(quiet=quiet or json_report)
     with words_of(in_shell, given):
-        built = build_pipeline(
-            source, config, in_format(output or [], format, json_report), overwrite=overwrite, on_message=screen.say
-        )
+        outputs = in_format(output or [], format, json_report)
+        if means_films(source):
+            run_films(source, config, outputs, screen, overwrite=overwrite, as_json=json_report)
+            return
+        built = build_pipeline(source[0], config, outputs, overwrite=overwrite, on_message=screen.say)
     if classes is None and (others := _left_out(config.postprocess.classes, built.engine.spec.classes)):
         screen.say(f"classes: {', '.join(config.postprocess.classes or ())} (not {', '.join(others)}: --classes all)")
     with screen.progress(built) as on_tick, handle_signals(built.runtime.interrupt):

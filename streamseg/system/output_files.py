@@ -167,11 +167,18 @@ def make_folder(folder: Path) -> None:
         raise OutputError(f"{folder}: cannot make this folder: {error.strerror or error}") from error
 
 
-def replace_atomically(path: Path, data: bytes) -> None:
-    """Write a whole file under a temporary name, then rename it: a reader sees all of it or nothing. Raises OSError."""
+def replace_atomically(path: Path, data: bytes, *, synced: bool = False) -> None:
+    """Write a whole file under a temporary name, then rename it: a reader sees all of it or nothing. Raises OSError.
+
+    synced: also after a power cut.
+    """
     part = part_of(path)
     try:
-        part.write_bytes(data)
+        with part.open("wb") as file:
+            file.write(data)
+            if synced:
+                file.flush()
+                os.fsync(file.fileno())
         part.replace(path)
     except OSError:
         with contextlib.suppress(OSError):

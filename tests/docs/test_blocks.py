@@ -51,6 +51,9 @@ def there(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in FILMS:
         frames, rate = LONG.get(name, (12, 25))
         clips.cfr(tmp_path / name, frames, rate, audio=name not in LONG)
+    (tmp_path / "films").mkdir()
+    clips.cfr(tmp_path / "films" / "a.mov", 4)
+    (tmp_path / "list.txt").write_text("# of Monday\nfilms/a.mov\nfilm.mp4\n")
     for name in ("labels", "held-out", "coco"):
         data_set(tmp_path / name)
     (tmp_path / "coco" / "annotations.json").write_text((tmp_path / "coco" / "instances.json").read_text())

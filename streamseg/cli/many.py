@@ -1,0 +1,64 @@
+"""`streamseg run` of several films: what a person sees of a job."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from streamseg.cli.display import Screen
+    from streamseg.config import PipelineConfig
+    from streamseg.jobs.films import Film
+    from streamseg.jobs.job import FilmReport, JobReport
+
+__all__ = ["run_films"]
+
+
+def run_films(
+    sources: Sequence[str], config: PipelineConfig, outputs: Sequence[str], screen: Screen, *, overwrite: bool, as_json: bool
+) -> None:
+    """Run a job, say what becomes of each film, and end with 1 where one failed."""
+    from streamseg.jobs.job import Job
+    from streamseg.runtime.process import handle_signals
+
+    job = Job.prepare(sources, config, outputs, overwrite=overwrite, on_message=screen.say)
+    count = len(job.films)
+
+    def begin(number: int, film: Film) -> None:
+        screen.say(f"[{number}/{count}] {film.source}")
+
+    def end(done: FilmReport) -> None:
+        if done.report is not None:
+            screen.summary(done.report)
+        elif done.status == "skipped":
+            screen.say("  was done before, and nothing has changed: skipped")
+        else:
+            screen.say(f"  failed: {done.error}")
+
+    with handle_signals(job.interrupt):
+        report = job.run(screen.progress, begin, end)
+    _summarise(report, screen)
+    if as_json:
+        print(json.dumps(report.to_json(), indent=2))
+    if job.interrupted is not None:
+        raise typer.Exit(128 + job.interrupted)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+def _summarise(report: JobReport, screen: Screen) -> None:
+    """How many films ended in which way, and why those that failed did."""
+    by = {status: len(report.having(status)) for status in ("done", "skipped", "failed", "interrupted")}
+    words = {"done": "rendered", "skipped": "done before", "failed": "failed", "interrupted": "interrupted"}
+    told = [f"{number} {words[status]}" for status, number in by.items() if number]
+    told += [f"{report.left} not begun"] if report.left else []
+    total = len(report.films) + report.left
+    screen.say(f"{'1 film' if total == 1 else f'{total} films'} in {report.seconds:.1f} s: {', '.join(told)}")
+    for film in report.having("failed"):
+        screen.say(f"  {film.source}: {film.error}")
+    if report.left or by["interrupted"]:
+        screen.say("the same command goes on from here")
+    screen.say(f"  what was done: {report.manifest}")

@@ -1,0 +1,1 @@
+"""Long jobs: many films with one engine."""

@@ -1,0 +1,261 @@
+"""Many films with one engine, one after the other: what is done is left alone, what fails is told and holds nobody up."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from streamseg.config.schema import PipelineConfig
+from streamseg.encode import is_view
+from streamseg.engine import Engine
+from streamseg.errors import ConfigError, EngineError, OutputExists, SourceError, StreamsegError
+from streamseg.jobs.films import Film, find_films
+from streamseg.jobs.manifest import NAME, Entry, Manifest, SourceState, size_of
+from streamseg.jobs.places import folder_of, outputs_of, places
+from streamseg.pipeline.build import Pipeline, build_pipeline
+from streamseg.pipeline.opening import load_engine, tuned
+from streamseg.pipeline.outputs import Target
+from streamseg.pipeline.report import RunReport
+from streamseg.system.callbacks import Message
+
+__all__ = ["FilmReport", "Job", "JobReport"]
+
+Status = Literal["done", "skipped", "failed", "interrupted"]
+Watch = Callable[[Pipeline], AbstractContextManager[Callable[[Pipeline], None] | None]]
+"""Entered while a film runs; what it gives is called ten times a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilmReport:
+    """One film of a job."""
+
+    source: str
+    name: str
+    status: Status
+    """`skipped`: it was done before, and nothing has changed since."""
+    error: str | None = None
+    """Why it failed."""
+    report: RunReport | None = None
+    """What its run did."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobReport:
+    """A whole job."""
+
+    films: tuple[FilmReport, ...]
+    """Those that were come to, in order."""
+    left: int
+    """How many were not, because the job was interrupted."""
+    seconds: float
+    manifest: str
+    """Where it says what is done."""
+
+    def having(self, status: Status) -> list[FilmReport]:
+        """The films that ended so."""
+        return [film for film in self.films if film.status == status]
+
+    @property
+    def ok(self) -> bool:
+        """Whether all films are done."""
+        return not self.left and all(film.status in ("done", "skipped") for film in self.films)
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain data."""
+        films = [{**dataclasses.asdict(f), "report": f.report.to_json() if f.report else None} for f in self.films]
+        return {"films": films, "left": self.left, "seconds": self.seconds, "manifest": self.manifest, "ok": self.ok}
+
+
+@dataclass(slots=True)
+class Job:
+    """A job that is prepared: its films are found, and their outputs are known not to be in each other's way."""
+
+    films: dict[Film, list[Target]]
+    config: PipelineConfig
+    outputs: Sequence[str]
+    folder: Path
+    overwrite: bool
+    on_message: Message | None
+    interrupted: int | None = None
+    """The signal that ended it."""
+    _running: Pipeline | None = None
+    _engine: Engine | None = None
+    _settings: str = field(default="")
+
+    @classmethod
+    def prepare(
+        cls,
+        sources: Sequence[str],
+        config: PipelineConfig,
+        outputs: Sequence[str],
+        *,
+        overwrite: bool = False,
+        on_message: Message | None = None,
+    ) -> Job:
+        """Find the films, and refuse what cannot be. Opens no film and no engine. Raises StreamsegError."""
+        folder = folder_of(outputs)
+        known, _ = Manifest.read(folder)
+        written = [Path(path) for entry in known.values() for path, _ in entry.outputs]
+        inside = [folder] if not any(os.path.realpath(folder) == os.path.realpath(source) for source in sources) else []
+        films = find_films(sources, [*inside, *written])
+        if config.decode.realtime:
+            raise ConfigError("realtime: a job of several films does not play them at their own speed; leave it out")
+        films = [Film(f.source, known[_key(f)].name) if _key(f) in known else f for f in films]  # who came first keeps its name
+        job = cls(places(films, config, outputs), config, outputs, folder, overwrite, on_message)
+        job._settings = _settings(config, outputs)
+        return job
+
+    def interrupt(self, number: int) -> None:
+        """End after the frames that are under way; a second time, at once. For `process.handle_signals`."""
+        self.interrupted = number
+        if self._running is not None:
+            self._running.runtime.interrupt(number)
+
+    def run(
+        self,
+        watch: Watch | None = None,
+        on_film: Callable[[int, Film], None] | None = None,
+        on_done: Callable[[FilmReport], None] | None = None,
+    ) -> JobReport:
+        """Run what is not done yet. Raises StreamsegError only for what concerns all films: the engine, the book of the job."""
+        began, reports = time.monotonic(), list[FilmReport]()
+        manifest = Manifest.hold(self.folder)
+        try:
+            if manifest.damaged:
+                self._say(f"{self.folder / NAME}: {manifest.damaged}; a new one is begun")
+            for number, film in enumerate(self.films, 1):
+                if self.interrupted is not None:
+                    break
+                if on_film is not None:
+                    on_film(number, film)
+                reports.append(self._one(film, manifest, watch))
+                if on_done is not None:
+                    on_done(reports[-1])
+        finally:
+            manifest.close()
+            self._close_engine()
+        left = len(self.films) - len(reports)
+        return JobReport(tuple(reports), left, time.monotonic() - began, str(self.folder / NAME))
+
+    def _one(self, film: Film, manifest: Manifest, watch: Watch | None) -> FilmReport:
+        """Run one film, unless it is done. Its errors are told; those of the engine's opening and of the book are raised."""
+        key, before = _key(film), manifest.films.get(_key(film))
+        entry = Entry(film.name, "running", self._settings)
+        try:
+            entry = dataclasses.replace(entry, source=SourceState.of(film.source))
+            why = self._outdated(before, entry)
+            if before is not None and why is None:
+                return FilmReport(str(film.source), film.name, "skipped")
+            if before is not None and before.status == "done":
+                self._say(f"{film.name}: rendered anew, since {why}")
+            self._refuse_foreign(film, before)
+            entry = dataclasses.replace(entry, outputs=tuple((path, -1) for path in self._files(film)))
+        except (StreamsegError, OSError) as error:
+            told = f"{film.source}: cannot be read: {error.strerror or error}" if isinstance(error, OSError) else str(error)
+            return self._failed(film, manifest, dataclasses.replace(entry, outputs=()), told)
+        engine = self._open_engine(film)
+        manifest.put(key, entry)
+        try:
+            report = self._run(film, engine, watch)
+        except StreamsegError as error:
+            if isinstance(error, EngineError):
+                self._close_engine()  # another film gets a fresh one
+            return self._failed(film, manifest, entry, str(error))
+        status: Literal["done", "interrupted"] = "interrupted" if report.interrupted else "done"
+        manifest.put(key, _ended(entry, status, frames=report.frames_done, seconds=round(report.seconds, 3)))
+        return FilmReport(str(film.source), film.name, status, None, report)
+
+    def _outdated(self, before: Entry | None, now: Entry) -> str | None:
+        """Why a film has to be rendered; None: it is done, and nothing has changed."""
+        if before is None or before.status != "done":
+            return "it is not done"
+        if self.overwrite:
+            return "--overwrite was given"
+        if before.source is None or now.source is None or not before.source.same(now.source):
+            return "the source has changed"
+        if before.settings != now.settings:
+            return "other settings were given"
+        return None if before.there else "its outputs are not as they were written"
+
+    def _refuse_foreign(self, film: Film, before: Entry | None) -> None:
+        """Raise OutputExists for what this job has not written."""
+        ours = {path for path, _ in before.outputs} if before is not None else set()
+        for path in self._files(film):
+            if not self.overwrite and path not in ours and os.path.isfile(path):
+                raise OutputExists(
+                    f"{path}: already exists, and is not of this job; pass --overwrite to replace it, or move it away"
+                )
+
+    def _files(self, film: Film) -> list[str]:
+        return [os.path.abspath(_place(target.path)) for target in self.films[film] if not is_view(target.path)]
+
+    def _run(self, film: Film, engine: Engine, watch: Watch | None) -> RunReport:
+        given = outputs_of(film, self.config, self.outputs)
+        pipeline = build_pipeline(
+            str(film.source), self.config, given, overwrite=True, engine=engine, on_message=self.on_message
+        )
+        if pipeline.live:
+            pipeline.close()
+            raise SourceError(f"{film.source}: this happens live, and has no end; run it by itself")
+        self._running = pipeline
+        try:
+            if self.interrupted is not None:
+                pipeline.runtime.interrupt(self.interrupted)
+            with contextlib.nullcontext() if watch is None else watch(pipeline) as on_tick:
+                return pipeline.run(on_tick)
+        finally:
+            self._running = None
+
+    def _failed(self, film: Film, manifest: Manifest, entry: Entry, error: str) -> FilmReport:
+        manifest.put(_key(film), _ended(entry, "failed", error=error))
+        return FilmReport(str(film.source), film.name, "failed", error)
+
+    def _open_engine(self, film: Film) -> Engine:
+        if self._engine is None:
+            self.config = tuned(self.config, self.on_message)
+            self._engine = load_engine(self.config, self.on_message, self.films[film])
+        return self._engine
+
+    def _close_engine(self) -> None:
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.close()
+
+    def _say(self, text: str) -> None:
+        if self.on_message is not None:
+            self.on_message(text)
+
+
+def _key(film: Film) -> str:
+    return os.path.abspath(film.source)
+
+
+def _place(path: str) -> Path:
+    """The file, or the folder of images, that an output is."""
+    return Path(path).parent if "%" in Path(path).name else Path(path)
+
+
+def _ended(entry: Entry, status: Literal["done", "interrupted", "failed"], **more: Any) -> Entry:
+    """The entry of a film that is over, with what it has written."""
+    there = tuple((path, size) for path, _ in entry.outputs if (size := size_of(Path(path))) >= 0)
+    return dataclasses.replace(
+        entry, status=status, outputs=there, ended=datetime.now(UTC).isoformat(timespec="seconds"), **more
+    )
+
+
+def _settings(config: PipelineConfig, outputs: Sequence[str]) -> str:
+    """What tells whether all was asked for as it is now: the pipeline, the model's file, and where outputs go."""
+    model = Path(config.infer.model)
+    file = hashlib.sha256(model.read_bytes()).hexdigest() if model.suffix == ".onnx" and model.is_file() else ""
+    asked = json.dumps([config.model_dump(mode="json"), [os.path.abspath(text) for text in outputs], file], sort_keys=True)
+    return hashlib.sha256(asked.encode()).hexdigest()

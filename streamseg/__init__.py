@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from streamseg.pipeline.report import RunReport
     from streamseg.pipeline.session import Session
     from streamseg.record import Results, open_results
+    from streamseg.select import Selection
 
     __version__: str
 
@@ -40,6 +41,7 @@ __all__ = [
     "Result",
     "Results",
     "RunReport",
+    "Selection",
     "Session",
     "SmoothConfig",
     "StreamsegError",
@@ -67,6 +69,7 @@ _LAZY = {
     "Result": "streamseg.core.result",
     "Results": "streamseg.record",
     "RunReport": "streamseg.pipeline.report",
+    "Selection": "streamseg.select",
     "Session": "streamseg.pipeline.session",
     "SmoothConfig": "streamseg.config.schema",
     "TrackConfig": "streamseg.config.schema",

@@ -25,6 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("system",),
     ("runtime", "pixels"),
     ("device", "core"),
+    ("select",),
     ("datasets", "networks", "track", "temporal", "occlusion", "events", "composite", "decode", "record"),
     ("config", "export", "encode"),
     ("hub",),

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamseg.composite.canvas import Canvas
-from streamseg.composite.choose import chosen, matte
+from streamseg.composite.choose import checked_where, chosen, matte, outside
 from streamseg.composite.effect import Effect
 from streamseg.core.types import Instances
 from streamseg.errors import ConfigError
@@ -58,6 +58,8 @@ class Alpha(Effect):
     """A pixel format with alpha, or auto: `yuva444p10le` (what ProRes 4444 takes), `rgba` or `rgba64le` for an RGB source."""
     feather: float = 0.0
     """Width of the soft edge in pixels of a 1080p picture; 0: antialiased."""
+    where: str = "instances"
+    """`instances`, `background`, or a selection: `person#3, largest`, `background of person#3`."""
     name: ClassVar[str] = "alpha"
     needs_masks: ClassVar[bool] = True
     alpha: ClassVar[bool] = True
@@ -67,6 +69,7 @@ class Alpha(Effect):
         known = layout(self.format)
         if self.format != "auto" and (known is None or not known.alpha):
             raise ConfigError(f"alpha: {self.format!r} has no alpha channel; use auto, yuva444p10le, rgba or rgba64le")
+        object.__setattr__(self, "where", checked_where("alpha", self.where))
         if not 0 <= self.feather <= 200:
             raise ConfigError(f"alpha: feather must be from 0 to 200 pixels, got {self.feather}")
 
@@ -79,32 +82,44 @@ class Alpha(Effect):
         if picture is canvas.picture:
             picture = planes.copy_frame(picture)
         _stretch_luma(canvas.picture, picture)
-        shown = chosen(instances, self.classes)
-        _set_alpha(picture, matte(shown, canvas.width, canvas.height, self.feather * canvas.unit))
+        _set_alpha(picture, _cover(self, canvas, instances))
         canvas.replace(picture)
 
 
 @dataclass(frozen=True)
 class Matte(Effect):
-    """A grey picture: white where the instances are, black elsewhere, full range."""
+    """A grey picture: white where the instances are, black elsewhere, full range. Raises ConfigError for a value out of range."""
 
     classes: Sequence[str] | None = None
     """Names to keep; None: all."""
     feather: float = 0.0
     """Width of the soft edge in pixels of a 1080p picture; 0: antialiased."""
+    where: str = "instances"
+    """`instances`, `background`, or a selection: `person#3, largest`, `background of person#3`."""
     name: ClassVar[str] = "matte"
     needs_masks: ClassVar[bool] = True
     replaces: ClassVar[bool] = True
     kernel: ClassVar[str | None] = "streamseg.gpu.kernels.soften:draw_matte"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "where", checked_where("matte", self.where))
+        if not 0 <= self.feather <= 200:
+            raise ConfigError(f"matte: feather must be from 0 to 200 pixels, got {self.feather}")
 
     def __call__(self, canvas: Canvas, instances: Instances) -> None:
         """Replace the picture of `canvas` by the matte."""
         picture = planes.new_frame(canvas.width, canvas.height, "gray")
         planes.copy_tags(canvas.picture, picture)
         picture.color_range = 2
-        shown = chosen(instances, self.classes)
-        planes.views(picture).planes[0].array[...] = matte(shown, canvas.width, canvas.height, self.feather * canvas.unit)
+        planes.views(picture).planes[0].array[...] = _cover(self, canvas, instances)
         canvas.replace(picture)
+
+
+def _cover(effect: Alpha | Matte, canvas: Canvas, instances: Instances) -> npt.NDArray[np.uint8]:
+    """How much of each pixel is kept: uint8 [height, width]."""
+    shown = chosen(instances, effect.classes, effect.where)
+    cover = matte(shown, canvas.width, canvas.height, effect.feather * canvas.unit)
+    return np.bitwise_not(cover) if outside(effect.where) else cover
 
 
 def to_image(

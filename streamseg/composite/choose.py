@@ -1,8 +1,13 @@
-"""Which instances an effect applies to, and the matte and bounds of these."""
+"""Which instances an effect applies to, and the matte and bounds of these.
+
+An effect that applies to a part of the picture says which in its field `where`: `instances`, all of them; a selection of them, as
+`person#3, largest` (docs/selections.md); `background`, all that is outside of them; or `background of person#3`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -13,14 +18,21 @@ from streamseg.core.masks import Region
 from streamseg.core.types import Instances
 from streamseg.errors import ConfigError
 from streamseg.errors.describe import brief, classes_known
+from streamseg.select import Selection
 
-__all__ = ["bounds", "check_classes", "chosen", "halves", "matte"]
+__all__ = ["bounds", "check_classes", "checked_where", "chosen", "halves", "matte", "outside", "selection_of"]
 
 ByteArray = npt.NDArray[np.uint8]
 
 
-def chosen(instances: Instances, classes: Sequence[str] | None) -> Instances:
-    """The instances whose class is in `classes` (None: all). Raises ConfigError for a name that the model does not know."""
+def chosen(instances: Instances, classes: Sequence[str] | None, where: str | Selection = "instances") -> Instances:
+    """The instances whose class is in `classes` (None: all), and that `where` means, or those outside of which it means.
+
+    Raises ConfigError for a name that the model does not know, and for a selection that the whole film must tell (`largest`).
+    """
+    selection = selection_of(where)
+    if selection is not None:
+        instances = instances[selection.chosen(instances)]
     if classes is None:
         return instances
     known = instances.class_names
@@ -30,13 +42,47 @@ def chosen(instances: Instances, classes: Sequence[str] | None) -> Instances:
     return instances[np.isin(instances.labels, [known.index(name) for name in classes])]
 
 
+def outside(where: str | Selection) -> bool:
+    """Whether `where` means what is around the instances, and not these."""
+    return _read(str(where))[0]
+
+
+def selection_of(where: str | Selection) -> Selection | None:
+    """The selection in `where`; None: there is none, all instances are meant. Raises ConfigError, which shows the place."""
+    return _read(str(where))[1]
+
+
+def checked_where(effect: str, where: str | Selection, *, objects_only: bool = False) -> str:
+    """`where` as the field of an effect keeps it: as text. Raises ConfigError, in which `effect` is named.
+
+    `objects_only`: an effect that has nothing to do in the background.
+    """
+    if not isinstance(where, str | Selection):
+        raise ConfigError(f"{effect}: where is background, instances or a selection as 'person#3, largest', not {brief(where)}")
+    try:
+        around = outside(where)
+    except ConfigError as error:
+        raise ConfigError(f"{effect}: where: {error}") from error
+    if objects_only and around:
+        raise ConfigError(f"{effect}: where: {str(where)!r} is no object: write instances, or as 'person#3, largest'")
+    return str(where)
+
+
+@lru_cache(maxsize=256)
+def _read(where: str) -> tuple[bool, Selection | None]:
+    words = " ".join(where.split())
+    if words.lower() in ("background", "instances"):
+        return words.lower() == "background", None
+    if words.lower().startswith("background of "):
+        return True, Selection.parse(words[len("background of ") :])
+    return False, Selection.parse(where)
+
+
 def check_classes(named: Iterable[str], known: Sequence[str], where: str = "") -> None:
     """Raise ConfigError where an effect names a class that the model, which knows `known`, does not; `where` begins it."""
     unknown = [name for name in named if name not in known]
     if unknown:
-        raise ConfigError(
-            f"{where}unknown class {brief(unknown[0])} in an effect's classes; {classes_known(unknown[0], known)}"
-        )
+        raise ConfigError(f"{where}unknown class {brief(unknown[0])} in an effect; {classes_known(unknown[0], known)}")
 
 
 def matte(instances: Instances, width: int, height: int, feather: float = 0.0) -> ByteArray:

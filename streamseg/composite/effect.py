@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import Any, ClassVar
 
 from streamseg.composite.canvas import Canvas
+from streamseg.composite.choose import selection_of
 from streamseg.core.types import Activity, Instances
 from streamseg.system.registry import why_no_options
 
@@ -43,8 +44,9 @@ class Effect:
         raise NotImplementedError
 
     def class_names(self) -> Sequence[str]:
-        """The classes that it names, all of which the model must know; by default those of its field `classes`."""
-        return getattr(self, "classes", None) or ()
+        """The classes that it names, all of which the model must know; by default those of its fields `classes` and `where`."""
+        selection = selection_of(getattr(self, "where", "instances"))
+        return [*(getattr(self, "classes", None) or ()), *([] if selection is None else selection.names)]
 
     def changes(self, instances: Instances, activity: Activity | None) -> bool:
         """False where it would leave a frame's picture as it is, so that it need not be copied; in doubt True."""

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamseg.composite.canvas import Canvas
-from streamseg.composite.choose import chosen
+from streamseg.composite.choose import checked_where, chosen
 from streamseg.composite.effect import Effect
 from streamseg.composite.labels import draw_plate, font_size, label_text, place, plate
 from streamseg.core import masks
@@ -53,11 +53,14 @@ class Overlay(Effect):
     """Fields {name}, {id} (empty while untracked), {score} (0..1, the track's mean over the last second); empty: no label."""
     classes: Sequence[str] | None = None
     """Names to draw; None: all."""
+    where: str = "instances"
+    """`instances`, or a selection of them: `person#3, largest`."""
     name: ClassVar[str] = "overlay"
     colour: ClassVar[bool] = True
     kernel: ClassVar[str | None] = "streamseg.gpu.kernels.overlay:draw_overlay"
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "where", checked_where("overlay", self.where, objects_only=True))
         if not 0 <= self.fill <= 1:
             raise ConfigError(f"overlay: fill must be from 0 to 1, got {self.fill}")
         if not 0 <= self.contour <= 50:
@@ -72,7 +75,7 @@ class Overlay(Effect):
 
     def __call__(self, canvas: Canvas, instances: Instances) -> None:
         """Draw onto `canvas`."""
-        shown = chosen(instances, self.classes)
+        shown = chosen(instances, self.classes, self.where)
         if len(shown) == 0:
             return
         if self.fill > 0 or self.contour > 0 or self.box:
@@ -82,7 +85,7 @@ class Overlay(Effect):
 
     def changes(self, instances: Instances, activity: Activity | None) -> bool:
         """See Effect."""
-        return len(chosen(instances, self.classes)) > 0
+        return len(chosen(instances, self.classes, self.where)) > 0
 
     def _areas(self, canvas: Canvas, shown: Instances) -> None:
         width, height = canvas.width, canvas.height

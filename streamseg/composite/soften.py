@@ -5,39 +5,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from streamseg.composite.canvas import Canvas, Rows, Shrunk, crop
-from streamseg.composite.choose import bounds, chosen, matte
+from streamseg.composite.choose import bounds, checked_where, chosen, matte, outside
 from streamseg.composite.effect import Effect
 from streamseg.core import masks
 from streamseg.core.masks import Region
 from streamseg.core.types import Activity, Instances
 from streamseg.errors import ConfigError
 
-__all__ = ["Blur", "Pixelate", "Where"]
+__all__ = ["Blur", "Pixelate"]
 
 Array = npt.NDArray[Any]
 ByteArray = npt.NDArray[np.uint8]
-Where = Literal["background", "instances"]
 
 
-def _check_where(effect: str, where: str) -> None:
-    if where not in get_args(Where):
-        raise ConfigError(f"{effect}: where must be one of {', '.join(get_args(Where))}, got {where!r}")
-
-
-def _area(canvas: Canvas, instances: Instances, where: Where, feather: float, reach: int) -> tuple[Region, ByteArray] | None:
+def _area(canvas: Canvas, instances: Instances, where: str, feather: float, reach: int) -> tuple[Region, ByteArray] | None:
     """The region to change and the alpha over it; None when nothing is to be changed."""
     width, height = canvas.width, canvas.height
     if len(instances) == 0:
-        return None if where == "instances" else ((0, 0, width, height), np.full((height, width), 255, np.uint8))
+        return ((0, 0, width, height), np.full((height, width), 255, np.uint8)) if outside(where) else None
     alpha = matte(instances, width, height, feather)
-    if where == "background":
+    if outside(where):
         return (0, 0, width, height), cv2.bitwise_not(alpha)  # type: ignore[return-value]
     region = bounds(instances, width, height, margin=reach, align=canvas.align)
     if region[2] <= region[0]:
@@ -53,7 +47,8 @@ class Blur(Effect):
     value out of range.
     """
 
-    where: Where = "background"
+    where: str = "background"
+    """`background`, `instances`, or a selection of these: `person#3, largest`, `background of person#3`."""
     strength: float = 0.5
     """0..1; 1 is a Gaussian of 32 pixels on a 1080p picture."""
     feather: float = 6.0
@@ -65,7 +60,7 @@ class Blur(Effect):
     kernel: ClassVar[str | None] = "streamseg.gpu.kernels.soften:draw_blur"
 
     def __post_init__(self) -> None:
-        _check_where("blur", self.where)
+        object.__setattr__(self, "where", checked_where("blur", self.where))
         if not 0 < self.strength <= 1:
             raise ConfigError(f"blur: strength must be above 0 and at most 1, got {self.strength}")
         if not 0 <= self.feather <= 200:
@@ -73,13 +68,13 @@ class Blur(Effect):
 
     def changes(self, instances: Instances, activity: Activity | None) -> bool:
         """See Effect."""
-        return self.where == "background" or len(chosen(instances, self.classes)) > 0
+        return outside(self.where) or len(chosen(instances, self.classes, self.where)) > 0
 
     def __call__(self, canvas: Canvas, instances: Instances) -> None:
         """Blur `canvas`."""
         sigma = max(1.0, 32 * self.strength * canvas.unit)
         feather = self.feather * canvas.unit
-        area = _area(canvas, chosen(instances, self.classes), self.where, feather, round(feather) + 1)
+        area = _area(canvas, chosen(instances, self.classes, self.where), self.where, feather, round(feather) + 1)
         if area is None:
             return
         region, alpha = area
@@ -155,7 +150,8 @@ def _reduce(array: Array, step: int) -> Array:
 class Pixelate(Effect):
     """Show the instances, or the background, in coarse blocks that stand still. Raises ConfigError for a value out of range."""
 
-    where: Where = "instances"
+    where: str = "instances"
+    """As of `blur`."""
     block: int = 16
     """Side of a block in pixels of a 1080p picture, scaled with the frame; at least 2 pixels."""
     classes: Sequence[str] | None = None
@@ -165,19 +161,19 @@ class Pixelate(Effect):
     kernel: ClassVar[str | None] = "streamseg.gpu.kernels.soften:draw_pixelate"
 
     def __post_init__(self) -> None:
-        _check_where("pixelate", self.where)
+        object.__setattr__(self, "where", checked_where("pixelate", self.where))
         if not 2 <= self.block <= 512:
             raise ConfigError(f"pixelate: block must be from 2 to 512 pixels, got {self.block}")
 
     def changes(self, instances: Instances, activity: Activity | None) -> bool:
         """See Effect."""
-        return self.where == "background" or len(chosen(instances, self.classes)) > 0
+        return outside(self.where) or len(chosen(instances, self.classes, self.where)) > 0
 
     def __call__(self, canvas: Canvas, instances: Instances) -> None:
         """Pixelate `canvas`."""
         align = max(2, canvas.align)
         block = max(align, round(self.block * canvas.unit / align) * align)
-        area = _area(canvas, chosen(instances, self.classes), self.where, 0.0, 1)
+        area = _area(canvas, chosen(instances, self.classes, self.where), self.where, 0.0, 1)
         if area is None:
             return
         (x0, y0, x1, y1), alpha = area

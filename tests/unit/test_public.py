@@ -23,6 +23,7 @@ NAMES = [
     "Result",
     "Results",
     "RunReport",
+    "Selection",
     "Session",
     "SmoothConfig",
     "StreamsegError",

@@ -100,7 +100,7 @@ def draw_overlay(
     scratch: Scratch,
 ) -> Surface:
     """What `composite.Overlay` draws, drawn into the planes of `picture`."""
-    shown = chosen(instances, effect.classes)
+    shown = chosen(instances, effect.classes, effect.where)
     if len(shown) == 0:
         return picture
     width, height, unit = picture.width, picture.height, picture.unit

@@ -11,7 +11,7 @@ import torch
 import triton
 
 from streamseg import composite
-from streamseg.composite.choose import bounds, chosen, halves
+from streamseg.composite.choose import bounds, chosen, halves, outside
 from streamseg.composite.soften import reduction
 from streamseg.core import masks
 from streamseg.core.masks import Region
@@ -157,7 +157,7 @@ def _area(
     scratch: Scratch,
 ) -> _Area | None:
     """What is to be changed; None: nothing. `region`: around the instances."""
-    if where == "instances":
+    if not outside(where):
         around = region() if len(shown) else (0, 0, 0, 0)
         if around[2] <= around[0]:
             return None
@@ -165,14 +165,14 @@ def _area(
         around = (0, 0, picture.width, picture.height)
     matte = scratch("matte", (picture.height, picture.width))
     matte_into(matte, shown, feather, upload, scratch)
-    return _Area(around, matte, where == "background")
+    return _Area(around, matte, outside(where))
 
 
 def draw_blur(
     effect: composite.Blur, picture: Surface, instances: Instances, _activity: Activity | None, upload: Upload, scratch: Scratch
 ) -> Surface:
     """What `composite.Blur` draws, drawn into the planes of `picture`."""
-    shown = chosen(instances, effect.classes)
+    shown = chosen(instances, effect.classes, effect.where)
     sigma, feather = max(1.0, 32 * effect.strength * picture.unit), effect.feather * picture.unit
 
     def region() -> Region:
@@ -237,7 +237,7 @@ def draw_pixelate(
     scratch: Scratch,
 ) -> Surface:
     """What `composite.Pixelate` draws, drawn into the planes of `picture`."""
-    shown, align = chosen(instances, effect.classes), max(2, picture.align)
+    shown, align = chosen(instances, effect.classes, effect.where), max(2, picture.align)
     block = max(align, round(effect.block * picture.unit / align) * align)
 
     def region() -> Region:
@@ -278,7 +278,9 @@ def draw_matte(
 ) -> Surface:
     """The picture that `composite.Matte` puts in the place of `picture`: grey, full range, in memory of its own."""
     out = torch.empty((picture.height, picture.width), dtype=torch.uint8, device=picture.luma.device)
-    matte_into(out, chosen(instances, effect.classes), effect.feather * picture.unit, upload, scratch)
+    matte_into(out, chosen(instances, effect.classes, effect.where), effect.feather * picture.unit, upload, scratch)
+    if outside(effect.where):
+        torch.bitwise_not(out, out=out)
     grey = layout("gray")
     assert grey is not None
     encoding = replace(picture.encoding, family="gray", depth=8, full_range=True)

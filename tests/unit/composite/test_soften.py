@@ -3,7 +3,7 @@ import cv2
 import numpy as np
 import pytest
 
-from streamseg.composite import Blur, Compositor, Pixelate, canvas
+from streamseg.composite import Blur, Compositor, Matte, Overlay, Pixelate, canvas
 from streamseg.composite.choose import matte
 from streamseg.core.types import Instances
 from streamseg.errors import ConfigError
@@ -143,7 +143,9 @@ def test_tiny_frames_are_survived(effect, size):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Blur("sky"), "background, instances.*'sky'"),  # type: ignore[arg-type]
+        (lambda: Blur("sky,,"), "blur: where: selection, character 5"),
+        (lambda: Overlay(where="background"), "overlay: where: 'background' is no object"),
+        (lambda: Matte(feather=-1), "matte: feather.*-1"),
         (lambda: Blur(strength=0), "strength.*0"),
         (lambda: Blur(feather=-1), "feather.*-1"),
         (lambda: Pixelate(block=1), "block.*1"),

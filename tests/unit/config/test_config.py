@@ -42,8 +42,8 @@ BAD = {
         r"x\.yaml:4: postprocess\.conf: 2 is not allowed; expected less than or equal to 1",
     ),
     "second effect": (
-        "outputs:\n  a:\n    composite:\n      - overlay\n      - blur: {where: sky}\n",
-        r"x\.yaml:5: .*blur\.where: 'sky' .*'background' or 'instances'",
+        "outputs:\n  a:\n    composite:\n      - overlay\n      - blur: {where: 'sky,,'}\n",
+        r"x\.yaml:5: .*blur: where: selection, character 5: .* not ','\n  sky,,\n      \^",
     ),
     "two effects in a step": (
         "outputs: {a: {composite: [{blur: {}, alpha: {}}]}}",

@@ -105,7 +105,7 @@ def test_a_place_that_there_is_not_and_classes_are_refused_before_the_first_fram
         shown(tmp_path, parse_pipeline("stages: [every: {after: smoth}]", "x.yaml"))
     with pytest.raises(ConfigError, match="the model does not know 'unicorn'"):
         shown(tmp_path, parse_pipeline("stages: [every: {name_needed: unicorn}]", "x.yaml"))
-    with pytest.raises(ConfigError, match="unknown class 'unicorn' in an effect's classes"):
+    with pytest.raises(ConfigError, match="unknown class 'unicorn' in an effect"):
         shown(
             tmp_path,
             parse_pipeline(f"outputs: {{a: {{path: {tmp_path}/o.mp4, composite: [overlay: {{classes: unicorn}}]}}}}", "x.yaml"),
@@ -232,7 +232,7 @@ def test_a_stage_that_gives_something_else_is_blamed_itself(tmp_path: Path, give
 def test_the_class_that_was_meant_is_named_with_its_output_and_effect(tmp_path: Path) -> None:
     known = KnownEngine(320, 180).spec.classes[0]
     text = f"outputs: {{seen: {{path: {tmp_path}/o.mp4, composite: [overlay: {{classes: {known.upper()}}}]}}}}"
-    said = rf"outputs: seen: overlay: unknown class '{known.upper()}' in an effect's classes; .*; did you mean '{known}'\?"
+    said = rf"outputs: seen: overlay: unknown class '{known.upper()}' in an effect; .*; did you mean '{known}'\?"
     with pytest.raises(ConfigError, match=said):
         shown(tmp_path, parse_pipeline(text, "x.yaml"))
     with pytest.raises(ConfigError, match=rf"classes: there is no '{known.title()}'; .*; did you mean '{known}'\?"):

@@ -34,6 +34,7 @@ from streamseg.config.values import (
     parse_off,
     parse_seconds,
 )
+from streamseg.core.exr_options import ExrOptions
 from streamseg.errors.describe import brief
 from streamseg.events import Line, Zone
 from streamseg.system.registry import ENGINES, HEADS, Reference
@@ -225,12 +226,14 @@ class EncodeConfig(Section):
     """encode: how a picture is written."""
 
     codec: str = "auto"
-    """An FFmpeg encoder's name, or `auto`: by container, bit depth and alpha."""
+    """An FFmpeg encoder's name, or `auto`: by container, bit depth and alpha. Of EXR the compression."""
     crf: Annotated[float, Field(ge=0, le=63)] | None = None
     """Constant rate factor: smaller is better and larger; none: the encoder's own sensible value."""
     audio: Literal["convert", "copy", "none"] = "convert"
     """The source's sound: `convert` copies what the container can hold and converts the rest, `copy` converts nothing (what does
     not fit is left out, and said), `none` leaves all out."""
+    exr: ExrOptions = ExrOptions()
+    """What an EXR holds."""
 
 
 class OutputConfig(Section):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from streamseg.decode import SourceInfo
     from streamseg.encode.view import MjpegServer
 
-__all__ = ["check_output", "copies_tracks", "is_results", "is_view", "make_view", "open_sink"]
+__all__ = ["check_output", "copies_tracks", "is_plain", "is_results", "is_view", "make_view", "open_sink"]
 
 
 def is_view(path: str | os.PathLike[str]) -> bool:
@@ -30,6 +30,12 @@ def is_results(path: str | os.PathLike[str], use: str | None = None) -> bool:
     """Whether an output takes the results alone, so that nothing has to be drawn for it."""
     kind = kind_of(path, use)
     return kind is not None and kind.results
+
+
+def is_plain(path: str | os.PathLike[str]) -> bool:
+    """Whether an output that -o names has the source's picture, without the pipeline's effects."""
+    kind = kind_of(path)
+    return kind is not None and kind.plain
 
 
 def copies_tracks(path: str | os.PathLike[str], use: str | None = None) -> bool:

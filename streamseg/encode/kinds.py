@@ -36,6 +36,7 @@ def builtin() -> Mapping[str, str]:
     """What streamseg itself writes; each class is imported when it is wanted: most runs want one."""
     videos = dict.fromkeys(CONTAINERS, "streamseg.encode.video.sink:VideoSink")
     images = dict.fromkeys(IMAGE_SUFFIXES, "streamseg.encode.images.sequence:ImageSink")
+    images[".exr"] = "streamseg.encode.exr.sink:ExrSink"
     return {**videos, **images, **FORMATS, "http": "streamseg.encode.view.mjpeg:MjpegServer"}
 
 

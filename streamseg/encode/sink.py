@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from streamseg.core.exr_options import ExrOptions
+
 if TYPE_CHECKING:
     from streamseg.core.result import Result
     from streamseg.decode import SourceInfo
@@ -97,6 +99,8 @@ class OutputRequest:
     audio: Audio = "convert"
     """`convert` copies the sound that a video's container can hold, and converts the rest; `copy` converts nothing; `none` leaves
     all sound out."""
+    exr: ExrOptions | None = None
+    """What an EXR holds; None: as usual."""
 
 
 class OutputKind:
@@ -104,6 +108,8 @@ class OutputKind:
 
     results: ClassVar[bool] = False
     """It takes the results alone: nothing is drawn for it."""
+    plain: ClassVar[bool] = False
+    """It holds masks beside the picture: where -o alone names it, the picture is the source's, without the pipeline's effects."""
     needs_masks: ClassVar[bool] = False
     """It holds masks and nothing else: refused before the run where boxes alone are found."""
     folder: ClassVar[bool] = False

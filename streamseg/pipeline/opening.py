@@ -201,6 +201,7 @@ def make_sink(
         alpha=any(effect.alpha for effect in target.effects),
         gpu=gpu,
         audio=target.encode.audio,
+        exr=target.encode.exr,
     )
     with contextlib.suppress(ValueError):  # a format that PyAV does not know: it is not grey
         if not target.keep_grey and colours_grey(target.effects, VideoFormat(info.pix_fmt)):

@@ -16,7 +16,7 @@ from streamseg.config.load import Location, override
 from streamseg.config.schema import EncodeConfig, OutputConfig, PipelineConfig
 from streamseg.config.steps import EffectStep
 from streamseg.decode.images import SUFFIXES as STILLS
-from streamseg.encode import is_results, is_view
+from streamseg.encode import is_plain, is_results, is_view
 from streamseg.encode.images.sequence import IMAGE_SUFFIXES, names_still
 from streamseg.encode.kinds import ending_of, endings, kind_of
 from streamseg.encode.video.containers import CONTAINERS
@@ -74,7 +74,7 @@ def plan(configured: Mapping[str, OutputConfig], given: Sequence[str], source: o
     plain = [placed(path, source, main) for path in plain]
     views = {output.path for output in configured.values() if is_view(output.path)}
     plain = [path for path in plain if path not in views]  # to ask for a view that there is asks for no other
-    pictures = [path for path in plain if not is_results(path)]
+    pictures = [path for path in plain if not is_results(path) and not is_plain(path)]
     out = pictures[0] if pictures else None
     targets: list[Target] = []
     for name, output in configured.items():
@@ -94,7 +94,8 @@ def plan(configured: Mapping[str, OutputConfig], given: Sequence[str], source: o
     if out is not None and any(target.path == out for target in targets):
         plain.remove(out)
     for number, path in enumerate(plain):
-        kind, effects = ("results", ()) if is_results(path) else ("output", main.composite)
+        kind = "results" if is_results(path) else "output"
+        effects = () if is_results(path) or is_plain(path) else main.composite
         targets.append(Target(f"{kind}{number + 1}", path, effects, main.encode, main.keep_grey))
     if not targets:
         raise ConfigError("nothing to write: say where with -o (a video or a folder for it, frames/%06d.png, a .jsonl file)")

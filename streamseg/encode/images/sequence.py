@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = ["IMAGE_SUFFIXES", "ImageSink", "names_still"]
 
-IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".webp")
+IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".webp", ".exr")
+"""How names of images end. EXR is written by `streamseg.encode.exr`, the others here."""
 _NUMBER = re.compile(r"%(?:0(\d{1,2}))?d")
 _DEFAULT = "%06d.png"
 _ONE = "one file cannot hold a video; name images by a pattern with one number, such as frames/%06d.png"
@@ -81,15 +82,19 @@ class ImageSink(FileSink):
                 self.warnings.append(
                     f"{self._folder}: interlaced: each image holds the lines of two moments; use --deinterlace frame"
                 )
-            data = self._encode(on_host(rendered.picture), path.suffix.lower(), interlaced)
-            replace_atomically(path, data)
+            self.counters.bytes += self._write(path, rendered, interlaced)
         except (OSError, av.FFmpegError, ValueError, cv2.error) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise OutputError(
                 f"{path}: writing it failed: {reason}; {self.counters.frames} images before it are kept"
             ) from error
         self.counters.frames += 1
-        self.counters.bytes += len(data)
+
+    def _write(self, path: Path, rendered: RenderedPicture, interlaced: bool) -> int:
+        """Write one file whole, or nothing, and give its size in bytes. May raise what `__call__` catches."""
+        data = self._encode(on_host(rendered.picture), path.suffix.lower(), interlaced)
+        replace_atomically(path, data)
+        return len(data)
 
     def _encode(self, picture: av.VideoFrame, suffix: str, interlaced: bool) -> bytes:
         if suffix in {".jpg", ".jpeg", ".webp"}:

@@ -244,3 +244,11 @@ def test_beside_a_still_lies_a_still():
 
 def test_folders_of_results_are_no_films():
     assert paths("drive", "a.mp4", "out.mots/") == {"picture": "a.mp4", "results1": "out.mots/"}
+
+
+def test_an_exr_has_the_sources_picture_unless_an_output_is_named():
+    targets = plan(load_pipeline("edit").outputs, ["soft.mp4", "shot/%06d.exr"])
+    assert {t.path: bool(t.composite) for t in targets} == {"soft.mp4": True, "soft.alpha.mov": True, "shot/%06d.exr": False}
+    assert [(t.path, t.composite) for t in plan(load_pipeline("edit").outputs, ["shot/%06d.exr"])] == [("shot/%06d.exr", ())]
+    named = plan(load_pipeline("edit").outputs, ["picture=shot/%06d.exr", "alpha=none"])
+    assert [t.composite != () for t in named] == [True]

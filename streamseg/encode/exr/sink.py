@@ -1,0 +1,204 @@
+"""EXR sequences: one file a frame, of one part, that holds the picture and all that was found in it.
+
+    R G B A          half float, premultiplied: the picture with the effects of its output, by default the source's own
+    person_3.A       half, 0 to 1: the matte of a track (or of a class), the whole of it
+    id.X  order.Z    the track that shows at a pixel, and how far in front it is
+    CryptoObject00.R ... CryptoClass02.A   float: Cryptomatte by track and by class
+
+R, G and B are linear light or the source's own signal (`ExrOptions.light`); the header says which, and its primaries, rate and
+timecode.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack, cast
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from streamseg.core.exr_options import ExrOptions
+from streamseg.encode.exr import header, mattes
+from streamseg.encode.exr.cryptomatte import Ranks, metadata
+from streamseg.encode.exr.names import layer_name
+from streamseg.encode.file_sink import FileOptions
+from streamseg.encode.images.sequence import ImageSink
+from streamseg.encode.sink import OutputRequest, RenderedPicture, Sink
+from streamseg.encode.video.codecs import CODECS
+from streamseg.errors import MissingExtra, OutputError
+from streamseg.pixels import light
+from streamseg.pixels.color import encoding
+from streamseg.system.output_files import part_of
+
+if TYPE_CHECKING:
+    from streamseg.core.result import Result
+    from streamseg.core.types import Frame
+    from streamseg.decode import SourceInfo
+    from streamseg.pixels.picture import AnyPicture
+
+__all__ = ["ExrSink"]
+
+_COMPRESSIONS: Mapping[str, str] = MappingProxyType(
+    {name: f"{name.upper()}_COMPRESSION" for name in ("zips", "zip", "piz", "rle")}
+)
+_LOSSY: Mapping[str, str] = MappingProxyType({name: f"{name.upper()}_COMPRESSION" for name in ("dwaa", "dwab")})
+_BRIGHTEST = 65504.0
+"""The largest half float."""
+_OBJECTS, _CLASSES = "CryptoObject", "CryptoClass"
+
+
+class ExrSink(ImageSink):
+    """Writes each picture and its masks as an EXR, numbered by the frame's index in the source."""
+
+    needs_masks: ClassVar[bool] = True
+    plain: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        info: SourceInfo,
+        options: ExrOptions | None = None,
+        compression: str = "auto",
+        threads: int = 0,
+        **place: Unpack[FileOptions],
+    ) -> None:
+        super().__init__(path, info, **place)
+        self._options = options or ExrOptions()
+        self._compression = self._checked(compression)
+        self._threads = threads or os.cpu_count() or 1
+        self._first: Frame | None = None
+        self._names: dict[int, str] = {}
+        self._layers: dict[str, str] = {}
+        self._empty: dict[tuple[int, int], npt.NDArray[np.float32]] = {}
+        self._untracked = 0
+
+    @classmethod
+    def make(cls, request: OutputRequest) -> Sink:
+        """See OutputKind."""
+        place: FileOptions = {"overwrite": request.overwrite, "source": request.source}
+        made = cls(request.path, request.info, request.exr, request.codec, request.threads, **place)
+        return cast("Sink", made)
+
+    def _checked(self, compression: str) -> str:
+        """The constant of OpenEXR that `compression` means."""
+        if compression in _LOSSY:
+            if self._options.cryptomatte != "none":
+                raise OutputError(
+                    f"{self.name}: {compression} is lossy, which Cryptomatte's ids cannot bear; choose one of "
+                    f"{', '.join(_COMPRESSIONS)}, or leave Cryptomatte out with encode: {{exr: {{cryptomatte: none}}}}"
+                )
+            return _LOSSY[compression]
+        if compression == "none":
+            return "NO_COMPRESSION"
+        if compression in _COMPRESSIONS:
+            return _COMPRESSIONS[compression]
+        if compression != "auto":
+            if compression not in CODECS and compression not in av.codecs_available:
+                allowed = ", ".join([*_COMPRESSIONS, *_LOSSY, "none"])
+                raise OutputError(f"{self.name}: {compression!r} is no compression of EXR; allowed: auto, {allowed}")
+            self.warnings.append(f"{self.name}: {compression} is a codec of videos; these images are compressed with zips")
+        return _COMPRESSIONS["zips"]
+
+    def open(self) -> None:
+        """Check and make the folder. Raises OutputError, or MissingExtra without the packages that write EXR."""
+        for package in ("OpenEXR", "mmh3"):
+            try:
+                __import__(package)
+            except ImportError as error:
+                raise MissingExtra(package, "edit") from error
+        super().open()
+
+    def _write(self, path: Path, rendered: RenderedPicture, interlaced: bool) -> int:
+        import OpenEXR
+
+        result = rendered.result
+        self._first = self._first or result.frame
+        curve = self._curve(rendered)
+        attributes = header.attributes(result.frame, rendered.picture, self._info, self._options, curve, self._first)
+        channels: dict[str, Any] = self._colour(rendered.picture, curve, interlaced)
+        added, described = self._masks(result)
+        attributes |= described | {
+            "compression": getattr(OpenEXR, self._compression),
+            "type": OpenEXR.scanlineimage,
+        }
+        part = part_of(path)
+        try:
+            try:
+                OpenEXR.File(attributes, channels | added, num_threads=self._threads).write(str(part))
+            except RuntimeError as error:  # how OpenEXR tells of all that it cannot do
+                raise OSError(str(error).removeprefix(str(part)).lstrip(": ")) from error
+            size = part.stat().st_size
+            part.replace(path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                part.unlink()
+            raise
+        return size
+
+    def _curve(self, rendered: RenderedPicture) -> light.Curve:
+        """A matte is no light, and stays as it is."""
+        if self._options.light == "display":
+            return light.LINEAR
+        tags = encoding(rendered.picture)
+        if tags.family == "gray" and encoding(rendered.result.frame.picture).family != "gray":
+            return light.LINEAR
+        return light.curve_of(
+            rendered.picture, light.SRGB if self._info.kind == "images" or tags.family == "rgb" else light.BT709
+        )
+
+    @staticmethod
+    def _colour(picture: AnyPicture, curve: light.Curve, interlaced: bool) -> dict[str, npt.NDArray[np.float16]]:
+        signal, alpha = light.signal(picture, interlaced=interlaced)
+        colour = curve.to_light(signal)
+        if alpha is not None:
+            colour = colour * alpha[..., None]
+        half = np.clip(colour, -_BRIGHTEST, _BRIGHTEST).astype(np.float16)
+        planes = [np.ascontiguousarray(half[..., i]) for i in range(half.shape[2])]
+        opaque = np.ones(half.shape[:2], np.float16) if alpha is None else alpha.astype(np.float16)
+        return dict(zip("RGB", planes if len(planes) == 3 else planes * 3, strict=True)) | {"A": opaque}
+
+    def _masks(self, result: Result) -> tuple[dict[str, Any], dict[str, str]]:
+        """Channels beside the colour, and the attributes that describe them."""
+        found, options, frame = result.instances, self._options, result.frame
+        shape = (frame.height, frame.width)
+        empty = self._empty.setdefault(shape, np.zeros(shape, np.float32))
+        seen = mattes.covers(result)
+        tracks = [self._track(int(i), name) for i, name in zip(found.track_ids, found.names, strict=True)]
+        self._untracked += tracks.count("")
+        channels: dict[str, Any] = mattes.id_and_order(seen, found.track_ids, empty)
+        for kind, names in (("track", tracks), ("class", found.names)):
+            if options.layers in (kind, "both"):
+                layer_of = {i: self._layer(name) for i, name in enumerate(names) if name}
+                channels |= mattes.matte_layers(seen, layer_of, empty.astype(np.float16))
+        kinds, described = {}, dict[str, str]()
+        if options.cryptomatte in ("track", "both"):
+            kinds[_OBJECTS] = (tracks, list(dict.fromkeys(self._names.values())))
+        if options.cryptomatte in ("class", "both"):
+            kinds[_CLASSES] = (found.names, list(found.class_names))
+        ranks = [Ranks(frame.width, frame.height, options.ranks, empty) for _ in kinds]
+        names_of = {cover.instance: [names[cover.instance] for names, _ in kinds.values()] for cover in seen}
+        mattes.ranked(seen, names_of, ranks, shape)
+        for (kind, (_, manifest)), made in zip(kinds.items(), ranks, strict=True):
+            channels |= made.channels(kind)
+            described |= metadata(kind, manifest)
+        return channels, described
+
+    def _track(self, track: int, name: str) -> str:
+        """The name of a track, the same in all frames; "" where there is none."""
+        return self._names.setdefault(track, f"{name}#{track}") if track > 0 else ""
+
+    def _layer(self, name: str) -> str:
+        if name not in self._layers:
+            self._layers[name] = layer_name(name, set(self._layers.values()))
+        return self._layers[name]
+
+    def close(self) -> None:
+        """As of images."""
+        super().close()
+        if self._untracked:
+            self.warnings.append(f"{self.name}: {self._untracked} masks that belong to no track yet are in no layer of a track")

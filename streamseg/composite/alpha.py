@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 import av
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from streamseg.composite.canvas import Canvas
 from streamseg.composite.choose import checked_where, chosen, matte, outside
 from streamseg.composite.effect import Effect
+from streamseg.composite.shape import Shaped
 from streamseg.core.types import Instances
 from streamseg.errors import ConfigError
 from streamseg.pixels import fields, planes
@@ -22,16 +24,15 @@ from streamseg.pixels.picture import AnyPicture
 
 __all__ = ["Alpha", "Matte", "to_image"]
 
+Bits = Literal[8, 10, 12, 16]
 
-def _set_alpha(picture: av.VideoFrame, alpha: npt.NDArray[np.uint8]) -> None:
-    """Write `alpha` (0..255) as the picture's alpha, at its depth: 255 becomes the highest code, 0 stays 0."""
-    views = planes.views(picture)
-    top = 2**views.layout.depth - 1
-    table = np.rint(np.arange(256) * (top / 255)).astype(views.layout.dtype)
-    for array, spec in views.planes:
+
+def _set_alpha(picture: av.VideoFrame, alpha: npt.NDArray[Any]) -> None:
+    """Write `alpha`, in the picture's own codes, as its alpha."""
+    for array, spec in planes.views(picture).planes:
         if 3 in spec.components:
             channel = array if array.ndim == 2 else array[:, :, spec.components.index(3)]
-            channel[...] = table[alpha]
+            channel[...] = alpha
 
 
 def _stretch_luma(source: av.VideoFrame, target: av.VideoFrame) -> None:
@@ -45,19 +46,17 @@ def _stretch_luma(source: av.VideoFrame, target: av.VideoFrame) -> None:
 
 
 @dataclass(frozen=True)
-class Alpha(Effect):
+class Alpha(Shaped, Effect):
     """The picture with an alpha channel: opaque where the instances are, transparent elsewhere.
 
     Straight (not premultiplied): the colours under transparent pixels are the picture's own. Raises ConfigError for a pixel
-    format without alpha.
+    format without alpha, and for a shape that cannot be.
     """
 
     classes: Sequence[str] | None = None
     """Names to keep; None: all."""
     format: str = "auto"
     """A pixel format with alpha, or auto: `yuva444p10le` (what ProRes 4444 takes), `rgba` or `rgba64le` for an RGB source."""
-    feather: float = 0.0
-    """Width of the soft edge in pixels of a 1080p picture; 0: antialiased."""
     where: str = "instances"
     """`instances`, `background`, or a selection: `person#3, largest`, `background of person#3`."""
     name: ClassVar[str] = "alpha"
@@ -70,8 +69,7 @@ class Alpha(Effect):
         if self.format != "auto" and (known is None or not known.alpha):
             raise ConfigError(f"alpha: {self.format!r} has no alpha channel; use auto, yuva444p10le, rgba or rgba64le")
         object.__setattr__(self, "where", checked_where("alpha", self.where))
-        if not 0 <= self.feather <= 200:
-            raise ConfigError(f"alpha: feather must be from 0 to 200 pixels, got {self.feather}")
+        self.check_shape("alpha")
 
     def __call__(self, canvas: Canvas, instances: Instances) -> None:
         """Replace the picture of `canvas` by one with alpha."""
@@ -82,18 +80,18 @@ class Alpha(Effect):
         if picture is canvas.picture:
             picture = planes.copy_frame(picture)
         _stretch_luma(canvas.picture, picture)
-        _set_alpha(picture, _cover(self, canvas, instances))
+        _set_alpha(picture, _cover(self, canvas, instances, planes.views(picture).layout.depth))
         canvas.replace(picture)
 
 
 @dataclass(frozen=True)
-class Matte(Effect):
-    """A grey picture: white where the instances are, black elsewhere, full range. Raises ConfigError for a value out of range."""
+class Matte(Shaped, Effect):
+    """A grey picture: white where the instances are, black elsewhere, full range. Raises ConfigError for what it cannot be."""
 
     classes: Sequence[str] | None = None
     """Names to keep; None: all."""
-    feather: float = 0.0
-    """Width of the soft edge in pixels of a 1080p picture; 0: antialiased."""
+    bits: Bits = 8
+    """Of a sample; soft edges are worked out at that depth."""
     where: str = "instances"
     """`instances`, `background`, or a selection: `person#3, largest`, `background of person#3`."""
     name: ClassVar[str] = "matte"
@@ -102,24 +100,37 @@ class Matte(Effect):
     kernel: ClassVar[str | None] = "streamseg.gpu.kernels.soften:draw_matte"
 
     def __post_init__(self) -> None:
+        if self.bits not in get_args(Bits):
+            raise ConfigError(f"matte: bits must be one of {', '.join(map(str, get_args(Bits)))}, got {self.bits!r}")
         object.__setattr__(self, "where", checked_where("matte", self.where))
-        if not 0 <= self.feather <= 200:
-            raise ConfigError(f"matte: feather must be from 0 to 200 pixels, got {self.feather}")
+        self.check_shape("matte")
+
+    def fitting_kernel(self) -> str | None:
+        """It draws mattes of 8 bits, as they are or with a feather."""
+        return self.kernel if self.bits == 8 and self.shape.is_feather_alone else None
 
     def __call__(self, canvas: Canvas, instances: Instances) -> None:
         """Replace the picture of `canvas` by the matte."""
-        picture = planes.new_frame(canvas.width, canvas.height, "gray")
+        form = "gray" if self.bits == 8 else f"gray{self.bits}le"
+        picture = planes.new_frame(canvas.width, canvas.height, form)
         planes.copy_tags(canvas.picture, picture)
         picture.color_range = 2
-        planes.views(picture).planes[0].array[...] = _cover(self, canvas, instances)
+        planes.views(picture).planes[0].array[...] = _cover(self, canvas, instances, self.bits)
         canvas.replace(picture)
 
 
-def _cover(effect: Alpha | Matte, canvas: Canvas, instances: Instances) -> npt.NDArray[np.uint8]:
-    """How much of each pixel is kept: uint8 [height, width]."""
+def _cover(effect: Alpha | Matte, canvas: Canvas, instances: Instances, depth: int) -> npt.NDArray[Any]:
+    """How much of each pixel is kept: [height, width], in codes of `depth` bits; above 8 worked out in 16."""
     shown = chosen(instances, effect.classes, effect.where)
-    cover = matte(shown, canvas.width, canvas.height, effect.feather * canvas.unit)
-    return np.bitwise_not(cover) if outside(effect.where) else cover
+    if depth <= 8:
+        cover: npt.NDArray[Any] = matte(shown, canvas.width, canvas.height, effect.shape)
+    else:
+        cover = matte(shown, canvas.width, canvas.height, effect.shape, np.uint16)
+    if outside(effect.where):
+        np.bitwise_not(cover, out=cover)
+    if 8 < depth < 16 and cover.any():
+        cv2.addWeighted(cover, (2**depth - 1) / (2**16 - 1), cover, 0, 0, cover)
+    return cover
 
 
 def to_image(

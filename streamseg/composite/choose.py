@@ -13,16 +13,17 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from streamseg.composite.shape import Shape
 from streamseg.core import masks
-from streamseg.core.masks import Region
+from streamseg.core.masks import Region, Sample
 from streamseg.core.types import Instances
 from streamseg.errors import ConfigError
 from streamseg.errors.describe import brief, classes_known
 from streamseg.select import Selection
 
-__all__ = ["bounds", "check_classes", "checked_where", "chosen", "halves", "matte", "outside", "selection_of"]
+__all__ = ["bounds", "check_classes", "checked_where", "chosen", "matte", "outside", "selection_of"]
 
-ByteArray = npt.NDArray[np.uint8]
+_AS_IT_IS = Shape()
 
 
 def chosen(instances: Instances, classes: Sequence[str] | None, where: str | Selection = "instances") -> Instances:
@@ -85,32 +86,29 @@ def check_classes(named: Iterable[str], known: Sequence[str], where: str = "") -
         raise ConfigError(f"{where}unknown class {brief(unknown[0])} in an effect; {classes_known(unknown[0], known)}")
 
 
-def matte(instances: Instances, width: int, height: int, feather: float = 0.0) -> ByteArray:
-    """How much of each pixel any of the instances covers: uint8 [height, width], 255 inside, 0 outside.
+def matte(
+    instances: Instances,
+    width: int,
+    height: int,
+    shape: Shape = _AS_IT_IS,
+    dtype: type[Sample] = np.uint8,  # type: ignore[assignment]
+) -> npt.NDArray[Sample]:
+    """How much of each pixel any of the instances covers: [height, width] of `dtype`, its highest code inside, 0 outside.
 
-    `feather` is the width in pixels of the ramp along the outline, half of it on either side; 0 gives an antialiased edge.
+    `shape`: what is done to it, in pixels of this size. `dtype` is uint8 or uint16; ramps are worked out at that depth.
     """
-    union = np.zeros((height, width), np.uint8)
+    union = np.zeros((height, width), dtype)
+    if len(instances) == 0:
+        return union
     for mask, box in zip(instances.grids, instances.boxes, strict=True):
         x0, y0, x1, y1 = region = masks.region_of(box, width, height)
         if x1 > x0:
             target = union[y0:y1, x0:x1]
-            cv2.max(target, masks.coverage(mask, box, region, width, height), target)
-    radius = round(feather / 2)
-    if radius > 0 and len(instances):
-        x0, y0, x1, y1 = bounds(instances, width, height, margin=2 * radius + 1)
-        target = union[y0:y1, x0:x1]
-        for half in halves(radius):
-            target[...] = cv2.blur(target, (2 * half + 1, 2 * half + 1))
+            cv2.max(target, masks.coverage(mask, box, region, width, height, dtype=dtype), target)
+    if shape != _AS_IT_IS:
+        x0, y0, x1, y1 = bounds(instances, width, height, margin=shape.reach)
+        shape.apply(union[y0:y1, x0:x1])
     return union
-
-
-def halves(radius: int) -> tuple[int, ...]:
-    """The half widths of the boxes that, one after the other, make a ramp of `radius` pixels on either side of an edge.
-
-    Two make one without kinks that ends there, which a Gaussian's never does.
-    """
-    return tuple(half for half in (radius - radius // 2, radius // 2) if half)
 
 
 def bounds(instances: Instances, width: int, height: int, *, margin: int = 0, align: int = 1) -> Region:

@@ -48,6 +48,10 @@ class Effect:
         selection = selection_of(getattr(self, "where", "instances"))
         return [*(getattr(self, "classes", None) or ()), *([] if selection is None else selection.names)]
 
+    def fitting_kernel(self) -> str | None:
+        """`kernel` where it can draw this effect with the options that it has; None: it is drawn in host memory."""
+        return self.kernel
+
     def changes(self, instances: Instances, activity: Activity | None) -> bool:
         """False where it would leave a frame's picture as it is, so that it need not be copied; in doubt True."""
         return True

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from streamseg.composite.canvas import Canvas, Rows, Shrunk, crop
 from streamseg.composite.choose import bounds, checked_where, chosen, matte, outside
 from streamseg.composite.effect import Effect
+from streamseg.composite.shape import Shape
 from streamseg.core import masks
 from streamseg.core.masks import Region
 from streamseg.core.types import Activity, Instances
@@ -30,7 +31,7 @@ def _area(canvas: Canvas, instances: Instances, where: str, feather: float, reac
     width, height = canvas.width, canvas.height
     if len(instances) == 0:
         return ((0, 0, width, height), np.full((height, width), 255, np.uint8)) if outside(where) else None
-    alpha = matte(instances, width, height, feather)
+    alpha = matte(instances, width, height, Shape(feather=feather))
     if outside(where):
         return (0, 0, width, height), cv2.bitwise_not(alpha)  # type: ignore[return-value]
     region = bounds(instances, width, height, margin=reach, align=canvas.align)

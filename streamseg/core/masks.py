@@ -36,6 +36,7 @@ __all__ = [
 ByteArray = npt.NDArray[np.uint8]
 Grids = TypeVar("Grids", ByteArray, "npt.NDArray[np.float32]")
 FloatArray = npt.NDArray[np.float32]
+Sample = TypeVar("Sample", np.uint8, np.uint16)
 Region = tuple[int, int, int, int]
 """x0, y0, x1, y1 in whole pixels, x1 and y1 exclusive."""
 
@@ -43,6 +44,8 @@ AT_BORDER = 0.5
 """A box that ends within this many pixels of the frame's border is taken to be cut off by it."""
 HALF = 127.5
 """Of 255: above this value a point belongs to the instance, since its probability is above one half."""
+# Codes of 16 bits to one of 8: white is white in both.
+_DEEPER = 257
 # Cells within which masks go from 0 to 1.
 _STEEPNESS = 3.0
 # Pixels worked on at a time.
@@ -120,32 +123,45 @@ def _padded(mask: ByteArray, box: tuple[float, float, float, float], width: int,
 
 
 def _sample(
-    mask: ByteArray, box: npt.ArrayLike, region: Region, width: int, height: int, scale: int, steeper: float = 1.0
-) -> ByteArray:
-    """The field over `region`, (value - 127.5) * steeper + 127.5 rounded into 0..255."""
+    mask: ByteArray,
+    box: npt.ArrayLike,
+    region: Region,
+    width: int,
+    height: int,
+    scale: int,
+    steeper: float = 1.0,
+    dtype: type[Sample] = np.uint8,  # type: ignore[assignment]
+) -> npt.NDArray[Sample]:
+    """The field over `region`, (value - 127.5) * steeper + 127.5 of 255, rounded into all codes of `dtype`."""
     x0, y0, x1, y1 = _floats(box)
     if x1 <= x0 or y1 <= y0:
-        return np.zeros((region[3] - region[1], region[2] - region[0]), np.uint8)
+        return np.zeros((region[3] - region[1], region[2] - region[0]), dtype)
     grid = _padded(mask, (x0, y0, x1, y1), width, height)
     if steeper != 1.0:
         grid = (grid - HALF) * np.float32(steeper) + np.float32(HALF)
+    if dtype is np.uint16:
+        grid *= np.float32(_DEEPER)
     cells, single = cells_of(mask, (x0, y0, x1, y1)), len(mask) == 1
     columns = _taps(x0, x1, region[0], region[2], scale, cells, single)
-    return _interpolate(grid, columns, _taps(y0, y1, region[1], region[3], scale, cells, single))
+    return _interpolate(grid, columns, _taps(y0, y1, region[1], region[3], scale, cells, single), dtype)
 
 
 def _interpolate(
-    grid: FloatArray, columns: tuple[npt.NDArray[np.intp], FloatArray], rows: tuple[npt.NDArray[np.intp], FloatArray]
-) -> ByteArray:
-    """The bilinear field of a padded grid at columns x rows, rounded into 0..255.
+    grid: FloatArray,
+    columns: tuple[npt.NDArray[np.intp], FloatArray],
+    rows: tuple[npt.NDArray[np.intp], FloatArray],
+    dtype: type[Sample] = np.uint8,  # type: ignore[assignment]
+) -> npt.NDArray[Sample]:
+    """The bilinear field of a padded grid at columns x rows, rounded into the codes of `dtype`.
 
     Along x on the rows of the grid, then along y by whole rows, in bands that stay in the cache: 0.8 ns a pixel, half of what
     cv2.warpAffine takes; and, unlike the matrix product that this is, it starts no threads of a BLAS library.
     """
     across = _between(grid.take(columns[0], axis=1), grid.take(columns[0] + 1, axis=1), columns[1])
     steps = across[1:] - across[:-1]
-    field = np.empty((len(rows[0]), len(columns[0])), np.uint8)
+    field = np.empty((len(rows[0]), len(columns[0])), dtype)
     height, width = field.shape
+    depth = cv2.CV_8U if dtype is np.uint8 else cv2.CV_16U
     band = max(1, _BAND // max(1, width))
     value, step = np.empty((2, band, width), np.float32)
     for top in range(0, height, band):
@@ -154,7 +170,7 @@ def _interpolate(
         across.take(cells, axis=0, out=value[:n], mode="clip")
         steps.take(cells, axis=0, out=step[:n], mode="clip")
         step[:n] *= fractions
-        cv2.add(value[:n], step[:n], field[top : top + n], dtype=cv2.CV_8U)
+        cv2.add(value[:n], step[:n], field[top : top + n], dtype=depth)
     return field
 
 
@@ -192,8 +208,17 @@ def full(mask: ByteArray, box: npt.ArrayLike, width: int, height: int, threshold
     return picture
 
 
-def coverage(mask: ByteArray, box: npt.ArrayLike, region: Region, width: int, height: int, *, scale: int = 1) -> ByteArray:
-    """How much of each pixel the instance covers: 255 inside, 0 outside, a ramp of about a pixel along its outline.
+def coverage(
+    mask: ByteArray,
+    box: npt.ArrayLike,
+    region: Region,
+    width: int,
+    height: int,
+    *,
+    scale: int = 1,
+    dtype: type[Sample] = np.uint8,  # type: ignore[assignment]
+) -> npt.NDArray[Sample]:
+    """How much of each pixel the instance covers: all of it inside, 0 outside, a ramp of about a pixel along its outline.
 
     The outline is where the field is one half. Masks cross it within about three cells of their grid (M a side: box/M wide each),
     so the slope is raised by the size of that in pixels.
@@ -205,11 +230,12 @@ def coverage(mask: ByteArray, box: npt.ArrayLike, region: Region, width: int, he
         width: the frame's, frame pixels.
         height: the frame's, frame pixels.
         scale: sample every `scale`-th pixel, at the centre of each scale x scale block.
+        dtype: uint8, where 255 is all of a pixel, or uint16, where 65535 is: worked out in floats for either.
 
-    Returns: uint8 [region height, region width].
+    Returns: [region height, region width] of `dtype`.
     """
     box = _floats(box)
-    return _sample(mask, box, region, width, height, scale, gain(box, cells_of(mask, box), scale))
+    return _sample(mask, box, region, width, height, scale, gain(box, cells_of(mask, box), scale), dtype)
 
 
 def crop_to(boxes: FloatArray, masks: ByteArray, width: int, height: int) -> tuple[FloatArray, ByteArray]:

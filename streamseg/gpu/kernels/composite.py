@@ -33,16 +33,17 @@ class CompositeKernels:
             names = [type(effect).__name__ for effect in effects]
             raise ValueError(f"the device draws {kinds}, Matte last; got {names}: draw in host memory")
         self._effects = tuple(effects)
-        self._draw: list[Kernel] = [import_reference(effect.kernel) for effect in effects if effect.kernel is not None]
+        kernels = [effect.fitting_kernel() for effect in effects]
+        self._draw: list[Kernel] = [import_reference(kernel) for kernel in kernels if kernel is not None]
         self._upload, self._scratch = Upload(torch.device(device)), Scratch(torch.device(device))
 
     @staticmethod
     def can_draw(effects: Sequence[Effect]) -> bool:
-        """Whether all of `effects` have kernels; if not, the picture has to be drawn on in host memory.
+        """Whether all of `effects` have kernels for their options; if not, the picture has to be drawn on in host memory.
 
         None draws on grey: Matte must come last.
         """
-        return all(e.kernel is not None for e in effects) and not any(e.replaces for e in effects[:-1])
+        return all(e.fitting_kernel() is not None for e in effects) and not any(e.replaces for e in effects[:-1])
 
     def changes(self, instances: Instances, activity: Activity | None = None) -> bool:
         """False when no effect would draw anything, so that the picture need not be copied."""

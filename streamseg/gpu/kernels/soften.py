@@ -11,7 +11,8 @@ import torch
 import triton
 
 from streamseg import composite
-from streamseg.composite.choose import bounds, chosen, halves, outside
+from streamseg.composite.choose import bounds, chosen, outside
+from streamseg.composite.shape import halves
 from streamseg.composite.soften import reduction
 from streamseg.core import masks
 from streamseg.core.masks import Region
@@ -278,7 +279,7 @@ def draw_matte(
 ) -> Surface:
     """The picture that `composite.Matte` puts in the place of `picture`: grey, full range, in memory of its own."""
     out = torch.empty((picture.height, picture.width), dtype=torch.uint8, device=picture.luma.device)
-    matte_into(out, chosen(instances, effect.classes, effect.where), effect.feather * picture.unit, upload, scratch)
+    matte_into(out, chosen(instances, effect.classes, effect.where), effect.feather, upload, scratch)
     if outside(effect.where):
         torch.bitwise_not(out, out=out)
     grey = layout("gray")

@@ -9,6 +9,7 @@ import pytest
 
 from streamseg.composite import Alpha, Compositor
 from streamseg.composite.choose import matte
+from streamseg.composite.shape import Shape
 from streamseg.core.result import Result
 from streamseg.encode import open_sink
 from streamseg.errors import OutputError, OutputExists, OutputIsInput
@@ -209,13 +210,14 @@ def test_what_is_cut_out_of_eight_bits_has_eight(suffix, space, span, tmp_path):
     """The alpha is drawn into YUV of ten bits, which ProRes takes."""
     source = flat("yuv420p", codes(space, span), space, span)
     (frame,) = frames([source])
-    drawn = Compositor([Alpha(feather=200)])(Result(frame, instances([[0.0, 0.0, 40.0, 48.0]]))).picture
+    drawn = Compositor([Alpha(feather=9)])(Result(frame, instances([[0.0, 0.0, 40.0, 48.0]]))).picture
     assert drawn.format.name == "yuva444p10le"
     write(tmp_path / f"%d.{suffix}", [drawn], alpha=True)
     image = read(tmp_path / f"0.{suffix}")
     assert image.dtype == np.uint8
     assert np.abs(image[24, 32, :3].astype(int) - (191, 64, 128)).max() <= 2
-    wanted = matte(instances([[0.0, 0.0, 40.0, 48.0]]), 64, 48, 200 * 48 / 1080)
+    exact = matte(instances([[0.0, 0.0, 40.0, 48.0]]), 64, 48, Shape(feather=9), np.uint16) / 65535
+    wanted = np.rint(np.rint(exact * 1023) / 1023 * 255)
     assert np.array_equal(image[..., 3], wanted)
     assert len(np.unique(wanted)) > 20
     for deep, info in (("rgba64le", INFO), ("auto", replace(INFO, bit_depth=10))):

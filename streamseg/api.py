@@ -84,8 +84,8 @@ def stream(
         precision: Number format of the network: fp32, fp16, int8 (faster, slightly less exact), bf16 (OpenVINO, on CPUs that
             have it). Default: the fastest here that was measured to cost under half a point of AP; a file's own.
         require_gpu: Make it an error if the network cannot run on a GPU.
-        size: Size of the network's input, HEIGHTxWIDTH in multiples of 32, as 320x576. Or (height, width). Default: the model's
-            own.
+        size: Size of the network's input, HEIGHTxWIDTH in multiples of 32, as 320x576; largest: of those that the model comes
+            with. Or (height, width). Default: the model's own.
         start: Time to start at: 3s, 1m30s, 00:01:30. A number is seconds.
         duration: Length of the part to read, as 10s. A number is seconds.
         end: Time to stop at, as 15s; instead of duration. A number is seconds.
@@ -220,8 +220,8 @@ def run(
         precision: Number format of the network: fp32, fp16, int8 (faster, slightly less exact), bf16 (OpenVINO, on CPUs that
             have it). Default: the fastest here that was measured to cost under half a point of AP; a file's own.
         require_gpu: Make it an error if the network cannot run on a GPU.
-        size: Size of the network's input, HEIGHTxWIDTH in multiples of 32, as 320x576. Or (height, width). Default: the model's
-            own.
+        size: Size of the network's input, HEIGHTxWIDTH in multiples of 32, as 320x576; largest: of those that the model comes
+            with. Or (height, width). Default: the model's own.
         start: Time to start at: 3s, 1m30s, 00:01:30. A number is seconds.
         duration: Length of the part to read, as 10s. A number is seconds.
         end: Time to stop at, as 15s; instead of duration. A number is seconds.
@@ -317,8 +317,8 @@ def tune(
         precision: Number format of the network: fp32, fp16, int8 (faster, slightly less exact), bf16 (OpenVINO, on CPUs that
             have it). Default: the fastest here that was measured to cost under half a point of AP; a file's own.
         require_gpu: Make it an error if the network cannot run on a GPU.
-        size: Size of the network's input, HEIGHTxWIDTH in multiples of 32, as 320x576. Or (height, width). Default: the model's
-            own.
+        size: Size of the network's input, HEIGHTxWIDTH in multiples of 32, as 320x576; largest: of those that the model comes
+            with. Or (height, width). Default: the model's own.
         start: Time to start at: 3s, 1m30s, 00:01:30. A number is seconds.
         duration: Length of the part to read, as 10s. A number is seconds.
         end: Time to stop at, as 15s; instead of duration. A number is seconds.

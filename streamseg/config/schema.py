@@ -23,10 +23,10 @@ from streamseg.config.steps import EffectStep, Listed, StageStep, check_name, ch
 from streamseg.config.values import (
     AutoFraction,
     Fraction01,
+    InputSize,
     Names,
     Positive,
     Seconds,
-    Size,
     parse_bytes,
     parse_deinterlace,
     parse_every,
@@ -112,8 +112,8 @@ class DecodeConfig(Section):
 class PreprocessConfig(Section):
     """preprocess: the small RGB picture that the network sees."""
 
-    size: Size = None
-    """HEIGHTxWIDTH of the network's input; `auto`: the model's own."""
+    size: InputSize = None
+    """HEIGHTxWIDTH of the network's input; `auto`: the model's own; `largest`: the largest one that the model comes with."""
 
 
 def _head(value: Any, info: ValidationInfo) -> str:

@@ -16,6 +16,7 @@ from streamseg.errors.describe import brief
 
 __all__ = [
     "Fraction01",
+    "InputSize",
     "Names",
     "Positive",
     "Seconds",
@@ -24,6 +25,7 @@ __all__ = [
     "parse_bytes",
     "parse_deinterlace",
     "parse_every",
+    "parse_input_size",
     "parse_names",
     "parse_off",
     "parse_seconds",
@@ -57,6 +59,16 @@ def parse_size(value: Any) -> Any:
         return read_size(value)
     except ValueError as error:
         raise ValueError(f"{error}, or auto") from None
+
+
+def parse_input_size(value: Any) -> Any:
+    """As `parse_size`; `largest` stays what it is."""
+    if isinstance(value, str) and value == "largest":
+        return value
+    try:
+        return parse_size(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, or largest") from None
 
 
 def parse_names(value: Any) -> Any:
@@ -112,6 +124,7 @@ def parse_bytes(value: Any) -> Any:
 Seconds = Annotated[float, BeforeValidator(parse_seconds), Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, BeforeValidator(parse_seconds), Field(gt=0, allow_inf_nan=False)]
 Size = Annotated[tuple[int, int] | None, BeforeValidator(parse_size)]
+InputSize = Annotated[tuple[int, int] | Literal["largest"] | None, BeforeValidator(parse_input_size)]
 Names = Annotated[tuple[str, ...] | None, BeforeValidator(parse_names)]
 Fraction01 = Annotated[float, Field(ge=0, le=1)]
 AutoFraction = Annotated[Annotated[float, Field(ge=0, le=1)] | None, BeforeValidator(parse_auto)]

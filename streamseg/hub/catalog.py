@@ -38,6 +38,7 @@ __all__ = [
     "in_precision",
     "installed",
     "is_name",
+    "largest_size",
     "resolve",
     "resolve_foreign",
     "shipped",
@@ -262,6 +263,13 @@ def _beside(graph: Path, size: Size, precision: str, part: str) -> Path:
 def ready_sizes(model: Model) -> list[Size]:
     """The sizes at which a model runs at once, without an export."""
     return sorted({*model.graphs, *(exported(model.name, model.weights) if model.weights else ())})
+
+
+def largest_size(model: str | PathLike[str]) -> Size | None:
+    """(H, W) of the largest graph that a model by name brings along; None: of a file, and of a model without, its own size."""
+    if not is_name(model):
+        return None
+    return max(find(os.fspath(model)).graphs, key=lambda size: size[0] * size[1], default=None)
 
 
 def _size_of(model: Model) -> Size:

@@ -34,7 +34,9 @@ def configure(given: Given, naming: Naming = in_python) -> PipelineConfig:
             raise ConfigError(f"{naming(option)}: True or False is needed, not {brief(value)}")
     trust = bool(given.get("trust"))
     config = _one_end(_pipeline(given.get("pipeline"), trust), given)
-    changes: dict[str, Any] = {"preprocess": {"size": "auto"}} if given.get("model") is not None else {}
+    # A size was meant for the pipeline's own model.
+    another = given.get("model") is not None and config.preprocess.size != "largest"
+    changes: dict[str, Any] = {"preprocess": {"size": "auto"}} if another else {}
     part = given.get("head")
     if isinstance(part, str) and part != "full" and given.get("classes") is None:  # the pipeline's are the whole network's
         changes["postprocess"] = {"classes": "all"}

@@ -24,7 +24,7 @@ from streamseg.encode.view import MjpegServer
 from streamseg.engine import Engine, GraphSpec, computes_on_gpu, open_engine, read_spec
 from streamseg.engine.tuned import Choice, file_of_choices, kept, key_of
 from streamseg.gpu import Device, DeviceDecoding, choose_device
-from streamseg.hub.catalog import is_name, resolve
+from streamseg.hub.catalog import is_name, largest_size, resolve
 from streamseg.pipeline import stages
 from streamseg.pipeline.extra import extra_steps
 from streamseg.pipeline.outputs import Target
@@ -123,7 +123,21 @@ def tuned(config: PipelineConfig, on_message: Message | None = None) -> Pipeline
 def asked_graph(config: PipelineConfig, on_message: Message | None = None) -> GraphSpec:
     """The fp32 graph that a pipeline asks for, of a model by name, in its size and part. Raises as `hub.catalog.resolve`."""
     part = part_of(config.infer.head, masks=config.postprocess.masks == "auto")
-    return read_spec(resolve(config.infer.model, config.preprocess.size, part=part, on_message=on_message))
+    return read_spec(resolve(config.infer.model, input_size(config), part=part, on_message=on_message))
+
+
+def input_size(config: PipelineConfig, on_message: Message | None = None) -> tuple[int, int] | None:
+    """(H, W) of the network's input that a pipeline asks for; None: the model's own. `on_message` is told of the largest.
+
+    Raises ModelError for a model that is not here.
+    """
+    asked, model = config.preprocess.size, config.infer.model
+    if asked != "largest":
+        return asked
+    size = largest_size(model)
+    if size is not None and on_message is not None:
+        on_message(f"size: {size[0]}x{size[1]}, the largest that {model} comes with; --size auto takes its usual one")
+    return size
 
 
 def load_engine(config: PipelineConfig, on_message: Message | None = None, outputs: Sequence[Target] = ()) -> Engine:
@@ -139,7 +153,7 @@ def load_engine(config: PipelineConfig, on_message: Message | None = None, outpu
         precision=i.precision,
         family=None if i.family == "auto" else i.family,
         part=part_of(i.head, masks=config.postprocess.masks == "auto"),
-        size=config.preprocess.size,
+        size=input_size(config, on_message),
         threads=i.threads,
         in_flight=i.in_flight,
         batch=i.batch,

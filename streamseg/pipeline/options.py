@@ -180,7 +180,7 @@ OPTIONS: tuple[Option, ...] = (
         "size",
         "network",
         "str | tuple[int, int]",
-        "Size of the network's input, HEIGHTxWIDTH in multiples of 32, as 320x576.",
+        "Size of the network's input, HEIGHTxWIDTH in multiples of 32, as 320x576; largest: of those that the model comes with.",
         ("preprocess", "size"),
         more="Or (height, width). Default: the model's own.",
     ),

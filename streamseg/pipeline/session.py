@@ -82,8 +82,8 @@ class Session:
             precision: Number format of the network: fp32, fp16, int8 (faster, slightly less exact), bf16 (OpenVINO, on CPUs
                 that have it). Default: the fastest here that was measured to cost under half a point of AP; a file's own.
             require_gpu: Make it an error if the network cannot run on a GPU.
-            size: Size of the network's input, HEIGHTxWIDTH in multiples of 32, as 320x576. Or (height, width). Default: the
-                model's own.
+            size: Size of the network's input, HEIGHTxWIDTH in multiples of 32, as 320x576; largest: of those that the model
+                comes with. Or (height, width). Default: the model's own.
             batch: Frames in one call of the network.
             threads: CPU threads of the engine. 0: one a core.
             no_tuned: Leave aside what `streamseg tune --apply` found for this machine.
@@ -285,7 +285,7 @@ class Session:
                 raise ConfigError(_contradiction(field, asked, actual.get(field, getattr(mine, field))))
         size = config.preprocess.size
         # Beside another model's name, or the usual one's, it was meant for that model.
-        if size not in (None, spec.size) and config.infer.model == mine.model:
+        if size not in (None, "largest", spec.size) and config.infer.model == mine.model:
             raise ConfigError(_contradiction("size", *("x".join(map(str, hw)) for hw in (size, spec.size) if hw is not None)))
         fields = {field: getattr(mine, field) for field in _OF_THE_ENGINE} | {"engine": actual["engine"]}
         masks = config.postprocess.masks if config.postprocess.masks != "auto" else self._config.postprocess.masks

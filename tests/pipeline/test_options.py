@@ -12,6 +12,7 @@ from streamseg.cli import measure
 from streamseg.config.schema import EventsConfig, PipelineConfig, SmoothConfig, TrackConfig
 from streamseg.errors import ConfigError, OutputExists
 from streamseg.pipeline.configure import configure
+from streamseg.pipeline.opening import input_size
 from streamseg.pipeline.options import OPTIONS, help_of, in_python, in_shell, option, pythonic
 from tests import clips, interlaced_clips
 from tools import options as tool
@@ -178,6 +179,17 @@ def test_another_model_has_its_own_size():
     assert configure({"pipeline": file}).preprocess.size == (64, 96)
     assert configure({"pipeline": file, "model": "other.onnx"}).preprocess.size is None
     assert configure({"pipeline": file, "model": "other.onnx", "size": (32, 64)}).preprocess.size == (32, 64)
+
+
+def test_edit_takes_the_largest_input_of_any_model_unless_told_another():
+    said: list[str] = []
+    assert input_size(configure({"pipeline": "edit"}), said.append) == (448, 768)
+    assert said == ["size: 448x768, the largest that lite comes with; --size auto takes its usual one"]
+    assert input_size(configure({"pipeline": "edit", "model": "other.onnx"}), said.append) is None, "a file has its own"
+    assert input_size(configure({"pipeline": "edit", "size": "256x448"}), said.append) == (256, 448)
+    assert input_size(configure({"pipeline": "edit", "size": "auto"}), said.append) is None
+    assert input_size(configure({"pipeline": "drive", "size": "largest"})) == (448, 768)
+    assert len(said) == 1, "nothing is said where it was not taken"
 
 
 def test_deinterlace_means_frame(tmp_path, known):

@@ -280,7 +280,7 @@ def test_a_pipeline_that_asks_for_the_same_engine_or_says_nothing_is_not(films, 
 
 
 def test_sizes_are_compared_where_the_model_is_the_same(films, finder, session):
-    for size in ("64x96", "auto"):
+    for size in ("64x96", "auto", "largest"):
         pipeline = {"preprocess": {"size": size}, "infer": {"model": str(finder)}}
         assert len(list(session.stream(films[0], pipeline=pipeline))) == FRAMES
     with pytest.raises(ConfigError, match="asks for size '128x192', but the engine of this session has size '64x96'"):
@@ -288,8 +288,8 @@ def test_sizes_are_compared_where_the_model_is_the_same(films, finder, session):
 
 
 def test_shipped_pipelines_run_at_any_size_of_their_model():
-    for name in ("drive", "edit", "live"):
-        assert streamseg.load_pipeline(name).preprocess.size is None
+    sizes = {name: streamseg.load_pipeline(name).preprocess.size for name in ("drive", "edit", "live")}
+    assert sizes == {"drive": None, "edit": "largest", "live": None}
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,13 @@ def test_a_size_picks_its_file(shop):
     assert catalog.resolve("lite", (64, 96)) == shop / "lite" / "lite-64x96.onnx"
 
 
+def test_the_largest_of_the_sizes_that_a_model_brings(shop, tmp_path):
+    graphs.constant_model(shop / "lite" / "lite-448x768.onnx", size=(448, 768))
+    assert catalog.largest_size("lite") == (448, 768)
+    assert catalog.largest_size("big") == (64, 128), "it has one"
+    assert catalog.largest_size(tmp_path / "film.onnx") is None, "a file has its own"
+
+
 def test_an_unknown_size_is_answered_with_those_there_are(shop):
     with pytest.raises(ModelError, match="'lite' is not shipped at 100x100; there are: 64x96, 320x576"):
         catalog.resolve("lite", (100, 100))

@@ -27,6 +27,7 @@ FORMATS: Mapping[str, str] = {
     ".ytvis.json": f"{_RESULTS}youtube_vis:YoutubeVisSink",
     ".coco.json": f"{_RESULTS}coco:CocoSink",
     ".cvat.zip": f"{_RESULTS}cvat:CvatSink",
+    ".otio": f"{_RESULTS}otio:OtioSink",
 }
 """Results without pictures: how the outputs' names end (`.mots` is a folder), and what writes them."""
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from streamseg.config.schema import EventsConfig, SmoothConfig, TrackConfig
     from streamseg.core.result import Result
     from streamseg.core.types import Activity, Event, Frame, Instances, Occlusion
+    from streamseg.edits import Edits
     from streamseg.pipeline.probe import probe
     from streamseg.pipeline.report import RunReport
     from streamseg.pipeline.session import Session
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Activity",
+    "Edits",
     "Event",
     "EventsConfig",
     "Frame",
@@ -60,6 +62,7 @@ __all__ = [
 # Loaded when first used: `streamseg --help` must not wait for FFmpeg and the engines.
 _LAZY = {
     "Activity": "streamseg.core.types",
+    "Edits": "streamseg.edits",
     "Event": "streamseg.core.types",
     "EventsConfig": "streamseg.config.schema",
     "Frame": "streamseg.core.types",

@@ -28,6 +28,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("select",),
     ("datasets", "networks", "track", "temporal", "occlusion", "events", "composite", "decode", "record"),
     ("config", "export", "encode"),
+    ("edits",),
     ("hub",),
     ("engine",),
     ("detect",),

@@ -31,9 +31,9 @@ class _Absent:
 
 
 def label_text(template: str, instances: Instances, index: int) -> str:
-    """What `template` ({name}, {id}, {score}: the track's mean score) says of one instance."""
+    """What `template` ({name}: its own, or its class's, {id}, {score}: the track's mean score) says of one instance."""
     track = int(instances.track_ids[index])
-    name = instances.class_names[instances.labels[index]]
+    name = instances.track_names.get(track) or instances.class_names[instances.labels[index]]
     text = template.format(name=name, id=track or _Absent(), score=float(instances.track_scores[index]))
     return " ".join(text.split())
 

@@ -183,7 +183,7 @@ class Result:
             "height": frame.height,
             "detected": self.detected,
             "instances": [
-                _instance_json(found, i) | {"box": [round(float(v), 2) for v in box]} | mask
+                _named(found, i) | _instance_json(found, i) | {"box": [round(float(v), 2) for v in box]} | mask
                 for i, (box, mask) in enumerate(zip(found.boxes, self._masks_json(), strict=True))
             ],
         }
@@ -199,15 +199,16 @@ class Result:
 
             pandas.DataFrame(row for result in streamseg.stream("a.mp4") for row in result.rows())
 
-        `frame`, `pts`, `time` (seconds), `epoch`, `detected`, those of `to_json` for an instance, and for its boxes `x0`, `y0`,
-        `x1`, `y1` (frame pixels). With `masks` also `mask`, COCO's run lengths: a dict of `size` and `counts`, None
-        where boxes alone were found.
+        `frame`, `pts`, `time` (seconds), `epoch`, `detected`, those of `to_json` for an instance, `name` (which a person gave its
+        track), and for its boxes `x0`, `y0`, `x1`, `y1` (frame pixels). With `masks` also `mask`, COCO's run lengths: a dict of
+        `size` and `counts`, None where boxes alone were found.
         """
         frame, found, hidden = self.frame, self.instances, self.occlusion
         same = {"frame": frame.index, "pts": frame.pts, "time": frame.time, "epoch": frame.epoch, "detected": self.detected}
         rows = []
         for i, box in enumerate(found.boxes.tolist()):
-            row = same | _instance_json(found, i) | dict(zip(("x0", "y0", "x1", "y1"), box, strict=True))
+            given = found.track_names.get(int(found.track_ids[i]))
+            row = same | _instance_json(found, i) | {"name": given} | dict(zip(("x0", "y0", "x1", "y1"), box, strict=True))
             row |= dict.fromkeys(_HIDDEN) if hidden is None else _occlusion_json(hidden, i)
             extent = row.pop("extent") or (None,) * 4
             rows.append(row | dict(zip(("extent_x0", "extent_y0", "extent_x1", "extent_y1"), extent, strict=True)))
@@ -248,6 +249,12 @@ class Result:
 
 
 _HIDDEN = ("visible", "occluded_by", "order", "at_border", "extent")
+
+
+def _named(found: Instances, i: int) -> dict[str, str]:
+    """The name that a person gave the track, where one did."""
+    given = found.track_names.get(int(found.track_ids[i]))
+    return {} if given is None else {"name": given}
 
 
 def _instance_json(found: Instances, i: int) -> dict[str, Any]:

@@ -120,6 +120,8 @@ class Instances:
     """[N] bool: the track's mean score has fallen below the confidence asked for; it still followed because it was sure before."""
     fine: tuple[ByteArray | None, ...] = ()
     """Empty, or for each instance a finer grid [g, g] uint8 over its box, refined to the picture's edges; None: there is none."""
+    track_names: Mapping[int, str] = field(default_factory=dict)
+    """Track → the name that a person gave it (docs/selections.md), of those that have one."""
 
     def __post_init__(self) -> None:
         n = len(self.boxes)
@@ -223,6 +225,12 @@ class Instances:
     def names(self) -> list[str]:
         """The class name of each instance."""
         return [self.class_names[label] for label in self.labels]
+
+    @property
+    def called(self) -> list[str]:
+        """What each instance is to be called: its track's name, where a person gave it one, else its class."""
+        given = self.track_names
+        return [given.get(track, name) for track, name in zip(self.track_ids.tolist(), self.names, strict=True)]
 
     def summary(self) -> str:
         """How many there are of each class, as "2 person, 1 car"; "none"."""

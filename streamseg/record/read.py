@@ -167,6 +167,10 @@ class Results:
     def __iter__(self) -> Iterator[FrameRecord]:
         return (self._record(position) for position in range(len(self)))
 
+    def columns(self) -> Iterator[Columns]:
+        """What it says of each frame without masks, in order: for who only counts."""
+        return (self._columns(position) for position in range(len(self)))
+
     @property
     def numbers(self) -> Places:
         """[frames] the numbers of its frames in the source, in the order of the file."""
@@ -200,8 +204,8 @@ class Results:
     def tracks(self) -> tuple[TrackSummary, ...]:
         """Who was seen, by falling area: a sum over all frames, of which one is in memory at a time; masks are not unpacked."""
         summing = Summing(self.class_names, self.time_base)
-        for position in range(len(self)):
-            summing.add(self._columns(position))
+        for columns in self.columns():
+            summing.add(columns)
         return summing.tracks()
 
     def _position(self, number: int) -> int | None:

@@ -36,7 +36,8 @@ class Selection:
         self._term: Term = self.parse(text)._term
 
     @classmethod
-    def _of(cls, term: Term) -> Self:
+    def of(cls, term: Term) -> Self:
+        """The selection that a term makes."""
         made = cls.__new__(cls)
         made._term = term
         return made
@@ -45,42 +46,42 @@ class Selection:
     def parse(cls, text: str | Self) -> Self:
         """The selection that `text` means (docs/selections.md has the grammar). Raises ConfigError, which shows the place."""
         if isinstance(text, Selection):
-            return cls._of(text._term)
+            return cls.of(text._term)
         if not isinstance(text, str):
             raise ConfigError(f"a selection is a text, as 'person#3, largest', not {brief(text)}")
-        return cls._of(_parsed(text))
+        return cls.of(_parsed(text))
 
     @classmethod
     def all(cls) -> Self:
         """Every object."""
-        return cls._of(All())
+        return cls.of(All())
 
     @classmethod
     def none(cls) -> Self:
         """No object."""
-        return cls._of(Nothing())
+        return cls.of(Nothing())
 
     @classmethod
     def of_class(cls, name: str) -> Self:
         """The objects of a class."""
-        return cls._of(Name(_checked(name)))
+        return cls.of(Name(_checked(name)))
 
     @classmethod
     def named(cls, name: str) -> Self:
         """The track that has been given this name, or the selection that is kept under it."""
-        return cls._of(Name(_checked(name)))
+        return cls.of(Name(_checked(name)))
 
     @classmethod
     def track(cls, track_id: int) -> Self:
         """One track. Raises ConfigError for a number below 1."""
         if isinstance(track_id, bool) or not isinstance(track_id, int | np.integer) or track_id < 1:
             raise ConfigError(f"a track has a number from 1 on, not {brief(track_id)}")
-        return cls._of(Track(int(track_id)))
+        return cls.of(Track(int(track_id)))
 
     @classmethod
     def largest(cls, name: str = "") -> Self:
         """The track of the greatest area, summed over the whole film; `name`: of those of a class."""
-        return cls._of(Largest(_checked(name) if name else ""))
+        return cls.of(Largest(_checked(name) if name else ""))
 
     @classmethod
     def at(cls, time: float | str, x: float, y: float) -> Self:
@@ -114,15 +115,15 @@ class Selection:
         return walk(self._term)
 
     def __and__(self, other: str | Self) -> Self:
-        return self._of(And.of(self._term, Selection.parse(other)._term))
+        return self.of(And.of(self._term, Selection.parse(other)._term))
 
     def __or__(self, other: str | Self) -> Self:
-        return self._of(Or.of(self._term, Selection.parse(other)._term))
+        return self.of(Or.of(self._term, Selection.parse(other)._term))
 
     __rand__, __ror__ = __and__, __or__
 
     def __invert__(self) -> Self:
-        return self._of(self._term.inner if isinstance(self._term, Not) else Not(self._term))
+        return self.of(self._term.inner if isinstance(self._term, Not) else Not(self._term))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Selection) and self._term == other._term

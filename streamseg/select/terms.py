@@ -98,6 +98,9 @@ class Name(Term):
         known = instances.class_names
         if self.name in known:
             return np.asarray(instances.labels == known.index(self.name), np.bool_)
+        given = {name: track for track, name in instances.track_names.items()}
+        if self.name in given:
+            return np.asarray(instances.track_ids == given[self.name], np.bool_)
         raise ConfigError(
             f"{quoted(self.name)} is neither a class nor a name that was given; {classes_known(self.name, known)}"
         )

@@ -14,6 +14,7 @@ import streamseg
 
 NAMES = [
     "Activity",
+    "Edits",
     "Event",
     "EventsConfig",
     "Frame",

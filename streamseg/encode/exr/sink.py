@@ -168,7 +168,7 @@ class ExrSink(ImageSink):
         shape = (frame.height, frame.width)
         empty = self._empty.setdefault(shape, np.zeros(shape, np.float32))
         seen = mattes.covers(result)
-        tracks = [self._track(int(i), name) for i, name in zip(found.track_ids, found.names, strict=True)]
+        tracks = [self._track(int(i), name, found.track_names) for i, name in zip(found.track_ids, found.names, strict=True)]
         self._untracked += tracks.count("")
         channels: dict[str, Any] = mattes.id_and_order(seen, found.track_ids, empty)
         for kind, names in (("track", tracks), ("class", found.names)):
@@ -188,9 +188,9 @@ class ExrSink(ImageSink):
             described |= metadata(kind, manifest)
         return channels, described
 
-    def _track(self, track: int, name: str) -> str:
-        """The name of a track, the same in all frames; "" where there is none."""
-        return self._names.setdefault(track, f"{name}#{track}") if track > 0 else ""
+    def _track(self, track: int, name: str, given: Mapping[int, str]) -> str:
+        """The name of a track, the same in all frames: given by a person, or its class and number; "": there is none."""
+        return self._names.setdefault(track, given.get(track) or f"{name}#{track}") if track > 0 else ""
 
     def _layer(self, name: str) -> str:
         if name not in self._layers:

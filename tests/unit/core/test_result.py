@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from streamseg import errors
+from streamseg.composite.labels import label_text
 from streamseg.core.result import Result
 from streamseg.core.types import Activity, Event, Frame, Instances, Occlusion, Track
 from streamseg.decode import Decoder
@@ -18,6 +19,7 @@ from streamseg.pixels import planes, sidedata
 from streamseg.pixels.filters import Filter
 from streamseg.pixels.layouts import nearest_layout
 from streamseg.pixels.siting import siting
+from streamseg.select import Selection
 from tests import clips
 from tests.unit import pictures
 
@@ -189,10 +191,10 @@ def test_rows_are_flat_and_all_alike():
     rows = one.rows(masks=True)
     bare = Result(one.frame, one.instances).rows(masks=True)
     assert [list(row) for row in rows] == [list(row) for row in bare]
-    names = "frame pts time epoch detected track_id class label score track_score doubtful x0 y0 x1 y1"
+    names = "frame pts time epoch detected track_id class label score track_score doubtful name x0 y0 x1 y1"
     names += " visible occluded_by order at_border extent_x0 extent_y0 extent_x1 extent_y1 mask"
     assert list(rows[0]) == names.split()
-    assert [type(value) for value in rows[1].values() if not isinstance(value, bool | dict | str)] == (
+    assert [type(value) for value in rows[1].values() if not isinstance(value, bool | dict | str | None)] == (
         [int, int, float, int, int, int, float, float] + [float] * 5 + [int, int] + [float] * 4
     )
     assert [rows[1][n] for n in ("frame", "pts", "x0", "y1", "occluded_by", "extent_x1")] == [7, 1001, 10, 36, 1, 40]
@@ -244,3 +246,16 @@ def test_without_supervision_its_package_is_named(monkeypatch):
     with pytest.raises(errors.MissingExtra, match="supervision is not installed; run: pip install supervision") as caught:
         result().to_supervision()
     assert caught.value.exit_code == 17
+
+
+def test_a_track_is_called_as_a_person_called_it():
+    """In tables, JSON and labels; selections find it, too."""
+    plain = result()
+    found = replace(plain.instances, track_names={2: "Anna", 9: "nobody"})
+    named = replace(plain, instances=found)
+    assert [each.get("name") for each in named.to_json()["instances"]] == [None, "Anna"]
+    assert [row["name"] for row in named.rows()] == [None, "Anna"]
+    assert found.called == ["person", "Anna"]
+    assert found[1].called == ["Anna"]
+    assert label_text("{name} {id}", found, 1) == "Anna 2"
+    assert Selection.parse("Anna").chosen(named).tolist() == [False, True]

@@ -242,7 +242,8 @@ class OutputConfig(Section):
     path: str = "{out}"
     """A video, a folder for it, images as frames/%06d.png, .jsonl, or the address of a view.
 
-    `{out}` is what -o says, `{stem}` the same without its suffix; nothing else may stand in braces."""
+    `{out}` is what -o says, `{stem}` the same without its suffix; `{track}` and `{class}` make a file for each track, or class.
+    Nothing else may stand in braces."""
     use: Annotated[str | None, PlainValidator(_reference)] = None
     """`module:Class` of a kind of output that writes it, in place of the one that its name asks for."""
     composite: tuple[EffectStep, ...] = ()
@@ -253,10 +254,11 @@ class OutputConfig(Section):
     @field_validator("path")
     @classmethod
     def _placeholders(cls, path: str) -> str:
-        unknown = re.search(r"\{[^{}]*\}?|\}", path.replace("{out}", "").replace("{stem}", ""))
-        if unknown:
+        known = re.sub(r"\{(out|stem|track|class)\}", "", path)
+        if unknown := re.search(r"\{[^{}]*\}?|\}", known):
             raise ValueError(
-                f"{brief(unknown[0])} is no placeholder; allowed: {{out}} (what -o says) and {{stem}} (the same without its suffix)"
+                f"{brief(unknown[0])} is no placeholder; allowed: {{out}} (what -o says), {{stem}} (the same without its suffix), "
+                "{track} and {class} (a file for each)"
             )
         return path
 

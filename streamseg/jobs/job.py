@@ -26,6 +26,7 @@ from streamseg.pipeline.build import Pipeline, build_pipeline
 from streamseg.pipeline.opening import load_engine, tuned
 from streamseg.pipeline.outputs import Target
 from streamseg.pipeline.report import RunReport
+from streamseg.pipeline.split import is_split, literal_folder
 from streamseg.system.callbacks import Message
 
 __all__ = ["FilmReport", "Job", "JobReport"]
@@ -241,7 +242,9 @@ def _key(film: Film) -> str:
 
 
 def _place(path: str) -> Path:
-    """The file, or the folder of images, that an output is."""
+    """The file that an output is, or the folder of its images, or of its files for each track."""
+    if is_split(path):
+        return literal_folder(path)
     return Path(path).parent if "%" in Path(path).name else Path(path)
 
 

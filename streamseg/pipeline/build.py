@@ -26,6 +26,7 @@ from streamseg.pipeline.opening import FirstFrames, Source
 from streamseg.pipeline.outputs import Target, plan
 from streamseg.pipeline.report import OutputReport, RunReport, Tally, latency_table, stage_table
 from streamseg.pipeline.speed import LEAST_SECONDS, Speed, bare_rate, measure_speed
+from streamseg.pipeline.split import SplitSink
 from streamseg.pipeline.stages import Context, Made, Step, close, make, steps
 from streamseg.runtime import Branch, Counters, Runtime, Stage
 from streamseg.system.callbacks import Message
@@ -127,6 +128,7 @@ class Pipeline:
             stages = self.runtime.branch(target.name)
             dropped, warnings = sum(c.dropped for c in stages), tuple(map(scrub, sink.warnings))
             outputs.append(OutputReport(target.name, sink.name, stages[-1].given, dropped, warnings))
+            outputs += sink.reports(target.name) if isinstance(sink, SplitSink) else []
         return RunReport(
             source=self.info.name,
             engine=str(self.engine),

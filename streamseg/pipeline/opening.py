@@ -6,6 +6,7 @@ import contextlib
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from os import PathLike
 from typing import Literal
 
@@ -28,6 +29,7 @@ from streamseg.hub.catalog import is_name, largest_size, resolve
 from streamseg.pipeline import stages
 from streamseg.pipeline.extra import extra_steps
 from streamseg.pipeline.outputs import Target
+from streamseg.pipeline.split import SplitSink, is_split
 from streamseg.system import registry
 from streamseg.system.callbacks import Message
 
@@ -203,20 +205,24 @@ def make_sink(
     """The sink of an output, not open yet; `view`: the one that is open already."""
     if view is not None:
         view.title = info.name
-    sink = view or open_sink(
-        target.path,
-        info,
+    video = copies_tracks(target.path, target.use)
+    split = is_split(target.path)
+    make = partial(
+        open_sink,
+        info=info,
         use=target.use,
         codec=target.encode.codec,
         crf=target.encode.crf,
         overwrite=overwrite,
         source=str(source) if info.kind in ("file", "images") else None,
-        passthrough=decoder.subscribe() if copies_tracks(target.path, target.use) else None,
+        passthrough=decoder.subscribe() if video and not split else None,
         alpha=any(effect.alpha for effect in target.effects),
         gpu=gpu,
         audio=target.encode.audio,
         exr=target.encode.exr,
+        threads=1 if split else 0,  # there may be many, and each picture is then encoded at once
     )
+    sink = view or (SplitSink(target.path, make, video=video, overwrite=overwrite) if split else make(target.path))
     with contextlib.suppress(ValueError):  # a format that PyAV does not know: it is not grey
         if not target.keep_grey and colours_grey(target.effects, VideoFormat(info.pix_fmt)):
             sink.warnings.append(

@@ -11,7 +11,7 @@ from itertools import combinations
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from streamseg.composite import Effect, Overlay
+from streamseg.composite import Effect, Matte, Overlay
 from streamseg.config.load import Location, override
 from streamseg.config.schema import EncodeConfig, OutputConfig, PipelineConfig
 from streamseg.config.steps import EffectStep
@@ -22,6 +22,7 @@ from streamseg.encode.kinds import ending_of, endings, kind_of
 from streamseg.encode.video.containers import CONTAINERS
 from streamseg.errors import ConfigError, OutputError
 from streamseg.errors.describe import short
+from streamseg.pipeline.split import is_split
 from streamseg.system.output_files import same_place
 from streamseg.system.standard_streams import STDIN_NAMES, STDOUT_NAMES, STDOUT_SUFFIXES, is_stdout
 
@@ -32,6 +33,8 @@ _NAMED = re.compile(r"(?P<name>[a-z][a-z0-9_-]*)=(?P<path>.*)", re.DOTALL)
 
 _OVERLAY = OutputConfig(composite=(EffectStep.of(Overlay()),))
 """What -o shows where the pipeline file does not say."""
+_MATTE = (EffectStep.of(Matte()),)
+"""What -o shows of each track or class, unless it names an output: nothing else than that object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ def plan(configured: Mapping[str, OutputConfig], given: Sequence[str], source: o
     plain = [placed(path, source, main) for path in plain]
     views = {output.path for output in configured.values() if is_view(output.path)}
     plain = [path for path in plain if path not in views]  # to ask for a view that there is asks for no other
-    pictures = [path for path in plain if not is_results(path) and not is_plain(path)]
+    pictures = [path for path in plain if not is_results(path) and not is_plain(path) and not is_split(path)]
     out = pictures[0] if pictures else None
     targets: list[Target] = []
     for name, output in configured.items():
@@ -95,7 +98,8 @@ def plan(configured: Mapping[str, OutputConfig], given: Sequence[str], source: o
         plain.remove(out)
     for number, path in enumerate(plain):
         kind = "results" if is_results(path) else "output"
-        effects = () if is_results(path) or is_plain(path) else main.composite
+        effects = _MATTE if is_split(path) else main.composite
+        effects = () if is_results(path) or is_plain(path) else effects
         targets.append(Target(f"{kind}{number + 1}", path, effects, main.encode, main.keep_grey))
     if not targets:
         raise ConfigError("nothing to write: say where with -o (a video or a folder for it, frames/%06d.png, a .jsonl file)")

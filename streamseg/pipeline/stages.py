@@ -43,6 +43,7 @@ from streamseg.gpu import Device, DeviceCompositor, DevicePreprocess
 from streamseg.occlusion import OcclusionEstimator
 from streamseg.pipeline.outputs import Target
 from streamseg.pipeline.report import Tally
+from streamseg.pipeline.split import SplitSink, is_split
 from streamseg.runtime import Stage
 from streamseg.temporal.flow import FlowCache
 from streamseg.temporal.refine import Refiner
@@ -186,9 +187,15 @@ def _composite(context: Context) -> Stage:
     output, device = context.output, context.device
     assert output is not None  # made once for each
     _check_output(context, output)
-    if device is None:
-        return Compositor(output.effects, keep_grey=output.keep_grey)
-    return DeviceCompositor(output.effects, device, keep_grey=output.keep_grey)
+    drawing = (
+        Compositor(output.effects, keep_grey=output.keep_grey)
+        if device is None
+        else DeviceCompositor(output.effects, device, keep_grey=output.keep_grey)
+    )
+    if isinstance(context.sink, SplitSink):  # it draws each object alone, when it writes that
+        context.sink.prepare(drawing, context.spec.classes)
+        return Compositor()
+    return drawing
 
 
 def _check_output(context: Context, output: Target) -> None:
@@ -201,6 +208,11 @@ def _check_output(context: Context, output: Target) -> None:
         if alone and effect.needs_masks:
             raise ConfigError(f"{where}needs masks, and {_why_boxes_alone(context)}")
     kind = kind_of(output.path, output.use)
+    if is_split(output.path) and not (kind is not None and kind.results) and not any(e.replaces for e in output.effects):
+        raise ConfigError(
+            f"outputs: {output.name}: {output.path}: a file for each object shows that object alone: its effects must be matte or "
+            f"alpha, not {', '.join(step.name for step in output.composite) or 'none'}"
+        )
     if alone and kind is not None and kind.needs_masks:
         raise ConfigError(f"outputs: {output.name}: {output.path}: this format holds masks, and {_why_boxes_alone(context)}")
 

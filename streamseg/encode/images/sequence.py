@@ -31,6 +31,7 @@ from streamseg.system.output_files import Claim, check_file, replace_atomically
 
 if TYPE_CHECKING:
     from streamseg.decode import SourceInfo
+    from streamseg.pixels.picture import AnyPicture
 
 __all__ = ["IMAGE_SUFFIXES", "ImageSink", "names_still"]
 
@@ -53,6 +54,8 @@ class ImageSink(FileSink):
         self._encoders: dict[tuple[int, int, str], av.VideoCodecContext] = {}
         self._claim: Claim | None = None
         self._warned = False
+        self._shown: tuple[AnyPicture, bytes] | None = None
+        """The last picture and its file: a picture that comes again (a matte in which nothing is) is not encoded again."""
 
     @classmethod
     def make(cls, request: OutputRequest) -> Sink:
@@ -92,9 +95,11 @@ class ImageSink(FileSink):
 
     def _write(self, path: Path, rendered: RenderedPicture, interlaced: bool) -> int:
         """Write one file whole, or nothing, and give its size in bytes. May raise what `__call__` catches."""
-        data = self._encode(on_host(rendered.picture), path.suffix.lower(), interlaced)
-        replace_atomically(path, data)
-        return len(data)
+        if self._shown is None or self._shown[0] is not rendered.picture:
+            data = self._encode(on_host(rendered.picture), path.suffix.lower(), interlaced)
+            self._shown = (rendered.picture, data)
+        replace_atomically(path, self._shown[1])
+        return len(self._shown[1])
 
     def _encode(self, picture: av.VideoFrame, suffix: str, interlaced: bool) -> bytes:
         if suffix in {".jpg", ".jpeg", ".webp"}:

@@ -57,6 +57,10 @@ class Encoder:
         self._holds = choice.ends_with_key
         self._held: tuple[av.VideoFrame, Frame] | None = None
         self._sent = 0
+        self._intra = choice.codec.intra
+        self._shown: tuple[av.VideoFrame, FieldOrder | None] | None = None
+        self._again: bytes | None = None
+        """What `_shown` was encoded to, once it came twice."""
         context = stream.codec_context
         context.width, context.height = padded
         context.pix_fmt = choice.pix_fmt
@@ -97,8 +101,19 @@ class Encoder:
             raise OutputError(f"{self._stream.codec_context.name} cannot encode {frame!r}: {error}") from error
 
     def encode(self, picture: av.VideoFrame, frame: Frame) -> list[av.Packet[Any]]:
-        """Packets that are ready; times in the source's ticks."""
+        """Packets that are ready; times in the source's ticks.
+
+        The same picture again (a matte in which nothing is, for an hour) costs nothing where every picture is coded alone.
+        """
+        same = self._shown is not None and self._shown[0] is picture and self._shown[1] == frame.field_order
+        if same and self._again is not None:
+            return [self._repeated(self._again, frame)]
         made = self.fitted(picture, frame)
+        if self._intra:
+            packets = self._send(made, frame)
+            at_once = same and len(packets) == 1 and packets[0].pts == frame.pts
+            self._shown, self._again = (picture, frame.field_order), bytes(packets[0]) if at_once else None
+            return packets
         if not self._holds:
             return self._send(made, frame)
         held, self._held = self._held, (made, frame)
@@ -117,6 +132,13 @@ class Encoder:
             return [self._timed(packet) for packet in self._stream.encode(made)]
         except AV_ERRORS as error:
             raise OutputError(f"{self._stream.codec_context.name} cannot encode {frame!r}: {error}") from error
+
+    def _repeated(self, data: bytes, frame: Frame) -> av.Packet[Any]:
+        packet = av.Packet(data)
+        packet.stream, packet.time_base, packet.is_keyframe = self._stream, frame.time_base, True
+        packet.pts = packet.dts = frame.pts
+        packet.duration = frame.duration
+        return packet
 
     def unmarked(self) -> str:
         """What is wrong with an interlaced picture that the encoder was not set up for."""

@@ -214,13 +214,13 @@ def test_a_mistyped_placeholder_is_refused(path, wrong):
     with pytest.raises(ConfigError) as caught:
         parse_pipeline(f"outputs:\n  a:\n    path: '{path}'\n", "x.yaml")
     assert str(caught.value) == (
-        f"x.yaml:3: outputs.a.path: {wrong!r} is no placeholder; allowed: {{out}} (what -o says) and {{stem}} (the same without "
-        "its suffix)"
+        f"x.yaml:3: outputs.a.path: {wrong!r} is no placeholder; allowed: {{out}} (what -o says), {{stem}} (the same without "
+        "its suffix), {track} and {class} (a file for each)"
     )
 
 
 def test_placeholders_that_are_known_stay():
-    for path in ("{out}", "{stem}.alpha.mov", "{stem}/%06d.png", "a.mp4"):
+    for path in ("{out}", "{stem}.alpha.mov", "{stem}/%06d.png", "a.mp4", "{stem}.{class}-{track}.mkv"):
         assert parse_pipeline(f"outputs: {{a: {{path: '{path}'}}}}", "x.yaml").outputs["a"].path == path
 
 

@@ -62,9 +62,11 @@ def test_without_any_output_it_says_what_to_do():
 
 
 def test_unknown_names_are_answered():
-    with pytest.raises(ConfigError, match="no output 'matte'; its outputs are: picture, alpha"):
-        paths("edit", "a.mp4", "matte=m.mov")
-    with pytest.raises(ConfigError, match=r"no output 'alfa'.*, alpha; write \./alfa=cut/%06d\.png if a folder is called so"):
+    with pytest.raises(ConfigError, match="no output 'mask'; its outputs are: picture, alpha, matte"):
+        paths("edit", "a.mp4", "mask=m.mov")
+    with pytest.raises(
+        ConfigError, match=r"no output 'alfa'.*, alpha, matte; write \./alfa=cut/%06d\.png if a folder is called so"
+    ):
         paths("edit", "a.mp4", "alfa=cut/%06d.png")
 
 
@@ -98,7 +100,7 @@ def test_a_file_holds_no_film(tmp_path, monkeypatch):
 
 
 def test_none_leaves_out_an_output_that_is_named():
-    with pytest.raises(ConfigError, match=r"as NAME=none \(its outputs are: picture, alpha\), or write \./none if"):
+    with pytest.raises(ConfigError, match=r"as NAME=none \(its outputs are: picture, alpha, matte\), or write \./none if"):
         paths("edit", "none")
     assert paths("drive", "./none") == {"picture": "none/walk.mkv"}
 

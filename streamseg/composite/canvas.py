@@ -20,7 +20,7 @@ from streamseg.pixels import color, planes
 from streamseg.pixels.layouts import PlaneSpec
 from streamseg.pixels.picture import AnyPicture
 
-__all__ = ["Canvas", "Rows", "Shrunk", "crop", "shrink"]
+__all__ = ["Canvas", "Rows", "Shrunk", "crop", "reduced", "shrink"]
 
 Array = npt.NDArray[Any]
 ByteArray = npt.NDArray[np.uint8]
@@ -34,11 +34,21 @@ _BAND = 1 << 17  # samples: with their floats half a megabyte
 class Canvas:
     """One frame's picture on its way through the effects of one output."""
 
-    def __init__(self, picture: AnyPicture, activity: Activity | None = None, *, interlaced: bool = False) -> None:
+    def __init__(
+        self,
+        picture: AnyPicture,
+        activity: Activity | None = None,
+        *,
+        interlaced: bool = False,
+        time: float = 0.0,
+        epoch: int = 0,
+    ) -> None:
         self.interlaced = interlaced
         """The picture is two fields: what works on lines above one another works on each alone."""
         self.activity = activity
         """Counts and events of the frame, for effects that show them."""
+        self.time, self.epoch = time, epoch
+        """When the frame is shown, seconds; and its epoch, which grows where continuity is lost."""
         supported = planes.supported(picture)
         # A picture that was converted is nobody else's.
         self._own = supported is not picture
@@ -115,9 +125,9 @@ class Canvas:
             else:
                 _over_color(target, weight, rest, paint)
 
-    def mix(self, region: Region, alpha: ByteArray, others: Sequence[Array | Rows | None]) -> None:
+    def mix(self, region: Region, alpha: ByteArray, others: Sequence[Array | Rows | None], *, keep_alpha: bool = False) -> None:
         """Lay other planes over `region`: for each of this picture's planes a crop of the region, or what makes rows of it; None
-        leaves that plane as it is.
+        leaves that plane as it is. `keep_alpha`: so does this with a picture's alpha that lies among its colours.
         """
         lsb = self.writable().layout.lsb
         shrunk = Shrunk(alpha, self.interlaced)
@@ -125,13 +135,18 @@ class Canvas:
             if other is None:
                 continue
             target, weight = crop(array, region, spec.shift_x, spec.shift_y), shrunk.like(spec)
+            alpha_at = spec.components.index(3) if keep_alpha and target.ndim == 3 and 3 in spec.components else None
             # In bands that stay in the cache: whole planes of floats would go to memory and back for every step.
             band = max(1, _BAND // max(1, target.shape[1]))
             for top in range(0, len(target), band):
                 rows = slice(top, min(top + band, len(target)))
                 lowest, highest = _ends(weight[rows])
-                if highest:
-                    _lay(target[rows], weight[rows], other(rows) if callable(other) else other[rows], lowest == 255, lsb)
+                if not highest:
+                    continue
+                kept = target[rows, :, alpha_at].copy() if alpha_at is not None else None
+                _lay(target[rows], weight[rows], other(rows) if callable(other) else other[rows], lowest == 255, lsb)
+                if kept is not None:
+                    target[rows, :, alpha_at] = kept
 
 
 class Shrunk:
@@ -164,7 +179,7 @@ def shrink(alpha: ByteArray, shift_x: int, shift_y: int, interlaced: bool = Fals
     if not (shift_x or shift_y):
         return alpha
     if interlaced and shift_y:
-        whole = np.empty((-(-alpha.shape[0] >> shift_y), -(-alpha.shape[1] >> shift_x)), np.uint8)
+        whole = np.empty((-(-alpha.shape[0] >> shift_y), -(-alpha.shape[1] >> shift_x)), alpha.dtype)
         for parity in (0, 1):
             into, of = whole[parity::2], shrink(alpha[parity::2], shift_x, shift_y)
             into[...] = of[: len(into)]
@@ -175,6 +190,14 @@ def shrink(alpha: ByteArray, shift_x: int, shift_y: int, interlaced: bool = Fals
         alpha = cv2.copyMakeBorder(alpha, 0, more_y, 0, more_x, cv2.BORDER_REPLICATE)  # type: ignore[assignment]
     size = ((w + more_x) >> shift_x, (h + more_y) >> shift_y)
     return cv2.resize(alpha, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+
+
+def reduced(array: Array, step: int) -> Array:
+    """Means of step x step blocks; the last ones are filled up by repeating the edge."""
+    h, w = array.shape[:2]
+    if h % step or w % step:
+        array = cv2.copyMakeBorder(array, 0, -h % step, 0, -w % step, cv2.BORDER_REPLICATE)
+    return cv2.resize(array, (-(-w // step), -(-h // step)), interpolation=cv2.INTER_AREA)
 
 
 def _weights(alpha: ByteArray, like: Array) -> tuple[Array, Array]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from av.video.format import VideoFormat
@@ -10,6 +10,7 @@ from av.video.format import VideoFormat
 from streamseg.composite.canvas import Canvas
 from streamseg.composite.effect import Effect
 from streamseg.core.result import Result
+from streamseg.core.types import Instances
 from streamseg.pixels import planes
 from streamseg.pixels.layouts import layout
 from streamseg.pixels.picture import AnyPicture
@@ -29,7 +30,7 @@ class Rendered:
 def colours_grey(effects: Sequence[Effect], form: VideoFormat) -> bool:
     """Whether pictures of this format are grey, and one of the effects draws in colour: in grey, two identities look alike."""
     known = layout(form.name)
-    return known is not None and known.family == "gray" and any(effect.colour for effect in effects)
+    return known is not None and known.family == "gray" and any(effect.in_color for effect in effects)
 
 
 class Compositor:
@@ -40,9 +41,17 @@ class Compositor:
     not.
     """
 
-    def __init__(self, effects: Sequence[Effect] = (), *, keep_grey: bool = False) -> None:
-        self._effects = tuple(effects)
+    def __init__(self, effects: Effect | Sequence[Effect] = (), *, keep_grey: bool = False) -> None:
+        """`effects`: one, several, or a chain made by `>>`. Raises what their `begin` does."""
+        self._effects = (effects,) if isinstance(effects, Effect) else tuple(effects)
         self._keep_grey = keep_grey
+        self._drawing: list[Callable[[Canvas, Instances], None]] = []
+        try:
+            for effect in self._effects:
+                self._drawing.append(effect.begin())
+        except BaseException:
+            self.close()
+            raise
 
     def __call__(self, result: Result) -> Rendered:
         """The picture for one result. Raises ConfigError when an effect names a class that the model does not know."""
@@ -52,7 +61,14 @@ class Compositor:
         picture = result.frame.picture
         if not self._keep_grey and colours_grey(self._effects, picture.format):
             picture = planes.with_chroma(planes.supported(picture))
-        canvas = Canvas(picture, result.activity, interlaced=interlaced)
-        for effect in self._effects:
-            effect(canvas, result.instances)
+        canvas = Canvas(picture, result.activity, interlaced=interlaced, time=result.frame.time, epoch=result.frame.epoch)
+        for draw in self._drawing:
+            draw(canvas, result.instances)
         return Rendered(result, canvas.picture)
+
+    def close(self) -> None:
+        """Give back what the effects opened; twice is harmless."""
+        for draw in self._drawing:
+            close = getattr(draw, "close", None)
+            if close is not None:
+                close()

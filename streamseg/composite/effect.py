@@ -7,7 +7,7 @@ the dataclass are its options, and everything that others have to know of it sta
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from typing import Any, ClassVar
@@ -17,7 +17,7 @@ from streamseg.composite.choose import selection_of
 from streamseg.core.types import Activity, Instances
 from streamseg.system.registry import why_no_options
 
-__all__ = ["Effect", "builtin", "why_not"]
+__all__ = ["Chain", "Effect", "builtin", "why_not"]
 
 
 class Effect:
@@ -43,6 +43,26 @@ class Effect:
         """Draw onto `canvas`, or replace its picture."""
         raise NotImplementedError
 
+    def begin(self) -> Callable[[Canvas, Instances], None]:
+        """What draws it in one run, from the first frame to the last: by default it does so itself.
+
+        One that opens a file, or remembers something from frame to frame, gives a new object here; `close()`, where that has it,
+        is called at the end. Raises ConfigError or SourceError.
+        """
+        return self
+
+    def check(self) -> None:
+        """Raise ConfigError or SourceError for what can be known before a run begins: a file that is not there."""
+
+    @property
+    def in_color(self) -> bool:
+        """`colour`, of this one with its options: a grey picture gets chroma for it."""
+        return self.colour
+
+    def __rshift__(self, after: Effect | Sequence[Effect]) -> Chain:
+        """`Blur() >> Outline()`: both, in that order."""
+        return Chain((self,)) >> after
+
     def class_names(self) -> Sequence[str]:
         """The classes that it names, all of which the model must know; by default those of its fields `classes` and `where`."""
         selection = selection_of(getattr(self, "where", "instances"))
@@ -55,6 +75,19 @@ class Effect:
     def changes(self, instances: Instances, activity: Activity | None) -> bool:
         """False where it would leave a frame's picture as it is, so that it need not be copied; in doubt True."""
         return True
+
+
+class Chain(tuple[Effect, ...]):
+    """Effects one after the other, made by `>>`; it stands wherever a sequence of effects does."""
+
+    __slots__ = ()
+
+    def __rshift__(self, after: Effect | Sequence[Effect]) -> Chain:
+        """These, then `after`."""
+        return Chain((*self, after) if isinstance(after, Effect) else (*self, *after))
+
+    def __repr__(self) -> str:
+        return " >> ".join(map(repr, self))
 
 
 @cache

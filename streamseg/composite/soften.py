@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar
 
@@ -11,37 +10,20 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamseg.composite.canvas import Canvas, Rows, Shrunk, crop
-from streamseg.composite.choose import bounds, checked_where, chosen, matte, outside
-from streamseg.composite.effect import Effect
-from streamseg.composite.shape import Shape
+from streamseg.composite.area import ByMask
+from streamseg.composite.canvas import Canvas, Rows, Shrunk, crop, reduced
 from streamseg.core import masks
-from streamseg.core.masks import Region
-from streamseg.core.types import Activity, Instances
+from streamseg.core.types import Instances
 from streamseg.errors import ConfigError
 
-__all__ = ["Blur", "Pixelate"]
+__all__ = ["Blur", "Blurred", "Pixelate", "reduction"]
 
 Array = npt.NDArray[Any]
 ByteArray = npt.NDArray[np.uint8]
 
 
-def _area(canvas: Canvas, instances: Instances, where: str, feather: float, reach: int) -> tuple[Region, ByteArray] | None:
-    """The region to change and the alpha over it; None when nothing is to be changed."""
-    width, height = canvas.width, canvas.height
-    if len(instances) == 0:
-        return ((0, 0, width, height), np.full((height, width), 255, np.uint8)) if outside(where) else None
-    alpha = matte(instances, width, height, Shape(feather=feather))
-    if outside(where):
-        return (0, 0, width, height), cv2.bitwise_not(alpha)  # type: ignore[return-value]
-    region = bounds(instances, width, height, margin=reach, align=canvas.align)
-    if region[2] <= region[0]:
-        return None
-    return region, np.ascontiguousarray(alpha[region[1] : region[3], region[0] : region[2]])
-
-
 @dataclass(frozen=True)
-class Blur(Effect):
+class Blur(ByMask):
     """Throw the background, or the instances, out of focus.
 
     What is blurred is averaged with itself only, so that the sharp part leaves no halo of its colours. Raises ConfigError for a
@@ -49,33 +31,22 @@ class Blur(Effect):
     """
 
     where: str = "background"
-    """`background`, `instances`, or a selection of these: `person#3, largest`, `background of person#3`."""
     strength: float = 0.5
     """0..1; 1 is a Gaussian of 32 pixels on a 1080p picture."""
-    feather: float = 6.0
-    """Width of the soft edge in pixels of a 1080p picture."""
-    classes: Sequence[str] | None = None
-    """Names that count as instances; None: all."""
+    feather: float = field(default=6.0, kw_only=True)
+    """Width of the soft edge, half of it on either side of the outline; 0: antialiased."""
     name: ClassVar[str] = "blur"
-    needs_masks: ClassVar[bool] = True
     kernel: ClassVar[str | None] = "streamseg.gpu.kernels.soften:draw_blur"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "where", checked_where("blur", self.where))
+        super().__post_init__()
         if not 0 < self.strength <= 1:
             raise ConfigError(f"blur: strength must be above 0 and at most 1, got {self.strength}")
-        if not 0 <= self.feather <= 200:
-            raise ConfigError(f"blur: feather must be from 0 to 200 pixels, got {self.feather}")
-
-    def changes(self, instances: Instances, activity: Activity | None) -> bool:
-        """See Effect."""
-        return outside(self.where) or len(chosen(instances, self.classes, self.where)) > 0
 
     def __call__(self, canvas: Canvas, instances: Instances) -> None:
         """Blur `canvas`."""
         sigma = max(1.0, 32 * self.strength * canvas.unit)
-        feather = self.feather * canvas.unit
-        area = _area(canvas, chosen(instances, self.classes, self.where), self.where, feather, round(feather) + 1)
+        area = self.area(canvas, instances)
         if area is None:
             return
         region, alpha = area
@@ -84,9 +55,9 @@ class Blur(Effect):
             weight, part = shrunk.like(spec), crop(array, region, spec.shift_x, spec.shift_y)
             sigmas = sigma / (1 << spec.shift_x), sigma / (1 << spec.shift_y + canvas.interlaced)
             if canvas.interlaced:
-                blurred.append(canvas.by_field(lambda part, weight, s=sigmas: _Blurred(part, weight, *s).whole(), part, weight))
+                blurred.append(canvas.by_field(lambda part, weight, s=sigmas: Blurred(part, weight, *s).whole(), part, weight))
             else:
-                blurred.append(_Blurred(part, weight, *sigmas))
+                blurred.append(Blurred(part, weight, *sigmas))
         canvas.mix(region, alpha, blurred)
 
 
@@ -98,15 +69,15 @@ def reduction(sigma: float) -> int:
     return step
 
 
-class _Blurred:
+class Blurred:
     """Gaussian blur of the samples by their weight, worked out on a picture so small that sigma is a few pixels."""
 
     def __init__(self, array: Array, weight: ByteArray, sigma_x: float, sigma_y: float) -> None:
         step = self._step = reduction(min(sigma_x, sigma_y))
         self._like = array
-        small: Array = _reduce(array, step).astype(np.float32)
+        small: Array = reduced(array, step).astype(np.float32)
         # Far inside the sharp part there is no weight, and nobody sees the result: any small number avoids 0 / 0.
-        mass: Array = _reduce(weight, step).astype(np.float32) / 255 + np.float32(1e-4)
+        mass: Array = reduced(weight, step).astype(np.float32) / 255 + np.float32(1e-4)
         if small.ndim == 3:
             mass = cv2.merge([mass] * small.shape[2])
         small *= mass
@@ -114,13 +85,17 @@ class _Blurred:
 
     def __call__(self, rows: slice) -> Array:
         """Some rows."""
+        return _rounded(self.exact(rows), self._like.dtype)
+
+    def exact(self, rows: slice) -> Array:
+        """Some rows, float32."""
         step, mean = self._step, self._mean
         # One row more on either side, which the rows at the ends lie between.
         first, last = max(0, rows.start // step - 1), min(len(mean), (rows.stop - 1) // step + 2)
         part: Array = mean[first:last]
         if step > 1:
             part = cv2.resize(part, (part.shape[1] * step, part.shape[0] * step), interpolation=cv2.INTER_LINEAR)
-        return _rounded(part[rows.start - first * step : rows.stop - first * step, : self._like.shape[1]], self._like.dtype)
+        return part[rows.start - first * step : rows.stop - first * step, : self._like.shape[1]]
 
     def whole(self) -> Array:
         """All rows."""
@@ -139,42 +114,24 @@ def _gauss(array: Array, sigma_x: float, sigma_y: float) -> Array:
     return cv2.GaussianBlur(array, (0, 0), sigmaX=sigma_x, sigmaY=sigma_y)
 
 
-def _reduce(array: Array, step: int) -> Array:
-    """Means of step x step blocks; the last ones are filled up by repeating the edge."""
-    h, w = array.shape[:2]
-    if h % step or w % step:
-        array = cv2.copyMakeBorder(array, 0, -h % step, 0, -w % step, cv2.BORDER_REPLICATE)
-    return cv2.resize(array, (-(-w // step), -(-h // step)), interpolation=cv2.INTER_AREA)
-
-
 @dataclass(frozen=True)
-class Pixelate(Effect):
+class Pixelate(ByMask):
     """Show the instances, or the background, in coarse blocks that stand still. Raises ConfigError for a value out of range."""
 
-    where: str = "instances"
-    """As of `blur`."""
     block: int = 16
     """Side of a block in pixels of a 1080p picture, scaled with the frame; at least 2 pixels."""
-    classes: Sequence[str] | None = None
-    """Names that count as instances; None: all."""
     name: ClassVar[str] = "pixelate"
-    needs_masks: ClassVar[bool] = True
     kernel: ClassVar[str | None] = "streamseg.gpu.kernels.soften:draw_pixelate"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "where", checked_where("pixelate", self.where))
-        if not 2 <= self.block <= 512:
-            raise ConfigError(f"pixelate: block must be from 2 to 512 pixels, got {self.block}")
-
-    def changes(self, instances: Instances, activity: Activity | None) -> bool:
-        """See Effect."""
-        return outside(self.where) or len(chosen(instances, self.classes, self.where)) > 0
+        super().__post_init__()
+        self.check_range("block", 2, 512, "pixels")
 
     def __call__(self, canvas: Canvas, instances: Instances) -> None:
         """Pixelate `canvas`."""
         align = max(2, canvas.align)
         block = max(align, round(self.block * canvas.unit / align) * align)
-        area = _area(canvas, chosen(instances, self.classes, self.where), self.where, 0.0, 1)
+        area = self.area(canvas, instances)
         if area is None:
             return
         (x0, y0, x1, y1), alpha = area

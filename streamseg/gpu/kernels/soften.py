@@ -177,7 +177,7 @@ def draw_blur(
     sigma, feather = max(1.0, 32 * effect.strength * picture.unit), effect.feather * picture.unit
 
     def region() -> Region:
-        return bounds(shown, picture.width, picture.height, margin=round(feather) + 1, align=picture.align)
+        return bounds(shown, picture.width, picture.height, margin=effect.shape(picture.unit).reach, align=picture.align)
 
     area = _area(picture, shown, effect.where, feather, region, upload, scratch)
     if area is None:
@@ -243,10 +243,10 @@ def draw_pixelate(
 
     def region() -> Region:
         # From block to block, so that the blocks do not move with the instance. The matte is 0 in all that is more.
-        near = bounds(shown, picture.width, picture.height, margin=1, align=picture.align)
+        near = bounds(shown, picture.width, picture.height, margin=effect.shape(picture.unit).reach, align=picture.align)
         return masks.region_of(near, picture.width, picture.height, block)
 
-    area = _area(picture, shown, effect.where, 0.0, region, upload, scratch)
+    area = _area(picture, shown, effect.where, effect.feather * picture.unit, region, upload, scratch)
     if area is None:
         return picture
     for part in _parts(picture, area.region):

@@ -17,7 +17,17 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from streamseg.pixels.picture import AnyPicture
 
-__all__ = ["SWS_COLORSPACE", "Encoding", "Matrix", "Transfer", "delinear", "drawing_codes", "encoding", "linear"]
+__all__ = [
+    "SWS_COLORSPACE",
+    "Encoding",
+    "Matrix",
+    "Transfer",
+    "delinear",
+    "drawing_codes",
+    "encoding",
+    "linear",
+    "to_primaries",
+]
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -134,6 +144,11 @@ _HLG_PEAK = 1000.0  # cd/m2 of the display for which the system gamma is 1.2
 _M1, _M2 = 2610 / 16384, 2523 / 4096 * 128
 _C1, _C2, _C3 = 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
 _A, _B, _C = 0.17883277, 0.28466892, 0.55991073
+
+
+def to_primaries(*, wide: bool) -> Floats:
+    """[3, 3] that makes linear light R, G, B of BT.2020's primaries (`wide`) of that of BT.709's; or the other way round."""
+    return _TO_BT2020 if wide else np.linalg.inv(_TO_BT2020)
 
 
 def linear(signal: npt.ArrayLike, transfer: Transfer) -> Floats:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from os import PathLike
 from typing import Any, Literal
 
+from streamseg.composite import Effect
 from streamseg.config import PipelineConfig
 from streamseg.config.schema import EventsConfig, SmoothConfig, TrackConfig
 from streamseg.core.result import Result
@@ -197,6 +198,7 @@ def run(
     codec: str | None = None,
     crf: float | None = None,
     audio: Literal["convert", "copy", "none"] | None = None,
+    effects: str | Effect | Sequence[Effect | str | Mapping[str, Any]] | None = None,
     keep_grey: bool | None = None,
     trust: bool = False,
     overwrite: bool = False,
@@ -244,6 +246,8 @@ def run(
         codec: h264, hevc, ffv1, … or an FFmpeg encoder. Default: by file type.
         crf: Quality: a smaller number gives better quality and a larger file.
         audio: convert: copy sound, convert it if the file cannot hold it; copy: never convert; none: no sound.
+        effects: What is drawn in the pictures that are written, in this order, as 'blur: {strength: 1} >> outline'; none:
+            nothing. Or objects, as `Blur(strength=1) >> Outline()`, or a list as in a pipeline file.
         keep_grey: Draw in grey on a grey source, not in colour.
         trust: Let the pipeline file name Python code to run (use: module:Class).
         overwrite: Replace files that exist.

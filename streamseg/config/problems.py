@@ -51,10 +51,18 @@ def in_words(
 
 
 def _called(location: Location, called: Mapping[Location, str]) -> str | None:
-    """What the user calls the value at `location`, or the one that it is a part of; a section's name is for itself alone."""
+    """What the user calls the value at `location`, or the one that it is a part of; a section's name is for itself alone.
+
+    Of a step in a list it goes on with the step's name and option: `--effects: blur.strength`.
+    """
     if len(location) == 1:
         return called.get(location)
-    return next((called[location[:n]] for n in range(len(location), 1, -1) if location[:n] in called), None)
+    known = next((n for n in range(len(location), 1, -1) if location[:n] in called), None)
+    if known is None:
+        return None
+    rest = location[known:]
+    inner = ".".join(map(str, rest[1:])) if rest and isinstance(rest[0], int) else ""
+    return f"{called[location[:known]]}: {inner}" if inner else called[location[:known]]
 
 
 def _explain(schema: type[BaseModel], problem: Any) -> str:

@@ -1,8 +1,8 @@
 """What a user gets for one frame: the frame with its time, the instances found in it, and ways to look at them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, cast, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -147,9 +147,25 @@ class Result:
 
     def plot(self, format: str = "rgb24") -> npt.NDArray[Any]:
         """The frame with masks, contours and labels drawn: uint8 [height, width, 3], RGB, or `bgr24` for OpenCV."""
-        from streamseg.composite import Compositor, Overlay, to_image
+        from streamseg.composite import Overlay
 
-        drawn = Compositor([Overlay()])(self).picture
+        return self.draw(Overlay(), format)
+
+    def draw(self, effects: Callable[..., None] | Sequence[Callable[..., None]], format: str = "rgb24") -> npt.NDArray[Any]:
+        """The frame with effects of `streamseg.composite` drawn: uint8 [height, width, 3], RGB.
+
+        `effects`: one, several, or a chain as `Blur() >> Outline()`.
+
+        `format`: another packed PyAV format, as `bgr24` for OpenCV, or `rgba` for what `Alpha` cuts out. Raises ConfigError for a
+        class that an effect names and the model does not know, SourceError for a file that one cannot read.
+        """
+        from streamseg.composite import Compositor, to_image
+
+        compositor = Compositor(cast("Any", effects))
+        try:
+            drawn = compositor(self).picture
+        finally:
+            compositor.close()
         return to_image(drawn, format, interlaced=self.frame.field_order is not None)
 
     def segments(self, *, disjoint: bool = False) -> Iterator[tuple[mask_ops.Region, npt.NDArray[np.bool_]]]:

@@ -12,7 +12,7 @@ from streamseg.config.load import Location, validate
 from streamseg.errors import ConfigError, StreamsegError
 from streamseg.errors.describe import brief, path_of
 from streamseg.pipeline.options import OPTIONS, Naming, Option, in_python, pythonic
-from streamseg.pipeline.outputs import with_encoding
+from streamseg.pipeline.output_options import with_encoding
 from streamseg.runtime.process import check_fork
 from streamseg.system.imports import forks_wait
 
@@ -21,6 +21,8 @@ __all__ = ["configure", "configured", "output_paths", "python_words", "words_of"
 Given = Mapping[str, Any]
 _SWITCHES = ("overwrite", "trust")
 """Options that stand in no pipeline file, so that no schema tells a wrong value."""
+_OF_OUTPUTS = (("encode",), ("keep_grey",), ("composite",))
+"""The first part of the places of options that speak of outputs."""
 
 
 def configure(given: Given, naming: Naming = in_python) -> PipelineConfig:
@@ -43,7 +45,7 @@ def configure(given: Given, naming: Naming = in_python) -> PipelineConfig:
     called: dict[Location, str] = {}
     for option, value in asked.items():
         match option.place:
-            case ["encode", _] | ["keep_grey"] | []:
+            case ["encode", _] | ["keep_grey"] | ["composite"] | []:
                 continue
             case [section]:
                 changes[section] = value
@@ -51,9 +53,9 @@ def configure(given: Given, naming: Naming = in_python) -> PipelineConfig:
                 changes[section] = changes.get(section, {}) | {field: _plain(option, value, naming)}
                 called[section, field] = naming(option)
                 called[section,] = ", ".join(filter(None, [called.get((section,)), naming(option)]))
-    encoding = {option.name: value for option, value in asked.items() if option.place[:1] in (("encode",), ("keep_grey",))}
+    encoding = {option.name: value for option, value in asked.items() if option.place[:1] in _OF_OUTPUTS}
     names = {option.place[-1]: naming(option) for option in asked if option.name in encoding}
-    return with_encoding(override(config, changes, called, "", trust=trust), **encoding, called=names)
+    return with_encoding(override(config, changes, called, "", trust=trust), **encoding, called=names, trust=trust)
 
 
 def configured(given: Given) -> PipelineConfig:

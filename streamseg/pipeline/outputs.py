@@ -12,8 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from streamseg.composite import Effect, Matte, Overlay
-from streamseg.config.load import Location, override
-from streamseg.config.schema import EncodeConfig, OutputConfig, PipelineConfig
+from streamseg.config.schema import EncodeConfig, OutputConfig
 from streamseg.config.steps import EffectStep
 from streamseg.decode.images import SUFFIXES as STILLS
 from streamseg.encode import is_plain, is_results, is_view
@@ -26,12 +25,12 @@ from streamseg.pipeline.split import is_split
 from streamseg.system.output_files import same_place
 from streamseg.system.standard_streams import STDIN_NAMES, STDOUT_NAMES, STDOUT_SUFFIXES, is_stdout
 
-__all__ = ["Target", "in_format", "plan", "with_encoding"]
+__all__ = ["OVERLAY", "Target", "in_format", "plan"]
 
 _NAMED = re.compile(r"(?P<name>[a-z][a-z0-9_-]*)=(?P<path>.*)", re.DOTALL)
 
 
-_OVERLAY = OutputConfig(composite=(EffectStep.of(Overlay()),))
+OVERLAY = OutputConfig(composite=(EffectStep.of(Overlay()),))
 """What -o shows where the pipeline file does not say."""
 _MATTE = (EffectStep.of(Matte()),)
 """What -o shows of each track or class, unless it names an output: nothing else than that object."""
@@ -73,7 +72,7 @@ def plan(configured: Mapping[str, OutputConfig], given: Sequence[str], source: o
     for path in (*named.values(), *plain):
         _refuse_impossible(path)
         _refuse_mistaken(path)
-    main = next((output for output in configured.values() if "{out}" in output.path), _OVERLAY)
+    main = next((output for output in configured.values() if "{out}" in output.path), OVERLAY)
     plain = [placed(path, source, main) for path in plain]
     views = {output.path for output in configured.values() if is_view(output.path)}
     plain = [path for path in plain if path not in views]  # to ask for a view that there is asks for no other
@@ -142,35 +141,6 @@ def _spelled(text: str) -> str:
     elif path.startswith("~"):
         path = os.path.expanduser(path)
     return f"{name}{equals}{path}"
-
-
-def with_encoding(
-    config: PipelineConfig,
-    codec: str | None = None,
-    crf: float | None = None,
-    audio: str | None = None,
-    keep_grey: bool | None = None,
-    called: Mapping[str, str] | None = None,
-) -> PipelineConfig:
-    """`config` with what --codec, --crf, --audio and --keep-grey say; None where they were not given.
-
-    --codec and --crf speak of what -o names, also where the file has no output for it, and not of what the pipeline writes beside
-    it; the others of all outputs. `called`: what the user calls each. Raises ConfigError for a value that is not allowed.
-    """
-    if codec is None and crf is None and audio is None and keep_grey is None:
-        return config
-    outputs = dict(config.outputs)
-    if not any("{out}" in output.path for output in outputs.values()):
-        outputs[next(name for name in (f"output{n}" for n in range(1, len(outputs) + 2)) if name not in outputs)] = _OVERLAY
-    merged, names = {}, dict[Location, str]()
-    for name, output in outputs.items():
-        named = {"codec": codec, "crf": crf} if "{out}" in output.path else {}
-        given = {key: value for key, value in (named | {"audio": audio}).items() if value is not None}
-        merged[name] = dict(output) | {"encode": dict(output.encode) | given}
-        merged[name]["keep_grey"] = output.keep_grey if keep_grey is None else keep_grey
-        for option, place in (("codec", "encode"), ("crf", "encode"), ("audio", "encode"), ("keep_grey", "")):
-            names["outputs", name, *filter(None, [place]), option] = (called or {}).get(option, option)
-    return override(config, {"outputs": merged}, names, "")
 
 
 def _sort(configured: Mapping[str, OutputConfig], given: Sequence[str]) -> tuple[dict[str, str], list[str]]:

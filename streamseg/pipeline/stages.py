@@ -205,6 +205,7 @@ def _check_output(context: Context, output: Target) -> None:
     for effect in output.effects:
         where = f"outputs: {output.name}: {getattr(effect, 'name', '') or type(effect).__name__}: "
         check_classes(effect.class_names(), context.spec.classes, where)
+        effect.check()
         if alone and effect.needs_masks:
             raise ConfigError(f"{where}needs masks, and {_why_boxes_alone(context)}")
     kind = kind_of(output.path, output.use)

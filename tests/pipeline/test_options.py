@@ -34,7 +34,7 @@ def test_the_tool_writes_what_is_missing():
 
 def test_each_option_is_a_field_of_the_pipeline_file():
     for each in OPTIONS:
-        where = PipelineConfig() if each.place[:1] not in (("encode",), ("keep_grey",)) else _output()
+        where = PipelineConfig() if each.place[:1] not in (("encode",), ("keep_grey",), ("composite",)) else _output()
         for part in each.place:
             where = getattr(where, part)
 

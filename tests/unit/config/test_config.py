@@ -47,7 +47,7 @@ BAD = {
     ),
     "two effects in a step": (
         "outputs: {a: {composite: [{blur: {}, alpha: {}}]}}",
-        "exactly one of alpha, blur, counts, matte, overlay",
+        "exactly one of alpha, background, blur, counts, depth_of_field",
     ),
     "bad time": ("decode: {start: soon}", r"'soon' is not a time; write seconds"),
     "negative time": ("decode: {start: -3}", "greater than or equal to 0"),
@@ -167,7 +167,7 @@ def test_sizes_in_bytes(text, size):
 
 
 def test_the_docs_list_every_effect_with_its_options():
-    page = (Path(__file__).parents[3] / "docs" / "edit.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "effects.md").read_text()
     table = page.partition("| effect | fields |\n|---|---|\n")[2].partition("\n\n")[0]
     rows = {
         line.split("`")[1]: set(re.findall(r"`(\w+)", line.partition("|")[2].partition("|")[2])) for line in table.splitlines()

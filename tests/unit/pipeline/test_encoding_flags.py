@@ -6,7 +6,8 @@ import pytest
 
 from streamseg.config import parse_pipeline
 from streamseg.errors import ConfigError
-from streamseg.pipeline.outputs import plan, with_encoding
+from streamseg.pipeline.output_options import with_encoding
+from streamseg.pipeline.outputs import plan
 
 TWO = "outputs: {picture: {composite: [overlay], encode: {crf: 30}}, alpha: {path: '{stem}.alpha.mov', composite: [alpha]}}"
 

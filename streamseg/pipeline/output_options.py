@@ -1,0 +1,72 @@
+"""What --codec, --crf, --effects, --audio and --keep-grey say of a pipeline's outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import yaml
+
+from streamseg.composite import Effect
+from streamseg.config.load import Location, override
+from streamseg.config.schema import PipelineConfig
+from streamseg.errors import ConfigError
+from streamseg.errors.describe import brief
+from streamseg.pipeline.outputs import OVERLAY
+
+__all__ = ["with_encoding"]
+
+
+def with_encoding(
+    config: PipelineConfig,
+    codec: str | None = None,
+    crf: float | None = None,
+    audio: str | None = None,
+    keep_grey: bool | None = None,
+    effects: object = None,
+    called: Mapping[str, str] | None = None,
+    *,
+    trust: bool = False,
+) -> PipelineConfig:
+    """`config` with what --codec, --crf, --effects, --audio and --keep-grey say; None where they were not given.
+
+    The first three speak of what -o names, also where the file has no output for it, and not of what the pipeline writes beside
+    it; the others of all outputs. `called`: what the user calls each. `trust`: effects may name code. Raises ConfigError for a
+    value that is not allowed.
+    """
+    if codec is None and crf is None and audio is None and keep_grey is None and effects is None:
+        return config
+    drawn = None if effects is None else _steps(effects, (called or {}).get("composite", "effects"))
+    outputs = dict(config.outputs)
+    if not any("{out}" in output.path for output in outputs.values()):
+        outputs[next(name for name in (f"output{n}" for n in range(1, len(outputs) + 2)) if name not in outputs)] = OVERLAY
+    merged, names = {}, dict[Location, str]()
+    for name, output in outputs.items():
+        named = {"codec": codec, "crf": crf} if "{out}" in output.path else {}
+        given = {key: value for key, value in (named | {"audio": audio}).items() if value is not None}
+        merged[name] = dict(output) | {"encode": dict(output.encode) | given}
+        merged[name]["keep_grey"] = output.keep_grey if keep_grey is None else keep_grey
+        if drawn is not None and "{out}" in output.path:
+            merged[name]["composite"] = drawn
+            names["outputs", name, "composite"] = (called or {}).get("composite", "effects")
+        for option, place in (("codec", "encode"), ("crf", "encode"), ("audio", "encode"), ("keep_grey", "")):
+            names["outputs", name, *filter(None, [place]), option] = (called or {}).get(option, option)
+    return override(config, {"outputs": merged}, names, "", trust=trust)
+
+
+def _steps(effects: object, called: str) -> list[object]:
+    """What --effects says, as the list that a pipeline file has: `blur: {strength: 1} >> outline`. Raises ConfigError."""
+    if isinstance(effects, Effect | Mapping):
+        return [effects]
+    if not isinstance(effects, str):
+        if not isinstance(effects, Sequence):
+            raise ConfigError(f"{called}: {brief(effects)} is no effect; write as 'blur: {{strength: 1}} >> outline'")
+        return list(effects)
+    if effects.strip() == "none":
+        return []
+    try:
+        steps = [yaml.safe_load(f"[{step}]") for step in effects.split(">>")]
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{called}: {effects!r} cannot be read; write as 'blur: {{strength: 1}} >> outline'") from error
+    if not all(steps):
+        raise ConfigError(f"{called}: {effects!r} has nothing on one side of >>; write as 'blur: {{strength: 1}} >> outline'")
+    return [step for listed in steps for step in listed]

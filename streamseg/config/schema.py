@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from streamseg.composite.shape import Shape
 from streamseg.config.section import Section
 from streamseg.config.steps import EffectStep, Listed, StageStep, check_name, check_reference, trusts
 from streamseg.config.values import (
@@ -234,6 +235,8 @@ class EncodeConfig(Section):
     not fit is left out, and said), `none` leaves all out."""
     exr: ExrOptions = ExrOptions()
     """What an EXR holds."""
+    shape: Shape = Shape()
+    """What is done to the mattes that EXR and cut-outs hold."""
 
 
 class OutputConfig(Section):

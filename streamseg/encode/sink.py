@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from streamseg.composite.shape import Shape
 from streamseg.core.exr_options import ExrOptions
 
 if TYPE_CHECKING:
@@ -101,6 +102,8 @@ class OutputRequest:
     all sound out."""
     exr: ExrOptions | None = None
     """What an EXR holds; None: as usual."""
+    shape: Shape | None = None
+    """What is done to the mattes of outputs that hold them beside the picture; None: nothing."""
 
 
 class OutputKind:

@@ -221,6 +221,7 @@ def make_sink(
         audio=target.encode.audio,
         exr=target.encode.exr,
         threads=1 if split else 0,  # there may be many, and each picture is then encoded at once
+        shape=target.encode.shape,
     )
     sink = view or (SplitSink(target.path, make, video=video, overwrite=overwrite) if split else make(target.path))
     with contextlib.suppress(ValueError):  # a format that PyAV does not know: it is not grey

@@ -5,7 +5,6 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from streamseg.core.exr_options import ExrOptions
 from streamseg.core.timecode import Timecode, standard_rate
 from streamseg.pixels.light import Curve
 
@@ -53,10 +52,10 @@ def chromaticities(picture: AnyPicture) -> tuple[float, ...]:
 
 
 def attributes(
-    frame: Frame, picture: AnyPicture, info: SourceInfo, options: ExrOptions, curve: Curve, first: Frame
+    frame: Frame, picture: AnyPicture, info: SourceInfo, curve: Curve, first: Frame, *, linear: bool
 ) -> dict[str, Any]:
     """The header, without channels and compression. `first`: the run's first frame, to which the timecode belongs."""
-    primaries, linear = _primaries(picture), options.light == "linear"
+    primaries = _primaries(picture)
     light = f"linear light, {curve.name} undone, 1.0 is {curve.white}" if linear else "the source's own signal, not linear"
     header: dict[str, Any] = {
         "chromaticities": chromaticities(picture),
@@ -64,7 +63,7 @@ def attributes(
         "imageCounter": frame.index,
         "comments": f"frame {frame.index} of {info.name} at {frame.time:.6f} s; R, G, B: {light}; premultiplied",
         "streamseg/source": info.name,
-        "streamseg/light": options.light,
+        "streamseg/light": "linear" if linear else "display",
         "streamseg/time": frame.time,
     }
     if linear and primaries in _INTEROP:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from streamseg.composite.shape import Shape
 from streamseg.core import masks
 from streamseg.core.masks import Region
 from streamseg.core.overlaps import front_first
@@ -20,7 +21,9 @@ __all__ = ["Cover", "covers", "id_and_order", "matte_layers", "ranked"]
 
 Halves = npt.NDArray[np.float16]
 Floats = npt.NDArray[np.float32]
-_HALVES: Halves = (np.arange(256) / 255).astype(np.float16)
+_TOP = 65535
+_HALVES: Halves = (np.arange(_TOP + 1) / _TOP).astype(np.float16)
+_AS_IT_IS = Shape()
 
 
 class Cover(NamedTuple):
@@ -29,21 +32,35 @@ class Cover(NamedTuple):
     instance: int
     """Its place among the result's instances."""
     region: Region
-    coverage: npt.NDArray[np.uint8]
-    """[region height, region width], 255 inside, 0 outside, a ramp of about a pixel between; other instances do not count."""
+    coverage: npt.NDArray[np.uint16]
+    """[region height, region width], 65535 inside, 0 outside, a ramp of about a pixel between; other instances do not count."""
 
 
-def covers(result: Result) -> list[Cover]:
-    """Of each instance that is inside the frame, from front to back."""
+def covers(result: Result, shape: Shape = _AS_IT_IS) -> list[Cover]:
+    """Of each instance that is inside the frame, from front to back, with its matte in this shape."""
     found, frame = result.instances, result.frame
     depth = None if result.occlusion is None else result.occlusion.order
     seen = []
     for i in front_first(found, depth).tolist():
         region = masks.region_of(found.boxes[i], frame.width, frame.height)
         if region[2] > region[0]:
-            mask, box = found.grids[i], found.boxes[i]
-            seen.append(Cover(i, region, masks.coverage(mask, box, region, frame.width, frame.height)))
+            seen.append(_cover(result, i, shape))
     return seen
+
+
+def _cover(result: Result, i: int, shape: Shape) -> Cover:
+    frame, box, mask = result.frame, result.instances.boxes[i], result.instances.grids[i]
+    x0, y0, x1, y1 = region = masks.region_of(box, frame.width, frame.height)
+    coverage = masks.coverage(mask, box, region, frame.width, frame.height, dtype=np.uint16)
+    if shape == _AS_IT_IS:
+        return Cover(i, region, coverage)
+    reach = shape.reach
+    left, top = max(0, x0 - reach), max(0, y0 - reach)
+    right, bottom = min(frame.width, x1 + reach), min(frame.height, y1 + reach)
+    larger = np.zeros((bottom - top, right - left), np.uint16)
+    larger[y0 - top : y1 - top, x0 - left : x1 - left] = coverage
+    shape.apply(larger)
+    return Cover(i, (left, top, right, bottom), larger)
 
 
 def matte_layers(seen: Iterable[Cover], layer_of: Mapping[int, str], empty: Halves) -> dict[str, Halves]:
@@ -71,7 +88,7 @@ def ranked(seen: Iterable[Cover], name_of: Mapping[int, Sequence[str]], ranks: S
     for cover in seen:
         x0, y0, x1, y1 = cover.region
         here = left[y0:y1, x0:x1]
-        shown: Floats = here * (cover.coverage.astype(np.float32) * np.float32(1 / 255))
+        shown: Floats = here * (cover.coverage.astype(np.float32) * np.float32(1 / _TOP))
         here -= shown
         for parts, name in zip(whole, name_of[cover.instance], strict=True):
             if name:
@@ -101,7 +118,7 @@ def id_and_order(seen: Sequence[Cover], ids: npt.NDArray[np.int64], empty: Float
     owner, order = np.zeros_like(empty), np.zeros(empty.shape, np.float16)
     for place, cover in reversed(list(enumerate(seen))):
         x0, y0, x1, y1 = cover.region
-        inside = cover.coverage >= 128
+        inside = cover.coverage > _TOP // 2
         owner[y0:y1, x0:x1][inside] = ids[cover.instance]
         order[y0:y1, x0:x1][inside] = place + 1
     return {"id.X": owner, "order.Z": order}

@@ -11,7 +11,6 @@ timecode.
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,24 +21,22 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from streamseg.composite.shape import Shape
 from streamseg.core.exr_options import ExrOptions
 from streamseg.encode.exr import header, mattes
 from streamseg.encode.exr.cryptomatte import Ranks, metadata
 from streamseg.encode.exr.names import layer_name
+from streamseg.encode.exr.write import colour, curve_of, need, write
 from streamseg.encode.file_sink import FileOptions
 from streamseg.encode.images.sequence import ImageSink
 from streamseg.encode.sink import OutputRequest, RenderedPicture, Sink
 from streamseg.encode.video.codecs import CODECS
-from streamseg.errors import MissingExtra, OutputError
-from streamseg.pixels import light
-from streamseg.pixels.color import encoding
-from streamseg.system.output_files import part_of
+from streamseg.errors import OutputError
 
 if TYPE_CHECKING:
     from streamseg.core.result import Result
     from streamseg.core.types import Frame
     from streamseg.decode import SourceInfo
-    from streamseg.pixels.picture import AnyPicture
 
 __all__ = ["ExrSink"]
 
@@ -47,8 +44,6 @@ _COMPRESSIONS: Mapping[str, str] = MappingProxyType(
     {name: f"{name.upper()}_COMPRESSION" for name in ("zips", "zip", "piz", "rle")}
 )
 _LOSSY: Mapping[str, str] = MappingProxyType({name: f"{name.upper()}_COMPRESSION" for name in ("dwaa", "dwab")})
-_BRIGHTEST = 65504.0
-"""The largest half float."""
 _OBJECTS, _CLASSES = "CryptoObject", "CryptoClass"
 
 
@@ -65,11 +60,13 @@ class ExrSink(ImageSink):
         options: ExrOptions | None = None,
         compression: str = "auto",
         threads: int = 0,
+        shape: Shape | None = None,
         **place: Unpack[FileOptions],
     ) -> None:
         super().__init__(path, info, **place)
         self._options = options or ExrOptions()
         self._compression = self._checked(compression)
+        self._shape = shape or Shape()
         self._threads = threads or os.cpu_count() or 1
         self._first: Frame | None = None
         self._names: dict[int, str] = {}
@@ -81,7 +78,7 @@ class ExrSink(ImageSink):
     def make(cls, request: OutputRequest) -> Sink:
         """See OutputKind."""
         place: FileOptions = {"overwrite": request.overwrite, "source": request.source}
-        made = cls(request.path, request.info, request.exr, request.codec, request.threads, **place)
+        made = cls(request.path, request.info, request.exr, request.codec, request.threads, request.shape, **place)
         return cast("Sink", made)
 
     def _checked(self, compression: str) -> str:
@@ -106,11 +103,7 @@ class ExrSink(ImageSink):
 
     def open(self) -> None:
         """Check and make the folder. Raises OutputError, or MissingExtra without the packages that write EXR."""
-        for package in ("OpenEXR", "mmh3"):
-            try:
-                __import__(package)
-            except ImportError as error:
-                raise MissingExtra(package, "edit") from error
+        need("OpenEXR", "mmh3")
         super().open()
 
     def _write(self, path: Path, rendered: RenderedPicture, interlaced: bool) -> int:
@@ -118,56 +111,20 @@ class ExrSink(ImageSink):
 
         result = rendered.result
         self._first = self._first or result.frame
-        curve = self._curve(rendered)
-        attributes = header.attributes(result.frame, rendered.picture, self._info, self._options, curve, self._first)
-        channels: dict[str, Any] = self._colour(rendered.picture, curve, interlaced)
+        linear = self._options.light == "linear"
+        curve = curve_of(rendered, self._info, linear=linear)
+        attributes = header.attributes(result.frame, rendered.picture, self._info, curve, self._first, linear=linear)
+        channels: dict[str, Any] = colour(rendered.picture, curve, interlaced=interlaced)
         added, described = self._masks(result)
-        attributes |= described | {
-            "compression": getattr(OpenEXR, self._compression),
-            "type": OpenEXR.scanlineimage,
-        }
-        part = part_of(path)
-        try:
-            try:
-                OpenEXR.File(attributes, channels | added, num_threads=self._threads).write(str(part))
-            except RuntimeError as error:  # how OpenEXR tells of all that it cannot do
-                raise OSError(str(error).removeprefix(str(part)).lstrip(": ")) from error
-            size = part.stat().st_size
-            part.replace(path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                part.unlink()
-            raise
-        return size
-
-    def _curve(self, rendered: RenderedPicture) -> light.Curve:
-        """A matte is no light, and stays as it is."""
-        if self._options.light == "display":
-            return light.LINEAR
-        tags = encoding(rendered.picture)
-        if tags.family == "gray" and encoding(rendered.result.frame.picture).family != "gray":
-            return light.LINEAR
-        return light.curve_of(
-            rendered.picture, light.SRGB if self._info.kind == "images" or tags.family == "rgb" else light.BT709
-        )
-
-    @staticmethod
-    def _colour(picture: AnyPicture, curve: light.Curve, interlaced: bool) -> dict[str, npt.NDArray[np.float16]]:
-        signal, alpha = light.signal(picture, interlaced=interlaced)
-        colour = curve.to_light(signal)
-        if alpha is not None:
-            colour = colour * alpha[..., None]
-        half = np.clip(colour, -_BRIGHTEST, _BRIGHTEST).astype(np.float16)
-        planes = [np.ascontiguousarray(half[..., i]) for i in range(half.shape[2])]
-        opaque = np.ones(half.shape[:2], np.float16) if alpha is None else alpha.astype(np.float16)
-        return dict(zip("RGB", planes if len(planes) == 3 else planes * 3, strict=True)) | {"A": opaque}
+        attributes |= described | {"compression": getattr(OpenEXR, self._compression)}
+        return write(path, attributes, channels | added, self._threads)
 
     def _masks(self, result: Result) -> tuple[dict[str, Any], dict[str, str]]:
         """Channels beside the colour, and the attributes that describe them."""
         found, options, frame = result.instances, self._options, result.frame
         shape = (frame.height, frame.width)
         empty = self._empty.setdefault(shape, np.zeros(shape, np.float32))
-        seen = mattes.covers(result)
+        seen = mattes.covers(result, self._shape)
         tracks = [self._track(int(i), name, found.track_names) for i, name in zip(found.track_ids, found.names, strict=True)]
         self._untracked += tracks.count("")
         channels: dict[str, Any] = mattes.id_and_order(seen, found.track_ids, empty)

@@ -21,7 +21,7 @@ def coverage(found, i: int) -> np.ndarray:
     """float [height, width]: what an instance covers, whatever is in front of it."""
     whole = np.zeros((SIZE[1], SIZE[0]))
     x0, y0, x1, y1 = region = masks.region_of(found.boxes[i], *SIZE)
-    whole[y0:y1, x0:x1] = masks.coverage(found.masks[i], found.boxes[i], region, *SIZE) / 255
+    whole[y0:y1, x0:x1] = masks.coverage(found.masks[i], found.boxes[i], region, *SIZE, dtype=np.uint16) / 65535
     return whole
 
 

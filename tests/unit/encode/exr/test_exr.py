@@ -4,11 +4,13 @@ import sys
 from dataclasses import replace
 from fractions import Fraction
 
+import cv2
 import numpy as np
 import OpenEXR
 import pytest
 
 from streamseg.composite import Alpha, Compositor, Matte
+from streamseg.composite.shape import Shape
 from streamseg.core import masks
 from streamseg.core.exr_options import ExrOptions
 from streamseg.core.timecode import Timecode
@@ -157,8 +159,8 @@ def test_each_track_has_a_layer_of_its_whole_matte(tmp_path):
     for i, layer in enumerate(("person_1", "car_2")):
         x0, y0, x1, y1 = region = masks.region_of(found.boxes[i], 96, 64)
         whole = np.zeros((64, 96))
-        whole[y0:y1, x0:x1] = masks.coverage(found.masks[i], found.boxes[i], region, 96, 64)
-        np.testing.assert_array_equal(read[f"{layer}.A"], (whole / 255).astype(np.float16))
+        whole[y0:y1, x0:x1] = masks.coverage(found.masks[i], found.boxes[i], region, 96, 64, dtype=np.uint16)
+        np.testing.assert_array_equal(read[f"{layer}.A"], (whole / 65535).astype(np.float16))
         assert read[f"{layer}.A"].dtype == np.float16
 
 
@@ -302,3 +304,15 @@ def test_a_package_that_is_not_there_is_named_with_the_extra(package, tmp_path, 
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingExtra, match=rf"{package} is not installed; run: pip install .*edit"):
         helpers.open_sink(tmp_path / "%d.exr", INFO).open()
+
+
+def test_mattes_take_the_shape_that_is_asked_for(tmp_path):
+    picture, found = flat("yuv420p", (126, 128, 128), size=(96, 64)), instances([[30.0, 20.0, 60.0, 45.0]])
+    plain, grown = (one(tmp_path / str(grow), picture, found, shape=Shape(grow=grow)) for grow in (0, 6))
+    inside = plain["person_1.A"] > 0.5
+    distance = cv2.distanceTransform((~inside).astype(np.uint8), cv2.DIST_L2, 5)
+    assert (grown["person_1.A"][distance < 5] > 0.5).all()
+    assert (grown["person_1.A"][distance > 7.5] < 0.5).all()
+    np.testing.assert_allclose(
+        helpers.mattes(tmp_path / "6" / "0.exr")["CryptoObject"]["person#1"], grown["person_1.A"], atol=HALF
+    )

@@ -28,8 +28,9 @@ FORMATS: Mapping[str, str] = {
     ".coco.json": f"{_RESULTS}coco:CocoSink",
     ".cvat.zip": f"{_RESULTS}cvat:CvatSink",
     ".otio": f"{_RESULTS}otio:OtioSink",
+    ".cutouts": "streamseg.encode.images.cutouts:CutoutSink",
 }
-"""Results without pictures: how the outputs' names end (`.mots` is a folder), and what writes them."""
+"""Results without pictures: how the outputs' names end (`.mots` and `.cutouts` are folders), and what writes them."""
 
 
 @cache

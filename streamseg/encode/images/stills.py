@@ -19,7 +19,7 @@ from streamseg.pixels.fields import full_chroma
 from streamseg.pixels.layouts import layout
 from streamseg.pixels.planes import copy_tags, new_frame, reformat, supported, views
 
-__all__ = ["to_still"]
+__all__ = ["frame_of", "to_still"]
 
 _WHITE = 65535
 _WHITE_OF_LIMITED = 65283
@@ -42,7 +42,7 @@ def to_still(
         return picture
     if tags.family == "gray":
         array = _gray(views(picture).planes[0].array, known.depth, tags.full_range)
-        return _frame(picture, array, f"gray16{'be' if big_endian else 'le'}" if deep else "gray")
+        return frame_of(picture, array, f"gray16{'be' if big_endian else 'le'}" if deep else "gray")
     if not deep:
         return reformat(picture, "rgba" if known.alpha else "rgb24")
     if known.alpha and tags.family == "yuv" and source_depth is not None and source_depth <= 8:
@@ -57,7 +57,7 @@ def to_still(
             if not known.alpha
             else np.concatenate([_table(top)[array[..., :3]], _straight_alpha(picture)[..., None]], axis=2)
         )
-    return _frame(picture, array, name + ("be" if big_endian else "le"))
+    return frame_of(picture, array, name + ("be" if big_endian else "le"))
 
 
 def _eight_bits(picture: av.VideoFrame) -> av.VideoFrame:
@@ -89,8 +89,11 @@ def _gray(luma: Array, depth: int, full_range: bool) -> Array:
     return gray
 
 
-def _frame(picture: av.VideoFrame, array: Array, name: str) -> av.VideoFrame:
-    made = new_frame(picture.width, picture.height, name)
+def frame_of(picture: av.VideoFrame, array: Array, name: str) -> av.VideoFrame:
+    """`array` [height, width] or [height, width, channels] as a full-range picture of the packed format `name`, with the tags of
+    `picture`.
+    """
+    made = new_frame(array.shape[1], array.shape[0], name)
     copy_tags(picture, made)
     plane = made.planes[0]
     dtype = array.dtype.newbyteorder(">" if name.endswith("be") else "<")

@@ -68,11 +68,13 @@ class OtioSink(FormatSink):
         self._first, self._end, self._count = first.frame, Fraction(0), 0
         self._tracks: dict[int, _Track] = {}
         self._events: list[Event] = []
+        self._given: dict[int, str] = {}
         self._rate = standard_rate(self._info.rate) if self._info.rate else None
         self._uneven = False
 
     def _write(self, result: Result) -> None:
         frame, found = result.frame, result.instances
+        self._given.update(found.track_names)
         start, self._end = _span(frame, self._rate)
         if self._rate is not None:
             place = (start - _start(self._first)) * self._rate
@@ -116,7 +118,7 @@ class OtioSink(FormatSink):
 
         clock = _Clock(self._nominal, self._first, self._info)
         film = self._film(clock)
-        named = {i: f"{track.name}#{i}" for i, track in self._tracks.items()}
+        named = {i: self._given.get(i) or f"{track.name}#{i}" for i, track in self._tracks.items()}
         film.markers.extend(self._markers(clock, named))
         lowest = schema.Track(name="V1", kind=schema.TrackKind.Video, children=[film])
         lanes = [

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -83,11 +83,11 @@ def load(name: str, size: tuple[int, int]) -> Network:
     settings = GraphSettings(*size, **settings_for(name))
     if name == "lite":
         model, info = load_weights(read_spec(catalog.resolve("lite")).weights[0])
-        return Network(name, model, info, replace(settings, score_threshold=info.score_threshold), "shipped")
+        return Network(name, model, info, settings, "shipped")
     found = sorted((models_root() / name).glob("*.safetensors"))
     if found:
         model, info = load_weights(found[0])
-        return Network(name, model, info, replace(settings, score_threshold=info.score_threshold), "pulled")
+        return Network(name, model, info, settings, "pulled")
     torch.manual_seed(0)
     model = build_network(name, COCO_CLASSES).eval()
     for module in model.modules():

@@ -124,7 +124,6 @@ def open_torch(
         spec.width,
         proposals=int(proposals),
         detections=spec.outputs["scores"].shape[1],
-        score_threshold=spec.score_threshold,
         part=metadata.get("streamseg.part", FULL),
     )
     model, _ = load_weights(spec.weights[0])

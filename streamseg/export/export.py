@@ -83,7 +83,7 @@ def facts_of(info: WeightsInfo, settings: GraphSettings, name: str, precision: s
         "part": settings.part,
         "classes": json.dumps(list(info.classes) if known else [OBJECT]),
         "category_ids": json.dumps(list(info.category_ids) if known else [1]),
-        "score_threshold": str(settings.score_threshold),
+        "score_threshold": str(info.score_threshold),
         "conf": str(info.conf),
         "detections": str(settings.detections),
         "proposals": str(settings.proposals),
@@ -119,7 +119,7 @@ def export_model(
     digest = hashlib.sha256(shared.read_bytes()).hexdigest()
     written = []
     for height, width in sizes:
-        chosen = replace(settings or GraphSettings(), height=height, width=width, score_threshold=info.score_threshold)
+        chosen = replace(settings or GraphSettings(), height=height, width=width)
         proto = _make(model, chosen, dynamic_batch, precision, calibration, on_message or (lambda _: None))
         share_weights(proto, shared)
         slim(proto)

@@ -55,7 +55,6 @@ class GraphSettings:
     detections: int = 30
     candidates: int = 200
     """Boxes that enter the last NMS: the best of proposals × classes."""
-    score_threshold: float = 0.05
     iterations: int = ITERATIONS
     """Of either NMS; even, for then a chain of overlaps that is too long gives a box too many, never one too few."""
     pre_nms: int = 0
@@ -221,7 +220,7 @@ class InferenceGraph(nn.Module):
             index, group = row * classes + label, None
         moves = self.named(deltas.reshape(batch * count, -1, 4)).reshape(batch, -1, 4)
         box = self.clip(decode_boxes(take(moves, index), take(proposals, row), heads.box_coder.weights))
-        valid = large(box, 1e-2) * (best > settings.score_threshold).to(best.dtype)
+        valid = large(box, 1e-2) * (best > heads.score_thresh).to(best.dtype)
         keep = fixed_point_nms(box, valid, heads.nms_thresh, group, settings.iterations)
         best = torch.where(keep > 0.5, best, torch.full_like(best, -1.0))
         return *self.rows(box, best, label), mean

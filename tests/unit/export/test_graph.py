@@ -25,7 +25,8 @@ def test_lite_matches_torchvision_in_a_batch(random_weights: Path) -> None:
 
 def test_black_picture_of_an_untrained_model_gives_only_padding(random_weights: Path) -> None:
     model, _ = load_weights(random_weights)
-    graph = InferenceGraph(model, GraphSettings(*SIZE, score_threshold=1.0))
+    model.roi_heads.score_thresh = 1.0
+    graph = InferenceGraph(model, GraphSettings(*SIZE))
     with torch.no_grad():
         boxes, scores, labels, masks = graph(torch.zeros(1, *SIZE, 3, dtype=torch.uint8))
     assert not boxes.any()

@@ -122,7 +122,6 @@ def reference(model: MaskRCNN, images: Tensor, settings: GraphSettings) -> list[
     model.rpn._pre_nms_top_n = {"training": pre, "testing": pre}
     model.rpn._post_nms_top_n = {"training": settings.proposals, "testing": settings.proposals}
     model.roi_heads.detections_per_img = settings.detections
-    model.roi_heads.score_thresh = settings.score_threshold
     features = model.backbone(x)
     proposals, _ = model.rpn(ImageList(x, sizes), features)
     answers, _ = model.roi_heads(features, proposals, sizes)

@@ -30,6 +30,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("composite",),
     ("config", "export", "encode"),
     ("edits",),
+    ("sheet",),
     ("hub",),
     ("engine",),
     ("detect",),

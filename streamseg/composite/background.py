@@ -18,6 +18,7 @@ from streamseg.composite.fit import Fit, Fitted, fitted
 from streamseg.composite.grade import faded
 from streamseg.composite.shape import Shape
 from streamseg.composite.soften import Blurred
+from streamseg.core.masks import Region, region_of
 from streamseg.core.types import Frame, Instances
 from streamseg.errors import ConfigError
 
@@ -46,18 +47,29 @@ class _Replaced(ByMask):
             return
         kept = cv2.bitwise_not(area.alpha)
         edge, sure = cv2.LUT(kept, _EDGE), cv2.LUT(kept, _SURE)
-        if not edge.any():
+        near = cv2.boundingRect(edge)
+        if near[2] == 0:
             return
-        sigma = max(1.5, self.feather / 2) * max(canvas.unit, 0.5)
-        shrunk, colors = Shrunk(sure, canvas.interlaced), list[Array | Rows | None]()  # type: ignore[arg-type]
-        for array, spec in canvas.views().planes:
-            part, weight = crop(array, area.region, spec.shift_x, spec.shift_y), shrunk.like(spec)
-            reach = max(1.0, sigma / (1 << spec.shift_x))
-            if canvas.interlaced:
-                colors.append(canvas.by_field(lambda p, w, r=reach: Blurred(p, w, r, r).whole(), part, weight))
-            else:
-                colors.append(Blurred(part, weight, reach, reach))
-        canvas.mix(area.region, edge, colors)  # type: ignore[arg-type]
+        sigma = max(2.0, self.feather / 2) * max(canvas.unit, 0.5)
+        (left, top, right, bottom), margin = area.region, int(4 * sigma)
+        x, y = left + near[0], top + near[1]
+        around = max(left, x - margin), max(top, y - margin), x + near[2] + margin, y + near[3] + margin
+        x0, y0, x1, y1 = part = region_of(around, right, bottom, canvas.align)
+        rows, columns = slice(y0 - top, y1 - top), slice(x0 - left, x1 - left)
+        canvas.mix(part, edge[rows, columns], _beside(canvas, part, sure[rows, columns], sigma))  # type: ignore[arg-type]
+
+
+def _beside(canvas: Canvas, region: Region, sure: ByteArray, sigma: float) -> list[Array | Rows | None]:
+    """For each plane the colours that lie beside, of those pixels that are `sure`."""
+    shrunk, colors = Shrunk(sure, canvas.interlaced), list[Array | Rows | None]()
+    for array, spec in canvas.views().planes:
+        part, weight = crop(array, region, spec.shift_x, spec.shift_y), shrunk.like(spec)
+        reach = max(1.0, sigma / (1 << spec.shift_x))
+        if canvas.interlaced:
+            colors.append(canvas.by_field(lambda p, w, r=reach: Blurred(p, w, r, r).whole(), part, weight))
+        else:
+            colors.append(Blurred(part, weight, reach, reach))
+    return colors
 
 
 @dataclass(frozen=True)

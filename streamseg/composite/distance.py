@@ -24,15 +24,9 @@ def distance(matte: ByteArray, reach: float) -> npt.NDArray[np.float32]:
         matte: uint8 [height, width], 255 inside.
         reach: in pixels; distances are exact to about a sixteenth of it.
     """
-    step = max(1, min(16, int(reach / _SAMPLES)))
-    height, width = matte.shape
-    small = reduced(matte, step)
-    away: Any = cv2.distanceTransform((small <= 127).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
-    # From the outline, which runs half a sample beyond the centres of the outermost samples inside.
-    away = np.maximum(away - np.float32(0.5), 0) * np.float32(step)
-    if step > 1:
-        away = cv2.resize(away, (away.shape[1] * step, away.shape[0] * step), interpolation=cv2.INTER_LINEAR)
-    return away[:height, :width]  # type: ignore[no-any-return]
+    away, step = _coarse(matte, reach)
+    far: npt.NDArray[np.float32] = _enlarged(away, step, matte.shape)
+    return far
 
 
 def ramp(matte: ByteArray, reach: float) -> ByteArray:
@@ -40,6 +34,23 @@ def ramp(matte: ByteArray, reach: float) -> ByteArray:
 
     A pixel that is covered in part has its share at most.
     """
-    t = np.minimum(distance(matte, reach) * np.float32(1 / reach), 1)
-    smooth: ByteArray = np.rint(255 * t * t * (3 - 2 * t)).astype(np.uint8)
-    return cv2.min(smooth, cv2.bitwise_not(matte))  # type: ignore[return-value]
+    away, step = _coarse(matte, reach)
+    t = np.minimum(away * np.float32(1 / reach), 1)
+    smooth = np.rint(255 * t * t * (3 - 2 * t)).astype(np.uint8)
+    return cv2.min(_enlarged(smooth, step, matte.shape), cv2.bitwise_not(matte))  # type: ignore[return-value]
+
+
+def _coarse(matte: ByteArray, reach: float) -> tuple[npt.NDArray[np.float32], int]:
+    """Distances in pixels, one for each block of so many pixels a side."""
+    step = max(1, min(16, int(reach / _SAMPLES)))
+    small = reduced(matte, step)
+    away: Any = cv2.distanceTransform((small <= 127).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    # From the outline, which runs half a sample beyond the centres of the outermost samples inside.
+    return np.maximum(away - np.float32(0.5), 0) * np.float32(step), step
+
+
+def _enlarged(array: Any, step: int, shape: tuple[int, ...]) -> Any:
+    """A value for each pixel of `shape`."""
+    if step > 1:
+        array = cv2.resize(array, (array.shape[1] * step, array.shape[0] * step), interpolation=cv2.INTER_LINEAR)
+    return array[: shape[0], : shape[1]]

@@ -145,12 +145,14 @@ class _Levels:
         depth = self._depth[rows]
         if self._array.ndim == 3:
             depth = depth[:, :, None]
-        mixed: Array = self._array[rows].astype(np.float32)
-        low = 0.0
+        least, most = float(depth.min()), float(depth.max())
+        mixed, low = self._array[rows].astype(np.float32), 0.0
         for share, blurred in zip(_LEVELS, self._blurred, strict=True):
-            if float(depth.max()) > low:
+            if low < most and least < share:
                 part = np.clip((depth - np.float32(low)) * np.float32(1 / (share - low)), 0, 1)
                 mixed += (blurred.exact(rows) - mixed) * part
+            elif least >= share and (share == _LEVELS[-1] or least < 2 * share):  # the next level begins with this one
+                mixed = blurred.exact(rows)
             low = share
         rounded: Array = np.rint(mixed).astype(self._array.dtype)
         return rounded

@@ -11,7 +11,7 @@ from streamseg.composite import Effect
 from streamseg.config import PipelineConfig
 from streamseg.config.schema import EventsConfig, SmoothConfig, TrackConfig
 from streamseg.core.result import Result
-from streamseg.pipeline.build import build_pipeline
+from streamseg.jobs.resume import ResumableRun, Run
 from streamseg.pipeline.configure import configured, output_paths, python_words
 from streamseg.pipeline.iteration import aiterate, iterate
 from streamseg.pipeline.opening import Source
@@ -166,7 +166,7 @@ def run(
     source: Source,
     output: str | PathLike[str] | Sequence[str | PathLike[str]],
     *,
-    # options: pipeline network source output = "drive"
+    # options: pipeline network source output job = "drive"
     pipeline: str | PathLike[str] | PipelineConfig | Mapping[str, Any] = "drive",
     classes: str | Sequence[str] | None = None,
     conf: float | None = None,
@@ -202,6 +202,7 @@ def run(
     keep_grey: bool | None = None,
     trust: bool = False,
     overwrite: bool = False,
+    resume: bool = False,
     # options end
 ) -> RunReport:
     """Run a whole pipeline into its outputs, as `streamseg run SOURCE -p PIPELINE -o OUTPUT` does.
@@ -251,6 +252,7 @@ def run(
         keep_grey: Draw in grey on a grey source, not in colour.
         trust: Let the pipeline file name Python code to run (use: module:Class).
         overwrite: Replace files that exist.
+        resume: Keep what is finished, so that the same command goes on where a crash, a kill or Ctrl-C has ended it.
 
     None means: as the pipeline says.
 
@@ -260,7 +262,8 @@ def run(
     """
     config = configured(locals())
     with at_work(), python_words():
-        job = build_pipeline(source, config, in_format(output_paths(output), format, called="format"), overwrite=overwrite)
+        run_of = ResumableRun if resume else Run
+        job = run_of(source, config, in_format(output_paths(output), format, called="format"), overwrite=overwrite)
         return job.run().worded(pythonic)
 
 

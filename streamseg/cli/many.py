@@ -18,13 +18,20 @@ __all__ = ["run_films"]
 
 
 def run_films(
-    sources: Sequence[str], config: PipelineConfig, outputs: Sequence[str], screen: Screen, *, overwrite: bool, as_json: bool
+    sources: Sequence[str],
+    config: PipelineConfig,
+    outputs: Sequence[str],
+    screen: Screen,
+    *,
+    overwrite: bool,
+    resume: bool,
+    as_json: bool,
 ) -> None:
     """Run a job, say what becomes of each film, and end with 1 where one failed."""
     from streamseg.jobs.job import Job
     from streamseg.runtime.process import handle_signals
 
-    job = Job.prepare(sources, config, outputs, overwrite=overwrite, on_message=screen.say)
+    job = Job.prepare(sources, config, outputs, overwrite=overwrite, resume=resume, on_message=screen.say)
     count = len(job.films)
 
     def begin(number: int, film: Film) -> None:

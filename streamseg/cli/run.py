@@ -35,7 +35,7 @@ def run(
             "given several times.",
         ),
     ] = None,
-    # options: shell pipeline network source output = "drive"
+    # options: shell pipeline network source output job = "drive"
     pipeline: Annotated[str, flag("pipeline")] = "drive",
     classes: Annotated[str | None, flag("classes")] = None,
     conf: Annotated[float | None, flag("conf")] = None,
@@ -68,6 +68,7 @@ def run(
     keep_grey: Annotated[bool | None, flag("keep_grey")] = None,
     trust: Annotated[bool, flag("trust")] = False,
     overwrite: Annotated[bool, flag("overwrite")] = False,
+    resume: Annotated[bool, flag("resume")] = False,
     # options end
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors.")] = False,
     json_report: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
@@ -76,7 +77,7 @@ def run(
     given = locals()
     from streamseg.cli import display
     from streamseg.jobs.films import means_films
-    from streamseg.pipeline.build import build_pipeline
+    from streamseg.jobs.resume import ResumableRun, Run
     from streamseg.pipeline.configure import configure, words_of
     from streamseg.pipeline.outputs import in_format
     from streamseg.runtime.process import handle_signals
@@ -86,17 +87,21 @@ def run(
     with words_of(in_shell, given):
         outputs = in_format(output or [], format, json_report)
         if means_films(source):
-            run_films(source, config, outputs, screen, overwrite=overwrite, as_json=json_report)
+            run_films(source, config, outputs, screen, overwrite=overwrite, resume=resume, as_json=json_report)
             return
-        built = build_pipeline(source[0], config, outputs, overwrite=overwrite, on_message=screen.say)
+        run_of = ResumableRun if resume else Run
+        job = run_of(source[0], config, outputs, overwrite=overwrite, on_message=screen.say)
+    built = job.pipeline
     if classes is None and (others := _left_out(config.postprocess.classes, built.engine.spec.classes)):
         screen.say(f"classes: {', '.join(config.postprocess.classes or ())} (not {', '.join(others)}: --classes all)")
     with screen.progress(built) as on_tick, handle_signals(built.runtime.interrupt):
-        report = built.run(on_tick)
+        report = job.run(on_tick)
     screen.summary(report)
     if json_report:
         print(json.dumps(report.to_json(), indent=2))
     if built.runtime.interrupted is not None:
+        if resume:
+            screen.say("the same command goes on from here")
         raise typer.Exit(128 + built.runtime.interrupted)
 
 

@@ -36,6 +36,8 @@ class Effect:
     """It puts a picture of another kind in the place of the frame's: no kernel draws on that."""
     needs_masks: ClassVar[bool] = False
     """It does nothing of use with boxes alone (`Instances.has_masks`): refused before the run where these are all that there is."""
+    remembers: ClassVar[bool] = False
+    """What it draws depends on the frames before, so that it has to see all of them. Of a plug-in's this is taken for granted."""
     kernel: ClassVar[str | None] = None
     """`module:function` that draws it on the GPU (see `streamseg.gpu.kernels.composite`); None: it is drawn in host memory."""
 

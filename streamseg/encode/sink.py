@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from streamseg.composite.shape import Shape
@@ -11,11 +12,12 @@ from streamseg.core.exr_options import ExrOptions
 
 if TYPE_CHECKING:
     from streamseg.core.result import Result
+    from streamseg.core.types import Frame
     from streamseg.decode import SourceInfo
     from streamseg.encode.video.other_streams import Audio, Packets
     from streamseg.pixels.picture import AnyPicture
 
-__all__ = ["OutputKind", "OutputRequest", "RenderedPicture", "Sink", "SinkCounters"]
+__all__ = ["Keeper", "OutputKind", "OutputRequest", "RenderedPicture", "Sink", "SinkCounters"]
 
 
 class RenderedPicture(Protocol):
@@ -72,6 +74,22 @@ class Sink(Protocol):
         """Stop at once, after an error; what is written stays playable."""
 
 
+class Keeper(Protocol):
+    """What of one output an earlier run has finished, part by part, so that a run that goes on need not make it again."""
+
+    length: int
+    """Pictures in a part of a video."""
+
+    def path(self, part: str) -> Path:
+        """Where a part is kept that is no file of the output itself."""
+
+    def digest(self, part: str) -> str | None:
+        """SHA-256 of a part that is finished; None: it is not."""
+
+    def note(self, part: str, sha256: str) -> None:
+        """A part is finished, and on the disk. Raises OutputError."""
+
+
 @dataclass(frozen=True, slots=True)
 class OutputRequest:
     """What one output is to be; a sink takes from it what concerns it."""
@@ -104,6 +122,8 @@ class OutputRequest:
     """What an EXR holds; None: as usual."""
     shape: Shape | None = None
     """What is done to the mattes of outputs that hold them beside the picture; None: nothing."""
+    keeper: Keeper | None = None
+    """The run can be gone on with after it was cut off: what is finished is kept there, and made only once."""
 
 
 class OutputKind:
@@ -126,3 +146,8 @@ class OutputKind:
     def make(cls, request: OutputRequest) -> Sink:
         """One for this output, not open yet. Raises OutputError for what can be refused by then."""
         raise NotImplementedError
+
+    def recalls(self, frame: Frame) -> bool:
+        """Whether it has this picture from an earlier run, so that it need not be drawn. Asked once for each, in order, and from
+        another thread than the sink's own."""
+        return False

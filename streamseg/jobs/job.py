@@ -22,7 +22,8 @@ from streamseg.errors import ConfigError, EngineError, OutputExists, SourceError
 from streamseg.jobs.films import Film, find_films
 from streamseg.jobs.manifest import NAME, Entry, Manifest, SourceState, size_of
 from streamseg.jobs.places import folder_of, outputs_of, places
-from streamseg.pipeline.build import Pipeline, build_pipeline
+from streamseg.jobs.resume import ResumableRun, Run
+from streamseg.pipeline.build import Pipeline
 from streamseg.pipeline.opening import load_engine, tuned
 from streamseg.pipeline.outputs import Target
 from streamseg.pipeline.report import RunReport
@@ -87,6 +88,8 @@ class Job:
     folder: Path
     overwrite: bool
     on_message: Message | None
+    resume: bool = False
+    """A film that was cut off goes on where it was."""
     interrupted: int | None = None
     """The signal that ended it."""
     _running: Pipeline | None = None
@@ -101,6 +104,7 @@ class Job:
         outputs: Sequence[str],
         *,
         overwrite: bool = False,
+        resume: bool = False,
         on_message: Message | None = None,
     ) -> Job:
         """Find the films, and refuse what cannot be. Opens no film and no engine. Raises StreamsegError."""
@@ -112,7 +116,7 @@ class Job:
         if config.decode.realtime:
             raise ConfigError("realtime: a job of several films does not play them at their own speed; leave it out")
         films = [Film(f.source, known[_key(f)].name) if _key(f) in known else f for f in films]  # who came first keeps its name
-        job = cls(places(films, config, outputs), config, outputs, folder, overwrite, on_message)
+        job = cls(places(films, config, outputs), config, outputs, folder, overwrite, on_message, resume)
         job._settings = _settings(config, outputs)
         return job
 
@@ -202,18 +206,18 @@ class Job:
 
     def _run(self, film: Film, engine: Engine, watch: Watch | None) -> RunReport:
         given = outputs_of(film, self.config, self.outputs)
-        pipeline = build_pipeline(
-            str(film.source), self.config, given, overwrite=True, engine=engine, on_message=self.on_message
-        )
+        run_of = ResumableRun if self.resume else Run
+        run = run_of(str(film.source), self.config, given, overwrite=True, engine=engine, on_message=self.on_message)
+        pipeline = run.pipeline
         if pipeline.live:
-            pipeline.close()
+            run.close()
             raise SourceError(f"{film.source}: this happens live, and has no end; run it by itself")
         self._running = pipeline
         try:
             if self.interrupted is not None:
                 pipeline.runtime.interrupt(self.interrupted)
             with contextlib.nullcontext() if watch is None else watch(pipeline) as on_tick:
-                return pipeline.run(on_tick)
+                return run.run(on_tick)
         finally:
             self._running = None
 

@@ -21,6 +21,7 @@ from streamseg.errors import scrub
 from streamseg.events import EventDetector
 from streamseg.gpu import Device
 from streamseg.pipeline import opening
+from streamseg.pipeline.answers import Progress, drawing_less, refuse_between, remembering
 from streamseg.pipeline.extra import extra_steps
 from streamseg.pipeline.opening import FirstFrames, Source
 from streamseg.pipeline.outputs import Target, plan
@@ -161,6 +162,7 @@ def build_pipeline(
     engine: Engine | None = None,
     extra: Sequence[Step] = (),
     limit: int | None = None,
+    progress: Progress | None = None,
 ) -> Pipeline:
     """Open everything and connect it. Raises StreamsegError.
 
@@ -174,6 +176,7 @@ def build_pipeline(
         engine: Runs the network, and stays open; None: the one that `config` asks for is opened, and closed after the run.
         extra: Stages of your own (see `stages`).
         limit: End after so many frames.
+        progress: Keeps what is finished, and has what an earlier run has kept.
     """
     origin = as_source(source)
     config = opening.tuned(config, on_message) if engine is None else config
@@ -187,8 +190,10 @@ def build_pipeline(
         for view in views.values():
             undo.callback(view.close)
         info = decoder.open()
+        if progress is not None:
+            progress.begin(info)
         gpu = device is not None and device.on_gpu
-        made = [opening.make_sink(t, decoder, info, origin, overwrite, gpu, views.get(t.name)) for t in targets]
+        made = [opening.make_sink(t, decoder, info, origin, overwrite, gpu, views.get(t.name), progress) for t in targets]
         sinks = list(zip(targets, made, strict=True))
         for _, sink in sinks:  # before the engine, which takes seconds to load: most refusals are the outputs'
             sink.open()
@@ -200,9 +205,14 @@ def build_pipeline(
         opening.use_device(hardware, engine, device, on_message)
         context = Context(config, engine.spec, engine, device, live=info.live or config.decode.realtime)
         trunk = make(chosen, "trunk", context)
-        branches = [_branch(chosen, replace(context, output=target, sink=sink)) for target, sink in sinks]
+        kept = progress is not None
+        branches = [_branch(chosen, replace(context, output=target, sink=sink), kept) for target, sink in sinks]
         limited = decoder if limit is None else FirstFrames(decoder, limit)
-        runtime = _connect(limited, trunk, branches, context)
+        running = trunk
+        if progress is not None:
+            refuse_between([step.name for step in chosen])
+            running = remembering(trunk, progress.answers(config, engine.spec, engine))
+        runtime = _connect(limited, running, branches, context)
         undo.pop_all()
     pipeline = Pipeline(info, decoder, limited, engine, own_engine, trunk, branches, runtime, sinks, context.live)
     for view in views.values():
@@ -242,9 +252,12 @@ def build_results(
     return runtime, engine
 
 
-def _branch(chosen: Sequence[Step], context: Context) -> Branch:
+def _branch(chosen: Sequence[Step], context: Context, kept: bool = False) -> Branch:
+    """kept: an earlier run may have finished parts of it."""
     assert context.output is not None
+    assert context.sink is not None
     made, live, name = make(chosen, "output", context), context.live, context.output.name
+    made = drawing_less(made, context.output, context.sink) if kept else made
     if context.output.newest:
         return Branch(name, made.stages, 1, "drop_oldest", optional=not live, joined=made.joined)
     return Branch(name, made.stages, 1 if live else 4, joined=made.joined)

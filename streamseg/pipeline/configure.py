@@ -19,7 +19,7 @@ from streamseg.system.imports import forks_wait
 __all__ = ["configure", "configured", "output_paths", "python_words", "words_of"]
 
 Given = Mapping[str, Any]
-_SWITCHES = ("overwrite", "trust")
+_SWITCHES = ("overwrite", "resume", "trust")
 """Options that stand in no pipeline file, so that no schema tells a wrong value."""
 _OF_OUTPUTS = (("encode",), ("keep_grey",), ("composite",))
 """The first part of the places of options that speak of outputs."""

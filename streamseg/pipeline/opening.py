@@ -27,6 +27,7 @@ from streamseg.engine.tuned import Choice, file_of_choices, kept, key_of
 from streamseg.gpu import Device, DeviceDecoding, choose_device
 from streamseg.hub.catalog import is_name, largest_size, resolve
 from streamseg.pipeline import stages
+from streamseg.pipeline.answers import Progress
 from streamseg.pipeline.extra import extra_steps
 from streamseg.pipeline.outputs import Target
 from streamseg.pipeline.split import SplitSink, is_split
@@ -201,8 +202,9 @@ def make_sink(
     overwrite: bool,
     gpu: bool,
     view: MjpegServer | None,
+    progress: Progress | None = None,
 ) -> Sink:
-    """The sink of an output, not open yet; `view`: the one that is open already."""
+    """The sink of an output, not open yet; `view`: the one that is open already; `progress`: keeps what is finished."""
     if view is not None:
         view.title = info.name
     video = copies_tracks(target.path, target.use)
@@ -222,6 +224,8 @@ def make_sink(
         exr=target.encode.exr,
         threads=1 if split else 0,  # there may be many, and each picture is then encoded at once
         shape=target.encode.shape,
+        # Which files there will be is not known; they are made anew.
+        keeper=None if progress is None or split else progress.keeper(target.name),
     )
     sink = view or (SplitSink(target.path, make, video=video, overwrite=overwrite) if split else make(target.path))
     with contextlib.suppress(ValueError):  # a format that PyAV does not know: it is not grey

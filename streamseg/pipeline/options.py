@@ -16,8 +16,9 @@ from typing import Literal
 
 __all__ = ["OPTIONS", "Group", "Naming", "Option", "help_of", "in_python", "in_shell", "option", "pythonic"]
 
-Group = Literal["pipeline", "network", "source", "output"]
-"""`pipeline`: what is found and followed; `network`: what finds it; `source`: how it is read; `output`: how it is written."""
+Group = Literal["pipeline", "network", "source", "output", "job"]
+"""`pipeline`: what is found and followed; `network`: what finds it; `source`: how it is read; `output`: how it is written;
+`job`: how a whole run is done."""
 
 TIME = "A number is seconds."
 
@@ -304,6 +305,13 @@ OPTIONS: tuple[Option, ...] = (
     Option("keep_grey", "output", "bool", "Draw in grey on a grey source, not in colour.", ("keep_grey",), shell="bool"),
     Option("trust", "pipeline", "bool", "Let the pipeline file name Python code to run (use: module:Class).", shell="bool"),
     Option("overwrite", "output", "bool", "Replace files that exist.", shell="bool"),
+    Option(
+        "resume",
+        "job",
+        "bool",
+        "Keep what is finished, so that the same command goes on where a crash, a kill or Ctrl-C has ended it.",
+        shell="bool",
+    ),
 )
 """In the order in which they are shown."""
 

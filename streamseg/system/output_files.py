@@ -7,6 +7,7 @@ replaced on request, and what another run is writing is not even then.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import stat
 from pathlib import Path
@@ -29,6 +30,7 @@ __all__ = [
     "refuse_existing",
     "replace_atomically",
     "same_place",
+    "sha256_of",
 ]
 
 NOT_TEXT: int = getattr(os, "O_BINARY", 0)
@@ -184,6 +186,12 @@ def replace_atomically(path: Path, data: bytes, *, synced: bool = False) -> None
         with contextlib.suppress(OSError):
             part.unlink()
         raise
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a whole file. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class OutputFile:

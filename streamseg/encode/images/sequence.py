@@ -20,16 +20,17 @@ import cv2
 from streamseg.encode.file_sink import FileOptions, FileSink
 from streamseg.encode.image_folder import check_folder, left_there, numbered
 from streamseg.encode.images.stills import to_still
-from streamseg.encode.sink import OutputRequest, RenderedPicture, Sink
+from streamseg.encode.sink import Keeper, OutputRequest, RenderedPicture, Sink
 from streamseg.encode.video.hdr import left_out
 from streamseg.errors import OutputError
 from streamseg.pixels import sidedata
 from streamseg.pixels.fields import full_chroma
 from streamseg.pixels.layouts import layout
 from streamseg.pixels.planes import on_host, reformat, supported
-from streamseg.system.output_files import Claim, check_file, replace_atomically
+from streamseg.system.output_files import Claim, check_file, replace_atomically, sha256_of
 
 if TYPE_CHECKING:
+    from streamseg.core.types import Frame
     from streamseg.decode import SourceInfo
     from streamseg.pixels.picture import AnyPicture
 
@@ -56,13 +57,20 @@ class ImageSink(FileSink):
         self._warned = False
         self._shown: tuple[AnyPicture, bytes] | None = None
         """The last picture and its file: a picture that comes again (a matte in which nothing is) is not encoded again."""
+        self._keeper: Keeper | None = None
+        self._recalled: set[int] = set()
+        """Numbers of the frames whose images an earlier run has written, and that are still to come."""
+        self._asked = False
 
     @classmethod
     def make(cls, request: OutputRequest) -> Sink:
         """See OutputKind."""
         if request.alpha and Path(request.path).suffix.lower() in {".jpg", ".jpeg"}:
             raise OutputError(f"{request.path}: JPEG cannot hold transparency; use .png or .tif")
-        return super().make(request)
+        sink = super().make(request)
+        assert isinstance(sink, ImageSink)
+        sink._keeper = request.keeper
+        return sink
 
     def open(self) -> None:
         """Check and make the folder. Raises OutputError."""
@@ -75,7 +83,11 @@ class ImageSink(FileSink):
         """Write one file. Raises OutputError."""
         if self._single and self.counters.frames:
             raise OutputError(f"{self.path}: {_ONE}")
-        path = self._folder / (self._pattern if self._single else self._pattern % rendered.result.frame.index)
+        path = self._path(rendered.result.frame)
+        if rendered.result.frame.index in self._recalled:
+            self._recalled.discard(rendered.result.frame.index)
+            self.counters.frames += 1
+            return
         try:
             if self._claim is None:
                 self._claim = Claim(self._folder, self._pattern)
@@ -86,12 +98,32 @@ class ImageSink(FileSink):
                     f"{self._folder}: interlaced: each image holds the lines of two moments; use --deinterlace frame"
                 )
             self.counters.bytes += self._write(path, rendered, interlaced)
+            if self._keeper is not None:
+                self._keeper.note(path.name, sha256_of(path))
         except (OSError, av.FFmpegError, ValueError, cv2.error) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise OutputError(
                 f"{path}: writing it failed: {reason}; {self.counters.frames} images before it are kept"
             ) from error
         self.counters.frames += 1
+
+    def recalls(self, frame: Frame) -> bool:
+        """See OutputKind. The first picture is always drawn: what is said of a film is said of it."""
+        if self._keeper is None:
+            return False
+        first, self._asked = not self._asked, True
+        path = self._path(frame)
+        digest = self._keeper.digest(path.name)
+        try:
+            whole = digest is not None and sha256_of(path) == digest
+        except OSError:
+            return False
+        if whole and not first:
+            self._recalled.add(frame.index)
+        return whole and not first
+
+    def _path(self, frame: Frame) -> Path:
+        return self._folder / (self._pattern if self._single else self._pattern % frame.index)
 
     def _write(self, path: Path, rendered: RenderedPicture, interlaced: bool) -> int:
         """Write one file whole, or nothing, and give its size in bytes. May raise what `__call__` catches."""

@@ -93,6 +93,11 @@ class Encoder:
         )
         context.color_trc = next((t for t in (int(first.color_trc), tags.transfer) if t != _UNSPECIFIED), _UNSPECIFIED)
 
+    @property
+    def resized(self) -> int:
+        """Pictures that had another size than the first."""
+        return self.fit.resized
+
     def fitted(self, picture: av.VideoFrame, frame: Frame) -> av.VideoFrame:
         """The picture as the encoder takes it."""
         try:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import av
+from av.container import OutputContainer
 from av.video.stream import VideoStream
 
 from streamseg.encode.video.codecs import Choice
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from streamseg.encode.video.containers import Container
     from streamseg.system.output_files import OutputFile
 
-__all__ = ["Muxer", "Origin"]
+__all__ = ["Muxer", "Origin", "add_video"]
 
 Origin = Literal["source", "picture", "earliest"]
 """Which time of the source becomes zero in the output.
@@ -41,6 +42,17 @@ Origin = Literal["source", "picture", "earliest"]
 _MAX_TIMESCALE = 10_000_000
 # Written by the muxer itself, or untrue of the new file.
 _OWN_METADATA = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder", "software", "timecode", "reel_name"})
+
+
+def add_video(container: OutputContainer, choice: Choice, rate: Fraction, time_base: Fraction) -> VideoStream:
+    """The video stream of a container, its encoder not open yet. Raises one of AV_ERRORS."""
+    stream: VideoStream = container.add_stream(choice.codec.encoder, rate=rate, options=dict(choice.options))  # type: ignore[assignment]
+    stream.codec_context.time_base = time_base
+    # AVI has frames instead of times.
+    stream.time_base = 1 / rate if container.format.name == "avi" else time_base
+    if choice.tag:
+        stream.codec_context.codec_tag = choice.tag
+    return stream
 
 
 class Muxer:
@@ -78,6 +90,8 @@ class Muxer:
         """What FFmpeg's muxer is told. `rates`: samples a second of each other stream; 0 for what is no sound."""
         # Half a second of waiting for a silent or sparse track is lost when the process is killed; the default waits ten.
         options = {"flush_packets": "1", "max_interleave_delta": "200000", **own}
+        if self._kind.muxer in ("matroska", "webm"):  # else it makes up numbers, and the same film is another file each time
+            options["fflags"] = "+bitexact"
         if self._kind.is_mov:
             # The source's ticks exactly; edit lists too, of picture and sound, which is what the movie's own scale is for.
             scale = self._time_base.denominator if self._time_base.denominator <= _MAX_TIMESCALE else 1_000_000
@@ -120,16 +134,8 @@ class Muxer:
         if not choice.reorders:
             self._times = None
         with self._output.failing("opening the encoder for"):
-            stream: VideoStream = self._output.container.add_stream(
-                choice.codec.encoder, rate=rate, options=dict(choice.options)
-            )  # type: ignore[assignment]
-            stream.codec_context.time_base = time_base
-            # AVI has frames instead of times.
-            stream.time_base = 1 / rate if self._kind.muxer == "avi" else time_base
-            if choice.tag:
-                stream.codec_context.codec_tag = choice.tag
-        self._video = stream
-        return stream
+            self._video = add_video(self._output.container, choice, rate, time_base)
+        return self._video
 
     def label(self, labels: Mapping[str, str]) -> None:
         """Before `begin`: start timecode and reel name, where the container has a place for them."""
@@ -178,6 +184,8 @@ class Muxer:
             ahead = 0 if packet.pts is None else packet.pts - ticks  # it is shown so much later
             self._refuse_pause(ticks * packet.time_base, max(ahead, packet.duration or 0) * packet.time_base)
         self._output.shift(packet)
+        assert self._video is not None
+        packet.stream = self._video  # one that was kept in a file has none
         with self._output.failing("writing"):
             self._output.container.mux_one(packet)
 

@@ -8,7 +8,8 @@
   else (alpha, depth, chroma) is a warning.
 - 4:2:0 needs an even size: an odd picture is padded by repeating its last column or row, with a warning.
 - A picture of another size than the first (the source changed) is scaled to fit, centred on black and counted.
-- If the process is killed, all but about the last second is playable; see `muxer`.
+- If the process is killed, all but about the last second is playable; see `muxer`. With a `keeper` the film is encoded in parts,
+  and a run that is begun again goes on from the last whole one; see `segments`.
 - mp4 and mov keep their index in memory until the end, about 100 bytes a picture or packet: some 600 MB for a day with sound.
   For recordings without end use .mkv or .ts.
 """
@@ -19,6 +20,7 @@ import contextlib
 import os
 from dataclasses import fields, replace
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack, cast
 
 import av
@@ -26,23 +28,25 @@ from av.video.format import VideoFormat
 
 from streamseg.core.timecode import standard_rate
 from streamseg.encode.file_sink import FileOptions, FileSink
-from streamseg.encode.sink import OutputRequest, RenderedPicture, Sink
+from streamseg.encode.sink import Keeper, OutputRequest, RenderedPicture, Sink
 from streamseg.encode.video.codecs import Choice, choose_codec, named_codec
 from streamseg.encode.video.containers import container_of
 from streamseg.encode.video.encoder import KEYFRAME_SECONDS, Encoder
 from streamseg.encode.video.hdr import left_out, static_options
-from streamseg.encode.video.muxer import Muxer, Origin
+from streamseg.encode.video.muxer import Muxer, Origin, add_video
 from streamseg.encode.video.other_streams import Audio, OutputStreams, Packets
 from streamseg.encode.video.pixel_formats import losses
+from streamseg.encode.video.segments import SegmentedEncoder, Whole, nowhere
 from streamseg.errors import OutputError
 from streamseg.pixels import sidedata
 from streamseg.pixels.planes import on_host
 from streamseg.system.standard_streams import is_stdout
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from av.container.core import Chapter
+    from av.video.stream import VideoStream
 
     from streamseg.core.types import Frame
     from streamseg.decode import SourceInfo
@@ -70,16 +74,22 @@ class VideoSink(FileSink):
         threads: int = 0,
         gpu: bool = False,
         audio: Audio = "convert",
+        keeper: Keeper | None = None,
         **place: Unpack[FileOptions],
     ) -> None:
         super().__init__(path, info, **place)
+        self._whole = None if keeper is None else Whole(keeper)
+        self._asked, self._asked_pts = 0, -1
+        """Pictures asked about by `recalls`, and the pts of the last."""
         self._audio: Audio = audio
         self._codec, self._crf, self._alpha = codec, crf, alpha
         self._threads = threads or os.cpu_count() or 1
         self._packets, self._gpu = passthrough, gpu
         self._others: OutputStreams | None = None
         self._muxer: Muxer | None = None
-        self._encoder: Encoder | None = None
+        self._encoder: Encoder | SegmentedEncoder | None = None
+        self._ready: Callable[[], None] | None = None
+        """Writes the container's header, where that waits for the first packet."""
         self._last: int | None = None
         self._warned = False
         self._begun = False
@@ -128,14 +138,22 @@ class VideoSink(FileSink):
         if self._encoder is None or self._muxer is None:
             self._muxer, self._encoder = self._start(frame, picture)
         self._last = frame.pts
-        if frame.field_order is not None and not self._encoder.marks_fields and not self._warned:
+        first = self._encoder.first if isinstance(self._encoder, SegmentedEncoder) else self._encoder
+        if frame.field_order is not None and not first.marks_fields and not self._warned:
             self._warned = True
-            self.warnings.append(f"{self.path}: from {frame.time:.2f} s on {self._encoder.unmarked()}")
+            self.warnings.append(f"{self.path}: from {frame.time:.2f} s on {first.unmarked()}")
         self._write(self._encoder.encode(picture, frame))
         self.counters.frames += 1
-        self.counters.resized = self._encoder.fit.resized
+        self.counters.resized = self._encoder.resized
 
-    def _start(self, frame: Frame, picture: av.VideoFrame) -> tuple[Muxer, Encoder]:
+    def recalls(self, frame: Frame) -> bool:
+        """See OutputKind. The first picture is always drawn: encoders are set up for it."""
+        if self._whole is None or frame.pts <= self._asked_pts:  # the sink leaves out what does not come after the one before
+            return False
+        number, self._asked, self._asked_pts = self._asked, self._asked + 1, frame.pts
+        return number > 0 and number // self._whole.keeper.length in self._whole
+
+    def _start(self, frame: Frame, picture: av.VideoFrame) -> tuple[Muxer, Encoder | SegmentedEncoder]:
         if self._others is None:
             raise OutputError(f"{self.path}: open() was not called")
         interlaced = frame.field_order is not None
@@ -150,15 +168,23 @@ class VideoSink(FileSink):
             chapters=cast("Sequence[Chapter]", info.chapters),
             labelled=rate if info.timecode is not None else None,
         )
-        try:
-            choice = replace(choice, options=static_options(choice.name, choice.options, info.beside))
-            stream = muxer.add_video(choice, rate if info.timecode is not None else info.rate or Fraction(25), frame.time_base)
-            encoder = Encoder(stream, choice, picture, info, frame, self._threads)
-            if muxer.in_fragments_by_key and not choice.codec.intra:  # what a killed process leaves ends with the last one
+        choice = replace(choice, options=static_options(choice.name, choice.options, info.beside))
+        stored = rate if info.timecode is not None else info.rate or Fraction(25)
+        by_key = muxer.in_fragments_by_key and not choice.codec.intra
+
+        def encoder_in(stream: VideoStream) -> Encoder:
+            made = Encoder(stream, choice, picture, info, frame, self._threads)
+            if by_key:  # what a killed process leaves ends with the last one
                 second = stream.codec_context.gop_size // KEYFRAME_SECONDS
                 stream.codec_context.gop_size = max(1, min(second, round(info.rate or second)))
+            return made
+
+        try:
+            encoder = encoder_in(muxer.add_video(choice, stored, frame.time_base))
             self._describe(muxer)
-            muxer.begin(frame.pts, self._origin())
+            self._ready = partial(muxer.begin, frame.pts, self._origin())
+            if self._whole is None:
+                self._make_ready()
         except BaseException:
             self._discard(muxer)
             raise
@@ -174,7 +200,19 @@ class VideoSink(FileSink):
             )
         if lost := left_out(choice.name, info.beside, sidedata.copies(encoder.fitted(picture, frame)) if info.beside else ()):
             self.warnings.append(f"{self.path}: left out, because streamseg cannot write it with {choice.name}: {lost}")
-        return muxer, encoder
+        if self._whole is None:
+            return muxer, encoder
+
+        def fresh() -> Encoder:
+            container = nowhere(container_of(self.path.suffix).muxer)
+            return encoder_in(add_video(container, choice, stored, frame.time_base))
+
+        return muxer, SegmentedEncoder(encoder, fresh, self._whole, frame.time_base, str(self.path))
+
+    def _make_ready(self) -> None:
+        ready, self._ready = self._ready, None
+        if ready is not None:
+            ready()
 
     def _describe(self, muxer: Muxer) -> None:
         """Language, title, start timecode and reel; what the container has no place for is said, as are other videos."""
@@ -212,9 +250,10 @@ class VideoSink(FileSink):
             if self.path.is_file() and not is_stdout(self.path):
                 self.path.unlink()
 
-    def _write(self, packets: list[Any]) -> None:
+    def _write(self, packets: Iterable[Any]) -> None:
         assert self._muxer is not None
         for packet in packets:
+            self._make_ready()
             self._muxer.video(packet)
             self._begun = True
         self.counters.bytes = self._muxer.file.size
@@ -244,7 +283,7 @@ class VideoSink(FileSink):
         finally:
             self._muxer.leave()
 
-    def _flush(self, encoder: Encoder, muxer: Muxer) -> None:
+    def _flush(self, encoder: Encoder | SegmentedEncoder, muxer: Muxer) -> None:
         """Write what is inside the encoder; after a picture that the container cannot hold, finalise what came before."""
         try:
             self._write(encoder.flush())
@@ -264,6 +303,8 @@ class VideoSink(FileSink):
                 self._packets.close()
             return
         with contextlib.suppress(OutputError):
+            if isinstance(self._encoder, SegmentedEncoder):
+                self._encoder.leave()
             if not self._begun:
                 self._discard(self._muxer)
             elif self._muxer.file.error is None:

@@ -56,6 +56,7 @@ def stream(
     track: TrackConfig | Mapping[str, Any] | None = None,
     smooth: SmoothConfig | Mapping[str, Any] | None = None,
     events: EventsConfig | Mapping[str, Any] | None = None,
+    online: bool | None = None,
     trust: bool = False,
     # options end
 ) -> Iterator[Result]:
@@ -105,6 +106,8 @@ def stream(
         smooth: How masks are smoothed: the section `smooth`, or fields of it, as {"masks": "off", "edges": False}.
         events: What is counted and watched: the section `events`, or fields of it, as {"lines": {"door": [[0.1, 0.5], [0.9,
             0.5]]}}.
+        online: Settle each frame's tracks when it comes, not with a second of what comes after known. Default: with that second
+            known, but for what happens live, and for pictures from an iterator.
         trust: Let the pipeline file name Python code to run (use: module:Class).
 
     None means: as `pipeline` says; without one, as usual, with all classes that the model knows. Its outputs are not written.
@@ -148,6 +151,7 @@ def astream(
     track: TrackConfig | Mapping[str, Any] | None = None,
     smooth: SmoothConfig | Mapping[str, Any] | None = None,
     events: EventsConfig | Mapping[str, Any] | None = None,
+    online: bool | None = None,
     trust: bool = False,
     # options end
 ) -> AsyncIterator[Result]:
@@ -194,6 +198,7 @@ def run(
     track: TrackConfig | Mapping[str, Any] | None = None,
     smooth: SmoothConfig | Mapping[str, Any] | None = None,
     events: EventsConfig | Mapping[str, Any] | None = None,
+    online: bool | None = None,
     format: str | None = None,
     codec: str | None = None,
     crf: float | None = None,
@@ -243,6 +248,8 @@ def run(
         smooth: How masks are smoothed: the section `smooth`, or fields of it, as {"masks": "off", "edges": False}.
         events: What is counted and watched: the section `events`, or fields of it, as {"lines": {"door": [[0.1, 0.5], [0.9,
             0.5]]}}.
+        online: Settle each frame's tracks when it comes, not with a second of what comes after known. Default: with that second
+            known, but for what happens live, and for pictures from an iterator.
         format: Format of standard output (-o -): mkv, webm, ts, mp4, mov, jsonl.
         codec: h264, hevc, ffv1, … or an FFmpeg encoder. Default: by file type.
         crf: Quality: a smaller number gives better quality and a larger file.
@@ -298,6 +305,7 @@ def tune(
     track: TrackConfig | Mapping[str, Any] | None = None,
     smooth: SmoothConfig | Mapping[str, Any] | None = None,
     events: EventsConfig | Mapping[str, Any] | None = None,
+    online: bool | None = None,
     trust: bool = False,
     # options end
     seconds: float = 60.0,
@@ -344,6 +352,8 @@ def tune(
         smooth: How masks are smoothed: the section `smooth`, or fields of it, as {"masks": "off", "edges": False}.
         events: What is counted and watched: the section `events`, or fields of it, as {"lines": {"door": [[0.1, 0.5], [0.9,
             0.5]]}}.
+        online: Settle each frame's tracks when it comes, not with a second of what comes after known. Default: with that second
+            known, but for what happens live, and for pictures from an iterator.
         trust: Let the pipeline file name Python code to run (use: module:Class).
 
     Returns: what was tried, each with what it cost and whether its answers held; and what was chosen and kept.

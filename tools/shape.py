@@ -28,7 +28,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("select",),
     ("datasets", "networks", "track", "temporal", "occlusion", "events", "decode", "record"),
     ("composite",),
-    ("config", "export", "encode"),
+    ("config", "export", "encode", "link"),
     ("edits",),
     ("sheet",),
     ("hub",),

@@ -38,6 +38,7 @@ def bench(
     detect_every: Annotated[str | None, flag("detect_every")] = None,
     decode: Annotated[str | None, flag("decode")] = None,
     deinterlace: Annotated[str | None, flag("deinterlace")] = None,
+    online: Annotated[bool | None, flag("online")] = None,
     trust: Annotated[bool, flag("trust")] = False,
     # options end
     as_json: JsonOption = False,
@@ -81,6 +82,7 @@ def tune(
     detect_every: Annotated[str | None, flag("detect_every")] = None,
     decode: Annotated[str | None, flag("decode")] = None,
     deinterlace: Annotated[str | None, flag("deinterlace")] = None,
+    online: Annotated[bool | None, flag("online")] = None,
     trust: Annotated[bool, flag("trust")] = False,
     # options end
     as_json: JsonOption = False,

@@ -60,6 +60,7 @@ def run(
     detect_every: Annotated[str | None, flag("detect_every")] = None,
     decode: Annotated[str | None, flag("decode")] = None,
     deinterlace: Annotated[str | None, flag("deinterlace")] = None,
+    online: Annotated[bool | None, flag("online")] = None,
     format: Annotated[str | None, flag("format")] = None,
     codec: Annotated[str | None, flag("codec")] = None,
     crf: Annotated[float | None, flag("crf")] = None,

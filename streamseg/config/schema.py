@@ -23,6 +23,7 @@ from streamseg.config.section import Section
 from streamseg.config.steps import EffectStep, Listed, StageStep, check_name, check_reference, trusts
 from streamseg.config.values import (
     AutoFraction,
+    AutoSeconds,
     Fraction01,
     InputSize,
     Names,
@@ -179,6 +180,29 @@ class TrackConfig(Section):
     """Seconds for which an object that is not seen, though nothing is in front of it, is looked for along its way."""
     reidentify: Seconds = 3.0
     """Seconds for which an unseen object may still be recognised by its colours; 0: never after `max_age`."""
+    online: Literal["auto"] | bool = "auto"
+    """True: judge each frame by it and those before alone. `auto`: what happens live, and pictures that a program makes one after
+    the other. Of all other films tracks are looked at once more with what comes after known; false: of a program's pictures, too.
+    The fields below are for that."""
+    look_ahead: Positive = 1.0
+    """Seconds of film that come after a frame and are known when its tracks are settled; so many are held in memory."""
+    memory: Annotated[int, BeforeValidator(parse_bytes), Field(gt=0)] = 512 * 10**6
+    """Bytes of pictures that are held for that at most, as 512MB; of larger pictures fewer seconds are."""
+    fill: AutoSeconds = None
+    """Seconds for which an object that was not detected is followed by its picture: between two sightings, before the first and
+    behind the last; 0: not at all; `auto`: as long as `look_ahead`."""
+    min_track: Seconds = 0.15
+    """What is seen for less than so many seconds is dropped; 0: nothing is."""
+
+    @model_validator(mode="after")
+    def _within_the_window(self) -> TrackConfig:
+        for name, value in (("min_track", self.min_track), ("fill", self.fill)):
+            if self.online is not True and value is not None and value > self.look_ahead:
+                raise ValueError(
+                    f"{name} is {value:g} s, longer than look_ahead ({self.look_ahead:g} s), which is what is known of the future; "
+                    f"make {name} shorter or look_ahead longer"
+                )
+        return self
 
 
 def _parse_place(value: Any) -> Any:

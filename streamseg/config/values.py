@@ -15,6 +15,7 @@ from streamseg.core.sizes import read_size
 from streamseg.errors.describe import brief
 
 __all__ = [
+    "AutoSeconds",
     "Fraction01",
     "InputSize",
     "Names",
@@ -128,3 +129,4 @@ InputSize = Annotated[tuple[int, int] | Literal["largest"] | None, BeforeValidat
 Names = Annotated[tuple[str, ...] | None, BeforeValidator(parse_names)]
 Fraction01 = Annotated[float, Field(ge=0, le=1)]
 AutoFraction = Annotated[Annotated[float, Field(ge=0, le=1)] | None, BeforeValidator(parse_auto)]
+AutoSeconds = Annotated[Annotated[float, BeforeValidator(parse_seconds), Field(ge=0)] | None, BeforeValidator(parse_auto)]

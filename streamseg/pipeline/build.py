@@ -13,6 +13,7 @@ from streamseg.config.schema import PipelineConfig
 from streamseg.core.result import Result
 from streamseg.decode import Decoder, SourceInfo
 from streamseg.decode.address import as_source
+from streamseg.decode.frames import FrameSource
 from streamseg.detect.infer import Infer
 from streamseg.detect.postprocess import Postprocess
 from streamseg.encode import Sink
@@ -203,7 +204,7 @@ def build_pipeline(
             engine = opening.load_engine(config, on_message, targets)
             undo.callback(engine.close)
         opening.use_device(hardware, engine, device, on_message)
-        context = Context(config, engine.spec, engine, device, live=info.live or config.decode.realtime)
+        context = Context(config, engine.spec, engine, device, live=info.live or config.decode.realtime, made=_made(origin))
         trunk = make(chosen, "trunk", context)
         kept = progress is not None
         branches = [_branch(chosen, replace(context, output=target, sink=sink), kept) for target, sink in sinks]
@@ -245,11 +246,17 @@ def build_results(
         engine = opening.load_engine(config, on_message) if engine_of is None else engine_of()
         undo.callback(engine.close)
         opening.use_device(hardware, engine, device, on_message)
-        context = Context(config, engine.spec, engine, device, live=info.live or config.decode.realtime)
+        context = Context(config, engine.spec, engine, device, live=info.live or config.decode.realtime, made=_made(source))
         branches = [Branch("results", [("results", outlet)], 1)]
         runtime = _connect(decoder, make(chosen, "trunk", context), branches, context)
         undo.pop_all()
     return runtime, engine
+
+
+def _made(source: object) -> bool:
+    """Whether the pictures come from a program's own iterator, which may wait for results; a list of them is there already."""
+    given = as_source(source)
+    return isinstance(given, FrameSource) and given.count is None
 
 
 def _branch(chosen: Sequence[Step], context: Context, kept: bool = False) -> Branch:

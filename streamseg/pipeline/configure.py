@@ -9,6 +9,7 @@ from typing import Any
 
 from streamseg.config import PipelineConfig, load_pipeline, override
 from streamseg.config.load import Location, validate
+from streamseg.config.section import Section
 from streamseg.errors import ConfigError, StreamsegError
 from streamseg.errors.describe import brief, path_of
 from streamseg.pipeline.options import OPTIONS, Naming, Option, in_python, pythonic
@@ -50,7 +51,7 @@ def configure(given: Given, naming: Naming = in_python) -> PipelineConfig:
             case [section]:
                 changes[section] = value
             case [section, field]:
-                changes[section] = changes.get(section, {}) | {field: _plain(option, value, naming)}
+                changes[section] = _with(changes.get(section, {}), field, _plain(option, value, naming))
                 called[section, field] = naming(option)
                 called[section,] = ", ".join(filter(None, [called.get((section,)), naming(option)]))
     encoding = {option.name: value for option, value in asked.items() if option.place[:1] in _OF_OUTPUTS}
@@ -117,6 +118,13 @@ def _one_end(config: PipelineConfig, given: Given) -> PipelineConfig:
     if given.get("end") is None and given.get("duration") is None:
         return config
     return config.model_copy(update={"decode": config.decode.model_copy(update={"end": None, "duration": None})})
+
+
+def _with(section: Any, field: str, value: Any) -> Any:
+    """What was given for a section, with one field more; as it is where it is no section, which the schema then tells."""
+    if isinstance(section, Section):
+        return type(section)(**dict(section) | {field: value})
+    return {**section, field: value} if isinstance(section, Mapping) else section
 
 
 def _plain(option: Option, value: Any, naming: Naming) -> Any:

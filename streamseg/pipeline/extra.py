@@ -24,8 +24,9 @@ class ExtraStage:
     from frame to frame (in fields with `init=False`).
     """
 
-    after: ClassVar[str] = "track"
-    """The stage behind which it runs, where the pipeline file does not say."""
+    after: ClassVar[str] = "link"
+    """The stage behind which it runs, where the pipeline file does not say. What is taken out of a result between `track` and
+    `link` may come back: `link` fills gaps."""
 
     def begin(self, class_names: Sequence[str]) -> None:
         """Called before the first item with the names that the model knows, and to check them. Raises ConfigError."""

@@ -277,6 +277,15 @@ OPTIONS: tuple[Option, ...] = (
         ("events",),
         shell="",
     ),
+    Option(
+        "online",
+        "pipeline",
+        "bool",
+        "Settle each frame's tracks when it comes, not with a second of what comes after known.",
+        ("track", "online"),
+        more="Default: with that second known, but for what happens live, and for pictures from an iterator.",
+        shell="bool",
+    ),
     Option("format", "output", "str", "Format of standard output (-o -): mkv, webm, ts, mp4, mov, jsonl."),
     Option("codec", "output", "str", "h264, hevc, ffv1, … or an FFmpeg encoder. Default: by file type.", ("encode", "codec")),
     Option(

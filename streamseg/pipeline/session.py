@@ -121,6 +121,7 @@ class Session:
         track: TrackConfig | Mapping[str, Any] | None = None,
         smooth: SmoothConfig | Mapping[str, Any] | None = None,
         events: EventsConfig | Mapping[str, Any] | None = None,
+        online: bool | None = None,
         trust: bool = False,
         # options end
     ) -> Iterator[Result]:
@@ -148,6 +149,8 @@ class Session:
             smooth: How masks are smoothed: the section `smooth`, or fields of it, as {"masks": "off", "edges": False}.
             events: What is counted and watched: the section `events`, or fields of it, as {"lines": {"door": [[0.1, 0.5], [0.9,
                 0.5]]}}.
+            online: Settle each frame's tracks when it comes, not with a second of what comes after known. Default: with that
+                second known, but for what happens live, and for pictures from an iterator.
             trust: Let the pipeline file name Python code to run (use: module:Class).
 
         Raises StreamsegError, ConfigError among them where `pipeline` asks for another engine.
@@ -176,6 +179,7 @@ class Session:
         track: TrackConfig | Mapping[str, Any] | None = None,
         smooth: SmoothConfig | Mapping[str, Any] | None = None,
         events: EventsConfig | Mapping[str, Any] | None = None,
+        online: bool | None = None,
         trust: bool = False,
         # options end
     ) -> AsyncIterator[Result]:
@@ -205,6 +209,7 @@ class Session:
         track: TrackConfig | Mapping[str, Any] | None = None,
         smooth: SmoothConfig | Mapping[str, Any] | None = None,
         events: EventsConfig | Mapping[str, Any] | None = None,
+        online: bool | None = None,
         format: str | None = None,
         codec: str | None = None,
         crf: float | None = None,
@@ -240,6 +245,8 @@ class Session:
             smooth: How masks are smoothed: the section `smooth`, or fields of it, as {"masks": "off", "edges": False}.
             events: What is counted and watched: the section `events`, or fields of it, as {"lines": {"door": [[0.1, 0.5], [0.9,
                 0.5]]}}.
+            online: Settle each frame's tracks when it comes, not with a second of what comes after known. Default: with that
+                second known, but for what happens live, and for pictures from an iterator.
             format: Format of standard output (-o -): mkv, webm, ts, mp4, mov, jsonl.
             codec: h264, hevc, ffv1, … or an FFmpeg encoder. Default: by file type.
             crf: Quality: a smaller number gives better quality and a larger file.

@@ -1,7 +1,7 @@
 """The list of stages: what runs, in which order, and how each stage is made. Everything that must know the order reads it here.
 
-decode → preprocess → infer → postprocess → track → smooth → refine → occlusion → events → tally ─┬→ composite → encode
-                                                                                                  └→ composite → encode
+decode → preprocess → infer → postprocess → track → link → smooth → refine → occlusion → events → tally ─┬→ composite → encode
+                                                                                                         └→ composite → encode
 The trunk runs once, composite and encode once for each output.
 
 A stage of your own is one more entry, which says behind which other it runs. It takes what that stage gives, and gives the same
@@ -10,7 +10,7 @@ kind::
     class OnlyLarge:
         def __call__(self, result: Result) -> Result: ...
 
-    large = Step("large", "lets large objects through", "Result", lambda context: OnlyLarge(), after="track")
+    large = Step("large", "lets large objects through", "Result", lambda context: OnlyLarge(), after="link")
     build_pipeline("in.mp4", config, ["out.mp4"], extra=[large])
 
 A pipeline file's own stages (`extra.ExtraStage`) become such entries.
@@ -40,6 +40,7 @@ from streamseg.engine import Engine, GraphSpec, computes_on_gpu
 from streamseg.errors import ConfigError
 from streamseg.events import EventDetector
 from streamseg.gpu import Device, DeviceCompositor, DevicePreprocess
+from streamseg.link import Link
 from streamseg.occlusion import OcclusionEstimator
 from streamseg.pipeline.outputs import Target
 from streamseg.pipeline.report import Tally
@@ -68,10 +69,18 @@ class Context:
     """Where frames live; None: in host memory."""
     live: bool = False
     """What happens happens now, so that latency counts."""
+    made: bool = False
+    """A program makes the pictures one after the other, and may wait for the result of one before it makes the next."""
     output: Target | None = None
     """For a stage of an output: which one."""
     sink: Sink | None = None
     """That output's sink, open."""
+
+    @property
+    def online(self) -> bool:
+        """Whether each frame's tracks are settled when it comes, with nothing known of what comes after."""
+        asked = self.config.track.online
+        return self.live or (self.made if asked == "auto" else asked)
 
     @property
     def drops(self) -> bool:
@@ -146,10 +155,31 @@ def _postprocess(context: Context) -> Stage:
 
 def _track(context: Context) -> Stage:
     """It passes on what is sure enough, or continues what is known."""
+    t, conf, keep = context.config.track, _confidence(context), _kept(context)
+    others = not context.online
+    return Tracker(conf, keep=keep, max_age=t.max_age, confirm=t.confirm, reidentify=t.reidentify, tells_others=others)
+
+
+def _kept(context: Context) -> float:
+    """The mean score down to which an object is shown."""
+    asked = context.config.track.keep
+    return 0.6 * _confidence(context) if asked is None else asked
+
+
+def _link(context: Context) -> Stage | None:
+    """Left out where nobody waits for what comes after a frame."""
+    if context.online:
+        return None
     t = context.config.track
-    conf = _confidence(context)
-    keep = 0.6 * conf if t.keep is None else t.keep
-    return Tracker(conf, keep=keep, max_age=t.max_age, confirm=t.confirm, reidentify=t.reidentify)
+    return Link(
+        _confidence(context),
+        keep=_kept(context),
+        look_ahead=t.look_ahead,
+        fill=t.look_ahead if t.fill is None else t.fill,
+        min_track=t.min_track,
+        memory=t.memory,
+        remembered=_remembered(context),
+    )
 
 
 def _smooth(context: Context) -> Stage:
@@ -234,6 +264,7 @@ STAGES: tuple[Step, ...] = (
     Step("infer", "runs the network", "Pending", _infer, section="infer", gpu=True, joins="never"),
     Step("postprocess", "reads the answer", "Result", _postprocess, section="postprocess", joins="never", checks=True),
     Step("track", "gives identities", "Result", _track, section="track", joins="never"),
+    Step("link", "settles tracks with what comes after known", "Result", _link, section="track", optional="online: true"),
     Step("smooth", "steadies masks, carries them on", "Result", _smooth, section="smooth"),
     Step("refine", "fits outlines to the picture", "Result", _refine, section="smooth", optional="edges: false"),
     Step("occlusion", "says who hides whom", "Result", _occlusion, section="track"),

@@ -26,6 +26,7 @@ from streamseg.track.match import associate
 from streamseg.track.motion import to_boxes
 from streamseg.track.overlap import box_cover
 from streamseg.track.state import Detected, Tracks
+from streamseg.track.tracked import Tracked
 
 __all__ = ["Tracker"]
 
@@ -58,9 +59,19 @@ class Tracker:
     """
 
     def __init__(
-        self, conf: float = 0.5, *, keep: float = 0.3, max_age: float = 1.0, confirm: float = 0.1, reidentify: float = 3.0
+        self,
+        conf: float = 0.5,
+        *,
+        keep: float = 0.3,
+        max_age: float = 1.0,
+        confirm: float = 0.1,
+        reidentify: float = 3.0,
+        tells_others: bool = False,
     ) -> None:
-        """`conf` and `keep` are scores, the others seconds. Raises ValueError for a value out of range."""
+        """`conf` and `keep` are scores, the others seconds. Raises ValueError for a value out of range.
+
+        With `tells_others` it gives a `Tracked`, which also holds the detections that are not shown.
+        """
         for name, value in (("max_age", max_age), ("confirm", confirm), ("reidentify", reidentify)):
             if not value >= 0 or (name == "max_age" and value == 0):
                 raise ValueError(f"{name} is {value}; allowed: {'more than 0' if name == 'max_age' else '0 or more'} seconds")
@@ -69,6 +80,7 @@ class Tracker:
                 raise ValueError(f"{name} is {value}; allowed: 0 to 1")
         self._keep = min(keep, conf)
         self._conf, self._max_age, self._confirm, self._reidentify = conf, max_age, confirm, reidentify
+        self._tells_others, self._cut = tells_others, False
         self._camera = CameraMotion()
         self._next_id = 1
         self._epoch: int | None = None
@@ -105,6 +117,7 @@ class Tracker:
             self._camera.forget()
             self._tracks = Tracks.born(found, np.zeros(0, np.int64), np.zeros(0, np.int64), time)
         tracks, elapsed = self._tracks, max(0.0, time - self._time)
+        self._cut = False
         if has_picture:
             tracks = self._look(result, tracks, elapsed)
         _advance(tracks, elapsed)
@@ -123,12 +136,18 @@ class Tracker:
         self._time = time
         if len(ended):
             ids[np.isin(ids, ended)] = 0
-        return replace(result, instances=self._chosen(found, ids))
+        known, keep = self._known(found, ids)
+        if not self._tells_others:
+            return replace(result, instances=known[keep])
+        copies = ((found.same & keep).any(1) & ~keep) | (found.copy & ~keep)
+        seen_as = dict(zip(ids.tolist(), found.instances.labels.tolist(), strict=True))
+        return Tracked(frame, known[keep], others=known[~keep & ~copies], seen_as=seen_as, cut=self._cut)
 
     def _look(self, result: Result, tracks: Tracks, elapsed: float) -> Tracks:
         """Let the tracks follow what the picture shows of the camera's motion and of their own; none is left after a cut."""
         seen = np.flatnonzero(tracks.last == self._time)
         change = self._camera(result.frame, tracks.seen[seen], tracks.masks[seen])
+        self._cut = change.cut
         if change.cut:
             return tracks.select(np.zeros(len(tracks), bool))
         size = np.sqrt(np.maximum(np.prod(tracks.motion.place[seen, 2:], axis=1), 1.0))
@@ -172,8 +191,8 @@ class Tracker:
         keep |= sure & tracks.looks.any(1)
         return tracks.select(~missed | (keep & (gone <= longest)))
 
-    def _chosen(self, found: Detected, ids: IntArray) -> Instances:
-        """The instances that are passed on, with their ids, and the classes and mean scores of their tracks."""
+    def _known(self, found: Detected, ids: IntArray) -> tuple[Instances, npt.NDArray[np.bool_]]:
+        """The detections with their ids, and the classes and mean scores of their tracks; and which of them are passed on."""
         assert self._tracks is not None
         tracks = self._tracks
         labels, scores, keep = found.instances.labels.copy(), found.instances.scores.copy(), ids > 0
@@ -185,8 +204,7 @@ class Tracker:
         twice = (found.same[mine] & found.high & keep).any(1)
         carried = tracks.confirmed(self._confirm)[own] & (scores[mine] >= self._keep) & ~twice
         keep[mine] = found.high[mine] | carried
-        known = replace(found.instances, track_ids=ids, labels=labels, track_scores=scores, doubtful=scores < self._conf)
-        return known[keep]
+        return replace(found.instances, track_ids=ids, labels=labels, track_scores=scores, doubtful=scores < self._conf), keep
 
 
 def _advance(tracks: Tracks, elapsed: float) -> None:

@@ -3,9 +3,10 @@
 from fractions import Fraction as F
 
 from tests.conformance.clip import NTSC_30, Clip
-from tests.conformance.results import KINDS
+from tests.conformance.results import KINDS as ALL
 from tests.conformance.row import Row
 
+KINDS = [out for out in ALL if out not in ("%04d.exr", "cutouts")]  # in a table of their own
 _FILM = Clip("mp4", "h264", size=(96, 64), b=2)
 
 ROWS = [

@@ -28,7 +28,7 @@ __all__ = ["astream", "run", "stream", "tune"]
 def stream(
     source: Source,
     *,
-    # options: pipeline network source
+    # options: pipeline network source results
     pipeline: str | PathLike[str] | PipelineConfig | Mapping[str, Any] | None = None,
     classes: str | Sequence[str] | None = None,
     conf: float | None = None,
@@ -57,6 +57,7 @@ def stream(
     smooth: SmoothConfig | Mapping[str, Any] | None = None,
     events: EventsConfig | Mapping[str, Any] | None = None,
     online: bool | None = None,
+    results: str | PathLike[str] | None = None,
     trust: bool = False,
     # options end
 ) -> Iterator[Result]:
@@ -108,6 +109,8 @@ def stream(
             0.5]]}}.
         online: Settle each frame's tracks when it comes, not with a second of what comes after known. Default: with that second
             known, but for what happens live, and for pictures from an iterator.
+        results: File (NAME.streamseg) for what was found; where it fits, it is read, and no network runs; auto: beside the
+            first output.
         trust: Let the pipeline file name Python code to run (use: module:Class).
 
     None means: as `pipeline` says; without one, as usual, with all classes that the model knows. Its outputs are not written.
@@ -123,7 +126,7 @@ def stream(
 def astream(
     source: Source,
     *,
-    # options: pipeline network source
+    # options: pipeline network source results
     pipeline: str | PathLike[str] | PipelineConfig | Mapping[str, Any] | None = None,
     classes: str | Sequence[str] | None = None,
     conf: float | None = None,
@@ -152,6 +155,7 @@ def astream(
     smooth: SmoothConfig | Mapping[str, Any] | None = None,
     events: EventsConfig | Mapping[str, Any] | None = None,
     online: bool | None = None,
+    results: str | PathLike[str] | None = None,
     trust: bool = False,
     # options end
 ) -> AsyncIterator[Result]:
@@ -170,7 +174,7 @@ def run(
     source: Source,
     output: str | PathLike[str] | Sequence[str | PathLike[str]],
     *,
-    # options: pipeline network source output job = "drive"
+    # options: pipeline network source results output job = "drive"
     pipeline: str | PathLike[str] | PipelineConfig | Mapping[str, Any] = "drive",
     classes: str | Sequence[str] | None = None,
     conf: float | None = None,
@@ -199,6 +203,7 @@ def run(
     smooth: SmoothConfig | Mapping[str, Any] | None = None,
     events: EventsConfig | Mapping[str, Any] | None = None,
     online: bool | None = None,
+    results: str | PathLike[str] | None = None,
     format: str | None = None,
     codec: str | None = None,
     crf: float | None = None,
@@ -250,6 +255,8 @@ def run(
             0.5]]}}.
         online: Settle each frame's tracks when it comes, not with a second of what comes after known. Default: with that second
             known, but for what happens live, and for pictures from an iterator.
+        results: File (NAME.streamseg) for what was found; where it fits, it is read, and no network runs; auto: beside the
+            first output.
         format: Format of standard output (-o -): mkv, webm, ts, mp4, mov, jsonl.
         codec: h264, hevc, ffv1, … or an FFmpeg encoder. Default: by file type.
         crf: Quality: a smaller number gives better quality and a larger file.

@@ -96,6 +96,9 @@ class Screen:
             self.say(f"  {output.name}: {output.path} ({_frames(output.frames)}{lost})")
             for warning in output.warnings:
                 self.say(f"    warning: {warning}")
+        if report.results and not report.results["read"] and report.results["frames"]:
+            size = report.results["bytes"] / 1e6
+            self.say(f"  results: {report.results['path']} ({_frames(report.results['frames'])}, {size:.1f} MB)")
         for warning in report.warnings:
             self.say(f"  warning: {warning}")
 

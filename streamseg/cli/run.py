@@ -35,7 +35,7 @@ def run(
             "given several times.",
         ),
     ] = None,
-    # options: shell pipeline network source output job = "drive"
+    # options: shell pipeline network source results output job = "drive"
     pipeline: Annotated[str, flag("pipeline")] = "drive",
     classes: Annotated[str | None, flag("classes")] = None,
     conf: Annotated[float | None, flag("conf")] = None,
@@ -61,6 +61,7 @@ def run(
     decode: Annotated[str | None, flag("decode")] = None,
     deinterlace: Annotated[str | None, flag("deinterlace")] = None,
     online: Annotated[bool | None, flag("online")] = None,
+    results: Annotated[str | None, flag("results")] = None,
     format: Annotated[str | None, flag("format")] = None,
     codec: Annotated[str | None, flag("codec")] = None,
     crf: Annotated[float | None, flag("crf")] = None,
@@ -93,7 +94,7 @@ def run(
         run_of = ResumableRun if resume else Run
         job = run_of(source[0], config, outputs, overwrite=overwrite, on_message=screen.say)
     built = job.pipeline
-    if classes is None and (others := _left_out(config.postprocess.classes, built.engine.spec.classes)):
+    if classes is None and (others := _left_out(config.postprocess.classes, built.classes)):
         screen.say(f"classes: {', '.join(config.postprocess.classes or ())} (not {', '.join(others)}: --classes all)")
     with screen.progress(built) as on_tick, handle_signals(built.runtime.interrupt):
         report = job.run(on_tick)

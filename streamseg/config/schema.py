@@ -32,6 +32,7 @@ from streamseg.config.values import (
     parse_bytes,
     parse_deinterlace,
     parse_every,
+    parse_keep,
     parse_names,
     parse_off,
     parse_seconds,
@@ -50,6 +51,7 @@ __all__ = [
     "PipelineConfig",
     "PostprocessConfig",
     "PreprocessConfig",
+    "ResultsConfig",
     "SmoothConfig",
     "TrackConfig",
 ]
@@ -247,6 +249,13 @@ class SmoothConfig(Section):
     """Refine outlines to the picture's edges."""
 
 
+class ResultsConfig(Section):
+    """results: whether what was found in a film is kept in a file, so that rendering it again needs no network."""
+
+    keep: Annotated[str, BeforeValidator(parse_keep)] = "off"
+    """`off`; `auto`, beside the first output, under the source's name; or the path of a file, as film.streamseg."""
+
+
 class EncodeConfig(Section):
     """encode: how a picture is written."""
 
@@ -300,6 +309,7 @@ class PipelineConfig(Section):
     track: TrackConfig = TrackConfig()
     smooth: SmoothConfig = SmoothConfig()
     events: EventsConfig = EventsConfig()
+    results: ResultsConfig = ResultsConfig()
     stages: tuple[StageStep, ...] = ()
     """Stages of your own, beside those that always run."""
     outputs: dict[str, OutputConfig] = Field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
@@ -27,6 +28,7 @@ __all__ = [
     "parse_deinterlace",
     "parse_every",
     "parse_input_size",
+    "parse_keep",
     "parse_names",
     "parse_off",
     "parse_seconds",
@@ -82,6 +84,16 @@ def parse_names(value: Any) -> Any:
     if not all(isinstance(name, str) for name in names):
         raise ValueError(f"{brief(value)} is not a list of names; write them as a list, or as 'person,car'")
     return names
+
+
+def parse_keep(value: Any) -> str:
+    """`off`, `auto`, or the path of a results file as text. ValueError for anything else, such as a film's name."""
+    if value is None or value is False or value is True:  # YAML's own off and on
+        return "auto" if value else "off"
+    text = str(value) if isinstance(value, str | os.PathLike) else ""
+    if text in ("off", "auto") or os.path.splitext(text)[1].lower() == ".streamseg":
+        return text
+    raise ValueError(f"{brief(value)} is not allowed; write auto, off, or the name of a results file, as film.streamseg")
 
 
 def parse_every(value: Any) -> int | Literal["auto"]:

@@ -19,7 +19,7 @@ from streamseg.errors.describe import brief, classes_known, counted
 from streamseg.hub.graph_spec import GraphSpec
 from streamseg.pixels.letterbox import Letterbox
 
-__all__ = ["Masks", "Postprocess", "PostprocessCounters", "gives_masks"]
+__all__ = ["Masks", "Postprocess", "PostprocessCounters", "gives_masks", "wanted_classes"]
 
 FloatArray = npt.NDArray[np.float32]
 Masks = Literal["auto", "box", "none"]
@@ -75,6 +75,19 @@ def gives_masks(spec: GraphSpec, head: str | None = None, masks: Masks = "auto")
     return masks == "box" or (masks == "auto" and getattr(head_for(spec, head), "gives_masks", True))
 
 
+def wanted_classes(classes: Sequence[str] | None, known: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """[classes] which of those `known` are asked for; None: all. Raises ConfigError for one that there is not, and for none."""
+    if classes is None:
+        return np.ones(len(known), bool)
+    unknown = [name for name in classes if name not in known]
+    if unknown or not classes:
+        got = f"there is no {', '.join(map(brief, unknown[:5]))}" if unknown else "at least one is needed"
+        there = classes_known(unknown[0] if unknown else "", known)
+        every = "" if "did you mean" in there else "; all of them: --classes all"
+        raise ConfigError(f"classes: {got}; {there}{every}")
+    return np.isin(known, list(classes))
+
+
 class Postprocess:
     """Waits for the answer and makes a Result of it.
 
@@ -112,18 +125,7 @@ class Postprocess:
         self._bad_in_a_row = 0
         self._side = {"auto": 28 if gives_masks(spec, head) else 0, "box": 1, "none": 0}[masks]
         """Cells a side of the masks of no instance."""
-        self._wanted = self._select(classes)
-
-    def _select(self, classes: Sequence[str] | None) -> npt.NDArray[np.bool_]:
-        if classes is None:
-            return np.ones(len(self.class_names), bool)
-        unknown = [name for name in classes if name not in self.class_names]
-        if unknown or not classes:
-            got = f"there is no {', '.join(map(brief, unknown[:5]))}" if unknown else "at least one is needed"
-            known = classes_known(unknown[0] if unknown else "", self.class_names)
-            every = "" if "did you mean" in known else "; all of them: --classes all"
-            raise ConfigError(f"classes: {got}; {known}{every}")
-        return np.isin(self.class_names, list(classes))
+        self._wanted = wanted_classes(classes, self.class_names)
 
     def __call__(self, pending: Pending) -> Result:
         """Wait for the engine. Raises EngineError if it failed, BadOutput when the network has been broken for too long.

@@ -21,6 +21,7 @@ from streamseg.detect.infer import Infer
 from streamseg.errors import ConfigError
 from streamseg.pipeline.build import Pipeline, build_pipeline
 from streamseg.pipeline.opening import Source, load_engine
+from streamseg.pipeline.results import beside_output
 from streamseg.pipeline.stages import STAGES
 from streamseg.runtime import Stage
 from streamseg.system.cores import core_count
@@ -66,14 +67,14 @@ def bench(source: Source, config: PipelineConfig, frames: int = 200) -> BenchRep
     output = next((o for o in config.outputs.values() if "{out}" in o.path), None)
     if output is None:
         raise ConfigError("the pipeline has no output with the path {out} to measure")
-    only = config.model_copy(update={"outputs": {NAME: output.model_copy(update={"path": "{out}"})}})
+    only = beside_output(config).model_copy(update={"outputs": {NAME: output.model_copy(update={"path": "{out}"})}})
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="streamseg-bench-")))
         engine = load_engine(config)
         stack.callback(engine.close)
-        alone = build_pipeline(source, only, [str(folder / "alone.mp4")], engine=engine, limit=frames)
+        alone = build_pipeline(source, only, [str(folder / "alone" / "a.mp4")], engine=engine, limit=frames)
         costs, done = _alone(alone)
-        whole = build_pipeline(source, only, [str(folder / "whole.mp4")], engine=engine, limit=done)
+        whole = build_pipeline(source, only, [str(folder / "whole" / "a.mp4")], engine=engine, limit=done)
         report, info = whole.run(), whole.info
     cores = core_count()
     slowest = max(cost.ms for cost in costs.values())

@@ -6,14 +6,14 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 from streamseg.composite import Rendered
 from streamseg.config.schema import PipelineConfig
 from streamseg.core.result import Result
 from streamseg.decode import Decoder, SourceInfo
 from streamseg.decode.address import as_source
-from streamseg.decode.frames import FrameSource
 from streamseg.detect.infer import Infer
 from streamseg.detect.postprocess import Postprocess
 from streamseg.encode import Sink
@@ -24,12 +24,14 @@ from streamseg.gpu import Device
 from streamseg.pipeline import opening
 from streamseg.pipeline.answers import Progress, drawing_less, refuse_between, remembering
 from streamseg.pipeline.extra import extra_steps
+from streamseg.pipeline.finding import Asked, open_context
 from streamseg.pipeline.opening import FirstFrames, Source
 from streamseg.pipeline.outputs import Target, plan
 from streamseg.pipeline.report import OutputReport, RunReport, Tally, latency_table, stage_table
 from streamseg.pipeline.speed import LEAST_SECONDS, Speed, bare_rate, measure_speed
 from streamseg.pipeline.split import SplitSink
 from streamseg.pipeline.stages import Context, Made, Step, close, make, steps
+from streamseg.record.stages import Recall, Record
 from streamseg.runtime import Branch, Counters, Runtime, Stage
 from streamseg.system.callbacks import Message
 from streamseg.system.throttling import Throttling, read_throttling
@@ -46,7 +48,7 @@ class Pipeline:
     info: SourceInfo
     decoder: Decoder
     source: Decoder | FirstFrames
-    engine: Engine
+    context: Context
     own_engine: bool
     """It was opened for this pipeline, and is closed with it."""
     trunk: Made
@@ -67,6 +69,7 @@ class Pipeline:
                 self.runtime.run(on_tick=None if on_tick is None else lambda: on_tick(self))
             finally:
                 self._seconds = time.monotonic() - self._began
+                finish_results(self.trunk, self.runtime)
             self._alone = self._engine_alone()
         finally:
             self._close_engine()
@@ -74,18 +77,23 @@ class Pipeline:
 
     def _engine_alone(self) -> float | None:
         """What the engine can do where nothing else runs, in pictures a second; None where that would say nothing."""
-        images = _only(self.trunk, Infer).last
-        if images is None or not self.own_engine or self.live or self.runtime.interrupted is not None:
+        infer, engine = _one(self.trunk, Infer), self.context.engine
+        if infer is None or infer.last is None or engine is None or not self.own_engine or self.live:
             return None
-        if self._seconds < LEAST_SECONDS:
+        if self.runtime.interrupted is not None or self._seconds < LEAST_SECONDS:
             return None
-        return bare_rate(self.engine, images, min(2.0, self._seconds / 20))
+        return bare_rate(engine, infer.last, min(2.0, self._seconds / 20))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes that can be found."""
+        return self.context.classes
 
     def _speed(self, counters: dict[str, Counters]) -> Speed | None:
         if self._seconds < LEAST_SECONDS / 5:
             return None
         return measure_speed(
-            _only(self.trunk, Infer),
+            _one(self.trunk, Infer),
             counters,
             self._seconds,
             live=self.live,
@@ -100,11 +108,12 @@ class Pipeline:
         self.source.close()
         for _, stage in (*self.trunk.stages, *(named for branch in self.branches for named in branch.stages)):
             close(stage)
+        finish_results(self.trunk, None)
         self._close_engine()
 
     def _close_engine(self) -> None:
-        if self.own_engine:
-            self.engine.close()
+        if self.own_engine and self.context.engine is not None:
+            self.context.engine.close()
 
     @property
     def tally(self) -> Tally:
@@ -124,7 +133,8 @@ class Pipeline:
     def report(self) -> RunReport:
         """What was done so far."""
         counters, events = self.runtime.snapshot(), _only(self.trunk, EventDetector)
-        read = _only(self.trunk, Postprocess)
+        read, record = _one(self.trunk, Postprocess), _one(self.trunk, Record)
+        said = [*self.decoder.warnings, *(read.counters.sentences(len(read.class_names)) if read is not None else ())]
         outputs = []
         for target, sink in self.sinks:
             stages = self.runtime.branch(target.name)
@@ -133,8 +143,8 @@ class Pipeline:
             outputs += sink.reports(target.name) if isinstance(sink, SplitSink) else []
         return RunReport(
             source=self.info.name,
-            engine=str(self.engine),
-            model=self.engine.spec.name,
+            engine=self.context.found_by,
+            model=self.context.model,
             seconds=self._seconds or self.elapsed,
             frames_in=counters["decode"].given + self.decoder.left_out,
             frames_done=self.tally.frames,
@@ -145,10 +155,11 @@ class Pipeline:
             latency_ms=latency_table(counters) if self.live else {},
             stages=stage_table(counters),
             outputs=tuple(outputs),
-            warnings=tuple(map(scrub, (*self.decoder.warnings, *read.counters.sentences(len(read.class_names))))),
+            warnings=tuple(map(scrub, (*said, *(record.warnings if record is not None else ())))),
             interrupted=self.runtime.interrupted is not None,
-            precision=self.engine.precision,
+            precision=self.context.precision,
             speed=self._speed(counters),
+            results=results_report(self.trunk),
         )
 
 
@@ -199,23 +210,20 @@ def build_pipeline(
         for _, sink in sinks:  # before the engine, which takes seconds to load: most refusals are the outputs'
             sink.open()
             undo.callback(sink.close)
-        own_engine = engine is None
-        if engine is None:
-            engine = opening.load_engine(config, on_message, targets)
-            undo.callback(engine.close)
-        opening.use_device(hardware, engine, device, on_message)
-        context = Context(config, engine.spec, engine, device, live=info.live or config.decode.realtime, made=_made(origin))
+        asked = Asked(config, origin, info, chosen, extra, targets, overwrite, on_message, device, hardware)
+        load = partial(opening.load_engine, config, on_message, targets)
+        context, own_engine = open_context(asked, undo, engine, load)
         trunk = make(chosen, "trunk", context)
         kept = progress is not None
         branches = [_branch(chosen, replace(context, output=target, sink=sink), kept) for target, sink in sinks]
         limited = decoder if limit is None else FirstFrames(decoder, limit)
         running = trunk
-        if progress is not None:
+        if progress is not None and context.engine is not None:
             refuse_between([step.name for step in chosen])
-            running = remembering(trunk, progress.answers(config, engine.spec, engine))
+            running = remembering(trunk, progress.answers(config, context.graph, context.engine))
         runtime = _connect(limited, running, branches, context)
         undo.pop_all()
-    pipeline = Pipeline(info, decoder, limited, engine, own_engine, trunk, branches, runtime, sinks, context.live)
+    pipeline = Pipeline(info, decoder, limited, context, own_engine, trunk, branches, runtime, sinks, context.live)
     for view in views.values():
         view.run = pipeline
     return pipeline
@@ -230,11 +238,13 @@ def build_results(
     on_message: Message | None = None,
     engine_of: Callable[[], Engine] | None = None,
     extra: Sequence[Step] = (),
-) -> tuple[Runtime, Engine]:
+) -> tuple[Runtime, Made, Engine | None]:
     """Open a source and an engine, and connect them so that results go to `outlet`; the threads are not started yet.
 
-    `started` is given the decoder before it waits for a source, so that another thread can stop it. `engine_of` gives the engine,
-    which the caller closes in any case; None: the one that `config` asks for is opened.
+    Returns the runtime, the stages, and the engine, which the caller closes; None: a results file is read.
+
+    `started` is given the decoder before it waits for a source, so that another thread can stop it. `engine_of` gives the engine;
+    None: the one that `config` asks for is opened.
     """
     config = opening.tuned(config, on_message) if engine_of is None else config
     chosen, device = steps([*extra_steps(config), *extra]), opening.find_device(config, on_message)
@@ -243,20 +253,13 @@ def build_results(
         undo.callback(decoder.close)
         started(decoder)
         info = decoder.open()
-        engine = opening.load_engine(config, on_message) if engine_of is None else engine_of()
-        undo.callback(engine.close)
-        opening.use_device(hardware, engine, device, on_message)
-        context = Context(config, engine.spec, engine, device, live=info.live or config.decode.realtime, made=_made(source))
+        asked = Asked(config, as_source(source), info, chosen, extra, (), False, on_message, device, hardware)
+        context, _ = open_context(asked, undo, None, engine_of or partial(opening.load_engine, config, on_message))
         branches = [Branch("results", [("results", outlet)], 1)]
-        runtime = _connect(decoder, make(chosen, "trunk", context), branches, context)
+        trunk = make(chosen, "trunk", context)
+        runtime = _connect(decoder, trunk, branches, context)
         undo.pop_all()
-    return runtime, engine
-
-
-def _made(source: object) -> bool:
-    """Whether the pictures come from a program's own iterator, which may wait for results; a list of them is there already."""
-    given = as_source(source)
-    return isinstance(given, FrameSource) and given.count is None
+    return runtime, trunk, context.engine
 
 
 def _branch(chosen: Sequence[Step], context: Context, kept: bool = False) -> Branch:
@@ -288,6 +291,34 @@ def _arrived(item: Rendered | Result) -> float:
     return item.frame.arrived if isinstance(item, Result) else item.result.frame.arrived
 
 
+def finish_results(trunk: Made, runtime: Runtime | None) -> None:
+    """Close the results file of a run that has ended; None: that never began. It is complete if nothing cut the run short.
+
+    Raises OutputError where it must be kept and cannot.
+    """
+    record = _one(trunk, Record)
+    if record is not None:
+        whole = runtime is not None and runtime.interrupted is None and not runtime.errors
+        record.finish(complete=whole)
+
+
+def results_report(trunk: Made) -> dict[str, Any]:
+    """What a run did about a results file: `path`, whether it was `read` or written, `frames`, and `bytes` written; {}: nothing."""
+    record, recall = _one(trunk, Record), _one(trunk, Recall)
+    if recall is not None:
+        return {"path": str(recall.results.path), "read": True, "frames": len(recall.results), "bytes": 0}
+    if record is None:
+        return {}
+    return {"path": str(record.path), "read": False, "frames": record.frames, "bytes": record.bytes}
+
+
+def _one(made: Made, kind: type[T]) -> T | None:
+    """The stage of that kind, if there is one."""
+    return next((stage for _, stage in made.stages if isinstance(stage, kind)), None)
+
+
 def _only(made: Made, kind: type[T]) -> T:
-    """The stage of that kind."""
-    return next(stage for _, stage in made.stages if isinstance(stage, kind))
+    """The stage of that kind, which always runs."""
+    found = _one(made, kind)
+    assert found is not None
+    return found

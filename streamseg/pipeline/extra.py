@@ -58,7 +58,7 @@ def _step(asked: StageStep) -> Step:
 
     def make(context: Context) -> Stage:
         own: Stage = dataclasses.replace(stage)
-        own.begin(context.spec.classes)  # type: ignore[attr-defined]
+        own.begin(context.classes)  # type: ignore[attr-defined]
         return own
 
     does = (type(stage).__doc__ or "").strip().partition("\n")[0]

@@ -17,9 +17,10 @@ from streamseg.core.result import Result
 from streamseg.decode import Decoder
 from streamseg.engine import Engine
 from streamseg.errors import StreamsegError
-from streamseg.pipeline.build import build_results
+from streamseg.pipeline.build import build_results, finish_results
 from streamseg.pipeline.configure import python_words
 from streamseg.pipeline.opening import Source
+from streamseg.pipeline.stages import Made
 from streamseg.runtime import Channel, Closed, Runtime
 from streamseg.runtime.process import DEADLINE, begin_work, end_work, forked, forked_from, wait_at_exit
 from streamseg.system.callbacks import Message
@@ -84,7 +85,8 @@ class _Results:
             build_results, source, config, self._outlet, self._opening, on_message=on_message, engine_of=engine_of
         )
         self._decoder: Decoder | None = None
-        self._running: tuple[Runtime, Engine] | None = None
+        self._running: tuple[Runtime, Made, Engine | None] | None = None
+        self._ended = False
         self._interrupted = threading.Event()
         self._home = os.getpid()
 
@@ -103,6 +105,7 @@ class _Results:
                 return self._outlet.get()
         if not self._interrupted.is_set():
             self._running[0].wait()
+            self._ended = True
         return None
 
     def _opening(self, decoder: Decoder) -> None:
@@ -130,12 +133,14 @@ class _Results:
         if self._running is None or forked(self._home):
             end_work(self)
             return
-        runtime, engine = self._running
+        runtime, trunk, engine = self._running
         self._outlet.close()
         runtime.abort()
         runtime.wait(DEADLINE)
-        engine.close()
+        if engine is not None:
+            engine.close()
         end_work(self)
+        finish_results(trunk, runtime if self._ended else None)
 
     def check(self) -> None:
         """Raise what went wrong after the last result."""

@@ -166,11 +166,11 @@ def load_engine(config: PipelineConfig, on_message: Message | None = None, outpu
     )
 
 
-def use_device(hardware: DeviceDecoding | None, engine: Engine, device: Device | None, on_message: Message | None) -> None:
-    """Once the engine is known: upload no frames if it runs on the CPU after all, and tell the user how frames are decoded."""
+def use_device(hardware: DeviceDecoding | None, engine: str, device: Device | None, on_message: Message | None) -> None:
+    """Once the engine is known, by its name: upload no frames if it runs on the CPU after all; tell how frames are decoded."""
     if hardware is None or device is None:
         return
-    if device.on_gpu and not computes_on_gpu(engine.name):
+    if device.on_gpu and not computes_on_gpu(engine):
         hardware.uploads = False
     if on_message is not None:
         on_message(f"decode: {hardware.how}; frames live on {device.where}")

@@ -16,9 +16,9 @@ from typing import Literal
 
 __all__ = ["OPTIONS", "Group", "Naming", "Option", "help_of", "in_python", "in_shell", "option", "pythonic"]
 
-Group = Literal["pipeline", "network", "source", "output", "job"]
-"""`pipeline`: what is found and followed; `network`: what finds it; `source`: how it is read; `output`: how it is written;
-`job`: how a whole run is done."""
+Group = Literal["pipeline", "network", "source", "results", "output", "job"]
+"""`pipeline`: what is found and followed; `network`: what finds it; `source`: how it is read; `results`: whether what is found is
+kept; `output`: how it is written; `job`: how a whole run is done."""
 
 TIME = "A number is seconds."
 
@@ -285,6 +285,14 @@ OPTIONS: tuple[Option, ...] = (
         ("track", "online"),
         more="Default: with that second known, but for what happens live, and for pictures from an iterator.",
         shell="bool",
+    ),
+    Option(
+        "results",
+        "results",
+        "str | PathLike[str]",
+        "File (NAME.streamseg) for what was found; where it fits, it is read, and no network runs; auto: beside the first output.",
+        ("results", "keep"),
+        metavar="FILE|auto|off",
     ),
     Option("format", "output", "str", "Format of standard output (-o -): mkv, webm, ts, mp4, mov, jsonl."),
     Option("codec", "output", "str", "h264, hevc, ffv1, … or an FFmpeg encoder. Default: by file type.", ("encode", "codec")),

@@ -25,7 +25,7 @@ from streamseg.pipeline.split import is_split
 from streamseg.system.output_files import same_place
 from streamseg.system.standard_streams import STDIN_NAMES, STDOUT_NAMES, STDOUT_SUFFIXES, is_stdout
 
-__all__ = ["OVERLAY", "Target", "in_format", "plan"]
+__all__ = ["OVERLAY", "Target", "film_of", "in_format", "plan"]
 
 _NAMED = re.compile(r"(?P<name>[a-z][a-z0-9_-]*)=(?P<path>.*)", re.DOTALL)
 
@@ -214,14 +214,14 @@ def placed(path: str, source: object, output: OutputConfig) -> str:
             f"{path}: this is a device or a pipe, which cannot hold a folder; to write into it, "
             f"send standard output there: -o -.mkv > {place}"
         )
-    name, own = _film(source)
+    name, own = film_of(source)
     alpha = any(step.effect.alpha for step in output.composite)
     if own not in CONTAINERS or (alpha and not CONTAINERS[own].alpha):
         own = ".mov" if alpha else ".mp4"
     return str(place / (name + own))
 
 
-def _film(source: object) -> tuple[str, str]:
+def film_of(source: object) -> tuple[str, str]:
     """The name of a source, without and with only its suffix: of an address its last part, of images their folder."""
     text = str(source)
     if text in STDIN_NAMES:

@@ -78,6 +78,9 @@ class RunReport:
     speed: Speed | None = None
     """What the run reached of what its engine could do alone, and what kept it from that; None for a run of a moment."""
 
+    results: dict[str, Any] = field(default_factory=dict)
+    """The results file: its `path`, whether it was `read` or written, its `frames`, and `bytes` written; {}: there is none."""
+
     @property
     def fps(self) -> float:
         """Frames a second, processed."""

@@ -103,7 +103,7 @@ class Session:
         self,
         source: Source,
         *,
-        # options: pipeline source
+        # options: pipeline source results
         pipeline: str | PathLike[str] | PipelineConfig | Mapping[str, Any] | None = None,
         classes: str | Sequence[str] | None = None,
         conf: float | None = None,
@@ -122,6 +122,7 @@ class Session:
         smooth: SmoothConfig | Mapping[str, Any] | None = None,
         events: EventsConfig | Mapping[str, Any] | None = None,
         online: bool | None = None,
+        results: str | PathLike[str] | None = None,
         trust: bool = False,
         # options end
     ) -> Iterator[Result]:
@@ -151,6 +152,8 @@ class Session:
                 0.5]]}}.
             online: Settle each frame's tracks when it comes, not with a second of what comes after known. Default: with that
                 second known, but for what happens live, and for pictures from an iterator.
+            results: File (NAME.streamseg) for what was found; where it fits, it is read, and no network runs; auto: beside the
+                first output.
             trust: Let the pipeline file name Python code to run (use: module:Class).
 
         Raises StreamsegError, ConfigError among them where `pipeline` asks for another engine.
@@ -161,7 +164,7 @@ class Session:
         self,
         source: Source,
         *,
-        # options: pipeline source
+        # options: pipeline source results
         pipeline: str | PathLike[str] | PipelineConfig | Mapping[str, Any] | None = None,
         classes: str | Sequence[str] | None = None,
         conf: float | None = None,
@@ -180,6 +183,7 @@ class Session:
         smooth: SmoothConfig | Mapping[str, Any] | None = None,
         events: EventsConfig | Mapping[str, Any] | None = None,
         online: bool | None = None,
+        results: str | PathLike[str] | None = None,
         trust: bool = False,
         # options end
     ) -> AsyncIterator[Result]:
@@ -191,7 +195,7 @@ class Session:
         source: Source,
         output: str | PathLike[str] | Sequence[str | PathLike[str]],
         *,
-        # options: pipeline source output = "drive"
+        # options: pipeline source results output = "drive"
         pipeline: str | PathLike[str] | PipelineConfig | Mapping[str, Any] = "drive",
         classes: str | Sequence[str] | None = None,
         conf: float | None = None,
@@ -210,6 +214,7 @@ class Session:
         smooth: SmoothConfig | Mapping[str, Any] | None = None,
         events: EventsConfig | Mapping[str, Any] | None = None,
         online: bool | None = None,
+        results: str | PathLike[str] | None = None,
         format: str | None = None,
         codec: str | None = None,
         crf: float | None = None,
@@ -247,6 +252,8 @@ class Session:
                 0.5]]}}.
             online: Settle each frame's tracks when it comes, not with a second of what comes after known. Default: with that
                 second known, but for what happens live, and for pictures from an iterator.
+            results: File (NAME.streamseg) for what was found; where it fits, it is read, and no network runs; auto: beside the
+                first output.
             format: Format of standard output (-o -): mkv, webm, ts, mp4, mov, jsonl.
             codec: h264, hevc, ffv1, … or an FFmpeg encoder. Default: by file type.
             crf: Quality: a smaller number gives better quality and a larger file.

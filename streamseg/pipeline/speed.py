@@ -65,7 +65,7 @@ def bare_rate(engine: Engine, images: Any, seconds: float) -> float:
 
 
 def measure_speed(
-    infer: Infer,
+    infer: Infer | None,
     counters: Mapping[str, Counters],
     seconds: float,
     *,
@@ -74,8 +74,11 @@ def measure_speed(
     before: Throttling,
     alone: float | None,
 ) -> Speed:
-    """Put together what a run of `seconds` says; `alone`: what `bare_rate` gave, if it was asked."""
-    work, wall = infer.work, max(seconds, 1e-9)
+    """Put together what a run of `seconds` says; `alone`: what `bare_rate` gave, if it was asked; `infer` None: no network ran."""
+    wall = max(seconds, 1e-9)
+    if infer is None:
+        return Speed(0, 0.0, None, None, _limit(counters, wall, 0.0, False), tuple(lost_since(before, seconds, core_count())))
+    work = infer.work
     busy = min(1.0, work.seconds / wall)
     slowed = [*_slower(work.at_first(), work.at_last()), *lost_since(before, seconds, core_count())]
     of_alone = None if not alone else round(work.pictures / wall / alone, 3)

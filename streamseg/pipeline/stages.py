@@ -1,8 +1,11 @@
 """The list of stages: what runs, in which order, and how each stage is made. Everything that must know the order reads it here.
 
-decode → preprocess → infer → postprocess → track → link → smooth → refine → occlusion → events → tally ─┬→ composite → encode
-                                                                                                         └→ composite → encode
-The trunk runs once, composite and encode once for each output.
+decode ─┬→ preprocess → infer → postprocess → track → link → smooth → refine → record ─┐
+        └→ recall ─────────────────────────────────────────────────────────────────────┴→ edit → occlusion → events → tally ─┐
+   composite → encode ←┬─────────────────────────────────────────────────────────────────────────────────────────────────────┘
+   composite → encode ←┘
+The trunk runs once, composite and encode once for each output. `record` keeps what was found in a results file; where one fits,
+`recall` reads it and stands for all from preprocess to record.
 
 A stage of your own is one more entry, which says behind which other it runs. It takes what that stage gives, and gives the same
 kind::
@@ -31,7 +34,7 @@ from streamseg.composite import Compositor
 from streamseg.composite.choose import check_classes
 from streamseg.config.schema import PipelineConfig
 from streamseg.detect.infer import Infer
-from streamseg.detect.postprocess import Postprocess, gives_masks
+from streamseg.detect.postprocess import Postprocess, gives_masks, wanted_classes
 from streamseg.detect.preprocess import Preprocess
 from streamseg.detect.schedule import DetectionSchedule
 from streamseg.encode import Sink
@@ -42,9 +45,13 @@ from streamseg.events import EventDetector
 from streamseg.gpu import Device, DeviceCompositor, DevicePreprocess
 from streamseg.link import Link
 from streamseg.occlusion import OcclusionEstimator
+from streamseg.pipeline.edit import Edit, keeps_all
 from streamseg.pipeline.outputs import Target
 from streamseg.pipeline.report import Tally
 from streamseg.pipeline.split import SplitSink, is_split
+from streamseg.record import Results
+from streamseg.record.stages import Recall, Record
+from streamseg.record.write import RecordWriter
 from streamseg.runtime import Stage
 from streamseg.temporal.flow import FlowCache
 from streamseg.temporal.refine import Refiner
@@ -61,8 +68,8 @@ class Context:
     """What a stage can be made from."""
 
     config: PipelineConfig
-    spec: GraphSpec
-    """The model: its classes, and the size of its input."""
+    spec: GraphSpec | None
+    """The model: its classes, and the size of its input. None: what it found before is read (`recalled`)."""
     engine: Engine | None = None
     """What runs the model; None while a pipeline file is checked, before an engine is loaded."""
     device: Device | None = None
@@ -75,6 +82,46 @@ class Context:
     """For a stage of an output: which one."""
     sink: Sink | None = None
     """That output's sink, open."""
+    recalled: Results | None = None
+    """What was found before, which is read in place of looking again."""
+    writer: RecordWriter | None = None
+    """The results file that is written."""
+
+    @property
+    def graph(self) -> GraphSpec:
+        """The model, of a stage that looks."""
+        assert self.spec is not None  # such stages are not made where results are read
+        return self.spec
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the model's classes, in the order of their labels."""
+        return self.recalled.class_names if self.recalled is not None else self.graph.classes
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return str(self.recalled.head["model"]["name"]) if self.recalled is not None else self.graph.name
+
+    @property
+    def found_by(self) -> str:
+        """The engine, in words, or the file that is read in its place."""
+        return str(self.engine) if self.recalled is None else f"none: {self.recalled.path} is read"
+
+    @property
+    def precision(self) -> str:
+        """Number format in which the network is, or was, computed."""
+        if self.recalled is not None:
+            return str(self.recalled.head["model"].get("precision", ""))
+        return "" if self.engine is None else self.engine.precision
+
+    @property
+    def boxes_alone(self) -> bool:
+        """Instances have no masks."""
+        p = self.config.postprocess
+        if self.recalled is not None:
+            return not self.recalled.head["model"]["masks"]
+        return not gives_masks(self.graph, None if p.head == "auto" else p.head, p.masks)
 
     @property
     def online(self) -> bool:
@@ -109,10 +156,15 @@ class Step:
     """Frames that live on a GPU are worked on there; else this step works on the CPU."""
     optional: str = ""
     """The setting that leaves it out."""
+    brings: str = ""
+    """The setting that brings it in: as usual it is left out."""
     joins: Literal["never", "live", "always"] = "live"
     """When it runs in the thread of the step before it, instead of one of its own. Live, each thread less is latency less."""
     checks: bool = False
     """It can refuse what a file says of a model's classes: it is tried before the engine is loaded, which takes seconds."""
+    looks: bool = False
+    """It has a part in finding: left out where what was found is read from a results file. A step that is added is as the one
+    behind which it runs."""
     after: str = ""
     """For a step that is added to the list: the name of the one behind which it runs."""
 
@@ -121,7 +173,7 @@ class Step:
 
 
 def _preprocess(context: Context) -> Stage:
-    spec, device = context.spec, context.device
+    spec, device = context.graph, context.device
     if device is None or (device.on_gpu and context.engine is not None and not computes_on_gpu(context.engine.name)):
         return Preprocess(*spec.size, spec.fit, spec.padding)
     return DevicePreprocess(*spec.size, device, spec.fit, spec.padding)
@@ -138,7 +190,7 @@ def _infer(context: Context) -> Stage:
 def _confidence(context: Context) -> float:
     """The score that begins an object."""
     asked = context.config.postprocess.conf
-    return context.spec.conf if asked is None else asked
+    return context.graph.conf if asked is None else asked
 
 
 def _postprocess(context: Context) -> Stage:
@@ -148,9 +200,10 @@ def _postprocess(context: Context) -> Stage:
     """
     p = context.config.postprocess
     head, low, conf = None if p.head == "auto" else p.head, context.config.track.low, _confidence(context)
-    usual = conf if context.spec.part == "proposals" else 0.2 * context.spec.conf
+    usual = conf if context.graph.part == "proposals" else 0.2 * context.graph.conf
     least = min(usual if low is None else low, conf)
-    return Postprocess(context.spec, conf=least, classes=p.classes, head=head, masks=p.masks)
+    classes = None if keeps_all(context.config) else p.classes
+    return Postprocess(context.graph, conf=least, classes=classes, head=head, masks=p.masks)
 
 
 def _track(context: Context) -> Stage:
@@ -191,6 +244,21 @@ def _refine(context: Context) -> Stage | None:
     return Refiner() if context.config.smooth.edges else None
 
 
+def _recall(context: Context) -> Stage | None:
+    return None if context.recalled is None else Recall(context.recalled)
+
+
+def _record(context: Context) -> Stage | None:
+    asked = context.config.results.keep
+    return None if context.writer is None else Record(context.writer, must=asked != "auto")
+
+
+def _edit(context: Context) -> Stage | None:
+    """Where all classes are kept in the file, those asked for are chosen behind it."""
+    classes = context.config.postprocess.classes
+    return Edit(wanted_classes(classes, context.classes)) if keeps_all(context.config) and classes is not None else None
+
+
 def _remembered(context: Context) -> float:
     """Seconds for which the tracker may find an object again."""
     return max(context.config.track.max_age, context.config.track.reidentify)
@@ -205,7 +273,7 @@ def _events(context: Context) -> Stage:
     e = context.config.events
     patience = _remembered(context) + 0.5 if e.patience is None else e.patience
     detector = EventDetector(e.lines, e.zones, confirm=e.confirm, hold=e.hold, margin=e.margin, patience=patience)
-    detector.check_classes(context.spec.classes)
+    detector.check_classes(context.classes)
     return detector
 
 
@@ -223,18 +291,17 @@ def _composite(context: Context) -> Stage:
         else DeviceCompositor(output.effects, device, keep_grey=output.keep_grey)
     )
     if isinstance(context.sink, SplitSink):  # it draws each object alone, when it writes that
-        context.sink.prepare(drawing, context.spec.classes)
+        context.sink.prepare(drawing, context.classes)
         return Compositor()
     return drawing
 
 
 def _check_output(context: Context, output: Target) -> None:
     """Raise ConfigError for an output that cannot show what this model finds: of other classes, or masks where there are none."""
-    p = context.config.postprocess
-    alone = not gives_masks(context.spec, None if p.head == "auto" else p.head, p.masks)
+    alone = context.boxes_alone
     for effect in output.effects:
         where = f"outputs: {output.name}: {getattr(effect, 'name', '') or type(effect).__name__}: "
-        check_classes(effect.class_names(), context.spec.classes, where)
+        check_classes(effect.class_names(), context.classes, where)
         effect.check()
         if alone and effect.needs_masks:
             raise ConfigError(f"{where}needs masks, and {_why_boxes_alone(context)}")
@@ -250,7 +317,7 @@ def _check_output(context: Context, output: Target) -> None:
 
 def _why_boxes_alone(context: Context) -> str:
     asked = context.config.postprocess.masks == "none"
-    why = "boxes alone were asked for (masks: none)" if asked else f"the model {context.spec.name} gives boxes alone"
+    why = "boxes alone were asked for (masks: none)" if asked else f"the model {context.model} gives boxes alone"
     return f"{why}; --masks box takes each box for its mask"
 
 
@@ -260,13 +327,35 @@ def _encode(context: Context) -> Stage | None:
 
 STAGES: tuple[Step, ...] = (
     Step("decode", "reads the source", "Frame", None, "source", "decode", gpu=True, joins="never"),
-    Step("preprocess", "makes the network's picture", "Prepared", _preprocess, section="preprocess", gpu=True, joins="never"),
-    Step("infer", "runs the network", "Pending", _infer, section="infer", gpu=True, joins="never"),
-    Step("postprocess", "reads the answer", "Result", _postprocess, section="postprocess", joins="never", checks=True),
-    Step("track", "gives identities", "Result", _track, section="track", joins="never"),
-    Step("link", "settles tracks with what comes after known", "Result", _link, section="track", optional="online: true"),
-    Step("smooth", "steadies masks, carries them on", "Result", _smooth, section="smooth"),
-    Step("refine", "fits outlines to the picture", "Result", _refine, section="smooth", optional="edges: false"),
+    Step(
+        "preprocess",
+        "makes the network's picture",
+        "Prepared",
+        _preprocess,
+        section="preprocess",
+        gpu=True,
+        joins="never",
+        looks=True,
+    ),
+    Step("infer", "runs the network", "Pending", _infer, section="infer", gpu=True, joins="never", looks=True),
+    Step(
+        "postprocess", "reads the answer", "Result", _postprocess, section="postprocess", joins="never", checks=True, looks=True
+    ),
+    Step("track", "gives identities", "Result", _track, section="track", joins="never", looks=True),
+    Step(
+        "link",
+        "settles tracks with what comes after known",
+        "Result",
+        _link,
+        section="track",
+        optional="online: true",
+        looks=True,
+    ),
+    Step("smooth", "steadies masks, carries them on", "Result", _smooth, section="smooth", looks=True),
+    Step("refine", "fits outlines to the picture", "Result", _refine, section="smooth", optional="edges: false", looks=True),
+    Step("recall", "reads what was found before", "Result", _recall, section="results", brings="keep: auto", joins="never"),
+    Step("record", "keeps what was found in a file", "Result", _record, section="results", brings="keep: auto", joins="always"),
+    Step("edit", "leaves what is to be shown", "Result", _edit, brings="keep: auto", joins="always", checks=True),
     Step("occlusion", "says who hides whom", "Result", _occlusion, section="track"),
     Step("events", "counts, watches lines and zones", "Result", _events, section="events", joins="always", checks=True),
     Step("tally", "counts frames for the report", "Result", _tally, joins="always"),
@@ -294,7 +383,7 @@ def steps(extra: Sequence[Step] = ()) -> tuple[Step, ...]:
         part: Part = "output" if found[at].part == "output" else "trunk"
         while found[at + 1].after == step.after:
             at += 1
-        found.insert(at + 1, replace(step, part=part))
+        found.insert(at + 1, replace(step, part=part, looks=found[at].looks))
     return tuple(found)
 
 
@@ -313,7 +402,8 @@ def make(chosen: Sequence[Step], part: Part, context: Context) -> Made:
     stages, joined = [], set()
     with contextlib.ExitStack() as undo:
         for step in chosen:
-            stage = step.make(context) if step.part == part and step.make is not None else None
+            runs = step.part == part and not (step.looks and context.recalled is not None)
+            stage = step.make(context) if runs and step.make is not None else None
             if stage is not None:
                 stage = _Checked(stage) if step.after else stage
                 undo.callback(close, stage)
@@ -365,10 +455,20 @@ def close(stage: Stage | None) -> None:
         end()
 
 
-def check(config: PipelineConfig, spec: GraphSpec, extra: Sequence[Step] = (), outputs: Sequence[Target] = ()) -> None:
-    """Raise ConfigError for what a pipeline file says of classes, and its outputs of masks, that the model does not have."""
-    for step in (*STAGES, *extra):
-        if step.checks and step.make is not None:
-            close(step.make(Context(config, spec)))
+def check(
+    config: PipelineConfig,
+    spec: GraphSpec | None,
+    extra: Sequence[Step] = (),
+    outputs: Sequence[Target] = (),
+    recalled: Results | None = None,
+) -> None:
+    """Raise ConfigError for what a pipeline file says of classes, and its outputs of masks, that the model does not have.
+
+    `recalled`: results are read in place of a model.
+    """
+    context = Context(config, spec, recalled=recalled)
+    for step in steps(extra):
+        if step.checks and step.make is not None and not (step.looks and context.recalled is not None):
+            close(step.make(context))
     for output in outputs:
-        _check_output(Context(config, spec), output)
+        _check_output(context, output)

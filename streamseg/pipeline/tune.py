@@ -32,6 +32,7 @@ from streamseg.hub import quality
 from streamseg.hub.catalog import find, in_precision, is_name, ready_sizes
 from streamseg.pipeline.build import build_pipeline
 from streamseg.pipeline.opening import Source, asked_graph, load_engine
+from streamseg.pipeline.results import beside_output
 from streamseg.pipeline.stages import Step
 from streamseg.system.callbacks import Message
 from streamseg.system.cores import core_count
@@ -136,7 +137,9 @@ class _Tuner:
         self.trials: list[Trial] = []
         self._source, self._spec, self._frames, self._until, self._say = source, spec, frames, until, say
         infer = config.infer.model_copy(update={"no_tuned": True})
-        self._config = config.model_copy(update={"infer": infer, "outputs": dict(list(config.outputs.items())[:1])})
+        self._config = beside_output(config).model_copy(
+            update={"infer": infer, "outputs": dict(list(config.outputs.items())[:1])}
+        )
         self._exact: list[Instances] = []
 
     def run(self) -> None:

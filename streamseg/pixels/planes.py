@@ -47,7 +47,6 @@ _EXACT = (
 )
 _FULL_RANGE = 2
 _LIMITED_RANGE = 1
-_UNSPECIFIED = 2
 _thread = threading.local()
 
 
@@ -140,18 +139,15 @@ def reformat(
 ) -> av.VideoFrame:
     """Another pixel format or size by swscale, in the picture's own matrix and range unless others are given.
 
-    Safe while other threads read the picture, which `VideoFrame.reformat` is not: that keeps one swscale context inside the picture
-    (two outputs using it at a time crash), and takes its transfer and primaries off meanwhile.
+    Safe while other threads read the picture, which PyAV's ways are not: `VideoFrame.reformat` keeps one swscale context inside the
+    picture (two outputs using it at a time crash), and all of them write other tags into it meanwhile (seen: an encoder that
+    was opened in that moment wrote them into its file).
     `exact` interpolates chroma and rounds as well as swscale can; without, it is several times faster and a code or two off.
     """
     own = encoding(picture)
-    source = picture
-    tagged = (int(picture.color_trc), int(picture.color_primaries)) != (_UNSPECIFIED, _UNSPECIFIED)
-    if tagged and layout(picture.format.name) is not None and picture.planes[0].line_size > 0:
-        source = copy_frame(picture)
     full = av.VideoFormat(name, 16, 16).is_rgb or (own.full_range if full_range is None else full_range)
     return _scaler().reformat(
-        source,
+        _with_own_tags(picture),
         width=width,
         height=height,
         format=name,
@@ -162,6 +158,21 @@ def reformat(
         interpolation=_EXACT if exact else Interpolation.BILINEAR,
         threads=1,
     )
+
+
+def _with_own_tags(picture: av.VideoFrame) -> av.VideoFrame:
+    """The same pixels, in the same memory, as a picture whose tags may be changed."""
+    if not hasattr(_thread, "sharer"):
+        _thread.sharer = Filter(("null", ""))
+    sharer: Filter = _thread.sharer
+    try:
+        shared = sharer(picture)
+    except (av.FFmpegError, ValueError, MemoryError):
+        del _thread.sharer  # what cannot be told apart is converted as it is: the conversion says why, if it cannot either
+        return picture
+    assert shared is not None  # the filter lets every picture through
+    copy_tags(picture, shared)
+    return shared
 
 
 def _scaler() -> VideoReformatter:

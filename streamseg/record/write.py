@@ -18,7 +18,7 @@ from streamseg.core.result import Result
 from streamseg.errors import OutputError
 from streamseg.record.chunks import DONE, FRAME, HEAD, INDEX, SIGNATURE, TAIL, chunk
 from streamseg.record.frames import pack
-from streamseg.system.output_files import OutputFile, make_folder, part_of
+from streamseg.system.output_files import OutputFile, make_folder, open_locked, part_of
 
 __all__ = ["SCHEMA", "RecordWriter"]
 
@@ -40,7 +40,12 @@ class RecordWriter:
         make_folder(path.parent)
         self.path = path
         self._replaces = replace and path.exists()
-        self._file = OutputFile(part_of(path) if self._replaces else path, overwrite=self._replaces)
+        self._old = _held(path) if self._replaces else None
+        try:
+            self._file = OutputFile(part_of(path) if self._replaces else path, overwrite=self._replaces)
+        except OutputError:
+            self._let_go()
+            raise
         self._at, self._index, self._pts = array("q"), array("q"), array("q")
         self._closed = False
         try:
@@ -92,10 +97,16 @@ class RecordWriter:
             + chunk(TAIL, struct.pack("<Q", at))
         )
 
+    def _let_go(self) -> None:
+        old, self._old = self._old, None
+        if old is not None:
+            os.close(old)
+
     def discard(self) -> None:
         """Remove what was written; does not raise."""
         if not self._closed:
             self._closed = True
+            self._let_go()
             with contextlib.suppress(OSError):
                 self._file.close()
             with contextlib.suppress(OSError):
@@ -110,6 +121,7 @@ class RecordWriter:
     def _end(self) -> None:
         try:
             self._file.close()
+            self._let_go()
             if self._replaces:
                 os.replace(self._file.path, self.path)
         except OSError as error:
@@ -117,3 +129,11 @@ class RecordWriter:
 
     def _failed(self, doing: str, error: OSError) -> str:
         return f"{self.path}: {doing} the results file failed: {error.strerror or error}; {len(self)} frames before it are kept"
+
+
+def _held(path: Path) -> int:
+    """A file that is to be replaced, taken for this run: another one may be writing it still. Raises OutputError."""
+    try:
+        return open_locked(path, path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be replaced: {error.strerror or error}") from error

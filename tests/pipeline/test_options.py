@@ -73,7 +73,7 @@ def test_the_shell_shows_each_text(streamseg, monkeypatch):
 @pytest.mark.parametrize("verb", ["bench", "tune"])
 def test_what_measures_takes_the_options_of_what_it_measures(streamseg, verb, tmp_path):
     """`tune` had neither --masks nor --head, and so was for another network than the run's."""
-    flags = [each.flag for each in OPTIONS if {"output", "job"}.isdisjoint(each.groups) and each.shell]
+    flags = [each.flag for each in OPTIONS if {"output", "results", "job"}.isdisjoint(each.groups) and each.shell]
     given = set(inspect.signature(getattr(measure, verb)).parameters)
     assert {each.name for each in OPTIONS if each.flag in flags} <= given
     done = streamseg(verb, tmp_path / "none.mp4", "--masks", "nonne")

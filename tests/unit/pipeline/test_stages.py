@@ -22,6 +22,7 @@ from tests.conformance.known import KnownEngine
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "pipelines.md"
 PLAIN = "outputs: {picture: {composite: [overlay]}}"
+USUAL = [step for step in STAGES if not step.brings]
 
 
 @pytest.fixture
@@ -65,6 +66,7 @@ def test_the_docs_have_the_list() -> None:
     rows = []
     for step in STAGES:
         does = f"{step.does}; `{step.optional}` leaves it out" if step.optional else step.does
+        does += f"; `{step.brings}` brings it in" if step.brings else ""
         settings = f"`{step.section}`" if step.section else ""
         gpu = "yes" if step.gpu else "no"
         rows.append([f"`{step.name}`", does, step.gives, settings, gpu, thread[step.joins]])
@@ -83,7 +85,7 @@ def test_every_stage_is_in_the_report(film: Path, tmp_path: Path, realtime: str)
     """Seen: live, those behind track were one, called track; with a file, occlusion was within events."""
     text = f"decode: {{realtime: {realtime}, policy: block}}\n{PLAIN}"
     report = build_pipeline(film, config(text), [str(tmp_path / "o.mp4")], engine=engine()).run()
-    names = [f"{step.name} picture" if step.part == "output" else step.name for step in STAGES]
+    names = [f"{step.name} picture" if step.part == "output" else step.name for step in USUAL]
     if realtime == "true":
         names.remove("link")  # it waits for what comes after
     assert list(report.stages) == names
@@ -94,11 +96,11 @@ def test_bench_times_what_a_run_would_make(film: Path, tmp_path: Path, monkeypat
     """Seen: tally was no stage; start and end of the file, and every: N, were not kept to by the stages alone."""
     monkeypatch.setattr("streamseg.pipeline.bench.load_engine", lambda config: engine())
     measured = bench(film, config(PLAIN), 10)
-    assert list(measured.stages) == [step.name for step in STAGES]
+    assert list(measured.stages) == [step.name for step in USUAL]
     assert measured.frames == 10
     assert all(cost.ms > 0 for cost in measured.stages.values())
     without = bench(film, config(f"smooth: {{edges: false}}\ndecode: {{end: 0.2}}\n{PLAIN}"), 10)
-    assert list(without.stages) == [step.name for step in STAGES if step.name != "refine"]
+    assert list(without.stages) == [step.name for step in USUAL if step.name != "refine"]
     assert without.frames == 5, "0.2 s of 25 frames a second"
 
 
@@ -204,7 +206,7 @@ def test_a_setting_that_leaves_a_stage_out() -> None:
     optional = [step.name for step in STAGES if step.optional]
     context = Context(config("smooth: {edges: false}\ntrack: {online: true}"), engine().spec, engine())
     made = [name for name, _ in make(STAGES, "trunk", context).stages]
-    assert [step.name for step in STAGES if step.part == "trunk" and step.name not in made] == optional
+    assert [step.name for step in USUAL if step.part == "trunk" and step.name not in made] == optional
 
 
 def test_what_was_made_is_closed_where_a_later_stage_cannot_be(film: Path, tmp_path: Path) -> None:

@@ -12,13 +12,13 @@ import numpy.typing as npt
 
 from streamseg.composite.area import Area, ByMask
 from streamseg.composite.backdrop import Backdrop, check
-from streamseg.composite.canvas import Canvas, Rows, Shrunk, crop
+from streamseg.composite.blurred import blurred_planes
+from streamseg.composite.canvas import Canvas, crop
 from streamseg.composite.colors import RGB, Color, checked_color, rgb_of
 from streamseg.composite.fit import Fit, Fitted, fitted
 from streamseg.composite.grade import faded
 from streamseg.composite.shape import Shape
-from streamseg.composite.soften import Blurred
-from streamseg.core.masks import Region, region_of
+from streamseg.core.masks import region_of
 from streamseg.core.types import Frame, Instances
 from streamseg.errors import ConfigError
 
@@ -56,20 +56,7 @@ class _Replaced(ByMask):
         around = max(left, x - margin), max(top, y - margin), x + near[2] + margin, y + near[3] + margin
         x0, y0, x1, y1 = part = region_of(around, right, bottom, canvas.align)
         rows, columns = slice(y0 - top, y1 - top), slice(x0 - left, x1 - left)
-        canvas.mix(part, edge[rows, columns], _beside(canvas, part, sure[rows, columns], sigma))  # type: ignore[arg-type]
-
-
-def _beside(canvas: Canvas, region: Region, sure: ByteArray, sigma: float) -> list[Array | Rows | None]:
-    """For each plane the colours that lie beside, of those pixels that are `sure`."""
-    shrunk, colors = Shrunk(sure, canvas.interlaced), list[Array | Rows | None]()
-    for array, spec in canvas.views().planes:
-        part, weight = crop(array, region, spec.shift_x, spec.shift_y), shrunk.like(spec)
-        reach = max(1.0, sigma / (1 << spec.shift_x))
-        if canvas.interlaced:
-            colors.append(canvas.by_field(lambda p, w, r=reach: Blurred(p, w, r, r).whole(), part, weight))
-        else:
-            colors.append(Blurred(part, weight, reach, reach))
-    return colors
+        canvas.mix(part, edge[rows, columns], blurred_planes(canvas, part, sure[rows, columns], sigma))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,10 @@ class Canvas:
         self.width, self.height = int(picture.width), int(picture.height)
         self.unit = min(self.width, self.height) / 1080
         """Pixels of this picture to one of a 1080p picture: what sizes of drawings are multiplied by."""
-        self.align = max(1 << max(spec.shift_x, spec.shift_y) for spec in self.views().layout.planes) << self.interlaced
+        specs = self.views().layout.planes
+        self.steps = 1 << max(s.shift_x for s in specs), 1 << max(s.shift_y for s in specs) << self.interlaced
+        """Pixels across and down that share a chroma sample; of interlaced pictures those of both fields."""
+        self.align = max(1 << max(spec.shift_x, spec.shift_y) for spec in specs) << self.interlaced
         """Regions whose corners are multiples of this cover whole chroma samples, of both fields, and begin with the top one."""
 
     @property
@@ -94,6 +97,16 @@ class Canvas:
         if found is None:
             found = self._codes[rgb] = (*color.drawing_codes(rgb, self.encoding), float(2**self.encoding.depth - 1))
         return found
+
+    def opacity(self, region: Region) -> ByteArray | None:
+        """The picture's own alpha under a region, 255 opaque, uint8 of its size; None: it has none."""
+        layout = self.views().layout
+        if not layout.alpha:
+            return None
+        array, spec = next(plane for plane in self.views().planes if 3 in plane.spec.components)
+        part = crop(array, region, 0, 0)
+        alpha = part if part.ndim == 2 else part[:, :, spec.components.index(3)]
+        return np.ascontiguousarray(alpha >> (layout.depth - 8)).astype(np.uint8)
 
     def by_field(self, work: Callable[..., Array], *parts: Array) -> Array:
         """What `work` makes of crops of one height that begin with the top field; of interlaced ones, of each field alone."""

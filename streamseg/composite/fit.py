@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -67,15 +68,15 @@ def _placed(source: av.VideoFrame, canvas: Canvas, fit: Fit, aspect: float) -> t
     if fit == "stretch":
         return (canvas.width, canvas.height), (0, 0)
     scale = max(across, down) if fit == "cover" else min(across, down)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    if fit == "cover":
-        size = max(size[0], canvas.width), max(size[1], canvas.height)
-    align = canvas.align
-    left, top = ((of - own) / 2 for of, own in zip((canvas.width, canvas.height), size, strict=True))
-    return size, (
-        int(np.floor(left / align) * align) if left >= 0 else -int(-left // align * align),
-        int(np.floor(top / align) * align) if top >= 0 else -int(-top // align * align),
-    )
+    made = []
+    for own, of, step in zip((width, height), (canvas.width, canvas.height), canvas.steps, strict=True):
+        # What hangs over, or is left free, is a multiple of two chroma samples: half of it on either side.
+        free = (of - own * scale) / (2 * step)
+        free = math.floor(free + 1e-6) if fit == "cover" else math.ceil(max(0.0, free) - 1e-6)
+        free = free if of > 2 * step * free else 0
+        made.append((of - 2 * step * free, step * free))
+    (across_size, left), (down_size, top) = made
+    return (across_size, down_size), (left, top)
 
 
 def _in_format(picture: av.VideoFrame, canvas: Canvas, size: tuple[int, int]) -> av.VideoFrame:

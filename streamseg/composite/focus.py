@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, get_args
 
@@ -10,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from streamseg.composite.area import ByMask
-from streamseg.composite.canvas import Canvas, Rows, Shrunk
+from streamseg.composite.blurred import Blurred, weighted_planes
+from streamseg.composite.canvas import Canvas, Rows
 from streamseg.composite.distance import distance
-from streamseg.composite.soften import Blurred
 from streamseg.core.masks import AT_BORDER
 from streamseg.core.types import Instances
 from streamseg.errors import ConfigError
+from streamseg.pixels.layouts import PlaneSpec
 
 __all__ = ["DepthOfField"]
 
@@ -121,25 +123,25 @@ class _Focus:
 
 def _planes(canvas: Canvas, alpha: ByteArray, depth: Floats, sigma: float) -> list[Array | Rows]:
     """Each plane, blurred as `depth` says: 0..1 of `sigma` for each pixel, [height, width] or a row's [height, 1]."""
-    shrunk, made = Shrunk(alpha, canvas.interlaced), list[Array | Rows]()
-    for array, spec in canvas.views().planes:
+
+    def make(spec: PlaneSpec, part: Array, depth: Floats, *weights: ByteArray) -> _Levels:
         sigmas = sigma / (1 << spec.shift_x), sigma / (1 << spec.shift_y + canvas.interlaced)
-        weight = shrunk.like(spec)
-        across = array.shape[1] if depth.shape[1] > 1 else 1
-        own: Array = cv2.resize(depth, (across, array.shape[0]), interpolation=cv2.INTER_LINEAR).reshape(array.shape[0], across)
-        if canvas.interlaced:
-            made.append(canvas.by_field(lambda a, w, d, s=sigmas: _Levels(a, w, d, *s).whole(), array, weight, own))
-        else:
-            made.append(_Levels(array, weight, own, *sigmas))
-    return made
+        return _Levels(part, depth, weights, *sigmas)
+
+    def of_plane(part: Array) -> tuple[Floats]:
+        across = part.shape[1] if depth.shape[1] > 1 else 1
+        own = cv2.resize(depth, (across, part.shape[0]), interpolation=cv2.INTER_LINEAR)
+        return (np.asarray(own, np.float32).reshape(part.shape[0], across),)
+
+    return weighted_planes(canvas, (0, 0, canvas.width, canvas.height), alpha, make, of_plane)
 
 
 class _Levels:
     """A plane blurred more or less, sample by sample: mixed of what is blurred in some strengths, and itself."""
 
-    def __init__(self, array: Array, weight: ByteArray, depth: Floats, sigma_x: float, sigma_y: float) -> None:
+    def __init__(self, array: Array, depth: Floats, weights: Sequence[ByteArray], sigma_x: float, sigma_y: float) -> None:
         self._array, self._depth = array, depth
-        self._blurred = [Blurred(array, weight, sigma_x * share, sigma_y * share) for share in _LEVELS]
+        self._blurred = [Blurred(array, weights, sigma_x * share, sigma_y * share) for share in _LEVELS]
 
     def __call__(self, rows: slice) -> Array:
         depth = self._depth[rows]

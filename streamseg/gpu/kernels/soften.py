@@ -11,9 +11,9 @@ import torch
 import triton
 
 from streamseg import composite
+from streamseg.composite.blurred import reduction
 from streamseg.composite.choose import bounds, chosen, outside
 from streamseg.composite.shape import halves
-from streamseg.composite.soften import reduction
 from streamseg.core import masks
 from streamseg.core.masks import Region
 from streamseg.core.types import Activity, Instances

@@ -120,6 +120,24 @@ def test_cover_cuts_contain_has_bars_stretch_deforms(tmp_path) -> None:
     assert (shown["stretch"][5, [20, 80, 150]] > 128).tolist() == [False, True, False]
 
 
+@pytest.mark.parametrize("size", [(160, 120), (161, 119), (97, 200), (300, 97)])
+@pytest.mark.parametrize("fmt", ["yuv420p", "yuv444p"])
+@pytest.mark.parametrize("fit", ["cover", "contain", "stretch"])
+def test_the_middle_of_the_picture_is_in_the_middle(tmp_path, fit, fmt, size) -> None:
+    """A dot, a little above and left of the middle where it is scaled up: within a chroma sample of where it belongs."""
+    path = tmp_path / "a.png"
+    picture = np.zeros((90, 110, 3), np.uint8)
+    picture[43:47, 53:57] = 255
+    cv2.imwrite(str(path), picture)
+    seen = noise(fmt, *size)
+    seen.color_range = 2
+    drawn = Compositor(Background(source=str(path), fit=fit))(result(seen, instances([]))).picture
+    luma = codes(drawn)[0].astype(float)
+    y, x = np.indices(luma.shape) + 0.5
+    assert (luma * x).sum() / luma.sum() == pytest.approx(size[0] / 2, abs=1.1)
+    assert (luma * y).sum() / luma.sum() == pytest.approx(size[1] / 2, abs=1.1)
+
+
 @pytest.mark.parametrize("order", [None, "tff"])
 @pytest.mark.parametrize("size", [(161, 119), (160, 120), (97, 200)])
 @pytest.mark.parametrize("fmt", ["yuv420p", "nv12", "yuv422p10le", "rgb24", "gray"])

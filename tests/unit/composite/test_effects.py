@@ -76,7 +76,7 @@ def draw(effect, picture: av.VideoFrame, boxes=(BOX,), **frame) -> av.VideoFrame
 def flat(fmt: str, rgb: tuple[float, float, float], size=(160, 120), trc: int = 1, full: bool = False) -> av.VideoFrame:
     picture = noise(fmt, *size)
     picture.color_trc, picture.color_range = trc, 2 if full else 1
-    shown = np.rint(encoding(picture).from_rgb(np.array(rgb)))
+    shown = [*np.rint(encoding(picture).from_rgb(np.array(rgb))), 2 ** encoding(picture).depth - 1]
     for array, spec in planes.views(picture).planes:
         array[...] = np.array([shown[c] for c in spec.components])[: 1 if array.ndim == 2 else None]
     return picture
@@ -272,6 +272,26 @@ def test_the_edge_takes_no_colour_of_the_old_background() -> None:
     dirty, clean = (codes(draw(Background(feather=54, decontaminate=d), picture, box))[0][rim].max() for d in (False, True))
     assert dirty > 70
     assert clean <= 55
+
+
+@pytest.mark.parametrize("fmt", ["bgra", "rgba64le", "yuva444p10le", "yuva420p"])
+@pytest.mark.parametrize("effect", [Blur(strength=1), Pixelate("background", block=200), DepthOfField(strength=1)])
+def test_transparent_black_does_not_darken_what_is_blurred(fmt, effect) -> None:
+    """White beside nothing, as a logo is: the colour under alpha 0 is black, and nobody is to see it."""
+    picture = flat(fmt, (1.0, 1.0, 1.0))
+    black = planes.views(flat(fmt, (0.0, 0.0, 0.0))).planes
+    for (array, spec), (other, _) in zip(planes.views(picture).planes, black, strict=True):
+        top = 2 ** encoding(picture).depth - 1
+        if spec.components == (3,):
+            array[...] = top
+            array[:, 80:] = 0
+        else:
+            array[:, 80 >> spec.shift_x :] = other[:, 80 >> spec.shift_x :]
+        if array.ndim == 3:
+            array[:, :, spec.components.index(3)] = np.where(np.arange(160) < 80, top, 0)
+    drawn = draw(effect, picture, [])
+    for x in (60, 75, 79):
+        assert rgb_at(drawn, x, 60).min() > 0.97, x
 
 
 @pytest.mark.parametrize("effect", [DepthOfField(strength=1, falloff="edge", feather=0), DepthOfField(strength=1, feather=0)])

@@ -44,6 +44,8 @@ _COMPRESSIONS: Mapping[str, str] = MappingProxyType(
     {name: f"{name.upper()}_COMPRESSION" for name in ("zips", "zip", "piz", "rle")}
 )
 _LOSSY: Mapping[str, str] = MappingProxyType({name: f"{name.upper()}_COMPRESSION" for name in ("dwaa", "dwab")})
+_MOST_ALWAYS = 32
+"""Layers that stand in every file, also where nothing is in them: each costs the time of an empty picture."""
 _OBJECTS, _CLASSES = "CryptoObject", "CryptoClass"
 
 
@@ -70,6 +72,7 @@ class ExrSink(ImageSink):
         self._threads = threads or os.cpu_count() or 1
         self._first: Frame | None = None
         self._names: dict[int, str] = {}
+        self._always: tuple[str, ...] = ()
         self._layers: dict[str, str] = {}
         self._empty: dict[tuple[int, int], npt.NDArray[np.float32]] = {}
         self._untracked = 0
@@ -106,6 +109,22 @@ class ExrSink(ImageSink):
         need("OpenEXR", "mmh3")
         super().open()
 
+    def expect(self, tracks: Mapping[int, tuple[str, str]]) -> None:
+        """Say before the first picture who will be seen: track → (what it is called, its class).
+
+        All files then have the same layers and manifests, unless there would be very many layers.
+        """
+        self._names.update({track: called for track, (called, _) in sorted(tracks.items())})
+        kinds = (("track", [called for called, _ in tracks.values()]), ("class", sorted({name for _, name in tracks.values()})))
+        wanted = [name for kind, names in kinds if self._options.layers in (kind, "both") for name in names]
+        if len(wanted) <= _MOST_ALWAYS:
+            self._always = tuple(map(self._layer, dict.fromkeys(wanted)))
+        else:
+            self.warnings.append(
+                f"{self.name}: {len(wanted)} tracks would be {len(wanted)} layers: a file holds those alone that are seen in it; "
+                "choose some with --select, or use Cryptomatte, which holds all"
+            )
+
     def _write(self, path: Path, rendered: RenderedPicture, interlaced: bool) -> int:
         import OpenEXR
 
@@ -114,10 +133,13 @@ class ExrSink(ImageSink):
         linear = self._options.light == "linear"
         curve = curve_of(rendered, self._info, linear=linear)
         attributes = header.attributes(result.frame, rendered.picture, self._info, curve, self._first, linear=linear)
-        channels: dict[str, Any] = colour(rendered.picture, curve, interlaced=interlaced)
+        channels: dict[str, Any] = colour(rendered.picture, curve, interlaced=interlaced, associated=self._associated(rendered))
         added, described = self._masks(result)
         attributes |= described | {"compression": getattr(OpenEXR, self._compression)}
         return write(path, attributes, channels | added, self._threads)
+
+    def _associated(self, rendered: RenderedPicture) -> bool:
+        return self._info.codec == "exr" and rendered.picture is rendered.result.frame.picture
 
     def _masks(self, result: Result) -> tuple[dict[str, Any], dict[str, str]]:
         """Channels beside the colour, and the attributes that describe them."""
@@ -128,10 +150,12 @@ class ExrSink(ImageSink):
         tracks = [self._track(int(i), name, found.track_names) for i, name in zip(found.track_ids, found.names, strict=True)]
         self._untracked += tracks.count("")
         channels: dict[str, Any] = mattes.id_and_order(seen, found.track_ids, empty)
+        nothing = empty.astype(np.float16)
+        channels |= {f"{layer}.A": nothing for layer in self._always}
         for kind, names in (("track", tracks), ("class", found.names)):
             if options.layers in (kind, "both"):
                 layer_of = {i: self._layer(name) for i, name in enumerate(names) if name}
-                channels |= mattes.matte_layers(seen, layer_of, empty.astype(np.float16))
+                channels |= mattes.matte_layers(seen, layer_of, nothing)
         kinds, described = {}, dict[str, str]()
         if options.cryptomatte in ("track", "both"):
             kinds[_OBJECTS] = (tracks, list(dict.fromkeys(self._names.values())))

@@ -44,11 +44,13 @@ def curve_of(rendered: RenderedPicture, info: SourceInfo, *, linear: bool) -> li
     return light.curve_of(rendered.picture, light.SRGB if info.kind == "images" or tags.family == "rgb" else light.BT709)
 
 
-def colour(picture: AnyPicture, curve: light.Curve, *, interlaced: bool = False) -> dict[str, npt.NDArray[np.float16]]:
-    """R, G, B, A: float16 [height, width], premultiplied."""
+def colour(
+    picture: AnyPicture, curve: light.Curve, *, interlaced: bool = False, associated: bool = False
+) -> dict[str, npt.NDArray[np.float16]]:
+    """R, G, B, A: float16 [height, width], premultiplied. associated: the picture is so already, as one that was an EXR is."""
     signal, alpha = light.signal(picture, interlaced=interlaced)
     shown = curve.to_light(signal)
-    if alpha is not None:
+    if alpha is not None and not associated:
         shown = shown * alpha[..., None]
     half = np.clip(shown, -_BRIGHTEST, _BRIGHTEST).astype(np.float16)
     planes = [np.ascontiguousarray(half[..., i]) for i in range(half.shape[2])]

@@ -1,5 +1,6 @@
 """EXR, read back by OpenImageIO: colour by the formulas of H.273 and BT.2100, layers, header, names, compressions."""
 
+import json
 import sys
 from dataclasses import replace
 from fractions import Fraction
@@ -9,7 +10,7 @@ import numpy as np
 import OpenEXR
 import pytest
 
-from streamseg.composite import Alpha, Compositor, Matte
+from streamseg.composite import Alpha, Compositor, Matte, Rendered
 from streamseg.composite.shape import Shape
 from streamseg.core import masks
 from streamseg.core.exr_options import ExrOptions
@@ -19,6 +20,7 @@ from streamseg.errors import MissingExtra, OutputError
 from tests.full_disk import file_size_limit
 from tests.unit.encode.exr import helpers
 from tests.unit.encode.exr.helpers import INFO, flat
+from tests.unit.encode.helpers import copy
 from tests.unit.pictures import instances, noise
 
 BOXES = [[10.0, 10.0, 60.0, 50.0], [30.0, 20.0, 90.0, 60.0]]
@@ -316,3 +318,42 @@ def test_mattes_take_the_shape_that_is_asked_for(tmp_path):
     np.testing.assert_allclose(
         helpers.mattes(tmp_path / "6" / "0.exr")["CryptoObject"]["person#1"], grown["person_1.A"], atol=HALF
     )
+
+
+def expecting(tmp_path, tracks, **options):
+    """The layers' names of a frame without anybody, where tracks are known beforehand; and the sink."""
+    sink = helpers.open_sink(tmp_path / "%d.exr", INFO, **options)
+    sink.open()
+    sink.expect(tracks)
+    picture = flat("yuv420p", (126, 128, 128), size=(96, 64))
+    sink(Rendered(helpers.result(picture, instances([])), picture))
+    sink.close()
+    return sorted(name for name in helpers.channels(tmp_path / "0.exr") if name.count(".") and "Crypto" not in name), sink
+
+
+def test_who_is_known_to_come_has_a_layer_and_an_id_in_every_frame(tmp_path):
+    tracks = {3: ("person#3", "person"), 7: ("Anna", "person")}
+    assert expecting(tmp_path / "a", tracks)[0] == ["Anna.A", "id.X", "order.Z", "person_3.A"]
+    assert expecting(tmp_path / "b", tracks, exr=ExrOptions(layers="class"))[0] == ["id.X", "order.Z", "person.A"]
+    names = helpers.attributes(tmp_path / "a" / "0.exr")
+    assert set(json.loads(names["cryptomatte/3ae39a5/manifest"])) == {"person#3", "Anna"}
+
+
+def test_very_many_tracks_have_layers_where_they_are_seen_alone(tmp_path):
+    names, sink = expecting(tmp_path, {i: (f"person#{i}", "person") for i in range(1, 40)})
+    assert names == ["id.X", "order.Z"]
+    assert "39 tracks would be 39 layers" in sink.warnings[0]
+
+
+def test_an_exr_as_source_comes_out_as_it_is_up_to_white(tmp_path):
+    """Its alpha is associated, and its light linear; what is brighter than 1 the decoder cuts off."""
+    alpha = np.linspace(0, 1, 96, dtype=np.float16)[None].repeat(64, 0)
+    values = {name: (alpha * part).astype(np.float16) for name, part in (("R", 1), ("G", 0.5), ("B", 0.25))} | {"A": alpha}
+    (tmp_path / "in").mkdir()
+    for number in range(2):
+        header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
+        OpenEXR.File(header, dict(values)).write(str(tmp_path / "in" / f"{number}.exr"))
+    copy(tmp_path / "in", tmp_path / "%d.exr")
+    read = helpers.channels(tmp_path / "1.exr")
+    for name, plane in values.items():
+        np.testing.assert_allclose(read[name], plane, atol=2 / 65535, rtol=HALF)

@@ -346,7 +346,7 @@ def test_very_many_tracks_have_layers_where_they_are_seen_alone(tmp_path):
 
 
 def test_an_exr_as_source_comes_out_as_it_is_up_to_white(tmp_path):
-    """Its alpha is associated, and its light linear; what is brighter than 1 the decoder cuts off."""
+    """Its alpha is associated, and its light linear; what is brighter than 1 the decoder cuts off, and it rounds to 16 bits."""
     alpha = np.linspace(0, 1, 96, dtype=np.float16)[None].repeat(64, 0)
     values = {name: (alpha * part).astype(np.float16) for name, part in (("R", 1), ("G", 0.5), ("B", 0.25))} | {"A": alpha}
     (tmp_path / "in").mkdir()
@@ -356,4 +356,4 @@ def test_an_exr_as_source_comes_out_as_it_is_up_to_white(tmp_path):
     copy(tmp_path / "in", tmp_path / "%d.exr")
     read = helpers.channels(tmp_path / "1.exr")
     for name, plane in values.items():
-        np.testing.assert_allclose(read[name], plane, atol=2 / 65535, rtol=HALF)
+        np.testing.assert_allclose(read[name], plane, atol=1e-4, rtol=2e-3)

@@ -50,6 +50,8 @@ class Codec:
     """Codes the two fields of an interlaced picture, and tells players which one comes first."""
     shapes: bool = False
     """Notes in its own headers what shape pixels have."""
+    ranged: bool = True
+    """Says whether codes are of full range; where it cannot, what reads it takes them for limited."""
     exact: bool = False
     """Lossless: RGB stays RGB, and grey stays grey, where it has such a format."""
     smallest: tuple[int, int] = (1, 1)
@@ -71,7 +73,7 @@ CODECS = {
     "hevc": Codec("libx265", 20, even=True, shapes=True, smallest=(64, 16), largest=(16384, 16384), never=_NOT_HEVC),
     "vp9": Codec("libvpx-vp9", 30, (0, 63), alpha=True, never=_NOT_VP9),
     "av1": Codec("libsvtav1", 32, (0, 63), even=True, smallest=(32, 32), largest=(16384, 8704)),
-    "prores": Codec("prores_ks", 2, (1, 31), alpha=True, intra=True, fields=True),
+    "prores": Codec("prores_ks", 2, (1, 31), alpha=True, intra=True, fields=True, ranged=False),
     "ffv1": Codec("ffv1", None, alpha=True, intra=True, fields=True, exact=True),
     "utvideo": Codec("utvideo", None, alpha=True, intra=True, even=True, exact=True),
     "png": Codec("png", None, alpha=True, intra=True, exact=True, never=_ALWAYS_FULL),

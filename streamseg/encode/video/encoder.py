@@ -50,7 +50,7 @@ class Encoder:
             self.padding = f"{size[0]}x{size[1]} is padded to {padded[0]}x{padded[1]}: {choice.name} needs {need}"
         into_rgb = VideoFormat(choice.pix_fmt, 16, 16).is_rgb
         matrix = tags.matrix if tags.family == "yuv" else "bt709"
-        full = into_rgb or (tags.full_range and tags.family != "rgb")
+        full = into_rgb or (tags.full_range and tags.family != "rgb" and choice.codec.ranged)
         self.fit = PictureConverter(first, padded, choice.pix_fmt, matrix=matrix, full_range=full)
         self._stream, self._info = stream, info
         self._durations: dict[int, int] = {}

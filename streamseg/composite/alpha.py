@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from streamseg.composite.canvas import Canvas
 from streamseg.composite.choose import checked_where, chosen, matte, outside
+from streamseg.composite.cutout import core_of, decontaminate, premultiply
 from streamseg.composite.effect import Effect
-from streamseg.composite.shape import Shaped
+from streamseg.composite.shape import Shape, Shaped
 from streamseg.core.types import Instances
 from streamseg.errors import ConfigError
 from streamseg.pixels import fields, planes
@@ -49,8 +50,8 @@ def _stretch_luma(source: av.VideoFrame, target: av.VideoFrame) -> None:
 class Alpha(Shaped, Effect):
     """The picture with an alpha channel: opaque where the instances are, transparent elsewhere.
 
-    Straight (not premultiplied): the colours under transparent pixels are the picture's own. Raises ConfigError for a pixel
-    format without alpha, and for a shape that cannot be.
+    Straight, if not asked otherwise: the colours under transparent pixels are the picture's own, and at the object's edge its own.
+    Raises ConfigError for a pixel format without alpha, and for a shape that cannot be.
     """
 
     classes: Sequence[str] | None = None
@@ -59,6 +60,10 @@ class Alpha(Shaped, Effect):
     """A pixel format with alpha, or auto: `yuva444p10le` (what ProRes 4444 takes), `rgba` or `rgba64le` for an RGB source."""
     where: str = "instances"
     """`instances`, `background`, or a selection: `person#3, largest`, `background of person#3`."""
+    premultiplied: bool = False
+    """Colours are multiplied by alpha: black where it is transparent. The output must be able to say so."""
+    decontaminate: bool = True
+    """At the object's edge, and beside it, colours are those of its inside, without what was behind it."""
     name: ClassVar[str] = "alpha"
     needs_masks: ClassVar[bool] = True
     alpha: ClassVar[bool] = True
@@ -71,6 +76,12 @@ class Alpha(Shaped, Effect):
         object.__setattr__(self, "where", checked_where("alpha", self.where))
         self.check_shape("alpha")
 
+    @property
+    def asked_bits(self) -> int:
+        """Those of `format`, where it is given."""
+        known = layout(self.format)
+        return known.depth if known is not None else 0
+
     def __call__(self, canvas: Canvas, instances: Instances) -> None:
         """Replace the picture of `canvas` by one with alpha."""
         form = self.format
@@ -80,7 +91,13 @@ class Alpha(Shaped, Effect):
         if picture is canvas.picture:
             picture = planes.copy_frame(picture)
         _stretch_luma(canvas.picture, picture)
-        _set_alpha(picture, _cover(self, canvas, instances, planes.views(picture).layout.depth))
+        alpha = _cover(self, canvas, instances, planes.views(picture).layout.depth)
+        if self.decontaminate and alpha.any():
+            found = _cover(self, canvas, instances, 8, Shape(grow=min(0.0, self.shape.grow), holes=self.holes))
+            decontaminate(picture, core_of(found, canvas.unit), alpha, interlaced=canvas.interlaced)
+        if self.premultiplied:
+            premultiply(picture, alpha, interlaced=canvas.interlaced)
+        _set_alpha(picture, alpha)
         canvas.replace(picture)
 
 
@@ -105,6 +122,11 @@ class Matte(Shaped, Effect):
         object.__setattr__(self, "where", checked_where("matte", self.where))
         self.check_shape("matte")
 
+    @property
+    def asked_bits(self) -> int:
+        """`bits`, if they are more than the usual 8."""
+        return self.bits if self.bits > 8 else 0
+
     def fitting_kernel(self) -> str | None:
         """It draws mattes of 8 bits, as they are or with a feather."""
         return self.kernel if self.bits == 8 and self.shape.is_feather_alone else None
@@ -119,13 +141,15 @@ class Matte(Shaped, Effect):
         canvas.replace(picture)
 
 
-def _cover(effect: Alpha | Matte, canvas: Canvas, instances: Instances, depth: int) -> npt.NDArray[Any]:
+def _cover(
+    effect: Alpha | Matte, canvas: Canvas, instances: Instances, depth: int, shape: Shape | None = None
+) -> npt.NDArray[Any]:
     """How much of each pixel is kept: [height, width], in codes of `depth` bits; above 8 worked out in 16."""
-    shown = chosen(instances, effect.classes, effect.where)
+    shown, shape = chosen(instances, effect.classes, effect.where), effect.shape if shape is None else shape
     if depth <= 8:
-        cover: npt.NDArray[Any] = matte(shown, canvas.width, canvas.height, effect.shape)
+        cover: npt.NDArray[Any] = matte(shown, canvas.width, canvas.height, shape)
     else:
-        cover = matte(shown, canvas.width, canvas.height, effect.shape, np.uint16)
+        cover = matte(shown, canvas.width, canvas.height, shape, np.uint16)
     if outside(effect.where):
         np.bitwise_not(cover, out=cover)
     if 8 < depth < 16 and cover.any():

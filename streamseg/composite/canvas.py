@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamseg.core.masks import Region
+from streamseg.core.masks import Region, Sample
 from streamseg.core.types import Activity
 from streamseg.pixels import color, planes
 from streamseg.pixels.layouts import PlaneSpec
@@ -187,7 +187,7 @@ def crop(array: Array, region: Region, shift_x: int, shift_y: int) -> Array:
     return array[y0 >> shift_y : -(-y1 >> shift_y), x0 >> shift_x : -(-x1 >> shift_x)]
 
 
-def shrink(alpha: ByteArray, shift_x: int, shift_y: int, interlaced: bool = False) -> ByteArray:
+def shrink(alpha: npt.NDArray[Sample], shift_x: int, shift_y: int, interlaced: bool = False) -> npt.NDArray[Sample]:
     """The mean alpha under each sample of a subsampled plane, of its own field; an odd last column or row counts as two."""
     if not (shift_x or shift_y):
         return alpha

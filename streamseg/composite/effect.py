@@ -70,6 +70,11 @@ class Effect:
         selection = selection_of(getattr(self, "where", "instances"))
         return [*(getattr(self, "classes", None) or ()), *([] if selection is None else selection.names)]
 
+    @property
+    def asked_bits(self) -> int:
+        """Bits of a sample that its picture is to have whatever the source has; 0: none were asked for."""
+        return 0
+
     def fitting_kernel(self) -> str | None:
         """`kernel` where it can draw this effect with the options that it has; None: it is drawn in host memory."""
         return self.kernel

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from streamseg.composite.shape import Shape
 from streamseg.core.exr_options import ExrOptions
+from streamseg.encode.alpha_note import AlphaNote
 
 if TYPE_CHECKING:
     from streamseg.core.result import Result
@@ -109,6 +110,10 @@ class OutputRequest:
     """As given to the decoder; a file or folder is never written onto."""
     alpha: bool = False
     """The pictures will be transparent somewhere; checked before anything is decoded."""
+    note: AlphaNote = field(default_factory=AlphaNote)
+    """How its colours are stored, where they are transparent."""
+    depth: int = 0
+    """Bits of a sample that were asked for, of a picture that has more than the source; 0: none were."""
     token: str | None = None
     """For a view that listens on other addresses than this machine's own; `?token=` in its address does the same."""
     threads: int = 0

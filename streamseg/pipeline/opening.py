@@ -19,6 +19,7 @@ from streamseg.core.types import Frame
 from streamseg.decode import Decoder, SourceInfo
 from streamseg.decode.frames import Frames, FrameSource
 from streamseg.encode import Sink, check_output, copies_tracks, is_view, make_view, open_sink
+from streamseg.encode.alpha_note import AlphaNote
 from streamseg.encode.kinds import ending_of
 from streamseg.encode.video.nvenc import why_not_nvenc
 from streamseg.encode.view import MjpegServer
@@ -194,6 +195,12 @@ def open_views(targets: Sequence[Target], source: Source | FrameSource, overwrit
     return views
 
 
+def _note(target: Target) -> AlphaNote:
+    """How the colours of an output's pictures are stored, as the last effect with alpha has it."""
+    last = next((effect for effect in reversed(target.effects) if effect.alpha), None)
+    return AlphaNote(bool(getattr(last, "premultiplied", False)), bool(getattr(last, "decontaminate", False)))
+
+
 def make_sink(
     target: Target,
     decoder: Decoder,
@@ -219,6 +226,8 @@ def make_sink(
         source=str(source) if info.kind in ("file", "images") else None,
         passthrough=decoder.subscribe() if video and not split else None,
         alpha=any(effect.alpha for effect in target.effects),
+        note=_note(target),
+        depth=max((effect.asked_bits for effect in target.effects), default=0),
         gpu=gpu,
         audio=target.encode.audio,
         exr=target.encode.exr,

@@ -143,7 +143,7 @@ def _colour(case: Case) -> list[str]:
     wrong = []
     for name, wanted, got in zip(_NAMES, before.colour, after.colour, strict=True):
         converted = "R" in before.parts and "R" not in after.parts and name in ("matrix", "range")
-        if name == "range" and case.row.effect == "matte":
+        if name == "range" and case.row.effect.startswith("matte"):
             continue  # a matte is of full range whatever the film is
         limited = {wanted, got} == {0, 1}
         assumed = (name == "range" and (limited or (wanted == 0 and len(before.parts) <= 2))) or (

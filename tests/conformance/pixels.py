@@ -22,24 +22,26 @@ __all__ = ["drawn", "problems", "shrunk", "untouched", "wanted"]
 Array = npt.NDArray[Any]
 _NEAR = 10.0
 """Mean difference, of 255, between a picture and its source after a lossy encoder at these sizes; neighbours differ by more."""
-_ROOM = {"none": 0, "overlay": 1, "pixelate": 1, "blur-them": 1, "drawn": 40, "alpha": 1, "matte": 1, "blur": 2}
+_EDGE = 8
+"""Pixels on either side of an edge of alpha within which colours may be those of the inside."""
+_ROOM = {"none": 0, "overlay": 1, "pixelate": 1, "blur-them": 1, "drawn": 40, "blur": 2}
 """Pixels around the box that an effect may touch: its soft edge."""
 
 
 def problems(case: Case) -> list[str]:
     """What is wrong with the pictures; their number is right."""
     row, wrong = case.row, []
-    if row.effect == "matte":
+    if row.effect.startswith("matte"):
         return _matte(case)
     for place, (number, made) in enumerate(zip(case.expected.numbers, case.made.pictures, strict=True)):
         width, height = upright(row)
-        free = None if row.effect in ("none", "alpha") else untouched(row.effect, place, width, height, 12 if row.smooth else 0)
+        free = None if row.effect == "none" else untouched(row.effect, place, width, height, 12 if row.smooth else 0)
         sentence = _compare(row, wanted(case, place, number), made, free)
         if not sentence and row.effect == "alpha":
             sentence = _alpha(made, place, width, height)
         if not sentence and row.pixels == "colour":
             sentence = _coloured(made, place, width, height)
-        if not sentence and free is not None and row.effect != "drawn" and width >= 24 and height >= 24:
+        if not sentence and free is not None and row.effect not in ("drawn", "alpha") and width >= 24 and height >= 24:
             sentence = _changed(wanted(case, place, number), made, ~free)
         if sentence:
             wrong.append(f"picture {place} (number {number} of the source): {sentence}")
@@ -63,9 +65,14 @@ def _upright(values: Array, turn: int, mirror: bool) -> Array:
 
 def untouched(effect: str, place: int, width: int, height: int, room: int = 0) -> npt.NDArray[np.bool_]:
     """[height, width]: where the effect draws nothing on picture `place`."""
-    if effect in ("none", "alpha"):
+    if effect == "none":
         return np.ones((height, width), bool)
     x0, y0, x1, y1 = box_of(place, width, height)
+    if effect == "alpha":
+        free = np.ones((height, width), bool)
+        free[max(0, y0 - _EDGE) : y1 + _EDGE, max(0, x0 - _EDGE) : x1 + _EDGE] = False
+        free[y0 + _EDGE : max(y0 + _EDGE, y1 - _EDGE), x0 + _EDGE : max(x0 + _EDGE, x1 - _EDGE)] = True
+        return free
     room += _ROOM[effect]
     if effect == "blur":
         inside = np.zeros((height, width), bool)
@@ -96,7 +103,10 @@ def _compare(row: Row, before: Components, made: SeenPicture, free: npt.NDArray[
     if row.pixels == "same" and "A" in before and "A" not in after:
         return f"alpha is gone: {made.pix_fmt}"
     if row.pixels == "rgb" or row.out.endswith("jpg") or row.effect == "alpha" or ("R" in before) != ("R" in after):
-        first, second = _both_as_grey(before, made)
+        both = "Y" in before and "Y" in after
+        first, second = (
+            _same_shape(_eight(before["Y"], before), _eight(after["Y"], after)) if both else _both_as_grey(before, made)
+        )
         return _near(first, second) if free is None else _near(first[free], second[free])
     missing = [name for name in before if name not in after and name != "A"]
     if missing:

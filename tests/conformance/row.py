@@ -19,6 +19,7 @@ EFFECTS = {
     "pixelate": "[pixelate: {where: instances}]",
     "alpha": "[alpha: {}]",
     "matte": "[matte: {}]",
+    "matte-deep": "[matte: {bits: 16, holes: 4}]",
 }
 """By name: what stands under `composite`."""
 

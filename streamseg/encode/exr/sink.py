@@ -80,6 +80,7 @@ class ExrSink(ImageSink):
     @classmethod
     def make(cls, request: OutputRequest) -> Sink:
         """See OutputKind."""
+        request.note.check(str(request.path), ".exr")
         place: FileOptions = {"overwrite": request.overwrite, "source": request.source}
         made = cls(request.path, request.info, request.exr, request.codec, request.threads, request.shape, **place)
         return cast("Sink", made)

@@ -12,11 +12,12 @@ import re
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Unpack, cast
 
 import av
 import cv2
 
+from streamseg.encode.alpha_note import associated
 from streamseg.encode.file_sink import FileOptions, FileSink
 from streamseg.encode.image_folder import check_folder, left_there, numbered
 from streamseg.encode.images.stills import to_still
@@ -55,6 +56,8 @@ class ImageSink(FileSink):
         self._encoders: dict[tuple[int, int, str], av.VideoCodecContext] = {}
         self._claim: Claim | None = None
         self._warned = False
+        self._premultiplied = False
+        self._depth = info.bit_depth
         self._shown: tuple[AnyPicture, bytes] | None = None
         """The last picture and its file: a picture that comes again (a matte in which nothing is) is not encoded again."""
         self._keeper: Keeper | None = None
@@ -67,10 +70,13 @@ class ImageSink(FileSink):
         """See OutputKind."""
         if request.alpha and Path(request.path).suffix.lower() in {".jpg", ".jpeg"}:
             raise OutputError(f"{request.path}: JPEG cannot hold transparency; use .png or .tif")
-        sink = super().make(request)
-        assert isinstance(sink, ImageSink)
-        sink._keeper = request.keeper
-        return sink
+        made = cls(request.path, request.info, overwrite=request.overwrite, source=request.source)
+        if request.alpha:
+            request.note.check(made.name, Path(made._pattern).suffix.lower())
+            made._premultiplied = request.note.premultiplied
+        made._depth = max(request.depth, request.info.bit_depth)
+        made._keeper = request.keeper
+        return cast("Sink", made)
 
     def open(self) -> None:
         """Check and make the folder. Raises OutputError."""
@@ -137,9 +143,10 @@ class ImageSink(FileSink):
         if suffix in {".jpg", ".jpeg", ".webp"}:
             self._say_left_out(suffix, ())
             return _lossy(picture, suffix, interlaced)
-        still = to_still(picture, big_endian=suffix == ".png", interlaced=interlaced, source_depth=self._info.bit_depth)
+        still = to_still(picture, big_endian=suffix == ".png", interlaced=interlaced, source_depth=self._depth)
         self._say_left_out(suffix, sidedata.copies(still) if self._info.beside and not self.counters.frames else ())
-        return b"".join(bytes(packet) for packet in self._encoder(still, suffix).encode(still))
+        data = b"".join(bytes(packet) for packet in self._encoder(still, suffix).encode(still))
+        return associated(data) if self._premultiplied and suffix.startswith(".tif") else data
 
     def _say_left_out(self, suffix: str, given: Iterable[sidedata.Kept]) -> None:
         """With the first picture."""

@@ -27,6 +27,7 @@ import av
 from av.video.format import VideoFormat
 
 from streamseg.core.timecode import standard_rate
+from streamseg.encode.alpha_note import AlphaNote
 from streamseg.encode.file_sink import FileOptions, FileSink
 from streamseg.encode.sink import Keeper, OutputRequest, RenderedPicture, Sink
 from streamseg.encode.video.codecs import Choice, choose_codec, named_codec
@@ -71,6 +72,8 @@ class VideoSink(FileSink):
         crf: float | None = None,
         passthrough: Packets | None = None,
         alpha: bool = False,
+        note: AlphaNote | None = None,
+        depth: int = 0,
         threads: int = 0,
         gpu: bool = False,
         audio: Audio = "convert",
@@ -83,6 +86,7 @@ class VideoSink(FileSink):
         """Pictures asked about by `recalls`, and the pts of the last."""
         self._audio: Audio = audio
         self._codec, self._crf, self._alpha = codec, crf, alpha
+        self._note, self._depth, self._format = note or AlphaNote(), depth, ""
         self._threads = threads or os.cpu_count() or 1
         self._packets, self._gpu = passthrough, gpu
         self._others: OutputStreams | None = None
@@ -114,9 +118,12 @@ class VideoSink(FileSink):
         self._others = OutputStreams(self._packets, self.path.suffix, self._audio, begins)
         self.warnings += self._others.warnings
 
+    def _alpha_tags(self) -> dict[str, str]:
+        return self._note.tags(container_of(self.path.suffix).muxer, self._info.metadata) if self._alpha else {}
+
     def _choose(self, form: VideoFormat, interlaced: bool) -> Choice:
         live, rate, gpu = self._info.live, self._info.rate, self._gpu
-        return choose_codec(
+        choice = choose_codec(
             self.path.suffix,
             form,
             codec=self._codec,
@@ -127,6 +134,9 @@ class VideoSink(FileSink):
             gpu=gpu,
             interlaced=interlaced,
         )
+        self._note.check(str(self.path), choice.name)
+        self._format = f"{choice.name} {choice.pix_fmt}"
+        return choice
 
     def __call__(self, rendered: RenderedPicture, /) -> None:
         """Encode one picture. Raises OutputError when it cannot be encoded or written."""
@@ -164,7 +174,7 @@ class VideoSink(FileSink):
             self._others,
             overwrite=self._overwrite,
             time_base=frame.time_base,
-            metadata=dict(info.metadata),
+            metadata=dict(info.metadata) | self._alpha_tags(),
             chapters=cast("Sequence[Chapter]", info.chapters),
             labelled=rate if info.timecode is not None else None,
         )
@@ -188,7 +198,7 @@ class VideoSink(FileSink):
         except BaseException:
             self._discard(muxer)
             raise
-        for loss in losses(picture.format, VideoFormat(choice.pix_fmt, 16, 16), info.bit_depth):
+        for loss in losses(picture.format, VideoFormat(choice.pix_fmt, 16, 16), max(self._depth, info.bit_depth)):
             self.warnings.append(f"{self.path}: {loss} (a limit of {choice.name} in a {self.path.suffix} file)")
         if encoder.padding:
             self.warnings.append(f"{self.path}: {encoder.padding}")
@@ -272,6 +282,8 @@ class VideoSink(FileSink):
             self._flush(self._encoder, self._muxer)
             self._muxer.finish()
             self._write([])
+            if self._alpha and not is_stdout(self.path):
+                self._note.write(self.path.with_name(f"{self.path.name}.json"), file=self.path.name, format=self._format)
             self.warnings += [
                 f"{self.path}: {count} packets of stream {index} are damaged and left out"
                 for index, count in self._muxer.damaged.items()

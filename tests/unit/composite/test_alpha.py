@@ -25,7 +25,7 @@ def test_alpha_is_exact_and_luma_is_kept(fmt, width, height):
     picture = noise(fmt, width, height)
     span = 2 if fmt == "yuvj420p" else 1
     picture.color_range = span
-    drawn = render(Alpha(), picture)
+    drawn = render(Alpha(decontaminate=False), picture)
     assert drawn.format.name == "yuva444p10le"
     assert (drawn.pts, drawn.time_base, drawn.colorspace, drawn.color_range) == (picture.pts, picture.time_base, 1, span)
     luma, _, _, alpha = codes(drawn)
@@ -55,7 +55,7 @@ def test_colour_is_straight_and_right():
 @pytest.mark.parametrize(("fmt", "form", "top"), [("yuv420p", "rgba", 255), ("rgb24", "auto", 255), ("rgb48le", "auto", 65535)])
 def test_rgb_with_alpha(fmt, form, top):
     picture = noise(fmt, 320, 240)
-    drawn = render(Alpha(format=form), picture)
+    drawn = render(Alpha(format=form, decontaminate=False), picture)
     assert drawn.format.name == ("rgba" if top == 255 else "rgba64le")
     rgba = codes(drawn)[0]
     covered, clear = regions(320, 240)

@@ -97,7 +97,7 @@ def plan(configured: Mapping[str, OutputConfig], given: Sequence[str], source: o
         plain.remove(out)
     for number, path in enumerate(plain):
         kind = "results" if is_results(path) else "output"
-        effects = _MATTE if is_split(path) else () if is_results(path) or is_plain(path) else main.composite
+        effects = () if is_results(path) else _MATTE if is_split(path) else () if is_plain(path) else main.composite
         targets.append(Target(f"{kind}{number + 1}", path, effects, main.encode, main.keep_grey))
     if not targets:
         raise ConfigError("nothing to write: say where with -o (a video or a folder for it, frames/%06d.png, a .jsonl file)")

@@ -212,6 +212,7 @@ def run(
     keep_grey: bool | None = None,
     trust: bool = False,
     overwrite: bool = False,
+    preview: bool = False,
     resume: bool = False,
     # options end
 ) -> RunReport:
@@ -266,6 +267,7 @@ def run(
         keep_grey: Draw in grey on a grey source, not in colour.
         trust: Let the pipeline file name Python code to run (use: module:Class).
         overwrite: Replace files that exist.
+        preview: Render a quick look: a quarter of the width and height, with a smaller network on every twelfth frame.
         resume: Keep what is finished, so that the same command goes on where a crash, a kill or Ctrl-C has ended it.
 
     None means: as the pipeline says.

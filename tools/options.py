@@ -38,7 +38,8 @@ def _function(text: str) -> str:
     indent, (first, *others) = marker["indent"], marker["how"].split(" = ")
     groups = first.split()
     chosen = [o for o in OPTIONS if not {*groups}.isdisjoint(o.groups) and (o.shell or "shell" not in groups)]
-    defaults = {"overwrite": "False", "resume": "False", "trust": "False"} | ({"pipeline": others[0]} if others else {})
+    switches = dict.fromkeys(("overwrite", "preview", "resume", "trust"), "False")
+    defaults = switches | ({"pipeline": others[0]} if others else {})
     entry = _in_shell if "shell" in groups else _in_python
     lines = "".join(f"{indent}{entry(o, defaults.get(o.name, 'None'))},\n" for o in chosen)
     text = text.replace(marker[0], f"{indent}# options: {marker['how']}\n{lines}{indent}# options end\n")

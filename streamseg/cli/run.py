@@ -70,6 +70,7 @@ def run(
     keep_grey: Annotated[bool | None, flag("keep_grey")] = None,
     trust: Annotated[bool, flag("trust")] = False,
     overwrite: Annotated[bool, flag("overwrite")] = False,
+    preview: Annotated[bool, flag("preview")] = False,
     resume: Annotated[bool, flag("resume")] = False,
     # options end
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors.")] = False,

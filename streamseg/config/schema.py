@@ -93,6 +93,8 @@ class DecodeConfig(Section):
     """Whether pictures are interlaced, and which field came first: as they say, or as you know better."""
     deinterlace: Annotated[Literal["off", "frame", "field"], BeforeValidator(parse_deinterlace)] = "off"
     """Make interlaced pictures progressive: `frame` one of each, `field` two, at twice the rate."""
+    shrink: Annotated[int, Field(ge=1, le=16)] = 1
+    """Pictures are read at 1 / shrink of their width and height; all else then works on, and writes, small ones."""
     device: Literal["auto", "cpu", "nvdec", "host"] = "auto"
     """Where the network computes on a GPU, frames live there too: `auto` decodes them there where it can, `cpu` uploads them,
     `nvdec` means the GPU's decoder or an error, `host` keeps them in host memory."""
@@ -117,7 +119,8 @@ class PreprocessConfig(Section):
     """preprocess: the small RGB picture that the network sees."""
 
     size: InputSize = None
-    """HEIGHTxWIDTH of the network's input; `auto`: the model's own; `largest`: the largest one that the model comes with."""
+    """HEIGHTxWIDTH of the network's input; `auto`: the model's own; `largest`, `smallest`: of those that the
+    model comes with."""
 
 
 def _head(value: Any, info: ValidationInfo) -> str:

@@ -65,13 +65,13 @@ def parse_size(value: Any) -> Any:
 
 
 def parse_input_size(value: Any) -> Any:
-    """As `parse_size`; `largest` stays what it is."""
-    if isinstance(value, str) and value == "largest":
+    """As `parse_size`; `largest` and `smallest` stay what they are."""
+    if isinstance(value, str) and value in ("largest", "smallest"):
         return value
     try:
         return parse_size(value)
     except ValueError as error:
-        raise ValueError(f"{error}, or largest") from None
+        raise ValueError(f"{error}, largest or smallest") from None
 
 
 def parse_names(value: Any) -> Any:
@@ -137,7 +137,7 @@ def parse_bytes(value: Any) -> Any:
 Seconds = Annotated[float, BeforeValidator(parse_seconds), Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, BeforeValidator(parse_seconds), Field(gt=0, allow_inf_nan=False)]
 Size = Annotated[tuple[int, int] | None, BeforeValidator(parse_size)]
-InputSize = Annotated[tuple[int, int] | Literal["largest"] | None, BeforeValidator(parse_input_size)]
+InputSize = Annotated[tuple[int, int] | Literal["largest", "smallest"] | None, BeforeValidator(parse_input_size)]
 Names = Annotated[tuple[str, ...] | None, BeforeValidator(parse_names)]
 Fraction01 = Annotated[float, Field(ge=0, le=1)]
 AutoFraction = Annotated[Annotated[float, Field(ge=0, le=1)] | None, BeforeValidator(parse_auto)]

@@ -19,6 +19,7 @@ from streamseg.decode.interlace import Deinterlace, Fields, Interlacing
 from streamseg.decode.live import LiveReader
 from streamseg.decode.options import DecodeOptions, Wait
 from streamseg.decode.passthrough import KINDS, PassThrough
+from streamseg.decode.smaller import smaller_frame, smaller_info
 from streamseg.decode.source_opener import SourceOpener
 from streamseg.decode.timeline import DecodeCounters
 from streamseg.errors import ConfigError
@@ -59,6 +60,7 @@ class Decoder:
     use: `module:Class` of an `AddedSource` that reads the source instead of streamseg. It is imported, so it must be trusted.
     fields: whether pictures are interlaced, and which field comes first: as they say (auto), or progressive, tff, bff.
     deinterlace: make interlaced pictures progressive, one of each (frame) or two (field); on the CPU.
+    shrink: give pictures at 1 / `shrink` of their width and height, in host memory.
     hardware: puts the pictures on a GPU, decoded there where it can; None: they stay in host memory.
     """
 
@@ -82,6 +84,7 @@ class Decoder:
         fields: Fields = "auto",
         use: str | None = None,
         deinterlace: Deinterlace = "off",
+        shrink: int = 1,
         hardware: HardwareDecoding | None = None,
     ) -> None:
         options = DecodeOptions.checked(
@@ -104,6 +107,7 @@ class Decoder:
             raise ConfigError("pictures are deinterlaced on the CPU, so NVDEC cannot decode them; use --decode auto")
         self._source = source
         self._realtime = realtime
+        self._shrink = shrink
         self._early = 0
         self._opener = SourceOpener(options, Interlacing(fields, deinterlace), hardware)
 
@@ -122,7 +126,7 @@ class Decoder:
         """What `open` learned."""
         if self._opener.info is None:
             raise RuntimeError("Decoder.info is there after open()")
-        return self._opener.info
+        return self._opener.info if self._shrink == 1 else smaller_info(self._opener.info, self._shrink)
 
     def __enter__(self) -> Decoder:
         if self._opener.info is None:  # `with open_source(...)`: it is open
@@ -137,7 +141,8 @@ class Decoder:
 
         Raises SourceNotFound, Unreadable, NoVideo, TooLarge, SourceLost or SourceError.
         """
-        return self._opener.open(self._source)
+        self._opener.open(self._source)
+        return self.info
 
     def subscribe(self, wanted: Iterable[str] = KINDS) -> PassThrough:
         """The packets of the other streams, for one output; between `open` and `frames`.
@@ -168,7 +173,8 @@ class Decoder:
             if self._opener.stopped.is_set():
                 return
             self.counters.frames += 1
-            yield replace(frame, arrived=time.monotonic()) if self._realtime else frame
+            given = frame if self._shrink == 1 else smaller_frame(frame, self._shrink)
+            yield replace(given, arrived=time.monotonic()) if self._realtime else given
 
     def _from_newest(self, live: LiveReader, frames: Iterator[Frame]) -> Iterator[Frame]:
         """Begin with the newest picture, not with those that came since the source was opened."""

@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
+from typing import Literal
 
 from streamseg.core.parts import FULL, flags_of, graph_name
 from streamseg.errors import ConfigError, MissingExtra, ModelError
@@ -34,11 +35,11 @@ __all__ = [
     "Model",
     "ModelInfo",
     "describe",
+    "extreme_size",
     "find",
     "in_precision",
     "installed",
     "is_name",
-    "largest_size",
     "resolve",
     "resolve_foreign",
     "shipped",
@@ -265,11 +266,12 @@ def ready_sizes(model: Model) -> list[Size]:
     return sorted({*model.graphs, *(exported(model.name, model.weights) if model.weights else ())})
 
 
-def largest_size(model: str | PathLike[str]) -> Size | None:
-    """(H, W) of the largest graph that a model by name brings along; None: of a file, and of a model without, its own size."""
+def extreme_size(model: str | PathLike[str], which: Literal["largest", "smallest"]) -> Size | None:
+    """(H, W) of that graph that a model by name brings along; None: of a file, and of a model without, its own size."""
     if not is_name(model):
         return None
-    return max(find(os.fspath(model)).graphs, key=lambda size: size[0] * size[1], default=None)
+    choose = max if which == "largest" else min
+    return choose(find(os.fspath(model)).graphs, key=lambda size: size[0] * size[1], default=None)
 
 
 def _size_of(model: Model) -> Size:

@@ -14,13 +14,14 @@ from streamseg.errors import ConfigError, StreamsegError
 from streamseg.errors.describe import brief, path_of
 from streamseg.pipeline.options import OPTIONS, Naming, Option, in_python, pythonic
 from streamseg.pipeline.output_options import with_encoding
+from streamseg.pipeline.preview import preview
 from streamseg.runtime.process import check_fork
 from streamseg.system.imports import forks_wait
 
 __all__ = ["configure", "configured", "output_paths", "python_words", "words_of"]
 
 Given = Mapping[str, Any]
-_SWITCHES = ("overwrite", "resume", "trust")
+_SWITCHES = ("overwrite", "preview", "resume", "trust")
 """Options that stand in no pipeline file, so that no schema tells a wrong value."""
 _OF_OUTPUTS = (("encode",), ("keep_grey",), ("composite",))
 """The first part of the places of options that speak of outputs."""
@@ -38,7 +39,7 @@ def configure(given: Given, naming: Naming = in_python) -> PipelineConfig:
     trust = bool(given.get("trust"))
     config = _one_end(_pipeline(given.get("pipeline"), trust), given)
     # A size was meant for the pipeline's own model.
-    another = given.get("model") is not None and config.preprocess.size != "largest"
+    another = given.get("model") is not None and isinstance(config.preprocess.size, tuple)
     changes: dict[str, Any] = {"preprocess": {"size": "auto"}} if another else {}
     part = given.get("head")
     if isinstance(part, str) and part != "full" and given.get("classes") is None:  # the pipeline's are the whole network's
@@ -56,7 +57,8 @@ def configure(given: Given, naming: Naming = in_python) -> PipelineConfig:
                 called[section,] = ", ".join(filter(None, [called.get((section,)), naming(option)]))
     encoding = {option.name: value for option, value in asked.items() if option.place[:1] in _OF_OUTPUTS}
     names = {option.place[-1]: naming(option) for option in asked if option.name in encoding}
-    return with_encoding(override(config, changes, called, "", trust=trust), **encoding, called=names, trust=trust)
+    config = with_encoding(override(config, changes, called, "", trust=trust), **encoding, called=names, trust=trust)
+    return preview(config, given) if given.get("preview") else config
 
 
 def configured(given: Given) -> PipelineConfig:

@@ -26,7 +26,7 @@ from streamseg.encode.view import MjpegServer
 from streamseg.engine import Engine, GraphSpec, computes_on_gpu, open_engine, read_spec
 from streamseg.engine.tuned import Choice, file_of_choices, kept, key_of
 from streamseg.gpu import Device, DeviceDecoding, choose_device
-from streamseg.hub.catalog import is_name, largest_size, resolve
+from streamseg.hub.catalog import extreme_size, is_name, resolve
 from streamseg.pipeline import stages
 from streamseg.pipeline.answers import Progress
 from streamseg.pipeline.extra import extra_steps
@@ -136,11 +136,11 @@ def input_size(config: PipelineConfig, on_message: Message | None = None) -> tup
     Raises ModelError for a model that is not here.
     """
     asked, model = config.preprocess.size, config.infer.model
-    if asked != "largest":
+    if asked is None or isinstance(asked, tuple):
         return asked
-    size = largest_size(model)
+    size = extreme_size(model, asked)
     if size is not None and on_message is not None:
-        on_message(f"size: {size[0]}x{size[1]}, the largest that {model} comes with; --size auto takes its usual one")
+        on_message(f"size: {size[0]}x{size[1]}, the {asked} that {model} comes with; --size auto takes its usual one")
     return size
 
 

@@ -323,6 +323,13 @@ OPTIONS: tuple[Option, ...] = (
     Option("trust", "pipeline", "bool", "Let the pipeline file name Python code to run (use: module:Class).", shell="bool"),
     Option("overwrite", "output", "bool", "Replace files that exist.", shell="bool"),
     Option(
+        "preview",
+        "job",
+        "bool",
+        "Render a quick look: a quarter of the width and height, with a smaller network on every twelfth frame.",
+        shell="bool",
+    ),
+    Option(
         "resume",
         "job",
         "bool",

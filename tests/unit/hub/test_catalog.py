@@ -48,9 +48,10 @@ def test_a_size_picks_its_file(shop):
 
 def test_the_largest_of_the_sizes_that_a_model_brings(shop, tmp_path):
     graphs.constant_model(shop / "lite" / "lite-448x768.onnx", size=(448, 768))
-    assert catalog.largest_size("lite") == (448, 768)
-    assert catalog.largest_size("big") == (64, 128), "it has one"
-    assert catalog.largest_size(tmp_path / "film.onnx") is None, "a file has its own"
+    assert catalog.extreme_size("lite", "largest") == (448, 768)
+    assert catalog.extreme_size("lite", "smallest") == (64, 96)
+    assert catalog.extreme_size("big", "largest") == (64, 128), "it has one"
+    assert catalog.extreme_size(tmp_path / "film.onnx", "largest") is None, "a file has its own"
 
 
 def test_an_unknown_size_is_answered_with_those_there_are(shop):

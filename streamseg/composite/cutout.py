@@ -61,74 +61,79 @@ def decontaminate(picture: av.VideoFrame, core: ByteArray, alpha: Array, *, inte
         core: uint8 [height, width], 255 where colours are the object's alone (`core_of`).
         alpha: [height, width], 0 where nothing is kept.
     """
-    kept = (alpha > 0).view(np.uint8)
-    for (array, spec), colours in _colours(picture):
-        here = [shrink(each, spec.shift_x, spec.shift_y, interlaced) for each in (core, kept * np.uint8(255))]
+    kept = (alpha > 0).astype(np.uint8) * np.uint8(255)
+    for (shift_x, shift_y), planes_of in _by_size(picture).items():
+        here = [shrink(each, shift_x, shift_y, interlaced) for each in (core, kept)]
+        colours = [colour for colour, _ in planes_of]
         for lines in (np.s_[0::2], np.s_[1::2]) if interlaced else (np.s_[:],):
-            _fill([array[lines] if i is None else array[lines, :, i] for i, _ in colours], here[0][lines], here[1][lines])
+            _fill([colour[lines] for colour in colours], here[0][lines], here[1][lines])
 
 
 def premultiply(picture: av.VideoFrame, alpha: Array, *, interlaced: bool) -> None:
     """Multiply the colours of `picture` by `alpha` (in its own codes), in place: towards black, whatever its code is."""
     codes, top = drawing_codes((0, 0, 0), encoding(picture)), 2 ** planes.views(picture).layout.depth - 1
-    for (array, spec), colours in _colours(picture):
+    for (shift_x, shift_y), planes_of in _by_size(picture).items():
         # In floats, since no product of two numbers of 16 bits is one.
-        share = shrink(alpha, spec.shift_x, spec.shift_y, interlaced).astype(np.float32) / np.float32(top)
-        for i, component in colours:
-            plane, black = array if i is None else array[..., i], np.float32(round(codes[component]))
-            plane[...] = np.rint((plane - black) * share + black)
+        share = shrink(alpha, shift_x, shift_y, interlaced).astype(np.float32) / np.float32(top)
+        for colour, component in planes_of:
+            black = np.float32(round(codes[component]))
+            colour[...] = np.rint((colour - black) * share + black)
 
 
-def _colours(picture: av.VideoFrame) -> list[tuple[planes.Plane, list[tuple[int | None, int]]]]:
-    """Planes of one size with the colours in them: where each is in the plane (None: it is all of it), and its component."""
-    found = []
-    for plane in planes.views(picture).planes:
-        components = [(None if plane.array.ndim == 2 else i, c) for i, c in enumerate(plane.spec.components) if c != 3]
-        if components:
-            found.append((plane, components))
+def _by_size(picture: av.VideoFrame) -> dict[tuple[int, int], list[tuple[Array, int]]]:
+    """Shifts of a plane → its colours [height, width], as views, and which component each is. Alpha is none."""
+    found: dict[tuple[int, int], list[tuple[Array, int]]] = {}
+    for array, spec in planes.views(picture).planes:
+        channels = [array] if array.ndim == 2 else [array[..., i] for i in range(array.shape[2])]
+        colours = [(channel, c) for channel, c in zip(channels, spec.components, strict=True) if c != 3]
+        if colours:
+            found.setdefault((spec.shift_x, spec.shift_y), []).extend(colours)
     return found
 
 
 def _fill(colours: Sequence[Array], core: ByteArray, kept: ByteArray) -> None:
-    """Replace colours near what is kept by those of the core; all [height, width]."""
-    side = 2 * _BEYOND + 1
-    near = cv2.dilate(kept, np.ones((side, side), np.uint8))
-    share = np.where(near > 0, np.uint8(255) - core, np.uint8(0))
-    if not share.any() or not core.any():
+    """Replace colours near what is kept by those of the core; all [height, width], the last two 255 or 0 at their ends."""
+    x, y, width, height = cv2.boundingRect(np.ascontiguousarray(kept))
+    window = np.s_[max(0, y - _BEYOND) : y + height + _BEYOND, max(0, x - _BEYOND) : x + width + _BEYOND]
+    core, side = np.ascontiguousarray(core[window]), 2 * _BEYOND + 1
+    near = cv2.dilate(np.ascontiguousarray(kept[window]), np.ones((side, side), np.uint8))
+    share = cv2.bitwise_and(near, cv2.bitwise_not(core))
+    points = cv2.findNonZero(share)
+    if points is None or not core[::2, ::2].any():
         return
-    rows, columns = np.flatnonzero(share.any(axis=1)), np.flatnonzero(share.any(axis=0))
-    window = np.s_[max(0, rows[0] - 1) : rows[-1] + 2, max(0, columns[0] - 1) : columns[-1] + 2]
-    share, core = share[window], core[window]
+    x_of, y_of = points.reshape(-1, 2).T
+    at = y_of, x_of
     parts = [plane[window] for plane in colours]
-    at = np.nonzero(share)
     mixed = share[at].astype(np.float32)[:, None] / 255
     own = np.stack([part[at] for part in parts], axis=1).astype(np.float32)
-    for part, values in zip(parts, (own + (_inside(parts, core, at) - own) * mixed).T, strict=True):
+    small = cv2.merge([part[::2, ::2].astype(np.float32) for part in parts])
+    shown = kept[window][at] > 0
+    inside = _inside(small.reshape(*small.shape[:2], len(parts)), core[::2, ::2], tuple(places // 2 for places in at), shown)
+    for part, values in zip(parts, (own + (inside - own) * mixed).T, strict=True):
         part[at] = np.rint(values)
 
 
-def _inside(colours: Sequence[Array], core: ByteArray, at: tuple[Array, ...]) -> Array:
-    """float32 [N, C]: the colours of the core nearest to each of the N pixels `at`; far ones, means of more."""
+def _inside(colours: Array, core: ByteArray, at: tuple[Array, ...], shown: Array) -> Array:
+    """float32 [N, C]: the colours of the core nearest to each of the N pixels `at`; far ones, means of more.
+
+    colours: float32 [height, width, C], of half the size, and so are `core` (0 to 255) and `at`. shown: bool [N], which are seen.
+    """
     # Nearby only the nearest counts: dark hair keeps its colour beside a bright forehead.
-    sure = np.where(core > _HALF, np.uint8(0), np.uint8(1))
+    sure = cv2.threshold(core, _HALF, 255, cv2.THRESH_BINARY_INV)[1]
+    if sure.all():
+        sure[np.unravel_index(int(core.argmax()), core.shape)] = 0
     distance, labels = cv2.distanceTransformWithLabels(sure, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-    weight = 1 - sure.astype(np.float32)
-    mean = cv2.merge([cv2.blur(plane * weight, (3, 3), borderType=cv2.BORDER_CONSTANT) for plane in colours])
-    mean = mean.reshape(-1, len(colours))
-    share = cv2.blur(weight, (3, 3), borderType=cv2.BORDER_CONSTANT).reshape(-1)
+    weight = (sure == 0).astype(np.float32)
+    weighted = colours * weight[..., None]
+    mean, share = (cv2.blur(each, (3, 3), borderType=cv2.BORDER_CONSTANT) for each in (weighted, weight))
     nearest = np.flatnonzero(sure == 0)[labels[at] - 1]
-    local: Array = mean[nearest] / share[nearest, None]
-    far = np.clip((distance[at] - _LOCAL) / _LOCAL, 0, 1)[:, None]
+    local: Array = mean.reshape(-1, colours.shape[2])[nearest] / share.reshape(-1, 1)[nearest]
+    far = np.clip((2 * distance[at] - _LOCAL) / _LOCAL, 0, 1) * shown
     if not far.any():
         return local
-    small = weight[::2, ::2]
-    filled = _pull_push(cv2.merge([plane[::2, ::2] * small for plane in colours] + [small]), _DEEPEST)
-    # Every other pixel is a sample of the half size, those between are means of two.
-    y, x = at
-    below, right = np.minimum((y + 1) // 2, len(filled) - 1), np.minimum((x + 1) // 2, filled.shape[1] - 1)
-    y, x = y // 2, x // 2
-    wide = (filled[y, x] + filled[below, x] + filled[y, right] + filled[below, right]) / 4
-    blended: Array = local + (wide - local) * far
+    filled = _pull_push(_coarser(cv2.merge([*cv2.split(weighted), weight])), _DEEPEST)
+    wide: Array = cv2.resize(filled, (2 * filled.shape[1], 2 * filled.shape[0]), interpolation=cv2.INTER_LINEAR)
+    blended: Array = local + (wide.reshape(*wide.shape[:2], -1)[at] - local) * far[:, None]
     return blended
 
 
@@ -139,11 +144,17 @@ def _pull_push(weighted: Array, depth: int) -> Array:
     height, width = weighted.shape[:2]
     if depth == 0 or min(height, width) == 1 or bool(weight.min() > 0.99):
         return mean
+    filled = _pull_push(_coarser(weighted), depth - 1)
+    wide: Array = cv2.resize(filled, (2 * filled.shape[1], 2 * filled.shape[0]), interpolation=cv2.INTER_LINEAR)
+    blended: Array = mean * weight + wide.reshape(*wide.shape[:2], -1)[:height, :width] * (1 - weight)
+    return blended
+
+
+def _coarser(weighted: Array) -> Array:
+    """The same at half the size, rounded up. Four samples of which one is known are known, as that one."""
+    height, width = weighted.shape[:2]
     even = cv2.copyMakeBorder(weighted, 0, height % 2, 0, width % 2, cv2.BORDER_CONSTANT, value=(0, 0, 0, 0))
     coarser: Array = cv2.resize(even, (even.shape[1] // 2, even.shape[0] // 2), interpolation=cv2.INTER_AREA)
-    # Four samples of which one is known are known; their mean is of that one.
     known = np.minimum(np.float32(1), 4 * coarser[..., -1:])
-    coarser *= known / np.maximum(coarser[..., -1:], np.float32(1e-6))
-    wide: Array = cv2.resize(_pull_push(coarser, depth - 1), (even.shape[1], even.shape[0]), interpolation=cv2.INTER_LINEAR)
-    filled: Array = mean * weight + wide.reshape(*even.shape[:2], -1)[:height, :width] * (1 - weight)
-    return filled
+    made: Array = coarser * (known / np.maximum(coarser[..., -1:], np.float32(1e-6)))
+    return made

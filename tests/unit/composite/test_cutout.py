@@ -98,7 +98,7 @@ def test_the_nearest_colour_is_taken_not_a_mean_of_all():
     array[:, 57:64] = (10, 10, 10)
     found = instances([[57.0, 0.0, 320.0, 240.0]], masks=np.full((1, 28, 28), 255, np.uint8))
     (made,) = codes(Compositor([Alpha(feather=6)])(result(picture, found)).picture)
-    assert np.abs(made[100:140, 55:60, :3] - 10).max() <= 25
+    assert np.abs(made[100:140, 55:60, :3] - 10).max() <= 30
 
 
 def test_fields_keep_their_own_colours():

@@ -100,11 +100,12 @@ def matte(
     union = np.zeros((height, width), dtype)
     if len(instances) == 0:
         return union
-    for mask, box in zip(instances.grids, instances.boxes, strict=True):
+    for i, (mask, box) in enumerate(zip(instances.grids, instances.boxes, strict=True)):
         x0, y0, x1, y1 = region = masks.region_of(box, width, height)
         if x1 > x0:
             target = union[y0:y1, x0:x1]
-            cv2.max(target, masks.coverage(mask, box, region, width, height, dtype=dtype), target)
+            soft = instances.is_matte(i)
+            cv2.max(target, masks.coverage(mask, box, region, width, height, dtype=dtype, matte=soft), target)
     if shape != _AS_IT_IS:
         x0, y0, x1, y1 = bounds(instances, width, height, margin=shape.reach)
         shape.apply(union[y0:y1, x0:x1])

@@ -31,6 +31,7 @@ from streamseg.config.values import (
     Seconds,
     parse_bytes,
     parse_deinterlace,
+    parse_edges,
     parse_every,
     parse_keep,
     parse_names,
@@ -248,8 +249,8 @@ class SmoothConfig(Section):
 
     masks: Annotated[Seconds, BeforeValidator(parse_off)] = 0.08
     """Seconds over which masks are averaged along each track and the optical flow; `off`: not at all."""
-    edges: bool = True
-    """Refine outlines to the picture's edges."""
+    edges: Annotated[bool | Literal["matte"], PlainValidator(parse_edges)] = True
+    """Refine outlines to the picture's edges. `matte`: as soft as the edges are, finer, and beyond a box that is too small."""
 
 
 class ResultsConfig(Section):

@@ -26,6 +26,7 @@ __all__ = [
     "is_number",
     "parse_bytes",
     "parse_deinterlace",
+    "parse_edges",
     "parse_every",
     "parse_input_size",
     "parse_keep",
@@ -118,6 +119,15 @@ def parse_off(value: Any) -> Any:
 def parse_deinterlace(value: Any) -> Any:
     """YAML reads `off` as false, and `on` as true."""
     return {False: "off", True: "frame"}[value] if isinstance(value, bool) else value
+
+
+def parse_edges(value: Any) -> bool | Literal["matte"]:
+    """Whether outlines follow the picture, and whether as mattes. ValueError for anything else."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value == "matte":
+        return "matte"
+    raise ValueError(f"{brief(value)} is not true, false or matte")
 
 
 _BYTES = {"": 1, "b": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}

@@ -217,11 +217,12 @@ def coverage(
     *,
     scale: int = 1,
     dtype: type[Sample] = np.uint8,  # type: ignore[assignment]
+    matte: bool = False,
 ) -> npt.NDArray[Sample]:
     """How much of each pixel the instance covers: all of it inside, 0 outside, a ramp of about a pixel along its outline.
 
     The outline is where the field is one half. Masks cross it within about three cells of their grid (M a side: box/M wide each),
-    so the slope is raised by the size of that in pixels.
+    so the slope is raised by the size of that in pixels; a matte's ramps are those of the object's edge, and stay.
 
     Args:
         mask: uint8 [M, M].
@@ -231,11 +232,13 @@ def coverage(
         height: the frame's, frame pixels.
         scale: sample every `scale`-th pixel, at the centre of each scale x scale block.
         dtype: uint8, where 255 is all of a pixel, or uint16, where 65535 is: worked out in floats for either.
+        matte: the grid is a matte (`Instances.is_matte`).
 
     Returns: [region height, region width] of `dtype`.
     """
     box = _floats(box)
-    return _sample(mask, box, region, width, height, scale, gain(box, cells_of(mask, box), scale), dtype)
+    steeper = 1.0 if matte else gain(box, cells_of(mask, box), scale)
+    return _sample(mask, box, region, width, height, scale, steeper, dtype)
 
 
 def crop_to(boxes: FloatArray, masks: ByteArray, width: int, height: int) -> tuple[FloatArray, ByteArray]:

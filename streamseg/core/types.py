@@ -120,6 +120,9 @@ class Instances:
     """[N] bool: the track's mean score has fallen below the confidence asked for; it still followed because it was sure before."""
     fine: tuple[ByteArray | None, ...] = ()
     """Empty, or for each instance a finer grid [g, g] uint8 over its box, refined to the picture's edges; None: there is none."""
+    mattes: bool = False
+    """Whether the finer grids are mattes: 255 x the share of a point that the instance covers, soft as its edge is. An effect that
+    mixes draws them as they are; of others the outline at one half counts, as of masks."""
     track_names: Mapping[int, str] = field(default_factory=dict)
     """Track → the name that a person gave it (docs/selections.md), of those that have one."""
 
@@ -180,6 +183,10 @@ class Instances:
         if len(self) and not self.has_masks:
             raise ConfigError('no masks: boxes alone were found; with masks="box" each box is taken for its mask')
         return [m if g is None else g for m, g in zip(self.masks, self.fine or [None] * len(self), strict=True)]
+
+    def is_matte(self, i: int) -> bool:
+        """Whether the grid of instance `i` is a matte (`mattes`)."""
+        return self.mattes and bool(self.fine) and self.fine[i] is not None
 
     @classmethod
     def empty(cls, class_names: tuple[str, ...], side: int = 28) -> Self:

@@ -54,6 +54,7 @@ from streamseg.record.stages import Recall, Record
 from streamseg.record.write import RecordWriter
 from streamseg.runtime import Stage
 from streamseg.temporal.flow import FlowCache
+from streamseg.temporal.matting import Matting
 from streamseg.temporal.refine import Refiner
 from streamseg.temporal.smooth import Smooth, Smoother
 from streamseg.track import Tracker
@@ -241,7 +242,10 @@ def _smooth(context: Context) -> Stage:
 
 
 def _refine(context: Context) -> Stage | None:
-    return Refiner() if context.config.smooth.edges else None
+    edges = context.config.smooth.edges
+    if edges == "matte":
+        return Matting()
+    return Refiner() if edges else None
 
 
 def _recall(context: Context) -> Stage | None:

@@ -5,6 +5,8 @@
               each of all instances, one column after the other
     grids     a zlib stream: the masks, side x side bytes each, then the fine grids, row by row
 
+`flags` are 1: the network looked at the frame; 2: there are fine grids; 4: they are mattes.
+
 `areas` are frame pixels that the mask covers, for who only counts; all else is what `core.types.Instances` holds, to the bit.
 """
 
@@ -25,7 +27,7 @@ from streamseg.system.unchanging import unchanging
 __all__ = ["FIXED", "Columns", "FrameRecord", "pack", "read_columns", "unpack"]
 
 FIXED = struct.Struct("<qqqIIIIHBB")
-_DETECTED, _FINE = 1, 2
+_DETECTED, _FINE, _MATTES = 1, 2, 4
 _COLUMNS: tuple[tuple[str, str, int], ...] = (
     ("boxes", "<f4", 4),
     ("scores", "<f4", 1),
@@ -92,6 +94,8 @@ class Columns:
     detected: bool
     fine: bool
     """There is a tuple of fine grids, though each may be missing."""
+    mattes: bool
+    """These are mattes."""
     filter: int
     values: dict[str, npt.NDArray[Any]]
     grids: bytes
@@ -101,7 +105,7 @@ class Columns:
 def pack(result: Result) -> bytes:
     """The payload of a frame's record."""
     frame, found = result.frame, result.instances
-    flags = _DETECTED * result.detected + _FINE * bool(found.fine)
+    flags = _DETECTED * result.detected + _FINE * bool(found.fine) + _MATTES * found.mattes
     sides = [0 if grid is None else len(grid) for grid in found.fine] or [0] * len(found)
     columns: dict[str, npt.NDArray[Any]] = {
         "boxes": found.boxes,
@@ -145,6 +149,7 @@ def read_columns(payload: bytes, classes: int, where: str) -> Columns:
         side,
         bool(flags & _DETECTED),
         bool(flags & _FINE),
+        bool(flags & _MATTES),
         which,
         values,
         payload[begin:],
@@ -169,6 +174,7 @@ def unpack(columns: Columns, class_names: tuple[str, ...], time_base: Fraction, 
         v["track_scores"].astype(np.float32),
         v["doubtful"].astype(np.bool_),
         tuple(next(fine) if n else None for n in sides) if columns.fine else (),
+        columns.mattes,
     )
     c = columns
     return FrameRecord(c.index, c.pts, time_base, c.duration, c.epoch, c.width, c.height, c.detected, instances)

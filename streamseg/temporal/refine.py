@@ -21,7 +21,7 @@ from streamseg.core.masks import resized
 from streamseg.core.result import Result
 from streamseg.temporal.pyramid import Pyramid
 
-__all__ = ["Refiner"]
+__all__ = ["EPSILON", "LEAST_VARIANCE", "Refiner", "solve"]
 
 MARGIN = 4
 """Cells that the small grid has around the box: the filter needs to see what is outside."""
@@ -133,7 +133,7 @@ def _regression(channels: list[FloatArray], mask: FloatArray) -> tuple[list[Arra
         for i in range(3)
         for j in range(i, 3)
     }
-    slopes = _solve(matrix, covariance)
+    slopes = solve(matrix, covariance)
     intercept = mean - sum(a * m for a, m in zip(slopes, means, strict=True))
     variance = _mean(mask * mask) - mean * mean
     explained = sum(a * c for a, c in zip(slopes, covariance, strict=True)) / (variance + LEAST_VARIANCE)
@@ -147,7 +147,7 @@ def _mean(values: Array) -> Array:
     return cv2.sepFilter2D(values, -1, _WINDOW, _WINDOW)
 
 
-def _solve(m: dict[tuple[int, int], Array], v: list[Array]) -> list[Array]:
+def solve(m: dict[tuple[int, int], Array], v: list[Array]) -> list[Array]:
     """x of the symmetric 3x3 systems m x = v, cell by cell, by cofactors."""
     xx, xy, xz, yy, yz, zz = m[0, 0], m[0, 1], m[0, 2], m[1, 1], m[1, 2], m[2, 2]
     a, b, c = yy * zz - yz * yz, xz * yz - xy * zz, xy * yz - xz * yy

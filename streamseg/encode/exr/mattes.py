@@ -51,7 +51,8 @@ def covers(result: Result, shape: Shape = _AS_IT_IS) -> list[Cover]:
 def _cover(result: Result, i: int, shape: Shape) -> Cover:
     frame, box, mask = result.frame, result.instances.boxes[i], result.instances.grids[i]
     x0, y0, x1, y1 = region = masks.region_of(box, frame.width, frame.height)
-    coverage = masks.coverage(mask, box, region, frame.width, frame.height, dtype=np.uint16)
+    soft = result.instances.is_matte(i)
+    coverage = masks.coverage(mask, box, region, frame.width, frame.height, dtype=np.uint16, matte=soft)
     if shape == _AS_IT_IS:
         return Cover(i, region, coverage)
     reach = shape.reach

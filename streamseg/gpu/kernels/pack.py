@@ -100,7 +100,7 @@ class Scratch:
 
 
 def instance_table(
-    shown: Instances, regions: Sequence[Region], width: int, height: int, scale: int
+    shown: Instances, regions: Sequence[Region], width: int, height: int, scale: int, *, mattes: bool = False
 ) -> tuple[Array, Array, int]:
     """What the kernels need to know of each instance, its grid, and how many samples all regions have.
 
@@ -110,20 +110,21 @@ def instance_table(
         width: the frame's, pixels.
         height: the frame's, pixels.
         scale: luma pixels along x and y to one sample of the masks.
+        mattes: those that have a matte are sampled as soft as it is (`Instances.is_matte`).
 
     Returns: float64 [N, FIELDS], whose columns are said in `columns`; its colour, its box and how an overlay draws it are left 0.
         The grids, uint8, one after the other. Samples.
     """
     table = np.zeros((len(shown), columns.FIELDS.value), np.float64)
     grids, begin, samples = [], 0, 0
-    for row, grid, box, region in zip(table, shown.grids, shown.boxes.tolist(), regions, strict=True):
+    for i, (row, grid, box, region) in enumerate(zip(table, shown.grids, shown.boxes.tolist(), regions, strict=True)):
         x0, y0, x1, y1 = box
         row[columns.GRID], row[columns.CELLS], row[columns.CUT] = begin, len(grid), _cut_off(box, width, height)
         if region[2] <= region[0] or x1 <= x0 or y1 <= y0:
             continue
         set_region(row, region)
         cells = masks.cells_of(grid, box)
-        row[columns.GAIN] = np.float32(masks.gain(box, cells, scale))
+        row[columns.GAIN] = np.float32(1.0 if mattes and shown.is_matte(i) else masks.gain(box, cells, scale))
         rate_x, rate_y = cells / (x1 - x0), cells / (y1 - y0)
         row[columns.RATE_X], row[columns.SHIFT_X] = rate_x * scale, 0.5 - x0 * rate_x
         row[columns.RATE_Y], row[columns.SHIFT_Y] = rate_y * scale, 0.5 - y0 * rate_y

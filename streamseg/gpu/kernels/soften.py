@@ -56,7 +56,7 @@ def matte_into(out: torch.Tensor, instances: Instances, feather: float, upload: 
         out.zero_()
         return
     regions = [masks.region_of(box, width, height) for box in instances.boxes.tolist()]
-    table, grids, _ = instance_table(instances, regions, width, height, 1)
+    table, grids, _ = instance_table(instances, regions, width, height, 1, mattes=True)
     table_, grids_ = upload([table, grids])
     union(table_, grids_, out)
     radius = round(feather / 2)

@@ -54,6 +54,7 @@ BAD = {
     "no duration": ("decode: {duration: 0s}", "greater than 0"),
     "infinite": ("decode: {timeout: .inf}", "finite"),
     "bad size": ("preprocess: {size: 320}", "is not a size; write HEIGHTxWIDTH"),
+    "bad edges": ("smooth: {edges: often}", "'often' is not true, false or matte"),
     "bad label": ('outputs: {a: {composite: [overlay: {label: "{nme}"}]}}', r"its fields are \{name\}, \{id\}, \{score\}"),
     "key twice": ("infer: {}\ninfer: {}\n", r"x\.yaml:2: the key 'infer' is given twice"),
     "key that is a list": ("? [a, b]\n: 1\n", r"x\.yaml:1: a key is a name, not a list"),

@@ -47,6 +47,8 @@ class Case:
     """Cells a side of the masks; 1: each is its whole box; 0: boxes alone."""
     fine: int = 0
     """Cells a side of a finer mask of every second instance; 0: none."""
+    mattes: bool = False
+    """These finer masks are mattes."""
     doubtful: bool = False
     """Every second instance is."""
     places: bool = False
@@ -76,7 +78,8 @@ def found(case: Case) -> Instances:
     if case.doubtful:
         instances = replace(instances, doubtful=np.arange(n) % 2 == 1)
     if case.fine:
-        instances = replace(instances, fine=tuple(_blob(rng, case.fine) if i % 2 else None for i in range(n)))
+        fine = tuple(_blob(rng, case.fine) if i % 2 else None for i in range(n))
+        instances = replace(instances, fine=fine, mattes=case.mattes)
     return instances
 
 

@@ -32,6 +32,7 @@ def instances(rng: np.random.Generator, n: int, side: int = 28, fine: bool = Tru
         rng.uniform(0, 1, n).astype(np.float32),
         rng.integers(0, 2, n).astype(bool),
         grids if fine and n else (),
+        mattes=n % 2 == 1,
     )
 
 
@@ -71,6 +72,7 @@ def same(record: Any, told: Result) -> None:
         one, other = getattr(back, name), getattr(found, name)
         assert (one.dtype, one.shape) == (other.dtype, other.shape), name
         assert np.array_equal(one, other), name
+    assert back.mattes == found.mattes
     assert len(back.fine) == len(found.fine)
     for one, other in zip(back.fine, found.fine, strict=True):
         assert (one is None) == (other is None)

@@ -208,6 +208,7 @@ def run(
     codec: str | None = None,
     crf: float | None = None,
     audio: Literal["convert", "copy", "none"] | None = None,
+    exr: str | Mapping[str, Any] | None = None,
     effects: str | Effect | Sequence[Effect | str | Mapping[str, Any]] | None = None,
     keep_grey: bool | None = None,
     trust: bool = False,
@@ -262,6 +263,7 @@ def run(
         codec: h264, hevc, ffv1, … or an FFmpeg encoder. Default: by file type.
         crf: Quality: a smaller number gives better quality and a larger file.
         audio: convert: copy sound, convert it if the file cannot hold it; copy: never convert; none: no sound.
+        exr: What an EXR holds, as 'light: display, layers: class, cryptomatte: track, ranks: 2' (docs/exr.md). Or a dict.
         effects: What is drawn in the pictures that are written, in this order, as 'blur: {strength: 1} >> outline'; none:
             nothing. Or objects, as `Blur(strength=1) >> Outline()`, or a list as in a pipeline file.
         keep_grey: Draw in grey on a grey source, not in colour.

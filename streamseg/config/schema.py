@@ -287,6 +287,8 @@ class OutputConfig(Section):
     use: Annotated[str | None, PlainValidator(_reference)] = None
     """`module:Class` of a kind of output that writes it, in place of the one that its name asks for."""
     composite: tuple[EffectStep, ...] = ()
+    exr_effects: bool = False
+    """Where -o names an EXR, draw these effects into it, too; else its picture is the source's, and the masks lie beside it."""
     keep_grey: bool = False
     """Draw in grey on a grey source, instead of giving its pictures chroma for the colours of an overlay."""
     encode: EncodeConfig = EncodeConfig()

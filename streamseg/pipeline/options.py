@@ -312,6 +312,14 @@ OPTIONS: tuple[Option, ...] = (
         ("encode", "audio"),
     ),
     Option(
+        "exr",
+        "output",
+        "str | Mapping[str, Any]",
+        "What an EXR holds, as 'light: display, layers: class, cryptomatte: track, ranks: 2' (docs/exr.md).",
+        ("encode", "exr"),
+        more="Or a dict.",
+    ),
+    Option(
         "effects",
         "output",
         "str | Effect | Sequence[Effect | str | Mapping[str, Any]]",

@@ -1,4 +1,4 @@
-"""What --codec, --crf, --effects, --audio and --keep-grey say of a pipeline's outputs."""
+"""What --codec, --crf, --exr, --effects, --audio and --keep-grey say of a pipeline's outputs."""
 
 from __future__ import annotations
 
@@ -23,34 +23,49 @@ def with_encoding(
     audio: str | None = None,
     keep_grey: bool | None = None,
     effects: object = None,
+    exr: object = None,
     called: Mapping[str, str] | None = None,
     *,
     trust: bool = False,
 ) -> PipelineConfig:
-    """`config` with what --codec, --crf, --effects, --audio and --keep-grey say; None where they were not given.
+    """`config` with what --codec, --crf, --exr, --effects, --audio and --keep-grey say; None where they were not given.
 
-    The first three speak of what -o names, also where the file has no output for it, and not of what the pipeline writes beside
+    The first four speak of what -o names, also where the file has no output for it, and not of what the pipeline writes beside
     it; the others of all outputs. `called`: what the user calls each. `trust`: effects may name code. Raises ConfigError for a
     value that is not allowed.
     """
-    if codec is None and crf is None and audio is None and keep_grey is None and effects is None:
+    if all(value is None for value in (codec, crf, audio, keep_grey, effects, exr)):
         return config
+    held = None if exr is None else _held(exr, (called or {}).get("exr", "exr"))
     drawn = None if effects is None else _steps(effects, (called or {}).get("composite", "effects"))
     outputs = dict(config.outputs)
     if not any("{out}" in output.path for output in outputs.values()):
         outputs[next(name for name in (f"output{n}" for n in range(1, len(outputs) + 2)) if name not in outputs)] = OVERLAY
     merged, names = {}, dict[Location, str]()
     for name, output in outputs.items():
-        named = {"codec": codec, "crf": crf} if "{out}" in output.path else {}
+        named = {"codec": codec, "crf": crf, "exr": held} if "{out}" in output.path else {}
         given = {key: value for key, value in (named | {"audio": audio}).items() if value is not None}
         merged[name] = dict(output) | {"encode": dict(output.encode) | given}
         merged[name]["keep_grey"] = output.keep_grey if keep_grey is None else keep_grey
         if drawn is not None and "{out}" in output.path:
-            merged[name]["composite"] = drawn
+            merged[name] |= {"composite": drawn, "exr_effects": True}
             names["outputs", name, "composite"] = (called or {}).get("composite", "effects")
-        for option, place in (("codec", "encode"), ("crf", "encode"), ("audio", "encode"), ("keep_grey", "")):
+        for option, place in (*((option, "encode") for option in ("codec", "crf", "exr", "audio")), ("keep_grey", "")):
             names["outputs", name, *filter(None, [place]), option] = (called or {}).get(option, option)
     return override(config, {"outputs": merged}, names, "", trust=trust)
+
+
+def _held(exr: object, called: str) -> object:
+    """What --exr says, as the section of a pipeline file: `light: display, ranks: 2`. Raises ConfigError."""
+    if not isinstance(exr, str):
+        return exr
+    try:
+        read = yaml.safe_load(f"{{{exr}}}")
+    except yaml.YAMLError:
+        read = None
+    if not isinstance(read, dict) or None in read.values():
+        raise ConfigError(f"{called}: {exr!r} cannot be read; write as 'light: display, ranks: 2'")
+    return read
 
 
 def _steps(effects: object, called: str) -> list[object]:

@@ -65,8 +65,9 @@ def plan(configured: Mapping[str, OutputConfig], given: Sequence[str], source: o
 
     Each of `given` is what one -o says. `NAME=PATH` sets the path of the pipeline's output of that name (`NAME=none` leaves it
     out). Of the others the first picture fills the outputs whose path is `{out}`, or is beside it (`{stem}`; beside a still lies a
-    still); each further one gets the same picture again; `.jsonl` gets the results. A folder means a film in it, of the name of
-    `source`. Raises ConfigError when nothing is left, or two share a path, OutputError for what cannot be a name.
+    still); each further one gets the same picture again; `.jsonl` gets the results, `.exr` the source's picture. A folder means a
+    film in it, of the name of `source`. Raises ConfigError when nothing is left, or two share a path, OutputError for what cannot
+    be a name.
     """
     named, plain = _sort(configured, [_spelled(text) for text in given])
     for path in (*named.values(), *plain):
@@ -97,7 +98,8 @@ def plan(configured: Mapping[str, OutputConfig], given: Sequence[str], source: o
         plain.remove(out)
     for number, path in enumerate(plain):
         kind = "results" if is_results(path) else "output"
-        effects = () if is_results(path) else _MATTE if is_split(path) else () if is_plain(path) else main.composite
+        bare = is_plain(path) and not main.exr_effects
+        effects = () if is_results(path) else _MATTE if is_split(path) else () if bare else main.composite
         targets.append(Target(f"{kind}{number + 1}", path, effects, main.encode, main.keep_grey))
     if not targets:
         raise ConfigError("nothing to write: say where with -o (a video or a folder for it, frames/%06d.png, a .jsonl file)")

@@ -8,6 +8,8 @@ import pytest
 from streamseg.config import load_pipeline
 from streamseg.encode import check_output
 from streamseg.errors import ConfigError, OutputError, OutputIsInput
+from streamseg.pipeline.configure import configure
+from streamseg.pipeline.options import in_shell
 from streamseg.pipeline.outputs import plan
 
 
@@ -254,3 +256,31 @@ def test_an_exr_has_the_sources_picture_unless_an_output_is_named():
     assert [(t.path, t.composite) for t in plan(load_pipeline("edit").outputs, ["shot/%06d.exr"])] == [("shot/%06d.exr", ())]
     named = plan(load_pipeline("edit").outputs, ["picture=shot/%06d.exr", "alpha=none"])
     assert [t.composite != () for t in named] == [True]
+
+
+@pytest.mark.parametrize("given", ["light: display, ranks: 2", {"light": "display", "ranks": 2}])
+def test_what_an_exr_holds_is_told_in_a_line(given):
+    config = configure({"pipeline": "edit", "exr": given})
+    targets = plan(config.outputs, ["soft.mp4", "shot/%06d.exr"])
+    options = {t.path: (t.encode.exr.light, t.encode.exr.ranks) for t in targets}
+    assert options == {"soft.mp4": ("display", 2), "soft.alpha.mov": ("linear", 6), "shot/%06d.exr": ("display", 2)}
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("ranks: 3", "--exr: .*even number from 2 to 16"),
+        ("rankz: 4", "--exr: unknown key; did you mean 'ranks'"),
+        ("light", "--exr: 'light' cannot be read; write as"),
+        ("light: log", "--exr: 'log' is not allowed; allowed: 'linear' or 'display'"),
+    ],
+)
+def test_what_an_exr_cannot_hold_is_said_with_the_option(given, words):
+    with pytest.raises(ConfigError, match=words):
+        configure({"exr": given}, in_shell)
+
+
+def test_effects_that_are_asked_for_are_drawn_into_an_exr_too():
+    config = configure({"pipeline": "edit", "effects": "pixelate"})
+    (target,) = plan(config.outputs, ["shot/%06d.exr"])
+    assert [effect.name for effect in target.effects] == ["pixelate"]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -23,7 +23,7 @@ from streamseg.pixels.color import encoding
 if TYPE_CHECKING:
     from streamseg.pixels.picture import AnyPicture
 
-__all__ = ["BT709", "LINEAR", "SRGB", "Curve", "curve_of", "signal"]
+__all__ = ["BT709", "LINEAR", "SRGB", "Curve", "Signal", "curve_of", "signal"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -34,6 +34,15 @@ _C1, _C2, _C3 = 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
 _REFERENCE_WHITE = 203.0  # cd/m2
 _A, _B, _C = 0.17883277, 0.28466892, 0.55991073
 _HLG_WHITE = (math.exp((0.75 - _C) / _A) + _B) / 12  # scene light of the reference white
+
+
+class Signal(NamedTuple):
+    """A picture as floats."""
+
+    rgb: Floats
+    """float32 [height, width, 3] R'G'B', of grey pictures [height, width, 1]; 0 is black, 1 nominal white."""
+    alpha: Floats | None
+    """float32 [height, width] in 0..1, straight; None: the picture has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +137,13 @@ def curve_of(picture: AnyPicture, untagged: Curve = BT709) -> Curve:
     return _CURVES.get(int(picture.color_trc), untagged)
 
 
-def signal(picture: AnyPicture, *, interlaced: bool = False) -> tuple[Floats, Floats | None]:
+def signal(picture: AnyPicture, *, interlaced: bool = False) -> Signal:
     """R'G'B' of a picture, and its alpha.
 
     Subsampled chroma is enlarged by swscale, of interlaced pictures within each field, and rounded to the picture's own codes; all
     else is the matrix and the range of H.273 in floats. Codes beyond black and white stay beyond 0 and 1.
 
-    Returns: float32 [height, width, 3], of grey pictures [height, width, 1]; 0 is black, 1 nominal white; and float32 [height,
-        width] in 0..1, straight; None where the picture has no alpha. Raises Unreadable for a format that cannot be converted.
+    Raises Unreadable for a format that cannot be converted.
     """
     host = planes.supported(picture)
     tags = encoding(host)
@@ -151,10 +159,10 @@ def signal(picture: AnyPicture, *, interlaced: bool = False) -> tuple[Floats, Fl
     if tags.family == "gray":
         # Grey has luma's codes, which weigh the same in R, G and B.
         black = 0.0 if tags.full_range else 16.0 * 2.0 ** (tags.depth - 8)
-        return ((parts[0].astype(np.float32) - np.float32(black)) * np.float32(matrix[0, 0]))[..., None], alpha
+        return Signal(((parts[0].astype(np.float32) - np.float32(black)) * np.float32(matrix[0, 0]))[..., None], alpha)
     codes = cv2.merge([np.ascontiguousarray(parts[i], np.float32) for i in range(3)])
     rgb: Floats = cv2.transform(codes, np.column_stack([matrix, offset]).astype(np.float32))  # type: ignore[assignment]
-    return rgb, alpha
+    return Signal(rgb, alpha)
 
 
 def _components(views: planes.Planes) -> dict[int, npt.NDArray[Any]]:

@@ -12,7 +12,7 @@ timecode.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack, cast
@@ -35,7 +35,7 @@ from streamseg.errors import OutputError
 
 if TYPE_CHECKING:
     from streamseg.core.result import Result
-    from streamseg.core.types import Frame
+    from streamseg.core.types import Frame, Instances
     from streamseg.decode import SourceInfo
 
 __all__ = ["ExrSink"]
@@ -83,6 +83,7 @@ class ExrSink(ImageSink):
         request.note.check(str(request.path), ".exr")
         place: FileOptions = {"overwrite": request.overwrite, "source": request.source}
         made = cls(request.path, request.info, request.exr, request.codec, request.threads, request.shape, **place)
+        made._keeper = request.keeper
         return cast("Sink", made)
 
     def _checked(self, compression: str) -> str:
@@ -126,11 +127,22 @@ class ExrSink(ImageSink):
                 "choose some with --select, or use Cryptomatte, which holds all"
             )
 
+    def __call__(self, rendered: RenderedPicture, /) -> None:
+        """Write one file. Raises OutputError."""
+        self._first = self._first or rendered.result.frame
+        # Also of a frame whose file an earlier run has written: later files depend on who was seen in it.
+        named = self._named(rendered.result.instances)
+        self._untracked += named["track"].count("")
+        for kind, names in named.items():
+            if self._options.layers in (kind, "both"):
+                self._layer_of(names)
+        super().__call__(rendered)
+
     def _write(self, path: Path, rendered: RenderedPicture, interlaced: bool) -> int:
         import OpenEXR
 
         result = rendered.result
-        self._first = self._first or result.frame
+        assert self._first is not None
         linear = self._options.light == "linear"
         curve = curve_of(rendered, self._info, linear=linear)
         attributes = header.attributes(result.frame, rendered.picture, self._info, curve, self._first, linear=linear)
@@ -148,20 +160,18 @@ class ExrSink(ImageSink):
         shape = (frame.height, frame.width)
         empty = self._empty.setdefault(shape, np.zeros(shape, np.float32))
         seen = mattes.covers(result, self._shape)
-        tracks = [self._track(int(i), name, found.track_names) for i, name in zip(found.track_ids, found.names, strict=True)]
-        self._untracked += tracks.count("")
+        named = self._named(found)
         channels: dict[str, Any] = mattes.id_and_order(seen, found.track_ids, empty)
         nothing = empty.astype(np.float16)
         channels |= {f"{layer}.A": nothing for layer in self._always}
-        for kind, names in (("track", tracks), ("class", found.names)):
+        for kind, names in named.items():
             if options.layers in (kind, "both"):
-                layer_of = {i: self._layer(name) for i, name in enumerate(names) if name}
-                channels |= mattes.matte_layers(seen, layer_of, nothing)
+                channels |= mattes.matte_layers(seen, self._layer_of(names), nothing)
         kinds, described = {}, dict[str, str]()
         if options.cryptomatte in ("track", "both"):
-            kinds[_OBJECTS] = (tracks, list(dict.fromkeys(self._names.values())))
+            kinds[_OBJECTS] = (named["track"], list(dict.fromkeys(self._names.values())))
         if options.cryptomatte in ("class", "both"):
-            kinds[_CLASSES] = (found.names, list(found.class_names))
+            kinds[_CLASSES] = (named["class"], list(found.class_names))
         ranks = [Ranks(frame.width, frame.height, options.ranks, empty) for _ in kinds]
         names_of = {cover.instance: [names[cover.instance] for names, _ in kinds.values()] for cover in seen}
         mattes.ranked(seen, names_of, ranks, shape)
@@ -173,6 +183,15 @@ class ExrSink(ImageSink):
     def _track(self, track: int, name: str, given: Mapping[int, str]) -> str:
         """The name of a track, the same in all frames: given by a person, or its class and number; "": there is none."""
         return self._names.setdefault(track, given.get(track) or f"{name}#{track}") if track > 0 else ""
+
+    def _named(self, found: Instances) -> dict[str, list[str]]:
+        """What each instance is called as a track, and as a class."""
+        tracks = zip(found.track_ids.tolist(), found.names, strict=True)
+        return {"track": [self._track(i, name, found.track_names) for i, name in tracks], "class": found.names}
+
+    def _layer_of(self, names: Sequence[str]) -> dict[int, str]:
+        """Instance → layer, of those that have a name."""
+        return {i: self._layer(name) for i, name in enumerate(names) if name}
 
     def _layer(self, name: str) -> str:
         if name not in self._layers:

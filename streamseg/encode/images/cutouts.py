@@ -18,23 +18,25 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Unpack, cast
 
 import av
 import numpy as np
 import numpy.typing as npt
 
+from streamseg.composite.cutout import core_of, decontaminate
 from streamseg.composite.shape import Shape
 from streamseg.core.masks import Region
 from streamseg.encode.exr import header
 from streamseg.encode.exr.mattes import Cover, covers
-from streamseg.encode.exr.write import colour, curve_of, need, write
+from streamseg.encode.exr.write import curve_of, need, write
 from streamseg.encode.file_sink import FileOptions, FileSink
 from streamseg.encode.images.sequence import image_encoder
 from streamseg.encode.images.stills import frame_of, to_still
 from streamseg.encode.sink import OutputRequest, RenderedPicture, Sink
 from streamseg.encode.video.codecs import CODECS
 from streamseg.errors import OutputError, OutputExists
+from streamseg.pixels.light import Signal, signal
 from streamseg.pixels.planes import on_host, views
 from streamseg.system.file_names import FileNames
 from streamseg.system.output_files import OutputFile, make_folder, replace_atomically
@@ -53,6 +55,11 @@ _COLUMNS = (
     *("x", "y", "width", "height", "frame_width", "frame_height"),
 )
 _TOP = 65535
+_MARGIN = 8
+"""Pixels of 1080p around a crop that are looked at for the colours at its edge."""
+_BELOW, _SCALE = 0.25, 40000.0
+_BRIGHTEST = 65504.0
+"""The largest half float."""
 Array = npt.NDArray[Any]
 
 
@@ -78,6 +85,7 @@ class CutoutSink(FileSink):
             self.warnings.append(f"{self.name}: {codec} is a codec of videos; the cut-outs are PNG")
         self._suffix = _KINDS.get(codec, ".png")
         self._shape = shape or Shape()
+        self._inner = Shape(grow=min(0.0, self._shape.grow), holes=self._shape.holes)
         self._names = FileNames()
         self._folders: dict[int, str] = {}
         self._table: OutputFile | None = None
@@ -107,8 +115,9 @@ class CutoutSink(FileSink):
         result = rendered.result
         self._first = self._first or result.frame
         self._untracked += int(np.count_nonzero(result.instances.track_ids == 0))
-        seen = [cropped for each in covers(result, self._shape) if (cropped := _cropped(each)) is not None]
-        seen = [each for each in seen if result.instances.track_ids[each.instance] > 0]
+        cores = {each.instance: each for each in covers(result, self._inner)}
+        tracked = [each for each in covers(result, self._shape) if result.instances.track_ids[each.instance] > 0]
+        seen = [_Cut(shown, cores[each.instance]) for each in tracked if (shown := _cropped(each)) is not None]
         self.counters.frames += 1
         try:
             if self._table is None:
@@ -116,20 +125,20 @@ class CutoutSink(FileSink):
                 self._table.append(_line(_COLUMNS))
             if seen:
                 source = self._source_of(rendered)
-                for cover in sorted(seen, key=lambda each: each.instance):
-                    self._write(result, cover, source)
+                for cut in sorted(seen, key=lambda each: each.shown.instance):
+                    self._write(result, cut, source)
         except (OSError, av.FFmpegError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise OutputError(f"{self.name}: writing it failed: {reason}; the cut-outs before are kept") from error
 
-    def _write(self, result: Result, cover: Cover, source: Mapping[str, Array] | Array) -> None:
-        found, frame, i = result.instances, result.frame, cover.instance
-        track, (x0, y0, x1, y1) = int(found.track_ids[i]), cover.region
+    def _write(self, result: Result, cut: _Cut, source: Signal | Array) -> None:
+        found, frame, i = result.instances, result.frame, cut.shown.instance
+        track, (x0, y0, x1, y1) = int(found.track_ids[i]), cut.shown.region
         file = f"{self._folder(track, found)}/{frame.index:06d}{self._suffix}"
-        if isinstance(source, Mapping):
-            self.counters.bytes += self._exr(self.path / file, result, cover, source)
+        if isinstance(source, Signal):
+            self.counters.bytes += self._exr(self.path / file, result, cut, source)
         else:
-            data = _image(source[y0:y1, x0:x1], cover, self._suffix, result)
+            data = _image(source, cut, self._suffix, result)
             replace_atomically(self.path / file, data)
             self.counters.bytes += len(data)
         place = (x0, y0, x1 - x0, y1 - y0, frame.width, frame.height)
@@ -152,32 +161,44 @@ class CutoutSink(FileSink):
             make_folder(self.path / self._folders[track])
         return self._folders[track]
 
-    def _source_of(self, rendered: RenderedPicture) -> Mapping[str, Array] | Array:
-        """The whole frame as it is cut: of EXR its channels, else RGB(A), [h, w, 3 or 4], 8 or 16 bits."""
-        interlaced = rendered.result.frame.field_order is not None
+    def _source_of(self, rendered: RenderedPicture) -> Signal | Array:
+        """The whole frame as it is cut: of EXR its signal, else RGB(A), [h, w, 3 or 4], 8 or 16 bits."""
+        frame = rendered.result.frame
         if self._suffix == ".exr":
-            curve = curve_of(rendered, self._info, linear=True)
             assert self._first is not None
-            about = header.attributes(rendered.result.frame, rendered.picture, self._info, curve, self._first, linear=True)
-            self._about = about
-            return colour(rendered.picture, curve, interlaced=interlaced)
-        still = to_still(on_host(rendered.picture), big_endian=False, interlaced=interlaced, source_depth=self._info.bit_depth)
+            self._curve = curve_of(rendered, self._info, linear=True)
+            self._about = header.attributes(frame, rendered.picture, self._info, self._curve, self._first, linear=True)
+            return signal(rendered.picture, interlaced=frame.field_order is not None)
+        still = to_still(
+            on_host(rendered.picture),
+            big_endian=False,
+            interlaced=frame.field_order is not None,
+            source_depth=self._info.bit_depth,
+        )
         array = views(still).planes[0].array
         # A copy: the view does not keep the picture's memory alive.
         return array.copy() if array.ndim == 3 else np.repeat(array[..., None], 3, axis=2)
 
-    def _exr(self, path: Path, result: Result, cover: Cover, source: Mapping[str, Array]) -> int:
+    def _exr(self, path: Path, result: Result, cut: _Cut, source: Signal) -> int:
         import OpenEXR
 
-        x0, y0, x1, y1 = cover.region
-        alpha = cover.coverage.astype(np.float32) / _TOP
-        crops = {name: (plane[y0:y1, x0:x1] * alpha).astype(np.float16) for name, plane in source.items()}
+        x0, y0, x1, y1 = cut.shown.region
+        rgb = source.rgb if source.rgb.shape[2] == 3 else np.repeat(source.rgb, 3, axis=2)
+        # Codes of 16 bits with room for what is beyond black and white; what is not changed keeps all of its digits.
+        codes = np.clip(np.rint((rgb + _BELOW) * _SCALE), 0, _TOP).astype(np.uint16)
+        cleaned, plain = cut.clean(codes, result), codes[y0:y1, x0:x1]
+        shown = np.where(cleaned == plain, rgb[y0:y1, x0:x1], cleaned / np.float32(_SCALE) - np.float32(_BELOW))
+        alpha = cut.shown.coverage.astype(np.float32) / _TOP
+        if source.alpha is not None:
+            alpha = alpha * source.alpha[y0:y1, x0:x1]
+        half = np.clip(self._curve.to_light(shown.astype(np.float32)) * alpha[..., None], -_BRIGHTEST, _BRIGHTEST)
+        channels = {letter: np.ascontiguousarray(half[..., i], np.float16) for i, letter in enumerate("RGB")}
         window = {
             "dataWindow": ((x0, y0), (x1 - 1, y1 - 1)),
             "displayWindow": ((0, 0), (result.frame.width - 1, result.frame.height - 1)),
             "compression": OpenEXR.ZIPS_COMPRESSION,
         }
-        return write(path, self._about | window, crops, 1)
+        return write(path, self._about | window, channels | {"A": alpha.astype(np.float16)}, 1)
 
     def close(self) -> None:
         """Nothing is pending. Says what is in no cut-out."""
@@ -192,6 +213,49 @@ class CutoutSink(FileSink):
             self._table.close()
 
 
+class _Cut(NamedTuple):
+    """One object that is cut out of a frame."""
+
+    shown: Cover
+    """What of each pixel is kept, in the region of the crop."""
+    core: Cover
+    """What the object covers, without a soft edge or one moved outwards."""
+
+    def clean(self, colours: Array, result: Result) -> Array:
+        """The crop of `colours` [frame height, frame width, 3 or 4], 8 or 16 bits, as RGB, its edges with the colours inside."""
+        height, width = colours.shape[:2]
+        unit = min(width, height) / 1080
+        margin = max(_MARGIN, 2 * round(unit * _MARGIN))
+        x0, y0, x1, y1 = self.shown.region
+        left, top, right, bottom = window = (
+            max(0, x0 - margin),
+            max(0, y0 - margin),
+            min(width, x1 + margin),
+            min(height, y1 + margin),
+        )
+        alpha, core = _in_window(self.shown, window), _in_window(self.core, window)
+        rgb = colours[top:bottom, left:right, :3]
+        opaque = np.full((*rgb.shape[:2], 1), np.iinfo(rgb.dtype).max, rgb.dtype)
+        picture = frame_of(
+            on_host(result.frame.picture), np.dstack([rgb, opaque]), "rgba" if rgb.dtype == np.uint8 else "rgba64le"
+        )
+        inside = core_of((core >> 8).astype(np.uint8), unit)
+        decontaminate(picture, inside, alpha, interlaced=result.frame.field_order is not None)
+        cleaned: Array = views(picture).planes[0].array[y0 - top : y1 - top, x0 - left : x1 - left, :3].copy()
+        return cleaned
+
+
+def _in_window(cover: Cover, window: Region) -> npt.NDArray[np.uint16]:
+    """The coverage over `window`, 0 where there is none."""
+    x0, y0, x1, y1 = cover.region
+    left, top, right, bottom = max(x0, window[0]), max(y0, window[1]), min(x1, window[2]), min(y1, window[3])
+    whole = np.zeros((window[3] - window[1], window[2] - window[0]), np.uint16)
+    if right > left and bottom > top:
+        part = cover.coverage[top - y0 : bottom - y0, left - x0 : right - x0]
+        whole[top - window[1] : bottom - window[1], left - window[0] : right - window[0]] = part
+    return whole
+
+
 def _cropped(cover: Cover) -> Cover | None:
     """Without the rows and columns around it in which nothing is; None: there is nothing."""
     rows, columns = (np.flatnonzero(cover.coverage.any(axis=axis)) for axis in (1, 0))
@@ -203,19 +267,20 @@ def _cropped(cover: Cover) -> Cover | None:
     return Cover(cover.instance, region, cover.coverage[top:bottom, left:right])
 
 
-def _image(crop: Array, cover: Cover, suffix: str, result: Result) -> bytes:
-    """A file of the crop with the cover as straight alpha; where the picture is transparent, so is the crop."""
-    deep = crop.dtype != np.uint8
+def _image(source: Array, cut: _Cut, suffix: str, result: Result) -> bytes:
+    """A file of the crop with what is kept as straight alpha; where the picture is transparent, so is the crop."""
+    x0, y0, x1, y1 = cut.shown.region
+    deep = source.dtype != np.uint8
     top = _TOP if deep else 255
-    alpha = cover.coverage.astype(np.float32) * np.float32(top / _TOP)
-    if crop.shape[2] == 4:
-        alpha *= crop[..., 3].astype(np.float32) / np.float32(top)
-    shown = np.dstack([crop[..., :3], np.rint(alpha).astype(crop.dtype)])
+    alpha = cut.shown.coverage.astype(np.float32) * np.float32(top / _TOP)
+    if source.shape[2] == 4:
+        alpha *= source[y0:y1, x0:x1, 3].astype(np.float32) / np.float32(top)
+    shown = np.dstack([cut.clean(source, result), np.rint(alpha).astype(source.dtype)])
     name = ("rgba64be" if suffix == ".png" else "rgba64le") if deep else "rgba"
     still = frame_of(on_host(result.frame.picture), shown, name)
     encoder = image_encoder(still, suffix)
     data = b"".join(bytes(packet) for packet in encoder.encode(still))
-    return _with_offset(data, cover.region) if suffix == ".png" else data
+    return _with_offset(data, cut.shown.region) if suffix == ".png" else data
 
 
 def _with_offset(png: bytes, region: Region) -> bytes:

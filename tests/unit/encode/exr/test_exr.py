@@ -357,3 +357,46 @@ def test_an_exr_as_source_comes_out_as_it_is_up_to_white(tmp_path):
     read = helpers.channels(tmp_path / "1.exr")
     for name, plane in values.items():
         np.testing.assert_allclose(read[name], plane, atol=1e-4, rtol=2e-3)
+
+
+class Kept:
+    """What an earlier run has finished."""
+
+    length = 1
+
+    def __init__(self):
+        self.digests = {}
+
+    def path(self, part):
+        raise AssertionError(part)
+
+    def digest(self, part):
+        return self.digests.get(part)
+
+    def note(self, part, sha256):
+        self.digests[part] = sha256
+
+
+def test_files_of_an_earlier_run_are_kept_and_the_rest_is_the_same(tmp_path):
+    """Manifests and names depend on who was seen before."""
+    picture = flat("yuv420p", (126, 128, 128), size=(96, 64))
+    all_of_them = [instances(BOXES[:1]), instances(BOXES), replace(instances(BOXES), track_ids=np.array([7, 9])), instances([])]
+    results = [helpers.result(picture, found, index=n) for n, found in enumerate(all_of_them)]
+
+    def run(folder, some, keeper):
+        sink = helpers.open_sink(folder / "%d.exr", INFO, keeper=keeper, overwrite=True)
+        sink.open()
+        drawn = []
+        for each in some:
+            drawn.append(not sink.recalls(each.frame))
+            sink(Rendered(each, picture))
+        sink.close()
+        return drawn
+
+    kept = Kept()
+    run(tmp_path / "cut", results[:3], kept)
+    (tmp_path / "cut" / "2.exr").write_bytes(b"cut off")
+    assert run(tmp_path / "cut", results, kept) == [True, False, True, True]
+    run(tmp_path / "whole", results, Kept())
+    for number in range(4):
+        assert (tmp_path / "cut" / f"{number}.exr").read_bytes() == (tmp_path / "whole" / f"{number}.exr").read_bytes()

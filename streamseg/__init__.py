@@ -17,7 +17,7 @@ from streamseg.errors import StreamsegError
 from streamseg.system.imports import import_attribute
 
 if TYPE_CHECKING:
-    from streamseg.api import astream, run, stream, tune
+    from streamseg.api import astream, open, run, stream, tune
     from streamseg.config import PipelineConfig, load_pipeline
     from streamseg.config.schema import EventsConfig, SmoothConfig, TrackConfig
     from streamseg.core.result import Result
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from streamseg.pipeline.probe import probe
     from streamseg.pipeline.report import RunReport
     from streamseg.pipeline.session import Session
+    from streamseg.pipeline.video import Video
     from streamseg.record import Results, open_results
     from streamseg.select import Selection
 
@@ -48,10 +49,12 @@ __all__ = [
     "SmoothConfig",
     "StreamsegError",
     "TrackConfig",
+    "Video",
     "__version__",
     "astream",
     "errors",
     "load_pipeline",
+    "open",
     "open_results",
     "probe",
     "run",
@@ -76,8 +79,10 @@ _LAZY = {
     "Session": "streamseg.pipeline.session",
     "SmoothConfig": "streamseg.config.schema",
     "TrackConfig": "streamseg.config.schema",
+    "Video": "streamseg.pipeline.video",
     "astream": "streamseg.api",
     "load_pipeline": "streamseg.config",
+    "open": "streamseg.api",
     "open_results": "streamseg.record",
     "probe": "streamseg.pipeline.probe",
     "run": "streamseg.api",

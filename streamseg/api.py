@@ -20,9 +20,11 @@ from streamseg.pipeline.outputs import in_format
 from streamseg.pipeline.report import RunReport
 from streamseg.pipeline.tune import TuneReport
 from streamseg.pipeline.tune import tune as tune_pipeline
+from streamseg.pipeline.video import Video, open_video
+from streamseg.record import Results
 from streamseg.runtime.process import at_work
 
-__all__ = ["astream", "run", "stream", "tune"]
+__all__ = ["astream", "open", "run", "stream", "tune"]
 
 
 def stream(
@@ -283,6 +285,43 @@ def run(
         run_of = ResumableRun if resume else Run
         job = run_of(source, config, in_format(output_paths(output), format, called="format"), overwrite=overwrite)
         return job.run().worded(pythonic)
+
+
+def open(  # as `gzip.open`: it is called streamseg.open
+    source: str | PathLike[str],
+    *,
+    results: str | PathLike[str] | Results | None = "auto",
+    rate: float | None = None,
+    fields: Literal["auto", "progressive", "tff", "bff"] | None = None,
+    deinterlace: bool | Literal["off", "frame", "field"] | None = None,
+) -> Video:
+    """A film as a sequence: any frame by its number or its time, equal to the bit to what playing it from the beginning gives.
+
+        with streamseg.open("video.mp4") as video:
+            result = video[120]            # frame 120 of the source, from 0; video[-1] the last one
+            result = video.at(12.5)        # what is shown at 12.5 s
+            picture = result.image()       # RGB, uint8 [height, width, 3]
+            for result in video[100:200]:  # decoded one by one
+                ...
+
+    No network runs. Each is a `Result`, which shows itself as a picture in a notebook: with what a results file holds of the frame,
+    or without instances, `detected` False.
+
+    The film's packets are read once; then a frame is decoded from the key frame before it, and what was decoded on the way is kept,
+    up to 256 MB. Frames are exact with B-frames, variable rates, edit lists and open groups of pictures. Where a container cannot
+    seek (AVI, raw streams), the film is decoded from its beginning, or goes on from where it is.
+
+    Args:
+        source: A file, or a folder, glob or pattern of images.
+        results: Path of a results file, or one that is open; "auto": NAME.streamseg beside the film, if it is of it; None: none.
+        rate: Frames per second of images, and of sources without times.
+        fields: Whether pictures are interlaced: as they say, or as you know better.
+        deinterlace: Make interlaced pictures progressive; True is "frame". With results these three are as they were then.
+
+    Raises StreamsegError: SourceError for what cannot be read, ResultsError for a results file that is named and does not fit.
+    """
+    with python_words():
+        return open_video(source, results=results, rate=rate, fields=fields, deinterlace=deinterlace)
 
 
 def tune(

@@ -20,7 +20,7 @@ from streamseg.decode.live import LiveReader
 from streamseg.decode.options import DecodeOptions, Wait
 from streamseg.decode.passthrough import KINDS, PassThrough
 from streamseg.decode.smaller import smaller_frame, smaller_info
-from streamseg.decode.source_opener import SourceOpener
+from streamseg.decode.source_opener import Numbers, SourceOpener
 from streamseg.decode.timeline import DecodeCounters
 from streamseg.errors import ConfigError
 from streamseg.system.callbacks import Message
@@ -61,6 +61,7 @@ class Decoder:
     fields: whether pictures are interlaced, and which field comes first: as they say (auto), or progressive, tff, bff.
     deinterlace: make interlaced pictures progressive, one of each (frame) or two (field); on the CPU.
     shrink: give pictures at 1 / `shrink` of their width and height, in host memory.
+    numbers: tells the number of the picture that a seek led to, of who has counted the packets before; None: they are counted.
     hardware: puts the pictures on a GPU, decoded there where it can; None: they stay in host memory.
     """
 
@@ -86,6 +87,7 @@ class Decoder:
         deinterlace: Deinterlace = "off",
         shrink: int = 1,
         hardware: HardwareDecoding | None = None,
+        numbers: Numbers | None = None,
     ) -> None:
         options = DecodeOptions.checked(
             start=start,
@@ -109,7 +111,7 @@ class Decoder:
         self._realtime = realtime
         self._shrink = shrink
         self._early = 0
-        self._opener = SourceOpener(options, Interlacing(fields, deinterlace), hardware)
+        self._opener = SourceOpener(options, Interlacing(fields, deinterlace), hardware, numbers)
 
     @property
     def counters(self) -> DecodeCounters:

@@ -44,6 +44,10 @@ class ReadingLog:
         """Reading began at the first packet (False after a seek): the number of packets tells whether any is missing."""
         self.began_at: int | None = None
         """Where in the file the first packet of the video was, bytes; None if unknown."""
+        self.began_with: int | None = None
+        """That packet's pts."""
+        self.began_with_key = False
+        """It is a key frame."""
         self.errors_at_end = 0
         """Packets since the last picture that could not be decoded."""
         self.video_end = 0.0
@@ -56,8 +60,9 @@ class ReadingLog:
         """Remember how far a packet reaches, and whether it is damaged."""
         self._tail_corrupt, video = packet.is_corrupt, packet.stream_index == self._stream.index
         if video:
-            if not self._video_packets and packet.pos is not None and packet.pos >= 0:
-                self.began_at = packet.pos
+            if not self._video_packets:
+                self.began_at = packet.pos if packet.pos is not None and packet.pos >= 0 else None
+                self.began_with, self.began_with_key = packet.pts, packet.is_keyframe
             self._video_packets += 1
         ticks = packet.pts if packet.pts is not None else packet.dts
         if ticks is not None:

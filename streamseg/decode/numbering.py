@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Packet = av.Packet[Any]
 
-__all__ = ["number_of"]
+__all__ = ["makes_a_picture", "number_of"]
 
 _VP8_SHOWN = 0x10
 """Bit of a VP8 frame's first byte (RFC 6386, 9.1)."""
@@ -33,16 +33,19 @@ _VP8_SHOWN = 0x10
 def number_of(address: Address, reader: PacketReader, pts: int | None, *, timeout: float) -> int | None:
     """How many pictures of a file are shown before the one at `pts` (the stream's time base); None if that cannot be known.
 
-    reader: the one that sought that picture. If the packets that it began with do not come up in the count, two places of the file
-    have that time (joined recordings, each with a clock that starts at zero), and the reader is not at the first of them.
+    reader: the one that sought that picture. The packet that it began with has to come up in the count, with the same time: else
+    two places of the file have that time (joined recordings, each with a clock that starts at zero), or the container tells other
+    times after a seek than without one (MPEG-PS). It has to be a key frame: libav also seeks amid a group of pictures (MPEG-4 in a
+    transport stream), and what is decoded from there is grey.
     """
-    if pts is None:
+    log = reader.log
+    if pts is None or log.began_at is None or not log.began_with_key:
         return None
     try:
         with open_container(address, timeout) as container:
             video = cast("VideoStream", container.streams[reader.stream.index])
             known = _start_by_index(container, video, pts)
-            seen = None if known is None else _count(_shown(container, video), pts, reader.log.began_at)
+            seen = None if known is None else _count(_shown(container, video), pts, (log.began_at, log.began_with))
             return None if known is None or seen is None else known + seen
     except AV_ERRORS:
         return None
@@ -66,19 +69,22 @@ def _start_by_index(container: InputContainer, stream: VideoStream, pts: int) ->
 
 def _shown(container: InputContainer, stream: VideoStream) -> Iterator[Packet]:
     """The packets that make a picture each."""
-    vp8 = stream.codec_context.name in ("vp8", "libvpx")
-    for packet in demux(container, stream):
-        hidden = vp8 and packet.size and not memoryview(packet)[0] & _VP8_SHOWN
-        if packet.size and not packet.is_discard and not hidden:
-            yield packet
+    return (packet for packet in demux(container, stream) if makes_a_picture(packet, stream))
 
 
-def _count(packets: Iterable[Packet], pts: int, place: int | None) -> int | None:
-    """How many packets are shown before `pts`; None if the first of them has no pts, or none lies at `place`."""
+def makes_a_picture(packet: Packet, stream: VideoStream) -> bool:
+    """Whether a packet of that stream makes a picture that is shown: not one that an edit list cuts off, or a hidden one of VP8."""
+    if not packet.size or packet.is_discard:
+        return False
+    return stream.codec_context.name not in ("vp8", "libvpx") or bool(memoryview(packet)[0] & _VP8_SHOWN)
+
+
+def _count(packets: Iterable[Packet], pts: int, place: tuple[int, int | None]) -> int | None:
+    """How many packets are shown before `pts`; None if the first of them has no pts, or none has this position and pts."""
     before = beyond = 0
-    met = place is None
+    met = False
     for packet in packets:
-        met = met or packet.pos == place
+        met = met or (packet.pos, packet.pts) == place
         if packet.pts is None and not before and not beyond:
             return None
         if packet.pts is None:

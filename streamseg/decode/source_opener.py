@@ -42,7 +42,10 @@ from streamseg.system.http import refuses_parts
 if TYPE_CHECKING:
     from av.container import InputContainer
 
-__all__ = ["SourceOpener"]
+__all__ = ["Numbers", "SourceOpener"]
+
+Numbers = Callable[[PacketReader, int | None], int | None]
+"""As `numbering.number_of`, of who has read the packets before."""
 
 SEEK_BACK = (Fraction(0), Fraction(2), Fraction(10))
 """Seconds before `start` to seek to, in turn, until a picture not later than `start` comes; then from the beginning."""
@@ -51,8 +54,14 @@ SEEK_BACK = (Fraction(0), Fraction(2), Fraction(10))
 class SourceOpener:
     """Opens the source of one `Decoder`, and holds what is open."""
 
-    def __init__(self, options: DecodeOptions, interlacing: Interlacing, hardware: HardwareDecoding | None) -> None:
-        self._options, self._interlacing, self._hardware = options, interlacing, hardware
+    def __init__(
+        self,
+        options: DecodeOptions,
+        interlacing: Interlacing,
+        hardware: HardwareDecoding | None,
+        numbers: Numbers | None = None,
+    ) -> None:
+        self._options, self._interlacing, self._hardware, self._numbers = options, interlacing, hardware, numbers
         self.stopped = threading.Event()
         """Set by `stop`: whatever waits or reads ends."""
         self._spooled: Spool | None = None
@@ -189,7 +198,8 @@ class SourceOpener:
             header = header_of(address, reader.container, reader.stream, live=False, rate=self._options.rate)
             if header.origin is None or not reader.may_seek or not reader.seek(header.origin, self._options.start - back):
                 break
-            sought = partial(number_of, address, reader, timeout=self._options.timeout)
+            known = None if self._numbers is None else partial(self._numbers, reader)
+            sought = known or partial(number_of, address, reader, timeout=self._options.timeout)
             if self._begin(self._file_pictures(reader), header, sought, address=address):
                 return
         reader = self._reopen(address)

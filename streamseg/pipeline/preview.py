@@ -23,6 +23,8 @@ def preview(config: PipelineConfig, given: Mapping[str, Any]) -> PipelineConfig:
     """The pipeline of a preview. What was asked for by an option (`given`) stays, lengths in pixels become as much smaller."""
     decode, infer = config.decode, config.infer
     every = infer.every if given.get("detect_every") is not None else EVERY
+    # What a quick look finds must not stand in place of what was found in the film itself.
+    results = config.results if given.get("results") is not None else config.results.model_copy(update={"keep": "off"})
     size = config.preprocess.size if given.get("size") is not None else "smallest"
     return config.model_copy(
         update={
@@ -38,6 +40,7 @@ def preview(config: PipelineConfig, given: Mapping[str, Any]) -> PipelineConfig:
             "infer": infer.model_copy(update={"every": every, "threads": infer.threads or 1}),
             "smooth": config.smooth.model_copy(update={"edges": False}),  # finer than these pictures can show
             "events": _events(config.events),
+            "results": results,
             "outputs": {name: _output(output) for name, output in config.outputs.items()},
         }
     )

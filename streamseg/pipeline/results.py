@@ -36,7 +36,7 @@ __all__ = ["Keeping", "beside_output", "describe", "keeping", "place_of", "setti
 _NOT_FINDING = {"infer": ("batch", "in_flight", "threads", "no_tuned", "require_gpu", "engine", "model", "precision")}
 """Fields that change how fast it goes alone, or that are compared by what they lead to (`_model_differs`)."""
 _SECTIONS = ("infer", "postprocess", "track", "smooth")
-_DECODE = ("fields", "deinterlace", "rate")
+_DECODE = ("fields", "deinterlace", "rate", "shrink")
 """Of the section `decode`, what changes the pictures."""
 
 
@@ -273,7 +273,7 @@ def _model_differs(results: Results, config: PipelineConfig, engine: Engine | No
     infer, size = config.infer, config.preprocess.size
     if asked.get("model") != model_key(config):
         return f"it was made by another model ({model['name']})"
-    if list(size or ()) not in (list(asked.get("size") or ()), model.get("size")):
+    if (size if size is None or isinstance(size, str) else list(size)) not in (asked.get("size"), model.get("size")):
         return _was("preprocess.size", asked.get("size"), size)
     for name, here_asked in (("engine", infer.engine), ("precision", infer.precision)):
         if here_asked not in (asked.get(name), model.get(name)):

@@ -1,0 +1,93 @@
+"""The times of all pictures of a film and of its key frames, read from its packets, without decoding them."""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
+from fractions import Fraction
+
+from streamseg.decode.address import parse_source
+from streamseg.decode.container import open_container
+from streamseg.decode.demux import demux
+from streamseg.decode.faults import AV_ERRORS
+from streamseg.decode.numbering import makes_a_picture
+from streamseg.decode.passthrough import PassThroughHub
+from streamseg.decode.reader import PacketReader
+from streamseg.decode.shared import SharedState
+from streamseg.decode.timeline import DecodeCounters, Splicer
+
+__all__ = ["Timetable", "read_timetable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Timetable:
+    """What the packets of a film say of its pictures, in the order of display. Pts are the run's, in units of `time_base`."""
+
+    time_base: Fraction
+    pts: list[int]
+    keys: list[int]
+    """Those of the key frames."""
+    jumps: list[int]
+    """Those from which on the source's clock is another: each begins an epoch."""
+    places: dict[int, int]
+    """Of the key frames: where each lies in the file, bytes, and its pts."""
+
+    def number_of(self, reader: PacketReader, pts: int | None) -> int | None:
+        """As `numbering.number_of`, which says what has to hold."""
+        log = reader.log
+        if pts is None or log.began_at is None or not log.began_with_key or self.places.get(log.began_at) != log.began_with:
+            return None
+        return bisect_left(self.pts, pts)
+
+    def start_for(self, number: int) -> tuple[int, Fraction]:
+        """The number of the key frame to decode from, and where to start for that: seconds from the film's first picture."""
+        at = bisect_right(self.keys, self.pts[number]) - 1
+        if at < 0:
+            return 0, Fraction(0)
+        key = self.keys[at]
+        # Half a tick early: the exact time may round to a little behind it.
+        seconds = (key - self.pts[0]) * self.time_base - self.time_base / 2
+        return bisect_left(self.pts, key), max(Fraction(0), seconds)
+
+
+def read_timetable(source: str | os.PathLike[str], max_pixels: int, threads: int) -> Timetable | None:
+    """Read the packets of a file; None where they do not tell, or where a seek would not lead where it says."""
+    address = parse_source(source)
+    if address.kind != "file" or address.threaded:
+        return None
+    try:
+        with open_container(address, 5.0) as container:
+            shared = SharedState(
+                address, PassThroughHub(), Splicer(), DecodeCounters(), [], max_pixels, threads, lambda: False, None
+            )
+            reader = PacketReader(container, shared)
+            return _timetable(reader) if reader.may_seek else None
+    except AV_ERRORS:
+        return None
+
+
+def _timetable(reader: PacketReader) -> Timetable | None:
+    pts: list[int] = []
+    keys: list[int] = []
+    jumps: list[int] = []
+    places: dict[int, int] = {}
+    for packet in demux(reader.container):
+        entered = packet.size > 0 and reader.place(packet)
+        if packet.stream_index != reader.stream.index or not makes_a_picture(packet, reader.stream):
+            continue
+        if packet.pts is None:
+            if not pts:
+                return None
+            continue  # the second field of a picture
+        pts.append(packet.pts)
+        if packet.is_keyframe:
+            keys.append(packet.pts)
+            if packet.pos is not None:
+                places[packet.pos] = packet.pts
+        if entered:
+            jumps.append(packet.pts)
+    time_base = reader.stream.time_base
+    if not pts or time_base is None:
+        return None
+    return Timetable(time_base, sorted(pts), sorted(keys), sorted(jumps), places)

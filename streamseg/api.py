@@ -23,6 +23,7 @@ from streamseg.pipeline.tune import tune as tune_pipeline
 from streamseg.pipeline.video import Video, open_video
 from streamseg.record import Results
 from streamseg.runtime.process import at_work
+from streamseg.select import Selection
 
 __all__ = ["astream", "open", "run", "stream", "tune"]
 
@@ -60,6 +61,8 @@ def stream(
     events: EventsConfig | Mapping[str, Any] | None = None,
     online: bool | None = None,
     results: str | PathLike[str] | None = None,
+    select: str | Selection | None = None,
+    edits: str | PathLike[str] | None = None,
     trust: bool = False,
     # options end
 ) -> Iterator[Result]:
@@ -113,6 +116,9 @@ def stream(
             known, but for what happens live, and for pictures from an iterator.
         results: File (NAME.streamseg) for what was found; where it fits, it is read, and no network runs; auto: beside the
             first output.
+        select: Objects to show, as 'person#3, largest car' or 'person, not #5'; names given with `streamseg tracks` count, too.
+        edits: Names, merges, splits and forbidden tracks of this film: a FILE; auto: NAME.streamseg.json beside the results;
+            off.
         trust: Let the pipeline file name Python code to run (use: module:Class).
 
     None means: as `pipeline` says; without one, as usual, with all classes that the model knows. Its outputs are not written.
@@ -158,6 +164,8 @@ def astream(
     events: EventsConfig | Mapping[str, Any] | None = None,
     online: bool | None = None,
     results: str | PathLike[str] | None = None,
+    select: str | Selection | None = None,
+    edits: str | PathLike[str] | None = None,
     trust: bool = False,
     # options end
 ) -> AsyncIterator[Result]:
@@ -206,6 +214,8 @@ def run(
     events: EventsConfig | Mapping[str, Any] | None = None,
     online: bool | None = None,
     results: str | PathLike[str] | None = None,
+    select: str | Selection | None = None,
+    edits: str | PathLike[str] | None = None,
     format: str | None = None,
     codec: str | None = None,
     crf: float | None = None,
@@ -261,6 +271,9 @@ def run(
             known, but for what happens live, and for pictures from an iterator.
         results: File (NAME.streamseg) for what was found; where it fits, it is read, and no network runs; auto: beside the
             first output.
+        select: Objects to show, as 'person#3, largest car' or 'person, not #5'; names given with `streamseg tracks` count, too.
+        edits: Names, merges, splits and forbidden tracks of this film: a FILE; auto: NAME.streamseg.json beside the results;
+            off.
         format: Format of standard output (-o -): mkv, webm, ts, mp4, mov, jsonl.
         codec: h264, hevc, ffv1, … or an FFmpeg encoder. Default: by file type.
         crf: Quality: a smaller number gives better quality and a larger file.

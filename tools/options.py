@@ -19,7 +19,13 @@ from streamseg.pipeline.options import OPTIONS, Option, help_of, in_python
 __all__ = ["FILES", "written"]
 
 ROOT = Path(__file__).resolve().parents[1]
-FILES = ("streamseg/api.py", "streamseg/cli/measure.py", "streamseg/cli/run.py", "streamseg/pipeline/session.py")
+FILES = (
+    "streamseg/api.py",
+    "streamseg/cli/measure.py",
+    "streamseg/cli/run.py",
+    "streamseg/cli/tracks.py",
+    "streamseg/pipeline/session.py",
+)
 WIDTH = 128
 _FUNCTION = re.compile(r"^(?P<indent> *)(?:async )?def \w+\(\n.*?(?=^(?P=indent)(?:async )?def |^(?P=indent)@|\Z)", re.M | re.S)
 _SIGNATURE = re.compile(r"^(?P<indent> *)# options: (?P<how>[^\n]*)\n.*?^ *# options end\n", re.M | re.S)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from streamseg.pipeline.report import RunReport
     from streamseg.pipeline.speed import Speed
 
-__all__ = ["Screen", "show_bench", "show_doctor", "show_probe", "show_tune"]
+__all__ = ["Screen", "show_bench", "show_doctor", "show_probe", "show_tune", "stdout"]
 
 Data = Mapping[str, Any]
 
@@ -134,7 +134,7 @@ def _status(running: Pipeline) -> str:
 
 def show_probe(report: Data) -> None:
     """The answer of `streamseg probe`."""
-    console = _stdout()
+    console = stdout()
     video, timing = report["video"], report["timing"]
     length = "live" if report["live"] else f"{report['duration']:.2f} s" if report["duration"] else "of unknown length"
     if not report["live"] and not report["duration"] and timing["frames"]:
@@ -177,7 +177,7 @@ def _plain(value: Any) -> str:
 
 def show_doctor(report: Data) -> None:
     """The answer of `streamseg doctor`."""
-    console = _stdout()
+    console = stdout()
     console.print(
         f"Python {report['python']} on {escape(str(report['platform']))}, {escape(str(report['cpu']))}, {report['cores']} cores"
     )
@@ -212,7 +212,7 @@ def show_doctor(report: Data) -> None:
 
 def show_bench(report: Data) -> None:
     """The answer of `streamseg bench`."""
-    console = _stdout()
+    console = stdout()
     console.print(escape(f"{report['source']}, {report['size']}, {report['engine']}"), soft_wrap=True)
     table = Table("stage", "ms a frame, alone", "ms on a core")
     for name, stage in report["stages"].items():
@@ -225,7 +225,7 @@ def show_bench(report: Data) -> None:
 
 def show_tune(report: Data) -> None:
     """The answer of `streamseg tune`."""
-    console = _stdout()
+    console = stdout()
     heads = (
         "size",
         "precision",
@@ -273,7 +273,8 @@ def _choice(report: Data) -> str:
     return str(Choice(**report["chosen"]))
 
 
-def _stdout() -> Console:
+def stdout() -> Console:
+    """Where answers go: as wide as the terminal, and wide where there is none."""
     console = Console(highlight=False)
     if not sys.stdout.isatty():
         console.width = 160

@@ -13,6 +13,7 @@ from streamseg.cli.errors import end_with, fill_closed
 from streamseg.cli.flags import JsonOption, SourceArg, answer, flag
 from streamseg.cli.help import Command, Group
 from streamseg.cli.run import run
+from streamseg.cli.tracks import tracks
 
 app = typer.Typer(
     name="streamseg",
@@ -42,6 +43,7 @@ def _global(
 
 
 app.command(cls=Command)(run)
+app.command(cls=Command)(tracks)
 
 
 @app.command(cls=Command)

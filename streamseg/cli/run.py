@@ -62,6 +62,8 @@ def run(
     deinterlace: Annotated[str | None, flag("deinterlace")] = None,
     online: Annotated[bool | None, flag("online")] = None,
     results: Annotated[str | None, flag("results")] = None,
+    select: Annotated[str | None, flag("select")] = None,
+    edits: Annotated[str | None, flag("edits")] = None,
     format: Annotated[str | None, flag("format")] = None,
     codec: Annotated[str | None, flag("codec")] = None,
     crf: Annotated[float | None, flag("crf")] = None,
@@ -83,6 +85,7 @@ def run(
     from streamseg.jobs.films import means_films
     from streamseg.jobs.resume import ResumableRun, Run
     from streamseg.pipeline.configure import configure, words_of
+    from streamseg.pipeline.decide import shown_classes
     from streamseg.pipeline.outputs import in_format
     from streamseg.runtime.process import handle_signals
 
@@ -96,8 +99,9 @@ def run(
         run_of = ResumableRun if resume else Run
         job = run_of(source[0], config, outputs, overwrite=overwrite, on_message=screen.say)
     built = job.pipeline
-    if classes is None and (others := _left_out(config.postprocess.classes, built.classes)):
-        screen.say(f"classes: {', '.join(config.postprocess.classes or ())} (not {', '.join(others)}: --classes all)")
+    shown = shown_classes(config, built.classes)
+    if classes is None and (others := _left_out(shown, built.classes)):
+        screen.say(f"classes: {', '.join(shown or ())} (not {', '.join(others)}: --classes all)")
     with screen.progress(built) as on_tick, handle_signals(built.runtime.interrupt):
         report = job.run(on_tick)
     screen.summary(report)

@@ -32,11 +32,13 @@ from streamseg.config.values import (
     parse_bytes,
     parse_deinterlace,
     parse_edges,
+    parse_edits,
     parse_every,
     parse_keep,
     parse_names,
     parse_off,
     parse_seconds,
+    parse_selection,
 )
 from streamseg.core.exr_options import ExrOptions
 from streamseg.errors.describe import brief
@@ -53,6 +55,7 @@ __all__ = [
     "PostprocessConfig",
     "PreprocessConfig",
     "ResultsConfig",
+    "SelectConfig",
     "SmoothConfig",
     "TrackConfig",
 ]
@@ -260,6 +263,20 @@ class ResultsConfig(Section):
     """`off`; `auto`, beside the first output, under the source's name; or the path of a file, as film.streamseg."""
 
 
+class SelectConfig(Section):
+    """select: which objects are shown, and what a person decided about the tracks of this film."""
+
+    objects: Annotated[str, BeforeValidator(parse_selection)] = "all"
+    """A selection, as `person#3, largest car` (docs/selections.md); `select: person#3` alone means this field."""
+    edits: Annotated[str, BeforeValidator(parse_edits)] = "auto"
+    """The sidecar with names, merges, splits and forbidden tracks: `auto`, the one beside the results file; a path; `off`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _text(cls, value: Any) -> Any:
+        return {"objects": value} if isinstance(value, str | list) else value
+
+
 class EncodeConfig(Section):
     """encode: how a picture is written."""
 
@@ -316,6 +333,7 @@ class PipelineConfig(Section):
     smooth: SmoothConfig = SmoothConfig()
     events: EventsConfig = EventsConfig()
     results: ResultsConfig = ResultsConfig()
+    select: SelectConfig = SelectConfig()
     stages: tuple[StageStep, ...] = ()
     """Stages of your own, beside those that always run."""
     outputs: dict[str, OutputConfig] = Field(default_factory=dict)

@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from streamseg.core.seconds import parse_seconds
 from streamseg.core.sizes import read_size
 from streamseg.errors.describe import brief
+from streamseg.select import Selection
 
 __all__ = [
     "AutoSeconds",
@@ -27,12 +28,14 @@ __all__ = [
     "parse_bytes",
     "parse_deinterlace",
     "parse_edges",
+    "parse_edits",
     "parse_every",
     "parse_input_size",
     "parse_keep",
     "parse_names",
     "parse_off",
     "parse_seconds",
+    "parse_selection",
     "parse_size",
 ]
 
@@ -95,6 +98,27 @@ def parse_keep(value: Any) -> str:
     if text in ("off", "auto") or os.path.splitext(text)[1].lower() == ".streamseg":
         return text
     raise ValueError(f"{brief(value)} is not allowed; write auto, off, or the name of a results file, as film.streamseg")
+
+
+def parse_edits(value: Any) -> str:
+    """`off`, `auto`, or the path of a sidecar as text. ValueError for anything else."""
+    if value is None or value is False or value is True:  # YAML's own off and on
+        return "auto" if value else "off"
+    try:
+        text = os.fspath(value)
+    except TypeError:
+        text = None
+    if isinstance(text, str) and text.strip():
+        return text
+    raise ValueError(f"{brief(value)} is not allowed; write auto, off, or the name of a file, as film.streamseg.json")
+
+
+def parse_selection(value: Any) -> str:
+    """A selection, or a list of such, as text. Raises ConfigError, which shows the place of a mistake."""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(parse_selection, value))
+    Selection.parse(value)
+    return str(value)
 
 
 def parse_every(value: Any) -> int | Literal["auto"]:

@@ -12,7 +12,7 @@ from streamseg.edits import file
 from streamseg.errors import ConfigError
 from streamseg.errors.describe import brief
 from streamseg.select import Selection
-from streamseg.select.terms import RESERVED
+from streamseg.select.terms import RESERVED, Largest, Name, Track
 from streamseg.system.unchanging import unchanging
 
 __all__ = ["Edits", "Split"]
@@ -55,6 +55,8 @@ class Edits:
     """Name → which objects."""
     source: Mapping[str, Any] | None = None
     """Key of the film (`record.source_key`) that the numbers are those of; None: it is not said."""
+    found: str | None = None
+    """Key of how it was found (`edits.fit.found_key`): another model gives tracks other numbers; None: it is not said."""
     others: Mapping[str, Any] = field(default_factory=dict)
     """What else stands in the file: not understood, and kept."""
 
@@ -117,6 +119,7 @@ class Edits:
                 tuple(found.forbid),
                 {called: _selection(called, text) for called, text in found.selections.items()},
                 found.source,
+                found.found,
                 others,
             )
         except ConfigError as error:
@@ -128,7 +131,10 @@ class Edits:
 
     def to_json(self) -> dict[str, Any]:
         """As a file holds them."""
-        return ({} if self.source is None else {"source": dict(self.source)}) | {
+        keys = ({} if self.source is None else {"source": dict(self.source)}) | (
+            {} if not self.found else {"found": self.found}
+        )
+        return keys | {
             "names": {str(track): name for track, name in sorted(self.names.items())},
             "merge": [list(group) for group in self.merges],
             "split": [{"track": each.track, "at": each.at, "into": each.into} for each in self.splits],
@@ -140,6 +146,22 @@ class Edits:
     def __bool__(self) -> bool:
         """Whether anything is decided."""
         return bool(self.names or self.merges or self.splits or self.forbidden or self.selections)
+
+    def named_in(self, selection: Selection) -> tuple[list[str], list[int]]:
+        """What a selection names itself: names that may be classes, and tracks, by their numbers or the names given to them."""
+        given, merged = {name: track for track, name in self.names.items()}, {t: g[0] for g in self.merges for t in g}
+        names, tracks = list[str](), list[int]()
+        for term in selection:
+            if isinstance(term, Track):
+                tracks.append(merged.get(term.track_id, term.track_id))
+            elif isinstance(term, Name | Largest) and term.name in given:
+                tracks.append(given[term.name])
+            elif isinstance(term, Name) and term.name in self.selections:
+                inner = self.named_in(self.selections[term.name])
+                names, tracks = names + inner[0], tracks + inner[1]
+            elif isinstance(term, Name | Largest) and term.name:
+                names.append(term.name)
+        return list(dict.fromkeys(names)), list(dict.fromkeys(tracks))
 
     # --- what cannot be -----------------------------------------------------------------------------------------------------------
 

@@ -14,14 +14,14 @@ from streamseg.config.load import validate
 from streamseg.config.section import Section
 from streamseg.config.values import Seconds
 from streamseg.errors import ConfigError, OutputError
-from streamseg.errors.describe import brief, did_you_mean, path_of
+from streamseg.errors.describe import brief, did_you_mean, path_of, short
 from streamseg.system.output_files import replace_atomically
 
 __all__ = ["ENDING", "SCHEMA", "FileContents", "read", "write"]
 
 ENDING = ".streamseg.json"
 SCHEMA = "streamseg.edits/1"
-_KEYS = ("schema", "source", "names", "merge", "split", "forbid", "selections")
+_KEYS = ("schema", "source", "found", "names", "merge", "split", "forbid", "selections")
 _MAX_BYTES = 16 << 20
 
 
@@ -39,6 +39,7 @@ class FileContents(Section):
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
 
     source: dict[str, Any] | None = None
+    found: str | None = None
     names: dict[str, str] = Field(default_factory=dict)
     merge: list[list[int]] = Field(default_factory=list)
     split: list[_Split] = Field(default_factory=list)
@@ -74,12 +75,14 @@ def write(path: str | PathLike[str], data: Mapping[str, Any]) -> None:
 
 
 def _load(path: Path) -> Mapping[str, Any]:
+    if "\0" in str(path):
+        raise ConfigError(f"{brief(str(path))} is no name of a file of edits")
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise ConfigError(f"{path} is larger than 16 MiB: it holds no edits")
         data = json.loads(path.read_bytes().decode("utf-8-sig"), object_pairs_hook=_once)
     except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
+        raise ConfigError(f"cannot read the edits {short(str(path))}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not a text file in UTF-8") from error
     except json.JSONDecodeError as error:

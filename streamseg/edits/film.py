@@ -33,17 +33,29 @@ class Film:
     film.resolve("Anna, largest car")   # Selection('#3 or #12')
     """
 
-    def __init__(self, results: Results, edits: Edits | None = None, classes: Collection[str] | None = None) -> None:
-        """`classes`: those that are shown; None: all. Raises ConfigError where the edits do not fit."""
+    def __init__(
+        self,
+        results: Results,
+        edits: Edits | None = None,
+        classes: Collection[str] | None = None,
+        also: Collection[int] = (),
+    ) -> None:
+        """`classes`: those that are shown, None: all; `also`: tracks that are shown whatever their class.
+
+        Raises ConfigError where the edits do not fit.
+        """
         found = results.tracks()
         self.results, self.edits, self.classes = results, Edits() if edits is None else edits, classes
+        self.also: frozenset[int] = frozenset(also)
         check(self.edits, results, found)
         self.applied = Applied(self.edits, found, results.class_names)
+        self.frame_area: int = _area(results)
+        """Pixels of the film's first frame; 0: it has none."""
         self.found: tuple[TrackSummary, ...] = found
         """Its tracks before the edits."""
         self.tracks: tuple[TrackSummary, ...] = self._summed() if self.edits else found
         """Its tracks as they are after them, by falling area."""
-        self.tracks = tuple(track for track in self.tracks if classes is None or track.name in classes)
+        self.tracks = tuple(t for t in self.tracks if classes is None or t.name in classes or t.track_id in self.also)
 
     def _summed(self) -> tuple[TrackSummary, ...]:
         results = self.results
@@ -52,6 +64,11 @@ class Film:
             values = self.applied.columns(columns.values, float(columns.pts * results.time_base))
             summing.add(replace(columns, values=values))
         return summing.tracks()
+
+    def words(self, track: TrackSummary) -> str:
+        """How a selection calls a track: by the name that a person gave it, else as `person#3`."""
+        name = self.edits.names.get(track.track_id)
+        return quoted(name) if name else f"{quoted(track.name)}#{track.track_id}"
 
     def records(self) -> Iterator[FrameRecord]:
         """Its frames, edited, in order."""
@@ -110,7 +127,8 @@ class Film:
         if found is None:
             gone = next((track for track in self.found if track.track_id == kept), None)
             if gone is not None and self.classes is not None and gone.name not in self.classes:
-                raise ConfigError(f"track {number} is a {gone.name}, and shown are {', '.join(self.classes)} alone")
+                shown = ", ".join(self.classes)
+                raise ConfigError(f"track {number} is a {gone.name}, and shown are {shown} alone")
             raise ConfigError(f"there is no track {number}: {there_are([track.track_id for track in self.tracks])}")
         if name and name != found.name and name != self.edits.names.get(kept):
             raise ConfigError(
@@ -168,7 +186,8 @@ class Film:
     def _shown(self, found: Instances) -> Instances:
         if self.classes is None:
             return found
-        return found[np.array([name in self.classes for name in found.names], np.bool_)]
+        pairs = zip(found.names, found.track_ids.tolist(), strict=True)
+        return found[np.array([name in self.classes or track in self.also for name, track in pairs], np.bool_)]
 
     def _near_in_place(self, record: FrameRecord, x: float, y: float) -> Iterator[str]:
         """The nearest three of the frame, by their boxes."""
@@ -179,8 +198,9 @@ class Film:
             if found.track_ids[i]:
                 near.append((float(max(aside)), i, ((x0 + x1) / 2, (y0 + y1) / 2)))
         for away, i, (to_x, to_y) in sorted(near)[:3]:
-            far = f"{away:.0f} pixels away" if away >= 1 else "round it"
-            yield f"{found.called[i]}#{found.track_ids[i]} is {far}, its middle at {to_x:.0f},{to_y:.0f}"
+            far = f"{away:.0f} pixels away" if away >= 1 else "around this point, which its mask leaves out"
+            name = self.edits.names.get(int(found.track_ids[i]), f"{found.names[i]}#{found.track_ids[i]}")
+            yield f"{name} is {far}; its middle is at {to_x:.0f},{to_y:.0f}"
 
     def _near_in_time(self, record: FrameRecord, x: float, y: float) -> Iterator[str]:
         """What is there before and after, within `_NEAR` seconds."""
@@ -192,10 +212,16 @@ class Film:
             while 0 <= step < len(times) and abs(times[step] - record.time) <= _NEAR:
                 there = self.edited(results[int(results.numbers[step])])
                 if track := self._front(there, x, y):
-                    name = next(t.name for t in self.tracks if t.track_id == track)
-                    yield f"at this point is {name}#{track} {word} {there.time:.3f} s"
+                    name = next(self.words(each) for each in self.tracks if each.track_id == track)
+                    yield f"at this point is {name} {word} {there.time:.3f} s"
                     break
                 step += way
+
+
+def _area(results: Results) -> int:
+    for columns in results.columns():
+        return columns.width * columns.height
+    return 0
 
 
 def _covers(found: Instances, i: int, x: float, y: float, width: int, height: int) -> bool:

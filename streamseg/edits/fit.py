@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -12,7 +14,7 @@ from streamseg.errors.describe import brief
 from streamseg.record import Results, TrackSummary
 from streamseg.record.source_key import same_source
 
-__all__ = ["check", "there_are"]
+__all__ = ["check", "found_key", "there_are"]
 
 _ANEW = "numbers change where a film is looked at anew"
 
@@ -25,11 +27,28 @@ def check(edits: Edits, results: Results, tracks: Sequence[TrackSummary] | None 
             f"these edits are of another film ({brief(edits.source.get('name'))}), not of {brief(there.get('name'))}, whose "
             "tracks have other numbers"
         )
+    if edits.found is not None and (here := found_key(results)) is not None and edits.found != here:
+        raise ConfigError(
+            "these edits are of what another model or other settings found, whose tracks have other numbers; use those, or make "
+            "the edits anew (streamseg tracks)"
+        )
     known = {track.track_id: track for track in (results.tracks() if tracks is None else tracks)}
     _check_splits(edits, known)
     _check_there(edits, known)
     _check_names(edits, results.class_names)
     _check_apart(edits, results)
+
+
+def found_key(results: Results) -> str | None:
+    """What tells results whose tracks have the same numbers: of the model, its precision and engine, settings, and the part of the
+    film. None: the file does not say."""
+    head = results.head
+    model, settings = head.get("model"), head.get("settings")
+    if not isinstance(model, dict) or settings is None:
+        return None
+    told = {name: model.get(name) for name in ("sha256", "size", "engine", "precision", "masks")}
+    told |= {name: head.get(name) for name in ("settings", "start", "span")}
+    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def there_are(numbers: Sequence[int]) -> str:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from streamseg.composite import Rendered
-from streamseg.config.schema import PipelineConfig
+from streamseg.config.schema import PipelineConfig, SelectConfig
 from streamseg.core.result import Result
 from streamseg.decode import Decoder, SourceInfo
 from streamseg.decode.address import as_source
@@ -23,6 +23,7 @@ from streamseg.events import EventDetector
 from streamseg.gpu import Device
 from streamseg.pipeline import opening
 from streamseg.pipeline.answers import Progress, drawing_less, refuse_between, remembering
+from streamseg.pipeline.edit import Edit
 from streamseg.pipeline.extra import extra_steps
 from streamseg.pipeline.finding import Asked, open_context
 from streamseg.pipeline.opening import FirstFrames, Source
@@ -36,7 +37,7 @@ from streamseg.runtime import Branch, Counters, Runtime, Stage
 from streamseg.system.callbacks import Message
 from streamseg.system.throttling import Throttling, read_throttling
 
-__all__ = ["Pipeline", "build_pipeline", "build_results"]
+__all__ = ["Pipeline", "build_pipeline", "build_results", "look_at"]
 
 T = TypeVar("T")
 
@@ -134,7 +135,11 @@ class Pipeline:
         """What was done so far."""
         counters, events = self.runtime.snapshot(), _only(self.trunk, EventDetector)
         read, record = _one(self.trunk, Postprocess), _one(self.trunk, Record)
-        said = [*self.decoder.warnings, *(read.counters.sentences(len(read.class_names)) if read is not None else ())]
+        said = list(self.decoder.warnings)
+        if (edit := _one(self.trunk, Edit)) is not None:
+            said += edit.warnings
+        if read is not None:
+            said += read.counters.sentences(len(read.class_names))
         outputs = []
         for target, sink in self.sinks:
             stages = self.runtime.branch(target.name)
@@ -212,7 +217,10 @@ def build_pipeline(
             undo.callback(sink.close)
         asked = Asked(config, origin, info, chosen, extra, targets, overwrite, on_message, device, hardware)
         load = partial(opening.load_engine, config, on_message, targets)
-        context, own_engine = open_context(asked, undo, engine, load)
+        look = partial(look_at, source, extra=extra, on_message=on_message, engine=engine)
+        context, own_engine = open_context(asked, undo, engine, load, look)
+        if context.decided is not None:
+            sinks = list(zip(context.decided.targets, made, strict=True))
         trunk = make(chosen, "trunk", context)
         kept = progress is not None
         branches = [_branch(chosen, replace(context, output=target, sink=sink), kept) for target, sink in sinks]
@@ -238,13 +246,14 @@ def build_results(
     on_message: Message | None = None,
     engine_of: Callable[[], Engine] | None = None,
     extra: Sequence[Step] = (),
+    overwrite: bool = False,
 ) -> tuple[Runtime, Made, Engine | None]:
     """Open a source and an engine, and connect them so that results go to `outlet`; the threads are not started yet.
 
     Returns the runtime, the stages, and the engine, which the caller closes; None: a results file is read.
 
     `started` is given the decoder before it waits for a source, so that another thread can stop it. `engine_of` gives the engine;
-    None: the one that `config` asks for is opened.
+    None: the one that `config` asks for is opened. `overwrite`: a results file of another film may be replaced.
     """
     config = opening.tuned(config, on_message) if engine_of is None else config
     chosen, device = steps([*extra_steps(config), *extra]), opening.find_device(config, on_message)
@@ -253,13 +262,46 @@ def build_results(
         undo.callback(decoder.close)
         started(decoder)
         info = decoder.open()
-        asked = Asked(config, as_source(source), info, chosen, extra, (), False, on_message, device, hardware)
-        context, _ = open_context(asked, undo, None, engine_of or partial(opening.load_engine, config, on_message))
+        asked = Asked(config, as_source(source), info, chosen, extra, (), overwrite, on_message, device, hardware)
+        load = engine_of or partial(opening.load_engine, config, on_message)
+        look = partial(look_at, source, extra=extra, on_message=on_message, engine_of=engine_of)
+        context, _ = open_context(asked, undo, None, load, look)
         branches = [Branch("results", [("results", outlet)], 1)]
         trunk = make(chosen, "trunk", context)
         runtime = _connect(decoder, trunk, branches, context)
         undo.pop_all()
     return runtime, trunk, context.engine
+
+
+def look_at(
+    source: Source,
+    config: PipelineConfig,
+    *,
+    on_message: Message | None = None,
+    engine: Engine | None = None,
+    engine_of: Callable[[], Engine] | None = None,
+    extra: Sequence[Step] = (),
+) -> None:
+    """Look at all that is asked for, and keep what is found as `config` says, without an output. `engine` stays open."""
+    outlet = _Nowhere()
+    plain = config.model_copy(update={"select": SelectConfig(edits="off")})
+    given = engine_of if engine is None else lambda: engine
+    runtime, trunk, used = build_results(
+        source, plain, outlet, lambda decoder: None, on_message=on_message, engine_of=given, extra=extra, overwrite=True
+    )
+    try:
+        runtime.run()
+    finally:
+        finish_results(trunk, runtime)
+        if used is not None and engine is None:
+            used.close()
+
+
+class _Nowhere:
+    """Where results go that nobody waits for: they are kept on the way."""
+
+    def __call__(self, result: Result) -> None:
+        """Nothing."""
 
 
 def _branch(chosen: Sequence[Step], context: Context, kept: bool = False) -> Branch:

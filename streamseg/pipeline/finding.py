@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
+import tempfile
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from streamseg.config.schema import PipelineConfig
 from streamseg.decode import SourceInfo
 from streamseg.decode.frames import FrameSource
 from streamseg.engine import Engine
+from streamseg.errors import ConfigError, OutputError
 from streamseg.gpu import Device, DeviceDecoding
 from streamseg.pipeline import opening, results, stages
+from streamseg.pipeline.decide import decide, describe, edits_of, needs_film
 from streamseg.pipeline.outputs import Target
+from streamseg.pipeline.results import Keeping
 from streamseg.pipeline.stages import Context, Step
+from streamseg.record import ENDING
 from streamseg.system.callbacks import Message
 
 __all__ = ["Asked", "open_context"]
@@ -39,33 +48,32 @@ class Asked:
 
 
 def open_context(
-    asked: Asked, undo: contextlib.ExitStack, engine: Engine | None, load: Callable[[], Engine]
+    asked: Asked,
+    undo: contextlib.ExitStack,
+    engine: Engine | None,
+    load: Callable[[], Engine],
+    look: Callable[[PipelineConfig], None],
 ) -> tuple[Context, bool]:
     """What the stages are made from, and whether an engine was opened for it. What is open is closed by `undo`.
 
-    engine: the one that is open already. load: opens one, which is not done where a results file fits.
-    Raises StreamsegError.
+    engine: the one that is open already. load: opens one, which is not done where a results file fits. look: looks at the whole of
+    what is asked for and keeps it as the configuration says, without an output. Raises StreamsegError.
     """
+    asked, kept = _looked_first(asked, undo, engine, look)
     config, say = asked.config, asked.on_message
-    kept = results.keeping(
-        config,
-        asked.source,
-        asked.info,
-        asked.targets,
-        asked.chosen,
-        asked.own,
-        overwrite=asked.overwrite,
-        engine=engine,
-        say=say,
-    )
     live = asked.info.live or config.decode.realtime
     if kept is not None and kept.read is not None:
         undo.callback(kept.read.close)
-        stages.check(config, None, asked.own, asked.targets, kept.read)
+        edits, sidecar = edits_of(config, kept.path)
+        decided = decide(config, kept.read, edits, sidecar, asked.targets)
+        stages.check(config, None, asked.own, decided.targets, kept.read, decided)
         if say is not None:
             say(results.describe(kept.read))
+            for line in describe(decided, sidecar, config):
+                say(line)
         opening.use_device(asked.hardware, str(kept.read.head["model"].get("engine")), asked.device, say)
-        return Context(config, None, None, asked.device, live, made=_made(asked.source), recalled=kept.read), False
+        made = _made(asked.source)
+        return Context(config, None, None, asked.device, live, made=made, recalled=kept.read, decided=decided), False
     own_engine = engine is None
     if engine is None:
         engine = load()
@@ -83,3 +91,58 @@ def open_context(
 def _made(source: object) -> bool:
     """Whether the pictures come from a program's own iterator, which may wait for results; a list of them is there already."""
     return isinstance(source, FrameSource) and source.count is None
+
+
+def _looked_first(
+    asked: Asked, undo: contextlib.ExitStack, engine: Engine | None, look: Callable[[PipelineConfig], None]
+) -> tuple[Asked, Keeping | None]:
+    """The results file of a run; the film is looked at first where the run needs to know all of it, and no file that fits is there.
+
+    Where none is to be kept, it is one that is deleted with its last reader.
+    """
+    kept, config = _keeping(asked, engine), asked.config
+    edits, _ = edits_of(config, None if kept is None else kept.path)
+    wish = needs_film(config, edits, asked.targets)
+    if not wish or (kept is not None and kept.read is not None):
+        return asked, kept
+    why_not = results.why_no_key(config, asked.source, asked.info, asked.chosen, asked.own)
+    if why_not is not None:
+        raise ConfigError(f"{wish} is known when the whole film has been looked at, which cannot be done first: {why_not}")
+    if asked.on_message is not None:
+        asked.on_message(f"{wish} is known when the whole film has been looked at: that is done first")
+    if kept is not None:
+        with contextlib.suppress(OutputError):  # it need not be kept there
+            look(results_config(config, kept.path))
+        kept = _keeping(replace(asked, on_message=None), engine)
+    if kept is None or kept.read is None:
+        folder = tempfile.mkdtemp(prefix="streamseg-")
+        undo.callback(shutil.rmtree, folder, ignore_errors=True)
+        asked = replace(asked, config=results_config(config, Path(folder) / f"film{ENDING}"))
+        look(asked.config)
+        kept = _keeping(replace(asked, on_message=None), engine)
+        assert kept is not None
+        shutil.rmtree(folder, ignore_errors=True)  # what is open stays readable, but on Windows, where it goes with its reader
+        if kept.read is not None and os.path.exists(folder):
+            weakref.finalize(kept.read, shutil.rmtree, folder, ignore_errors=True)
+    if kept.read is None:
+        raise ConfigError(f"{wish} is not known: the film could not be looked at to its end")
+    return asked, kept
+
+
+def results_config(config: PipelineConfig, path: Path) -> PipelineConfig:
+    """The configuration with its results kept at `path`."""
+    return config.model_copy(update={"results": config.results.model_copy(update={"keep": str(path)})})
+
+
+def _keeping(asked: Asked, engine: Engine | None) -> Keeping | None:
+    return results.keeping(
+        asked.config,
+        asked.source,
+        asked.info,
+        asked.targets,
+        asked.chosen,
+        asked.own,
+        overwrite=asked.overwrite,
+        engine=engine,
+        say=asked.on_message,
+    )

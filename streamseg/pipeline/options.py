@@ -294,6 +294,22 @@ OPTIONS: tuple[Option, ...] = (
         ("results", "keep"),
         metavar="FILE|auto|off",
     ),
+    Option(
+        "select",
+        "results",
+        "str | Selection",
+        "Objects to show, as 'person#3, largest car' or 'person, not #5'; names given with `streamseg tracks` count, too.",
+        ("select", "objects"),
+        metavar="SELECTION",
+    ),
+    Option(
+        "edits",
+        "results",
+        "str | PathLike[str]",
+        "Names, merges, splits and forbidden tracks of this film: a FILE; auto: NAME.streamseg.json beside the results; off.",
+        ("select", "edits"),
+        metavar="FILE|auto|off",
+    ),
     Option("format", "output", "str", "Format of standard output (-o -): mkv, webm, ts, mp4, mov, jsonl."),
     Option("codec", "output", "str", "h264, hevc, ffv1, … or an FFmpeg encoder. Default: by file type.", ("encode", "codec")),
     Option(

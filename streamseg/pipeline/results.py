@@ -31,7 +31,7 @@ from streamseg.system.output_files import local_path
 from streamseg.system.standard_streams import is_stdout
 from streamseg.system.version import installed_version
 
-__all__ = ["Keeping", "beside_output", "describe", "keeping", "place_of", "settings_of", "why_not"]
+__all__ = ["Keeping", "beside_output", "describe", "keeping", "place_of", "settings_of", "why_no_key", "why_not"]
 
 _NOT_FINDING = {"infer": ("batch", "in_flight", "threads", "no_tuned", "require_gpu", "engine", "model", "precision")}
 """Fields that change how fast it goes alone, or that are compared by what they lead to (`_model_differs`)."""
@@ -131,7 +131,7 @@ def keeping(
     if path is None:
         return None
     must = config.results.keep != "auto"
-    reason = _why_no_key(config, source, info, chosen, own)
+    reason = why_no_key(config, source, info, chosen, own)
     if reason is not None:
         if must:
             raise ConfigError(f"results: {path}: {reason}, so that no results file can be kept of it; leave --results out")
@@ -170,7 +170,7 @@ def _say(say: Message | None, text: str) -> None:
         say(text)
 
 
-def _why_no_key(
+def why_no_key(
     config: PipelineConfig, source: object, info: SourceInfo, chosen: Sequence[Step], own: Sequence[Step]
 ) -> str | None:
     """Why nothing could tell later that a results file fits; None: something can."""
@@ -199,7 +199,7 @@ def beside_output(config: PipelineConfig) -> PipelineConfig:
 
 def key_of(source: object) -> dict[str, Any]:
     """The key of a film in a file, or in images. Raises SourceError."""
-    path = local_path(source)  # type: ignore[arg-type]  # checked by `_why_no_key`
+    path = local_path(source)  # type: ignore[arg-type]  # checked by `why_no_key`
     assert path is not None
     if path.is_file():
         return file_key(path)

@@ -26,6 +26,7 @@ from streamseg.pipeline.options import OPTIONS, pythonic
 from streamseg.pipeline.outputs import in_format
 from streamseg.pipeline.report import RunReport
 from streamseg.runtime.process import at_work
+from streamseg.select import Selection
 
 __all__ = ["Session"]
 
@@ -123,6 +124,8 @@ class Session:
         events: EventsConfig | Mapping[str, Any] | None = None,
         online: bool | None = None,
         results: str | PathLike[str] | None = None,
+        select: str | Selection | None = None,
+        edits: str | PathLike[str] | None = None,
         trust: bool = False,
         # options end
     ) -> Iterator[Result]:
@@ -154,6 +157,10 @@ class Session:
                 second known, but for what happens live, and for pictures from an iterator.
             results: File (NAME.streamseg) for what was found; where it fits, it is read, and no network runs; auto: beside the
                 first output.
+            select: Objects to show, as 'person#3, largest car' or 'person, not #5'; names given with `streamseg tracks` count,
+                too.
+            edits: Names, merges, splits and forbidden tracks of this film: a FILE; auto: NAME.streamseg.json beside the
+                results; off.
             trust: Let the pipeline file name Python code to run (use: module:Class).
 
         Raises StreamsegError, ConfigError among them where `pipeline` asks for another engine.
@@ -184,6 +191,8 @@ class Session:
         events: EventsConfig | Mapping[str, Any] | None = None,
         online: bool | None = None,
         results: str | PathLike[str] | None = None,
+        select: str | Selection | None = None,
+        edits: str | PathLike[str] | None = None,
         trust: bool = False,
         # options end
     ) -> AsyncIterator[Result]:
@@ -215,6 +224,8 @@ class Session:
         events: EventsConfig | Mapping[str, Any] | None = None,
         online: bool | None = None,
         results: str | PathLike[str] | None = None,
+        select: str | Selection | None = None,
+        edits: str | PathLike[str] | None = None,
         format: str | None = None,
         codec: str | None = None,
         crf: float | None = None,
@@ -255,6 +266,10 @@ class Session:
                 second known, but for what happens live, and for pictures from an iterator.
             results: File (NAME.streamseg) for what was found; where it fits, it is read, and no network runs; auto: beside the
                 first output.
+            select: Objects to show, as 'person#3, largest car' or 'person, not #5'; names given with `streamseg tracks` count,
+                too.
+            edits: Names, merges, splits and forbidden tracks of this film: a FILE; auto: NAME.streamseg.json beside the
+                results; off.
             format: Format of standard output (-o -): mkv, webm, ts, mp4, mov, jsonl.
             codec: h264, hevc, ffv1, … or an FFmpeg encoder. Default: by file type.
             crf: Quality: a smaller number gives better quality and a larger file.

@@ -45,6 +45,7 @@ from streamseg.events import EventDetector
 from streamseg.gpu import Device, DeviceCompositor, DevicePreprocess
 from streamseg.link import Link
 from streamseg.occlusion import OcclusionEstimator
+from streamseg.pipeline.decide import Decided, check_known, shown_classes
 from streamseg.pipeline.edit import Edit, keeps_all
 from streamseg.pipeline.outputs import Target
 from streamseg.pipeline.report import Tally
@@ -53,6 +54,7 @@ from streamseg.record import Results
 from streamseg.record.stages import Recall, Record
 from streamseg.record.write import RecordWriter
 from streamseg.runtime import Stage
+from streamseg.select import Selection
 from streamseg.temporal.flow import FlowCache
 from streamseg.temporal.matting import Matting
 from streamseg.temporal.refine import Refiner
@@ -85,6 +87,8 @@ class Context:
     """That output's sink, open."""
     recalled: Results | None = None
     """What was found before, which is read in place of looking again."""
+    decided: Decided | None = None
+    """What a person decided, where the whole film is known; None: it is not."""
     writer: RecordWriter | None = None
     """The results file that is written."""
 
@@ -203,7 +207,7 @@ def _postprocess(context: Context) -> Stage:
     head, low, conf = None if p.head == "auto" else p.head, context.config.track.low, _confidence(context)
     usual = conf if context.graph.part == "proposals" else 0.2 * context.graph.conf
     least = min(usual if low is None else low, conf)
-    classes = None if keeps_all(context.config) else p.classes
+    classes = None if keeps_all(context.config) else shown_classes(context.config, context.graph.classes)
     return Postprocess(context.graph, conf=least, classes=classes, head=head, masks=p.masks)
 
 
@@ -259,8 +263,17 @@ def _record(context: Context) -> Stage | None:
 
 def _edit(context: Context) -> Stage | None:
     """Where all classes are kept in the file, those asked for are chosen behind it."""
-    classes = context.config.postprocess.classes
-    return Edit(wanted_classes(classes, context.classes)) if keeps_all(context.config) and classes is not None else None
+    config, decided = context.config, context.decided
+    film = None if decided is None else decided.film
+    classes = shown_classes(config, context.classes, None if film is None else film.edits) if keeps_all(config) else None
+    shown = None if classes is None else wanted_classes(classes, context.classes)
+    selection = Selection.parse(config.select.objects) if decided is None else decided.selection
+    if decided is None:
+        check_known(selection, context.classes)
+    applied = film.applied if film is not None and film.edits else None
+    if shown is None and applied is None and selection == Selection.all():
+        return None
+    return Edit(shown, selection, applied, film.also if film is not None else ())
 
 
 def _remembered(context: Context) -> float:
@@ -359,7 +372,7 @@ STAGES: tuple[Step, ...] = (
     Step("refine", "fits outlines to the picture", "Result", _refine, section="smooth", optional="edges: false", looks=True),
     Step("recall", "reads what was found before", "Result", _recall, section="results", brings="keep: auto", joins="never"),
     Step("record", "keeps what was found in a file", "Result", _record, section="results", brings="keep: auto", joins="always"),
-    Step("edit", "leaves what is to be shown", "Result", _edit, brings="keep: auto", joins="always", checks=True),
+    Step("edit", "leaves what is to be shown", "Result", _edit, section="select", brings="select", joins="always", checks=True),
     Step("occlusion", "says who hides whom", "Result", _occlusion, section="track"),
     Step("events", "counts, watches lines and zones", "Result", _events, section="events", joins="always", checks=True),
     Step("tally", "counts frames for the report", "Result", _tally, joins="always"),
@@ -465,12 +478,13 @@ def check(
     extra: Sequence[Step] = (),
     outputs: Sequence[Target] = (),
     recalled: Results | None = None,
+    decided: Decided | None = None,
 ) -> None:
     """Raise ConfigError for what a pipeline file says of classes, and its outputs of masks, that the model does not have.
 
-    `recalled`: results are read in place of a model.
+    `recalled`: results are read in place of a model; `decided`: what a person decided about them.
     """
-    context = Context(config, spec, recalled=recalled)
+    context = Context(config, spec, recalled=recalled, decided=decided)
     for step in steps(extra):
         if step.checks and step.make is not None and not (step.looks and context.recalled is not None):
             close(step.make(context))

@@ -15,6 +15,7 @@ from typing import Literal, NoReturn
 
 from streamseg.core.seconds import parse_seconds
 from streamseg.errors import ConfigError
+from streamseg.errors.describe import brief
 from streamseg.select.terms import All, And, At, Largest, Name, Not, Nothing, Or, Term, Track
 
 __all__ = ["parse"]
@@ -26,6 +27,8 @@ _TOKEN = re.compile(
 _AT = re.compile(r"at\s+(?P<time>(?:[^(),]|,(?=\d))+?)\s+(?P<x>[\d.]+)\s*,\s*(?P<y>[\d.]+)(?=$|[\s,)&|])", re.IGNORECASE)
 _SIGNS = {"&": "and", "|": "or", "~": "not", "!": "not"}
 _DEEPEST = 50
+_LONGEST = 100
+"""Characters of a name."""
 Kind = Literal["quoted", "track", "sign", "word", "at", "end"]
 
 
@@ -198,6 +201,13 @@ class _Parser:
 
     def _name(self) -> str:
         """Words up to what is none, as "traffic light"; or what stands in quotes."""
+        first = self._next
+        name = self._words()
+        if len(name) > _LONGEST or not name.isprintable() or not name.strip():
+            wrong(self._text, first.at, f"{brief(name)} is no name")
+        return name
+
+    def _words(self) -> str:
         first = self._take()
         if first.kind == "quoted":
             return first.text

@@ -17,12 +17,16 @@ from streamseg.sheet.rows import Row
 from streamseg.sheet.thumbnail import thumbnail
 from streamseg.system.output_files import replace_atomically
 
-__all__ = ["ROWS", "SIDE", "take_pictures", "write_sheets"]
+__all__ = ["MOST_PICTURES", "PICTURES", "ROWS", "SIDE", "take_pictures", "write_sheets"]
 
 SIDE = 144
 """Pixels of a thumbnail's side."""
 ROWS = 100
 """Of one sheet."""
+PICTURES = 8
+"""Of a track."""
+MOST_PICTURES = 20_000
+"""Of all tracks: about 100 MB, which is held in memory."""
 _QUALITY = 85
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -47,8 +48,8 @@ def result(number: int) -> Result:
     return Result(frame, instances(number))
 
 
-def results_file(path: Path) -> Path:
-    head = {"source": SOURCE, "classes": list(CLASSES), "time_base": "1/12800"}
+def results_file(path: Path, **more: Any) -> Path:
+    head = {"source": SOURCE, "classes": list(CLASSES), "time_base": "1/12800", **more}
     writer = RecordWriter(path, head)
     for number in range(FRAMES):
         writer.write(result(number))

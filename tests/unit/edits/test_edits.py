@@ -101,7 +101,7 @@ GOOD = {"schema": SCHEMA}
     [
         ("", ":1: not valid JSON"),
         ("{\n'a': 1}", ":2: not valid JSON"),
-        ("[]", "expected keys .schema, source, names"),
+        ("[]", "expected keys .schema, source, found, names"),
         ("[" * 100_000, "not valid JSON"),
         ('{"schema": "streamseg.edits/1", "names": {}, "names": {}}', "the key 'names' is given twice"),
         ({}, "schema is not said; this streamseg reads 'streamseg.edits/1'"),
@@ -132,7 +132,7 @@ def test_a_bad_file_is_answered(tmp_path, text, said):
 
 
 def test_a_file_that_is_none(tmp_path):
-    with pytest.raises(ConfigError, match=r"cannot read .*: No such file"):
+    with pytest.raises(ConfigError, match=r"cannot read the edits .*: No such file"):
         Edits.read(tmp_path / "none.streamseg.json")
     (tmp_path / "a").write_bytes(b"\xff\xfe{}")
     with pytest.raises(ConfigError, match="not a text file in UTF-8"):

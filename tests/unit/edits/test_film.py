@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from streamseg.edits import Applied, Edits, Film
+from streamseg.edits.fit import found_key
 from streamseg.errors import ConfigError
+from streamseg.record import open_results
 from streamseg.select import Selection
 from tests.unit.edits import story
 
@@ -162,8 +164,8 @@ def test_what_is_in_front_is_what_is_drawn_on_top(results):
         ("car#1", "track 1 is a person, not a car; write person#1, or #1"),
         ("largest dog", "no dog was found"),
         ("largest bird", "no such class"),
-        ("at 0.44 20,50", r"nothing is there \(frame 11, 0.440 s\). car#2 is 60 pixels away, its middle at "
-                          r"100,50; at this point is person#1 until 0.360 s; at this point is person#1 from 0.480 s"),
+        ("at 0.44 20,50", r"nothing is there \(frame 11, 0.440 s\). car#2 is 60 pixels away; its middle is "
+                          r"at 100,50; at this point is Anna until 0.360 s; at this point is Anna from 0.480 s"),
         ("at 0.4 199,99", "nothing is there"),
         ("at 0.4 200,50", "the picture is 200x100 pixels"),
         ("at 1 20,50", "the film ends at 1.000 s"),
@@ -183,6 +185,7 @@ def test_the_largest_of_what_is_shown(results):
     assert str(Film(results, classes=["person", "dog"]).resolve("largest")) == "#3"
     with pytest.raises(ConfigError, match="track 2 is a car, and shown are person, dog alone"):
         Film(results, classes=["person", "dog"]).resolve("#2")
+    assert str(Film(results, classes=["person", "dog"], also=[2]).resolve("#2, largest")) == "#2 or #2"
     film = Film(results)
     assert str(film.resolve("largest", within=film.resolve("not car"))) == "#3"
     assert [track.track_id for track in film.tracks_of("person, dog")] == [3, 1, 4]
@@ -193,3 +196,23 @@ def test_resolved_it_chooses_in_every_frame(results):
     chosen = film.resolve("crowd, hero")
     for record in film.records():
         assert np.array_equal(chosen.chosen(record.instances), np.ones(len(record), bool))
+
+
+def test_edits_of_what_another_model_found_are_refused(tmp_path):
+    """Its tracks have other numbers: names would go to the wrong objects."""
+    model = {"name": "lite", "sha256": "aa", "size": [320, 576], "engine": "openvino", "precision": "int8", "masks": True}
+    found = [
+        story.results_file(tmp_path / f"{i}.streamseg", model=model | {"precision": p}, settings={})
+        for i, p in enumerate(("int8", "fp32"))
+    ]
+    with open_results(found[0]) as one, open_results(found[1]) as other:
+        edits = Edits(found=found_key(one)).rename(1, "Anna")
+        assert Film(one, edits).tracks
+        with pytest.raises(ConfigError, match="another model or other settings"):
+            Film(other, edits)
+
+
+def test_what_a_selection_names_itself():
+    edits = NAMED.select("others", "dog, #2, not hero, largest bird, at 1 2,3")
+    assert edits.named_in(Selection.parse("others, 'person'")) == (["dog", "bird", "car", "person"], [2, 1])
+    assert edits.named_in(Selection.parse("person#3")) == ([], [1]), "it is merged into 1"

@@ -106,6 +106,9 @@ def test_what_only_the_film_can_tell(text, terms):
         ("at 3 1.2.3,4", 6, "'1.2.3' is not a number"),
         ("at nan 3,4", 4, "at least 0"),
         ("largest#3", 9, "expected here, not '3'"),
+        ("car, " + "x" * 5000, 6, "is no name"),
+        ("car, 'a\0b'", 6, "is no name"),
+        ("''", 1, "is no name"),
         ("(" * 100 + "#1", 51, "more than 50 brackets"),
     ],
 )

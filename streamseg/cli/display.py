@@ -52,8 +52,11 @@ class Screen:
         """A callable to update the bar with; None where there is no terminal."""
         for view in (sink.name for target, sink in pipeline.sinks if is_view(target.path)):
             self.say(f"watch: {view}")
-        if not self._console.is_terminal or self._console.quiet:
+        if self._console.quiet:
             yield None
+            return
+        if not self._console.is_terminal:
+            yield _Minutes(self.say)
             return
         columns = (
             SpinnerColumn(),
@@ -101,6 +104,32 @@ class Screen:
             self.say(f"  results: {report.results['path']} ({_frames(report.results['frames'])}, {size:.1f} MB)")
         for warning in report.warnings:
             self.say(f"  warning: {warning}")
+
+
+class _Minutes:
+    """A line a minute, for who reads a log."""
+
+    every = 60.0
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._last: tuple[float, int] = (0.0, 0)
+
+    def __call__(self, running: Pipeline) -> None:
+        (before, frames), now = self._last, running.elapsed
+        if now - before < self.every:
+            return
+        done, total = running.tally.frames, None if running.info.live else running.info.frame_count
+        rate, self._last = (done - frames) / (now - before), (now, done)
+        written = sum(sink.counters.bytes for _, sink in running.sinks)
+        said = [f"{_clock(running.tally.last_time)} of the film", f"{rate:.1f} fps", f"{written / 1e6:.0f} MB written"]
+        if total and done < total:
+            said += [f"{100 * done // total} %"] + ([f"about {_clock((total - done) / rate)} left"] if rate > 0 else [])
+        self._say(", ".join(said))
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 3600}:{int(seconds) // 60 % 60:02}:{int(seconds) % 60:02}"
 
 
 def _speed_lines(speed: Speed | None) -> Iterator[str]:

@@ -152,6 +152,10 @@ class OutputKind:
         """One for this output, not open yet. Raises OutputError for what can be refused by then."""
         raise NotImplementedError
 
+    def expected(self) -> float:
+        """Bytes that a picture will take, roughly, once it is open; 0: that cannot be told, or is next to nothing."""
+        return 0.0
+
     def recalls(self, frame: Frame) -> bool:
         """Whether it has this picture from an earlier run, so that it need not be drawn. Asked once for each, in order, and from
         another thread than the sink's own."""

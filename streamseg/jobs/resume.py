@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from streamseg.config.schema import PipelineConfig
 from streamseg.decode.address import as_source
 from streamseg.engine import Engine
 from streamseg.jobs.progress import SavedProgress
+from streamseg.jobs.room import Room
 from streamseg.pipeline.build import Pipeline, build_pipeline
 from streamseg.pipeline.opening import Source
 from streamseg.pipeline.outputs import plan
@@ -34,10 +36,23 @@ class Run:
         self.pipeline: Pipeline = build_pipeline(
             source, config, outputs, overwrite=overwrite, on_message=on_message, engine=engine
         )
+        self._room = self._room_of(on_message)
+
+    def _room_of(self, on_message: Message | None, kept: Path | None = None) -> Room:
+        """The room that it has; a run that has none is closed. Raises OutputError."""
+        room = Room(self.pipeline, on_message, kept=kept)
+        try:
+            room.before()
+        except BaseException:
+            self.pipeline.close()
+            raise
+        return room
 
     def run(self, on_tick: Callable[[Pipeline], None] | None = None) -> RunReport:
-        """Run to the end, or a signal. Raises the run's first error."""
-        return self.pipeline.run(on_tick)
+        """Run to the end, a signal, or a disk that is nearly full. Raises the run's first error, OutputError in the last case."""
+        report = self.pipeline.run(self._room.watch(on_tick))
+        self._room.check()
+        return report
 
     def close(self) -> None:
         """Give back what is open, for a run that is not run."""
@@ -72,6 +87,7 @@ class ResumableRun(Run):
                 engine=engine,
                 progress=self._progress,
             )
+            self._room = self._room_of(on_message, self._progress.folder)
         except BaseException:
             self._progress.close()
             raise
@@ -80,7 +96,7 @@ class ResumableRun(Run):
         """Run to the end, or a signal; only at the end is what was kept removed. Raises the run's first error."""
         done = False
         try:
-            report = self.pipeline.run(on_tick)
+            report = super().run(on_tick)
             done = not report.interrupted
         finally:
             self._progress.close(done=done)

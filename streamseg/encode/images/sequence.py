@@ -113,6 +113,12 @@ class ImageSink(FileSink):
             ) from error
         self.counters.frames += 1
 
+    def expected(self) -> float:
+        """See OutputKind, and `encode.video.sizes` for how far it may be off."""
+        deep = 2 if self._info.bit_depth > 8 else 1
+        bits = {".jpg": 2.5, ".jpeg": 2.5, ".webp": 2.0, ".exr": 40.0}.get(Path(self._pattern).suffix.lower(), 11.0 * deep)
+        return bits * self._info.width * self._info.height / 8
+
     def recalls(self, frame: Frame) -> bool:
         """See OutputKind. The first picture is always drawn: what is said of a film is said of it."""
         if self._keeper is None:

@@ -38,6 +38,7 @@ from streamseg.encode.video.muxer import Muxer, Origin, add_video
 from streamseg.encode.video.other_streams import Audio, OutputStreams, Packets
 from streamseg.encode.video.pixel_formats import losses
 from streamseg.encode.video.segments import SegmentedEncoder, Whole, nowhere
+from streamseg.encode.video.sizes import bytes_a_picture
 from streamseg.errors import OutputError
 from streamseg.pixels import sidedata
 from streamseg.pixels.planes import on_host
@@ -99,6 +100,7 @@ class VideoSink(FileSink):
         self._begun = False
         """A picture has left the encoder."""
         self._closed = False
+        self._expected = 0.0
 
     @classmethod
     def make(cls, request: OutputRequest) -> Sink:
@@ -113,7 +115,8 @@ class VideoSink(FileSink):
         super().open()
         with contextlib.suppress(ValueError):  # an unknown format of the source: the first picture will tell
             interlaced = self._info.field_order is not None
-            self._choose(VideoFormat(self._info.pix_fmt, self._info.width, self._info.height), interlaced)
+            choice = self._choose(VideoFormat(self._info.pix_fmt, self._info.width, self._info.height), interlaced)
+            self._expected = bytes_a_picture(choice, self._crf, self._info.width, self._info.height)
         begins = None if self._info.live or self._info.start > 0 else self._info.start_time
         self._others = OutputStreams(self._packets, self.path.suffix, self._audio, begins)
         self.warnings += self._others.warnings
@@ -155,6 +158,10 @@ class VideoSink(FileSink):
         self._write(self._encoder.encode(picture, frame))
         self.counters.frames += 1
         self.counters.resized = self._encoder.resized
+
+    def expected(self) -> float:
+        """See OutputKind."""
+        return self._expected
 
     def recalls(self, frame: Frame) -> bool:
         """See OutputKind. The first picture is always drawn: encoders are set up for it."""

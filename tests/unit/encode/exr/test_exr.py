@@ -5,6 +5,7 @@ import sys
 from dataclasses import replace
 from fractions import Fraction
 
+import av
 import cv2
 import numpy as np
 import OpenEXR
@@ -117,7 +118,6 @@ def test_pictures_of_stills_and_rgb_are_srgb_where_they_do_not_say(tmp_path):
 )
 @pytest.mark.parametrize("size", [(97, 63), (1, 1)])
 def test_any_format_and_size_is_written(pix_fmt, size, tmp_path):
-    import av
 
     picture = (
         noise(pix_fmt, *size) if pix_fmt not in ("uyvy422", "pal8") else noise("yuv422p", 98, 64).reformat(format="uyvy422")
@@ -400,3 +400,38 @@ def test_files_of_an_earlier_run_are_kept_and_the_rest_is_the_same(tmp_path):
     run(tmp_path / "whole", results, Kept())
     for number in range(4):
         assert (tmp_path / "cut" / f"{number}.exr").read_bytes() == (tmp_path / "whole" / f"{number}.exr").read_bytes()
+
+
+def test_ffmpeg_finds_the_picture_in_the_default_layer(tmp_path):
+    """ynput/ayon-core#776: of a file whose channels are all in named layers it shows none."""
+    picture = noise("gbrp10le", 96, 64)
+    read = one(tmp_path, picture, instances(BOXES))
+    with av.open(str(tmp_path / "0.exr")) as container:
+        decoded = next(container.decode(video=0))
+    assert decoded.format.name == "gbrapf16le"
+    green = np.ndarray((64, 96), "<f2", memoryview(decoded.planes[0]), 0, (decoded.planes[0].line_size, 2))
+    np.testing.assert_array_equal(green, read["G"])
+
+
+def test_no_channel_is_without_a_layer_but_those_of_the_picture(tmp_path):
+    """Zarxrax/Sammie-Roto-2#60 and #68: Nuke gathers such channels in a layer "other", and drops names that are numbers."""
+    found = replace(instances(BOXES), track_names={1: "1", 2: "other"})
+    names = list(one(tmp_path, noise("yuv420p", 96, 64), found))
+    assert {name for name in names if "." not in name} == {"R", "G", "B", "A"}
+    assert {"track_1.A", "track_other.A"} <= set(names)
+
+
+def test_the_manifest_of_very_many_tracks_is_whole(tmp_path):
+    """Psyop/Cryptomatte#139: one that was cut off is no JSON."""
+    tracks = {i: (f"person#{i} of a very long film", "person") for i in range(1, 5000)}
+    expecting(tmp_path, tracks)
+    manifest = json.loads(helpers.attributes(tmp_path / "0.exr")["cryptomatte/3ae39a5/manifest"])
+    assert len(manifest) == len(tracks)
+
+
+def test_every_frame_describes_its_cryptomattes_also_an_empty_one(tmp_path):
+    """Psyop/Cryptomatte#55, #110, #124: without metadata and manifest nothing can be picked."""
+    one(tmp_path, noise("yuv420p", 96, 64))
+    told = {name for name in helpers.attributes(tmp_path / "0.exr") if name.startswith("cryptomatte/3ae39a5/")}
+    assert told == {f"cryptomatte/3ae39a5/{key}" for key in ("name", "hash", "conversion", "manifest")}
+    assert not any(name.startswith("exr/") for name in helpers.attributes(tmp_path / "0.exr"))  # Psyop/Cryptomatte#24

@@ -11,6 +11,7 @@ from streamseg.composite.grade import Desaturate, Exposure, Solid, Spotlight, Ti
 from streamseg.composite.outline import Outline
 from streamseg.composite.overlay import Overlay
 from streamseg.composite.places import Counts, Zones
+from streamseg.composite.remove import Remove
 from streamseg.composite.soften import Blur, Pixelate
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Outline",
     "Overlay",
     "Pixelate",
+    "Remove",
     "Rendered",
     "Solid",
     "Spotlight",

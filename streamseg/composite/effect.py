@@ -38,6 +38,8 @@ class Effect:
     """It does nothing of use with boxes alone (`Instances.has_masks`): refused before the run where these are all that there is."""
     remembers: ClassVar[bool] = False
     """What it draws depends on the frames before, so that it has to see all of them. Of a plug-in's this is taken for granted."""
+    ahead: ClassVar[bool] = False
+    """It looks at the frames after, too: a stage of its own draws it (`streamseg.removal`), before all others of an output."""
     kernel: ClassVar[str | None] = None
     """`module:function` that draws it on the GPU (see `streamseg.gpu.kernels.composite`); None: it is drawn in host memory."""
 

@@ -52,6 +52,7 @@ class DepthOfField(ByMask):
     feather: float = field(default=6.0, kw_only=True)
     """Width of the soft edge, half of it on either side of the outline; 0: antialiased."""
     name: ClassVar[str] = "depth_of_field"
+    remembers: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

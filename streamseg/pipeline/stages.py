@@ -2,10 +2,10 @@
 
 decode ─┬→ preprocess → infer → postprocess → track → link → smooth → refine → record ─┐
         └→ recall ─────────────────────────────────────────────────────────────────────┴→ edit → occlusion → events → tally ─┐
-   composite → encode ←┬─────────────────────────────────────────────────────────────────────────────────────────────────────┘
-   composite → encode ←┘
-The trunk runs once, composite and encode once for each output. `record` keeps what was found in a results file; where one fits,
-`recall` reads it and stands for all from preprocess to record.
+   remove → composite → encode ←┬────────────────────────────────────────────────────────────────────────────────────────────┘
+   remove → composite → encode ←┘
+The trunk runs once, remove (where it is asked for), composite and encode once for each output. `record` keeps what was found in a
+results file; where one fits, `recall` reads it and stands for all from preprocess to record.
 
 A stage of your own is one more entry, which says behind which other it runs. It takes what that stage gives, and gives the same
 kind::
@@ -30,7 +30,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from streamseg.composite import Compositor
+from streamseg.composite import Compositor, Remove
 from streamseg.composite.choose import check_classes
 from streamseg.config.schema import PipelineConfig
 from streamseg.detect.infer import Infer
@@ -53,6 +53,7 @@ from streamseg.pipeline.split import SplitSink, is_split
 from streamseg.record import Results
 from streamseg.record.stages import Recall, Record
 from streamseg.record.write import RecordWriter
+from streamseg.removal import Remover
 from streamseg.runtime import Stage
 from streamseg.select import Selection
 from streamseg.temporal.flow import FlowCache
@@ -298,14 +299,27 @@ def _tally(context: Context) -> Stage:
     return Tally()
 
 
+def _remove(context: Context) -> Stage | None:
+    output = context.output
+    assert output is not None  # made once for each
+    _check_output(context, output)
+    effect = next((effect for effect in output.effects if isinstance(effect, Remove)), None)
+    if effect is None:
+        return None
+    if context.live:
+        raise ConfigError(f"outputs: {output.name}: remove waits for {effect.seconds:g} s of film, and the source is live")
+    return Remover(effect, warnings=None if context.sink is None else context.sink.warnings)
+
+
 def _composite(context: Context) -> Stage:
     output, device = context.output, context.device
     assert output is not None  # made once for each
     _check_output(context, output)
+    effects = [effect for effect in output.effects if not effect.ahead]
     drawing = (
-        Compositor(output.effects, keep_grey=output.keep_grey)
+        Compositor(effects, keep_grey=output.keep_grey)
         if device is None
-        else DeviceCompositor(output.effects, device, keep_grey=output.keep_grey)
+        else DeviceCompositor(effects, device, keep_grey=output.keep_grey)
     )
     if isinstance(context.sink, SplitSink):  # it draws each object alone, when it writes that
         context.sink.prepare(drawing, context.classes)
@@ -322,6 +336,11 @@ def _check_output(context: Context, output: Target) -> None:
         effect.check()
         if alone and effect.needs_masks:
             raise ConfigError(f"{where}needs masks, and {_why_boxes_alone(context)}")
+    if any(effect.ahead for effect in output.effects[1:]):
+        raise ConfigError(
+            f"outputs: {output.name}: remove must be the first effect, and stand there once: it looks at the film as it is; "
+            "name all objects in its where"
+        )
     kind = kind_of(output.path, output.use)
     if is_split(output.path) and not (kind is not None and kind.results) and not any(e.replaces for e in output.effects):
         raise ConfigError(
@@ -376,6 +395,7 @@ STAGES: tuple[Step, ...] = (
     Step("occlusion", "says who hides whom", "Result", _occlusion, section="track"),
     Step("events", "counts, watches lines and zones", "Result", _events, section="events", joins="always", checks=True),
     Step("tally", "counts frames for the report", "Result", _tally, joins="always"),
+    Step("remove", "takes objects out", "Result", _remove, "output", "composite", brings="remove", joins="never"),
     Step("composite", "draws", "Rendered", _composite, "output", "composite", gpu=True, joins="never"),
     Step("encode", "writes", "", _encode, "output", "encode", gpu=True, joins="never"),
 )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import streamseg
-from streamseg.composite import Background, Chain, Outline, Overlay, Solid
+from streamseg.composite import Background, Chain, Outline, Overlay, Remove, Solid
 from streamseg.errors import ConfigError, SourceNotFound
 from tests import clips
 
@@ -88,3 +88,26 @@ def test_a_result_is_drawn_with_any_effect(known, clip) -> None:
     assert isinstance(CHAIN, Chain)
     with pytest.raises(ConfigError, match=r"unknown class 'sofa'"):
         result.draw(Solid(classes=["sofa"]))
+
+
+def test_an_object_is_taken_out_and_the_report_says_what_was_not_seen(known, clip, tmp_path) -> None:
+    """The model finds its person at one place all the time, so that nothing behind it is ever seen."""
+    never = {"path": "{stem}.never.mkv", "composite": [{"remove": {"show": "missing", "grow": 0, "feather": 0}}]}
+    pipeline = {"outputs": {"picture": {"path": "{out}"}, "never": never}}
+    marked = Remove(missing="mark", color="white", grow=0, feather=0) >> Outline(color="white")
+    common = {"model": str(known), "codec": "ffv1"}
+    report = streamseg.run(clip, tmp_path / "a.mkv", pipeline=pipeline, effects=marked, **common)
+    assert sum("100.0 % was never seen" in warning for output in report.outputs for warning in output.warnings) == 2
+    picture, matte = (clips.plane_array(clips.decoded(tmp_path / name)[2]) for name in ("a.mkv", "a.never.mkv"))
+    y, x = int(0.65 * len(picture)), int(0.4 * picture.shape[1])
+    assert (picture[y, x], matte[y, x], matte[1, 1]) == (235, 255, 0)
+    assert len(clips.decoded(tmp_path / "a.mkv")) == len(clips.decoded(clip))
+    assert [f.pts * f.time_base for f in clips.decoded(tmp_path / "a.mkv")] == [
+        f.pts * f.time_base for f in clips.decoded(clip)
+    ]
+
+
+@pytest.mark.parametrize("effects", [Outline() >> Remove(), Remove() >> Remove()])
+def test_remove_stands_first_and_once(known, clip, tmp_path, effects) -> None:
+    with pytest.raises(ConfigError, match="remove must be the first effect"):
+        streamseg.run(clip, tmp_path / "a.mkv", effects=effects, model=str(known))

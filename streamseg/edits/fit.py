@@ -111,6 +111,7 @@ def _check_apart(edits: Edits, results: Results) -> None:
                 if first in seen:
                     raise ConfigError(
                         f"merge: {list(kept[number])}: tracks {seen[first]} and {number} are seen at once in frame "
-                        f"{columns.index}, at {time:.3f} s: they are two objects"
+                        f"{columns.index}, at {time:.3f} s: they are two objects; where one of them took over the other, split it "
+                        "before"
                     )
                 seen[first] = number

@@ -287,7 +287,14 @@ def look_at(
     plain = config.model_copy(update={"select": SelectConfig(edits="off")})
     given = engine_of if engine is None else lambda: engine
     runtime, trunk, used = build_results(
-        source, plain, outlet, lambda decoder: None, on_message=on_message, engine_of=given, extra=extra, overwrite=True
+        source,
+        plain,
+        outlet,
+        lambda decoder: None,
+        on_message=_without_results(on_message),
+        engine_of=given,
+        extra=extra,
+        overwrite=True,
     )
     try:
         runtime.run()
@@ -295,6 +302,13 @@ def look_at(
         finish_results(trunk, runtime)
         if used is not None and engine is None:
             used.close()
+
+
+def _without_results(on_message: Message | None) -> Message | None:
+    """What is said of the results file was said before."""
+    if on_message is None:
+        return None
+    return lambda text: None if text.startswith("results: ") else on_message(text)
 
 
 class _Nowhere:

@@ -15,14 +15,14 @@ from streamseg.config.schema import PipelineConfig
 from streamseg.decode import SourceInfo
 from streamseg.decode.frames import FrameSource
 from streamseg.engine import Engine
-from streamseg.errors import ConfigError, OutputError
+from streamseg.errors import ConfigError, OutputError, ResultsError
 from streamseg.gpu import Device, DeviceDecoding
 from streamseg.pipeline import opening, results, stages
-from streamseg.pipeline.decide import decide, describe, edits_of, needs_film
+from streamseg.pipeline.decide import decide, describe, edits_of, needs_film, sidecar_of
 from streamseg.pipeline.outputs import Target
 from streamseg.pipeline.results import Keeping
 from streamseg.pipeline.stages import Context, Step
-from streamseg.record import ENDING
+from streamseg.record import ENDING, open_results
 from streamseg.system.callbacks import Message
 
 __all__ = ["Asked", "open_context"]
@@ -101,10 +101,12 @@ def _looked_first(
     Where none is to be kept, it is one that is deleted with its last reader.
     """
     kept, config = _keeping(asked, engine), asked.config
-    edits, _ = edits_of(config, None if kept is None else kept.path)
+    edits, sidecar = edits_of(config, None if kept is None else kept.path)
     wish = needs_film(config, edits, asked.targets)
     if not wish or (kept is not None and kept.read is not None):
         return asked, kept
+    if kept is not None and kept.path.exists() and edits and sidecar == sidecar_of(kept.path):
+        raise ConfigError(_orphans(asked, kept, sidecar, engine))
     why_not = results.why_no_key(config, asked.source, asked.info, asked.chosen, asked.own)
     if why_not is not None:
         raise ConfigError(f"{wish} is known when the whole film has been looked at, which cannot be done first: {why_not}")
@@ -127,6 +129,19 @@ def _looked_first(
     if kept.read is None:
         raise ConfigError(f"{wish} is not known: the film could not be looked at to its end")
     return asked, kept
+
+
+def _orphans(asked: Asked, kept: Keeping, sidecar: Path, engine: Engine | None) -> str:
+    """Why a results file is not replaced: a person has worked on its tracks, which would get other numbers."""
+    try:
+        with open_results(kept.path) as found:
+            why = results.why_not(found, asked.config, kept.settings, engine) or "it is of another film"
+    except ResultsError as error:
+        why = str(error)
+    return (
+        f"{kept.path} does not fit what is asked for ({why}), and the edits in {sidecar} are of its tracks, which would get other "
+        "numbers; ask for what it was made with, or keep others elsewhere: --results FILE.streamseg, without edits: --edits off"
+    )
 
 
 def results_config(config: PipelineConfig, path: Path) -> PipelineConfig:

@@ -270,3 +270,18 @@ def test_the_verb_shows_tracks_and_writes_what_was_decided(streamseg, film, mode
     }.items():
         refused = streamseg("tracks", film, wrong)
         assert (refused.returncode, said in refused.stderr) == (3, True), refused.stderr
+
+
+def test_results_that_a_person_worked_on_are_not_replaced(film, config, ids, tmp_path):
+    """Seen: a run with another setting looked anew, and the numbers that the edits speak of were gone."""
+    Edits().rename(ids["left"], "Anna").save(tmp_path / "film.streamseg.json")
+    before = (tmp_path / "film.streamseg").read_bytes()
+    other = config("track: {max_age: 2s}")
+    with pytest.raises(
+        ConfigError, match=r"track\.max_age was 1\.0, and is 2\.0.*edits in .*streamseg\.json are of its tracks"
+    ):
+        run(film, other, tmp_path / "out.jsonl")
+    assert (tmp_path / "film.streamseg").read_bytes() == before
+    elsewhere = other.model_copy(update={"results": other.results.model_copy(update={"keep": str(tmp_path / "b.streamseg")})})
+    run(film, elsewhere, tmp_path / "out.jsonl")
+    assert places(tmp_path / "out.jsonl") == {"left", "right", "green"}

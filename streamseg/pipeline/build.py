@@ -24,6 +24,7 @@ from streamseg.gpu import Device
 from streamseg.pipeline import opening
 from streamseg.pipeline.answers import Progress, drawing_less, refuse_between, remembering
 from streamseg.pipeline.edit import Edit
+from streamseg.pipeline.expected import tell_tracks
 from streamseg.pipeline.extra import extra_steps
 from streamseg.pipeline.finding import Asked, open_context
 from streamseg.pipeline.opening import FirstFrames, Source
@@ -221,6 +222,7 @@ def build_pipeline(
         context, own_engine = open_context(asked, undo, engine, load, look)
         if context.decided is not None:
             sinks = list(zip(context.decided.targets, made, strict=True))
+        tell_tracks(context.decided, config.decode, sinks)
         trunk = make(chosen, "trunk", context)
         kept = progress is not None
         branches = [_branch(chosen, replace(context, output=target, sink=sink), kept) for target, sink in sinks]

@@ -19,6 +19,7 @@ from streamseg.errors import ConfigError, OutputError, ResultsError
 from streamseg.gpu import Device, DeviceDecoding
 from streamseg.pipeline import opening, results, stages
 from streamseg.pipeline.decide import decide, describe, edits_of, needs_film, sidecar_of
+from streamseg.pipeline.expected import wants_tracks
 from streamseg.pipeline.outputs import Target
 from streamseg.pipeline.results import Keeping
 from streamseg.pipeline.stages import Context, Step
@@ -103,6 +104,8 @@ def _looked_first(
     kept, config = _keeping(asked, engine), asked.config
     edits, sidecar = edits_of(config, None if kept is None else kept.path)
     wish = needs_film(config, edits, asked.targets)
+    if not wish and kept is not None and wants_tracks(asked.targets):
+        wish = "which tracks an EXR has layers for"
     if not wish or (kept is not None and kept.read is not None):
         return asked, kept
     if kept is not None and kept.path.exists() and edits and sidecar == sidecar_of(kept.path):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import OpenEXR
 import pytest
 
 import streamseg as library
@@ -285,3 +286,26 @@ def test_results_that_a_person_worked_on_are_not_replaced(film, config, ids, tmp
     elsewhere = other.model_copy(update={"results": other.results.model_copy(update={"keep": str(tmp_path / "b.streamseg")})})
     run(film, elsewhere, tmp_path / "out.jsonl")
     assert places(tmp_path / "out.jsonl") == {"left", "right", "green"}
+
+
+def test_every_exr_of_a_sequence_has_the_layers_of_all_that_are_seen_in_it(film, config, tmp_path):
+    """The bicycle is gone after half of the film, and is known before its first picture."""
+    said = run(film, config(), tmp_path / "%d.exr")
+    assert "which tracks an EXR has layers for is known when the whole film has been looked at" in " ".join(said)
+    Edits().rename(1, "Anna").save(tmp_path / "film.streamseg.json")
+    (tmp_path / "named").mkdir()
+    made = config().model_copy(
+        update={"results": config().results.model_copy(update={"keep": str(tmp_path / "film.streamseg")})}
+    )
+    said = run(film, made, tmp_path / "named" / "%d.exr")
+    assert any("is read" in line for line in said)
+    layers: dict[str, set[tuple[str, ...]]] = {}
+    for folder in (tmp_path, tmp_path / "named"):
+        for file in folder.glob("*.exr"):
+            names = OpenEXR.File(str(file), separate_channels=True).channels()
+            mattes = sorted(name for name in names if name.endswith(".A") and not name.startswith("Crypto"))
+            layers.setdefault(folder.name, set()).add(tuple(mattes))
+    (plain,), (named,) = (layers[folder.name] for folder in (tmp_path, tmp_path / "named"))
+    assert len(plain) == 3
+    assert {name.partition("_")[0] for name in plain} == {"person", "car", "bicycle"}
+    assert "Anna.A" in named

@@ -12,13 +12,13 @@ import numpy.typing as npt
 
 from streamseg.composite.area import Area, ByMask
 from streamseg.composite.backdrop import Backdrop, check
-from streamseg.composite.blurred import blurred_planes
 from streamseg.composite.canvas import Canvas, crop
+from streamseg.composite.choose import matte
 from streamseg.composite.colors import RGB, Color, checked_color, rgb_of
+from streamseg.composite.cutout import core_of, decontaminate
 from streamseg.composite.fit import Fit, Fitted, fitted
 from streamseg.composite.grade import faded
 from streamseg.composite.shape import Shape
-from streamseg.core.masks import region_of
 from streamseg.core.types import Frame, Instances
 from streamseg.errors import ConfigError
 
@@ -26,11 +26,6 @@ __all__ = ["Background", "GreenScreen"]
 
 Array = npt.NDArray[Any]
 ByteArray = npt.NDArray[np.uint8]
-_COVERED = np.arange(256)
-_SURE = np.where(_COVERED >= 250, 255, 0).astype(np.uint8)
-"""By how much of a pixel an object covers: whether it shows nothing of what is behind it."""
-_EDGE = np.where(_COVERED == 0, 0, np.clip(4 * (250 - _COVERED), 0, 255)).astype(np.uint8)
-"""How much of the colours beside it such a pixel takes: none where it is the object's alone, or not its at all."""
 
 
 @dataclass(frozen=True)
@@ -39,24 +34,25 @@ class _Replaced(ByMask):
 
     where: str = "background"
     decontaminate: bool = field(default=True, kw_only=True)
-    """At the edge, where a pixel shows both, replace the old background's share of its colour by that of the object beside it."""
+    """Give the edge of what stays the colours of its inside, so that no rim of the old background is left."""
 
-    def cleaned(self, canvas: Canvas, area: Area) -> None:
-        """Give the pixels at the edge the colours of what stays, so that no rim of the old background is left."""
-        if not self.decontaminate:
+    def clean(self, canvas: Canvas, instances: Instances, area: Area, share: ByteArray | None = None) -> None:
+        """Decontaminate what stays; `share` [height, width]: of each pixel that much, where the old background is still seen."""
+        shown = self.shown(instances)
+        if not self.decontaminate or len(shown) == 0:
             return
-        kept = cv2.bitwise_not(area.alpha)
-        edge, sure = cv2.LUT(kept, _EDGE), cv2.LUT(kept, _SURE)
-        near = cv2.boundingRect(edge)
-        if near[2] == 0:
-            return
-        sigma = max(2.0, self.feather / 2) * max(canvas.unit, 0.5)
-        (left, top, right, bottom), margin = area.region, int(4 * sigma)
-        x, y = left + near[0], top + near[1]
-        around = max(left, x - margin), max(top, y - margin), x + near[2] + margin, y + near[3] + margin
-        x0, y0, x1, y1 = part = region_of(around, right, bottom, canvas.align)
-        rows, columns = slice(y0 - top, y1 - top), slice(x0 - left, x1 - left)
-        canvas.mix(part, edge[rows, columns], blurred_planes(canvas, part, sure[rows, columns], sigma))  # type: ignore[arg-type]
+        # An edge that is to be soft is taken to be soft in the film: colours are the object's behind it.
+        inwards = (self.feather / 2 - min(0.0, self.grow)) * canvas.unit
+        shape = Shape(grow=-inwards if self.around else inwards)
+        cover, kept = matte(shown, canvas.width, canvas.height, shape), np.full((canvas.height, canvas.width), 255, np.uint8)
+        if not self.around:
+            cover = cv2.bitwise_not(cover)  # type: ignore[assignment]
+        x0, y0, x1, y1 = area.region
+        kept[y0:y1, x0:x1] = cv2.bitwise_not(area.alpha)
+        before = [array.copy() for array, _ in canvas.writable().planes] if share is not None else []
+        decontaminate(canvas.picture, core_of(cover, canvas.unit), kept, interlaced=canvas.interlaced)
+        if share is not None:
+            canvas.mix((0, 0, canvas.width, canvas.height), cv2.bitwise_not(share), before)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -84,7 +80,8 @@ class GreenScreen(_Replaced):
         """Draw onto `canvas`."""
         area = self.area(canvas, instances)
         if area is not None:
-            self.cleaned(canvas, area)
+            canvas.writable()
+            self.clean(canvas, instances, area)
             canvas.paint(*area, rgb_of(str(self.color)))
 
 
@@ -158,19 +155,28 @@ class _Behind:
         area = effect.area(canvas, instances)
         if area is None:
             return
-        effect.cleaned(canvas, area)
-        area = faded(area, effect.strength)
+        canvas.writable()
         if self._backdrop is None:
-            canvas.paint(*area, effect.rgb)
+            effect.clean(canvas, instances, area, self._share(canvas, None))
+            canvas.paint(*faded(area, effect.strength), effect.rgb)
             return
         shown = self._fit(self._backdrop.at(canvas.time), canvas, self._backdrop.info.sample_aspect_ratio)
+        effect.clean(canvas, instances, area, self._share(canvas, shown.alpha))
         x0, y0, x1, y1 = area.region
-        alpha = area.alpha
+        alpha = faded(area, effect.strength).alpha
         if shown.alpha is not None:
             alpha = cv2.multiply(alpha, shown.alpha[y0:y1, x0:x1], scale=1 / 255)  # type: ignore[assignment]
         specs = [plane.spec for plane in canvas.views().planes]
         parts = [crop(plane, area.region, spec.shift_x, spec.shift_y) for plane, spec in zip(shown.planes, specs, strict=True)]
         canvas.mix(area.region, alpha, parts)
+
+    def _share(self, canvas: Canvas, alpha: ByteArray | None) -> ByteArray | None:
+        """How much of the new background each pixel shows behind the objects; None: it shows nothing else."""
+        strength = self._effect.strength
+        if alpha is None:
+            whole = np.full((canvas.height, canvas.width), round(255 * strength), np.uint8)
+            return None if strength == 1 else whole
+        return cv2.convertScaleAbs(alpha, alpha=strength)  # type: ignore[return-value]
 
     def _fit(self, frame: Frame, canvas: Canvas, aspect: Fraction | None) -> Fitted:
         """`frame` as it is shown behind this picture; the last one is kept, which for a still is the only one."""

@@ -195,8 +195,8 @@ class TrackConfig(Section):
     The fields below are for that."""
     look_ahead: Positive = 1.0
     """Seconds of film that come after a frame and are known when its tracks are settled; so many are held in memory."""
-    memory: Annotated[int, BeforeValidator(parse_bytes), Field(gt=0)] = 512 * 10**6
-    """Bytes of pictures that are held for that at most, as 512MB; of larger pictures fewer seconds are."""
+    memory: Annotated[int, BeforeValidator(parse_bytes), Field(gt=0)] = 256 * 10**6
+    """Bytes of pictures that are held for that at most, as 256MB; of larger pictures fewer seconds are."""
     fill: AutoSeconds = None
     """Seconds for which an object that was not detected is followed by its picture: between two sightings, before the first and
     behind the last; 0: not at all; `auto`: as long as `look_ahead`."""

@@ -22,7 +22,7 @@ from streamseg.temporal.propagate import carry
 from streamseg.track.appearance import histograms, similarity
 from streamseg.track.overlap import bordered, overlap
 
-__all__ = ["Follower", "pixels"]
+__all__ = ["Follower", "can_follow", "pixels"]
 
 SAME_PLACE = 0.35
 """Least mean of box and mask IoU with where it should be, of a detection that carries it on."""
@@ -32,6 +32,8 @@ UNLIKE = 0.55
 """Least similarity of a detection's colours."""
 ALIKE = 0.8
 """Least similarity of the colours of what is carried, and not detected."""
+PART_ALIKE = 0.5
+"""The same for what the frame's border cuts off."""
 LIKENESS, SURE_LIKENESS = 0.3, 0.5
 """Least mean likeness of the two pictures along the flow, over the mask; and where colours cannot tell."""
 LEAST_VISIBLE = 0.15
@@ -40,6 +42,9 @@ LEAST_AREA = 0.2
 """Share of its area in the frame it comes from below which it is taken to have gone behind something."""
 LEAST_PIXELS = 12
 """Of less than so many frame pixels nothing can be said."""
+
+LEAST_SIDE = 48
+"""Pixels: in smaller pictures any two places look alike."""
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -60,7 +65,7 @@ class Follower:
 
         `area`: how large it was when it was last detected, frame pixels. `way`: [2] how far it should have moved meanwhile.
         """
-        if source.frame.picture is None or target.frame.picture is None:
+        if not (can_follow(source.frame) and can_follow(target.frame)):
             return None
         own = target.rows.get(life.track_id)
         moved, likeness = self.carried(sighting, source, target)
@@ -74,9 +79,13 @@ class Follower:
             # The last of it over the frame's border has colours of its own, as a shoe has: here its speed tells.
             if likeness < SURE_LIKENESS or not _leaves(sighting.box, way, target.frame):
                 return None
-        elif self.alike(life, moved, target.frame) < ALIKE:
+        elif self.alike(life, moved, target.frame) < self._needed(moved, target.frame, likeness):
             return None
         return self.visible(moved, target, life.track_id)
+
+    def _needed(self, moved: Sighting, frame: Frame, likeness: float) -> float:
+        """How alike its colours must be: what is cut off by the frame's border shows only some of them."""
+        return PART_ALIKE if likeness >= SURE_LIKENESS and _at_border(moved.box, frame) else ALIKE
 
     def _shifted(self, sighting: Sighting, way: FloatArray, frame: Frame) -> Sighting:
         """It moved straight on, what is in the frame of it."""
@@ -87,7 +96,7 @@ class Follower:
     def carried(self, sighting: Sighting, source: Moment, target: Moment) -> tuple[Sighting | None, float]:
         """It moved along the flow, and how alike the pictures are there, 0..1; None: it has left the frame, or there is no flow."""
         one = stacked([sighting], self._names)
-        if source.frame.picture is None or target.frame.picture is None:
+        if not (can_follow(source.frame) and can_follow(target.frame)):
             return None, 0.0
         flow = self._flows.between(source.frame, target.frame, one.boxes)
         if flow is None:
@@ -180,11 +189,19 @@ class Follower:
             mask = np.rint((1 - share) * both[0] + share * both[1]).astype(np.uint8)
         return replace(before, box=box, mask=mask, kind="carried", shown=True)
 
-    def between(self, before: Sighting, after: Sighting, share: float) -> Sighting:
-        """Where it is on its straight way from one to the other, `share` of the way on."""
+    def straight(self, life: Life, before: Sighting, after: Sighting, share: float, moment: Moment) -> Sighting | None:
+        """It on its straight way from one to the other, `share` of the way on; None: it does not look as if it was there."""
         nearer = before if share < 0.5 else after
         box = ((1 - share) * before.box + share * after.box).astype(np.float32)
-        return replace(nearer, box=box, kind="carried", shown=True)
+        found = replace(nearer, box=box, kind="carried", shown=True)
+        if pixels(found) < LEAST_PIXELS or self.alike(life, found, moment.frame) < ALIKE:
+            return None
+        return self.visible(found, moment, life.track_id)
+
+
+def can_follow(frame: Frame) -> bool:
+    """Whether its picture, if it has one, is large enough to say where something went."""
+    return frame.picture is not None and min(frame.width, frame.height) >= LEAST_SIDE
 
 
 def pixels(sighting: Sighting) -> float:
@@ -192,6 +209,10 @@ def pixels(sighting: Sighting) -> float:
     size = sighting.box[2:] - sighting.box[:2]
     share = float((sighting.mask > 127).mean()) if sighting.mask.shape[-1] > 1 else 1.0
     return float(size[0] * size[1]) * share
+
+
+def _at_border(box: FloatArray, frame: Frame) -> bool:
+    return bool((box[:2] < 1).any() or box[2] > frame.width - 1 or box[3] > frame.height - 1)
 
 
 def _leaves(box: FloatArray, way: FloatArray, frame: Frame) -> bool:

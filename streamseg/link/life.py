@@ -38,6 +38,8 @@ class Life:
     """Frames in which it was detected."""
     known: bool = False
     """It has been seen for long enough to be shown."""
+    begun: bool = False
+    """It has been followed back from its first sighting."""
     scores: deque[tuple[float, float]] = field(default_factory=deque)
     """(seconds, score) of its detections of late."""
     looks: list[tuple[float, npt.NDArray[np.float32]]] = field(default_factory=list)
@@ -61,6 +63,7 @@ class Life:
         self.first, self.last = min(self.first, other.first), max(self.last, other.last)
         self.sightings += other.sightings
         self.known |= other.known
+        self.begun |= other.begun
         self.scores.extend(other.scores)
         self.looks = sorted([*self.looks, *other.looks], key=lambda each: -each[0])[:LOOKS]
 

@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from streamseg.core.result import Result
 from streamseg.core.types import Instances
-from streamseg.link.follow import ALIKE, Follower, pixels
+from streamseg.link.follow import Follower, can_follow, pixels
 from streamseg.link.join import older_one
 from streamseg.link.life import LOOKS, SCORE_TIME, Life, Lives
 from streamseg.link.window import Moment, Sighting, Window, joined, read, stacked
@@ -55,7 +55,7 @@ class Link:
         look_ahead: float = 1.0,
         fill: float = 1.0,
         min_track: float = 0.15,
-        memory: int = 512 << 20,
+        memory: int = 256 * 10**6,
         remembered: float = 3.0,
     ) -> None:
         """See `config.schema.TrackConfig`. `remembered`: seconds for which the tracker may find an object again."""
@@ -113,12 +113,14 @@ class Link:
                 self._bridge(life, before, moment.number)
             if not life.known and self._long_enough(life):
                 life.known = True
-                life = self._joined(life)
-                self._extend(life, life.first, -1)
+                self._joined(life)
 
     def _long_enough(self, life: Life) -> bool:
-        interval = self._window.interval
-        return life.ended - life.began + interval >= self._min_track - 1e-6 or self._min_track == 0
+        return self._seen(life) >= self._min_track - 1e-6
+
+    def _seen(self, life: Life) -> float:
+        """Seconds for which it was detected."""
+        return life.sightings * self._window.interval
 
     def _joined(self, life: Life) -> Life:
         """The track that it is part of: itself, or an older one that was lost, which then goes on in its place."""
@@ -139,7 +141,7 @@ class Link:
     def _bridge(self, life: Life, before: int, after: int) -> None:
         """Fill in a track between two of its frames, from both sides."""
         start, end = self._window.at(before), self._window.at(after)
-        if end is None or after - before < 2 or end.frame.picture is None:
+        if end is None or after - before < 2 or not can_follow(end.frame):
             return
         if start is None or end.time - start.time > self._fill or life.track_id not in start.rows:
             if life.known:
@@ -147,8 +149,8 @@ class Link:
                 self._extend(life, after, -1, until=before)
             return
         assert self._follower is not None
-        forward = self._chain(life, before, range(before + 1, after))
-        backward = self._chain(life, after, range(after - 1, before, -1))
+        forward = dict(self._chain(life, before, range(before + 1, after)))
+        backward = dict(self._chain(life, after, range(after - 1, before, -1)))
         first, last = start.rows[life.track_id], end.rows[life.track_id]
         for number in range(before + 1, after):
             moment = self._window.at(number)
@@ -156,10 +158,7 @@ class Link:
             share = (moment.time - start.time) / max(1e-6, end.time - start.time)
             found = self._between(moment, forward.get(number), backward.get(number), share)
             if found is None and end.time - start.time <= STRAIGHT:
-                found = self._follower.between(first, last, share)
-                if self._follower.alike(life, found, moment.frame) < ALIKE:
-                    continue
-                found = self._follower.visible(found, moment, life.track_id)
+                found = self._follower.straight(life, first, last, share, moment)
             if found is not None:
                 self._place(life, moment, found)
 
@@ -176,13 +175,12 @@ class Link:
 
     # --- following --------------------------------------------------------------------------------------------------------
 
-    def _chain(self, life: Life, start: int, numbers: range) -> dict[int, Sighting]:
+    def _chain(self, life: Life, start: int, numbers: range) -> Iterator[tuple[int, Sighting]]:
         """Where a track is in frames one after the other, from the frame `start` on, until it is not found."""
         assert self._follower is not None
         source, way = self._window.at(start), self._speed(life, start, numbers.step)
-        found: dict[int, Sighting] = {}
         if source is None:
-            return found
+            return
         sighting = source.rows[life.track_id]
         area = pixels(sighting)
         for number in numbers:
@@ -192,26 +190,42 @@ class Link:
             moved = self._follower.step(life, sighting, source, target, area, way * np.float32(target.time - source.time))
             if moved is None:
                 break
-            found[number], sighting, source = moved, moved, target
+            sighting, source = moved, target
             area = pixels(moved) if moved.detected else area
-        return found
+            yield number, moved
+
+    def _begin(self, moment: Moment) -> None:
+        """Follow back those tracks whose first sighting is so late after `moment` that this is how far they are followed.
+
+        What is seen here and there for a moment may be a mistake: it is followed for no longer than it was seen. So that a track
+        has been seen for long, this is put off as long as it can be.
+        """
+        assert self._lives is not None
+        for life in self._lives.all.values():
+            first = self._window.at(life.first)
+            if life.begun or not life.known or first is None:
+                continue
+            ahead = first.time - moment.time
+            if ahead <= min(self._fill, self._seen(life)):
+                life.begun = True
+                self._extend(life, life.first, -1)
 
     def _extend(self, life: Life, start: int, direction: int, until: int | None = None) -> None:
         """Follow a track beyond its first or its last sighting; `until`: not as far as that frame."""
-        stop = until
+        reach, stop = min(self._fill, self._seen(life)), until
         if stop is None:
             stop = self._window.first - 1 if direction < 0 else self._window.last + 1
         origin = self._window.at(start)
         if origin is None or life.track_id not in origin.rows:
             return
         mean, last = life.score(origin.time), origin.time
-        for number, sighting in self._chain(life, start, range(start + direction, stop, direction)).items():
+        for number, sighting in self._chain(life, start, range(start + direction, stop, direction)):
             moment = self._window.at(number)
             assert moment is not None
             if sighting.detected:
                 mean += (1 - np.exp(-abs(moment.time - last) / SCORE_TIME)) * (sighting.score - mean)
                 last = moment.time
-            if abs(moment.time - last) > self._fill or mean < self._keep:
+            if abs(moment.time - last) > reach + 1e-6 or mean < self._keep:
                 return
             self._place(life, moment, sighting)
 
@@ -247,6 +261,7 @@ class Link:
             self._window.drop()
             return moment.result
         assert self._lives is not None
+        self._begin(moment)
         for track, row in list(moment.rows.items()):
             life = self._lives.all.get(track)
             if life is not None and life.known and life.last == moment.number and row.detected:

@@ -6,15 +6,15 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Literal
 
-import av
 import numpy as np
 import numpy.typing as npt
 
 from streamseg.core.result import Result
 from streamseg.core.types import Frame, Instances
+from streamseg.pixels.memory import picture_bytes
 from streamseg.track.tracked import Tracked
 
-__all__ = ["Moment", "Sighting", "Window", "joined", "picture_bytes", "read", "stacked"]
+__all__ = ["Moment", "Sighting", "Window", "joined", "read", "stacked"]
 
 Kind = Literal["sure", "weak", "carried"]
 
@@ -115,15 +115,6 @@ def _sighting(found: Instances, i: int, seen_as: int | None, conf: float) -> Sig
     return Sighting(found.boxes[i], found.masks[i], score, label, "sure" if score >= conf else "weak")
 
 
-def picture_bytes(frame: Frame) -> int:
-    """Bytes of a frame's planes, without the padding of rows; twice that on a GPU, where a copy in host memory may join it."""
-    picture = frame.picture
-    if picture is None:
-        return 0
-    copies = 1 if isinstance(picture, av.VideoFrame) else 2
-    return copies * picture.width * picture.height * picture.format.padded_bits_per_pixel // 8
-
-
 class Window:
     """The frames that are held, in order; bounded in seconds and in bytes of pictures."""
 
@@ -139,7 +130,7 @@ class Window:
     def add(self, moment: Moment) -> None:
         """The next frame."""
         self._held.append(moment)
-        self._bytes += picture_bytes(moment.frame)
+        self._bytes += picture_bytes(moment.frame.picture)
         if moment.number >= 0:
             self._seen.append(moment)
 
@@ -157,7 +148,7 @@ class Window:
     def drop(self) -> None:
         """Let the oldest frame go."""
         moment = self._held.popleft()
-        self._bytes -= picture_bytes(moment.frame)
+        self._bytes -= picture_bytes(moment.frame.picture)
         if moment.number >= 0:
             self._seen.popleft()
 

@@ -15,7 +15,7 @@ from streamseg.core import masks as mask_ops
 from streamseg.core.result import Result
 from streamseg.core.types import Frame, Instances
 from streamseg.link import Link
-from streamseg.link.window import picture_bytes
+from streamseg.pixels.memory import picture_bytes
 from streamseg.track import Tracker
 from streamseg.track.tracked import Tracked
 from tests import scenes
@@ -300,7 +300,7 @@ def test_a_cut_and_a_new_epoch_end_the_window(how: str) -> None:
 
 def test_what_is_held_is_bounded_in_bytes_whatever_its_size() -> None:
     """4K of 10 bits: 24.9 MB a frame, so that 20 of them are held, not the 60 of a second; the rest goes as it comes."""
-    assert picture_bytes(plain(0, size="3840x2160 yuv420p10le").frame) == 3840 * 2160 * 3
+    assert picture_bytes(plain(0, size="3840x2160 yuv420p10le").frame.picture) == 3840 * 2160 * 3
     link, out = Link(memory=512 * 10**6), 0
     for i in range(80):
         result = plain(i, size="3840x2160 yuv420p10le")

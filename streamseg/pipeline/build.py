@@ -328,7 +328,7 @@ def _branch(chosen: Sequence[Step], context: Context, kept: bool = False) -> Bra
     made = drawing_less(made, context.output, context.sink) if kept else made
     if context.output.newest:
         return Branch(name, made.stages, 1, "drop_oldest", optional=not live, joined=made.joined)
-    return Branch(name, made.stages, 1 if live else 4, joined=made.joined)
+    return Branch(name, made.stages, context.room, joined=made.joined)
 
 
 def _connect(source: Decoder | FirstFrames, trunk: Made, branches: Sequence[Branch], context: Context) -> Runtime:
@@ -337,7 +337,7 @@ def _connect(source: Decoder | FirstFrames, trunk: Made, branches: Sequence[Bran
         trunk.stages,
         branches,
         # A partly filled batch waits inside the channels for the rest of it: they must have room for one.
-        capacity=max(context.config.infer.batch, 1 if context.live else 4),
+        capacity=max(context.config.infer.batch, context.room),
         policy="drop_oldest" if context.drops else "block",
         joined=trunk.joined,
         arrived=_arrived,

@@ -9,6 +9,7 @@ import tempfile
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 from streamseg.config.schema import PipelineConfig
@@ -23,6 +24,7 @@ from streamseg.pipeline.expected import wants_tracks
 from streamseg.pipeline.outputs import Target
 from streamseg.pipeline.results import Keeping
 from streamseg.pipeline.stages import Context, Step
+from streamseg.pixels.memory import format_bytes
 from streamseg.record import ENDING, open_results
 from streamseg.system.callbacks import Message
 
@@ -62,7 +64,8 @@ def open_context(
     """
     asked, kept = _looked_first(asked, undo, engine, look)
     config, say = asked.config, asked.on_message
-    live = asked.info.live or config.decode.realtime
+    live, info = asked.info.live or config.decode.realtime, asked.info
+    size = format_bytes(info.pix_fmt, info.width, info.height)
     if kept is not None and kept.read is not None:
         undo.callback(kept.read.close)
         edits, sidecar = edits_of(config, kept.path)
@@ -74,19 +77,33 @@ def open_context(
                 say(line)
         opening.use_device(asked.hardware, str(kept.read.head["model"].get("engine")), asked.device, say)
         made = _made(asked.source)
-        return Context(config, None, None, asked.device, live, made=made, recalled=kept.read, decided=decided), False
+        context = Context(config, None, None, asked.device, live, made=made, frame_bytes=size)
+        return replace(context, recalled=kept.read, decided=decided), False
     own_engine = engine is None
     if engine is None:
         engine = load()
         undo.callback(engine.close)
     opening.use_device(asked.hardware, engine.name, asked.device, say)
-    context = Context(config, engine.spec, engine, asked.device, live, made=_made(asked.source))
+    context = Context(config, engine.spec, engine, asked.device, live, made=_made(asked.source), frame_bytes=size)
+    if say is not None and (known := _known_ahead(context, info.rate)) is not None:
+        say(known)
     if kept is not None:
         writer = kept.begin(config, engine, asked.info, not context.boxes_alone, say)
         if writer is not None:
             undo.callback(writer.discard)
             context = replace(context, writer=writer)
     return context, own_engine
+
+
+def _known_ahead(context: Context, rate: Fraction | None) -> str | None:
+    """That fewer seconds are known ahead than were asked for, since pictures are large; None: they are not."""
+    asked, held = context.config.track, context.config.track.memory // max(1, context.frame_bytes)
+    if context.online or rate is None or held / rate >= asked.look_ahead:
+        return None
+    return (
+        f"tracks: {float(held / rate):.2g} s of film are known ahead, not {asked.look_ahead:g} s: {held} pictures fill "
+        f"{asked.memory / 1e6:.0f} MB (track: memory)"
+    )
 
 
 def _made(source: object) -> bool:

@@ -64,6 +64,9 @@ from streamseg.track import Tracker
 
 __all__ = ["STAGES", "Context", "Made", "Part", "Step", "check", "close", "make", "steps"]
 
+ROOM = 48 * 10**6
+"""Bytes of pictures that may wait in front of each stage of a film: three of 4K with 8 bits, one with 10."""
+
 Part = Literal["source", "trunk", "output"]
 
 
@@ -82,6 +85,8 @@ class Context:
     """What happens happens now, so that latency counts."""
     made: bool = False
     """A program makes the pictures one after the other, and may wait for the result of one before it makes the next."""
+    frame_bytes: int = 0
+    """What a decoded picture takes in memory; 0: not known."""
     output: Target | None = None
     """For a stage of an output: which one."""
     sink: Sink | None = None
@@ -134,6 +139,11 @@ class Context:
         """Whether each frame's tracks are settled when it comes, with nothing known of what comes after."""
         asked = self.config.track.online
         return self.live or (self.made if asked == "auto" else asked)
+
+    @property
+    def room(self) -> int:
+        """Items that wait in front of a stage at most. Each may hold a picture: of large ones there are fewer."""
+        return 1 if self.live else max(1, min(4, ROOM // max(1, self.frame_bytes)))
 
     @property
     def drops(self) -> bool:
@@ -445,7 +455,7 @@ def make(chosen: Sequence[Step], part: Part, context: Context) -> Made:
                 stage = _Checked(stage) if step.after else stage
                 undo.callback(close, stage)
                 stages.append((f"{step.name}{output}", stage))
-                if step.joins == "always" or (step.joins == "live" and context.live):
+                if step.joins == "always" or (step.joins == "live" and context.room == 1):
                     joined.add(stages[-1][0])
         undo.pop_all()
     return Made(stages, frozenset(joined))

@@ -12,8 +12,8 @@ from streamseg.composite.choose import matte
 from streamseg.composite.remove import Remove
 from streamseg.core.masks import Region
 from streamseg.core.result import Result
-from streamseg.link.window import picture_bytes
 from streamseg.pixels import planes
+from streamseg.pixels.memory import picture_bytes
 from streamseg.removal.align import Grey, corners, motion, small_grey
 
 __all__ = ["Held", "Window"]
@@ -70,7 +70,7 @@ class Held:
     @property
     def bytes(self) -> int:
         """What it takes in memory."""
-        return picture_bytes(self.result.frame) + self.hole.nbytes + self.others.nbytes + 2 * self.grey.picture.nbytes
+        return picture_bytes(self.result.frame.picture) + self.hole.nbytes + self.others.nbytes + 2 * self.grey.picture.nbytes
 
 
 def _places(boxes: npt.NDArray[np.float32], of: npt.NDArray[np.float32]) -> list[int]:

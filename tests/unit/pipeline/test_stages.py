@@ -17,6 +17,7 @@ from streamseg.errors import ConfigError, StageError
 from streamseg.pipeline.bench import bench
 from streamseg.pipeline.build import build_pipeline
 from streamseg.pipeline.stages import STAGES, Context, Step, check, make, steps
+from streamseg.pixels.memory import format_bytes
 from tests import clips
 from tests.conformance.known import KnownEngine
 
@@ -224,3 +225,23 @@ def test_what_is_made_to_be_checked_only_is_closed() -> None:
     note = Note()
     check(config(), engine().spec, [replace(noting("mine", "track", note), checks=True)])
     assert note.closed
+
+
+@pytest.mark.parametrize(
+    ("size", "fmt", "live", "room"),
+    [((1920, 1080), "yuv420p", False, 4), ((3840, 2160), "yuv420p", False, 3), ((3840, 2160), "yuv420p10le", False, 1),
+     ((7680, 4320), "gbrp12le", False, 1), ((1920, 1080), "yuv420p", True, 1)],
+)  # fmt: skip
+def test_the_larger_pictures_are_the_fewer_wait(size: tuple[int, int], fmt: str, live: bool, room: int) -> None:
+    """Seen: of 4K with 10 bits some 80 waited behind each other, 2 GB of them."""
+    context = Context(config(), engine().spec, engine(), live=live, frame_bytes=format_bytes(fmt, *size))
+    assert context.room == room
+    joined = make(STAGES, "trunk", context).joined
+    assert ("smooth" in joined) is (room == 1), "stages that share a thread hand pictures on at once"
+
+
+def test_a_window_that_large_pictures_shorten_is_told(tmp_path: Path) -> None:
+    film, said = clips.cfr(tmp_path / "a.mp4", 3), []
+    small = config(f"track: {{memory: {10 * 96 * 64}}}\n{PLAIN}")
+    build_pipeline(film, small, [str(tmp_path / "o.mp4")], engine=engine(), on_message=said.append).close()
+    assert "tracks: 0.24 s of film are known ahead, not 1 s: 6 pictures fill 0 MB (track: memory)" in said

@@ -6,6 +6,7 @@ the bit what looking again would give. Classes shown, effects, outputs, events a
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from streamseg.hub.catalog import is_name
 from streamseg.pipeline.extra import extra_steps
 from streamseg.pipeline.opening import asked_graph
 from streamseg.pipeline.outputs import Target, film_of
+from streamseg.pipeline.split import is_split, literal_folder
 from streamseg.pipeline.stages import Step, steps
 from streamseg.record import ENDING, RecordWriter, Results, open_results
 from streamseg.record.source_key import file_key, images_key, same_source
@@ -106,7 +108,8 @@ def place_of(config: PipelineConfig, targets: Sequence[Target], source: object) 
         return Path(asked).expanduser()
     for target in targets:
         if not is_stdout(target.path) and not is_view(target.path) and "://" not in target.path:
-            return Path(target.path).parent / f"{film_of(source)[0]}{ENDING}"
+            folder = literal_folder(target.path) if is_split(target.path) else Path(target.path).parent
+            return folder / f"{film_of(source)[0]}{ENDING}"
     return None
 
 
@@ -138,7 +141,7 @@ def keeping(
         return None
     found = Keeping(path, must, key_of(source), settings_of(config))
     if not path.exists():
-        return found
+        return found if must else _in_this_folder(found, config, engine) or found
     found.replace = True
     try:
         results = open_results(path)
@@ -163,6 +166,19 @@ def keeping(
         return None
     _say(say, f"results: {path} does not fit ({differs}); the film is looked at anew, and it is replaced when that is done")
     return found
+
+
+def _in_this_folder(found: Keeping, config: PipelineConfig, engine: Engine | None) -> Keeping | None:
+    """The file that `streamseg tracks` has kept where a person is, if that fits to the letter: outputs may go elsewhere."""
+    here = Path(found.path.name)
+    if not here.is_file():
+        return None
+    with contextlib.suppress(ResultsError):
+        results = open_results(here)
+        if same_source(results.head.get("source"), found.source) and why_not(results, config, found.settings, engine) is None:
+            return dataclasses.replace(found, path=here, read=results)
+        results.close()
+    return None
 
 
 def _say(say: Message | None, text: str) -> None:

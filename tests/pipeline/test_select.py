@@ -309,3 +309,15 @@ def test_every_exr_of_a_sequence_has_the_layers_of_all_that_are_seen_in_it(film,
     assert len(plain) == 3
     assert {name.partition("_")[0] for name in plain} == {"person", "car", "bicycle"}
     assert "Anna.A" in named
+
+
+def test_outputs_in_another_folder_use_what_was_found_and_named_in_this_one(film, config, ids, tmp_path, monkeypatch):
+    """Seen: `streamseg tracks` keeps both where a person is, and with -o cut/{track}.mov the names were unknown."""
+    monkeypatch.chdir(tmp_path)
+    Edits().rename(ids["left"], "Anna").save("film.streamseg.json")
+    said = run(film, config("select: Anna, car"), Path("cut/{class}/{track}.jsonl"))
+    assert any("no network is loaded" in line for line in said)
+    assert {path.relative_to("cut").as_posix() for path in Path("cut").rglob("*") if path.is_file()} == {
+        "person/Anna.jsonl",
+        f"car/{ids['right']}.jsonl",
+    }

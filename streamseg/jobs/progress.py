@@ -30,7 +30,6 @@ from streamseg.engine import Engine, GraphSpec
 from streamseg.errors import ConfigError, OutputError
 from streamseg.jobs.answers import KeptAnswers
 from streamseg.pipeline.outputs import Target
-from streamseg.record import ENDING
 from streamseg.record.source_key import file_key, images_key, same_source
 from streamseg.system.output_files import make_folder, open_locked, replace_atomically
 from streamseg.system.standard_streams import is_stdout
@@ -81,7 +80,7 @@ class SavedProgress:
             begun = json.loads((self.folder / "job.json").read_text("utf-8"))
         except (OSError, ValueError):
             begun = {}  # never begun, or its first write was cut off
-        if begun.get("schema") != SCHEMA or not isinstance(begun.get("length"), int) or self._is_empty():
+        if begun.get("schema") != SCHEMA or not isinstance(begun.get("length"), int):
             self._forget()
             return
         if differs := list(_differences(begun, self._asked)):
@@ -95,10 +94,6 @@ class SavedProgress:
         self.length, self.goes_on = begun["length"], True
         self._done = dict(_lines(self.folder / "done.jsonl"))
 
-    def _is_empty(self) -> bool:
-        """Nothing was kept: no picture came so far."""
-        return not any(self.folder.glob(f"answers-*{ENDING}")) and not any(_lines(self.folder / "done.jsonl"))
-
     def _forget(self) -> None:
         for path in self.folder.iterdir():
             if path.name != "lock":
@@ -110,6 +105,10 @@ class SavedProgress:
             raise ConfigError(f"--resume: {info.name} cannot be read again from its beginning; leave --resume out")
         if not self.goes_on:
             self.length = max(1, round(PART_SECONDS * min(float(info.rate or 25), 240)))
+
+    def opened(self) -> None:
+        """See Progress."""
+        if not self.goes_on:
             data = {"schema": SCHEMA, "length": self.length, **self._asked}
             try:
                 replace_atomically(self.folder / "job.json", json.dumps(data, indent=1).encode() + b"\n", synced=True)
@@ -145,7 +144,7 @@ class SavedProgress:
                 raise OutputError(f"{self.folder}: cannot be written: {error.strerror or error}") from error
 
     def close(self, *, done: bool = False) -> None:
-        """Give it back; `done`: the run is at its end, and nothing need be kept. Twice is harmless."""
+        """Give it back; `done`: nothing need be kept. Twice is harmless."""
         fd, self._fd = self._fd, None
         if fd is None:
             return
@@ -154,7 +153,7 @@ class SavedProgress:
                 self._answers.close()
         if self._log is not None:
             self._log.close()
-        done = done or self._is_empty()
+        done = done or not (self.folder / "job.json").exists()
         if done:
             with contextlib.suppress(OSError):
                 (self.folder / "job.json").unlink(missing_ok=True)  # first: what is left then is known to be of no use

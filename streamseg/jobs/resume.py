@@ -89,7 +89,7 @@ class ResumableRun(Run):
             )
             self._room = self._room_of(on_message, self._progress.folder)
         except BaseException:
-            self._progress.close()
+            self._progress.close(done=not self._progress.goes_on)
             raise
 
     def run(self, on_tick: Callable[[Pipeline], None] | None = None) -> RunReport:
@@ -105,4 +105,4 @@ class ResumableRun(Run):
     def close(self) -> None:
         """Give back what is open, for a run that is not run."""
         self.pipeline.close()
-        self._progress.close()
+        self._progress.close(done=not self._progress.goes_on)

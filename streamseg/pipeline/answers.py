@@ -44,6 +44,9 @@ class Progress(Protocol):
     def begin(self, info: SourceInfo) -> None:
         """The source is open. Raises StreamsegError where it cannot be gone back to."""
 
+    def opened(self) -> None:
+        """The outputs are open, too: what lies in their places is this run's own. Raises OutputError."""
+
     def answers(self, config: PipelineConfig, spec: GraphSpec, engine: Engine) -> Answers:
         """The network's answers, where it is asked as `config` says. Raises StreamsegError where there are those of another one."""
 

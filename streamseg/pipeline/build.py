@@ -216,9 +216,11 @@ def build_pipeline(
         for _, sink in sinks:  # before the engine, which takes seconds to load: most refusals are the outputs'
             sink.open()
             undo.callback(sink.close)
+        if progress is not None:
+            progress.opened()
         asked = Asked(config, origin, info, chosen, extra, targets, overwrite, on_message, device, hardware)
         load = partial(opening.load_engine, config, on_message, targets)
-        look = partial(look_at, source, extra=extra, on_message=on_message, engine=engine)
+        look = partial(look_at, source, extra=extra, on_message=on_message, engine=engine, progress=progress)
         context, own_engine = open_context(asked, undo, engine, load, look)
         if context.decided is not None:
             sinks = list(zip(context.decided.targets, made, strict=True))
@@ -227,11 +229,7 @@ def build_pipeline(
         kept = progress is not None
         branches = [_branch(chosen, replace(context, output=target, sink=sink), kept) for target, sink in sinks]
         limited = decoder if limit is None else FirstFrames(decoder, limit)
-        running = trunk
-        if progress is not None and context.engine is not None:
-            refuse_between([step.name for step in chosen])
-            running = remembering(trunk, progress.answers(config, context.graph, context.engine))
-        runtime = _connect(limited, running, branches, context)
+        runtime = _connect(limited, _remembering(trunk, chosen, context, progress), branches, context)
         undo.pop_all()
     pipeline = Pipeline(info, decoder, limited, context, own_engine, trunk, branches, runtime, sinks, context.live)
     for view in views.values():
@@ -249,6 +247,7 @@ def build_results(
     engine_of: Callable[[], Engine] | None = None,
     extra: Sequence[Step] = (),
     overwrite: bool = False,
+    progress: Progress | None = None,
 ) -> tuple[Runtime, Made, Engine | None]:
     """Open a source and an engine, and connect them so that results go to `outlet`; the threads are not started yet.
 
@@ -256,6 +255,7 @@ def build_results(
 
     `started` is given the decoder before it waits for a source, so that another thread can stop it. `engine_of` gives the engine;
     None: the one that `config` asks for is opened. `overwrite`: a results file of another film may be replaced.
+    `progress`: keeps the network's answers.
     """
     config = opening.tuned(config, on_message) if engine_of is None else config
     chosen, device = steps([*extra_steps(config), *extra]), opening.find_device(config, on_message)
@@ -270,9 +270,17 @@ def build_results(
         context, _ = open_context(asked, undo, None, load, look)
         branches = [Branch("results", [("results", outlet)], 1)]
         trunk = make(chosen, "trunk", context)
-        runtime = _connect(decoder, trunk, branches, context)
+        runtime = _connect(decoder, _remembering(trunk, chosen, context, progress), branches, context)
         undo.pop_all()
     return runtime, trunk, context.engine
+
+
+def _remembering(trunk: Made, chosen: Sequence[Step], context: Context, progress: Progress | None) -> Made:
+    """The trunk as it runs: where there is a network, and something keeps its answers, it is asked each thing once."""
+    if progress is None or context.engine is None:
+        return trunk
+    refuse_between([step.name for step in chosen])
+    return remembering(trunk, progress.answers(context.config, context.graph, context.engine))
 
 
 def look_at(
@@ -283,6 +291,7 @@ def look_at(
     engine: Engine | None = None,
     engine_of: Callable[[], Engine] | None = None,
     extra: Sequence[Step] = (),
+    progress: Progress | None = None,
 ) -> None:
     """Look at all that is asked for, and keep what is found as `config` says, without an output. `engine` stays open."""
     outlet = _Nowhere()
@@ -297,6 +306,7 @@ def look_at(
         engine_of=given,
         extra=extra,
         overwrite=True,
+        progress=progress,
     )
     try:
         runtime.run()

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from streamseg.config import PipelineConfig, parse_pipeline
+from streamseg.detect.infer import Infer
 from streamseg.encode.video.encoder import Encoder
+from streamseg.encode.video.sink import VideoSink
 from streamseg.errors import ConfigError, OutputError
 from streamseg.jobs.resume import ResumableRun
 from streamseg.pipeline.report import Tally
@@ -158,8 +160,11 @@ def test_without_its_first_page_nothing_tells_that_the_outputs_are_ours(cut, fil
 
 
 def test_ctrl_c_leaves_a_film_that_plays_and_goes_on(cut, film, tmp_path, monkeypatch):
+    """Where the tracker looks both ways, so short a film is all under way at once."""
+    config = cut.config.model_copy(update={"track": cut.config.track.model_copy(update={"online": True})})
+    run(config, film, tmp_path / "whole")
     folder, count = tmp_path / "out", Tally.__call__
-    job = ResumableRun(film, cut.config, [str(folder / name) for name in OUTPUTS])
+    job = ResumableRun(film, config, [str(folder / name) for name in OUTPUTS])
 
     def counting(tally, result):
         if tally.frames == 3:  # some thirty more are under way
@@ -173,8 +178,26 @@ def test_ctrl_c_leaves_a_film_that_plays_and_goes_on(cut, film, tmp_path, monkey
     assert report.interrupted
     assert 3 < report.frames_done < FRAMES
     assert len(clips.decoded(folder / "film.mp4")) == report.frames_done
-    run(cut.config, film, folder)
-    assert content(folder) == cut.whole
+    run(config, film, folder)
+    assert content(folder) == content(tmp_path / "whole")
+
+
+def test_a_film_that_is_looked_at_first_is_not_looked_at_twice(cut, film, tmp_path, monkeypatch):
+    """`largest` is known when all is seen; cut off before the first picture is written, the network has answered all."""
+    config = cut.config.model_copy(update={"select": cut.config.select.model_copy(update={"objects": "largest"})})
+    run(config, film, tmp_path / "whole")
+    folder, write = tmp_path / "out", VideoSink.__call__
+    with monkeypatch.context() as patch:
+        patch.setattr(VideoSink, "__call__", lambda sink, rendered: copy_living(folder, tmp_path / "left"))
+        with contextlib.suppress(OutputError):
+            run(config, film, folder)
+    assert VideoSink.__call__ is write
+    asked = []
+    submit = Infer.__call__
+    monkeypatch.setattr(Infer, "__call__", lambda stage, item: (asked.append(item), submit(stage, item))[1])
+    run(config, film, tmp_path / "left")
+    assert len(asked) <= 4
+    assert content(tmp_path / "left") == content(tmp_path / "whole")
 
 
 def test_another_command_is_refused_and_told_what_differs(cut, make_config, film, tmp_path):

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -40,6 +41,8 @@ _COLUMNS: tuple[tuple[str, str, int], ...] = (
 )
 _BYTES = sum(np.dtype(kind).itemsize * count for _, kind, count in _COLUMNS)
 """Of all columns, an instance."""
+_FILTERS = 2
+"""Ways to write grids, of which each frame takes the one that packs best (`_filtered`)."""
 _MOST = 1032
 """Bytes that one byte of a deflate stream can stand for, at most (RFC 1951: 258 of two bits)."""
 
@@ -118,7 +121,7 @@ def pack(result: Result) -> bytes:
         "doubtful": found.doubtful,
     }
     plain = [*found.masks, *(grid for grid in found.fine if grid is not None)]
-    which, packed = min(((i, _deflated(_filtered(plain, i))) for i in (0, 1)), key=lambda pair: len(pair[1]))
+    which, packed = min(((i, _deflated(_filtered(plain, i))) for i in range(_FILTERS)), key=lambda pair: len(pair[1]))
     fixed = FIXED.pack(
         frame.index, frame.pts, frame.duration, frame.epoch, frame.width, frame.height, len(found), found.side, flags, which
     )
@@ -131,7 +134,7 @@ def read_columns(payload: bytes, classes: int, where: str) -> Columns:
         raise ResultsError(f"{where} is too short")
     index, pts, duration, epoch, width, height, count, side, flags, which = FIXED.unpack_from(payload)
     begin = FIXED.size + count * _BYTES
-    if begin > len(payload) or which > 1:
+    if begin > len(payload) or which >= _FILTERS:
         raise ResultsError(f"{where} says that it holds {count} instances, in {len(payload)} bytes")
     values, at = {}, FIXED.size
     for name, kind, width_of in _COLUMNS:
@@ -162,7 +165,7 @@ def unpack(columns: Columns, class_names: tuple[str, ...], time_base: Fraction, 
     count, sides = len(v["scores"]), v["fine_sides"].tolist()
     grids = _inflated(columns.grids, [(side, side)] * count + [(n, n) for n in sides if n], where)
     if columns.filter:
-        grids = [np.cumsum(grid, axis=0, dtype=np.uint8) for grid in grids]
+        grids = [_summed(grid) for grid in grids]
     fine = iter(grids[count:])
     instances = Instances(
         v["boxes"].astype(np.float32),
@@ -189,10 +192,15 @@ def _areas(found: Instances) -> npt.NDArray[np.float32]:
 
 
 def _filtered(grids: list[npt.NDArray[np.uint8]], which: int) -> bytes:
-    """1: each row as its difference to the one above it, modulo 256."""
-    if which == 0:
-        return b"".join(grid.tobytes() for grid in grids)
-    return b"".join(np.diff(grid, axis=0, prepend=np.uint8(0)).tobytes() for grid in grids)
+    """1: each cell less the one above it, less the one on its left, plus the one above that; modulo 256, outside lie zeros."""
+    if which:
+        grids = [np.diff(np.diff(grid, axis=0, prepend=np.uint8(0)), axis=1, prepend=np.uint8(0)) for grid in grids]
+    return b"".join(grid.tobytes() for grid in grids)
+
+
+def _summed(grid: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """What `_filtered` made the differences of: the sum of all cells above and to the left, modulo 256."""
+    return cv2.integral(grid)[1:, 1:].astype(np.uint8) if grid.size else grid
 
 
 def _deflated(data: bytes) -> bytes:

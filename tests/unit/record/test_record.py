@@ -7,11 +7,13 @@ import json
 import os
 import struct
 import zlib
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from streamseg.core.result import Result
 from streamseg.core.types import Instances
 from streamseg.errors import OutputError, OutputExists, ResultsError
 from streamseg.record import RecordWriter, chunks, open_results
@@ -28,6 +30,14 @@ def test_what_is_kept_comes_back_to_the_bit(tmp_path, side, fine):
         for record, result in zip(results, told, strict=True):
             made.same(record, result)
         assert results[2].of(told[2].frame).frame is told[2].frame
+
+
+def test_all_that_instances_say_is_kept():
+    """A new field has to be written and read, or named here."""
+    of_a_person = {"track_names"}
+    kept = {"boxes", "scores", "labels", "masks", "class_names", "track_ids", "track_scores", "doubtful", "fine", "mattes"}
+    assert {field.name for field in fields(Instances)} == kept | of_a_person
+    assert {field.name for field in fields(Result)} == {"frame", "instances", "detected", "occlusion", "activity"}
 
 
 def test_frames_are_found_by_their_number_in_the_source_and_by_time(tmp_path):

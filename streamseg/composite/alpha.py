@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from streamseg.composite.canvas import Canvas
 from streamseg.composite.choose import checked_where, chosen, matte, outside
-from streamseg.composite.cutout import core_of, decontaminate, premultiply
+from streamseg.composite.cutout import decontaminate, premultiply
 from streamseg.composite.effect import Effect
 from streamseg.composite.shape import Shape, Shaped
 from streamseg.core.types import Instances
@@ -94,7 +94,7 @@ class Alpha(Shaped, Effect):
         alpha = _cover(self, canvas, instances, planes.views(picture).layout.depth)
         if self.decontaminate and alpha.any():
             found = _cover(self, canvas, instances, 8, Shape(grow=min(0.0, self.shape.grow), holes=self.holes))
-            decontaminate(picture, core_of(found, canvas.unit), alpha, interlaced=canvas.interlaced)
+            decontaminate(picture, found, alpha, canvas.unit, interlaced=canvas.interlaced)
         if self.premultiplied:
             premultiply(picture, alpha, interlaced=canvas.interlaced)
         _set_alpha(picture, alpha)

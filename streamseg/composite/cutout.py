@@ -1,9 +1,11 @@
 """The colours of a cut-out: those of the object alone at its edge, so that it can be laid over something else without a rim.
 
-At an edge a camera sees a mixture of the object and its background, and a soft or grown edge shows the background itself. There
-the object's colours are taken from its inside, at least two pixels from its outline: the nearest ones, and farther out means of
-many, averaged at coarser and coarser sizes and filled in from the finest that has any (pull-push; Gortler et al., The Lumigraph,
-1996, section 3.4).
+At an edge a camera sees a mixture of the object and its background, and a soft or grown edge shows the background itself. Two
+colours are known of each pixel there: the nearest of the object's inside and the nearest outside, each at least two pixels from the
+outline. As far as the pixel's own colour lies on the way from the one to the other, it is brought back; so dark hair before a wall
+stays dark, though only skin is inside. What looks like the outside gets the colour of the inside; far out, where an edge is wide, a
+mean of many, averaged at coarser and coarser sizes and filled in from the finest that has any (pull-push; Gortler et al., The
+Lumigraph, 1996, section 3.4).
 """
 
 from __future__ import annotations
@@ -21,52 +23,53 @@ from streamseg.composite.shape import Shape
 from streamseg.pixels import planes
 from streamseg.pixels.color import drawing_codes, encoding
 
-__all__ = ["core_of", "decontaminate", "premultiply"]
+__all__ = ["decontaminate", "premultiply"]
 
 Array = npt.NDArray[Any]
 ByteArray = npt.NDArray[np.uint8]
 
-_INSIDE = 2
+_DEEP = 2
 """Pixels of 1080p, and at least of the picture, from an outline to where colours are the object's: chroma of 4:2:0 is as wide."""
+_INSIDE, _SLOPE = 0.95, 5
+"""What is covered by this share has the object's colours, what is covered by a fifth less has none of them."""
 _BEYOND = 4
 """Pixels around what is not quite transparent that get these colours, too: scaling and lossy codecs mix them in."""
-_HALF = 127
+_AROUND = 24
+"""Pixels around that in which the nearest colour of the outside is looked for."""
+_ALL = 250
+"""Of 255: what a mean of several pixels of a core is above where all of them are in it."""
 _LOCAL = 4
 """Pixels up to which the nearest colour of the inside is taken; it becomes a mean of more up to twice that."""
-_DEEPEST = 10
-"""Times that sizes are halved: as far as an edge of 200 pixels that was moved by 200 reaches."""
+_BEHIND, _SURE = 0.5, 0.9
+"""Share of the way to the outside's colour from which a pixel is taken to be behind the object, more and more."""
 
 
-def core_of(cover: ByteArray, unit: float) -> ByteArray:
-    """Where colours are the object's alone.
-
-    Args:
-        cover: uint8 [height, width], how much of each pixel the object covers: no soft edge, and none moved outwards.
-        unit: pixels of this picture to one of 1080p.
-
-    Returns: uint8 [height, width], 255 there, 0 elsewhere, a short ramp between.
-    """
-    core = cover.copy()
-    Shape(grow=-max(_INSIDE, round(_INSIDE * unit))).apply(core)
-    # What is not fully covered shows something else, too.
-    cv2.addWeighted(core, 4, core, 0, -3 * 255, core)
-    return core
-
-
-def decontaminate(picture: av.VideoFrame, core: ByteArray, alpha: Array, *, interlaced: bool) -> None:
-    """Give the edges in `picture` the colours of the inside, in place; of an interlaced one in each field.
+def decontaminate(picture: av.VideoFrame, cover: ByteArray, alpha: Array, unit: float, *, interlaced: bool) -> None:
+    """Take what is behind the object out of the edges in `picture`, in place; of an interlaced one in each field.
 
     Args:
         picture: nobody else's, of a format that `planes.views` reads.
-        core: uint8 [height, width], 255 where colours are the object's alone (`core_of`).
+        cover: uint8 [height, width], how much of each pixel the object covers: no soft edge, and none moved outwards.
         alpha: [height, width], 0 where nothing is kept.
+        unit: pixels of this picture to one of 1080p.
     """
-    kept = (alpha > 0).astype(np.uint8) * np.uint8(255)
+    marks = (_core(cover, unit), _core(np.bitwise_not(cover), unit), (alpha > 0).astype(np.uint8) * np.uint8(255))
+    top = 2 ** planes.views(picture).layout.depth - 1
     for (shift_x, shift_y), planes_of in _by_size(picture).items():
-        here = [shrink(each, shift_x, shift_y, interlaced) for each in (core, kept)]
+        here = [shrink(each, shift_x, shift_y, interlaced) for each in marks]
         colours = [colour for colour, _ in planes_of]
         for lines in (np.s_[0::2], np.s_[1::2]) if interlaced else (np.s_[:],):
-            _fill([colour[lines] for colour in colours], here[0][lines], here[1][lines])
+            core, outside, kept = (each[lines] for each in here)
+            _clean([colour[lines] for colour in colours], core, outside, kept, top)
+
+
+def _core(cover: ByteArray, unit: float) -> ByteArray:
+    """uint8 [height, width], 255 where colours are those of what `cover` covers alone, 0 elsewhere, a short ramp between."""
+    core = cover.copy()
+    Shape(grow=-max(_DEEP, round(_DEEP * unit))).apply(core)
+    # What is not fully covered shows something else, too.
+    cv2.addWeighted(core, _SLOPE, core, 0, 255 - _SLOPE * _INSIDE * 255, core)
+    return core
 
 
 def premultiply(picture: av.VideoFrame, alpha: Array, *, interlaced: bool) -> None:
@@ -91,60 +94,77 @@ def _by_size(picture: av.VideoFrame) -> dict[tuple[int, int], list[tuple[Array, 
     return found
 
 
-def _fill(colours: Sequence[Array], core: ByteArray, kept: ByteArray) -> None:
-    """Replace colours near what is kept by those of the core; all [height, width], the last two 255 or 0 at their ends."""
+def _clean(colours: Sequence[Array], core: ByteArray, outside: ByteArray, kept: ByteArray, top: int) -> None:
+    """Mend colours (codes up to `top`) near what is kept; all [height, width], the last three 255 or 0 at their ends."""
     x, y, width, height = cv2.boundingRect(np.ascontiguousarray(kept))
-    window = np.s_[max(0, y - _BEYOND) : y + height + _BEYOND, max(0, x - _BEYOND) : x + width + _BEYOND]
+    window = np.s_[max(0, y - _AROUND) : y + height + _AROUND, max(0, x - _AROUND) : x + width + _AROUND]
     core, side = np.ascontiguousarray(core[window]), 2 * _BEYOND + 1
     near = cv2.dilate(np.ascontiguousarray(kept[window]), np.ones((side, side), np.uint8))
     share = cv2.bitwise_and(near, cv2.bitwise_not(core))
     points = cv2.findNonZero(share)
-    if points is None or not core[::2, ::2].any():
+    if points is None or not core.any():
         return
     x_of, y_of = points.reshape(-1, 2).T
     at = y_of, x_of
     parts = [plane[window] for plane in colours]
-    mixed = share[at].astype(np.float32)[:, None] / 255
     own = np.stack([part[at] for part in parts], axis=1).astype(np.float32)
-    small = cv2.merge([part[::2, ::2].astype(np.float32) for part in parts])
-    shown = kept[window][at] > 0
-    inside = _inside(small.reshape(*small.shape[:2], len(parts)), core[::2, ::2], tuple(places // 2 for places in at), shown)
-    for part, values in zip(parts, (own + (inside - own) * mixed).T, strict=True):
-        part[at] = np.rint(values)
+    small = [_halved(part) for part in parts]
+    clean = inside = _nearest(small, _halved(core), (y_of // 2, x_of // 2), kept[window][at] > 0)
+    outside = _halved(_halved(outside[window]))
+    if outside.any():
+        clean = _brought_back(own, inside, _nearest([_halved(each) for each in small], outside, (y_of // 4, x_of // 4)))
+    mixed = share[at].astype(np.float32)[:, None] / 255
+    for part, values in zip(parts, (own + (clean - own) * mixed).T, strict=True):
+        part[at] = np.clip(np.rint(values), 0, top)
 
 
-def _inside(colours: Array, core: ByteArray, at: tuple[Array, ...], shown: Array) -> Array:
-    """float32 [N, C]: the colours of the core nearest to each of the N pixels `at`; far ones, means of more.
+def _halved(plane: Array) -> Array:
+    """Means of 2 x 2; the last row and column count twice where they are odd."""
+    height, width = plane.shape
+    if height % 2 or width % 2:
+        plane = cv2.copyMakeBorder(np.ascontiguousarray(plane), 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
+    return cv2.resize(np.ascontiguousarray(plane), (-(-width // 2), -(-height // 2)), interpolation=cv2.INTER_AREA)
 
-    colours: float32 [height, width, C], of half the size, and so are `core` (0 to 255) and `at`. shown: bool [N], which are seen.
+
+def _brought_back(own: Array, inside: Array, outside: Array) -> Array:
+    """Colours [N, C] without what of them lies on the way from the inside's to the outside's."""
+    way = outside - inside
+    gone = np.clip(((own - inside) * way).sum(axis=1) / ((way * way).sum(axis=1) + 1), 0, 1)[:, None]
+    back = own - gone * way
+    made: Array = back + (inside - back) * np.clip((gone - _BEHIND) / (_SURE - _BEHIND), 0, 1)
+    return made
+
+
+def _nearest(colours: Sequence[Array], core: ByteArray, at: tuple[Array, ...], shown: Array | None = None) -> Array:
+    """float32 [N, C]: the colours of the core nearest to each of the N pixels `at`; far ones that are `shown`, means of more.
+
+    `colours` and `core` (0 to 255) are [height, width], `at` the places in them.
     """
     # Nearby only the nearest counts: dark hair keeps its colour beside a bright forehead.
-    sure = cv2.threshold(core, _HALF, 255, cv2.THRESH_BINARY_INV)[1]
+    sure = cv2.threshold(np.ascontiguousarray(core), _ALL, 255, cv2.THRESH_BINARY_INV)[1]
     if sure.all():
         sure[np.unravel_index(int(core.argmax()), core.shape)] = 0
     distance, labels = cv2.distanceTransformWithLabels(sure, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-    weight = (sure == 0).astype(np.float32)
-    weighted = colours * weight[..., None]
-    mean, share = (cv2.blur(each, (3, 3), borderType=cv2.BORDER_CONSTANT) for each in (weighted, weight))
     nearest = np.flatnonzero(sure == 0)[labels[at] - 1]
-    local: Array = mean.reshape(-1, colours.shape[2])[nearest] / share.reshape(-1, 1)[nearest]
-    far = np.clip((2 * distance[at] - _LOCAL) / _LOCAL, 0, 1) * shown
+    local: Array = np.stack([each.reshape(-1)[nearest] for each in colours], axis=1).astype(np.float32)
+    far = np.zeros(1) if shown is None else np.clip((2 * distance[at] - _LOCAL) / _LOCAL, 0, 1) * shown
     if not far.any():
         return local
-    filled = _pull_push(_coarser(cv2.merge([*cv2.split(weighted), weight])), _DEEPEST)
+    weight = (sure == 0).astype(np.float32)
+    filled = _pull_push(_coarser(cv2.merge([each * weight for each in colours] + [weight])))
     wide: Array = cv2.resize(filled, (2 * filled.shape[1], 2 * filled.shape[0]), interpolation=cv2.INTER_LINEAR)
     blended: Array = local + (wide.reshape(*wide.shape[:2], -1)[at] - local) * far[:, None]
     return blended
 
 
-def _pull_push(weighted: Array, depth: int) -> Array:
+def _pull_push(weighted: Array) -> Array:
     """Of colours times their weight, and the weight, float32 [height, width, channels + 1]: colours everywhere, the nearest."""
     weight = weighted[..., -1:]
     mean = weighted[..., :-1] / np.maximum(weight, np.float32(1e-6))
     height, width = weighted.shape[:2]
-    if depth == 0 or min(height, width) == 1 or bool(weight.min() > 0.99):
+    if max(height, width) == 1 or bool(weight.min() > 0.99):
         return mean
-    filled = _pull_push(_coarser(weighted), depth - 1)
+    filled = _pull_push(_coarser(weighted))
     wide: Array = cv2.resize(filled, (2 * filled.shape[1], 2 * filled.shape[0]), interpolation=cv2.INTER_LINEAR)
     blended: Array = mean * weight + wide.reshape(*wide.shape[:2], -1)[:height, :width] * (1 - weight)
     return blended

@@ -24,6 +24,8 @@ _FURTHEST = 200
 """Pixels that an outline may be moved by, and that a ramp or a hole may be wide."""
 _DISC = 5
 """Radius of the discs by which an outline is moved step by step: large ones cost more than many."""
+_INSIDE = 0.9
+"""Of all: a pixel that is covered by this much is inside; what is soft has no value of exactly all."""
 _ROUND = 0.25
 """Added to the radius of a disc of pixels, it moves an outline by its radius in all directions, within 0.3 pixels."""
 
@@ -152,10 +154,11 @@ def _disc(radius: int) -> Array:
 
 def _fill(matte: Array, area: float, top: int) -> None:
     """Fill what is not quite inside, and not connected to the outside. The outside reaches the border of the array."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats((matte < top).astype(np.uint8), connectivity=8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats((matte < _INSIDE * top).astype(np.uint8), connectivity=8)
     left, above, width, height, pixels = stats.T
     enclosed = (left > 0) & (above > 0) & (left + width < matte.shape[1]) & (above + height < matte.shape[0])
     small = enclosed & (pixels <= area)
     small[0] = False  # what is inside
     if small.any():
-        matte[small[labels]] = top
+        # With what is left of a soft rim.
+        matte[cv2.dilate(small[labels].astype(np.uint8), np.ones((3, 3), np.uint8)) > 0] = top

@@ -89,16 +89,16 @@ def test_the_inside_keeps_its_pixels(where):
     assert all(plane[opaque & ~inside].any() for plane in changed)
 
 
-def test_the_nearest_colour_is_taken_not_a_mean_of_all():
-    """Seen: skin smeared into hair that is five pixels wide."""
+@pytest.mark.parametrize("strip", [2, 7])
+def test_what_does_not_look_like_the_background_keeps_its_colour(strip):
+    """Seen: skin smeared into hair of some pixels, so that a man was bald."""
     picture = planes.new_frame(320, 240, "rgb24")
     array = planes.views(picture).planes[0].array
-    array[...], array[:, 60:64], array[:, 64:] = (0, 255, 0), (10, 10, 10), (220, 170, 140)
-    array[:, :57] = (0, 255, 0)
-    array[:, 57:64] = (10, 10, 10)
+    array[...], array[:, 57 : 57 + strip], array[:, 57 + strip :] = (120, 180, 230), (10, 10, 10), (220, 170, 140)
     found = instances([[57.0, 0.0, 320.0, 240.0]], masks=np.full((1, 28, 28), 255, np.uint8))
-    (made,) = codes(Compositor([Alpha(feather=6)])(result(picture, found)).picture)
-    assert np.abs(made[100:140, 55:60, :3] - 10).max() <= 30
+    (made,) = codes(Compositor([Alpha(feather=4)])(result(picture, found)).picture)
+    assert made[100:140, 57 : 57 + strip, :3].max() <= 60
+    assert np.abs(made[100:140, 53:57, :3] - (120, 180, 230)).max(axis=2).min() > 30, "and the background is gone"
 
 
 def test_fields_keep_their_own_colours():
@@ -114,6 +114,14 @@ def test_fields_keep_their_own_colours():
     assert not made[..., 1][kept].any()
     assert not made[0::2, :, 2][kept[0::2]].any()
     assert not made[1::2, :, 0][kept[1::2]].any()
+
+
+@pytest.mark.parametrize("form", ["yuv420p", "yuv420p10le", "rgb24"])
+def test_no_code_is_beyond_the_depth(form):
+    """Seen: 1100 of 1023 in planes of 16 bits, of which FFV1 made a picture without alpha."""
+    drawn = Compositor([Alpha(feather=4)])(result(noise(form, 320, 240), instances([BOX]))).picture
+    top = 2 ** planes.views(drawn).layout.depth - 1
+    assert all(plane.max() <= top for plane in codes(drawn))
 
 
 def test_what_is_too_thin_to_have_an_inside_stays_as_it_is():

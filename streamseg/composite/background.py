@@ -15,7 +15,7 @@ from streamseg.composite.backdrop import Backdrop, check
 from streamseg.composite.canvas import Canvas, crop
 from streamseg.composite.choose import matte
 from streamseg.composite.colors import RGB, Color, checked_color, rgb_of
-from streamseg.composite.cutout import core_of, decontaminate
+from streamseg.composite.cutout import decontaminate
 from streamseg.composite.fit import Fit, Fitted, fitted
 from streamseg.composite.grade import faded
 from streamseg.composite.shape import Shape
@@ -50,7 +50,7 @@ class _Replaced(ByMask):
         x0, y0, x1, y1 = area.region
         kept[y0:y1, x0:x1] = cv2.bitwise_not(area.alpha)
         before = [array.copy() for array, _ in canvas.writable().planes] if share is not None else []
-        decontaminate(canvas.picture, core_of(cover, canvas.unit), kept, interlaced=canvas.interlaced)
+        decontaminate(canvas.picture, cover, kept, canvas.unit, interlaced=canvas.interlaced)
         if share is not None:
             canvas.mix((0, 0, canvas.width, canvas.height), cv2.bitwise_not(share), before)  # type: ignore[arg-type]
 

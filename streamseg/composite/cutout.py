@@ -54,7 +54,8 @@ def decontaminate(picture: av.VideoFrame, cover: ByteArray, alpha: Array, unit: 
         unit: pixels of this picture to one of 1080p.
     """
     marks = (_core(cover, unit), _core(np.bitwise_not(cover), unit), (alpha > 0).astype(np.uint8) * np.uint8(255))
-    top = 2 ** planes.views(picture).layout.depth - 1
+    form = planes.views(picture).layout
+    top = (2**form.depth - 1) << form.lsb
     for (shift_x, shift_y), planes_of in _by_size(picture).items():
         here = [shrink(each, shift_x, shift_y, interlaced) for each in marks]
         colours = [colour for colour, _ in planes_of]

@@ -24,7 +24,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from streamseg.composite.cutout import core_of, decontaminate
+from streamseg.composite.cutout import decontaminate
 from streamseg.composite.shape import Shape
 from streamseg.core.masks import Region
 from streamseg.encode.exr import header
@@ -239,8 +239,7 @@ class _Cut(NamedTuple):
         picture = frame_of(
             on_host(result.frame.picture), np.dstack([rgb, opaque]), "rgba" if rgb.dtype == np.uint8 else "rgba64le"
         )
-        inside = core_of((core >> 8).astype(np.uint8), unit)
-        decontaminate(picture, inside, alpha, interlaced=result.frame.field_order is not None)
+        decontaminate(picture, (core >> 8).astype(np.uint8), alpha, unit, interlaced=result.frame.field_order is not None)
         cleaned: Array = views(picture).planes[0].array[y0 - top : y1 - top, x0 - left : x1 - left, :3].copy()
         return cleaned
 

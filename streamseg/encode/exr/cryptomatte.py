@@ -1,4 +1,4 @@
-"""Cryptomatte, specification 1.2.0: for each pixel which objects cover it, and how much, under ids that are hashes of names.
+"""Cryptomatte (Psyop's specification, 1.1.0 and later): which objects cover a pixel, and how much, by ids that are hashes of names.
 
 An id is MurmurHash3 (32 bits) of the name, taken for the bits of a float whose exponent is kept from 0 and 255, so that it is no
 NaN, infinity or denormal. Ids and coverages are ranked by coverage; layer 00 holds ranks 0 and 1 as R G and B A, 01 the next two.

@@ -139,6 +139,17 @@ def test_gaps_scores_and_the_class_most_voted_for_stand_in_the_metadata(tmp_path
     assert facts["longest_gap"] == pytest.approx(2 / 25)
 
 
+def test_a_track_is_called_as_a_person_did(tmp_path):
+    sink = open_sink(tmp_path / "cuts.otio", INFO)
+    sink.open()
+    named = replace(found({1: 0, 2: 1}), track_names={2: "the red one"})
+    sink(Rendered(Result(Frame(PICTURE, 0, 0, Fraction(1, 25), 1), named), PICTURE))
+    sink.close()
+    timeline = otio.adapters.read_from_file(str(tmp_path / "cuts.otio"))
+    assert [m.name for m in timeline.video_tracks()[0][0].markers] == ["person#1", "the red one"]
+    assert {clip.name for track in timeline.video_tracks()[1:] for clip in track.find_clips()} == {"person#1", "the red one"}
+
+
 def test_crossed_lines_and_zones_are_markers(tmp_path):
     events = {2: [Event("count", 0.04, 1, "person"), Event("cross", 0.04, 1, "person", "door", "in")]}
     timeline, _ = write(tmp_path / "cuts.otio", [{1: 0}, {1: 0}, {1: 0}], events=events)

@@ -1,6 +1,7 @@
-"""What smoothing, edge refinement and detecting every Nth frame give and cost: the tables of docs/smoothing.md.
+"""What smoothing, edge refinement, mattes and detecting every Nth frame give and cost: the tables of docs/smoothing.md.
 
     python benchmarks/smoothing.py --davis DAVIS  # J, F and flicker on DAVIS (JPEGImages/*, Annotations/*)
+    python -m benchmarks.smoothing --soft  # MAD, MSE, Grad, Conn and dtSSD on a made scene whose matte is exact
     python benchmarks/smoothing.py --clip a.mp4 --clip ...  # every third frame against every frame: mask IoU, CPU time
     python benchmarks/smoothing.py  # the cost of ten instances at 720p, on one core
 
@@ -14,7 +15,7 @@ from __future__ import annotations
 import argparse
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -24,23 +25,26 @@ import cv2
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from streamseg.composite.choose import matte
 from streamseg.config import PipelineConfig, load_pipeline, override
 from streamseg.core.result import Result
 from streamseg.core.types import Frame, Instances
 from streamseg.decode import Decoder
 from streamseg.engine import Engine
 from streamseg.evaluate.boundary import TOLERANCE, boundary_f
+from streamseg.evaluate.matting import conn, dtssd, grad, mad, mse
 from streamseg.pipeline import stages
 from streamseg.pipeline.opening import load_engine
 from streamseg.runtime import Stage
 from streamseg.temporal.flow import luma
+from streamseg.temporal.matting import Matting
 from streamseg.temporal.refine import Refiner
 from streamseg.temporal.smooth import Smooth, Smoother
 
 
-def refined(smooth: Smooth) -> Stage:
-    """Both stages as one."""
-    refine = Refiner()
+def refined(smooth: Smooth, refine: Stage | None = None) -> Stage:
+    """Both stages as one; `refine`: the usual one."""
+    refine = refine or Refiner()
     return lambda result: refine(smooth(result))
 
 
@@ -49,7 +53,10 @@ PARTS = {
     "masks": lambda: Smooth(Smoother()),
     "edges": lambda: refined(Smooth(None)),
     "both": lambda: refined(Smooth(Smoother())),
+    "both, mattes": lambda: refined(Smooth(Smoother()), Matting()),
 }
+SIZES = ("320x576", "448x768")
+"""Of the network's input: the usual one, and the one that `edit` takes."""
 
 
 def sequence(root: Path, name: str) -> Iterator[tuple[Frame, np.ndarray]]:
@@ -60,9 +67,10 @@ def sequence(root: Path, name: str) -> Iterator[tuple[Frame, np.ndarray]]:
         yield Frame(picture, index, index, Fraction(1, 24)), truth > 0
 
 
-def config() -> PipelineConfig:
+def config(size: str = "auto", **infer: str) -> PipelineConfig:
     """The drive pipeline; CPU inference in one thread."""
-    return override(load_pipeline("drive"), {"infer": {"threads": 1, "engine": "openvino"}})
+    changes = {"infer": {"threads": 1, "engine": "openvino"} | infer, "preprocess": {"size": size}}
+    return override(load_pipeline("drive"), changes)
 
 
 def tracked(frames: Iterator[Frame], engine: Engine, every: int = 1) -> Iterator[Result]:
@@ -90,31 +98,68 @@ def iou(a: np.ndarray, b: np.ndarray) -> float:
     return float((a & b).sum() / union) if union else 1.0
 
 
-def davis(root: Path, engine: Engine) -> None:
-    print("| sequence | part | J | F (2 px) | F | flicker | frames with the track |\n|---|---|---|---|---|---|---|")
-    for name in sorted(path.name for path in (root / "JPEGImages").iterdir()):
-        pairs = list(sequence(root, name))
-        results = list(tracked((frame for frame, _ in pairs), engine))
-        best = _best_track(results, [truth for _, truth in pairs])
-        reach = math.ceil(TOLERANCE * math.hypot(*pairs[0][1].shape))
-        for part, make in PARTS.items():
-            stage, before, rows, flicker = make(), None, [], []
-            for (frame, truth), result in zip(pairs, results, strict=True):
-                smoothed = stage(result)
-                found = np.flatnonzero(smoothed.track_ids == best)
-                if len(found) == 0:
-                    before = None
-                    continue
-                mask = smoothed.masks[int(found[0])]
-                rows.append((iou(mask, truth), boundary_f(mask, truth, 2)[0], boundary_f(mask, truth, reach)[0]))
-                if before is not None:
-                    flicker.append(1 - iou(carried(before, frame), mask))
-                before = (frame, mask)
-            j, f2, f = np.mean(rows, axis=0)
-            print(
-                f"| {name} | {part} | {j:.3f} | {f2:.3f} | {f:.3f} | {np.mean(flicker):.3f} | {len(rows)} of {len(pairs)} |",
-                flush=True,
-            )
+def davis(root: Path, sizes: Iterable[str] = SIZES) -> None:
+    """In fp32, so that the tables are the same everywhere. J & F of both sequences together come last."""
+    print("| size | sequence | part | J | F (2 px) | F | J & F | flicker | frames with the track |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for size in sizes:
+        engine = load_engine(config(size, precision="fp32"))
+        together: dict[str, list[float]] = {part: [] for part in PARTS}
+        for name in sorted(path.name for path in (root / "JPEGImages").iterdir()):
+            pairs = list(sequence(root, name))
+            results = list(tracked((frame for frame, _ in pairs), engine))
+            best = _best_track(results, [truth for _, truth in pairs])
+            for part, make in PARTS.items():
+                (j, f2, f), flicker, count = _measured(pairs, results, best, make())
+                together[part].append(50 * (j + f))
+                print(
+                    f"| {size} | {name} | {part} | {j:.3f} | {f2:.3f} | {f:.3f} | {50 * (j + f):.1f} | {flicker:.3f} "
+                    f"| {count} of {len(pairs)} |",
+                    flush=True,
+                )
+        engine.close()
+        for part, values in together.items():
+            print(f"| {size} | all | {part} | | | | {np.mean(values):.1f} | | |", flush=True)
+
+
+def _measured(
+    pairs: list[tuple[Frame, np.ndarray]], results: list[Result], best: int, stage: Stage
+) -> tuple[np.ndarray, float, int]:
+    """J, F within 2 pixels and F, flicker, and how many frames have the track `best`."""
+    reach = math.ceil(TOLERANCE * math.hypot(*pairs[0][1].shape))
+    before, rows, flicker = None, [], []
+    for (frame, truth), result in zip(pairs, results, strict=True):
+        smoothed = stage(result)
+        found = np.flatnonzero(smoothed.track_ids == best)
+        if len(found) == 0:
+            before = None
+            continue
+        mask = smoothed.masks[int(found[0])]
+        rows.append((iou(mask, truth), boundary_f(mask, truth, 2)[0], boundary_f(mask, truth, reach)[0]))
+        if before is not None:
+            flicker.append(1 - iou(carried(before, frame), mask))
+        before = (frame, mask)
+    return np.mean(rows, axis=0), float(np.mean(flicker)), len(rows)
+
+
+def soft(scenes: int = 4, frames: int = 14) -> None:
+    """Trembling detections of a figure with hair, out of focus: errors of the mattes that are drawn, mean of `scenes` scenes."""
+    from tests.soft_scenes import fringed
+    from tests.temporal_scores import identified, steady_detector
+
+    print("| part | MAD | MSE | Grad | Conn | dtSSD |\n|---|---|---|---|---|---|")
+    for part, make in PARTS.items():
+        rows = []
+        for seed in range(scenes):
+            stage, detector, before = make(), steady_detector(seed), None
+            for index, (truth, alpha) in enumerate(fringed(frames, seed=seed)):
+                result = stage(identified(detector(truth), truth))
+                found = matte(result.instances, result.frame.width, result.frame.height).astype(np.float32) / 255
+                if before is not None and index > 1:
+                    errors = [measure(found, alpha) for measure in (mad, mse, grad, conn)]
+                    rows.append([*errors, dtssd(found, before[0], alpha, before[1])])
+                before = (found, alpha)
+        print(f"| {part} | " + " | ".join(f"{value:.2f}" for value in np.mean(rows, axis=0)) + " |", flush=True)
 
 
 def _best_track(results: list[Result], truths: list[np.ndarray]) -> int:
@@ -180,6 +225,7 @@ def cost() -> None:
     stages = {
         "flow and masks": Smooth(Smoother()),
         "edges": refined(Smooth(None)),
+        "mattes": refined(Smooth(None), Matting()),
         "flow and carry": Smooth(None),
     }
     spent: dict[str, list[float]] = {name: [] for name in stages}
@@ -206,16 +252,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--davis", type=Path, help="folder with JPEGImages/ and Annotations/")
     parser.add_argument("--clip", type=Path, action="append", default=[], help="a video; repeatable")
+    parser.add_argument("--soft", action="store_true", help="the made scene with a soft matte")
     parser.add_argument("--frames", type=int, default=90, help="of each clip")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     cost()
-    engine = load_engine(config())
+    if options.soft:
+        soft()
     if options.davis is not None and options.davis.is_dir():
-        davis(options.davis, engine)
+        davis(options.davis)
     if options.clip:
+        engine = load_engine(config())
         every_third(options.clip, options.frames, engine)
-    engine.close()
+        engine.close()
 
 
 if __name__ == "__main__":

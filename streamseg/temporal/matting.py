@@ -107,7 +107,7 @@ class _Fitted:
         label, weight = self._beginning(mask, side)
         levels = int(np.clip(1 + math.log2(max(1.0, math.sqrt(float(size.prod())) / FIRST / SMALLEST_CELL)), 1, MOST_LEVELS))
         picture = self._picture(side)
-        terms = _fit(picture, label, weight, radii)
+        terms, doubt = _fit(picture, label, weight, radii)
         alpha = np.clip(_alpha(terms, picture), 0, 1)
         inner = slice(MARGIN, -MARGIN)
         self._coarse = np.where(self._inside(side, box), label, alpha)[inner, inner]
@@ -115,7 +115,9 @@ class _Fitted:
             side *= 2
             picture = self._picture(side)
             label = np.clip((_alpha(_finer(terms), picture) - 0.5) * STEEPER + 0.5, 0, 1)
-            terms = _fit(picture, label, self._within_frame(side), later)
+            if len(mask) > FIRST:  # it says more than the grid before could hold: that counts where the picture does not tell
+                label = np.clip(label + _finer(doubt) * _detail(mask, side), 0, 1)
+            terms, doubt = _fit(picture, label, self._within_frame(side), later)
             alpha = _alpha(terms, picture)
         self._terms, self._side = terms[inner, inner], side
         alpha = alpha[inner, inner]
@@ -212,6 +214,16 @@ def _radii(ratio: float, radius: float) -> Radii:
     return x, y
 
 
+def _detail(mask: ByteArray, side: int) -> FloatArray:
+    """[T, T]: what a mask [M, M] has on a grid of `side` cells around its box, and not on one of half as many."""
+    cells = side * FIRST // (FIRST + 2 * BEYOND)
+    fine, coarse = (resized(mask[None], count)[0].astype(np.float32) / 255 for count in (cells, cells // 2))
+    found = np.zeros((side + 2 * MARGIN, side + 2 * MARGIN), np.float32)
+    inner = slice(MARGIN + (side - cells) // 2, MARGIN + (side + cells) // 2)
+    found[inner, inner] = fine - cv2.resize(coarse, (cells, cells), interpolation=cv2.INTER_LINEAR)
+    return found
+
+
 def _finer(values: FloatArray) -> FloatArray:
     """Of a grid with margins, the same with cells half as wide and the margins as many cells."""
     half = MARGIN // 2
@@ -225,11 +237,11 @@ def _alpha(terms: FloatArray, picture: FloatArray) -> FloatArray:
     return np.asarray(values[..., 0] + values[..., 1] + values[..., 2] + terms[..., 3], np.float32)
 
 
-def _fit(picture: FloatArray, label: FloatArray, weight: FloatArray, radii: Radii) -> FloatArray:
+def _fit(picture: FloatArray, label: FloatArray, weight: FloatArray, radii: Radii) -> tuple[FloatArray, FloatArray]:
     """[T, T, 4]: of each cell the slopes and the intercept of the function that best predicts the label from the colours around.
 
     As `refine._fit`: averaged over the windows that contain the cell, and blended with the label itself where colours do not
-    explain it. Cells count by their weight, windows by what theirs weigh together.
+    explain it. How little they do comes second, [T, T] in 0..1. Cells count by their weight, windows by what theirs weigh together.
 
     Args:
         picture: [T, T, 3].
@@ -263,4 +275,4 @@ def _fit(picture: FloatArray, label: FloatArray, weight: FloatArray, radii: Radi
     slopes = [slope * trust for slope in slopes]
     level = trust * intercept + (1 - trust) * label - sum(s * m for s, m in zip(slopes, middle_of_all, strict=True))
     terms: FloatArray = cv2.merge([*slopes, level])  # type: ignore[assignment]
-    return terms
+    return terms, np.asarray(1 - trust, np.float32)

@@ -93,6 +93,16 @@ def test_ground_in_the_objects_colours_that_the_network_did_not_see_is_left_out(
     assert not (Matting()(alone).masks[0] & patch).any()
 
 
+def test_a_finer_mask_keeps_its_detail_where_the_picture_does_not_tell() -> None:
+    comb = _disc(240, 180, 140) & (np.arange(SIZE[0]) // 14 % 2 == 0)[None]
+    box = (100, 40, 380, 320)
+    found = _shown(comb, box)
+    plain = av.VideoFrame.from_ndarray(np.full((SIZE[1], SIZE[0], 3), 120, np.uint8), "rgb24")
+    masks = grid(comb, found.boxes[0], 112)[None]
+    blank = replace(found, frame=Frame(plain, 0, 0, Fraction(1, 25)), instances=replace(found.instances, masks=masks))
+    assert iou(Matting()(blank).masks[0], comb) > 0.95
+
+
 def _alpha(result: Result) -> np.ndarray:
     return np.asarray(matte(result.instances, result.frame.width, result.frame.height), np.float32) / 255
 

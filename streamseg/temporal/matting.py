@@ -34,6 +34,10 @@ BEYOND = 3
 """Cells of FIRST around the box that are looked at: a tenth of it on each side."""
 UNSURE = 1.0
 """Cells of FIRST from the box at which a point is likely not the object's: 1 - e^(-1/2) of full weight."""
+GOES_ON = 0.75
+"""How likely what the mask shows at a box's side is beyond it, at most, where the picture does not tell."""
+NEAR_BORDER = 1.5
+"""Cells of FIRST: what lies between a box and the frame's border, not more, is not taken for ground."""
 RADIUS = 4.0
 """Cells from the middle of a window to its edge, in boxes as wide as high; along longer sides less, along shorter ones more."""
 LATER_RADIUS = 3.0
@@ -104,10 +108,10 @@ class _Fitted:
         radii = _radii(float(size[1] / size[0]), RADIUS)
         later = _radii(float(size[1] / size[0]), LATER_RADIUS)
         side = FIRST + 2 * BEYOND
-        label, weight = self._beginning(mask, side)
+        label, weight, likely = self._beginning(mask, side)
         levels = int(np.clip(1 + math.log2(max(1.0, math.sqrt(float(size.prod())) / FIRST / SMALLEST_CELL)), 1, MOST_LEVELS))
         picture = self._picture(side)
-        terms, doubt = _fit(picture, label, weight, radii)
+        terms, doubt = _fit(picture, label, weight, radii, likely)
         alpha = np.clip(_alpha(terms, picture), 0, 1)
         inner = slice(MARGIN, -MARGIN)
         self._coarse = np.where(self._inside(side, box), label, alpha)[inner, inner]
@@ -146,17 +150,36 @@ class _Fitted:
         levels = warp.look_up(255 * self._coarse[None], self._around[None], points, *self._frame)[0]
         return np.asarray(np.rint(levels), np.uint8)
 
-    def _beginning(self, mask: ByteArray, side: int) -> tuple[FloatArray, FloatArray]:
-        """The mask and how sure it is, [T, T], T is `side` and the margins: outside of the box it is 0, and unsure near by."""
+    def _beginning(self, mask: ByteArray, side: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """The mask and how sure it is, [T, T], T is `side` and the margins: outside of the box it is 0, and unsure near by.
+
+        Third, what is likely where the picture does not tell: there it goes on beyond the box, as far as it is unsure.
+        """
         total = side + 2 * MARGIN
         inner = slice(MARGIN + BEYOND, MARGIN + BEYOND + FIRST)
         label = np.zeros((total, total), np.float32)
         label[inner, inner] = resized(mask[None], FIRST)[0].astype(np.float32) / 255
-        place = np.arange(total) - (total - 1) / 2
-        off = np.maximum(np.abs(place) - (FIRST - 1) / 2, 0)
-        distance = np.maximum(off[:, None], off[None])
-        sure = np.where(distance > 0, 1 - np.exp(-0.5 * np.square(distance / UNSURE)), 1).astype(np.float32)
-        return label, sure * self._within_frame(side)
+        beyond = np.ones((total, total), np.bool_)
+        beyond[inner, inner] = False
+        off_x, off_y = self._off(total)
+        distance = np.maximum(off_y[:, None], off_x[None])
+        sure = np.where(beyond, 1 - np.exp(-0.5 * np.square(distance / UNSURE)), 1).astype(np.float32)
+        on = np.pad(label[inner, inner], MARGIN + BEYOND, mode="edge")
+        return label, sure * self._within_frame(side), np.where(beyond, on * np.minimum(1 - sure, GOES_ON), label)
+
+    def _off(self, total: int) -> tuple[FloatArray, FloatArray]:
+        """How far the cells of a row, and of a column, are off the box, in cells: 0 inside, and 0 up to the frame's border where
+        that is near, since what comes so close to it mostly goes on."""
+        place = np.arange(total, dtype=np.float32) - np.float32((total - 1) / 2)
+        offs = []
+        for axis in (0, 1):
+            cell = float(self._around[axis + 2] - self._around[axis]) / (FIRST + 2 * BEYOND)
+            low, high = self._around[axis] + BEYOND * cell, self._around[axis + 2] - BEYOND * cell
+            off = np.maximum(np.abs(place) - np.float32((FIRST - 1) / 2), 0)
+            off[(place < 0) & (low < NEAR_BORDER * cell)] = 0
+            off[(place > 0) & (self._frame[axis] - high < NEAR_BORDER * cell)] = 0
+            offs.append(off)
+        return offs[0], offs[1]
 
     def _centres(self, side: int) -> tuple[FloatArray, FloatArray]:
         """x and y of the cells' centres, margins included, frame pixels."""
@@ -237,10 +260,12 @@ def _alpha(terms: FloatArray, picture: FloatArray) -> FloatArray:
     return np.asarray(values[..., 0] + values[..., 1] + values[..., 2] + terms[..., 3], np.float32)
 
 
-def _fit(picture: FloatArray, label: FloatArray, weight: FloatArray, radii: Radii) -> tuple[FloatArray, FloatArray]:
+def _fit(
+    picture: FloatArray, label: FloatArray, weight: FloatArray, radii: Radii, likely: FloatArray | None = None
+) -> tuple[FloatArray, FloatArray]:
     """[T, T, 4]: of each cell the slopes and the intercept of the function that best predicts the label from the colours around.
 
-    As `refine._fit`: averaged over the windows that contain the cell, and blended with the label itself where colours do not
+    As `refine._fit`: averaged over the windows that contain the cell, and blended with what is likely where colours do not
     explain it. How little they do comes second, [T, T] in 0..1. Cells count by their weight, windows by what theirs weigh together.
 
     Args:
@@ -248,6 +273,7 @@ def _fit(picture: FloatArray, label: FloatArray, weight: FloatArray, radii: Radi
         label: [T, T] in 0..1.
         weight: [T, T] in 0..1, how sure the label is.
         radii: of the windows.
+        likely: [T, T] in 0..1; none: the label.
     """
     along_x, along_y = (np.full(2 * radius + 1, 1 / (2 * radius + 1), np.float32) for radius in radii)
 
@@ -273,6 +299,10 @@ def _fit(picture: FloatArray, label: FloatArray, weight: FloatArray, radii: Radi
     whole = mean(weighed)
     trust, intercept, *slopes = (mean(weighed * term) / whole for term in (trust, intercept, *slopes))
     slopes = [slope * trust for slope in slopes]
-    level = trust * intercept + (1 - trust) * label - sum(s * m for s, m in zip(slopes, middle_of_all, strict=True))
+    level = (
+        trust * intercept
+        + (1 - trust) * (label if likely is None else likely)
+        - sum(s * m for s, m in zip(slopes, middle_of_all, strict=True))
+    )
     terms: FloatArray = cv2.merge([*slopes, level])  # type: ignore[assignment]
     return terms, np.asarray(1 - trust, np.float32)

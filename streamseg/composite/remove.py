@@ -30,6 +30,8 @@ class Remove(ByMask):
     """Seconds before and after a frame in which its background is looked for; memory may allow less."""
     missing: Missing = "blur"
     """What never was seen: `hold`, the object stays there; `blur`, filled from around it; `mark`, painted with `color`."""
+    cleanup: float = 24.0
+    """So far beyond the outline what is not as at other times goes, too: a shadow, hair, what the mask missed; 0: nothing."""
     show: Show = "picture"
     """`missing`: in place of the picture a grey one, white where the background never was seen."""
     color: Color = "magenta"
@@ -54,6 +56,7 @@ class Remove(ByMask):
         for option, allowed in (("missing", get_args(Missing)), ("show", get_args(Show))):
             if getattr(self, option) not in allowed:
                 raise ConfigError(f"remove: {option} must be one of {', '.join(allowed)}, got {getattr(self, option)!r}")
+        self.check_range("cleanup", 0, 200, "pixels")
         if self.around:
             raise ConfigError(f"remove: where: {self.where!r} is no object: write instances, or as 'person#3, largest'")
 

@@ -20,10 +20,11 @@ Array = npt.NDArray[Any]
 ByteArray = npt.NDArray[np.uint8]
 Bools = npt.NDArray[np.bool_]
 
-_SIGHTS = 7
-"""Of each pixel that are enough: the median of so many is free of what passes."""
 _SPREAD = 12
-"""Frames that are looked at first, spread over the window; the others only for what these do not show."""
+"""Frames that are looked at in any case, spread over the window: what a mask missed is in those near in time, and the median of so
+many is free of it. The others are looked at for what these do not show."""
+_OTHERWISE = 14.0
+"""Codes of 255 by which a pixel must be off the plate to be taken for a part of the object."""
 _RING = 24
 """Pixels around a hole in which another frame's brightness is compared."""
 
@@ -31,38 +32,38 @@ _RING = 24
 class Plate:
     """Fills one hole of one frame; `region` is around it, its corners at whole chroma samples."""
 
-    def __init__(self, now: Held, region: Region, interlaced: bool) -> None:
+    def __init__(self, now: Held, region: Region, interlaced: bool, around: int = 0) -> None:
+        """`around`: so many pixels around the hole are looked for, too."""
         self._now, self._region, self._interlaced = now, region, interlaced
         x0, y0, x1, y1 = region
         self._hole: Bools = now.hole[y0:y1, x0:x1] > 0
-        self._seen: Bools = ~self._hole
-        self._counts = np.zeros(self._hole.shape, np.int16)
+        others = now.others[y0:y1, x0:x1] > 0
+        self._wanted: Bools = self._hole | (_wider(self._hole, around) & ~others)
+        self._seen: Bools = ~self._wanted
         layout = now.views.layout
         self._top = (1 << layout.depth) - 1 << layout.lsb
         self._places: Points | None = None
-        near = cv2.dilate(self._hole.astype(np.uint8), np.ones((2 * _RING + 1, 2 * _RING + 1), np.uint8)) > 0
-        self._ring: Bools = near & (np.maximum(now.hole, now.others)[y0:y1, x0:x1] == 0)
+        self._ring: Bools = _wider(self._wanted, _RING) & ~self._wanted & ~others
         self._sights: list[tuple[Bools, list[Array]]] = []
         self._motions: dict[int, tuple[float, bool, Motion]] = {}
 
     @property
     def missing(self) -> Bools:
         """The pixels of the hole, within the region, that no frame shows."""
-        return ~self._seen
+        return self._hole & ~self._seen
 
     def look(self, frames: list[Held]) -> None:
-        """Look at other frames, the nearest first: until each pixel was seen often enough, and at all of them for the rest."""
+        """Look at other frames, given the nearest first: at some in any case, and at the others for what these do not show."""
         first = frames if len(frames) <= _SPREAD else [frames[i * len(frames) // _SPREAD] for i in range(_SPREAD)]
         chosen = {id(held) for held in first}
         rest = [held for held in frames if id(held) not in chosen]
         for apart in (True, False):  # what other objects cover is no background, but better than nothing
             for held in first if apart else ():
-                if bool((self._counts[self._hole] < _SIGHTS).any()):
-                    self._take(held, apart)
+                self._take(held, apart)
             for held in (*rest, *(() if apart else first)):
-                if not self._seen.all():
+                if self.missing.any():
                     self._take(held, apart, only_new=True)
-            if self._seen.all():
+            if not self.missing.any():
                 return
 
     def planes(self) -> list[Array]:
@@ -77,19 +78,36 @@ class Plate:
             made.append(_median([planes[place] for _, planes in self._sights], seen, part))
         return made
 
+    def left_over(self, plate: list[Array]) -> ByteArray:
+        """Where the frame shows something else than the plate around the hole, joined to it: hair, a shadow, what a mask missed.
+
+        Returns: uint8 [region height, region width], 255 there, with a soft edge.
+        """
+        off = np.zeros(self._hole.shape, np.float32)
+        for (array, spec), made in zip(self._now.views.planes, plate, strict=True):
+            part = crop(array, self._region, spec.shift_x, spec.shift_y)
+            apart: Any = cv2.blur(cv2.absdiff(part, made).astype(np.float32), (3, 3)) * np.float32(255 / self._top)
+            apart = apart.max(axis=2) if apart.ndim == 3 else apart
+            wide: Array = np.repeat(np.repeat(apart, 1 << spec.shift_y, 0), 1 << spec.shift_x, 1)
+            cv2.max(off, np.ascontiguousarray(wide[: len(off), : len(off[0])]), off)
+        found = (off > _OTHERWISE) & self._wanted & self._seen
+        _, labels = cv2.connectedComponents((found | self._hole).astype(np.uint8))
+        joined = np.isin(labels, np.unique(labels[self._hole])) & found
+        soft = cv2.blur(_wider(joined, 3).astype(np.uint8) * np.uint8(255), (3, 3))
+        return np.where(self._wanted & self._seen, soft, 0).astype(np.uint8)
+
     def _take(self, held: Held, apart: bool, only_new: bool = False) -> None:
         """Take what a frame shows; `only_new`: if it shows something that none has shown."""
         known, matrix = self._motion(held)
         if not known:
             return
         hidden = np.maximum(held.hole, held.others) if apart else held.hole
-        visible = self._hole & (self._warped(hidden, matrix, PlaneSpec((0,), 0, 0), 255) == 0)
-        if not (visible & ~self._seen if only_new else visible).any():
+        visible = self._wanted & (self._warped(hidden, matrix, PlaneSpec((0,), 0, 0), 255) == 0)
+        if not (visible & self.missing if only_new else visible).any():
             return
         planes = [self._warped(array, matrix, spec) for array, spec in held.views.planes]
         self._sights.append((visible, self._as_bright(planes, hidden, matrix)))
         self._seen |= visible
-        self._counts += visible
 
     def _motion(self, held: Held) -> tuple[bool, Motion]:
         """See `align.motion`; begun with what the frame nearest in time, of those looked at before, says."""
@@ -143,6 +161,11 @@ class Plate:
             brighter = np.clip(plane.astype(np.int64) + np.rint(off).astype(np.int64), 0, self._top)
             made.append(brighter.astype(plane.dtype) if np.any(off) else plane)
         return made
+
+
+def _wider(pixels: Bools, by: int) -> Bools:
+    """These, and those at most so many pixels away, along both axes."""
+    return cv2.dilate(pixels.astype(np.uint8), np.ones((2 * by + 1, 2 * by + 1), np.uint8)) > 0 if by else pixels
 
 
 def _warp(array: Array, matrix: Array, size: tuple[int, int], border: int | None) -> Array:

@@ -89,29 +89,34 @@ class Remover:
             return self._shown(held.result, None, None)
         canvas = Canvas(frame.picture, interlaced=frame.field_order is not None)
         x0, y0, x1, y1 = around
-        box = (x0 - _MARGIN, y0 - _MARGIN, x1 + _MARGIN, y1 + _MARGIN)
+        reach = round(self._effect.cleanup * canvas.unit)
+        margin = max(_MARGIN, reach + 8)
+        box = (x0 - margin, y0 - margin, x1 + margin, y1 + margin)
         region = region_of(box, frame.width, frame.height, max(2, canvas.align))
-        plate = Plate(held, region, canvas.interlaced)
+        plate = Plate(held, region, canvas.interlaced, reach)
         plate.look(others)
         missing = plate.missing
         self._count(held, missing)
         alpha = held.hole[region[1] : region[3], region[0] : region[2]].copy()
         if self._effect.show == "missing":
             return self._shown(held.result, region, missing)
+        filled = plate.planes()
+        if reach:
+            cv2.max(alpha, plate.left_over(filled), alpha)
         if missing.any():
-            self._fill(canvas, region, plate, alpha, missing)
+            self._fill(canvas, region, filled, alpha, missing)
         else:
-            canvas.mix(region, alpha, plate.planes())
+            canvas.mix(region, alpha, filled)
         return replace(held.result, frame=replace(frame, picture=canvas.picture))
 
-    def _fill(self, canvas: Canvas, region: Any, plate: Plate, alpha: ByteArray, missing: npt.NDArray[np.bool_]) -> None:
+    def _fill(self, canvas: Canvas, region: Any, filled: list[Any], alpha: ByteArray, missing: npt.NDArray[np.bool_]) -> None:
         """Lay over what was seen, and do what is asked for with the rest."""
         unseen = missing.astype(np.uint8) * 255
         if self._effect.missing == "hold":
             alpha[missing] = 0
-            canvas.mix(region, alpha, plate.planes())
+            canvas.mix(region, alpha, filled)
             return
-        canvas.mix(region, np.where(missing, 0, alpha).astype(np.uint8), plate.planes())
+        canvas.mix(region, np.where(missing, 0, alpha).astype(np.uint8), filled)
         rest = np.where(missing, alpha, 0).astype(np.uint8)
         if self._effect.missing == "mark":
             canvas.paint(region, rest, self._effect.rgb)

@@ -29,7 +29,9 @@ from streamseg.encode import is_view
 from streamseg.engine import Engine, GraphSpec
 from streamseg.errors import ConfigError, OutputError
 from streamseg.jobs.answers import KeptAnswers
+from streamseg.pipeline.decide import edits_of
 from streamseg.pipeline.outputs import Target
+from streamseg.pipeline.results import place_of
 from streamseg.record.source_key import file_key, images_key, same_source
 from streamseg.system.output_files import make_folder, open_locked, replace_atomically
 from streamseg.system.standard_streams import is_stdout
@@ -215,9 +217,19 @@ def _asked(source: str, config: PipelineConfig, targets: Sequence[Target], folde
         "source": images_key(images) if images else file_key(Path(source)),
         "pipeline": config.model_dump(mode="json"),
         "outputs": {target.name: os.path.relpath(target.path, folder.parent) for target in targets if not is_view(target.path)},
+        "edits": _edits(config, targets, source),
         "model": file_key(model) if model.suffix == ".onnx" and model.is_file() else {},
         "versions": {"streamseg": installed_version(), "av": av.__version__},
     }
+
+
+def _edits(config: PipelineConfig, targets: Sequence[Target], source: str) -> dict[str, Any]:
+    """What a person decided about the tracks, of which the pictures depend, too."""
+    place = place_of(config, targets, source)
+    for path in (place, None if place is None else Path(place.name)):
+        if edits := edits_of(config, path)[0]:
+            return edits.to_json()
+    return {}
 
 
 def _differences(begun: Mapping[str, Any], asked: Mapping[str, Any]) -> Iterator[str]:
@@ -226,6 +238,8 @@ def _differences(begun: Mapping[str, Any], asked: Mapping[str, Any]) -> Iterator
         yield "the source has changed"
     if begun.get("model") and asked["model"] and not same_source(begun.get("model"), asked["model"]):
         yield "the model has changed"
+    if begun.get("edits", {}) != asked["edits"]:
+        yield "the edits of its tracks have changed"
     for part in ("pipeline", "outputs", "versions"):
         before, now = _flat(begun.get(part)), _flat(asked[part])
         for key in dict.fromkeys((*before, *now)):

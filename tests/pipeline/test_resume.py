@@ -13,10 +13,13 @@ import pytest
 
 from streamseg.config import PipelineConfig, parse_pipeline
 from streamseg.detect.infer import Infer
+from streamseg.edits import Edits
 from streamseg.encode.video.encoder import Encoder
 from streamseg.encode.video.sink import VideoSink
 from streamseg.errors import ConfigError, OutputError
+from streamseg.jobs import progress
 from streamseg.jobs.resume import ResumableRun
+from streamseg.pipeline.outputs import plan
 from streamseg.pipeline.report import Tally
 from tests import clips
 
@@ -281,3 +284,16 @@ def test_killed_at_ten_random_moments_the_result_is_the_same_to_the_byte(known, 
     assert kills == 10
     assert subprocess.run(command(cut), check=False, capture_output=True).returncode == 0
     assert content(cut) == content(whole)
+
+
+def test_other_edits_are_another_film(film, make_config, tmp_path):
+    """The parts before the cut would show other objects than those behind it."""
+    sidecar = tmp_path / "mine.json"
+    config = make_config(f"select: {{edits: '{sidecar}'}}\noutputs: {{picture: {{composite: [overlay]}}}}")
+    targets = plan(config.outputs, [str(tmp_path / "out.mp4")], film)
+    asked = []
+    for edits in (Edits().forbid(1), Edits().forbid(1), Edits().forbid(2)):
+        edits.save(sidecar)
+        asked.append(progress._asked(str(film), config, targets, tmp_path / ".out.job"))
+    assert list(progress._differences(asked[0], asked[1])) == []
+    assert list(progress._differences(asked[0], asked[2])) == ["the edits of its tracks have changed"]

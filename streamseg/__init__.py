@@ -17,12 +17,13 @@ from streamseg.errors import StreamsegError
 from streamseg.system.imports import import_attribute
 
 if TYPE_CHECKING:
-    from streamseg.api import astream, open, run, stream, tune
+    from streamseg.api import astream, open, run, run_many, stream, tune
     from streamseg.config import PipelineConfig, load_pipeline
     from streamseg.config.schema import EventsConfig, SmoothConfig, TrackConfig
     from streamseg.core.result import Result
     from streamseg.core.types import Activity, Event, Frame, Instances, Occlusion
     from streamseg.edits import Edits
+    from streamseg.jobs.outcome import JobReport
     from streamseg.pipeline.probe import probe
     from streamseg.pipeline.report import RunReport
     from streamseg.pipeline.session import Session
@@ -39,6 +40,7 @@ __all__ = [
     "EventsConfig",
     "Frame",
     "Instances",
+    "JobReport",
     "Occlusion",
     "PipelineConfig",
     "Result",
@@ -58,6 +60,7 @@ __all__ = [
     "open_results",
     "probe",
     "run",
+    "run_many",
     "stream",
     "tune",
 ]
@@ -70,6 +73,7 @@ _LAZY = {
     "EventsConfig": "streamseg.config.schema",
     "Frame": "streamseg.core.types",
     "Instances": "streamseg.core.types",
+    "JobReport": "streamseg.jobs.outcome",
     "Occlusion": "streamseg.core.types",
     "PipelineConfig": "streamseg.config",
     "Result": "streamseg.core.result",
@@ -86,6 +90,7 @@ _LAZY = {
     "open_results": "streamseg.record",
     "probe": "streamseg.pipeline.probe",
     "run": "streamseg.api",
+    "run_many": "streamseg.api",
     "stream": "streamseg.api",
     "tune": "streamseg.api",
 }

@@ -11,6 +11,9 @@ from streamseg.composite import Effect
 from streamseg.config import PipelineConfig
 from streamseg.config.schema import EventsConfig, SmoothConfig, TrackConfig
 from streamseg.core.result import Result
+from streamseg.errors.describe import path_of
+from streamseg.jobs.job import Job
+from streamseg.jobs.outcome import JobReport
 from streamseg.jobs.resume import ResumableRun, Run
 from streamseg.pipeline.configure import configured, output_paths, python_words
 from streamseg.pipeline.iteration import aiterate, iterate
@@ -335,6 +338,133 @@ def open(  # as `gzip.open`: it is called streamseg.open
     """
     with python_words():
         return open_video(source, results=results, rate=rate, fields=fields, deinterlace=deinterlace)
+
+
+def run_many(
+    sources: str | PathLike[str] | Sequence[str | PathLike[str]],
+    output: str | PathLike[str] | Sequence[str | PathLike[str]],
+    *,
+    # options: pipeline network source results output job = "drive"
+    pipeline: str | PathLike[str] | PipelineConfig | Mapping[str, Any] = "drive",
+    classes: str | Sequence[str] | None = None,
+    conf: float | None = None,
+    masks: Literal["auto", "box", "none"] | None = None,
+    engine: str | None = None,
+    model: str | PathLike[str] | None = None,
+    family: str | None = None,
+    head: Literal["full", "class-agnostic", "proposals"] | None = None,
+    precision: str | None = None,
+    require_gpu: bool | None = None,
+    size: str | tuple[int, int] | None = None,
+    start: float | str | None = None,
+    duration: float | str | None = None,
+    end: float | str | None = None,
+    realtime: bool | None = None,
+    rate: float | None = None,
+    reconnect: float | str | None = None,
+    spool: int | str | None = None,
+    batch: int | None = None,
+    threads: int | None = None,
+    no_tuned: bool | None = None,
+    detect_every: int | Literal["auto"] | None = None,
+    decode: Literal["auto", "nvdec", "cpu", "host"] | None = None,
+    deinterlace: bool | Literal["off", "frame", "field"] | None = None,
+    track: TrackConfig | Mapping[str, Any] | None = None,
+    smooth: SmoothConfig | Mapping[str, Any] | None = None,
+    events: EventsConfig | Mapping[str, Any] | None = None,
+    online: bool | None = None,
+    results: str | PathLike[str] | None = None,
+    select: str | Selection | None = None,
+    edits: str | PathLike[str] | None = None,
+    format: str | None = None,
+    codec: str | None = None,
+    crf: float | None = None,
+    audio: Literal["convert", "copy", "none"] | None = None,
+    exr: str | Mapping[str, Any] | None = None,
+    effects: str | Effect | Sequence[Effect | str | Mapping[str, Any]] | None = None,
+    keep_grey: bool | None = None,
+    trust: bool = False,
+    overwrite: bool = False,
+    preview: bool = False,
+    resume: bool = False,
+    # options end
+) -> JobReport:
+    """Run a pipeline over many films with one engine, one after the other, as `streamseg run` does with a folder.
+
+        report = streamseg.run_many("films/", "seen/", pipeline="edit")
+        for film in report.having("failed"):
+            print(film.source, film.error)
+
+    What is done and has not changed since is left alone; what fails is told in the report, and holds nobody up.
+
+    Args:
+        sources: A folder or glob of films, "@list.txt", or several of these and of files.
+        output: A folder for the films, or paths with {name} for what each is called, as "seen/{name}.mkv"; as for `run`.
+        pipeline: drive, edit, live, or a .yaml file of your own. Or a `PipelineConfig`, or a dict of its sections.
+        classes: Classes to keep, as person,car, or all. Or a list of names.
+        conf: Score (0 to 1) that an object needs to appear; it is then followed down to three fifths of it. Default: the
+            model's own.
+        masks: auto: what the model gives; box: each box for its mask; none: boxes alone, which costs less.
+        engine: What runs the network: auto, openvino, onnxruntime, tensorrt, tensorrt-rtx, torch.
+        model: A name that `streamseg models` lists, or an .onnx file.
+        family: What an .onnx file of another program is, as yolo-seg. Default: found from the file.
+        head: How much of a Mask R-CNN to run: full; class-agnostic, anything that looks like an object; proposals, its regions
+            alone.
+        precision: Number format of the network: fp32, fp16, int8 (faster, slightly less exact), bf16 (OpenVINO, on CPUs that
+            have it). Default: the fastest here that was measured to cost under half a point of AP; a file's own.
+        require_gpu: Make it an error if the network cannot run on a GPU.
+        size: Size of the network's input, HEIGHTxWIDTH in multiples of 32, as 320x576; largest: of those that the model comes
+            with. Or (height, width). Default: the model's own.
+        start: Time to start at: 3s, 1m30s, 00:01:30. A number is seconds.
+        duration: Length of the part to read, as 10s. A number is seconds.
+        end: Time to stop at, as 15s; instead of duration. A number is seconds.
+        realtime: Play a file at its own speed, as a camera would.
+        rate: Frames per second of images, and of sources without times.
+        reconnect: How long to retry when a camera is off or lost, as 10m or 24h. A number is seconds.
+        spool: Store a pipe or download in a temporary file first, up to SIZE, as 2GB. A number is bytes.
+        batch: Frames in one call of the network.
+        threads: CPU threads of the engine. 0: one a core.
+        no_tuned: Leave aside what `streamseg tune --apply` found for this machine.
+        detect_every: Run the network on every Nth frame only, and carry masks to the others. The results of the others have
+            `detected` False. "auto": on as many as keep up with what happens live.
+        decode: Decoder, if a GPU runs the network: auto, nvdec, cpu, or host (frames stay off the GPU).
+        deinterlace: Make interlaced pictures progressive; field: at twice the rate. True is "frame".
+        track: How objects are followed: the section `track` of a pipeline file, or fields of it, as {"max_age": "2s"}.
+        smooth: How masks are smoothed: the section `smooth`, or fields of it, as {"masks": "off", "edges": False}.
+        events: What is counted and watched: the section `events`, or fields of it, as {"lines": {"door": [[0.1, 0.5], [0.9,
+            0.5]]}}.
+        online: Settle each frame's tracks when it comes, not with a second of what comes after known. Default: with that second
+            known, but for what happens live, and for pictures from an iterator.
+        results: File (NAME.streamseg) for what was found; where it fits, it is read, and no network runs; auto: beside the
+            first output.
+        select: Objects to show, as 'person#3, largest car' or 'person, not #5'; names given with `streamseg tracks` count, too.
+        edits: Names, merges, splits and forbidden tracks of this film: a FILE; auto: NAME.streamseg.json beside the results;
+            off.
+        format: Format of standard output (-o -): mkv, webm, ts, mp4, mov, jsonl.
+        codec: h264, hevc, ffv1, … or an FFmpeg encoder. Default: by file type.
+        crf: Quality: a smaller number gives better quality and a larger file.
+        audio: convert: copy sound, convert it if the file cannot hold it; copy: never convert; none: no sound.
+        exr: What an EXR holds, as 'light: display, layers: class, cryptomatte: track, ranks: 2' (docs/exr.md). Or a dict.
+        effects: What is drawn in the pictures that are written, in this order, as 'blur: {strength: 1} >> outline'; none:
+            nothing. Or objects, as `Blur(strength=1) >> Outline()`, or a list as in a pipeline file.
+        keep_grey: Draw in grey on a grey source, not in colour.
+        trust: Let the pipeline file name Python code to run (use: module:Class).
+        overwrite: Replace files that exist.
+        preview: Render a quick look: a quarter of the width and height, with a smaller network on every twelfth frame.
+        resume: Keep what is finished, so that the same command goes on where a crash, a kill or Ctrl-C has ended it.
+
+    None means: as the pipeline says.
+
+    Returns: what became of each film.
+
+    Raises StreamsegError for what concerns all films.
+    """
+    config = configured(locals())
+    given: Sequence[object] = sources if isinstance(sources, list | tuple) else [sources]
+    with at_work(), python_words():
+        paths = [path_of(each, "a source is a path, a folder, a glob or @list.txt") for each in given]
+        outputs = in_format(output_paths(output), format, called="format")
+        return Job.prepare(paths, config, outputs, overwrite=overwrite, resume=resume).run()
 
 
 def tune(

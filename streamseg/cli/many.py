@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from streamseg.cli.display import Screen
     from streamseg.config import PipelineConfig
     from streamseg.jobs.films import Film
-    from streamseg.jobs.job import FilmReport, JobReport
+    from streamseg.jobs.outcome import FilmReport, JobReport
 
 __all__ = ["run_films"]
 

@@ -21,6 +21,7 @@ from streamseg.engine import Engine
 from streamseg.errors import ConfigError, EngineError, OutputExists, SourceError, StreamsegError
 from streamseg.jobs.films import Film, find_films
 from streamseg.jobs.manifest import NAME, Entry, Manifest, SourceState, size_of
+from streamseg.jobs.outcome import FilmReport, JobReport
 from streamseg.jobs.places import folder_of, outputs_of, places
 from streamseg.jobs.resume import ResumableRun, Run
 from streamseg.pipeline.build import Pipeline
@@ -30,52 +31,10 @@ from streamseg.pipeline.report import RunReport
 from streamseg.pipeline.split import is_split, literal_folder
 from streamseg.system.callbacks import Message
 
-__all__ = ["FilmReport", "Job", "JobReport"]
+__all__ = ["Job"]
 
-Status = Literal["done", "skipped", "failed", "interrupted"]
 Watch = Callable[[Pipeline], AbstractContextManager[Callable[[Pipeline], None] | None]]
 """Entered while a film runs; what it gives is called ten times a second."""
-
-
-@dataclass(frozen=True, slots=True)
-class FilmReport:
-    """One film of a job."""
-
-    source: str
-    name: str
-    status: Status
-    """`skipped`: it was done before, and nothing has changed since."""
-    error: str | None = None
-    """Why it failed."""
-    report: RunReport | None = None
-    """What its run did."""
-
-
-@dataclass(frozen=True, slots=True)
-class JobReport:
-    """A whole job."""
-
-    films: tuple[FilmReport, ...]
-    """Those that were come to, in order."""
-    left: int
-    """How many were not, because the job was interrupted."""
-    seconds: float
-    manifest: str
-    """Where it says what is done."""
-
-    def having(self, status: Status) -> list[FilmReport]:
-        """The films that ended so."""
-        return [film for film in self.films if film.status == status]
-
-    @property
-    def ok(self) -> bool:
-        """Whether all films are done."""
-        return not self.left and all(film.status in ("done", "skipped") for film in self.films)
-
-    def to_json(self) -> dict[str, Any]:
-        """The same as plain data."""
-        films = [{**dataclasses.asdict(f), "report": f.report.to_json() if f.report else None} for f in self.films]
-        return {"films": films, "left": self.left, "seconds": self.seconds, "manifest": self.manifest, "ok": self.ok}
 
 
 @dataclass(slots=True)
@@ -115,6 +74,7 @@ class Job:
         films = find_films(sources, [*inside, *written])
         if config.decode.realtime:
             raise ConfigError("realtime: a job of several films does not play them at their own speed; leave it out")
+        _refuse_files_of_one(config, films)
         films = [Film(f.source, known[_key(f)].name) if _key(f) in known else f for f in films]  # who came first keeps its name
         job = cls(places(films, config, outputs), config, outputs, folder, overwrite, on_message, resume)
         job._settings = _settings(config, outputs)
@@ -239,6 +199,13 @@ class Job:
     def _say(self, text: str) -> None:
         if self.on_message is not None:
             self.on_message(text)
+
+
+def _refuse_files_of_one(config: PipelineConfig, films: Sequence[Film]) -> None:
+    """Raise ConfigError for a results file, or edits, that are of one film, where there are several."""
+    for name, value in (("--results", config.results.keep), ("--edits", config.select.edits)):
+        if len(films) > 1 and value not in ("auto", "off"):
+            raise ConfigError(f"{name} {value}: this is a file of one film, and the job has {len(films)}; allowed: auto, off")
 
 
 def _key(film: Film) -> str:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import streamseg
+from streamseg.errors import ConfigError
 from tests import clips
 
 
@@ -118,6 +120,12 @@ def test_one_place_for_several_films_is_refused(streamseg, films, known, output,
     assert (done.returncode, words in done.stderr) == (3, True), done.stderr
 
 
+@pytest.mark.parametrize("option", ["--results", "--edits"])
+def test_a_file_of_one_film_is_refused(streamseg, films, known, option, tmp_path):
+    done = streamseg("run", films, "--model", known, "-o", tmp_path / "out", option, tmp_path / "one.streamseg")
+    assert (done.returncode, "this is a file of one film, and the job has 3" in done.stderr) == (3, True), done.stderr
+
+
 def test_the_source_itself_is_never_written_onto(streamseg, films, known):
     done = streamseg("run", films, "--model", known, "-o", f"{films}/", "--overwrite")
     assert done.returncode == 12, done.stderr
@@ -148,3 +156,14 @@ def test_a_book_that_was_cut_off_is_begun_anew(streamseg, films, known, tmp_path
 def test_an_engine_that_cannot_be_had_ends_the_job(streamseg, films, tmp_path):
     done = streamseg("run", films, "--model", tmp_path / "none.onnx", "-o", tmp_path / "out")
     assert done.returncode == 13, done.stderr
+
+
+def test_python_runs_many_films_too(films, make_config, tmp_path):
+    report = streamseg.run_many(films, tmp_path / "out", pipeline=make_config())
+    assert [(film.name, film.status) for film in report.films] == [("a", "done"), ("broken", "failed"), ("day2/b", "done")]
+    assert not report.ok
+    assert report.films[2].report.frames_done == 3
+    again = streamseg.run_many([films / "a.mp4", str(films / "day2" / "*.mov")], tmp_path / "out", pipeline=make_config())
+    assert ([film.status for film in again.films], again.ok) == (["skipped", "skipped"], True)
+    with pytest.raises(ConfigError, match="a source is a path"):
+        streamseg.run_many([1], tmp_path / "out")

@@ -19,6 +19,7 @@ NAMES = [
     "EventsConfig",
     "Frame",
     "Instances",
+    "JobReport",
     "Occlusion",
     "PipelineConfig",
     "Result",
@@ -38,6 +39,7 @@ NAMES = [
     "open_results",
     "probe",
     "run",
+    "run_many",
     "stream",
     "tune",
 ]

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from os import PathLike
+from pathlib import Path
 from typing import Literal
 
 from av.video.format import VideoFormat
@@ -21,6 +22,8 @@ from streamseg.decode.frames import Frames, FrameSource
 from streamseg.encode import Sink, check_output, copies_tracks, is_view, make_view, open_sink
 from streamseg.encode.alpha_note import AlphaNote
 from streamseg.encode.kinds import ending_of
+from streamseg.encode.video.codecs import CODECS
+from streamseg.encode.video.containers import CONTAINERS
 from streamseg.encode.video.nvenc import why_not_nvenc
 from streamseg.encode.view import MjpegServer
 from streamseg.engine import Engine, GraphSpec, computes_on_gpu, open_engine, read_spec
@@ -195,6 +198,13 @@ def open_views(targets: Sequence[Target], source: Source | FrameSource, overwrit
     return views
 
 
+def _codec(target: Target) -> str:
+    """For a file for each track of its own accord one that codes every picture alone: where nothing is seen, once is enough."""
+    container = CONTAINERS.get(Path(target.path).suffix.lower())
+    alone = container.alpha if container is not None and container.alpha and CODECS[container.alpha].intra else None
+    return alone if alone and target.encode.codec == "auto" and is_split(target.path) else target.encode.codec
+
+
 def _note(target: Target) -> AlphaNote:
     """How the colours of an output's pictures are stored, as the last effect with alpha has it."""
     last = next((effect for effect in reversed(target.effects) if effect.alpha), None)
@@ -220,7 +230,7 @@ def make_sink(
         open_sink,
         info=info,
         use=target.use,
-        codec=target.encode.codec,
+        codec=_codec(target),
         crf=target.encode.crf,
         overwrite=overwrite,
         source=str(source) if info.kind in ("file", "images") else None,

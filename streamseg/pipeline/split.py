@@ -9,7 +9,7 @@ from __future__ import annotations
 import glob
 import re
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,8 +32,10 @@ if TYPE_CHECKING:
 __all__ = ["CLASS", "TRACK", "SplitSink", "is_split", "literal_folder"]
 
 TRACK, CLASS = "{track}", "{class}"
-_MOST_VIDEOS, _MOST = 48, 400
+_MOST_VIDEOS, _LEAST_VIDEOS, _MOST = 48, 4, 400
 """Files of an output: each video holds an encoder and an open file until the film ends, each folder of images an open file."""
+_MEMORY, _A_PIXEL = 4e9, 60
+"""Bytes that the encoders of an output may take, and what the largest (H.264) takes of them for each pixel of its pictures."""
 _SHOWN = 8
 """Names that a message tells of many."""
 _ORDERS: Sequence[Any] = (None, "tff", "bff")
@@ -78,11 +80,10 @@ class SplitSink:
         self.warnings: list[str] = []
         self.draw: Callable[[Result], Rendered] = Compositor()
         self._make, self._video, self._overwrite = make, video, overwrite
-        self._most = _MOST_VIDEOS if video else _MOST
         self._parts: dict[int | str, tuple[str, Sink]] = {}
         """Track or class → what it is called, and its sink; in the order in which they were first seen."""
         self._left_out: dict[int | str, str] = {}
-        self._untracked = 0
+        self._limit = self._untracked = 0
         self._old: list[str] = []
         self._times, self._names = _Times(), FileNames()
         self._blanks: dict[tuple[int, int, str], AnyPicture] = {}
@@ -126,12 +127,11 @@ class SplitSink:
     def _seen(self, found: Instances) -> dict[int | str, _Seen]:
         """What is seen, by track or class."""
         seen: dict[int | str, _Seen] = {}
-        given: Mapping[int, str] = getattr(found, "track_names", {})
         for row, (track, name) in enumerate(zip(found.track_ids.tolist(), found.names, strict=True)):
             if TRACK not in self.path:
                 seen.setdefault(name, _Seen(name, name, name)).rows.append(row)
             elif track > 0:
-                called = given.get(track, "")
+                called = found.track_names.get(track, "")
                 seen.setdefault(track, _Seen(called or f"{name}#{track}", called or str(track), name)).rows.append(row)
             else:
                 self._untracked += 1
@@ -139,7 +139,7 @@ class SplitSink:
 
     def _begin(self, key: int | str, seen: _Seen, result: Result) -> None:
         """Open the file of what is seen for the first time, and fill it up to here."""
-        if len(self._parts) >= self._most:
+        if len(self._parts) >= self._most(result.frame):
             self._left_out[key] = seen.label
             return
         own = self._names(seen.name, str(key))
@@ -150,6 +150,12 @@ class SplitSink:
         self._parts[key] = (seen.label, sink)
         for number in range(len(self._times)):
             sink(self._blank(result, self._times.like(result.frame, number)))
+
+    def _most(self, frame: Frame) -> int:
+        """Files that there may be."""
+        fitting = int(_MEMORY / _A_PIXEL / (frame.width * frame.height))
+        self._limit = min(_MOST_VIDEOS, max(_LEAST_VIDEOS, fitting)) if self._video else _MOST
+        return self._limit
 
     def _blank(self, result: Result, frame: Frame) -> Rendered:
         """What the effects make of a black picture in which nothing is: the same object for all frames of one size."""
@@ -184,7 +190,7 @@ class SplitSink:
             names = [*self._left_out.values()]
             more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
             self.warnings.append(
-                f"{self.path}: {len(names)} of {len(names) + len(self._parts)} have no file, since {self._most} can be written at "
+                f"{self.path}: {len(names)} of {len(names) + len(self._parts)} have no file, since {self._limit} can be written at "
                 f"a time: {', '.join(names[:_SHOWN])}{more}; write these in another run, or choose fewer with --classes"
             )
         written = {sink.name for _, sink in self._parts.values()}

@@ -12,12 +12,13 @@ import pytest
 
 from streamseg.composite import Alpha, Compositor, Matte
 from streamseg.config import parse_pipeline
+from streamseg.config.schema import EncodeConfig
 from streamseg.core.result import Result
 from streamseg.core.types import Frame
 from streamseg.encode import open_sink
 from streamseg.errors import OutputExists
-from streamseg.pipeline import split
-from streamseg.pipeline.outputs import plan
+from streamseg.pipeline import opening, split
+from streamseg.pipeline.outputs import Target, plan
 from streamseg.pipeline.split import SplitSink
 from streamseg.system.file_names import FileNames, file_name
 from tests.unit.encode.helpers import INFO
@@ -135,6 +136,7 @@ def test_what_has_no_identity_yet_is_in_no_file_and_said(tmp_path):
 
 def test_more_than_can_be_open_are_left_out_and_named(tmp_path, monkeypatch):
     monkeypatch.setattr(split, "_MOST_VIDEOS", 1)
+    monkeypatch.setattr(split, "_LEAST_VIDEOS", 1)
     sink = run(tmp_path / "{track}.mkv")
     assert [path.name for path in tmp_path.iterdir()] == ["1.mkv"]
     assert "1 of 2 have no file, since 1 can be written at a time: car#2; write these in another run" in sink.warnings[0]
@@ -189,3 +191,30 @@ def test_results_of_each_track_are_lines_of_their_own(tmp_path):
     assert '"person"' not in (tmp_path / "2.jsonl").read_text().replace('["person", "car", "dog"]', "").replace(
         '["person","car","dog"]', ""
     )
+
+
+def test_names_that_a_person_gave(tmp_path):
+    names = {1: "Anna/Maria", 2: "anna_maria"}
+    results = [replace(r, instances=replace(r.instances, track_names=names)) for r in film()]
+    sink = run(tmp_path / "{class}" / "{track}.mkv", results=results)
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.glob("*/*")) == [
+        "car/anna_maria-2.mkv",
+        "person/Anna_Maria.mkv",
+    ]
+    assert [report.name for report in sink.reports("matte")] == ["matte Anna/Maria", "matte anna_maria"]
+
+
+@pytest.mark.parametrize(
+    ("path", "codec", "meant"),
+    [
+        ("{track}.mkv", "auto", "ffv1"),
+        ("{track}.mov", "auto", "prores"),
+        ("{track}.mp4", "auto", "auto"),
+        ("{track}.webm", "auto", "auto"),
+        ("{track}.mkv", "hevc", "hevc"),
+        ("all.mkv", "auto", "auto"),
+        ("{track}/%d.png", "auto", "auto"),
+    ],
+)
+def test_what_auto_means_for_a_file_for_each_track(path, codec, meant):
+    assert opening._codec(Target("matte", path, (), EncodeConfig(codec=codec))) == meant

@@ -92,7 +92,7 @@ class ExrSink(ImageSink):
             if self._options.cryptomatte != "none":
                 raise OutputError(
                     f"{self.name}: {compression} is lossy, which Cryptomatte's ids cannot bear; choose one of "
-                    f"{', '.join(_COMPRESSIONS)}, or leave Cryptomatte out with encode: {{exr: {{cryptomatte: none}}}}"
+                    f"{', '.join(_COMPRESSIONS)}, or leave Cryptomatte out with --exr 'cryptomatte: none'"
                 )
             return _LOSSY[compression]
         if compression == "none":

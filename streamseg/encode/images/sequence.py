@@ -41,7 +41,7 @@ IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".webp", ".exr")
 """How names of images end. EXR is written by `streamseg.encode.exr`, the others here."""
 _NUMBER = re.compile(r"%(?:0(\d{1,2}))?d")
 _DEFAULT = "%06d.png"
-_ONE = "one file cannot hold a video; name images by a pattern with one number, such as frames/%06d.png"
+_ONE = "one file cannot hold a video; name images by a pattern with one number, such as frames/%06d"
 _QUALITY = 95
 """Of JPEG and WebP, from 0 to 100."""
 
@@ -88,7 +88,7 @@ class ImageSink(FileSink):
     def __call__(self, rendered: RenderedPicture, /) -> None:
         """Write one file. Raises OutputError."""
         if self._single and self.counters.frames:
-            raise OutputError(f"{self.path}: {_ONE}")
+            raise OutputError(f"{self.path}: {_ONE}{self.path.suffix}")
         path = self._path(rendered.result.frame)
         if rendered.result.frame.index in self._recalled:
             self._recalled.discard(rendered.result.frame.index)
@@ -215,5 +215,5 @@ def _split(name: str) -> tuple[Path, str]:
     if path.suffix.lower() not in IMAGE_SUFFIXES:
         return path, _DEFAULT
     if len(_NUMBER.findall(path.name)) != 1 or "%" in _NUMBER.sub("", path.name):
-        raise OutputError(f"{name}: {_ONE}")
+        raise OutputError(f"{name}: {_ONE}{path.suffix}")
     return path.parent, path.name

@@ -1,7 +1,7 @@
 """Who is who: our tracker, plain box-IoU tracking and supervision's ByteTrack on the same detections; the cost of a frame; no
 growth.
 
-python benchmarks/tracking.py [scores] [cost] [growth] [--seeds 8] [--frames 100000]
+python benchmarks/tracking.py [scores] [both] [cost] [growth] [--seeds 8] [--frames 100000]
 
 The scenes are those of tests/scenes.py, whose truth is known; the detections are those of tests/noisy_detector.py, which errs.
 All three see every detection with a score from 0.1, and may show those from 0.5. ByteTrack is that of the package `trackers`,
@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import av
@@ -31,12 +31,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from streamseg.core.result import Result
 from streamseg.core.types import Frame, Instances
+from streamseg.link import Link
 from streamseg.pixels import planes
 from streamseg.track import Tracker
 from streamseg.track.overlap import box_iou
 from tests import scenes
 from tests.noisy_detector import NoisyDetector
-from tests.tracking_scores import FIGURES, Scorer, Scores
+from tests.scenes import Truth
+from tests.tracking_scores import FIGURES, Scorer, Scores, lateness, score
 
 CONF = 0.5
 
@@ -163,6 +165,51 @@ def show(table: Table, seeds: int) -> None:
             print(f"  {name}: {said} of {len(pairs)}")
 
 
+# --- both ways ----------------------------------------------------------------------------------------------------------------
+
+
+Told = list[tuple[Truth, Instances]]
+
+
+def told_both_ways(scene: scenes.Scene | scenes.Film, detector: NoisyDetector) -> tuple[Told, Told]:
+    """What the tracker says of each frame when it comes, and what is said of it with a second of what comes after known."""
+    tracker, link, truths = Tracker(CONF, tells_others=True), Link(CONF), []
+    online: Told = []
+    both: Told = []
+    for truth in scene:
+        truths.append(truth)
+        tracked = tracker(detector(truth))
+        online.append((truth, tracked.instances))
+        both += [(truths[result.frame.index], result.instances) for result in link(tracked)]
+    both += [(truths[result.frame.index], result.instances) for result in link.flush()]
+    return online, both
+
+
+def compare_ways(seeds: int) -> None:
+    """Every scene online and both ways, means of `seeds` runs; and how late tracks begin."""
+    print(f"means of {seeds} seeds, online -> both ways; late: objects whose first frame is more than one after their entry")
+    every: dict[str, list[tuple[Scores, Scores, int, int, int]]] = {}
+    for seed in range(seeds):
+        for name, _, scene in all_scenes(seed):
+            online, both = told_both_ways(scene, NoisyDetector(seed=7 + seed))
+            late = [sum(n is None or n > 1 for n in lateness(told).values()) for told in (online, both)]
+            row = (score(online), score(both), *late, len(lateness(online)))
+            every.setdefault(name, []).append(row)
+    for name, rows in [*every.items(), ("all", list(chain.from_iterable(every.values())))]:
+        means = [
+            f"{f} {100 * np.mean([getattr(row[0], f.lower()) for row in rows]):.1f} -> "
+            f"{100 * np.mean([getattr(row[1], f.lower()) for row in rows]):.1f}"
+            for f in ("HOTA", "IDF1", "MOTA")
+        ]
+        sums = [sum(values) for values in zip(*((r[0].switches, r[1].switches, *r[2:]) for r in rows), strict=True)]
+        worse = sum(row[1].hota <= row[0].hota or row[1].idf1 <= row[0].idf1 for row in rows)
+        print(
+            f"{name:34s} {'  '.join(means)}  switches {sums[0]} -> {sums[1]}  late {sums[2]} -> {sums[3]} of {sums[4]}  "
+            f"runs not better {worse} of {len(rows)}",
+            flush=True,
+        )
+
+
 # --- cost ---------------------------------------------------------------------------------------------------------------------
 
 
@@ -256,12 +303,14 @@ def growth(frames: int, objects: int = 1000) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", choices=["scores", "cost", "growth", []], default=["scores", "cost"])
+    parser.add_argument("parts", nargs="*", choices=["scores", "both", "cost", "growth", []], default=["scores", "cost"])
     parser.add_argument("--frames", type=int, default=100_000, help="of the run that looks for growth")
     parser.add_argument("--seeds", type=int, default=1, help="random numbers with which each scene is drawn and detected")
     args = parser.parse_args()
     if "scores" in args.parts:
         compare(args.seeds)
+    if "both" in args.parts:
+        compare_ways(args.seeds)
     if "cost" in args.parts:
         cost()
     if "growth" in args.parts:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -115,6 +116,31 @@ def _dense(ids: Sequence[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
     """The different ids, and all of them as indices into these."""
     every = np.unique(np.concatenate(ids)) if len(ids) else np.zeros(0, np.int64)
     return every, [np.searchsorted(every, own) for own in ids]
+
+
+def lateness(pairs: Iterable[tuple[Truth, Instances]]) -> dict[int, int | None]:
+    """For each object how many frames after it came into view the first of its ids is told; None: it never had one.
+
+    It has come into view once LEAST_PIXELS of it show, and not more than half of it is hidden. Its ids are those whose masks agree
+    best with it (IoU above 0.3) in three frames or more.
+    """
+    entry: dict[int, int] = {}
+    first: dict[int, int] = {}
+    agreed: dict[int, Counter[int]] = defaultdict(Counter)
+    for number, (truth, told) in enumerate(pairs):
+        asked = (truth.visible_fraction >= 0.5) & (truth.visible.sum((1, 2)) >= LEAST_PIXELS)
+        for owner in truth.ids[asked].tolist():
+            entry.setdefault(owner, number)
+        iou = mask_ious(truth.visible[:, ::STEP, ::STEP], told)
+        for j, track in enumerate(told.track_ids.tolist()):
+            first.setdefault(track, number)
+            if len(iou) and iou[:, j].max() > 0.3:
+                agreed[int(truth.ids[iou[:, j].argmax()])][track] += 1
+    late: dict[int, int | None] = {}
+    for owner, number in entry.items():
+        own = [first[track] for track, times in agreed[owner].items() if times >= 3]
+        late[owner] = min(own) - number if own else None
+    return late
 
 
 def score(pairs: Iterable[tuple[Truth, Instances]]) -> Scores:

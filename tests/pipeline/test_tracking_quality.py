@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks.tracking import CONF, BoxIou, Byte, busy_street, passing
+from benchmarks.tracking import CONF, BoxIou, Byte, busy_street, passing, told_both_ways
 from streamseg.track import Tracker
 from tests import scenes
 from tests.noisy_detector import NoisyDetector
-from tests.tracking_scores import Scorer, Scores
+from tests.tracking_scores import Scorer, Scores, lateness, score
 
 
 def judge(scene, *trackers, detector: NoisyDetector | None = None) -> list[Scores]:
@@ -87,6 +87,29 @@ def test_after_a_cut_nobody_inherits_an_id():
     assert all(ids_of_shot)
     assert not ids_of_shot[0] & ids_of_shot[1]
     assert not ids_of_shot[1] & ids_of_shot[2]
+
+
+@pytest.mark.parametrize(
+    "scene",
+    [
+        replace(scenes.crossing(60, camera=scenes.pan(35), seed=305), times=scenes.times(1, 60)),
+        replace(scenes.pillar(10, camera=scenes.pan(40, 3), seed=3), times=scenes.times(4, 10)),
+        replace(scenes.leaving(25), times=scenes.times(2.6, 25)),
+        replace(scenes.street(10, drop=0.2, seed=4), times=scenes.times(3, 10, 0.2, 4)),
+        replace(scenes.fast(25), times=scenes.times(1.6, 25)),
+    ],
+    ids=["60 a second, panning", "pillar", "leaving", "street", "fast"],
+)
+def test_films_looked_at_both_ways_are_better_and_begin_in_time(scene):
+    """benchmarks/tracking.py both has the whole table. What is seen for a moment at 60 a second once lived on for two seconds."""
+    seed = 10 if scene.times[1] < 0.02 else 7
+    online, both = told_both_ways(scene, NoisyDetector(seed=seed))
+    before, after = score(online), score(both)
+    assert after.hota > before.hota + 0.015, f"{before}\n{after}"
+    assert after.idf1 > before.idf1 + 0.01, f"{before}\n{after}"
+    assert after.switches <= before.switches
+    late = lateness(both)
+    assert all(n is not None and n <= 1 for n in late.values()), late
 
 
 def test_a_frame_costs_less_than_two_milliseconds_at_720p_with_ten_instances():

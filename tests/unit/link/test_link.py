@@ -6,19 +6,26 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
+from streamseg.config.schema import TrackConfig
 from streamseg.core import masks as mask_ops
 from streamseg.core.result import Result
 from streamseg.core.types import Frame, Instances
+from streamseg.errors import ConfigError
 from streamseg.link import Link
+from streamseg.pipeline.build import build_results
+from streamseg.pipeline.configure import configure
 from streamseg.pixels.memory import picture_bytes
+from streamseg.runtime import Channel
 from streamseg.track import Tracker
 from streamseg.track.tracked import Tracked
-from tests import scenes
+from tests import clips, scenes
+from tests.conformance.known import KnownEngine
 from tests.noisy_detector import NoisyDetector
 from tests.scenes import Truth
 
@@ -149,6 +156,16 @@ def test_a_gap_is_filled_from_both_sides(speed: float) -> None:
     assert shown(online) == [i for i in range(30) if i not in gap]
     assert shown(both) == list(range(30))
     assert all(iou(truth.visible[0], both[truth.index], 0) > 0.72 for truth in film if truth.index in gap)
+    assert all(found.track_ids.tolist() == [1] for found in both)
+
+
+@pytest.mark.parametrize("every", [2, 3])
+def test_what_blinks_is_there_all_the_time(every: int) -> None:
+    """Found in every second or third frame alone; a linker of spots joins no such track (trackmate-sc/TrackMate#125)."""
+    film = scene(walker(60, 60), frames=31)
+    online, both = told(film, without([i for i in range(31) if i % every]))
+    assert len(shown(online)) == -(-31 // every)
+    assert shown(both) == list(range(31))
     assert all(found.track_ids.tolist() == [1] for found in both)
 
 
@@ -329,3 +346,45 @@ def test_results_without_pictures_and_boxes_alone_pass() -> None:
         found = without(range(8, 11))(truth, NoisyDetector.perfect().instances(truth))
         out += link(tracker(Result(frame, found)))
     assert len([*out, *link.flush()]) == 20
+
+
+# --- where it runs ---------------------------------------------------------------------------------------------------------
+
+
+def stages_of(source: object, **options: object) -> list[str]:
+    """The stages that a loop over results runs."""
+    config = configure(options)
+    known = KnownEngine(96, 64)
+    runtime, trunk, _ = build_results(source, config, Channel(1).put, lambda _: None, engine_of=lambda: known)  # type: ignore[arg-type]
+    runtime.abort()
+    return [name for name, _ in trunk.stages]
+
+
+def test_films_look_ahead_and_what_may_wait_for_results_does_not(tmp_path: Path) -> None:
+    """A generator may make its next picture of the last result: if frames were held back it would wait for ever."""
+    film = clips.cfr(tmp_path / "a.mp4", 3)
+    pictures = [clips.gray(i)[..., None].repeat(3, 2).astype(np.uint8) for i in range(3)]
+    assert "link" in stages_of(film)
+    assert "link" in stages_of(pictures), "a list of pictures is there already"
+    assert "link" not in stages_of(iter(pictures))
+    assert "link" in stages_of(iter(pictures), track={"online": False})
+    for way in ({"online": True}, {"track": {"online": True}}, {"track": TrackConfig(max_age=2), "online": True}):
+        assert "link" not in stages_of(film, **way)
+    assert "link" not in stages_of(film, realtime=True, track={"online": False}), "what is live never waits"
+    assert configure({"track": TrackConfig(max_age=2), "online": True}).track.max_age == 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"min_track": 2}, r"min_track is 2 s, longer than look_ahead \(1 s\).*make min_track shorter or look_ahead longer"),
+        ({"fill": "1.5s"}, r"fill is 1\.5 s, longer than look_ahead"),
+        ({"look_ahead": 0}, r"look_ahead"),
+        ({"memory": "off"}, r"memory"),
+        ({"online": "maybe"}, r"online"),
+    ],
+)
+def test_what_cannot_be_is_said(fields: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        configure({"track": fields})
+    assert configure({"track": {"online": True, "min_track": 2}}).track.min_track == 2, "it says nothing online"

@@ -22,6 +22,7 @@ from streamseg.encode.video.containers import CONTAINERS
 from streamseg.errors import ConfigError, OutputError
 from streamseg.errors.describe import short
 from streamseg.pipeline.split import is_split
+from streamseg.record import ENDING
 from streamseg.system.output_files import same_place
 from streamseg.system.standard_streams import STDIN_NAMES, STDOUT_NAMES, STDOUT_SUFFIXES, is_stdout
 
@@ -186,6 +187,8 @@ def _refuse_impossible(path: str) -> None:
 def _refuse_mistaken(path: str) -> None:
     """Raise OutputError for what can be a name, and was not meant as one: an option, or an ending alone."""
     name = Path(path).name
+    if name.lower().endswith(ENDING):
+        raise OutputError(f"{path}: the results file is kept beside an output, not in place of one; say --results {path}")
     if path.startswith("-") and not is_stdout(path) and not Path(path).suffix:
         raise OutputError(f"-o {path}: a name is missing behind -o; write ./{path} if the folder is really called so")
     if name.lower() in endings() and not path.endswith("/"):

@@ -139,7 +139,9 @@ def keeping(
         if must:
             raise ConfigError(f"results: {path}: {reason}, so that no results file can be kept of it; leave --results out")
         return None
-    found = Keeping(path, must, key_of(source), settings_of(config))
+    key = key_of(source)
+    path = path if must else _own_place(path, key)
+    found = Keeping(path, must, key, settings_of(config))
     if not path.exists():
         return found if must else _in_this_folder(found, config, engine) or found
     found.replace = True
@@ -166,6 +168,18 @@ def keeping(
         return None
     _say(say, f"results: {path} does not fit ({differs}); the film is looked at anew, and it is replaced when that is done")
     return found
+
+
+def _own_place(path: Path, source: dict[str, Any]) -> Path:
+    """`film.streamseg`, or `film.mov.streamseg` where the former is kept of another film, as `film.mp4`, beside one output."""
+    with contextlib.suppress(ResultsError):
+        if path.exists():
+            with open_results(path) as results:
+                there = results.head.get("source")
+            named = there.get("name") if isinstance(there, dict) else None
+            if named != source["name"] and not same_source(there, source):
+                return path.with_name(f"{source['name']}{ENDING}")
+    return path
 
 
 def _in_this_folder(found: Keeping, config: PipelineConfig, engine: Engine | None) -> Keeping | None:

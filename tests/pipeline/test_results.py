@@ -207,6 +207,16 @@ def test_another_model_and_another_film_are_noticed(film, config, tmp_path, look
     assert looks.took() == 3
 
 
+def test_films_of_one_name_do_not_take_each_others_file(film, config, tmp_path, looks):
+    """film.mkv and film.mp4, rendered into one folder, in turn."""
+    other = clips.cfr(tmp_path / "film.mp4", 5)
+    for turn in range(2):
+        assert run(film, config(), tmp_path / f"out/a{turn}.mov").results["path"] == str(tmp_path / "out/film.streamseg")
+        kept = run(other, config(), tmp_path / f"out/b{turn}.mov").results
+        assert (kept["path"], kept["read"]) == (str(tmp_path / "out/film.mp4.streamseg"), turn == 1)
+    assert looks.took() == 2
+
+
 def part(config, start=0.0, duration=None):
     return config.model_copy(update={"decode": config.decode.model_copy(update={"start": start, "duration": duration})})
 

@@ -284,3 +284,8 @@ def test_effects_that_are_asked_for_are_drawn_into_an_exr_too():
     config = configure({"pipeline": "edit", "effects": "pixelate"})
     (target,) = plan(config.outputs, ["shot/%06d.exr"])
     assert [effect.name for effect in target.effects] == ["pixelate"]
+
+
+def test_a_results_file_is_no_output():
+    with pytest.raises(OutputError, match=r"kept beside an output, not in place of one; say --results film\.streamseg"):
+        plan({}, ["film.streamseg"])

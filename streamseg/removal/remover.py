@@ -140,7 +140,7 @@ class Remover:
             reach *= 2
 
     def _count(self, held: Held, missing: npt.NDArray[np.bool_]) -> None:
-        total, count = int(np.count_nonzero(held.hole)), int(missing.sum())
+        total, count = int(np.count_nonzero(held.removed.part)), int(missing.sum())
         self._removed += total
         self._missing += count
         self._frames += count > 0

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import av
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -23,15 +25,35 @@ _KEPT = 10
 """Given frames that are kept where memory is short: spread over the window."""
 
 
+class Cover(NamedTuple):
+    """How much of each pixel of a frame is covered: only where something is, since most of a frame is not."""
+
+    region: Region
+    part: ByteArray
+    """[region height, region width]."""
+
+    @classmethod
+    def of(cls, whole: ByteArray) -> Cover:
+        """`whole` is [height, width]."""
+        x, y, width, height = cv2.boundingRect(whole)
+        return cls((x, y, x + width, y + height), whole[y : y + height, x : x + width].copy())
+
+    def whole(self, width: int, height: int) -> ByteArray:
+        """[height, width]."""
+        (x0, y0, x1, y1), made = self.region, np.zeros((height, width), np.uint8)
+        made[y0:y1, x0:x1] = self.part
+        return made
+
+
 @dataclass(slots=True, eq=False)
 class Held:
     """A frame, and what is where in it."""
 
     result: Result
-    hole: ByteArray
-    """[height, width]: how much of each pixel is to be removed."""
-    others: ByteArray
-    """[height, width]: how much of each other objects cover, which are no background either."""
+    removed: Cover
+    """What is to be removed."""
+    beside: Cover
+    """What other objects cover, which are no background either."""
     grey: Grey
     picture: av.VideoFrame
     """In host memory, in a format that `planes.views` reads; its memory is that of `views`."""
@@ -54,7 +76,7 @@ class Held:
         picture = planes.supported(frame.picture)
         covered = np.maximum(hole, others)
         grey = small_grey(frame, covered)
-        return cls(result, hole, others, grey, picture, planes.views(picture), frame.index, grey)
+        return cls(result, Cover.of(hole), Cover.of(others), grey, picture, planes.views(picture), frame.index, grey)
 
     @property
     def time(self) -> float:
@@ -64,13 +86,27 @@ class Held:
     @property
     def region(self) -> Region | None:
         """The pixels around the hole; None: there is none."""
-        rows, columns = np.flatnonzero(self.hole.any(1)), np.flatnonzero(self.hole.any(0))
-        return None if len(rows) == 0 else (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+        return self.removed.region if self.removed.part.size else None
+
+    @property
+    def hole(self) -> ByteArray:
+        """[height, width]: how much of each pixel is to be removed."""
+        return self.removed.whole(self.views.width, self.views.height)
+
+    @property
+    def others(self) -> ByteArray:
+        """[height, width]: how much of each pixel other objects cover."""
+        return self.beside.whole(self.views.width, self.views.height)
 
     @property
     def bytes(self) -> int:
         """What it takes in memory."""
-        return picture_bytes(self.result.frame.picture) + self.hole.nbytes + self.others.nbytes + 2 * self.grey.picture.nbytes
+        return (
+            picture_bytes(self.result.frame.picture)
+            + self.removed.part.nbytes
+            + self.beside.part.nbytes
+            + 2 * self.grey.picture.nbytes
+        )
 
 
 def _places(boxes: npt.NDArray[np.float32], of: npt.NDArray[np.float32]) -> list[int]:

@@ -110,7 +110,7 @@ def tracks(
         if sheets is None:
             sheets = [path.with_name(f"{path.stem}.tracks{kind}") for kind in (".html", ".png")]
         if sheets:
-            _write(source, film, chosen, sheets, config, screen, every=every)
+            _write(source, film, chosen, sheets, screen, every=every)
 
 
 _OF_FINDING = tuple(
@@ -209,19 +209,20 @@ def _write(
     film: Film,
     chosen: Sequence[TrackSummary],
     paths: Sequence[Path],
-    config: PipelineConfig,
     screen: Screen,
     *,
     every: bool,
 ) -> None:
     from streamseg.errors.describe import counted
     from streamseg.pipeline.tracks import pictures_of
+    from streamseg.pipeline.video import open_video
     from streamseg.sheet import MOST_PICTURES, PICTURES, ROWS, rows_of, take_pictures, write_sheets
 
     shown = chosen if every else chosen[:ROWS]
     rows = rows_of(film, shown, max(1, min(PICTURES, MOST_PICTURES // max(1, len(shown)))))
-    frames, aspect = pictures_of(source, film.results, config)
-    take_pictures(rows, film, frames(), aspect)
+    with open_video(source, results=film.results) as video:
+        numbers = [number for row in rows for number in row.frames]
+        take_pictures(rows, film, pictures_of(video, numbers), video.pixel_aspect)
     name = Path(source).name
     notes = [f"{counted(len(chosen), 'track')} in {counted(len(film.results), 'frame')}."]
     if left := len(chosen) - len(shown):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 from streamseg.config.schema import PipelineConfig
 from streamseg.core.types import Frame
@@ -18,6 +17,7 @@ from streamseg.pipeline.finding import results_config
 from streamseg.pipeline.opening import Source
 from streamseg.pipeline.outputs import film_of
 from streamseg.pipeline.stages import steps
+from streamseg.pipeline.video import Video
 from streamseg.record import ENDING, Results, open_results
 from streamseg.record.source_key import same_source
 from streamseg.system.callbacks import Message
@@ -63,20 +63,6 @@ def ensure_results(
     return open_results(path)
 
 
-def pictures_of(source: Source, found: Results, config: PipelineConfig) -> tuple[Callable[[], Iterator[Frame]], float]:
-    """What gives the frames of a film as they were when `found` was made, and the width of a pixel that is 1 high."""
-    settings: dict[str, Any] = found.head.get("settings") or {}
-    names = ("fields", "deinterlace", "rate")
-    told = {name: settings[f"decode.{name}"] for name in names if f"decode.{name}" in settings}
-    span = {"start": found.head.get("start") or 0.0, "duration": None, "end": None, "device": "host"}
-    decode = config.model_copy(update={"decode": config.decode.model_copy(update=told | span)})
-    decoder, _ = opening.make_decoder(as_source(source), decode, None, None)
-    with closing(decoder):
-        aspect = decoder.open().sample_aspect_ratio
-
-    def frames() -> Iterator[Frame]:
-        reading, _ = opening.make_decoder(as_source(source), decode, None, None)
-        with reading:
-            yield from reading.frames()
-
-    return frames, float(aspect) if aspect else 1.0
+def pictures_of(video: Video, numbers: Sequence[int]) -> Iterator[Frame]:
+    """Those frames of a film, in order; what lies between is decoded where they are near one another."""
+    return (video[number].frame for number in sorted(set(numbers)))

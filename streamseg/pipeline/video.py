@@ -53,6 +53,11 @@ class Video(Sequence[Result]):
         return self._frames.info.height
 
     @property
+    def pixel_aspect(self) -> float:
+        """Width of a pixel, where its height is 1."""
+        return float(self._frames.info.sample_aspect_ratio or 1)
+
+    @property
     def rate(self) -> Fraction | None:
         """Nominal frames a second; never compute a time from it."""
         return self._frames.info.rate

@@ -19,7 +19,7 @@ from streamseg.system.output_files import replace_atomically
 
 __all__ = ["MOST_PICTURES", "PICTURES", "ROWS", "SIDE", "take_pictures", "write_sheets"]
 
-SIDE = 144
+SIDE = 168
 """Pixels of a thumbnail's side."""
 ROWS = 100
 """Of one sheet."""

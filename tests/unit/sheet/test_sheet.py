@@ -91,7 +91,7 @@ def test_an_object_is_seen_whole_as_it_looks_with_some_margin(aspect):
     image = thumbnail(np.full((240, 400, 3), 128, np.uint8), found, 144, (255, 0, 0), aspect)
     x0, y0, x1, y1 = colours_at(image, (255, 0, 0))
     assert abs((x1 - x0) - (y1 - y0)) <= 3, "it is not round"
-    assert 0.6 * 144 < x1 - x0 < 0.8 * 144, "nine tenths of its box, which has a margin of a sixth on each side"
+    assert 0.6 * 144 < x1 - x0 < 0.8 * 144, "nine tenths of its box, which has a margin of a seventh on each side"
     assert abs(x0 + x1 - 144) <= 4 >= abs(y0 + y1 - 144), "it is not in the middle"
 
 
@@ -109,7 +109,7 @@ def test_boxes_alone_and_the_smallest_object_have_a_picture():
     picture = np.full((240, 320, 3), 128, np.uint8)
     boxes = instances([[100, 50, 180, 130]], masks=np.zeros((1, 0, 0), np.uint8))
     x0, y0, x1, y1 = colours_at(thumbnail(picture, boxes, 144, (255, 0, 0)), (255, 0, 0))
-    assert x1 - x0 == pytest.approx(144 / 1.36, abs=4) == y1 - y0
+    assert x1 - x0 == pytest.approx(144 / 1.28, abs=4) == y1 - y0
     assert thumbnail(picture, instances([[319.5, 239.5, 320, 240]]), 144, (255, 0, 0)).shape == (144, 144, 3)
     assert thumbnail(np.zeros((1, 1, 3), np.uint8), instances([[0, 0, 1, 1]]), 144, (255, 0, 0)).shape == (144, 144, 3)
 

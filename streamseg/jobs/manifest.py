@@ -96,6 +96,10 @@ class Entry:
         return bool(self.outputs) and all(size_of(Path(path)) == size for path, size in self.outputs)
 
 
+def _line(source: str, entry: Entry) -> str:
+    return f"{json.dumps(source)}: {json.dumps(entry.as_json())}"
+
+
 def size_of(path: Path) -> int:
     """Bytes of a file, or of the files in a folder; -1 where there is none."""
     try:
@@ -113,6 +117,8 @@ class Manifest:
     """By absolute path of the source."""
     damaged: str = ""
     """What is wrong with the file that was there; it is then as if there were none."""
+    _lines: dict[str, str] = field(default_factory=dict)
+    """Of each film, as it stands in the file: there may be thousands, of which one changes."""
     _claim: Claim | None = None
 
     @classmethod
@@ -124,6 +130,7 @@ class Manifest:
         except OSError as error:
             raise OutputError(f"{folder}: cannot be written: {error.strerror or error}") from error
         manifest = cls(folder, *cls.read(folder))
+        manifest._lines = {source: _line(source, entry) for source, entry in manifest.films.items()}
         manifest._claim = claim
         return manifest
 
@@ -143,9 +150,11 @@ class Manifest:
     def put(self, source: str, entry: Entry) -> None:
         """Note a film. Raises OutputError where the file cannot be written."""
         self.films[source] = entry
-        data = {"schema": SCHEMA, "films": {path: each.as_json() for path, each in self.films.items()}}
+        self._lines[source] = _line(source, entry)
+        films = ",\n".join(self._lines.values())
+        text = f'{{"schema": "{SCHEMA}", "films": {{\n{films}\n}}}}\n'
         try:
-            replace_atomically(self.folder / NAME, json.dumps(data, indent=1).encode() + b"\n", synced=True)
+            replace_atomically(self.folder / NAME, text.encode(), synced=True)
         except OSError as error:
             raise OutputError(f"{self.folder / NAME}: cannot be written: {error.strerror or error}") from error
 

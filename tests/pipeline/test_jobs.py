@@ -2,12 +2,14 @@
 
 import json
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 import streamseg
 from streamseg.errors import ConfigError
+from streamseg.jobs.job import Job
 from tests import clips
 
 
@@ -167,3 +169,26 @@ def test_python_runs_many_films_too(films, make_config, tmp_path):
     assert ([film.status for film in again.films], again.ok) == (["skipped", "skipped"], True)
     with pytest.raises(ConfigError, match="a source is a path"):
         streamseg.run_many([1], tmp_path / "out")
+
+
+def test_interrupted_it_goes_on_with_the_film_that_was_under_way(films, make_config, tmp_path):
+    (films / "broken.mp4").unlink()
+    config, out = make_config(), f"{tmp_path / 'out'}/"
+    job = Job.prepare([str(films)], config, [out], resume=True)
+    report = job.run(on_done=lambda done: job.interrupt(signal.SIGINT))
+    assert ([film.status for film in report.films], report.left, report.ok) == (["done"], 1, False)
+    report = Job.prepare([str(films)], config, [out], resume=True).run()
+    assert ([film.status for film in report.films], report.left, report.ok) == (["skipped", "done"], 0, True)
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.name.endswith(".job")]
+
+
+def test_a_film_that_was_killed_is_not_taken_for_done(films, make_config, tmp_path):
+    config, out = make_config(), tmp_path / "out"
+    job = Job.prepare([str(films / "a.mp4"), str(films / "day2")], config, [f"{out}/"])
+    job.run()
+    book = json.loads((out / "streamseg-job.json").read_text())
+    for entry in book["films"].values():  # as a kill leaves it
+        entry.update(status="running", outputs=[{"path": each["path"], "size": -1} for each in entry["outputs"]])
+    (out / "streamseg-job.json").write_text(json.dumps(book))
+    report = Job.prepare([str(films / "a.mp4"), str(films / "day2")], config, [f"{out}/"]).run()
+    assert [film.status for film in report.films] == ["done", "done"]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from streamseg.composite import Compositor
 from streamseg.config import PipelineConfig, parse_pipeline
 from streamseg.detect.infer import Infer
 from streamseg.edits import Edits
@@ -120,11 +121,19 @@ def test_what_is_finished_is_neither_drawn_nor_encoded_again(cut, film, tmp_path
         encoded.append(frame.index)
         return encode(self, picture, frame)
 
+    drawn, draw = [], Compositor.__call__
+
+    def counted_drawing(self, result):
+        drawn.extend([result.frame.index] * bool(self._effects))
+        return draw(self, result)
+
     monkeypatch.setattr(Encoder, "encode", counted)
+    monkeypatch.setattr(Compositor, "__call__", counted_drawing)
     written = {path: path.stat().st_mtime_ns for path in (folder / "frames").glob("*.png")}
     run(cut.config, film, folder)
     again = [path.name for path, stamp in written.items() if path.stat().st_mtime_ns != stamp]
     assert min(encoded) >= 20, "up to four pictures wait before each output, and a part is ten"
+    assert [index for index in drawn if 0 < index < 20] == []
     assert len(again) <= 8
     assert len(written) > 30
 

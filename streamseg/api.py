@@ -226,6 +226,7 @@ def run(
     exr: str | Mapping[str, Any] | None = None,
     effects: str | Effect | Sequence[Effect | str | Mapping[str, Any]] | None = None,
     keep_grey: bool | None = None,
+    strict: bool | None = None,
     trust: bool = False,
     overwrite: bool = False,
     preview: bool = False,
@@ -285,6 +286,7 @@ def run(
         effects: What is drawn in the pictures that are written, in this order, as 'blur: {strength: 1} >> outline'; none:
             nothing. Or objects, as `Blur(strength=1) >> Outline()`, or a list as in a pipeline file.
         keep_grey: Draw in grey on a grey source, not in colour.
+        strict: Make it an error if anything of the source is not kept as it is: whatever is otherwise a warning.
         trust: Let the pipeline file name Python code to run (use: module:Class).
         overwrite: Replace files that exist.
         preview: Render a quick look: a quarter of the width and height, with a smaller network on every twelfth frame.
@@ -383,6 +385,7 @@ def run_many(
     exr: str | Mapping[str, Any] | None = None,
     effects: str | Effect | Sequence[Effect | str | Mapping[str, Any]] | None = None,
     keep_grey: bool | None = None,
+    strict: bool | None = None,
     trust: bool = False,
     overwrite: bool = False,
     preview: bool = False,
@@ -448,6 +451,7 @@ def run_many(
         effects: What is drawn in the pictures that are written, in this order, as 'blur: {strength: 1} >> outline'; none:
             nothing. Or objects, as `Blur(strength=1) >> Outline()`, or a list as in a pipeline file.
         keep_grey: Draw in grey on a grey source, not in colour.
+        strict: Make it an error if anything of the source is not kept as it is: whatever is otherwise a warning.
         trust: Let the pipeline file name Python code to run (use: module:Class).
         overwrite: Replace files that exist.
         preview: Render a quick look: a quarter of the width and height, with a smaller network on every twelfth frame.

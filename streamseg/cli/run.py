@@ -71,6 +71,7 @@ def run(
     exr: Annotated[str | None, flag("exr")] = None,
     effects: Annotated[str | None, flag("effects")] = None,
     keep_grey: Annotated[bool | None, flag("keep_grey")] = None,
+    strict: Annotated[bool | None, flag("strict")] = None,
     trust: Annotated[bool, flag("trust")] = False,
     overwrite: Annotated[bool, flag("overwrite")] = False,
     preview: Annotated[bool, flag("preview")] = False,

@@ -334,6 +334,8 @@ class PipelineConfig(Section):
     events: EventsConfig = EventsConfig()
     results: ResultsConfig = ResultsConfig()
     select: SelectConfig = SelectConfig()
+    strict: bool = False
+    """Make every warning an error: what an output cannot keep as the source has it, damage, anything that was left out."""
     stages: tuple[StageStep, ...] = ()
     """Stages of your own, beside those that always run."""
     outputs: dict[str, OutputConfig] = Field(default_factory=dict)

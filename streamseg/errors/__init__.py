@@ -10,7 +10,8 @@
     │   └── SourceLost            9   a live source went away and did not come back
     ├── OutputError              10   what we write
     │   ├── OutputExists         11   the output is there and --overwrite was not given
-    │   └── OutputIsInput        12   the output would overwrite the source
+    │   ├── OutputIsInput        12   the output would overwrite the source
+    │   └── NotKept              20   something of the source is not kept as it is, and --strict was given
     ├── ModelError               13   the model file is missing, foreign, tampered with or not our graph
     ├── EngineError              14   the engine failed to load or run the model
     │   └── EngineUnavailable    15   that engine cannot run on this machine
@@ -35,6 +36,7 @@ __all__ = [
     "MissingExtra",
     "ModelError",
     "NoVideo",
+    "NotKept",
     "OutputError",
     "OutputExists",
     "OutputIsInput",
@@ -141,6 +143,12 @@ class OutputIsInput(OutputError):
     """The output is the same file as the source."""
 
     exit_code = 12
+
+
+class NotKept(OutputError):
+    """Something of the source is not kept as it is, or something did not go as usual, and that was to be an error."""
+
+    exit_code = 20
 
 
 class ModelError(StreamsegError):

@@ -29,7 +29,7 @@ from streamseg.pipeline.extra import extra_steps
 from streamseg.pipeline.finding import Asked, open_context
 from streamseg.pipeline.opening import FirstFrames, Source
 from streamseg.pipeline.outputs import Target, plan
-from streamseg.pipeline.report import OutputReport, RunReport, Tally, latency_table, stage_table
+from streamseg.pipeline.report import OutputReport, RunReport, Tally, latency_table, refuse_warnings, stage_table
 from streamseg.pipeline.speed import LEAST_SECONDS, Speed, bare_rate, measure_speed
 from streamseg.pipeline.split import SplitSink
 from streamseg.pipeline.stages import Context, Made, Step, close, make, steps
@@ -75,7 +75,10 @@ class Pipeline:
             self._alone = self._engine_alone()
         finally:
             self._close_engine()
-        return self.report()
+        report = self.report()
+        if self.context.config.strict:
+            refuse_warnings(report.all_warnings, "the files are written")
+        return report
 
     def _engine_alone(self) -> float | None:
         """What the engine can do where nothing else runs, in pictures a second; None where that would say nothing."""
@@ -216,6 +219,8 @@ def build_pipeline(
         for _, sink in sinks:  # before the engine, which takes seconds to load: most refusals are the outputs'
             sink.open()
             undo.callback(sink.close)
+        if config.strict:  # what is known now is told before hours of work
+            refuse_warnings((*decoder.warnings, *(text for sink in made for text in sink.warnings)), "nothing is written")
         if progress is not None:
             progress.opened()
         asked = Asked(config, origin, info, chosen, extra, targets, overwrite, on_message, device, hardware)

@@ -344,6 +344,14 @@ OPTIONS: tuple[Option, ...] = (
         more="Or objects, as `Blur(strength=1) >> Outline()`, or a list as in a pipeline file.",
     ),
     Option("keep_grey", "output", "bool", "Draw in grey on a grey source, not in colour.", ("keep_grey",), shell="bool"),
+    Option(
+        "strict",
+        "output",
+        "bool",
+        "Make it an error if anything of the source is not kept as it is: whatever is otherwise a warning.",
+        ("strict",),
+        shell="bool",
+    ),
     Option("trust", "pipeline", "bool", "Let the pipeline file name Python code to run (use: module:Class).", shell="bool"),
     Option("overwrite", "output", "bool", "Replace files that exist.", shell="bool"),
     Option(

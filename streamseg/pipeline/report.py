@@ -1,16 +1,17 @@
 """What a run did: frames, instances by class, rates, latency, drops. Plain data for the table, the progress bar and machines."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
 
 from streamseg.core.result import Result
+from streamseg.errors import NotKept
 from streamseg.pipeline.speed import Speed
 from streamseg.runtime import Counters
 
-__all__ = ["OutputReport", "RunReport", "Tally"]
+__all__ = ["OutputReport", "RunReport", "Tally", "refuse_warnings"]
 
 
 @dataclass(slots=True)
@@ -91,9 +92,14 @@ class RunReport:
         parts += [f"{self.dropped} dropped"] if self.dropped else []
         parts += ["interrupted"] if self.interrupted else []
         parts += [f"outputs {', '.join(repr(output.path) for output in self.outputs)}"] if self.outputs else []
-        warned = len(self.warnings) + sum(len(output.warnings) for output in self.outputs)
+        warned = len(self.all_warnings)
         parts += [f"{warned} warning{'s' * (warned > 1)}"] if warned else []
         return f"RunReport({', '.join(parts)})"
+
+    @property
+    def all_warnings(self) -> tuple[str, ...]:
+        """Those of the whole and those of each output."""
+        return (*self.warnings, *(text for output in self.outputs for text in output.warnings))
 
     def worded(self, word: Callable[[str], str]) -> Self:
         """The same with each warning in other words."""
@@ -103,6 +109,13 @@ class RunReport:
     def to_json(self) -> dict[str, Any]:
         """The same as plain data."""
         return {**asdict(self), "fps": round(self.fps, 3)}
+
+
+def refuse_warnings(warnings: Sequence[str], then: str) -> None:
+    """Raise NotKept where there is a warning; `then` says what becomes of the files."""
+    told = list(dict.fromkeys(warnings))
+    if told:
+        raise NotKept(f"--strict: {then}, but not all is as in the source: {'; '.join(told)}")
 
 
 def stage_table(counters: dict[str, Counters]) -> dict[str, dict[str, float]]:

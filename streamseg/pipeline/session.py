@@ -233,6 +233,7 @@ class Session:
         exr: str | Mapping[str, Any] | None = None,
         effects: str | Effect | Sequence[Effect | str | Mapping[str, Any]] | None = None,
         keep_grey: bool | None = None,
+        strict: bool | None = None,
         trust: bool = False,
         overwrite: bool = False,
         # options end
@@ -278,6 +279,7 @@ class Session:
             effects: What is drawn in the pictures that are written, in this order, as 'blur: {strength: 1} >> outline'; none:
                 nothing. Or objects, as `Blur(strength=1) >> Outline()`, or a list as in a pipeline file.
             keep_grey: Draw in grey on a grey source, not in colour.
+            strict: Make it an error if anything of the source is not kept as it is: whatever is otherwise a warning.
             trust: Let the pipeline file name Python code to run (use: module:Class).
             overwrite: Replace files that exist.
 

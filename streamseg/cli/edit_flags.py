@@ -10,7 +10,7 @@ import numpy as np
 from streamseg.core.seconds import parse_seconds
 from streamseg.edits import Edits
 from streamseg.errors import ConfigError
-from streamseg.errors.describe import brief
+from streamseg.errors.describe import brief, classes_known
 from streamseg.record import Results
 from streamseg.select import Selection
 from streamseg.select.terms import Name, Track
@@ -29,11 +29,14 @@ class Changes:
     split: Sequence[str] = ()
     merge: Sequence[str] = ()
     forbid: Sequence[str] = ()
+    relabel: Sequence[str] = ()
     name: Sequence[str] = ()
     save: Sequence[str] = ()
 
     def __bool__(self) -> bool:
-        return any((self.unmerge, self.unsplit, self.allow, self.split, self.merge, self.forbid, self.name, self.save))
+        return any(
+            (self.unmerge, self.unsplit, self.allow, self.split, self.merge, self.forbid, self.relabel, self.name, self.save)
+        )
 
 
 def made(changes: Changes, edits: Edits, results: Results) -> tuple[Edits, list[str]]:
@@ -121,6 +124,19 @@ def _name(edits: Edits, text: str, results: Results) -> tuple[Edits, str]:
     return edits.rename(track, name), f"#{track} is called {name}" if name else f"#{track} has no name"
 
 
+def _relabel(edits: Edits, text: str, results: Results) -> tuple[Edits, str]:
+    which, equals, name = text.partition("=")
+    if not equals:
+        raise ConfigError("write TRACK=CLASS, as 16=truck, or 16= to take that back")
+    (track,) = _tracks(edits, which, 1)
+    name = name.strip()
+    if name and name not in results.class_names:
+        raise ConfigError(f"there is no class {brief(name)}; {classes_known(name, results.class_names)}")
+    return edits.relabel(
+        track, name
+    ), f"#{track} is of the class {name}" if name else f"#{track} is of the class that was found"
+
+
 def _save(edits: Edits, text: str, results: Results) -> tuple[Edits, str]:
     name, equals, selection = text.partition("=")
     name = name.strip()
@@ -139,6 +155,7 @@ _CHANGE = {
     "split": _split,
     "merge": _merge,
     "forbid": _forbid,
+    "relabel": _relabel,
     "name": _name,
     "save": _save,
 }

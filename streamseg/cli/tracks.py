@@ -45,6 +45,7 @@ def tracks(
     name: Annotated[list[str] | None, _change("Call a track so: 3=Anna; 3= takes the name away.", "TRACK=NAME")] = None,
     merge: Annotated[list[str] | None, _change("These are one object: 3,9.", "TRACKS")] = None,
     split: Annotated[list[str] | None, _change("From a time on it is another object: 4@12.48.", "TRACK@TIME")] = None,
+    relabel: Annotated[list[str] | None, _change("It is of another class of the model's: 16=truck.", "TRACK=CLASS")] = None,
     forbid: Annotated[list[str] | None, _change("Never show these: 7,8.", "TRACKS")] = None,
     save: Annotated[
         list[str] | None, _change("Keep a selection under a name: hero='#3, #9'; hero= takes it away.", "NAME=SELECTION")

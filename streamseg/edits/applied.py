@@ -35,7 +35,7 @@ class Applied:
     """
 
     def __init__(self, edits: Edits, tracks: Sequence[TrackSummary] = (), class_names: Sequence[str] = ()) -> None:
-        """`tracks`: those of the film; a merged one gets the class of the first of them, one of `class_names`."""
+        """`tracks`: those of the film; a merged one gets the class of the first of them, one of `class_names`, if none is given."""
         self.edits = edits
         self._kept = {track: group[0] for group in edits.merges for track in group[1:]}
         self._times = sorted({each.at - EARLY for each in edits.splits})
@@ -52,7 +52,7 @@ class Applied:
                 first = came_from[first]
             if first in names:
                 labels[group[0]] = class_names.index(names[first])
-        return labels
+        return labels | {track: class_names.index(name) for track, name in self.edits.classes.items() if name in class_names}
 
     def _numbers(self, time: float) -> dict[int, int]:
         """The tracks that have another number at `time` than the one that was found."""

@@ -57,6 +57,8 @@ class Edits:
     """Key of the film (`record.source_key`) that the numbers are those of; None: it is not said."""
     found: str | None = None
     """Key of how it was found (`edits.fit.found_key`): another model gives tracks other numbers; None: it is not said."""
+    classes: Mapping[int, str] = field(default_factory=dict)
+    """Track → the class that it is of, where the model took it for another."""
     others: Mapping[str, Any] = field(default_factory=dict)
     """What else stands in the file: not understood, and kept."""
 
@@ -74,6 +76,11 @@ class Edits:
         """Call a track so; "" takes its name away."""
         names = {each: old for each, old in self.names.items() if each != track}
         return replace(self, names=names | ({track: name} if name else {}))
+
+    def relabel(self, track: int, name: str) -> Self:
+        """A track is of this class; "" takes that back."""
+        classes = {each: old for each, old in self.classes.items() if each != track}
+        return replace(self, classes=classes | ({track: name} if name else {}))
 
     def merge(self, *tracks: int) -> Self:
         """These are one object, which keeps the first one's number; with the merges in which one of them stands already."""
@@ -120,6 +127,7 @@ class Edits:
                 {called: _selection(called, text) for called, text in found.selections.items()},
                 found.source,
                 found.found,
+                {_number(track): called for track, called in found.classes.items()},
                 others,
             )
         except ConfigError as error:
@@ -136,6 +144,7 @@ class Edits:
         )
         return keys | {
             "names": {str(track): name for track, name in sorted(self.names.items())},
+            **({"classes": {str(track): name for track, name in sorted(self.classes.items())}} if self.classes else {}),
             "merge": [list(group) for group in self.merges],
             "split": [{"track": each.track, "at": each.at, "into": each.into} for each in self.splits],
             "forbid": list(self.forbidden),
@@ -145,7 +154,7 @@ class Edits:
 
     def __bool__(self) -> bool:
         """Whether anything is decided."""
-        return bool(self.names or self.merges or self.splits or self.forbidden or self.selections)
+        return bool(self.names or self.classes or self.merges or self.splits or self.forbidden or self.selections)
 
     def named_in(self, selection: Selection) -> tuple[list[str], list[int]]:
         """What a selection names itself: names that may be classes, and tracks, by their numbers or the names given to them."""
@@ -167,6 +176,7 @@ class Edits:
 
     def _check_numbers(self) -> None:
         told = [*((track, "names") for track in self.names), *((track, "forbid") for track in self.forbidden)]
+        told += [(track, "classes") for track in self.classes]
         told += [(track, "merge") for group in self.merges for track in group]
         told += [(track, "split") for each in self.splits for track in (each.track, each.into)]
         for track, where in told:
@@ -209,6 +219,9 @@ class Edits:
     def _check_names(self) -> None:
         merged = {track: group[0] for group in self.merges for track in group[1:]}
         called: dict[str, str] = {}
+        for track in self.classes:
+            if track in merged:
+                raise ConfigError(f"classes: track {track} is merged into {merged[track]}: give that one a class")
         for track, name in self.names.items():
             if track in merged:
                 raise ConfigError(f"names: track {track} is merged into {merged[track]}: name that one")
@@ -246,7 +259,7 @@ def _check_name(name: Any, where: str) -> None:
 
 def _number(track: str) -> int:
     if not track.isascii() or not track.isdigit() or len(track) > 18:
-        raise ConfigError(f"names: {brief(track)} is no track: they have whole numbers from 1 on")
+        raise ConfigError(f"{brief(track)} is no track: they have whole numbers from 1 on")
     return int(track)
 
 

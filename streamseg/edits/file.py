@@ -21,7 +21,7 @@ __all__ = ["ENDING", "SCHEMA", "FileContents", "read", "write"]
 
 ENDING = ".streamseg.json"
 SCHEMA = "streamseg.edits/1"
-_KEYS = ("schema", "source", "found", "names", "merge", "split", "forbid", "selections")
+_KEYS = ("schema", "source", "found", "names", "classes", "merge", "split", "forbid", "selections")
 _MAX_BYTES = 16 << 20
 
 
@@ -41,6 +41,7 @@ class FileContents(Section):
     source: dict[str, Any] | None = None
     found: str | None = None
     names: dict[str, str] = Field(default_factory=dict)
+    classes: dict[str, str] = Field(default_factory=dict)
     merge: list[list[int]] = Field(default_factory=list)
     split: list[_Split] = Field(default_factory=list)
     forbid: list[int] = Field(default_factory=list)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from streamseg.edits.applied import EARLY, Applied
 from streamseg.edits.edits import Edits
 from streamseg.errors import ConfigError
-from streamseg.errors.describe import brief
+from streamseg.errors.describe import brief, classes_known
 from streamseg.record import Results, TrackSummary
 from streamseg.record.source_key import same_source
 
@@ -62,6 +62,7 @@ def there_are(numbers: Sequence[int]) -> str:
 def _check_there(edits: Edits, known: Mapping[int, TrackSummary]) -> None:
     every = {*known, *(each.into for each in edits.splits)}
     told = [(track, f"names: {brief(name)}") for track, name in edits.names.items()]
+    told += [(track, f"classes: {brief(name)}") for track, name in edits.classes.items()]
     told += [(track, f"merge: {list(group)}") for group in edits.merges for track in group]
     told += [(track, "forbid") for track in edits.forbidden]
     for track, where in told:
@@ -89,6 +90,9 @@ def _check_splits(edits: Edits, known: Mapping[int, TrackSummary]) -> None:
 
 
 def _check_names(edits: Edits, classes: Sequence[str]) -> None:
+    for track, name in edits.classes.items():
+        if name not in classes:
+            raise ConfigError(f"classes: track {track}: there is no class {brief(name)}; {classes_known(name, classes)}")
     for name in [*edits.names.values(), *edits.selections]:
         if name in classes:
             raise ConfigError(f"{brief(name)} is the name of a class: a selection could not tell them apart; give another")

@@ -58,7 +58,7 @@ def edits_of(config: PipelineConfig, results: Path | None) -> tuple[Edits, Path 
 
 def needs_film(config: PipelineConfig, edits: Edits, targets: Sequence[Target]) -> str:
     """What of a run's wishes is known when the whole film has been looked at, in words; empty: nothing is."""
-    if edits.names or edits.merges or edits.splits or edits.forbidden:
+    if edits.names or edits.classes or edits.merges or edits.splits or edits.forbidden:
         return "what the edits say of its tracks"
     wishes = [("selection", Selection.parse(config.select.objects))]
     for target in targets:
@@ -114,7 +114,13 @@ def describe(decided: Decided, sidecar: Path | None, config: PipelineConfig) -> 
         return
     if sidecar is not None and film.edits:
         edits = film.edits
-        parts = ((edits.names, "name"), (edits.merges, "merge"), (edits.splits, "split"), (edits.forbidden, "forbidden track"))
+        parts = (
+            (edits.names, "name"),
+            (edits.classes, "class"),
+            (edits.merges, "merge"),
+            (edits.splits, "split"),
+            (edits.forbidden, "forbidden track"),
+        )
         yield f"edits: {sidecar}: {', '.join(counted(len(part), what) for part, what in parts if part) or 'selections alone'}"
     if decided.selection != Selection.all():
         meant = film.tracks_of(decided.selection)

@@ -265,6 +265,7 @@ def test_the_verb_shows_tracks_and_writes_what_was_decided(streamseg, film, mode
         "--name=3": "--name 3: write TRACK=NAME",
         "--split=3": "--split 3: write TRACK@TIME",
         "--merge=3": "--merge 3: write two tracks",
+        "--relabel=3=boat": "--relabel 3=boat: there is no class 'boat'",
         "--allow=3": "--allow 3: it is not forbidden",
         "--forbid=zebra": "--forbid zebra: 'zebra' is no track",
         "-oa.jpg": "a contact sheet is a .html page or a .png picture",

@@ -12,7 +12,7 @@ import streamseg.edits
 from streamseg.edits import SCHEMA, Edits, Split
 from streamseg.errors import ConfigError, OutputError
 
-FULL = Edits().rename(3, "Anna").split(2, 0.5, 31).merge(1, 4).forbid(7).select("hero", "Anna, not car")
+FULL = Edits().rename(3, "Anna").relabel(2, "car").split(2, 0.5, 31).merge(1, 4).forbid(7).select("hero", "Anna, not car")
 
 
 def test_each_method_gives_other_edits():
@@ -48,6 +48,8 @@ def test_each_method_gives_other_edits():
         (lambda: Edits().rename(3, "A").select("A", "#4"), "selections: 'A' is the name of track 3, too"),
         (lambda: Edits().merge(3, 9).rename(9, "A"), "track 9 is merged into 3: name that one"),
         (lambda: Edits().rename(3, "A").forbid(3), "track 3 .'A'. is forbidden"),
+        (lambda: Edits().merge(3, 9).relabel(9, "car"), "classes: track 9 is merged into 3"),
+        (lambda: Edits().relabel(0, "car"), "classes: 0 is no track"),
         (lambda: Edits().merge(3), "merge: .3.: two tracks or more"),
         (lambda: Edits(merges=((3, 9), (9, 4))), r"track 9 stands in two merges; write one: \[3, 9, 4\]"),
         (lambda: Edits(merges=((3, 9), (9, 3))), "track 9 stands in two merges"),
@@ -101,14 +103,14 @@ GOOD = {"schema": SCHEMA}
     [
         ("", ":1: not valid JSON"),
         ("{\n'a': 1}", ":2: not valid JSON"),
-        ("[]", "expected keys .schema, source, found, names"),
+        ("[]", "expected keys .schema, source, found, names, classes"),
         ("[" * 100_000, "not valid JSON"),
         ('{"schema": "streamseg.edits/1", "names": {}, "names": {}}', "the key 'names' is given twice"),
         ({}, "schema is not said; this streamseg reads 'streamseg.edits/1'"),
         ({"schema": "streamseg.edits/2"}, "schema is 'streamseg.edits/2'"),
         (GOOD | {"name": {}}, "name: unknown key; did you mean 'names'"),
         (GOOD | {"forbidden": [7]}, "forbidden: unknown key; did you mean 'forbid'"),
-        (GOOD | {"names": {"three": "A"}}, "names: 'three' is no track"),
+        (GOOD | {"names": {"three": "A"}}, "'three' is no track"),
         (GOOD | {"names": {"3": 4}}, "names.3: 4 is not allowed; expected a text"),
         (GOOD | {"merge": [3, 9]}, "merge.0: 3 is not allowed; expected a list"),
         (GOOD | {"merge": [[3, "9"]]}, "merge.0.1: '9' is not allowed; expected a whole number"),

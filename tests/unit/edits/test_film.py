@@ -216,3 +216,20 @@ def test_what_a_selection_names_itself():
     edits = NAMED.select("others", "dog, #2, not hero, largest bird, at 1 2,3")
     assert edits.named_in(Selection.parse("others, 'person'")) == (["dog", "bird", "car", "person"], [2, 1])
     assert edits.named_in(Selection.parse("person#3")) == ([], [1]), "it is merged into 1"
+
+
+def test_a_class_that_was_mistaken_is_put_right(results):
+    edits = Edits().split(2, 0.4, 31).merge(31, 1).relabel(31, "dog").relabel(3, "car")
+    film = Film(results, edits)
+    assert {track: names for track, names in classes(film).items() if track in (2, 3, 31)} == {
+        2: {"car"},
+        3: {"car"},
+        31: {"dog"},
+    }
+    assert str(film.resolve("car#3, largest dog")) == "#3 or #31"
+    for wrong, said in [
+        (Edits().relabel(2, "van"), "classes: track 2: there is no class 'van'"),
+        (Edits().relabel(77, "car"), "classes: 'car': there is no track 77"),
+    ]:
+        with pytest.raises(ConfigError, match=said):
+            Film(results, wrong)

@@ -23,10 +23,12 @@ from streamseg.composite import (
     GreenScreen,
     Outline,
     Pixelate,
+    Remove,
     Solid,
     Spotlight,
     Tint,
 )
+from streamseg.removal import Remover
 
 AT = 12.0
 """Seconds of the clip."""
@@ -52,10 +54,15 @@ def main(folder: Path) -> None:
     """Draw each effect on one frame, and write it as a JPEG."""
     folder.mkdir(parents=True, exist_ok=True)
     clip = fetch()["vtest.avi"]
-    *_, result = streamseg.stream(clip, start=AT - 1, duration=1.1, classes="person")
+    results = list(streamseg.stream(clip, start=AT - 2, duration=4.1, classes="person"))
+    result = next(result for result in results if result.time >= AT)
     for name, effects in MADE.items():
         picture = result.draw(effects, "bgr24")[PART]
         cv2.imwrite(str(folder / f"{name}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 85])
+    remover = Remover(Remove())
+    empty = [made for each in results for made in remover(each)] + remover.flush()
+    picture = next(made for made in empty if made.time >= AT).image("bgr24")[PART]
+    cv2.imwrite(str(folder / "remove.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 85])
 
 
 if __name__ == "__main__":

@@ -41,8 +41,9 @@ class _Replaced(ByMask):
         shown = self.shown(instances)
         if not self.decontaminate or len(shown) == 0:
             return
-        # An edge that is to be soft is taken to be soft in the film: colours are the object's behind it.
-        inwards = (self.feather / 2 - min(0.0, self.grow)) * canvas.unit
+        # An edge that is to be very soft is taken to be soft in the film: colours are the object's behind it. A usual feather is
+        # not: of small objects little but their edge is there.
+        inwards = (max(0.0, self.feather / 2 - 3) - min(0.0, self.grow)) * canvas.unit
         shape = Shape(grow=-inwards if self.around else inwards)
         cover, kept = matte(shown, canvas.width, canvas.height, shape), np.full((canvas.height, canvas.width), 255, np.uint8)
         if not self.around:

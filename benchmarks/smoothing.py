@@ -74,15 +74,23 @@ def config(size: str = "auto", **infer: str) -> PipelineConfig:
 
 
 def tracked(frames: Iterator[Frame], engine: Engine, every: int = 1) -> Iterator[Result]:
-    """What the drive pipeline finds and follows, without smoothing."""
+    """What the drive pipeline finds and follows, both ways as of a file, without smoothing."""
     drive = override(config(), {"infer": {"every": every}})
-    upto = next(number for number, step in enumerate(stages.STAGES) if step.name == "track") + 1
-    made = stages.make(stages.STAGES[:upto], "trunk", stages.Context(drive, engine.spec, engine))
-    for frame in frames:
-        item: Any = frame
-        for _, stage in made.stages:
-            item = stage(item)
-        yield item
+    upto = next(number for number, step in enumerate(stages.STAGES) if step.name == "smooth")
+    items: Iterator[Any] = frames
+    for _, stage in stages.make(stages.STAGES[:upto], "trunk", stages.Context(drive, engine.spec, engine)).stages:
+        items = _through(stage, items)
+    return items
+
+
+def _through(stage: Stage, items: Iterator[Any]) -> Iterator[Any]:
+    """What a stage gives, also if it does so later than it takes."""
+    delays = getattr(stage, "delays", False)
+    for item in items:
+        given: Any = stage(item)
+        yield from given if delays else [given]
+    if delays:
+        yield from stage.flush()  # type: ignore[attr-defined]
 
 
 def carried(before: tuple[Frame, np.ndarray], frame: Frame) -> np.ndarray:

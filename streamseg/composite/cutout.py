@@ -105,18 +105,21 @@ def _clean(colours: Sequence[Array], core: ByteArray, outside: ByteArray, kept: 
     points = cv2.findNonZero(share)
     if points is None or not core.any():
         return
-    x_of, y_of = points.reshape(-1, 2).T
-    at = y_of, x_of
-    parts = [plane[window] for plane in colours]
-    own = np.stack([part[at] for part in parts], axis=1).astype(np.float32)
-    small = [_halved(part) for part in parts]
-    clean = inside = _nearest(small, _halved(core), (y_of // 2, x_of // 2), kept[window][at] > 0)
+    x_of, y_of = points.reshape(-1, 2).astype(np.intp).T
+    whole = [np.ascontiguousarray(plane[window]) for plane in colours]  # numbers of samples are found faster than places
+    at = y_of * core.shape[1] + x_of
+    own = np.stack([each.reshape(-1)[at] for each in whole], axis=1).astype(np.float32)
+    small = [_halved(each) for each in whole]
+    shown = kept[window][y_of, x_of] > 0
+    clean = inside = _nearest(small, _halved(core), y_of // 2 * small[0].shape[1] + x_of // 2, shown)
     outside = _halved(_halved(outside[window]))
     if outside.any():
-        clean = _brought_back(own, inside, _nearest([_halved(each) for each in small], outside, (y_of // 4, x_of // 4)))
-    mixed = share[at].astype(np.float32)[:, None] / 255
-    for part, values in zip(parts, (own + (clean - own) * mixed).T, strict=True):
-        part[at] = np.clip(np.rint(values), 0, top)
+        smaller = [_halved(each) for each in small]
+        clean = _brought_back(own, inside, _nearest(smaller, outside, y_of // 4 * smaller[0].shape[1] + x_of // 4))
+    mixed = share.reshape(-1)[at].astype(np.float32)[:, None] / 255
+    for plane, each, values in zip(colours, whole, (own + (clean - own) * mixed).T, strict=True):
+        each.reshape(-1)[at] = np.clip(np.rint(values), 0, top)
+        plane[window] = each
 
 
 def _halved(plane: Array) -> Array:
@@ -136,46 +139,51 @@ def _brought_back(own: Array, inside: Array, outside: Array) -> Array:
     return made
 
 
-def _nearest(colours: Sequence[Array], core: ByteArray, at: tuple[Array, ...], shown: Array | None = None) -> Array:
-    """float32 [N, C]: the colours of the core nearest to each of the N pixels `at`; far ones that are `shown`, means of more.
+def _nearest(colours: Sequence[Array], core: ByteArray, at: Array, shown: Array | None = None) -> Array:
+    """float32 [N, C]: the colours of the core nearest to each of the N samples `at`; far ones that are `shown`, means of more.
 
-    `colours` and `core` (0 to 255) are [height, width], `at` the places in them.
+    `colours` and `core` (0 to 255) are [height, width], `at` numbers of samples in them.
     """
     # Nearby only the nearest counts: dark hair keeps its colour beside a bright forehead.
     sure = cv2.threshold(np.ascontiguousarray(core), _ALL, 255, cv2.THRESH_BINARY_INV)[1]
     if sure.all():
         sure[np.unravel_index(int(core.argmax()), core.shape)] = 0
     distance, labels = cv2.distanceTransformWithLabels(sure, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-    nearest = np.flatnonzero(sure == 0)[labels[at] - 1]
+    nearest = np.flatnonzero(sure == 0)[labels.reshape(-1)[at] - 1]
     local: Array = np.stack([each.reshape(-1)[nearest] for each in colours], axis=1).astype(np.float32)
-    far = np.zeros(1) if shown is None else np.clip((2 * distance[at] - _LOCAL) / _LOCAL, 0, 1) * shown
+    far = np.zeros(1) if shown is None else np.clip((2 * distance.reshape(-1)[at] - _LOCAL) / _LOCAL, 0, 1) * shown
     if not far.any():
         return local
     weight = (sure == 0).astype(np.float32)
-    filled = _pull_push(_coarser(cv2.merge([each * weight for each in colours] + [weight])))
-    wide: Array = cv2.resize(filled, (2 * filled.shape[1], 2 * filled.shape[0]), interpolation=cv2.INTER_LINEAR)
-    blended: Array = local + (wide.reshape(*wide.shape[:2], -1)[at] - local) * far[:, None]
+    filled = _pull_push(*_coarser([each * weight for each in colours], weight))
+    wide = np.stack([_twice(each, core.shape).reshape(-1)[at] for each in filled], axis=1)
+    blended: Array = local + (wide - local) * far[:, None]
     return blended
 
 
-def _pull_push(weighted: Array) -> Array:
-    """Of colours times their weight, and the weight, float32 [height, width, channels + 1]: colours everywhere, the nearest."""
-    weight = weighted[..., -1:]
-    mean = weighted[..., :-1] / np.maximum(weight, np.float32(1e-6))
-    height, width = weighted.shape[:2]
-    if max(height, width) == 1 or bool(weight.min() > 0.99):
+def _pull_push(weighted: Sequence[Array], weight: Array) -> list[Array]:
+    """Of colours times their weight, and the weight, all float32 [height, width]: colours everywhere, the nearest."""
+    mean = [each / np.maximum(weight, np.float32(1e-6)) for each in weighted]
+    if weight.size == 1 or bool(weight.min() > 0.99):
         return mean
-    filled = _pull_push(_coarser(weighted))
-    wide: Array = cv2.resize(filled, (2 * filled.shape[1], 2 * filled.shape[0]), interpolation=cv2.INTER_LINEAR)
-    blended: Array = mean * weight + wide.reshape(*wide.shape[:2], -1)[:height, :width] * (1 - weight)
-    return blended
+    filled = _pull_push(*_coarser(weighted, weight))
+    return [own * weight + _twice(each, weight.shape) * (1 - weight) for own, each in zip(mean, filled, strict=True)]
 
 
-def _coarser(weighted: Array) -> Array:
+def _coarser(weighted: Sequence[Array], weight: Array) -> tuple[list[Array], Array]:
     """The same at half the size, rounded up. Four samples of which one is known are known, as that one."""
-    height, width = weighted.shape[:2]
-    even = cv2.copyMakeBorder(weighted, 0, height % 2, 0, width % 2, cv2.BORDER_CONSTANT, value=(0, 0, 0, 0))
-    coarser: Array = cv2.resize(even, (even.shape[1] // 2, even.shape[0] // 2), interpolation=cv2.INTER_AREA)
-    known = np.minimum(np.float32(1), 4 * coarser[..., -1:])
-    made: Array = coarser * (known / np.maximum(coarser[..., -1:], np.float32(1e-6)))
-    return made
+    height, width = weight.shape
+    size = (-(-width // 2), -(-height // 2))
+    means = []
+    for each in (*weighted, weight):
+        even = cv2.copyMakeBorder(each, 0, height % 2, 0, width % 2, cv2.BORDER_CONSTANT, value=0)
+        means.append(cv2.resize(even, size, interpolation=cv2.INTER_AREA))
+    known = np.minimum(np.float32(1), 4 * means[-1])
+    more = known / np.maximum(means[-1], np.float32(1e-6))
+    return [each * more for each in means[:-1]], known
+
+
+def _twice(plane: Array, shape: tuple[int, ...]) -> Array:
+    """A plane at twice its size, cut to `shape`."""
+    wide: Array = cv2.resize(plane, (2 * plane.shape[1], 2 * plane.shape[0]), interpolation=cv2.INTER_LINEAR)
+    return wide[: shape[0], : shape[1]]

@@ -36,6 +36,10 @@ PART_ALIKE = 0.5
 """The same for what the frame's border cuts off."""
 LIKENESS, SURE_LIKENESS = 0.3, 0.5
 """Least mean likeness of the two pictures along the flow, over the mask; and where colours cannot tell."""
+SAME = 0.88
+"""Least similarity of the colours of what is neither detected nor found along the flow, but where its speed takes it."""
+FAST = 0.5
+"""Sizes a frame from which that is tried."""
 LEAST_VISIBLE = 0.15
 """Share of the mask that must be left when those of others are taken out of it, for it to be shown."""
 LEAST_AREA = 0.2
@@ -73,15 +77,28 @@ class Follower:
         for place in (straight, moved):
             if place is not None and (found := self._detected(life, place, target, own)) is not None:
                 return found
-        if moved is None or pixels(moved) < LEAST_PIXELS or likeness < LIKENESS:
-            return None
-        if pixels(moved) < LEAST_AREA * area:
+        share = 0.0 if moved is None else pixels(moved) / max(area, 1.0)
+        leaves = _leaves(sighting.box, way, target.frame)
+        if moved is not None and self._still(life, moved, target.frame, likeness, share, leaves):
+            return self.visible(moved, target, life.track_id)
+        # The flow does not find what moves by more than its own size.
+        size = sighting.box[2:] - sighting.box[:2]
+        fast = (np.abs(way) > FAST * size).any() and pixels(straight) >= LEAST_PIXELS
+        if fast and self.alike(life, straight, target.frame) >= SAME:
+            return self.visible(straight, target, life.track_id)
+        return None
+
+    def _still(self, life: Life, moved: Sighting, frame: Frame, likeness: float, share: float, leaves: bool) -> bool:
+        """Whether what was carried into `frame` along the flow is the object.
+
+        `share`: how large it is to what it was; `leaves`: at its speed it is about to leave the frame.
+        """
+        if pixels(moved) < LEAST_PIXELS or likeness < LIKENESS:
+            return False
+        if share < LEAST_AREA:
             # The last of it over the frame's border has colours of its own, as a shoe has: here its speed tells.
-            if likeness < SURE_LIKENESS or not _leaves(sighting.box, way, target.frame):
-                return None
-        elif self.alike(life, moved, target.frame) < self._needed(moved, target.frame, likeness):
-            return None
-        return self.visible(moved, target, life.track_id)
+            return leaves and likeness >= SURE_LIKENESS
+        return self.alike(life, moved, frame) >= self._needed(moved, frame, likeness)
 
     def _needed(self, moved: Sighting, frame: Frame, likeness: float) -> float:
         """How alike its colours must be: what is cut off by the frame's border shows only some of them."""

@@ -117,7 +117,9 @@ def hole(n: int, still: bool = False) -> np.ndarray:
     return inside
 
 
-@pytest.mark.parametrize("fmt", ["yuv420p", "p010le", "yuv444p", "gray"])
+@pytest.mark.parametrize(
+    "fmt", ["p010le", *(pytest.param(fmt, marks=pytest.mark.long) for fmt in ("yuv420p", "yuv444p", "gray"))]
+)
 def test_with_a_camera_that_stands_the_plate_is_back_exactly(fmt) -> None:
     results, clean = film(24, fmt=fmt)
     for n, made in enumerate(run(results, Remove(window=0.7, grow=0, feather=0))):
@@ -125,6 +127,7 @@ def test_with_a_camera_that_stands_the_plate_is_back_exactly(fmt) -> None:
         assert (made.frame.pts, made.frame.index) == (n, n)
 
 
+@pytest.mark.long
 def test_a_soft_edge_and_a_grown_outline_are_filled_too() -> None:
     results, clean = film(26)
     for n, made in enumerate(run(results, Remove(window=0.9, grow=30, feather=20))):
@@ -132,7 +135,13 @@ def test_a_soft_edge_and_a_grown_outline_are_filled_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pan", "zoom", "fmt"), [(1.3, 0, "yuv420p"), (2.6, 0, "yuv420p10le"), (0.7, 0.002, "yuv420p"), (0.04, 0, "nv12")]
+    ("pan", "zoom", "fmt"),
+    [
+        (1.3, 0, "yuv420p"),
+        pytest.param(2.6, 0, "yuv420p10le", marks=pytest.mark.long),
+        pytest.param(0.7, 0.002, "yuv420p", marks=pytest.mark.long),
+        pytest.param(0.04, 0, "nv12", marks=pytest.mark.long),
+    ],
 )
 def test_with_a_camera_that_moves_it_is_back_within_35_db(pan, zoom, fmt) -> None:
     results, clean = film(24, pan, fmt, zoom=zoom)
@@ -197,6 +206,7 @@ def test_what_never_was_seen_is_held_marked_or_filled(missing) -> None:
     np.testing.assert_array_equal(made[~inside], luma(results[5])[~inside])
 
 
+@pytest.mark.long
 def test_what_passes_behind_does_not_stay_as_a_ghost() -> None:
     """Another walker crosses where the plate is looked for."""
     results, clean = film(34, others=[lambda n: (250 - 4 * n, 80, 275 - 4 * n, 120)])
@@ -229,6 +239,7 @@ def test_what_masks_missed_goes_too() -> None:
         np.testing.assert_array_equal(luma(gone[n])[far], luma(results[n])[far])
 
 
+@pytest.mark.long
 def test_a_change_of_exposure_leaves_no_patch() -> None:
     results, clean = film(24)
     for n, result in enumerate(results):
@@ -240,6 +251,7 @@ def test_a_change_of_exposure_leaves_no_patch() -> None:
         assert abs((luma(made[n])[inside] - clean[n][inside] - n // 2).mean()) < 1
 
 
+@pytest.mark.long
 def test_fields_are_filled_from_their_own_lines() -> None:
     results, clean = film(24, order="tff")
     for n, made in enumerate(run(results, Remove(window=0.7, grow=0, feather=0))):

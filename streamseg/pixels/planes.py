@@ -161,9 +161,12 @@ def reformat(
 
 
 def _with_own_tags(picture: av.VideoFrame) -> av.VideoFrame:
-    """The same pixels, in the same memory, as a picture whose tags may be changed."""
+    """The same pixels, in the same memory, as a picture whose tags may be changed.
+
+    It is flagged progressive: swscale scales flagged fields apart, and who wants that parts them before (`fields.convert`).
+    """
     if not hasattr(_thread, "sharer"):
-        _thread.sharer = Filter(("null", ""))
+        _thread.sharer = Filter(("setfield", "prog"))
     sharer: Filter = _thread.sharer
     try:
         shared = sharer(picture)

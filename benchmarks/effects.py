@@ -40,7 +40,7 @@ def scene(count: int, fmt: str) -> Result:
     """Ellipses of sizes as in a street, over noise."""
     rng = np.random.default_rng(1)
     noise = rng.integers(0, 255, (HEIGHT * 3 // 2, WIDTH), np.uint8)
-    picture = av.VideoFrame.from_ndarray(noise, "yuv420p").reformat(format=fmt)
+    picture = av.VideoFrame.from_ndarray(noise, "yuv420p").reformat(threads=1, format=fmt)
     picture.pts, picture.time_base = 0, Fraction(1, 25)
     h = rng.uniform(0.1, 0.45, count) * HEIGHT
     w = h * rng.uniform(0.4, 1.6, count)
@@ -66,7 +66,7 @@ def film(path: Path) -> Path:
         stream.width, stream.height, stream.pix_fmt = 1280, 720, "yuv420p"
         still = cv2.resize(rng.integers(0, 255, (45, 80, 3), np.uint8), (1280, 720))
         for _ in range(50):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(still, "rgb24").reformat(format="yuv420p")))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(still, "rgb24").reformat(threads=1, format="yuv420p")))
         container.mux(stream.encode())
     return path
 

@@ -132,7 +132,7 @@ PICTURES = 'outputs: {picture: {path: "{out}", composite: [blur: {where: %s, str
 
 def planes(path: Path) -> list[np.ndarray]:
     with av.open(str(path)) as container:
-        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        return [frame.to_ndarray(threads=1, format="rgb24") for frame in container.decode(video=0)]
 
 
 def test_where_of_an_effect_means_the_same_looked_at_or_read(film, config, tmp_path):

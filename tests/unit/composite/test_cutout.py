@@ -67,7 +67,7 @@ def test_a_mask_that_is_a_little_too_large_shows_no_background():
 def test_in_planes_of_their_own(form):
     """But for what chroma of half the size mixes in from farther away."""
     source = scene()
-    picture = source.reformat(format=form, dst_colorspace=1, dst_color_range=2 if form == "yuvj420p" else 1)
+    picture = source.reformat(threads=1, format=form, dst_colorspace=1, dst_color_range=2 if form == "yuvj420p" else 1)
     picture.colorspace, picture.color_range = 1, 2 if form == "yuvj420p" else 1
     found = instances([BOX])
     off = []

@@ -29,7 +29,7 @@ def source(form="yuv420p", width=96, height=64):
     y, x = np.mgrid[0:height, 0:width]
     picture = planes.new_frame(width, height, "rgb24")
     planes.views(picture).planes[0].array[...] = np.stack([60 + x, 200 - x, 80 + 2 * y], axis=2)
-    made = picture if form == "rgb24" else picture.reformat(format=form, dst_colorspace=1, dst_color_range=1)
+    made = picture if form == "rgb24" else picture.reformat(threads=1, format=form, dst_colorspace=1, dst_color_range=1)
     if form != "rgb24":
         made.colorspace, made.color_range = 1, 1
     return made
@@ -49,7 +49,7 @@ def read(path):
         picture = next(iter([*decoder.decode(packets[0]), *decoder.decode(None)]))
         tags, inside = dict(container.metadata), dict(stream.metadata)
     deep = any(c.bits > 8 for c in picture.format.components)
-    array = picture.reformat(format="rgba64le" if deep else "rgba").to_ndarray()
+    array = picture.reformat(threads=1, format="rgba64le" if deep else "rgba").to_ndarray()
     return array / (65535 if deep else 255) * 255, tags | inside
 
 
@@ -164,7 +164,7 @@ def test_mattes_of_each_depth_in_each_codec(name, codec, bits, kept, room, tmp_p
 
 def test_full_range_becomes_limited_in_prores(tmp_path):
     """Seen: ProRes has no place for the range, and what reads it takes codes for limited: dark and bright parts were cut off."""
-    picture = source("rgb24").reformat(format="yuvj420p", dst_colorspace=1, dst_color_range=2)
+    picture = source("rgb24").reformat(threads=1, format="yuvj420p", dst_colorspace=1, dst_color_range=2)
     picture.colorspace, picture.color_range = 1, 2
     (frame,) = frames([picture])
     made = Compositor([Alpha()])(Result(frame, instances([BOX]))).picture

@@ -57,7 +57,9 @@ def read(path, form="gray"):
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         pictures = [*container.decode(stream)]
-        return [round(p.pts * stream.time_base / TICK) for p in pictures], [p.to_ndarray(format=form) for p in pictures]
+        return [round(p.pts * stream.time_base / TICK) for p in pictures], [
+            p.to_ndarray(threads=1, format=form) for p in pictures
+        ]
 
 
 @pytest.mark.parametrize(("suffix", "codec"), [("mkv", "ffv1"), ("mov", "prores"), ("mp4", "h264")])

@@ -123,6 +123,16 @@ def test_weak_detections_before_the_first_sure_one_are_its_beginning() -> None:
     assert iou(film[begins + 2].visible[0], both[begins + 2], 0) > 0.85
 
 
+def test_what_is_faster_than_the_flow_is_looked_for_where_its_speed_takes_it() -> None:
+    """It moves by more than its own size a frame, and is not found at all in its first four frames, nor in three amid."""
+    film = scene(scenes.block(scenes.straight(-10, 60, 700), 24, 22, scenes.SHIRTS[1], 2, "ellipse"), frames=12)
+    online, both = told(film, without([0, 1, 2, 3, 8, 9]))
+    assert shown(online) == [4, 5, 6, 7, 10, 11]
+    assert shown(both)[0] <= entry(film) + 1
+    assert shown(both)[-10:] == list(range(2, 12))
+    assert all(iou(film[i].visible[0], both[i], 0) > 0.5 for i in (2, 3, 8, 9))
+
+
 def test_a_track_ends_where_the_object_goes_out() -> None:
     film = scene(walker(230, 100), frames=36)
     gone = max(truth.index for truth in film if len(truth.ids) and truth.visible[0].sum() >= 12)

@@ -179,7 +179,7 @@ def test_ctrl_c_leaves_a_film_that_plays_and_goes_on(cut, film, tmp_path, monkey
     job = ResumableRun(film, config, [str(folder / name) for name in OUTPUTS])
 
     def counting(tally, result):
-        if tally.frames == 3:  # some thirty more are under way
+        if tally.frames == 0:  # up to forty are under way: what the channels hold
             job.pipeline.runtime.interrupt(signal.SIGINT)
             assert job.pipeline.decoder._opener.stopped.wait(10)
         return count(tally, result)
@@ -188,7 +188,7 @@ def test_ctrl_c_leaves_a_film_that_plays_and_goes_on(cut, film, tmp_path, monkey
         patch.setattr(Tally, "__call__", counting)
         report = job.run()
     assert report.interrupted
-    assert 3 < report.frames_done < FRAMES
+    assert 0 < report.frames_done < FRAMES
     assert len(clips.decoded(folder / "film.mp4")) == report.frames_done
     run(config, film, folder)
     assert content(folder) == content(tmp_path / "whole")

@@ -70,7 +70,7 @@ class Effect:
     def class_names(self) -> Sequence[str]:
         """The classes that it names, all of which the model must know; by default those of its fields `classes` and `where`."""
         selection = selection_of(getattr(self, "where", "instances"))
-        return [*(getattr(self, "classes", None) or ()), *([] if selection is None else selection.names)]
+        return (*(getattr(self, "classes", None) or ()), *(() if selection is None else selection.names))
 
     @property
     def asked_bits(self) -> int:

@@ -144,7 +144,7 @@ def test_processes_that_start_afresh_work_after_a_stream(method, film):
 ENDS = """
 results = streamseg.stream(FILM, model=MODEL, engine=ENGINE)
 print(next(results).frame.index)
-while LINGERS and any(thread.name in ("infer", "track", "smooth", "refine") for thread in threading.enumerate()):
+while LINGERS and any(thread.name in ("infer", "track", "link", "smooth", "refine") for thread in threading.enumerate()):
     time.sleep(0.01)
 print(time.monotonic())
 """

@@ -102,8 +102,8 @@ def _kept(context: Context) -> float:
 
 
 def link(context: Context) -> Stage | None:
-    """Left out where nobody waits for what comes after a frame."""
-    if context.online:
+    """Left out where nobody waits for what comes after a frame, and for region proposals: of these there are many an object."""
+    if context.online or context.graph.part == "proposals":
         return None
     t = context.config.track
     return Link(

@@ -7,7 +7,7 @@ import pytest
 import streamseg
 from streamseg.detect.postprocess import Postprocess
 from streamseg.errors import ModelError
-from streamseg.pipeline import stages
+from streamseg.pipeline import makers
 from streamseg.pipeline.build import build_pipeline
 from streamseg.pipeline.stages import Step
 from tests import clips, graphs
@@ -76,7 +76,7 @@ def fading(folder, model, to):
                 self.head = read
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stages, "Postprocess", Fade)
+        patch.setattr(makers, "Postprocess", Fade)
         return list(streamseg.stream(clips.cfr(folder / "a.mp4", 75), model=model, conf=0.8))
 
 

@@ -20,7 +20,7 @@ from streamseg.encode.images.sequence import IMAGE_SUFFIXES, names_still
 from streamseg.encode.kinds import ending_of, endings, kind_of
 from streamseg.encode.video.containers import CONTAINERS
 from streamseg.errors import ConfigError, OutputError
-from streamseg.errors.describe import short
+from streamseg.errors.describe import did_you_mean, short
 from streamseg.pipeline.split import is_split
 from streamseg.record import ENDING
 from streamseg.system.output_files import same_place
@@ -28,6 +28,8 @@ from streamseg.system.standard_streams import STDIN_NAMES, STDOUT_NAMES, STDOUT_
 
 __all__ = ["OVERLAY", "Target", "film_of", "in_format", "plan"]
 
+_PLACEHOLDERS = ("track", "class", "name", "stem", "out")
+"""What may stand in braces in a path; other words in braces are names of files."""
 _NAMED = re.compile(r"(?P<name>[a-z][a-z0-9_-]*)=(?P<path>.*)", re.DOTALL)
 
 
@@ -189,6 +191,9 @@ def _refuse_mistaken(path: str) -> None:
     name = Path(path).name
     if name.lower().endswith(ENDING):
         raise OutputError(f"{path}: the results file is kept beside an output, not in place of one; say --results {path}")
+    for word in re.findall(r"\{(\w+)\}", path):
+        if word not in _PLACEHOLDERS and (meant := did_you_mean(word, _PLACEHOLDERS)):
+            raise OutputError(f"{path}: {{{word}}} is no placeholder{meant}")
     if path.startswith("-") and not is_stdout(path) and not Path(path).suffix:
         raise OutputError(f"-o {path}: a name is missing behind -o; write ./{path} if the folder is really called so")
     if name.lower() in endings() and not path.endswith("/"):

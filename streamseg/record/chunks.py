@@ -19,7 +19,7 @@ from typing import BinaryIO
 from streamseg.errors import ResultsError
 from streamseg.errors.describe import brief
 
-__all__ = ["DONE", "FRAME", "HEAD", "INDEX", "SIGNATURE", "TAIL", "ChunkFile", "chunk"]
+__all__ = ["DONE", "FRAME", "HEAD", "INDEX", "SIGNATURE", "TAIL", "ChunkFile", "chunk", "is_foreign"]
 
 SIGNATURE = b"\x89SSR\r\n\x1a\n"
 HEAD, FRAME, DONE, INDEX, TAIL = b"HEAD", b"FRAM", b"DONE", b"INDX", b"TAIL"
@@ -28,6 +28,16 @@ _FRONT = struct.Struct("<I4s")
 _CRC = struct.Struct("<I")
 AROUND = _FRONT.size + _CRC.size
 """Bytes of a chunk beside its payload."""
+
+
+def is_foreign(path: Path) -> bool:
+    """Whether a file holds something else than results; False for an empty one, and for one that cannot be read."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(SIGNATURE))
+    except OSError:
+        return False
+    return bool(start) and start != SIGNATURE[: len(start)]
 
 
 def chunk(kind: bytes, payload: bytes) -> bytes:

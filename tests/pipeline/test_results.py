@@ -284,11 +284,13 @@ def test_a_damaged_record_is_named_and_nothing_is_drawn_in_its_place(film, confi
         run(film, config(), tmp_path / "b.mkv")
 
 
-def test_a_file_of_an_unknown_kind_is_replaced_where_nobody_asked_for_it_by_name(film, config, tmp_path):
+def test_a_file_of_an_unknown_kind_is_never_replaced(film, config, tmp_path):
     (tmp_path / "film.streamseg").write_bytes(b"nothing of ours")
     heard = []
-    assert run(film, config(), tmp_path / "a.mkv", say=heard.append).results["frames"] == FRAMES
-    assert "no results file of streamseg" in heard[0]
+    report = run(film, config(), tmp_path / "a.mkv", say=heard.append)
+    assert (report.frames_done, report.results) == (FRAMES, {})
+    assert "no results file of streamseg, so it stays" in heard[0]
+    assert (tmp_path / "film.streamseg").read_bytes() == b"nothing of ours"
     (tmp_path / "mine.streamseg").write_bytes(b"nothing of ours")
     with pytest.raises(ResultsError, match="no results file of streamseg"):
         run(film, config(f"results: {{keep: {tmp_path}/mine.streamseg}}"), tmp_path / "b.mkv")

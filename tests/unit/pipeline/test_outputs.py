@@ -289,3 +289,13 @@ def test_effects_that_are_asked_for_are_drawn_into_an_exr_too():
 def test_a_results_file_is_no_output():
     with pytest.raises(OutputError, match=r"kept beside an output, not in place of one; say --results film\.streamseg"):
         plan({}, ["film.streamseg"])
+
+
+@pytest.mark.parametrize("path", ["m.{trak}.mkv", "{clas}/%06d.png", "{nmae}.mp4"])
+def test_a_mistyped_placeholder_is_no_file_name(path: str) -> None:
+    with pytest.raises(OutputError, match=r"is no placeholder; did you mean '(track|class|name)'"):
+        plan({}, [path])
+
+
+def test_braces_may_stand_in_a_name() -> None:
+    assert plan({}, ["a{1}.mp4", "take {blue}.mp4"])[0].path == "a{1}.mp4"

@@ -27,7 +27,7 @@ from streamseg.pipeline.outputs import Target, film_of
 from streamseg.pipeline.split import is_split, literal_folder
 from streamseg.pipeline.stages import Step, steps
 from streamseg.record import ENDING, RecordWriter, Results, open_results
-from streamseg.record.chunks import is_foreign
+from streamseg.record.chunks import ForeignFile
 from streamseg.record.source_key import file_key, images_key, same_source
 from streamseg.system.callbacks import Message
 from streamseg.system.output_files import local_path
@@ -151,7 +151,7 @@ def keeping(
     except ResultsError as error:
         if must:  # it may be a film, or anything that was not meant
             raise
-        if is_foreign(path):
+        if isinstance(error, ForeignFile):
             _say(say, f"results: {path}: this is no results file of streamseg, so it stays, and this run keeps none")
             return None
         _say(say, f"results: {error}; the film is looked at anew, and it is replaced")

@@ -19,7 +19,7 @@ from typing import BinaryIO
 from streamseg.errors import ResultsError
 from streamseg.errors.describe import brief
 
-__all__ = ["DONE", "FRAME", "HEAD", "INDEX", "SIGNATURE", "TAIL", "ChunkFile", "chunk", "is_foreign"]
+__all__ = ["DONE", "FRAME", "HEAD", "INDEX", "SIGNATURE", "TAIL", "ChunkFile", "ForeignFile", "chunk"]
 
 SIGNATURE = b"\x89SSR\r\n\x1a\n"
 HEAD, FRAME, DONE, INDEX, TAIL = b"HEAD", b"FRAM", b"DONE", b"INDX", b"TAIL"
@@ -30,14 +30,8 @@ AROUND = _FRONT.size + _CRC.size
 """Bytes of a chunk beside its payload."""
 
 
-def is_foreign(path: Path) -> bool:
-    """Whether a file holds something else than results; False for an empty one, and for one that cannot be read."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(len(SIGNATURE))
-    except OSError:
-        return False
-    return bool(start) and start != SIGNATURE[: len(start)]
+class ForeignFile(ResultsError):
+    """It holds something else than results, and may be somebody's work."""
 
 
 def chunk(kind: bytes, payload: bytes) -> bytes:
@@ -65,19 +59,14 @@ class ChunkFile:
         if start != SIGNATURE:
             self.close()
             what = "this file is empty" if not start else "this is no results file of streamseg"
-            raise ResultsError(f"{path}: {what}; one is kept by `streamseg run FILM -p edit -o OUT`, or with --results PATH")
+            kind = ResultsError if start == SIGNATURE[: len(start)] else ForeignFile
+            raise kind(f"{path}: {what}; one is kept by `streamseg run FILM -p edit -o OUT`, or with --results PATH")
 
     def _length(self) -> int:
         try:
             return self._file.seek(0, 2)
         except OSError as error:
             raise ResultsError(f"{self.path}: cannot be read: {error.strerror or error}") from error
-
-    def refresh(self) -> int:
-        """The file's length now: another run may be writing it."""
-        with self._lock:
-            self.size = self._length()
-        return self.size
 
     def read(self, at: int, length: int) -> bytes:
         """Bytes from `at` on, fewer where the file ends. Raises ResultsError."""

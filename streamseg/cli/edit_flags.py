@@ -115,21 +115,22 @@ def _forbid(edits: Edits, text: str, results: Results) -> tuple[Edits, str]:
     return edits.forbid(*tracks), f"never shown: {_list(tracks)}"
 
 
-def _name(edits: Edits, text: str, results: Results) -> tuple[Edits, str]:
-    which, equals, name = text.partition("=")
+def _assigned(edits: Edits, text: str, form: str) -> tuple[int, str]:
+    """The track before "=", and what is behind it. Raises ConfigError."""
+    which, equals, value = text.partition("=")
     if not equals:
-        raise ConfigError("write TRACK=NAME, as 3=Anna, or 3= to take the name away")
+        raise ConfigError(f"write {form}")
     (track,) = _tracks(edits, which, 1)
-    name = name.strip()
+    return track, value.strip()
+
+
+def _name(edits: Edits, text: str, results: Results) -> tuple[Edits, str]:
+    track, name = _assigned(edits, text, "TRACK=NAME, as 3=Anna, or 3= to take the name away")
     return edits.rename(track, name), f"#{track} is called {name}" if name else f"#{track} has no name"
 
 
 def _relabel(edits: Edits, text: str, results: Results) -> tuple[Edits, str]:
-    which, equals, name = text.partition("=")
-    if not equals:
-        raise ConfigError("write TRACK=CLASS, as 16=truck, or 16= to take that back")
-    (track,) = _tracks(edits, which, 1)
-    name = name.strip()
+    track, name = _assigned(edits, text, "TRACK=CLASS, as 16=truck, or 16= to take that back")
     if name and name not in results.class_names:
         raise ConfigError(f"there is no class {brief(name)}; {classes_known(name, results.class_names)}")
     return edits.relabel(

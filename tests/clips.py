@@ -224,6 +224,28 @@ def lossless(
     return cfr(path, frames, 25, Video(codec="ffv1", pix_fmt=pix_fmt, size=size), **more)
 
 
+def of_arrays(path: Path, pictures: Iterable[np.ndarray]) -> Path:
+    """RGB pictures, uint8 [height, width, 3], at 25 a second in FFV1, 4:4:4 (.mkv): colours stay what they are."""
+    with av.open(str(path), "w") as container:
+        stream = None
+        for rgb in pictures:
+            if stream is None:
+                height, width = rgb.shape[:2]
+                stream = container.add_stream("ffv1", rate=25, width=width, height=height, pix_fmt="yuv444p")
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(rgb, "rgb24").reformat(format="yuv444p", threads=1)))
+        container.mux(stream.encode(None))
+    return path
+
+
+def moving_boxes(path: Path, frames: int) -> Path:
+    """A red box goes from left to right, a green one stands."""
+    pictures = np.zeros((frames, HEIGHT, WIDTH, 3), np.uint8)
+    for i, rgb in enumerate(pictures):
+        rgb[8:20, 70:84] = (0, 255, 0)
+        rgb[24:56, 4 + 2 * i : 24 + 2 * i] = (255, 0, 0)
+    return of_arrays(path, pictures)
+
+
 def nv12(path: Path, frames: int = 6, size: tuple[int, int] = (WIDTH, HEIGHT), **more: object) -> Path:
     """Raw nv12 pictures in NUT (.nut): the layout hardware decoders give."""
     return cfr(path, frames, 25, Video(codec="rawvideo", pix_fmt="nv12", size=size), **more)

@@ -4,7 +4,6 @@ import json
 import zipfile
 from importlib import resources
 
-import av
 import cv2
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ import streamseg
 from streamseg.cli.main import main
 from streamseg.errors import ConfigError
 from streamseg.pipeline.build import build_pipeline
-from tests import graphs
+from tests import clips, graphs
 
 jsonschema = pytest.importorskip("jsonschema", reason="needs the extra 'dev'")
 mask_utils = pytest.importorskip("pycocotools.mask", reason="needs the extra 'train'")
@@ -32,16 +31,7 @@ outputs: {picture: {composite: [overlay, zones, counts]}}
 @pytest.fixture(scope="module")
 def film(tmp_path_factory):
     """A red box (person) goes from left to right, a green one (bicycle) stands; lossless, so that colours are exact."""
-    path = tmp_path_factory.mktemp("film") / "boxes.mkv"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("ffv1", rate=25, width=WIDTH, height=HEIGHT, pix_fmt="yuv444p")
-        for i in range(FRAMES):
-            rgb = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-            rgb[8:20, 70:84] = (0, 255, 0)
-            rgb[24:56, 4 + 2 * i : 24 + 2 * i] = (255, 0, 0)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(rgb, "rgb24").reformat(format="yuv444p", threads=1)))
-        container.mux(stream.encode(None))
-    return path
+    return clips.moving_boxes(tmp_path_factory.mktemp("film") / "boxes.mkv", FRAMES)
 
 
 @pytest.fixture(scope="module")

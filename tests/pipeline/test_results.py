@@ -42,16 +42,7 @@ def model(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory) -> Path:
     """A red box goes from left to right, a green one stands."""
-    path = tmp_path_factory.mktemp("film") / "boxes.mkv"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("ffv1", rate=25, width=WIDTH, height=HEIGHT, pix_fmt="yuv444p")
-        for i in range(FRAMES):
-            rgb = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-            rgb[8:20, 70:84] = (0, 255, 0)
-            rgb[24:56, 4 + 2 * i : 24 + 2 * i] = (255, 0, 0)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(rgb, "rgb24").reformat(format="yuv444p", threads=1)))
-        container.mux(stream.encode(None))
-    return path
+    return clips.moving_boxes(tmp_path_factory.mktemp("film") / "boxes.mkv", FRAMES)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from streamseg.edits import Edits
 from streamseg.errors import ConfigError
 from streamseg.pipeline.build import build_pipeline
 from streamseg.record import open_results
-from tests import graphs
+from tests import clips, graphs
 
 WIDTH, HEIGHT, FRAMES = 96, 64, 12
 LEFT, RIGHT, GREEN = (4, 24, 24, 56), (66, 30, 80, 54), (40, 8, 54, 20)
@@ -32,17 +32,12 @@ def model(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("film") / "film.mkv"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("ffv1", rate=25, width=WIDTH, height=HEIGHT, pix_fmt="yuv444p")
-        for i in range(FRAMES):
-            rgb = np.full((HEIGHT, WIDTH, 3), 20, np.uint8)
-            boxes = [(LEFT, (255, 0, 0)), (RIGHT, (0, 0, 255)), *([(GREEN, (0, 255, 0))] if i < 6 else [])]
-            for (x0, y0, x1, y1), colour in boxes:
-                rgb[y0:y1, x0:x1] = colour
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(rgb, "rgb24").reformat(format="yuv444p", threads=1)))
-        container.mux(stream.encode(None))
-    return path
+    pictures = np.full((FRAMES, HEIGHT, WIDTH, 3), 20, np.uint8)
+    for i, rgb in enumerate(pictures):
+        boxes = [(LEFT, (255, 0, 0)), (RIGHT, (0, 0, 255)), *([(GREEN, (0, 255, 0))] if i < 6 else [])]
+        for (x0, y0, x1, y1), colour in boxes:
+            rgb[y0:y1, x0:x1] = colour
+    return clips.of_arrays(tmp_path_factory.mktemp("film") / "film.mkv", pictures)
 
 
 @pytest.fixture

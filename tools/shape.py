@@ -36,7 +36,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("detect",),
     ("gpu",),
     ("pipeline",),
-    ("jobs",),
+    ("jobs", "live"),
     ("api", "evaluate"),
     ("__init__",),
     ("training",),

@@ -1,0 +1,52 @@
+"""What may be asked of cameras that run: by the page, MQTT, signals, the edited file. `Live` does it; tests may stand in for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from streamseg.core.result import Result
+from streamseg.live.bus import Bus
+from streamseg.live.news import CameraStatus
+
+__all__ = ["Control", "Feed"]
+
+
+class Feed(Protocol):
+    """What one camera shows. It stays the same while the camera is lost, comes back, or is changed."""
+
+    def latest(self) -> Result | None:
+        """The newest result, at most one frame older than the newest picture; None: nothing yet."""
+
+    def snapshot(self, max_width: int = 1280) -> bytes:
+        """The newest composited picture as JPEG; empty: nothing yet."""
+
+
+class Control(Protocol):
+    """All cameras. Thread-safe; no call waits for a camera. Raises ConfigError for what cannot be, naming it."""
+
+    bus: Bus
+
+    def cameras(self) -> tuple[CameraStatus, ...]:
+        """How each is, in the order in which they are shown."""
+
+    def feed(self, name: str) -> Feed:
+        """What it shows. Raises ConfigError for an unknown name."""
+
+    def add(self, name: str, options: Mapping[str, Any]) -> None:
+        """Begin to watch one more: `options` as under `cameras: NAME:` of the file."""
+
+    def remove(self, name: str) -> None:
+        """Watch it no more; its recording is finished."""
+
+    def pause(self, name: str) -> None:
+        """Let go of the camera until `resume`."""
+
+    def resume(self, name: str) -> None:
+        """Watch a paused camera again, or try a failed one once more."""
+
+    def options(self, name: str) -> dict[str, Any]:
+        """What it runs with now, as in the file, credentials left out."""
+
+    def change(self, name: str, options: Mapping[str, Any]) -> None:
+        """Change some of its options; no frame of another camera is lost, and of its own only if its source is opened anew."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from streamseg.core.result import Result
@@ -20,6 +20,9 @@ class Feed(Protocol):
 
     def snapshot(self, max_width: int = 1280) -> bytes:
         """The newest composited picture as JPEG; empty: nothing yet."""
+
+    def watch(self, told: Callable[[], None]) -> Callable[[], None]:
+        """Call `told` at each new picture, from any thread, until what this gives is called; `told` must return at once."""
 
 
 class Control(Protocol):

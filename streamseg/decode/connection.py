@@ -27,6 +27,7 @@ from streamseg.decode.address import Address
 from streamseg.decode.container import open_container
 from streamseg.decode.demux import demux
 from streamseg.decode.faults import AV_ERRORS
+from streamseg.decode.tap import PacketTap
 
 if TYPE_CHECKING:
     Packet = av.Packet[Any]
@@ -69,9 +70,9 @@ class _Pipe:
 class Connection:
     """One connection to a source, read by a thread of its own."""
 
-    def __init__(self, address: Address, timeout: float, accel: HWAccel | None = None) -> None:
+    def __init__(self, address: Address, timeout: float, accel: HWAccel | None = None, tap: PacketTap | None = None) -> None:
         self._address = address
-        self._timeout, self._accel = timeout, accel
+        self._timeout, self._accel, self._tap = timeout, accel, tap
         self._changed = threading.Condition()
         self._container: InputContainer | None = None
         self._arrivals: deque[Arrival] = deque()
@@ -100,6 +101,8 @@ class Connection:
             file = _Pipe(sys.stdin.fileno()) if self._address.url == "-" else None
             container = open_container(self._address, self._timeout, file, self._accel)
             with self._changed:
+                if self._tap is not None and not self._released.is_set():
+                    self._tap.opened(tuple(container.streams))
                 self._container = container
                 self._changed.notify_all()
             for packet in demux(container):
@@ -123,6 +126,8 @@ class Connection:
                 self._changed.wait()
             if self._released.is_set():
                 return False
+            if self._tap is not None and packet.size:
+                self._tap.packet(packet, arrival.at)
             if self._live is not None and self._keeps_up:
                 self._leave_out(arrival)
             self._arrivals.append(arrival)
@@ -216,13 +221,15 @@ class Connection:
         with self._changed:
             return any(self._is_video(arrival) for arrival in self._arrivals)
 
-    def release(self, keep: bool) -> None:
+    def release(self, keep: bool, reason: str = "") -> None:
         """Let the thread end; waits for it a moment, not longer (it may hang in a read).
 
-        keep: leave the container to whoever still refers to it, instead of closing it.
+        keep: leave the container to whoever still refers to it, instead of closing it. reason: for the tap, why it is over.
         """
         self._keep = keep
-        self._released.set()
         with self._changed:
+            if self._tap is not None and not self._released.is_set():
+                self._tap.ended(reason)
+            self._released.set()  # from here on the tap hears nothing of this connection, though it may still hang in a read
             self._changed.notify_all()
         self._thread.join(0.5)

@@ -21,6 +21,7 @@ from streamseg.decode.options import DecodeOptions, Wait
 from streamseg.decode.passthrough import KINDS, PassThrough
 from streamseg.decode.smaller import smaller_frame, smaller_info
 from streamseg.decode.source_opener import Numbers, SourceOpener
+from streamseg.decode.tap import PacketTap
 from streamseg.decode.timeline import DecodeCounters
 from streamseg.errors import ConfigError
 from streamseg.system.callbacks import Message
@@ -63,6 +64,7 @@ class Decoder:
     shrink: give pictures at 1 / `shrink` of their width and height, in host memory.
     numbers: tells the number of the picture that a seek led to, of who has counted the packets before; None: they are counted.
     hardware: puts the pictures on a GPU, decoded there where it can; None: they stay in host memory.
+    tap: hears of each packet of a video file, camera, address or pipe as it is read (see `decode.tap`).
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Decoder:
         shrink: int = 1,
         hardware: HardwareDecoding | None = None,
         numbers: Numbers | None = None,
+        tap: PacketTap | None = None,
     ) -> None:
         options = DecodeOptions.checked(
             start=start,
@@ -103,6 +106,7 @@ class Decoder:
             spool=spool,
             playlists=playlists,
             use=use,
+            tap=tap,
         )
         by_gpu = hardware is not None and hardware.accel is not None
         if deinterlace != "off" and by_gpu and hardware and not hardware.give_up("deinterlacing is done on the CPU"):

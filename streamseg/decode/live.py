@@ -113,7 +113,7 @@ class LiveReader:
     def _connect(self) -> bool:
         """Whether it was opened, not stopped. Raises libav's errors, NoVideo or TooLarge."""
         self.close()
-        self._connection = Connection(self._shared.address, self._timeout, self._shared.accel)
+        self._connection = Connection(self._shared.address, self._timeout, self._shared.accel, self._shared.tap)
         container = self._connection.opened(self._shared.stopped)
         if container is None:
             return False
@@ -227,7 +227,7 @@ class LiveReader:
         if self._loss is None:
             self._loss = _Loss(float(shared.splicer.end), self._attempts())
             shared.warnings.append(f"{reason}; reconnecting")
-        self.close()
+        self.close(reason)
         for begin, delay in self._loss.attempts:
             left = begin + reconnect - time.monotonic()
             if left <= 0:
@@ -254,10 +254,10 @@ class LiveReader:
             time.sleep(min(0.1, left))
         return not self._shared.stopped()
 
-    def close(self) -> None:
+    def close(self, reason: str = "") -> None:
         """End the connection."""
         if self._connection is not None:
-            self._connection.release(keep=self._shared.hub.in_use)
+            self._connection.release(keep=self._shared.hub.in_use, reason=reason)
         self._connection = self._reader = None
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal, Self
 
+from streamseg.decode.tap import PacketTap
 from streamseg.errors import ConfigError
 from streamseg.system.callbacks import Message
 
@@ -34,6 +35,7 @@ class DecodeOptions:
     spool: int
     playlists: bool
     use: str | None
+    tap: PacketTap | None
 
     @classmethod
     def checked(

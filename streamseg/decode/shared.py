@@ -9,6 +9,7 @@ from av.codec.hwaccel import HWAccel
 
 from streamseg.decode.address import Address
 from streamseg.decode.passthrough import PassThroughHub
+from streamseg.decode.tap import PacketTap
 from streamseg.decode.timeline import DecodeCounters, Splicer
 
 __all__ = ["SharedState", "inspecting"]
@@ -28,6 +29,8 @@ class SharedState:
     stopped: Callable[[], bool]
     accel: HWAccel | None = None
     """Hardware to decode with, where it can."""
+    tap: PacketTap | None = None
+    """Hears of every packet that is read."""
 
 
 def inspecting(address: Address) -> SharedState:

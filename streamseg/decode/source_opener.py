@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -16,7 +17,6 @@ from streamseg.decode.added import find_added
 from streamseg.decode.address import Address, as_source, names_camera, parse_source
 from streamseg.decode.arrays import open_frames, said
 from streamseg.decode.container import first_picture, open_container
-from streamseg.decode.demux import demux
 from streamseg.decode.ending import Guarded
 from streamseg.decode.faults import AV_ERRORS, fault, no_picture
 from streamseg.decode.framer import Framer, HardwareDecoding
@@ -35,6 +35,7 @@ from streamseg.decode.shared import SharedState
 from streamseg.decode.source_label import label_of_source
 from streamseg.decode.spool import Spool, spooled
 from streamseg.decode.stills import open_stills
+from streamseg.decode.tap import tapped
 from streamseg.decode.timeline import DecodeCounters, Splicer
 from streamseg.errors import NoVideo, SourceError, StreamsegError, Unreadable
 from streamseg.system.http import refuses_parts
@@ -125,7 +126,8 @@ class SourceOpener:
         self.counters = DecodeCounters()
         limits = (self._options.max_pixels, self._options.threads)
         accel = self._hardware.accel if self._hardware else None
-        return SharedState(address, self.hub, Splicer(), self.counters, self.warnings, *limits, self.stopped.is_set, accel)
+        tap = self._options.tap
+        return SharedState(address, self.hub, Splicer(), self.counters, self.warnings, *limits, self.stopped.is_set, accel, tap)
 
     def _open_frames(self, given: FrameSource) -> SourceInfo:
         self.hub.restart()
@@ -222,7 +224,7 @@ class SourceOpener:
         return PacketReader(self.container, self._share(address))
 
     def _file_pictures(self, reader: PacketReader) -> Iterator[DecodedPicture]:
-        packets = Guarded(demux(reader.container))
+        packets = Guarded(tapped(reader.container, self._options.tap, time.monotonic))
         yield from reader.pictures(packets)
         if not self.stopped.is_set():
             reader.judge_end(packets.problem)

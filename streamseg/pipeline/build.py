@@ -14,6 +14,7 @@ from streamseg.config.schema import PipelineConfig, SelectConfig
 from streamseg.core.result import Result
 from streamseg.decode import Decoder, SourceInfo
 from streamseg.decode.address import as_source
+from streamseg.decode.tap import PacketTap
 from streamseg.detect.infer import Infer
 from streamseg.detect.postprocess import Postprocess
 from streamseg.encode import Sink
@@ -184,6 +185,7 @@ def build_pipeline(
     extra: Sequence[Step] = (),
     limit: int | None = None,
     progress: Progress | None = None,
+    tap: PacketTap | None = None,
 ) -> Pipeline:
     """Open everything and connect it. Raises StreamsegError.
 
@@ -198,6 +200,7 @@ def build_pipeline(
         extra: Stages of your own (see `stages`).
         limit: End after so many frames.
         progress: Keeps what is finished, and has what an earlier run has kept.
+        tap: Hears of each packet of the source as it is read.
     """
     origin = as_source(source)
     config = opening.tuned(config, on_message) if engine is None else config
@@ -205,7 +208,7 @@ def build_pipeline(
     opening.say_refused(origin, config, targets, on_message)
     device = device or opening.find_device(config, on_message)
     with contextlib.ExitStack() as undo:
-        decoder, hardware = opening.make_decoder(origin, config, device, on_message)
+        decoder, hardware = opening.make_decoder(origin, config, device, on_message, tap)
         undo.callback(decoder.close)
         views = opening.open_views(targets, origin, overwrite)
         for view in views.values():

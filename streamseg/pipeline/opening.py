@@ -19,6 +19,7 @@ from streamseg.core.parts import part_of
 from streamseg.core.types import Frame
 from streamseg.decode import Decoder, SourceInfo
 from streamseg.decode.frames import Frames, FrameSource
+from streamseg.decode.tap import PacketTap
 from streamseg.encode import Sink, check_output, copies_tracks, is_view, make_view, open_sink
 from streamseg.encode.alpha_note import AlphaNote
 from streamseg.encode.kinds import ending_of
@@ -99,14 +100,20 @@ def _scheme(address: str) -> str:
 
 
 def make_decoder(
-    source: Source | FrameSource, config: PipelineConfig, device: Device | None, on_message: Message | None
+    source: Source | FrameSource,
+    config: PipelineConfig,
+    device: Device | None,
+    on_message: Message | None,
+    tap: PacketTap | None = None,
 ) -> tuple[Decoder, DeviceDecoding | None]:
     """The source's decoder, not open yet, and what puts its frames on `device`."""
     hardware = None if device is None else DeviceDecoding(device, config.decode.device)
     policy = config.decode.policy
     how = config.decode.model_dump(exclude={"policy", "device", "end"}) | {"duration": config.decode.span}
     wait: Literal["likely", "live"] = "live" if policy == "drop_oldest" else "likely"
-    return Decoder(source, **how, wait=wait, on_message=on_message, keep_up=policy != "block", hardware=hardware), hardware
+    return Decoder(
+        source, **how, wait=wait, on_message=on_message, keep_up=policy != "block", hardware=hardware, tap=tap
+    ), hardware
 
 
 def tuned(config: PipelineConfig, on_message: Message | None = None) -> PipelineConfig:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Protocol
 
 import av
 from av.codec.context import Flags
@@ -21,9 +22,9 @@ from streamseg.pixels.fields import FieldOrder, Marker
 
 if TYPE_CHECKING:
     from streamseg.core.types import Frame
-    from streamseg.decode import SourceInfo
+    from streamseg.decode.color_tags import ColorTags
 
-__all__ = ["KEYFRAME_SECONDS", "Encoder"]
+__all__ = ["KEYFRAME_SECONDS", "Described", "Encoder"]
 
 KEYFRAME_SECONDS = 2
 _UNSPECIFIED = 2
@@ -35,11 +36,27 @@ _UNORDERED = 2
 _AVCOL = {"bt709": 1, "fcc": 4, "bt601": 6, "smpte240m": 7, "bt2020": 9}
 
 
+class Described(Protocol):
+    """What an encoder has to know of a source beside its pictures; `SourceInfo` is one."""
+
+    @property
+    def rate(self) -> Fraction | None:
+        """Nominal frames a second."""
+
+    @property
+    def color(self) -> ColorTags:
+        """Of its pictures as decoded."""
+
+    @property
+    def sample_aspect_ratio(self) -> Fraction | None:
+        """Of the upright picture."""
+
+
 class Encoder:
     """A configured encoder. Works in the source's ticks, so that no picture's pts is ever rewritten."""
 
     def __init__(
-        self, stream: VideoStream, choice: Choice, first: av.VideoFrame, info: SourceInfo, frame: Frame, threads: int
+        self, stream: VideoStream, choice: Choice, first: av.VideoFrame, info: Described, frame: Frame, threads: int
     ) -> None:
         tags, field_order = encoding(first), frame.field_order
         size = (first.width, first.height)
@@ -105,8 +122,8 @@ class Encoder:
         except AV_ERRORS as error:
             raise OutputError(f"{self._stream.codec_context.name} cannot encode {frame!r}: {error}") from error
 
-    def encode(self, picture: av.VideoFrame, frame: Frame) -> list[av.Packet[Any]]:
-        """Packets that are ready; times in the source's ticks.
+    def encode(self, picture: av.VideoFrame, frame: Frame, *, key: bool = False) -> list[av.Packet[Any]]:
+        """Packets that are ready; times in the source's ticks. `key`: decoding can begin at this picture.
 
         The same picture again (a matte in which nothing is, for an hour) costs nothing where every picture is coded alone.
         """
@@ -120,7 +137,7 @@ class Encoder:
             self._shown, self._again = (picture, frame.field_order), bytes(packets[0]) if at_once else None
             return packets
         if not self._holds:
-            return self._send(made, frame)
+            return self._send(made, frame, PictureType.I if key else PictureType.NONE)
         held, self._held = self._held, (made, frame)
         return self._send(*held) if held is not None else []
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from streamseg.core.result import Result
+from streamseg.encode.stream import SharedStream
 from streamseg.live.bus import Bus
 from streamseg.live.news import CameraStatus
 
@@ -14,6 +15,10 @@ __all__ = ["Control", "Feed"]
 
 class Feed(Protocol):
     """What one camera shows. It stays the same while the camera is lost, comes back, or is changed."""
+
+    @property
+    def stream(self) -> SharedStream:
+        """Every shown picture as H.264, encoded while somebody listens; closed when the camera is removed."""
 
     def latest(self) -> Result | None:
         """The newest result, at most one frame older than the newest picture; None: nothing yet."""

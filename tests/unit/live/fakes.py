@@ -8,10 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 
+from streamseg.composite import Rendered
 from streamseg.core.result import Result
+from streamseg.encode.stream import SharedStream
 from streamseg.errors import ConfigError, scrub
 from streamseg.errors.describe import did_you_mean
 from streamseg.events import Line, Zone
@@ -34,10 +37,13 @@ class FakeFeed:
         self._lock = threading.Lock()
         self.encoded = 0
         """JPEGs made."""
+        self.stream = SharedStream("fake")
 
     def show(self, picture: np.ndarray, result: Result | None = None) -> None:
-        """A new picture, BGR uint8."""
+        """A new picture, BGR uint8; streamed, too, where its result is given."""
         self._picture, self._result = picture, result
+        if result is not None:
+            self.stream.put(Rendered(result, av.VideoFrame.from_ndarray(picture, format="bgr24")))
         with self._lock:
             watchers = list(self._watchers.values())
         for told in watchers:
@@ -101,6 +107,7 @@ class FakeControl:
 
     def remove(self, name: str) -> None:
         self._known(name)
+        self.feeds[name].stream.close("the camera was removed")
         del self._states[name], self._options[name], self.feeds[name]
         self.bus.publish(CameraRemoved(name))
 

@@ -51,6 +51,8 @@ def stream(
     end: float | str | None = None,
     realtime: bool | None = None,
     rate: float | None = None,
+    max_rate: float | None = None,
+    stale: float | str | Literal["off"] | None = None,
     reconnect: float | str | None = None,
     spool: int | str | None = None,
     batch: int | None = None,
@@ -102,6 +104,9 @@ def stream(
         end: Time to stop at, as 15s; instead of duration. A number is seconds.
         realtime: Play a file at its own speed, as a camera would.
         rate: Frames per second of images, and of sources without times.
+        max_rate: Frames per second to work on at most; the others are left out evenly, before any work.
+        stale: Leave out a live frame that is older than this before the network looks at it, as 500ms; off: never. A number is
+            seconds.
         reconnect: How long to retry when a camera is off or lost, as 10m or 24h. A number is seconds.
         spool: Store a pipe or download in a temporary file first, up to SIZE, as 2GB. A number is bytes.
         batch: Frames in one call of the network.
@@ -154,6 +159,8 @@ def astream(
     end: float | str | None = None,
     realtime: bool | None = None,
     rate: float | None = None,
+    max_rate: float | None = None,
+    stale: float | str | Literal["off"] | None = None,
     reconnect: float | str | None = None,
     spool: int | str | None = None,
     batch: int | None = None,
@@ -204,6 +211,8 @@ def run(
     end: float | str | None = None,
     realtime: bool | None = None,
     rate: float | None = None,
+    max_rate: float | None = None,
+    stale: float | str | Literal["off"] | None = None,
     reconnect: float | str | None = None,
     spool: int | str | None = None,
     batch: int | None = None,
@@ -258,6 +267,9 @@ def run(
         end: Time to stop at, as 15s; instead of duration. A number is seconds.
         realtime: Play a file at its own speed, as a camera would.
         rate: Frames per second of images, and of sources without times.
+        max_rate: Frames per second to work on at most; the others are left out evenly, before any work.
+        stale: Leave out a live frame that is older than this before the network looks at it, as 500ms; off: never. A number is
+            seconds.
         reconnect: How long to retry when a camera is off or lost, as 10m or 24h. A number is seconds.
         spool: Store a pipe or download in a temporary file first, up to SIZE, as 2GB. A number is bytes.
         batch: Frames in one call of the network.
@@ -363,6 +375,8 @@ def run_many(
     end: float | str | None = None,
     realtime: bool | None = None,
     rate: float | None = None,
+    max_rate: float | None = None,
+    stale: float | str | Literal["off"] | None = None,
     reconnect: float | str | None = None,
     spool: int | str | None = None,
     batch: int | None = None,
@@ -423,6 +437,9 @@ def run_many(
         end: Time to stop at, as 15s; instead of duration. A number is seconds.
         realtime: Play a file at its own speed, as a camera would.
         rate: Frames per second of images, and of sources without times.
+        max_rate: Frames per second to work on at most; the others are left out evenly, before any work.
+        stale: Leave out a live frame that is older than this before the network looks at it, as 500ms; off: never. A number is
+            seconds.
         reconnect: How long to retry when a camera is off or lost, as 10m or 24h. A number is seconds.
         spool: Store a pipe or download in a temporary file first, up to SIZE, as 2GB. A number is bytes.
         batch: Frames in one call of the network.
@@ -491,6 +508,8 @@ def tune(
     end: float | str | None = None,
     realtime: bool | None = None,
     rate: float | None = None,
+    max_rate: float | None = None,
+    stale: float | str | Literal["off"] | None = None,
     reconnect: float | str | None = None,
     spool: int | str | None = None,
     batch: int | None = None,
@@ -536,6 +555,9 @@ def tune(
         end: Time to stop at, as 15s; instead of duration. A number is seconds.
         realtime: Play a file at its own speed, as a camera would.
         rate: Frames per second of images, and of sources without times.
+        max_rate: Frames per second to work on at most; the others are left out evenly, before any work.
+        stale: Leave out a live frame that is older than this before the network looks at it, as 500ms; off: never. A number is
+            seconds.
         reconnect: How long to retry when a camera is off or lost, as 10m or 24h. A number is seconds.
         spool: Store a pipe or download in a temporary file first, up to SIZE, as 2GB. A number is bytes.
         batch: Frames in one call of the network.

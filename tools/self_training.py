@@ -72,7 +72,7 @@ def detector_of(engine: Engine, images: Path) -> Detector:
 
     def detect(entry: dict[str, Any]) -> Found:
         photo = Photo(entry["id"], images / entry["file_name"], entry["width"], entry["height"], ())
-        found = postprocess(infer(preprocess(read_photo(photo)))).instances
+        found = postprocess(infer.take(preprocess(read_photo(photo)))).instances
         return found.boxes, found.scores, ids[found.labels]
 
     return detect

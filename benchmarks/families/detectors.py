@@ -65,7 +65,7 @@ def main() -> None:
             preprocess, infer = Preprocess(*spec.size, spec.fit, spec.padding), Infer(engine)
             postprocess, rows = Postprocess(spec, conf=CONF), []
             for photo in photos:
-                found = postprocess(infer(preprocess(frame_of(photo, height, width)))).instances
+                found = postprocess(infer.take(preprocess(frame_of(photo, height, width)))).instances
                 own = {key: truth[f"{photo.stem}/{key}"] for key in ("boxes", "scores", "labels")}
                 rows.append(compare(found, own | {"size": truth["size"], "offset": truth.get("offset", np.array(0))}))
         theirs, matched, off, apart, more = zip(*rows, strict=True)

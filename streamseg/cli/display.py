@@ -84,12 +84,16 @@ class Screen:
         seen = (
             ", ".join(f"{count} {name}" for name, count in sorted(report.objects.items(), key=lambda kv: -kv[1])) or "nothing"
         )
-        latency = f", latency {report.latency_ms['p50']:.0f} ms" if report.latency_ms else ""
+        latency = (
+            f", latency {report.latency_ms['p50']:.0f} ms, p99 {report.latency_ms['p99']:.0f} ms" if report.latency_ms else ""
+        )
         drops = f", {report.dropped} dropped" if report.dropped else ""
         how = "interrupted after " if report.interrupted else ""
         self.say(
             f"{how}{_frames(report.frames_done)} in {report.seconds:.1f} s ({report.fps:.1f} fps{latency}{drops}), seen: {seen}"
         )
+        if report.skipped:
+            self.say(f"  left out: {', '.join(f'{count} {reason}' for reason, count in report.skipped.items())}")
         for line in _speed_lines(report.speed):
             self.say(f"  {line}")
         for line in _event_lines(report.events):

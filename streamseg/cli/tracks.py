@@ -73,6 +73,8 @@ def tracks(
     end: Annotated[str | None, flag("end")] = None,
     realtime: Annotated[bool | None, flag("realtime")] = None,
     rate: Annotated[float | None, flag("rate")] = None,
+    max_rate: Annotated[float | None, flag("max_rate")] = None,
+    stale: Annotated[str | None, flag("stale")] = None,
     reconnect: Annotated[str | None, flag("reconnect")] = None,
     spool: Annotated[str | None, flag("spool")] = None,
     batch: Annotated[int | None, flag("batch")] = None,

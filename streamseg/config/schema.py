@@ -36,6 +36,7 @@ from streamseg.config.values import (
     parse_every,
     parse_keep,
     parse_names,
+    parse_never,
     parse_off,
     parse_seconds,
     parse_selection,
@@ -74,6 +75,10 @@ class DecodeConfig(Section):
     """`module:Class` of a source of your own, which reads the source in streamseg's place."""
     realtime: bool = False
     """Play a file at its own speed, as if it were a camera."""
+    max_rate: Annotated[float, Field(gt=0, le=1000)] | None = None
+    """Frames a second that are worked on at most; the others are left out evenly, before any work is done on them."""
+    stale: Annotated[Positive | None, BeforeValidator(parse_never)] = None
+    """Seconds; of what happens live, a frame that is older when the network could look at it is left out; `off`: none is."""
     start: Seconds = 0.0
     duration: Positive | None = None
     """Seconds to read."""

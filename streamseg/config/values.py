@@ -33,6 +33,7 @@ __all__ = [
     "parse_input_size",
     "parse_keep",
     "parse_names",
+    "parse_never",
     "parse_off",
     "parse_seconds",
     "parse_selection",
@@ -138,6 +139,11 @@ def parse_auto(value: Any) -> Any:
 def parse_off(value: Any) -> Any:
     """`off`, which YAML reads as false, is no time at all."""
     return 0.0 if value is False or (isinstance(value, str) and value == "off") else value
+
+
+def parse_never(value: Any) -> Any:
+    """`off`, which YAML reads as false, is no limit."""
+    return None if value is False or (isinstance(value, str) and value == "off") else value
 
 
 def parse_deinterlace(value: Any) -> Any:

@@ -74,6 +74,8 @@ class Result:
     """Counts and events, once they have been taken."""
     detected: bool = True
     """The network looked at this frame; False: its instances were carried along from the frame before."""
+    still: bool = False
+    """Nothing had moved since the network last looked: it was not asked, and its instances are those of the frame before."""
 
     def __len__(self) -> int:
         return len(self.instances)

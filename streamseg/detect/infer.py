@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -17,8 +18,12 @@ from streamseg.engine.images import DeviceImage, Images
 from streamseg.engine.outputs import Outputs
 from streamseg.errors import EngineError
 from streamseg.pixels.letterbox import Letterbox
+from streamseg.runtime import Skip
 
-__all__ = ["Infer", "Pending", "Work"]
+__all__ = ["STALE", "Infer", "Pending", "Work"]
+
+STALE = "stale"
+"""Why a frame is skipped that is too old by the time that the network could look at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +79,15 @@ class Infer:
 
     A call returns at once, or as soon as the engine has room. With `batch` > 1 the outputs come only once the batch is full or
     flushed: a frame waits for up to batch - 1 that follow it, and the channel behind this stage must hold at least `batch` items.
-    Frames that `schedule` leaves out are passed on without outputs.
+    Frames that `schedule` leaves out are passed on without outputs. One that is older than `stale` seconds is skipped.
     """
 
-    def __init__(self, engine: Engine, batch: int = 1, schedule: DetectionSchedule | None = None) -> None:
+    def __init__(
+        self, engine: Engine, batch: int = 1, schedule: DetectionSchedule | None = None, *, stale: float | None = None
+    ) -> None:
         if batch < 1:
             raise ValueError(f"batch is {batch}; allowed: 1 or more")
+        self._stale = math.inf if stale is None else stale
         self._schedule = schedule or DetectionSchedule()
         self._done_at = 0.0
         self.work = Work()
@@ -95,8 +103,14 @@ class Infer:
         """Items that must find room behind this stage while the first of them waits for its answer."""
         return max(self._batch, 2 * self._schedule.most if self._schedule.most > 1 else 1)
 
-    def __call__(self, prepared: Prepared) -> Pending:
+    def __call__(self, prepared: Prepared) -> Pending | Skip:
         """Queue one picture. Raises EngineError if the engine is closed."""
+        if time.monotonic() - prepared.frame.arrived > self._stale:
+            return Skip(STALE)
+        return self.take(prepared)
+
+    def take(self, prepared: Prepared) -> Pending:
+        """As a call, however old the frame is."""
         if not self._schedule(prepared):
             return Pending(prepared.frame, prepared.letterbox, None, 0)
         self._images.append(prepared.image)

@@ -57,7 +57,7 @@ def detect(
     for index, photo in enumerate(photos):
         try:
             frame = read_photo(photo, index)
-            under_way.append((photo, infer(preprocess(frame))))
+            under_way.append((photo, infer.take(preprocess(frame))))
         except SourceError as error:
             faults.add("photo that cannot be read", str(error))
         if len(under_way) > in_flight:

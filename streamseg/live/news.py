@@ -30,13 +30,15 @@ class CameraStatus:
     width: int = 0
     height: int = 0
     captured: int = 0
-    """Frames that the camera gave."""
+    """Frames that the camera gave: `processed`, all of `skipped` and `under_way` together, at every moment."""
     processed: int = 0
     """Frames that got a result."""
     detected: int = 0
     """Of these, frames that the network looked at."""
     skipped: Mapping[str, int] = field(default_factory=dict)
     """Frames that got none, by "PLACE: REASON", as "decode: late"."""
+    under_way: int = 0
+    """Frames that are being worked on."""
     gated: int = 0
     """Processed frames that the motion gate kept off the network."""
     rate: float = 0.0

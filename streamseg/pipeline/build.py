@@ -23,6 +23,7 @@ from streamseg.errors import scrub
 from streamseg.events import EventDetector
 from streamseg.gpu import Device
 from streamseg.pipeline import opening
+from streamseg.pipeline.account import Account, take_account
 from streamseg.pipeline.answers import Progress, drawing_less, refuse_between, remembering
 from streamseg.pipeline.edit import Edit
 from streamseg.pipeline.expected import tell_tracks
@@ -30,6 +31,7 @@ from streamseg.pipeline.extra import extra_steps
 from streamseg.pipeline.finding import Asked, open_context
 from streamseg.pipeline.opening import FirstFrames, Source
 from streamseg.pipeline.outputs import Target, plan
+from streamseg.pipeline.pace import Paced
 from streamseg.pipeline.report import OutputReport, RunReport, Tally, latency_table, refuse_warnings, stage_table
 from streamseg.pipeline.speed import LEAST_SECONDS, Speed, bare_rate, measure_speed
 from streamseg.pipeline.split import SplitSink
@@ -50,7 +52,8 @@ class Pipeline:
 
     info: SourceInfo
     decoder: Decoder
-    source: Decoder | FirstFrames
+    paced: Paced
+    source: Paced | FirstFrames
     context: Context
     own_engine: bool
     """It was opened for this pipeline, and is closed with it."""
@@ -133,12 +136,21 @@ class Pipeline:
 
     @property
     def dropped(self) -> int:
-        """Frames left out so far to keep up: before the first stage, or by the decoder of a live source."""
-        return self.runtime.dropped + self.decoder.left_out
+        """Frames left out so far to keep up: before the first stage, before the network, or by the decoder of a live source."""
+        return self.account().dropped
+
+    def account(self) -> Account:
+        """What became of every frame so far."""
+        return take_account(self.decoder, self.paced, self.runtime, self.tally, ended=self.runtime.ended)
+
+    def latency_ms(self) -> dict[str, float]:
+        """From capture to the composited picture, of the slowest output over the last minute: `p50`, `p95`, `p99`; {}: nothing."""
+        drawn = {f"composite {target.name}" for target, _ in self.sinks}
+        return latency_table(c for name, c in self.runtime.counters.items() if name in drawn)
 
     def report(self) -> RunReport:
         """What was done so far."""
-        counters, events = self.runtime.snapshot(), _only(self.trunk, EventDetector)
+        counters, events, account = self.runtime.snapshot(), _only(self.trunk, EventDetector), self.account()
         read, record = _one(self.trunk, Postprocess), _one(self.trunk, Record)
         said = list(self.decoder.warnings)
         if (edit := _one(self.trunk, Edit)) is not None:
@@ -156,19 +168,22 @@ class Pipeline:
             engine=self.context.found_by,
             model=self.context.model,
             seconds=self._seconds or self.elapsed,
-            frames_in=counters["decode"].given + self.decoder.left_out,
-            frames_done=self.tally.frames,
-            dropped=self.dropped,
+            frames_in=account.captured,
+            frames_done=account.processed,
+            dropped=account.dropped,
             instances=self.tally.instances,
             objects=dict(events.counts.total),
             events={key: value for key, value in events.summary().items() if key != "total"},
-            latency_ms=latency_table(counters) if self.live else {},
+            latency_ms=self.latency_ms() if self.live else {},
             stages=stage_table(counters),
             outputs=tuple(outputs),
             warnings=tuple(map(scrub, (*said, *(record.warnings if record is not None else ())))),
             interrupted=self.runtime.interrupted is not None,
             precision=self.context.precision,
             speed=self._speed(counters),
+            skipped=dict(account.skipped),
+            detected=account.detected,
+            gated=account.gated,
             results=results_report(self.trunk),
         )
 
@@ -236,10 +251,11 @@ def build_pipeline(
         trunk = make(chosen, "trunk", context)
         kept = progress is not None
         branches = [_branch(chosen, replace(context, output=target, sink=sink), kept) for target, sink in sinks]
-        limited = decoder if limit is None else FirstFrames(decoder, limit)
+        paced = Paced(decoder, config.decode.max_rate)
+        limited = paced if limit is None else FirstFrames(paced, limit)
         runtime = _connect(limited, _remembering(trunk, chosen, context, progress), branches, context)
         undo.pop_all()
-    pipeline = Pipeline(info, decoder, limited, context, own_engine, trunk, branches, runtime, sinks, context.live)
+    pipeline = Pipeline(info, decoder, paced, limited, context, own_engine, trunk, branches, runtime, sinks, context.live)
     for view in views.values():
         view.run = pipeline
     return pipeline
@@ -278,7 +294,8 @@ def build_results(
         context, _ = open_context(asked, undo, None, load, look)
         branches = [Branch("results", [("results", outlet)], 1)]
         trunk = make(chosen, "trunk", context)
-        runtime = _connect(decoder, _remembering(trunk, chosen, context, progress), branches, context)
+        paced = Paced(decoder, config.decode.max_rate)
+        runtime = _connect(paced, _remembering(trunk, chosen, context, progress), branches, context)
         undo.pop_all()
     return runtime, trunk, context.engine
 
@@ -349,7 +366,7 @@ def _branch(chosen: Sequence[Step], context: Context, kept: bool = False) -> Bra
     return Branch(name, made.stages, context.room, joined=made.joined)
 
 
-def _connect(source: Decoder | FirstFrames, trunk: Made, branches: Sequence[Branch], context: Context) -> Runtime:
+def _connect(source: Paced | FirstFrames, trunk: Made, branches: Sequence[Branch], context: Context) -> Runtime:
     return Runtime(
         source,
         trunk.stages,

@@ -66,7 +66,8 @@ def infer(context: Context) -> Stage:
     if context.engine is None:
         raise ValueError("the infer stage needs an engine")
     every = 1 if i.every == "auto" and not context.drops else i.every  # a file waits: nothing to keep up with
-    return Infer(context.engine, i.batch, DetectionSchedule(every))
+    stale = context.config.decode.stale if context.live and context.drops else None
+    return Infer(context.engine, i.batch, DetectionSchedule(every), stale=stale)
 
 
 def _confidence(context: Context) -> float:

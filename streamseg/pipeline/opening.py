@@ -35,6 +35,7 @@ from streamseg.pipeline import stages
 from streamseg.pipeline.answers import Progress
 from streamseg.pipeline.extra import extra_steps
 from streamseg.pipeline.outputs import Target
+from streamseg.pipeline.pace import Paced
 from streamseg.pipeline.split import SplitSink, is_split
 from streamseg.system import registry
 from streamseg.system.callbacks import Message
@@ -60,20 +61,20 @@ Source = str | int | PathLike[str] | Frames
 class FirstFrames:
     """A source that ends after so many frames."""
 
-    def __init__(self, decoder: Decoder, count: int) -> None:
-        self._decoder, self._count = decoder, count
+    def __init__(self, source: Decoder | Paced, count: int) -> None:
+        self._source, self._count = source, count
 
     def frames(self) -> Iterator[Frame]:
-        """The first frames of the decoder."""
-        return itertools.islice(self._decoder.frames(), self._count)
+        """The first frames of the source."""
+        return itertools.islice(self._source.frames(), self._count)
 
     def stop(self) -> None:
-        """As the decoder's."""
-        self._decoder.stop()
+        """As the source's."""
+        self._source.stop()
 
     def close(self) -> None:
-        """As the decoder's."""
-        self._decoder.close()
+        """As the source's."""
+        self._source.close()
 
 
 def find_device(config: PipelineConfig, on_message: Message | None) -> Device | None:
@@ -109,7 +110,7 @@ def make_decoder(
     """The source's decoder, not open yet, and what puts its frames on `device`."""
     hardware = None if device is None else DeviceDecoding(device, config.decode.device)
     policy = config.decode.policy
-    how = config.decode.model_dump(exclude={"policy", "device", "end"}) | {"duration": config.decode.span}
+    how = config.decode.model_dump(exclude={"policy", "device", "end", "max_rate", "stale"}) | {"duration": config.decode.span}
     wait: Literal["likely", "live"] = "live" if policy == "drop_oldest" else "likely"
     return Decoder(
         source, **how, wait=wait, on_message=on_message, keep_up=policy != "block", hardware=hardware, tap=tap

@@ -200,6 +200,23 @@ OPTIONS: tuple[Option, ...] = (
         shell="float",
     ),
     Option(
+        "max_rate",
+        "source",
+        "float",
+        "Frames per second to work on at most; the others are left out evenly, before any work.",
+        ("decode", "max_rate"),
+        shell="float",
+    ),
+    Option(
+        "stale",
+        "source",
+        'float | str | Literal["off"]',
+        "Leave out a live frame that is older than this before the network looks at it, as 500ms; off: never.",
+        ("decode", "stale"),
+        more=TIME,
+        metavar="TIME|off",
+    ),
+    Option(
         "reconnect",
         "source",
         "float | str",

@@ -1,10 +1,8 @@
 """What a run did: frames, instances by class, rates, latency, drops. Plain data for the table, the progress bar and machines."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
-
-import numpy as np
 
 from streamseg.core.result import Result
 from streamseg.errors import NotKept
@@ -19,6 +17,10 @@ class Tally:
     """The stage that counts what passes by, for the report and the progress line."""
 
     frames: int = 0
+    detected: int = 0
+    """Of these, frames that the network looked at."""
+    gated: int = 0
+    """Of these, frames that the motion gate kept off it."""
     instances: int = 0
     first_time: float | None = None
     last_time: float = 0.0
@@ -29,6 +31,8 @@ class Tally:
         """The same result, counted."""
         found = result.instances
         self.frames += 1
+        self.detected += result.detected
+        self.gated += result.still
         self.instances += len(found)
         self.first_time = result.time if self.first_time is None else self.first_time
         self.last_time = result.time
@@ -66,7 +70,7 @@ class RunReport:
     objects: dict[str, int]
     """Different identities of each class, each counted once it was certain."""
     latency_ms: dict[str, float]
-    """Live only: decoder to sink, of the last thousand frames of the slowest output, median and 95th percentile."""
+    """Live only: from capture to the composited picture, of the slowest output over the last minute: `p50`, `p95`, `p99`."""
     events: dict[str, Any]
     """`lines`: crossings of each by direction; `zones`: of each `inside`, `entered`, `left`, `mean_seconds`, `longest_seconds`."""
     stages: dict[str, dict[str, float]]
@@ -79,6 +83,12 @@ class RunReport:
     speed: Speed | None = None
     """What the run reached of what its engine could do alone, and what kept it from that; None for a run of a moment."""
 
+    skipped: dict[str, int] = field(default_factory=dict)
+    """Frames that got no result, by "PLACE: REASON"; with `frames_done` they make up `frames_in`."""
+    detected: int = 0
+    """Frames that the network looked at."""
+    gated: int = 0
+    """Frames that the motion gate kept off it."""
     results: dict[str, Any] = field(default_factory=dict)
     """The results file: its `path`, whether it was `read` or written, its `frames`, and `bytes` written; {}: there is none."""
 
@@ -132,10 +142,6 @@ def stage_table(counters: dict[str, Counters]) -> dict[str, dict[str, float]]:
     return table
 
 
-def latency_table(counters: dict[str, Counters]) -> dict[str, float]:
-    """Median and 95th percentile in milliseconds of the sink that is slowest by median; empty when nothing arrived."""
-    medians = [(float(np.median(c.latency)), c) for c in counters.values() if c.latency]
-    if not medians:
-        return {}
-    median, slowest = max(medians, key=lambda pair: pair[0])
-    return {"p50": round(1000 * median, 1), "p95": round(1000 * float(np.percentile(list(slowest.latency), 95)), 1)}
+def latency_table(stages: Iterable[Counters]) -> dict[str, float]:
+    """Milliseconds as `Latency.milliseconds` gives them, of that stage whose median is largest; {} where nothing arrived."""
+    return max((c.latency.milliseconds() for c in stages), key=lambda table: table.get("p50", -1.0), default={})

@@ -39,7 +39,7 @@ __all__ = ["Keeping", "beside_output", "describe", "keeping", "place_of", "setti
 _NOT_FINDING = {"infer": ("batch", "in_flight", "threads", "no_tuned", "require_gpu", "engine", "model", "precision")}
 """Fields that change how fast it goes alone, or that are compared by what they lead to (`_model_differs`)."""
 _SECTIONS = ("infer", "postprocess", "track", "smooth")
-_DECODE = ("fields", "deinterlace", "rate", "shrink")
+_DECODE = ("fields", "deinterlace", "rate", "shrink", "max_rate")
 """Of the section `decode`, what changes the pictures."""
 
 

@@ -114,6 +114,8 @@ class Session:
         end: float | str | None = None,
         realtime: bool | None = None,
         rate: float | None = None,
+        max_rate: float | None = None,
+        stale: float | str | Literal["off"] | None = None,
         reconnect: float | str | None = None,
         spool: int | str | None = None,
         detect_every: int | Literal["auto"] | None = None,
@@ -143,6 +145,9 @@ class Session:
             end: Time to stop at, as 15s; instead of duration. A number is seconds.
             realtime: Play a file at its own speed, as a camera would.
             rate: Frames per second of images, and of sources without times.
+            max_rate: Frames per second to work on at most; the others are left out evenly, before any work.
+            stale: Leave out a live frame that is older than this before the network looks at it, as 500ms; off: never. A number
+                is seconds.
             reconnect: How long to retry when a camera is off or lost, as 10m or 24h. A number is seconds.
             spool: Store a pipe or download in a temporary file first, up to SIZE, as 2GB. A number is bytes.
             detect_every: Run the network on every Nth frame only, and carry masks to the others. The results of the others have
@@ -181,6 +186,8 @@ class Session:
         end: float | str | None = None,
         realtime: bool | None = None,
         rate: float | None = None,
+        max_rate: float | None = None,
+        stale: float | str | Literal["off"] | None = None,
         reconnect: float | str | None = None,
         spool: int | str | None = None,
         detect_every: int | Literal["auto"] | None = None,
@@ -214,6 +221,8 @@ class Session:
         end: float | str | None = None,
         realtime: bool | None = None,
         rate: float | None = None,
+        max_rate: float | None = None,
+        stale: float | str | Literal["off"] | None = None,
         reconnect: float | str | None = None,
         spool: int | str | None = None,
         detect_every: int | Literal["auto"] | None = None,
@@ -253,6 +262,9 @@ class Session:
             end: Time to stop at, as 15s; instead of duration. A number is seconds.
             realtime: Play a file at its own speed, as a camera would.
             rate: Frames per second of images, and of sources without times.
+            max_rate: Frames per second to work on at most; the others are left out evenly, before any work.
+            stale: Leave out a live frame that is older than this before the network looks at it, as 500ms; off: never. A number
+                is seconds.
             reconnect: How long to retry when a camera is off or lost, as 10m or 24h. A number is seconds.
             spool: Store a pipe or download in a temporary file first, up to SIZE, as 2GB. A number is bytes.
             detect_every: Run the network on every Nth frame only, and carry masks to the others. The results of the others have

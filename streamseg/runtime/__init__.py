@@ -2,6 +2,6 @@
 
 from streamseg.runtime.channel import Channel, Closed, Policy
 from streamseg.runtime.runtime import Runtime
-from streamseg.runtime.stage import Branch, Counters, Source, Stage
+from streamseg.runtime.stage import Branch, Counters, Skip, Source, Stage
 
-__all__ = ["Branch", "Channel", "Closed", "Counters", "Policy", "Runtime", "Source", "Stage"]
+__all__ = ["Branch", "Channel", "Closed", "Counters", "Policy", "Runtime", "Skip", "Source", "Stage"]

@@ -103,7 +103,7 @@ class Runtime:
             following = self._channel(max(capacity, ahead), "block")
             self._add(StageThread(group, source, [following], branch))
             source = following
-        self._add(StageThread(groups[-1], source, ends, branch, sink=branch is not None))
+        self._add(StageThread(groups[-1], source, ends, branch))
 
     def _add(self, line: StageThread) -> None:
         self._lines.append(line)
@@ -125,10 +125,12 @@ class Runtime:
                     break
                 counters.busy += time.perf_counter() - began
                 counters.cpu += time.thread_time() - cpu
-                output.put(frame)
-                counters.given += 1
-        except Closed:
-            pass
+                counters.given += 1  # before anything behind it can count the frame, so that no sum is larger than this
+                try:
+                    output.put(frame)
+                except Closed:
+                    counters.given -= 1
+                    break
         except BaseException as error:
             self._record("decode", error)
         finally:
@@ -315,10 +317,20 @@ class Runtime:
         """Items of the source that were discarded before the trunk took them, so that no branch has them."""
         return self._first.dropped
 
+    def trunk(self) -> list[Counters]:
+        """Of `snapshot`, what the stages of the trunk did, in order."""
+        self.snapshot()
+        return [counters for line in self._lines if line.branch is None for counters, _ in line.stages]
+
     def branch(self, name: str) -> list[Counters]:
         """Of `snapshot`, what the stages of one branch did; the last one is its sink."""
         self.snapshot()
         return [counters for line in self._lines if line.branch == name for counters, _ in line.stages]
+
+    @property
+    def ended(self) -> bool:
+        """Whether all threads were started and have ended."""
+        return self._done.is_set()
 
     def alive(self) -> list[str]:
         """Names of the threads that still run."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from streamseg.runtime.channel import Channel, Closed, Policy
+from streamseg.runtime.latency import Latency
 
-__all__ = ["Branch", "Counters", "Source", "Stage", "StageThread"]
+__all__ = ["Branch", "Counters", "Skip", "Source", "Stage", "StageThread"]
 
 
 _END = object()
@@ -30,8 +30,15 @@ class Source(Protocol):
         """Give back what it holds; called in the thread that iterated."""
 
 
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """What a stage gives in place of an item that it leaves out: it goes no further, and is counted under its reason."""
+
+    reason: str
+
+
 class Stage(Protocol):
-    """One step: item in, item out. A stage may also have `flush()`, called when the input ends, `close()`, and `abort()`.
+    """One step: item in, item out, or `Skip`. A stage may also have `flush()`, called at the end of input, `close()`, `abort()`.
 
     ahead: of a stage whose items wait for later ones, for how many items there must be room behind it.
 
@@ -53,11 +60,13 @@ class Counters:
     given: int = 0
     dropped: int = 0
     """Items that were discarded in the channel before it; always 0 for a stage that shares the thread of the one before."""
+    skipped: dict[str, int] = field(default_factory=dict)
+    """Items that it left out, by reason."""
     busy: float = 0.0
     cpu: float = 0.0
     queued: int = 0
-    latency: deque[float] = field(default_factory=lambda: deque(maxlen=1000))
-    """Seconds from decoder to here, of the last thousand items (sinks only)."""
+    latency: Latency = field(default_factory=Latency)
+    """Seconds from when an item came in until this stage was done with it (stages of branches only)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +91,14 @@ class StageThread:
     source: Channel[Any]
     outputs: list[Channel[Any]]
     branch: str | None = None
-    sink: bool = False
-    """Its last stage is a sink, whose latency is measured."""
+    """The name of the branch that it is a part of; the latency of its stages is measured."""
     at: int = 0
     """Index of the stage that works, or failed."""
 
     def work(self, arrived: Callable[[Any], float] | None) -> None:
         """Take items until the source is closed, then flush. Raises Closed once nobody wants what comes out.
 
-        arrived: the monotonic clock when an item came in, from which a sink's latency counts.
+        arrived: the monotonic clock when an item came in, from which latency counts.
         """
         while True:
             try:
@@ -124,13 +132,20 @@ class StageThread:
             if getattr(stage, "delays", False):
                 self._pass_each(item, at, arrived)
                 return
+            if isinstance(item, Skip):
+                counters.skipped[item.reason] = counters.skipped.get(item.reason, 0) + 1
+                return
             if at + 1 < len(self.stages):
                 counters.given += 1
+                self._measure(counters, taken, arrived)
         self._hand_over(item)
         counters = self.stages[-1][0]
         counters.given += 1
-        if self.sink and arrived is not None:
-            counters.latency.append(time.monotonic() - arrived(taken))
+        self._measure(counters, taken, arrived)
+
+    def _measure(self, counters: Counters, taken: Any, arrived: Callable[[Any], float] | None) -> None:
+        if self.branch is not None and arrived is not None:
+            counters.latency.add(time.monotonic() - arrived(taken))
 
     def _pass_each(self, items: Iterable[Any], at: int, arrived: Callable[[Any], float] | None) -> None:
         """Send what the stage `at`, which delays, gave through those behind it: one after the other, so that order is kept."""

@@ -24,6 +24,7 @@ from streamseg.encode.view.server import ViewServer
 from streamseg.errors import OutputError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from email.message import Message
 
     from streamseg.encode.sink import RenderedPicture
@@ -33,12 +34,33 @@ __all__ = ["MjpegServer", "Run"]
 _MIN_TOKEN = 8
 
 
+class Account(Protocol):
+    """What became of a run's frames: see `streamseg.pipeline.account`."""
+
+    @property
+    def captured(self) -> int: ...
+    @property
+    def processed(self) -> int: ...
+    @property
+    def detected(self) -> int: ...
+    @property
+    def gated(self) -> int: ...
+    @property
+    def under_way(self) -> int: ...
+    @property
+    def skipped(self) -> Mapping[str, int]: ...
+    @property
+    def dropped(self) -> int: ...
+
+
 class Run(Protocol):
     """A run whose pictures are shown."""
 
-    @property
-    def dropped(self) -> int:
-        """Frames that it left out so far to keep up."""
+    def account(self) -> Account:
+        """What became of its frames so far."""
+
+    def latency_ms(self) -> dict[str, float]:
+        """From capture to the composited picture, over the last minute: `p50`, `p95`, `p99`."""
 
 
 class MjpegServer(OutputKind):
@@ -138,8 +160,7 @@ class MjpegServer(OutputKind):
 
     def stats(self) -> dict[str, Any]:
         """What /stats answers."""
-        more = {"dropped": self.run.dropped} if self.run is not None else {}
-        return {"title": self.title, **self.board.stats(), "bytes": self.counters.bytes, **more}
+        return {"title": self.title, **self.board.stats(), "bytes": self.counters.bytes, **_told(self.run)}
 
     def may_look(self, path: str, headers: Message) -> bool:
         """Whether a request comes from somebody who may see the pictures."""
@@ -153,6 +174,15 @@ class MjpegServer(OutputKind):
         given = parse_qs(urlsplit(path).query).get("token", [""])[0]
         given = given or headers.get("Authorization", "").removeprefix("Bearer ")
         return hmac.compare_digest(given.encode(), self._token.encode())
+
+
+def _told(run: Run | None) -> dict[str, Any]:
+    if run is None:
+        return {}
+    account = run.account()
+    names = ("captured", "processed", "detected", "gated", "under_way", "dropped")
+    told = {name: getattr(account, name) for name in names}
+    return told | {"skipped": dict(account.skipped), "latency": run.latency_ms()}
 
 
 def _is_loopback(host: str) -> bool:

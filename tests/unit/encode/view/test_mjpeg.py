@@ -17,6 +17,7 @@ from streamseg.encode import open_sink
 from streamseg.encode.view import MjpegServer
 from streamseg.errors import OutputError
 from streamseg.errors.credentials import scrub
+from streamseg.pipeline.account import Account
 from tests import clips
 from tests.unit.encode.helpers import INFO, frames, rendered
 
@@ -164,7 +165,8 @@ def test_two_viewers_share_one_encoding(view):
 
 
 def test_stats(view):
-    view.run = SimpleNamespace(dropped=7)
+    account = Account(captured=30, processed=20, detected=12, gated=5, under_way=3, skipped={"preprocess: busy": 7})
+    view.run = SimpleNamespace(account=lambda: account, latency_ms=lambda: {"p50": 8.0, "p95": 9.0, "p99": 9.5})
     assert json.loads(get(view, "/stats")[1])["latency_ms"] is None
     for number in range(20):
         show(view, 1, number)
@@ -175,6 +177,8 @@ def test_stats(view):
     assert stats["fps"] == 10  # 20 pictures within the last two seconds
     assert 50 <= stats["latency_ms"] < 500
     assert stats["dropped"] == 7
+    assert stats["captured"] == 30 == stats["processed"] + stats["under_way"] + sum(stats["skipped"].values())
+    assert (stats["detected"], stats["gated"], stats["latency"]["p99"]) == (12, 5, 9.5)
     assert stats["instances"] == {}
 
 

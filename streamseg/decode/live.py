@@ -7,7 +7,7 @@ import random
 import socket
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -31,6 +31,9 @@ __all__ = ["LiveReader"]
 
 FIRST_DELAY, LAST_DELAY = 0.5, 8.0
 """Seconds before the first attempt to reconnect; doubled each time up to LAST_DELAY, and shortened at random by up to a half."""
+
+_AGAIN = {"fpsprobesize": "0"}
+"""libav's options for a source that is opened again: it need not watch 20 pictures to guess their rate, which is known by then."""
 
 _OVER = (
     "it gives the same again from its beginning: a film, which has ended. Since it tells neither its size nor its duration, it was "
@@ -113,7 +116,10 @@ class LiveReader:
     def _connect(self) -> bool:
         """Whether it was opened, not stopped. Raises libav's errors, NoVideo or TooLarge."""
         self.close()
-        self._connection = Connection(self._shared.address, self._timeout, self._shared.accel, self._shared.tap)
+        address = self._shared.address
+        if self._endless:
+            address = replace(address, options=address.options | _AGAIN)
+        self._connection = Connection(address, self._timeout, self._shared.accel, self._shared.tap)
         container = self._connection.opened(self._shared.stopped)
         if container is None:
             return False

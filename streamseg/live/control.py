@@ -53,6 +53,9 @@ class Control(Protocol):
     def resume(self, name: str) -> None:
         """Watch a paused camera again, or try a failed one once more."""
 
+    def health(self) -> dict[str, Any]:
+        """{"ok": whether every camera that is not paused is watched, "cameras": {name: {"state", "since_utc", "reason"}}}."""
+
     def options(self, name: str) -> dict[str, Any]:
         """What it runs with now, as in the file, credentials left out."""
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from streamseg.encode.sink import RenderedPicture
 
-__all__ = ["MjpegServer", "Run"]
+__all__ = ["MjpegServer", "Run", "why_not_listening"]
 
 _MIN_TOKEN = 8
 
@@ -131,7 +131,7 @@ class MjpegServer(OutputKind):
         try:
             self._server = ViewServer(self, self.host, self.port)
         except (OSError, OverflowError) as error:
-            raise OutputError(f"{self.name}: cannot listen there: {_why(error, self.port)}") from error
+            raise OutputError(f"{self.name}: cannot listen there: {why_not_listening(error, self.port)}") from error
         self.port = int(self._server.server_address[1])
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name=f"view {self.port}", daemon=True)
         self._thread.start()
@@ -192,7 +192,8 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _why(error: Exception, port: int) -> str:
+def why_not_listening(error: Exception, port: int) -> str:
+    """What keeps a server from a port, in a person's words."""
     number = getattr(error, "errno", None)
     if number == errno.EADDRINUSE:
         return f"port {port} is in use; stop what listens there or choose another port, such as {port + 1}"

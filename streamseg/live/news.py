@@ -52,6 +52,8 @@ class CameraStatus:
     """Objects in the newest frame, by class."""
     total: Mapping[str, int] = field(default_factory=dict)
     """Objects counted so far, by class."""
+    queues: Mapping[str, int] = field(default_factory=dict)
+    """Frames that wait before each stage."""
     recording: str = ""
     """The file that is being written; empty: none."""
 

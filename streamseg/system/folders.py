@@ -4,6 +4,7 @@
     cache     $STREAMSEG_CACHE, or streamseg in the user's cache: what can be made or fetched again
     engines   $STREAMSEG_ENGINES, or streamseg/engines in the user's cache: what TensorRT compiled
 
+    state     $STREAMSEG_STATE, $STATE_DIRECTORY (of a systemd unit), or streamseg in the user's state: what must outlive a restart
     config    $STREAMSEG_CONFIG, or streamseg in the user's configuration: what `streamseg tune` found for this machine
 
 The user's data and cache are where the system has them: on Linux $XDG_DATA_HOME (~/.local/share) and $XDG_CACHE_HOME (~/.cache).
@@ -19,7 +20,7 @@ from pathlib import Path
 from streamseg.errors import OutputError
 from streamseg.system.callbacks import Message
 
-__all__ = ["cache_root", "config_root", "engines_root", "locked", "make_folder", "models_root", "waiting_lock"]
+__all__ = ["cache_root", "config_root", "engines_root", "locked", "make_folder", "models_root", "state_root", "waiting_lock"]
 
 _NAME = "streamseg"
 
@@ -47,6 +48,15 @@ def models_root() -> Path:
 def engines_root() -> Path:
     """The folder of compiled engines."""
     return _named("STREAMSEG_ENGINES") or _user_cache() / "engines"
+
+
+def state_root() -> Path:
+    """The folder of what a long-running program has to know again: messages not yet delivered, the store of events."""
+    from platformdirs import user_state_path
+
+    # Of several that a unit names, separated by colons, the first (systemd.exec(5)).
+    unit = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    return _named("STREAMSEG_STATE") or (Path(unit) if unit else user_state_path(_NAME, appauthor=False))
 
 
 def _user_cache() -> Path:

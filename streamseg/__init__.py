@@ -6,8 +6,8 @@
         print(result.time, result.names, result.track_ids)
 
 `astream` is the same for coroutines, `run` does whole jobs (`streamseg.run("in.mp4", "out.mp4", pipeline="edit")`), a `Session`
-does both with an engine that is opened once, `probe` tells what a source holds. Errors are `StreamsegError` and its children in
-`streamseg.errors`.
+does both with an engine that is opened once, `Live` watches many cameras with one, `probe` tells what a source holds. Errors are
+`StreamsegError` and its children in `streamseg.errors`.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from streamseg.core.types import Activity, Event, Frame, Instances, Occlusion
     from streamseg.edits import Edits
     from streamseg.jobs.outcome import JobReport
+    from streamseg.live.live import Live
     from streamseg.pipeline.probe import probe
     from streamseg.pipeline.report import RunReport
     from streamseg.pipeline.session import Session
@@ -41,6 +42,7 @@ __all__ = [
     "Frame",
     "Instances",
     "JobReport",
+    "Live",
     "Occlusion",
     "PipelineConfig",
     "Result",
@@ -74,6 +76,7 @@ _LAZY = {
     "Frame": "streamseg.core.types",
     "Instances": "streamseg.core.types",
     "JobReport": "streamseg.jobs.outcome",
+    "Live": "streamseg.live.live",
     "Occlusion": "streamseg.core.types",
     "PipelineConfig": "streamseg.config",
     "Result": "streamseg.core.result",

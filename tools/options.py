@@ -21,9 +21,11 @@ __all__ = ["FILES", "written"]
 ROOT = Path(__file__).resolve().parents[1]
 FILES = (
     "streamseg/api.py",
+    "streamseg/cli/live.py",
     "streamseg/cli/measure.py",
     "streamseg/cli/run.py",
     "streamseg/cli/tracks.py",
+    "streamseg/live/live.py",
     "streamseg/pipeline/session.py",
 )
 WIDTH = 128

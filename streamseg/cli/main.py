@@ -12,6 +12,7 @@ from streamseg.cli import engines, measure, models, show_model, train  # noqa: F
 from streamseg.cli.errors import end_with, fill_closed
 from streamseg.cli.flags import JsonOption, SourceArg, answer, flag
 from streamseg.cli.help import Command, Group
+from streamseg.cli.live import live
 from streamseg.cli.run import run
 from streamseg.cli.tracks import tracks
 
@@ -43,6 +44,7 @@ def _global(
 
 
 app.command(cls=Command)(run)
+app.command(cls=Command)(live)
 app.command(cls=Command)(tracks)
 
 

@@ -59,6 +59,7 @@ __all__ = [
     "SelectConfig",
     "SmoothConfig",
     "TrackConfig",
+    "parse_place",
 ]
 
 
@@ -219,7 +220,7 @@ class TrackConfig(Section):
         return self
 
 
-def _parse_place(value: Any) -> Any:
+def parse_place(value: Any) -> Any:
     """A list of points alone is a line or zone; times and names may be written as elsewhere."""
     if isinstance(value, list):
         return {"points": value}
@@ -240,9 +241,9 @@ class EventsConfig(Section):
     """How far beyond counts as beyond, share of the frame's height."""
     patience: Positive | None = None
     """Seconds after which an object that is not seen is given up; none: as long as the tracker looks for it."""
-    lines: dict[str, Annotated[Line, BeforeValidator(_parse_place)]] = Field(default_factory=dict)
+    lines: dict[str, Annotated[Line, BeforeValidator(parse_place)]] = Field(default_factory=dict)
     """Two points each, as [[0.1, 0.5], [0.9, 0.5]]: fractions of the frame, or pixels."""
-    zones: dict[str, Annotated[Zone, BeforeValidator(_parse_place)]] = Field(default_factory=dict)
+    zones: dict[str, Annotated[Zone, BeforeValidator(parse_place)]] = Field(default_factory=dict)
     """Three or more points each."""
 
     @model_validator(mode="after")

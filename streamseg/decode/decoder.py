@@ -19,6 +19,7 @@ from streamseg.decode.interlace import Deinterlace, Fields, Interlacing
 from streamseg.decode.live import LiveReader
 from streamseg.decode.options import DecodeOptions, Wait
 from streamseg.decode.passthrough import KINDS, PassThrough
+from streamseg.decode.reconnect import OnLoss
 from streamseg.decode.smaller import smaller_frame, smaller_info
 from streamseg.decode.source_opener import Numbers, SourceOpener
 from streamseg.decode.tap import PacketTap
@@ -54,6 +55,7 @@ class Decoder:
     wait: whether to wait for a source that is not there at first, for `reconnect` seconds. "live": yes; "likely": yes, but not for
         an http address, which may mean a file; "no": fail at once. What waiting cannot mend fails at once in any case.
     on_message: hears when a source is waited for.
+    on_loss: hears why a live source is away, whenever that changes, and None when pictures come again.
     keep_up: leave out pictures of a live source that have become late, for example while nobody was reading.
     spool: keep what comes through a pipe, or from a web server without ranges, in a temporary file of at most so many bytes, and
         read that; 0: read it as it comes.
@@ -81,6 +83,7 @@ class Decoder:
         reconnect: float = 30.0,
         wait: Wait = "no",
         on_message: Message | None = None,
+        on_loss: OnLoss | None = None,
         keep_up: bool = True,
         spool: int = 0,
         playlists: bool = False,
@@ -107,6 +110,7 @@ class Decoder:
             playlists=playlists,
             use=use,
             tap=tap,
+            on_loss=on_loss,
         )
         by_gpu = hardware is not None and hardware.accel is not None
         if deinterlace != "off" and by_gpu and hardware and not hardware.give_up("deinterlacing is done on the CPU"):

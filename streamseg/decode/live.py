@@ -85,6 +85,7 @@ class LiveReader:
             if not mends or left <= 0:
                 waited = f"; it did not come within {self._policy.wait:g} s" if mends and self._policy.wait else ""
                 raise type(problem)(f"{words}{waited}")
+            self._policy.away(words)
             if delay == FIRST_DELAY and self._policy.on_message is not None:
                 self._policy.on_message(f"{words}; waiting for it, up to {self._policy.wait:g} s")
             if not self._pause(min(left, delay * random.uniform(0.5, 1.0))):
@@ -148,6 +149,8 @@ class LiveReader:
             for picture in self._reader.pictures(packets, self._endless):
                 picture.broken |= broken
                 broken = False
+                if self._loss is not None:
+                    self._policy.away(None)
                 self._last_picture, self._loss, self._pictured = self._arrived, None, True
                 if self._endless:
                     picture.arrived = self._arrived
@@ -233,6 +236,7 @@ class LiveReader:
         if self._loss is None:
             self._loss = _Loss(float(shared.splicer.end), self._attempts())
             shared.warnings.append(f"{reason}; reconnecting")
+        self._policy.away(reason)
         self.close(reason)
         for begin, delay in self._loss.attempts:
             left = begin + reconnect - time.monotonic()
@@ -242,7 +246,8 @@ class LiveReader:
                 return False
             try:
                 connected = self._connect()
-            except (*AV_ERRORS, StreamsegError):
+            except (*AV_ERRORS, StreamsegError) as error:
+                self._policy.away(str(fault(error, name)))
                 continue  # it is still away, or not yet what it was: the next attempt tells
             if not connected or self._connection is None:
                 return False

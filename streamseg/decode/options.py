@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal, Self
 
+from streamseg.decode.reconnect import OnLoss
 from streamseg.decode.tap import PacketTap
 from streamseg.errors import ConfigError
 from streamseg.system.callbacks import Message
@@ -36,6 +37,7 @@ class DecodeOptions:
     playlists: bool
     use: str | None
     tap: PacketTap | None
+    on_loss: OnLoss | None = None
 
     @classmethod
     def checked(

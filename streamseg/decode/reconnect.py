@@ -10,7 +10,10 @@ from streamseg.decode.address import Address
 from streamseg.errors import SourceNotFound
 from streamseg.system.callbacks import Message
 
-__all__ = ["ReconnectPolicy", "when_there"]
+__all__ = ["OnLoss", "ReconnectPolicy", "when_there"]
+
+OnLoss = Callable[[str | None], None]
+"""Is told why a source is away, at each attempt, and None when pictures come again; in the thread that reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,13 @@ class ReconnectPolicy:
     """For how long it is tried when the run begins."""
     on_message: Message | None = None
     """Hears once that it is waited for."""
+    on_loss: OnLoss | None = None
+    """Hears all the time why it is away."""
+
+    def away(self, reason: str | None) -> None:
+        """Tell who wants to know."""
+        if self.on_loss is not None:
+            self.on_loss(reason)
 
 
 def when_there(parse: Callable[[], Address], policy: ReconnectPolicy, stopped: Callable[[], bool]) -> Address:
@@ -39,6 +49,7 @@ def when_there(parse: Callable[[], Address], policy: ReconnectPolicy, stopped: C
         except SourceNotFound as error:
             if time.monotonic() >= deadline or stopped():
                 raise
+            policy.away(str(error))
             if not said and policy.on_message is not None:
                 policy.on_message(f"{error}; waiting for it, up to {policy.wait:g} s")
         said = True

@@ -118,7 +118,8 @@ class SourceOpener:
     def _policy(self, waits: bool) -> ReconnectPolicy:
         """waits: whether a source that is not there at first is waited for."""
         options = self._options
-        return ReconnectPolicy(options.timeout, options.reconnect, options.reconnect if waits else 0.0, options.on_message)
+        wait = options.reconnect if waits else 0.0
+        return ReconnectPolicy(options.timeout, options.reconnect, wait, options.on_message, options.on_loss)
 
     def _share(self, address: Address) -> SharedState:
         """Fresh state of a run: nothing met in an attempt to open counts."""

@@ -6,11 +6,15 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from streamseg.core.result import Result
+from streamseg.encode.sink import RenderedPicture
 from streamseg.encode.stream import SharedStream
 from streamseg.live.bus import Bus
 from streamseg.live.news import CameraStatus
 
-__all__ = ["Control", "Feed"]
+__all__ = ["Control", "Feed", "Tap"]
+
+Tap = Callable[[RenderedPicture], None]
+"""Is called in the thread that shows a camera: it must not wait, nor write into the picture."""
 
 
 class Feed(Protocol):
@@ -28,6 +32,12 @@ class Feed(Protocol):
 
     def watch(self, told: Callable[[], None]) -> Callable[[], None]:
         """Call `told` at each new picture, from any thread, until what this gives is called; `told` must return at once."""
+
+    def tap(self, tap: Tap) -> None:
+        """Give every composited picture to `tap` from now on, in order; one that raises is given no more."""
+
+    def untap(self, tap: Tap) -> None:
+        """Give it no more; of one that was not there nothing happens."""
 
 
 class Control(Protocol):
@@ -61,3 +71,6 @@ class Control(Protocol):
 
     def change(self, name: str, options: Mapping[str, Any]) -> None:
         """Change some of its options; no frame of another camera is lost, and of its own only if its source is opened anew."""
+
+    def warn(self, text: str, camera: str = "") -> None:
+        """Tell people something, as `Warned`."""

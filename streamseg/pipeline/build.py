@@ -14,6 +14,7 @@ from streamseg.config.schema import PipelineConfig, SelectConfig
 from streamseg.core.result import Result
 from streamseg.decode import Decoder, SourceInfo
 from streamseg.decode.address import as_source
+from streamseg.decode.reconnect import OnLoss
 from streamseg.decode.tap import PacketTap
 from streamseg.detect.infer import Infer
 from streamseg.detect.postprocess import Postprocess
@@ -130,6 +131,11 @@ class Pipeline:
         return _only(self.trunk, Tally)
 
     @property
+    def objects(self) -> dict[str, int]:
+        """Objects of each class that were counted so far."""
+        return dict(_only(self.trunk, EventDetector).counts.total)
+
+    @property
     def elapsed(self) -> float:
         """Seconds since the start."""
         return time.monotonic() - self._began
@@ -201,6 +207,9 @@ def build_pipeline(
     limit: int | None = None,
     progress: Progress | None = None,
     tap: PacketTap | None = None,
+    shown: Sequence[Target] | None = None,
+    started: Callable[[Decoder], None] | None = None,
+    on_loss: OnLoss | None = None,
 ) -> Pipeline:
     """Open everything and connect it. Raises StreamsegError.
 
@@ -216,15 +225,21 @@ def build_pipeline(
         limit: End after so many frames.
         progress: Keeps what is finished, and has what an earlier run has kept.
         tap: Hears of each packet of the source as it is read.
+        shown: The outputs, of a program that brings sinks of its own, instead of those of `config` and `outputs`.
+        started: Is given the decoder before it waits for a source, so that another thread can stop it.
+        on_loss: As for `Decoder`.
     """
     origin = as_source(source)
     config = opening.tuned(config, on_message) if engine is None else config
-    targets, chosen = plan(config.outputs, outputs, origin), steps([*extra_steps(config), *extra])
+    targets = plan(config.outputs, outputs, origin) if shown is None else list(shown)
+    chosen = steps([*extra_steps(config), *extra])
     opening.say_refused(origin, config, targets, on_message)
     device = device or opening.find_device(config, on_message)
     with contextlib.ExitStack() as undo:
-        decoder, hardware = opening.make_decoder(origin, config, device, on_message, tap)
+        decoder, hardware = opening.make_decoder(origin, config, device, on_message, tap, on_loss)
         undo.callback(decoder.close)
+        if started is not None:
+            started(decoder)
         views = opening.open_views(targets, origin, overwrite)
         for view in views.values():
             undo.callback(view.close)

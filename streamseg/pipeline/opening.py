@@ -19,6 +19,7 @@ from streamseg.core.parts import part_of
 from streamseg.core.types import Frame
 from streamseg.decode import Decoder, SourceInfo
 from streamseg.decode.frames import Frames, FrameSource
+from streamseg.decode.reconnect import OnLoss
 from streamseg.decode.tap import PacketTap
 from streamseg.encode import Sink, check_output, copies_tracks, is_view, make_view, open_sink
 from streamseg.encode.alpha_note import AlphaNote
@@ -106,15 +107,15 @@ def make_decoder(
     device: Device | None,
     on_message: Message | None,
     tap: PacketTap | None = None,
+    on_loss: OnLoss | None = None,
 ) -> tuple[Decoder, DeviceDecoding | None]:
     """The source's decoder, not open yet, and what puts its frames on `device`."""
     hardware = None if device is None else DeviceDecoding(device, config.decode.device)
     policy = config.decode.policy
     how = config.decode.model_dump(exclude={"policy", "device", "end", "max_rate", "stale"}) | {"duration": config.decode.span}
     wait: Literal["likely", "live"] = "live" if policy == "drop_oldest" else "likely"
-    return Decoder(
-        source, **how, wait=wait, on_message=on_message, keep_up=policy != "block", hardware=hardware, tap=tap
-    ), hardware
+    how |= {"wait": wait, "keep_up": policy != "block", "hardware": hardware}
+    return Decoder(source, **how, on_message=on_message, on_loss=on_loss, tap=tap), hardware
 
 
 def tuned(config: PipelineConfig, on_message: Message | None = None) -> PipelineConfig:
@@ -192,6 +193,7 @@ def use_device(hardware: DeviceDecoding | None, engine: str, device: Device | No
 
 def open_views(targets: Sequence[Target], source: Source | FrameSource, overwrite: bool) -> dict[str, MjpegServer]:
     """Refuse outputs that can be refused before the source is there, which may be a camera that is off; open the views."""
+    targets = [target for target in targets if target.sink is None]
     named = source if isinstance(source, str | int | PathLike) else None
     for target in targets:
         check_output(target.path, overwrite=overwrite, source=named, use=target.use)
@@ -230,6 +232,8 @@ def make_sink(
     progress: Progress | None = None,
 ) -> Sink:
     """The sink of an output, not open yet; `view`: the one that is open already; `progress`: keeps what is finished."""
+    if target.sink is not None:
+        return target.sink
     if view is not None:
         view.title = info.name
     video = copies_tracks(target.path, target.use)

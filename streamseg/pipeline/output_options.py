@@ -13,7 +13,7 @@ from streamseg.errors import ConfigError
 from streamseg.errors.describe import brief
 from streamseg.pipeline.outputs import OVERLAY
 
-__all__ = ["with_encoding"]
+__all__ = ["listed_effects", "with_encoding"]
 
 
 def with_encoding(
@@ -37,7 +37,7 @@ def with_encoding(
     if all(value is None for value in (codec, crf, audio, keep_grey, effects, exr)):
         return config
     held = None if exr is None else _held(exr, (called or {}).get("exr", "exr"))
-    drawn = None if effects is None else _steps(effects, (called or {}).get("composite", "effects"))
+    drawn = None if effects is None else listed_effects(effects, (called or {}).get("composite", "effects"))
     outputs = dict(config.outputs)
     if not any("{out}" in output.path for output in outputs.values()):
         outputs[next(name for name in (f"output{n}" for n in range(1, len(outputs) + 2)) if name not in outputs)] = OVERLAY
@@ -68,7 +68,7 @@ def _held(exr: object, called: str) -> object:
     return read
 
 
-def _steps(effects: object, called: str) -> list[object]:
+def listed_effects(effects: object, called: str) -> list[object]:
     """What --effects says, as the list that a pipeline file has: `blur: {strength: 1} >> outline`. Raises ConfigError."""
     if isinstance(effects, Effect | Mapping):
         return [effects]

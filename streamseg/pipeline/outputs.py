@@ -15,7 +15,7 @@ from streamseg.composite import Effect, Matte, Overlay
 from streamseg.config.schema import EncodeConfig, OutputConfig
 from streamseg.config.steps import EffectStep
 from streamseg.decode.images import SUFFIXES as STILLS
-from streamseg.encode import is_plain, is_results, is_view
+from streamseg.encode import Sink, is_plain, is_results, is_view
 from streamseg.encode.images.sequence import IMAGE_SUFFIXES, names_still
 from streamseg.encode.kinds import ending_of, endings, kind_of
 from streamseg.encode.video.containers import CONTAINERS
@@ -50,10 +50,14 @@ class Target:
     keep_grey: bool = False
     use: str | None = None
     """The kind of output, where its name does not say it: see `encode.kinds.kind_of`."""
+    sink: Sink | None = None
+    """What takes it, of a program that has one of its own; its `path` is then a name alone."""
 
     @property
     def newest(self) -> bool:
         """Whether it is to have the newest picture, and need not see every one."""
+        if self.sink is not None:
+            return False
         kind = kind_of(self.path, self.use)
         return kind is not None and kind.newest
 

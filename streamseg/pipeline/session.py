@@ -15,9 +15,10 @@ from streamseg.config.load import Location
 from streamseg.config.schema import EventsConfig, InferConfig, SmoothConfig, TrackConfig
 from streamseg.config.values import parse_seconds
 from streamseg.core.result import Result
-from streamseg.engine.shared import SharedEngine
+from streamseg.engine.shared import EngineClient, SharedEngine
 from streamseg.errors import ConfigError
 from streamseg.errors.describe import brief
+from streamseg.hub.graph_spec import GraphSpec
 from streamseg.pipeline.build import build_pipeline
 from streamseg.pipeline.configure import configured, output_paths, python_words
 from streamseg.pipeline.iteration import aiterate, iterate
@@ -170,7 +171,7 @@ class Session:
 
         Raises StreamsegError, ConfigError among them where `pipeline` asks for another engine.
         """
-        return iterate(source, self._fit(configured(locals())), engine_of=self._shared.client)
+        return iterate(source, self.fit(configured(locals())), engine_of=self._shared.client)
 
     def astream(
         self,
@@ -204,7 +205,7 @@ class Session:
         # options end
     ) -> AsyncIterator[Result]:
         """As `streamseg.astream`, with this session's engine. The options are those of `stream`."""
-        return aiterate(source, self._fit(configured(locals())), engine_of=self._shared.client)
+        return aiterate(source, self.fit(configured(locals())), engine_of=self._shared.client)
 
     def run(
         self,
@@ -299,7 +300,7 @@ class Session:
 
         Raises StreamsegError, ConfigError among them where `pipeline` asks for another engine.
         """
-        config = self._fit(configured(locals()))
+        config = self.fit(configured(locals()))
         paths = in_format(output_paths(output), format, called="format")
         with at_work(), python_words():
             engine = self._shared.client()
@@ -321,7 +322,16 @@ class Session:
     def __repr__(self) -> str:
         return f"Session({self._shared.engine!r}{', closed' if self._shared.closed else ''})"
 
-    def _fit(self, config: PipelineConfig) -> PipelineConfig:
+    @property
+    def spec(self) -> GraphSpec:
+        """The model that the engine runs."""
+        return self._shared.engine.spec
+
+    def client(self) -> EngineClient:
+        """One pipeline's share of the engine, for who builds one of what `fit` gives; it is closed by whoever takes it."""
+        return self._shared.client()
+
+    def fit(self, config: PipelineConfig) -> PipelineConfig:
         """`config` with this session's engine in it. Raises ConfigError where it asks for another one."""
         self._shared.check_fork()
         mine, spec, usual = self._config.infer, self._shared.engine.spec, InferConfig()

@@ -20,6 +20,7 @@ NAMES = [
     "Frame",
     "Instances",
     "JobReport",
+    "Live",
     "Occlusion",
     "PipelineConfig",
     "Result",

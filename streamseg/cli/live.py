@@ -1,0 +1,96 @@
+"""`streamseg live`: many cameras, watched with one engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from streamseg.cli.flags import flag
+from streamseg.pipeline.options import OPTIONS, in_shell
+
+if TYPE_CHECKING:
+    from streamseg.live.config import LiveFile
+
+_OF_CAMERAS = ("classes", "conf", "detect_every", "effects")
+"""Flags that are options of every camera."""
+
+
+def live(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...|CAMERAS.YAML",
+            help="Cameras (0, /dev/video0), addresses (RTSP, HTTP, ...) and films, which are played at their own speed; or a file "
+            "that names cameras and their options.",
+        ),
+    ],
+    classes: Annotated[str | None, flag("classes")] = None,
+    conf: Annotated[float | None, flag("conf")] = None,
+    detect_every: Annotated[str | None, flag("detect_every")] = None,
+    effects: Annotated[str | None, flag("effects")] = None,
+    # options: shell network
+    masks: Annotated[str | None, flag("masks")] = None,
+    engine: Annotated[str | None, flag("engine")] = None,
+    model: Annotated[str | None, flag("model")] = None,
+    family: Annotated[str | None, flag("family")] = None,
+    head: Annotated[str | None, flag("head")] = None,
+    precision: Annotated[str | None, flag("precision")] = None,
+    require_gpu: Annotated[bool | None, flag("require_gpu")] = None,
+    size: Annotated[str | None, flag("size")] = None,
+    batch: Annotated[int | None, flag("batch")] = None,
+    threads: Annotated[int | None, flag("threads")] = None,
+    no_tuned: Annotated[bool | None, flag("no_tuned")] = None,
+    # options end
+    trust: Annotated[bool, flag("trust")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Say what is wrong with the file, and watch nothing.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors.")] = False,
+) -> None:
+    """Watch many cameras with one engine; each may go and come back, and be added, changed and removed meanwhile."""
+    given: dict[str, Any] = locals()
+    from streamseg.cli.display import Screen
+    from streamseg.cli.wall import Wall
+    from streamseg.live.live import Live
+    from streamseg.runtime.process import handle_signals
+
+    screen = Screen(quiet=quiet)
+    file = _file(sources, given)
+    options = {each.name: given[each.name] for each in OPTIONS if "network" in each.groups and given[each.name] is not None}
+    watched = Live(file, on_message=screen.say, trust=trust, **options)
+    if check:
+        watched.check()
+        screen.say(f"{sources[0]}: {len(watched.cameras())} cameras, nothing wrong")
+        return
+    ended: list[int] = []
+
+    def end(number: int) -> None:
+        ended.append(number)
+        watched.end()
+
+    with handle_signals(end), Wall(watched, screen, quiet):
+        try:
+            watched.start()
+            watched.run()
+        finally:
+            watched.stop()
+    if ended:
+        raise typer.Exit(128 + ended[0])
+
+
+def _file(sources: list[str], given: dict[str, Any]) -> LiveFile:
+    """What is to be watched. Raises ConfigError."""
+    from streamseg.errors import ConfigError
+    from streamseg.live.camera_names import named
+    from streamseg.live.config import load_live, read_live
+
+    asked = {each.name: each for each in OPTIONS if each.name in _OF_CAMERAS and given[each.name] is not None}
+    if Path(sources[0]).suffix.lower() not in (".yaml", ".yml"):
+        defaults = {name: given[name] for name in asked}
+        return read_live({"defaults": defaults, "cameras": named(sources)}, "cameras", trust=given["trust"])
+    if len(sources) > 1:
+        raise ConfigError(f"{sources[0]} names all cameras; leave out {sources[1]}, or name it there")
+    if asked:
+        flags = ", ".join(in_shell(option) for option in asked.values())
+        raise ConfigError(f"{flags}: {sources[0]} says that, in its section defaults or at each camera")
+    return load_live(Path(sources[0]), trust=given["trust"])

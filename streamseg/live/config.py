@@ -1,0 +1,199 @@
+"""What may stand in cameras.yaml: the engine, what all cameras have in common, the cameras, and who is told of them.
+
+    engine: {model: lite}
+    defaults: {detect_every: auto}
+    cameras:
+      door: {source: rtsp://user:password@10.0.0.7/main, classes: [person], lines: {step: [[0.1, 0.5], [0.9, 0.5]]}}
+      yard: rtsp://10.0.0.8/main
+
+A camera takes the options of a run (`pipeline.options`) that say how its source is read, what is found in it and what is drawn.
+What belongs to the engine, which all cameras share, stands in `engine` alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, Field, create_model
+
+from streamseg.config.load import parse_yaml, read_yaml, validate
+from streamseg.config.schema import EventsConfig, OutputConfig, PipelineConfig, SmoothConfig, TrackConfig, parse_place
+from streamseg.config.section import Section
+from streamseg.config.values import Positive
+from streamseg.errors import ConfigError
+from streamseg.errors.describe import brief
+from streamseg.events import Line, Zone
+from streamseg.pipeline.options import OPTIONS, Option
+from streamseg.pipeline.output_options import listed_effects
+
+__all__ = [
+    "CAMERA_OPTIONS",
+    "CameraConfig",
+    "EngineConfig",
+    "LiveConfig",
+    "LiveFile",
+    "check_camera",
+    "engine_options",
+    "load_live",
+    "merged",
+    "read_live",
+]
+
+Options = Mapping[str, Any]
+"""Of a camera, as they stand in the file."""
+
+_NO_CAMERAS = {
+    *("start", "duration", "end", "realtime", "reconnect", "spool", "online"),
+    *("pipeline", "trust", "track", "smooth", "events"),
+}
+"""Options of a run that make no sense for what is watched as it happens, or are declared in another way."""
+CAMERA_OPTIONS: tuple[Option, ...] = tuple(
+    each
+    for each in OPTIONS
+    if each.name not in _NO_CAMERAS
+    and ({"pipeline", "source"} & {*each.groups} or each.name in ("effects", "keep_grey", "select"))
+)
+"""Those of a run that a camera may have."""
+ENGINE_OPTIONS: tuple[Option, ...] = tuple(each for each in OPTIONS if "network" in each.groups)
+
+
+def _name(value: Any) -> str:
+    """Of a camera: it stands in addresses, topics and names of files. Raises ValueError."""
+    if not isinstance(value, str):
+        raise ValueError(  # noqa: TRY004 - pydantic tells ValueErrors alone
+            f'{value!r} is no name; YAML reads some words as values: write it in quotes, as "{str(value).lower()}"'
+        )
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", value):
+        raise ValueError(f"{brief(value)} is no name of a camera; use up to 64 letters (a to z), digits, - and _")
+    return value
+
+
+def _source(value: Any) -> Any:
+    """A camera's number is an address, too."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _camera(value: Any) -> Any:
+    """An address alone is a camera with it."""
+    return {"source": value} if isinstance(value, str | int) and not isinstance(value, bool) else value
+
+
+class _CameraBase(Section):
+    """What a camera has beside the options of a run."""
+
+    source: Annotated[str, BeforeValidator(_source), Field(min_length=1)]
+    """An address, a device's number or name, or a film, which is played at its own speed."""
+    pipeline: str = "live"
+    """The pipeline that these options change: `live`, or a file."""
+    lines: dict[str, Annotated[Line, BeforeValidator(parse_place)]] = Field(default_factory=dict)
+    """As in the section `events` of a pipeline file."""
+    zones: dict[str, Annotated[Zone, BeforeValidator(parse_place)]] = Field(default_factory=dict)
+    events: EventsConfig = EventsConfig()
+    """The rest of that section, or all of it."""
+    track: TrackConfig = TrackConfig()
+    smooth: SmoothConfig = SmoothConfig()
+    loop: bool = False
+    """A film begins again when it has ended."""
+
+
+def _field(option: Option) -> tuple[Any, Any]:
+    """The type that an option's value has where it stands in a pipeline file; None, the default: as the pipeline says."""
+    section: type[BaseModel] = PipelineConfig if option.place[0] not in ("composite", "keep_grey") else OutputConfig
+    for part in option.place[:-1]:
+        section = section.model_fields[part].annotation  # type: ignore[assignment]
+    found = section.model_fields[option.place[-1]]
+    kind: Any = Annotated[(found.annotation, *found.metadata)] if found.metadata else found.annotation
+    if option.name == "effects":
+        kind = Annotated[kind, BeforeValidator(lambda value: tuple(listed_effects(value, "effects")))]
+    return kind | None, Field(default=None)
+
+
+CameraConfig = create_model(
+    "CameraConfig",
+    __base__=_CameraBase,
+    **{option.name: _field(option) for option in CAMERA_OPTIONS},  # type: ignore[call-overload]
+)
+DefaultsConfig = create_model(
+    "DefaultsConfig", __base__=CameraConfig, source=(Annotated[str | None, Field(max_length=0)], None)
+)
+
+
+class _EngineBase(Section):
+    in_flight: Annotated[int, Field(ge=1, le=16)] | None = None
+    """Batches that are computed at the same time."""
+    max_wait: Positive | None = None
+    """Seconds for which a batch that is not full waits for pictures of other cameras."""
+    patience: Positive = 60.0
+    """Seconds for which an answer is waited for; then the engine is taken for dead, and the program ends."""
+
+
+EngineConfig = create_model(
+    "EngineConfig",
+    __base__=_EngineBase,
+    **{option.name: _field(option) for option in ENGINE_OPTIONS},  # type: ignore[call-overload]
+)
+
+
+class LiveConfig(Section):
+    """The whole file. A section of who is told of the cameras is a field here; its model stands in `config/live_SECTION.py`."""
+
+    engine: EngineConfig = EngineConfig()  # type: ignore[valid-type]
+    defaults: DefaultsConfig = DefaultsConfig()  # type: ignore[valid-type]
+    cameras: dict[Annotated[str, BeforeValidator(_name)], Annotated[CameraConfig, BeforeValidator(_camera)]] = Field(  # type: ignore[valid-type]
+        default_factory=dict
+    )
+
+
+def engine_options(options: Options) -> tuple[dict[str, Any], float]:
+    """Of the options of an engine those of a Session, and the patience. Raises ConfigError."""
+    config = validate(EngineConfig, dict(options), "engine", None)
+    return {key: value for key, value in options.items() if key != "patience"}, config.patience
+
+
+@dataclass(frozen=True, slots=True)
+class LiveFile:
+    """A configuration that was read, checked as far as it can be without opening anything."""
+
+    config: LiveConfig
+    engine: Options
+    """As it stands there."""
+    cameras: Mapping[str, Options]
+    """What each camera is to have, with the defaults in it."""
+    path: Path | None = None
+    raw: Options = field(default_factory=dict)
+    """All of it as it stands there."""
+
+
+def load_live(path: Path, *, trust: bool = False) -> LiveFile:
+    """Read cameras.yaml. Raises ConfigError, which names every problem with its line."""
+    data, tree = parse_yaml(read_yaml(path, "file of cameras"), str(path), LiveConfig)
+    return read_live(data, str(path), tree, trust=trust, path=path)
+
+
+def read_live(data: Options, name: str, tree: Any = None, *, trust: bool = False, path: Path | None = None) -> LiveFile:
+    """A configuration from its keys and values; `name` stands in messages, `tree` knows the lines. Raises ConfigError."""
+    given = {key: {} if value is None else value for key, value in data.items()}
+    config = validate(LiveConfig, given, name, tree, trust=trust)
+    shared = given.get("defaults", {})
+    cameras = {each: merged(shared, _camera(options)) for each, options in given.get("cameras", {}).items()}
+    return LiveFile(config, given.get("engine", {}), cameras, path, given)
+
+
+def merged(first: Options, then: Options) -> dict[str, Any]:
+    """Options with others on top; None leaves what was there."""
+    return {**first, **{key: value for key, value in then.items() if value is not None}}
+
+
+def check_camera(name: str, options: Options | str, *, trust: bool = False) -> dict[str, Any]:
+    """The options of one camera, checked. Raises ConfigError."""
+    given = dict(_camera(options))
+    try:
+        _name(name)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    validate(CameraConfig, given, f"camera {name}", None, trust=trust)
+    return given

@@ -1,0 +1,30 @@
+"""Who is told of the cameras, beside the terminal: the page, MQTT, recorders. Each owner adds a line to `services_of`."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from streamseg.live.config import LiveFile
+from streamseg.live.control import Control
+
+__all__ = ["Service", "services_of"]
+
+
+class Service(Protocol):
+    """Something that runs beside the cameras, in threads of its own."""
+
+    name: str
+    """In messages."""
+
+    def start(self) -> None:
+        """Begin. Raises StreamsegError, which ends the program: what is wrong at the start is a person's to mend. What goes wrong
+        later is said as `Warned`, and tried again."""
+
+    def stop(self, timeout: float) -> None:
+        """End within so many seconds. Twice is harmless."""
+
+
+def services_of(file: LiveFile, control: Control) -> list[Service]:
+    """Those that the file asks for, in the order in which they start; they are stopped in the opposite one."""
+    services: list[Service] = []
+    return services

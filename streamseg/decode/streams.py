@@ -5,6 +5,7 @@ FFmpeg shows the stills of an image file in MP4's container (HEIF: HEIC, AVIF) a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from av.stream import Disposition
@@ -13,12 +14,17 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
-__all__ = ["find_video", "left_out_photos"]
+__all__ = ["find_video", "left_out_photos", "pick_video"]
 
 
 def find_video(container: InputContainer) -> VideoStream | None:
     """The stream to decode: the one flagged default, else the first; cover art is not video."""
-    pictures = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic and s.codec_context]
+    return pick_video(container.streams.video)
+
+
+def pick_video(streams: Sequence[VideoStream]) -> VideoStream | None:
+    """`find_video`, among these streams of a container."""
+    pictures = [s for s in streams if not s.disposition & Disposition.attached_pic and s.codec_context]
     # An image sequence has a cover, too: an item, which has no time; the sequence is a track.
     pictures = [s for s in pictures if not _is_item(s)] or pictures
     default = [s for s in pictures if s.disposition & Disposition.default]

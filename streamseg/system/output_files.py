@@ -293,6 +293,15 @@ class OutputFile:
         for at, data in held:
             self._put(at, data)
 
+    def sync(self) -> None:
+        """What was written stays after a power cut, too. Raises OSError."""
+        if self._standard is None:
+            os.fsync(self._fd)
+
+    def duplicate(self) -> int:
+        """Another descriptor of the file, to be synced and closed by another thread. Raises OSError."""
+        return os.dup(self._fd)
+
     def close(self) -> None:
         """Give the file back; held overwrites that were not committed are dropped. Raises OSError (network file systems)."""
         if not self.closed:

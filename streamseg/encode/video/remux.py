@@ -15,7 +15,7 @@ from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
 from av.stream import Stream
 
-__all__ = ["AV_ERRORS", "add_copy", "codec_of", "keep"]
+__all__ = ["AV_ERRORS", "add_copy", "codec_of", "keep", "keep_video"]
 
 AV_ERRORS = (av.FFmpegError, OSError, ValueError)
 """What PyAV raises when it cannot encode or write."""
@@ -44,6 +44,17 @@ def keep(template: Stream) -> Stream:
     kept.time_base = template.time_base
     kept.metadata.update(template.metadata)
     kept.disposition = template.disposition
+    return kept
+
+
+def keep_video(template: Stream) -> Stream:
+    """As `keep`, of a picture that is to be copied into another kind of file: without the mark of the one it came in.
+
+    Raises one of AV_ERRORS.
+    """
+    kept = av.open(io.BytesIO(), "w", format="null").add_stream_from_template(template, opaque=True)
+    kept.time_base = template.time_base
+    kept.metadata.update(template.metadata)
     return kept
 
 

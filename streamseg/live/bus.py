@@ -47,6 +47,12 @@ class Subscription:
                 self._changed.wait(left)
             return self._waiting.popleft() if self._waiting else None
 
+    @property
+    def waiting(self) -> int:
+        """News that wait to be taken."""
+        with self._changed:
+            return len(self._waiting)
+
     def __iter__(self) -> Iterator[News]:
         """All there is and will be, until it is closed."""
         while (news := self.get()) is not None:

@@ -89,6 +89,8 @@ class Happened:
     """x0, y0, x1, y1 of the object in that frame, frame pixels; None where it is not seen there."""
     thumbnail: bytes = b""
     """JPEG of the object as it is shown (privacy effects applied); empty: none."""
+    at: float = 0.0
+    """When what happened came from the camera, monotonic seconds, for clips; 0: as `utc` says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,177 @@
+"""The service that keeps what cameras show and what happens there: recordings, clips, events, within the limits that were given."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from streamseg.config.live_record import CameraRecord, RecordConfig
+from streamseg.errors import OutputError
+from streamseg.live.bus import Bus
+from streamseg.live.keep.recorder import CameraRecorder
+from streamseg.live.keep.retention import Retention
+from streamseg.live.keep.rows import KeptFile
+from streamseg.live.keep.shelf import Recorded
+from streamseg.live.keep.store import EventStore
+from streamseg.live.news import Happened, Warned
+from streamseg.system.file_names import file_name
+
+__all__ = ["Keeper"]
+
+_SWEEP = 60.0
+"""Seconds between two looks at what is too old."""
+
+
+class Keeper:
+    """All recordings of a `Live`. It is the ledger of its recorders, too. Thread-safe."""
+
+    def __init__(self, config: RecordConfig, bus: Bus) -> None:
+        """Raises OutputError where the folder cannot be written."""
+        self.folder = Path(config.folder).expanduser().absolute()
+        self._bus = bus
+        self.store = EventStore(self.folder, self._say)
+        self._retention = Retention(self.store, config, self._say)
+        self._deleting = threading.Lock()
+        self._recorders: dict[str, tuple[CameraRecorder, CameraRecord]] = {}
+        self._lock = threading.Lock()
+        self._news = bus.subscribe(Happened, Warned, size=4096)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="streamseg-keeper", daemon=True)
+        self._retention.adopt()
+        self._last = {name: max(f.end_utc for f in files) for name, files in self._by_camera().items()}
+
+    def _by_camera(self) -> dict[str, list[KeptFile]]:
+        found: dict[str, list[KeptFile]] = {}
+        for file in self.store.files():
+            if not file.clip:
+                found.setdefault(file.camera, []).append(file)
+        return found
+
+    # -- the service ---------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to keep events, and to delete what is old."""
+        self._thread.start()
+
+    def stop(self, timeout: float = 5.0) -> bool:
+        """Finish all recordings; whether that was done within `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        with self._lock:
+            recorders, self._recorders = [each for each, _ in self._recorders.values()], {}
+        for each in recorders:
+            each.feed.close()
+        done = [each.stop(max(0.1, deadline - time.monotonic())) for each in recorders]
+        self._news.close()
+        self._stopped.set()
+        if self._thread.ident is not None:
+            self._thread.join(max(0.1, deadline - time.monotonic()))
+        self.store.close()
+        return all(done) and not self._thread.is_alive()
+
+    def recorder(self, camera: str, options: CameraRecord) -> CameraRecorder:
+        """Begin to record a camera: its `feed` is the tap of the camera's decoder, over all its connections."""
+        last = self._last.pop(camera, None)
+        before = None if last is None or not options.continuous else (last, "streamseg did not run")
+        made = CameraRecorder(camera, self.folder, options, self, before)
+        with self._lock:
+            former = self._recorders.pop(camera, None)
+            self._recorders[camera] = made, options
+        if former is not None:
+            former[0].stop()
+        made.start()
+        return made
+
+    def release(self, camera: str, timeout: float = 5.0) -> None:
+        """Record a camera no more; its files are finished."""
+        with self._lock:
+            former = self._recorders.pop(camera, None)
+        if former is not None:
+            former[0].stop(timeout)
+
+    def path(self, camera: str) -> str:
+        """The file that is being written of a camera; empty: none."""
+        with self._lock:
+            found = self._recorders.get(camera)
+        return found[0].path if found is not None else ""
+
+    def protect(self, path: str, protected: bool = True) -> None:
+        """Never delete a recording (`KeptFile.path`), or let it be deleted again. Raises OutputError where there is none.
+
+        It is made read-only, so that it stays so without the data base, too.
+        """
+        file = self.folder / path
+        try:
+            mode = file.stat().st_mode
+            file.chmod(mode & ~0o222 if protected else mode | 0o200)
+        except OSError as error:
+            raise OutputError(f"{file}: cannot be protected: {error.strerror or error}") from error
+        self.store.protect(path, protected)
+
+    def _run(self) -> None:
+        swept = 0.0
+        while not self._stopped.is_set() or self._news.waiting:
+            news = self._news.get(timeout=1.0)
+            if isinstance(news, Happened):
+                self._happened(news)
+            elif isinstance(news, Warned):
+                self.store.add(news)
+            else:
+                self.store.flush()
+            if time.monotonic() - swept > _SWEEP and not self._stopped.is_set():
+                swept = time.monotonic()
+                with self._deleting:
+                    self._retention.sweep()
+
+    def _happened(self, news: Happened) -> None:
+        with self._lock:
+            found = self._recorders.get(news.camera)
+        self.store.add(news)
+        self._log(news)
+        if found is None or (clips := found[1].clips) is None:
+            return
+        if news.event.kind in clips.events and (clips.classes is None or news.event.name in clips.classes):
+            found[0].notice(news.id, news.at or news.utc + time.monotonic() - time.time())
+
+    def _log(self, news: Happened) -> None:
+        """The event as a line of JSON, beside the recordings of its day."""
+        when = datetime.fromtimestamp(news.utc, UTC)
+        folder = self.folder / file_name(news.camera) / when.astimezone().strftime("%Y-%m-%d")
+        event = {key: value for key, value in asdict(news.event).items() if value not in ("", None) and key != "time"}
+        line: dict[str, Any] = {"id": news.id, "time": when.isoformat(timespec="milliseconds"), "camera": news.camera, **event}
+        line |= {"frame": news.frame, "epoch": news.epoch}
+        if news.box is not None:
+            line["box"] = [round(float(each), 1) for each in news.box]
+        with contextlib.suppress(OSError):  # a full disk: the data base says so, and keeps it until there is room
+            folder.mkdir(parents=True, exist_ok=True)
+            with (folder / "events.jsonl").open("ab") as file:
+                file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+
+    # -- the ledger of its recorders -----------------------------------------------------------------------------------------
+
+    def recorded(self, recorded: Recorded) -> None:
+        """See `Ledger`."""
+        path = recorded.path.relative_to(self.folder).as_posix()
+        times = (recorded.begin_utc, recorded.end_utc)
+        self.store.add_file(KeptFile(path, recorded.camera, recorded.clip, *times, recorded.size), recorded.events)
+
+    def gap(self, camera: str, begin_utc: float, end_utc: float, reason: str) -> None:
+        """See `Ledger`."""
+        self.store.add_gap(camera, begin_utc, end_utc, reason)
+
+    def warn(self, camera: str, text: str) -> None:
+        """See `Ledger`."""
+        self._bus.publish(Warned(camera, text, time.time()))
+
+    def make_room(self, path: Path) -> bool:
+        """See `Ledger`."""
+        with self._deleting:
+            return self._retention.make_room()
+
+    def _say(self, text: str) -> None:
+        self.warn("", text)

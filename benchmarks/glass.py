@@ -34,7 +34,7 @@ from streamseg.composite import Rendered
 from streamseg.core.result import Result
 from streamseg.core.types import Frame, Instances
 from streamseg.encode.stream import SharedStream
-from streamseg.live.web.stream import stream_routes
+from streamseg.live.web.stream import Streams
 
 BITS = 24
 """Of the clock: milliseconds, for four and a half hours."""
@@ -99,15 +99,21 @@ def served(stream: SharedStream, way: str, began: float, options: str):
         "options": options,
     }
     static = resources.files("streamseg.live.web").joinpath("static")
-    routes = [
-        Route("/glass", lambda _: HTMLResponse(text)),
-        *stream_routes(control),
-        Mount("/", StaticFiles(directory=str(static))),
-    ]
+    streams = Streams(control)
+    routes = [Route("/glass", lambda _: HTMLResponse(text)), *streams.routes, Mount("/", StaticFiles(directory=str(static)))]
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_):
+        yield
+        await streams.close()
+
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(
         uvicorn.Config(
-            Starlette(routes=routes), log_level="warning", ws="websockets-sansio", ws_per_message_deflate=False, lifespan="off"
+            Starlette(routes=routes, lifespan=lifespan),
+            log_level="warning",
+            ws="websockets-sansio",
+            ws_per_message_deflate=False,
         )
     )
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])), daemon=True)

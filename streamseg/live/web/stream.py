@@ -22,20 +22,19 @@ import json
 from struct import pack
 from typing import TYPE_CHECKING
 
-from starlette.routing import WebSocketRoute
+from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from streamseg.encode.stream import Listener, SharedStream, StreamFormat, Unit
 from streamseg.errors import ConfigError
+from streamseg.live.web.whep import Whep
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from starlette.routing import BaseRoute
 
     from streamseg.live.control import Control
 
-__all__ = ["Streams", "stream_routes"]
+__all__ = ["Streams"]
 
 GONE, TOO_SLOW, REMOVED, FULL = 4404, 4408, 4410, 4429
 """Why a WebSocket is closed."""
@@ -45,17 +44,27 @@ _STILL = 2.0
 """Seconds without a picture after which a viewer is told how the camera is."""
 
 
-def stream_routes(control: Control, *, max_viewers: int = 64) -> Sequence[BaseRoute]:
-    """What a Starlette app answers: see the module."""
-    return [WebSocketRoute("/live/{name}.ws", Streams(control, max_viewers).socket)]
-
-
 class Streams:
-    """Cameras' streams for viewers. It belongs to the server's loop."""
+    """Cameras' streams for viewers, by WebSocket and by WebRTC. It belongs to the server's loop."""
 
-    def __init__(self, control: Control, max_viewers: int) -> None:
+    def __init__(self, control: Control, *, max_viewers: int = 64) -> None:
         self._control, self._max_viewers = control, max_viewers
         self.viewers = 0
+        """By WebSocket."""
+        self.whep = Whep(control, max_viewers)
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """What a Starlette app answers."""
+        return [
+            WebSocketRoute("/live/{name}.ws", self.socket),
+            Route("/live/{name}/whep", self.whep.offer, methods=["POST"]),
+            Route("/live/{name}/whep/{session}", self.whep.end, methods=["DELETE"]),
+        ]
+
+    async def close(self) -> None:
+        """End what a server does not end of itself, when it stops: viewers by WebRTC."""
+        await self.whep.close()
 
     async def socket(self, viewer: WebSocket) -> None:
         """One viewer, until it goes."""

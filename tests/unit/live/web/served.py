@@ -6,20 +6,33 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
+from streamseg.live.control import Control
+from streamseg.live.web.stream import Streams
+
 
 @contextlib.contextmanager
-def served(routes: Sequence[BaseRoute]) -> Iterator[int]:
-    """The port, while it is served."""
+def served(control: Control, *, max_viewers: int = 64, routes: Sequence[BaseRoute] = ()) -> Iterator[int]:
+    """The port, while streams of `control` are served."""
+    streams = Streams(control, max_viewers=max_viewers)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        await streams.close()
+
     listening = socket.create_server(("127.0.0.1", 0))
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 128 * 1024)  # as the page has it
     config = uvicorn.Config(
-        Starlette(routes=routes), log_config=None, ws="websockets-sansio", ws_per_message_deflate=False, lifespan="off"
+        Starlette(routes=[*streams.routes, *routes], lifespan=lifespan),
+        log_config=None,
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
     )
     config.timeout_graceful_shutdown = 1
     server = uvicorn.Server(config)

@@ -16,7 +16,6 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from streamseg.live.web.stream import stream_routes
 from tests import clips
 from tests.unit.encode.helpers import frames, rendered
 from tests.unit.live.fakes import FakeControl
@@ -32,7 +31,7 @@ def control() -> FakeControl:
 
 @pytest.fixture
 def dial(control: FakeControl) -> Iterator[Callable[[str], ClientConnection]]:
-    with served(stream_routes(control, max_viewers=2)) as port, contextlib.ExitStack() as opened:
+    with served(control, max_viewers=2) as port, contextlib.ExitStack() as opened:
         yield lambda name: opened.enter_context(
             connect(f"ws://127.0.0.1:{port}/live/{name}.ws", compression=None, close_timeout=1)
         )
@@ -118,7 +117,7 @@ def test_a_viewer_that_never_reads_is_hung_up_on_and_delays_nobody(
     stream, noise = control.feeds["door"].stream, np.random.default_rng(0)
     ask = "GET /live/door.ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     ask += "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-    with served(stream_routes(control)) as port, socket.socket() as stuck:
+    with served(control) as port, socket.socket() as stuck:
         stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         stuck.connect(("127.0.0.1", port))
         stuck.sendall(ask.encode())

@@ -20,6 +20,7 @@ from streamseg.live.web.guard import Door, Guard
 from streamseg.live.web.hub import Hub
 from streamseg.live.web.openapi import OPERATIONS
 from streamseg.live.web.pictures import Pictures
+from streamseg.live.web.stream import WAYS, Streams
 
 __all__ = ["make_app"]
 
@@ -43,7 +44,7 @@ def make_app(
     *,
     store: EventStore | None = None,
     routes: Sequence[BaseRoute] = (),
-    ways: tuple[str, ...] = ("jpeg",),
+    ways: tuple[str, ...] = WAYS,
 ) -> Starlette:
     """What the server runs.
 
@@ -52,13 +53,14 @@ def make_app(
         page: Its settings.
         door: Who may come in.
         store: Where events are kept and searched; None: the last few are remembered.
-        routes: What others answer: streams, metrics. They stand behind the same guard.
+        routes: What others answer, as metrics. They stand behind the same guard.
         ways: How moving pictures can be had, the best first: mse, webrtc, jpeg.
     """
     executor = ThreadPoolExecutor(_THREADS, "page")
     hub = Hub(control, executor)
     api = Api(control, hub, executor, store, ways)
     pictures = Pictures(control, executor, max_viewers=page.max_viewers, max_rate=page.max_rate)
+    streams = Streams(control, max_viewers=page.max_viewers)
     static = resources.files("streamseg.live.web").joinpath("static")
 
     @contextlib.asynccontextmanager
@@ -68,6 +70,7 @@ def make_app(
             yield
         finally:
             hub.stop()
+            await streams.close()
             executor.shutdown(wait=False, cancel_futures=True)
 
     methods: dict[tuple[str, str], list[str]] = {}
@@ -82,6 +85,7 @@ def make_app(
             Route("/live/{name}.mjpg", answered(pictures.stream, control)),
             WebSocketRoute("/live/{name}.jpeg.ws", pictures.socket),
             WebSocketRoute("/live/{name}.results.ws", pictures.results),
+            *streams.routes,
             *routes,
             Mount("/", _Static(directory=str(static), html=True)),
         ],

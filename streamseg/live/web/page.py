@@ -21,6 +21,7 @@ from streamseg.live.web.api import EventStore
 from streamseg.live.web.app import make_app
 from streamseg.live.web.guard import Door
 from streamseg.live.web.link import link, qr, token_of
+from streamseg.live.web.stream import WAYS
 
 __all__ = ["Page"]
 
@@ -76,7 +77,7 @@ class Page:
         *,
         store: EventStore | None = None,
         routes: Sequence[BaseRoute] = (),
-        ways: tuple[str, ...] = ("jpeg",),
+        ways: tuple[str, ...] = WAYS,
         on_message: Callable[[str], None] | None = None,
     ) -> None:
         """See `make_app`. `on_message`: told the link, once it opens."""

@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from importlib.util import find_spec
 from struct import pack
 from typing import TYPE_CHECKING
 
@@ -34,8 +35,10 @@ if TYPE_CHECKING:
 
     from streamseg.live.control import Control
 
-__all__ = ["Streams"]
+__all__ = ["WAYS", "Streams"]
 
+WAYS = ("mse", *(("webrtc",) if find_spec("aiortc") else ()), "jpeg")
+"""How moving pictures can be had here, the best first."""
 GONE, TOO_SLOW, REMOVED, FULL = 4404, 4408, 4410, 4429
 """Why a WebSocket is closed."""
 _HEAD = ">BBHIdd"

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator
 import av
 import numpy as np
 import pytest
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from streamseg.live.web.page import Page
 from tests import clips
 from tests.unit.encode.helpers import frames, rendered
 from tests.unit.live.fakes import FakeControl
@@ -132,3 +133,15 @@ def test_a_viewer_that_never_reads_is_hung_up_on_and_delays_nobody(
                 pass
         assert stream.stats()["listeners"] == 1
         assert other.ended == ""
+
+
+def test_the_page_serves_it_behind_its_guard(control: FakeControl, serve: Callable[..., Page]) -> None:
+    page = serve(token="a-long-enough-token")
+    url = f"ws://127.0.0.1:{page.port}/live/door.ws"
+    with pytest.raises(InvalidStatus) as refused, connect(url):
+        pass
+    assert refused.value.response.status_code == 403
+    with connect(f"{url}?token=a-long-enough-token") as viewer:
+        listening(control)
+        show(control, 1)
+        assert json.loads(viewer.recv(5))["type"] == "stream"

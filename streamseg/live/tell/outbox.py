@@ -27,7 +27,7 @@ _IN_MEMORY = 1000
 """Letters that wait there while the disk takes none."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS letters (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, topic TEXT NOT NULL, utc REAL NOT NULL, body BLOB NOT NULL
+    number INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, topic TEXT NOT NULL, utc REAL NOT NULL, body BLOB NOT NULL
 );
 CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, text TEXT NOT NULL);
 """
@@ -72,6 +72,7 @@ class Outbox:
             raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
         try:
             self._database = self._open()
+            self._last = int(self._database.execute("SELECT COALESCE(MAX(number), 0) FROM letters").fetchone()[0])
         except (sqlite3.Error, OSError) as error:
             self._let_go()
             raise OutputError(f"{path}: cannot be opened: {error}") from error
@@ -85,10 +86,10 @@ class Outbox:
                 return
             try:
                 with self._database:
-                    self._database.execute(
-                        "INSERT OR IGNORE INTO letters (id, topic, utc, body) VALUES (?, ?, ?, ?)", (id, topic, now, body)
-                    )
+                    values = (self._last + 1, id, topic, now, body)
+                    self._database.execute("INSERT OR IGNORE INTO letters VALUES (?, ?, ?, ?, ?)", values)
                     self._make_room()
+                self._last += 1
             except sqlite3.Error as error:
                 self._say(f"{self.path}: cannot be written ({error}); messages wait in memory")
                 self._remember(id, body, topic, now)
@@ -164,9 +165,8 @@ class Outbox:
     def _remember(self, id: str, body: bytes, topic: str, now: float) -> None:
         if any(letter.id == id for letter in self._memory.values()):
             return
-        last = max((number for (number,) in self._rows("SELECT COALESCE(MAX(number), 0) FROM letters")), default=0)
-        number = 1 + max(last, next(reversed(self._memory), 0))
-        self._memory[number] = Letter(number, id, topic, now, body)
+        self._last += 1
+        self._memory[self._last] = Letter(self._last, id, topic, now, body)
         while len(self._memory) > _IN_MEMORY:
             self._memory.popitem(last=False)
             self.dropped += 1

@@ -8,7 +8,6 @@ import hmac
 import json
 import threading
 import time
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -74,27 +73,18 @@ class Receiver:
         self._http.server_close()
 
 
-@pytest.fixture
-def started() -> Iterator[list[Any]]:
-    """What is in it is ended, whatever happens."""
-    things: list[Any] = []
-    yield things
-    for thing in reversed(things):
-        thing.close() if isinstance(thing, Receiver) else thing.stop(2.0)
-
-
-def begin(started: list[Any], folder: Path, url: str, bus: Bus | None = None, **options: Any) -> tuple[Bus, Webhook]:
+def begin(ended: list[Any], folder: Path, url: str, bus: Bus | None = None, **options: Any) -> tuple[Bus, Webhook]:
     bus = bus or Bus()
     webhook = Webhook(WebhookConfig(url=url, **options), bus, folder, Backoff(0.01, 0.05))
-    started.append(webhook)
+    ended.append(webhook)
     webhook.start()
     return bus, webhook
 
 
-def test_an_event_arrives_signed_and_once(tmp_path: Path, started: list[Any]) -> None:
+def test_an_event_arrives_signed_and_once(tmp_path: Path, ended: list[Any]) -> None:
     receiver = Receiver()
-    started.append(receiver)
-    bus, webhook = begin(started, tmp_path, receiver.url, secret="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    ended.append(receiver)
+    bus, webhook = begin(ended, tmp_path, receiver.url, secret="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     bus.publish(happened())
     until(lambda: webhook.delivery.sent == 1)
     ((headers, body),) = receiver.calls
@@ -127,9 +117,9 @@ def test_the_signature_is_the_one_that_standard_webhooks_prints() -> None:
     assert signature(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", body) == expected
 
 
-def test_a_receiver_that_is_down_loses_nothing_and_gets_all_in_order(tmp_path: Path, started: list[Any]) -> None:
+def test_a_receiver_that_is_down_loses_nothing_and_gets_all_in_order(tmp_path: Path, ended: list[Any]) -> None:
     receiver = Receiver()
-    bus, webhook = begin(started, tmp_path, receiver.url)
+    bus, webhook = begin(ended, tmp_path, receiver.url)
     warnings = bus.subscribe(Warned)
     bus.publish(happened(1))
     until(lambda: webhook.delivery.sent == 1)
@@ -138,7 +128,7 @@ def test_a_receiver_that_is_down_loses_nothing_and_gets_all_in_order(tmp_path: P
         bus.publish(happened(number))
     until(lambda: webhook.delivery.failures >= 2)
     again = Receiver(port=receiver.port)
-    started.append(again)
+    ended.append(again)
     until(lambda: webhook.delivery.sent == 39)
     assert again.ids == [f"door-{number:06d}" for number in range(2, 40)]
     first, second = warnings.get(1), warnings.get(1)
@@ -149,26 +139,26 @@ def test_a_receiver_that_is_down_loses_nothing_and_gets_all_in_order(tmp_path: P
     assert warnings.get(0) is None, "one trouble is told once, and its end"
 
 
-def test_what_waits_is_delivered_by_the_next_start(tmp_path: Path, started: list[Any]) -> None:
+def test_what_waits_is_delivered_by_the_next_start(tmp_path: Path, ended: list[Any]) -> None:
     receiver = Receiver(["503"] * 1000)
-    started.append(receiver)
-    bus, webhook = begin(started, tmp_path, receiver.url)
+    ended.append(receiver)
+    bus, webhook = begin(ended, tmp_path, receiver.url)
     for number in range(3):
         bus.publish(happened(number))
     until(lambda: webhook.delivery.failures >= 1)
-    started.remove(webhook)
+    ended.remove(webhook)
     webhook.stop(1.0)
     receiver.script.clear()
     receiver.calls.clear()
-    begin(started, tmp_path, receiver.url)
+    begin(ended, tmp_path, receiver.url)
     until(lambda: len(receiver.calls) == 3)
     assert receiver.ids == ["door-000000", "door-000001", "door-000002"]
 
 
-def test_busy_is_waited_for_and_refused_is_given_up(tmp_path: Path, started: list[Any]) -> None:
+def test_busy_is_waited_for_and_refused_is_given_up(tmp_path: Path, ended: list[Any]) -> None:
     receiver = Receiver(["429 Retry-After: 0", "307 Location: /elsewhere", "401", "204", "422", "422", "422", "204"])
-    started.append(receiver)
-    bus, webhook = begin(started, tmp_path, receiver.url)
+    ended.append(receiver)
+    bus, webhook = begin(ended, tmp_path, receiver.url)
     warnings = bus.subscribe(Warned)
     for number in (1, 2, 3):
         bus.publish(happened(number))
@@ -181,33 +171,33 @@ def test_busy_is_waited_for_and_refused_is_given_up(tmp_path: Path, started: lis
     assert any("refuses a message, which is given up: answers 422" in text for text in said)
 
 
-def test_a_receiver_that_answers_byte_by_byte_is_hung_up_on(tmp_path: Path, started: list[Any]) -> None:
+def test_a_receiver_that_answers_byte_by_byte_is_hung_up_on(tmp_path: Path, ended: list[Any]) -> None:
     receiver = Receiver(["drip", "204"])
-    started.append(receiver)
-    bus, webhook = begin(started, tmp_path, receiver.url, timeout=0.1)
+    ended.append(receiver)
+    bus, webhook = begin(ended, tmp_path, receiver.url, timeout=0.1)
     bus.publish(happened())
     until(lambda: webhook.delivery.sent == 1)
     assert webhook.delivery.failures == 1
 
 
-def test_stopping_waits_for_no_receiver(tmp_path: Path, started: list[Any]) -> None:
+def test_stopping_waits_for_no_receiver(tmp_path: Path, ended: list[Any]) -> None:
     receiver = Receiver(["drip"])
-    started.append(receiver)
-    bus, webhook = begin(started, tmp_path, receiver.url, timeout=60)
+    ended.append(receiver)
+    bus, webhook = begin(ended, tmp_path, receiver.url, timeout=60)
     bus.publish(happened())
     until(lambda: webhook._call._socket is not None)
-    started.remove(webhook)
+    ended.remove(webhook)
     begun = time.monotonic()
     webhook.stop(0.4)
     assert time.monotonic() - begun < 2
 
 
-def test_filters_and_templates(tmp_path: Path, started: list[Any]) -> None:
+def test_filters_and_templates(tmp_path: Path, ended: list[Any]) -> None:
     receiver = Receiver()
-    started.append(receiver)
+    ended.append(receiver)
     body = {"text": 'A "$class" goes $direction at $camera$$', "n": 3, "id": "$id", "list": ["$place"]}
     options = {"cameras": ["door"], "classes": "person", "events": "cross", "places": ["step"], "body": body, "thumbnail": True}
-    bus, webhook = begin(started, tmp_path, receiver.url, **options)
+    bus, webhook = begin(ended, tmp_path, receiver.url, **options)
     bus.publish(happened(1, camera="yard"))
     bus.publish(happened(2, name="cat"))
     bus.publish(happened(3, name="person", thumbnail=b"\xff\xd8jpeg"))
@@ -223,10 +213,10 @@ def test_filters_and_templates(tmp_path: Path, started: list[Any]) -> None:
     ]
 
 
-def test_a_camera_that_is_lost_and_back_is_an_event(tmp_path: Path, started: list[Any]) -> None:
+def test_a_camera_that_is_lost_and_back_is_an_event(tmp_path: Path, ended: list[Any]) -> None:
     receiver = Receiver()
-    started.append(receiver)
-    bus, webhook = begin(started, tmp_path, receiver.url, events=["state"])
+    ended.append(receiver)
+    bus, webhook = begin(ended, tmp_path, receiver.url, events=["state"])
     for state, since in (
         ("starting", 1.0),
         ("watching", 2.0),

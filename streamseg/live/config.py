@@ -20,6 +20,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, Field, create_model
 
+from streamseg.config.live_mqtt import MqttConfig
+from streamseg.config.live_webhooks import WebhookConfig
 from streamseg.config.load import parse_yaml, read_yaml, validate
 from streamseg.config.schema import EventsConfig, OutputConfig, PipelineConfig, SmoothConfig, TrackConfig, parse_place
 from streamseg.config.section import Section
@@ -146,6 +148,8 @@ class LiveConfig(Section):
     cameras: dict[Annotated[str, BeforeValidator(_name)], Annotated[CameraConfig, BeforeValidator(_camera)]] = Field(  # type: ignore[valid-type]
         default_factory=dict
     )
+    mqtt: MqttConfig | None = None
+    webhooks: tuple[WebhookConfig, ...] = ()
 
 
 def engine_options(options: Options) -> tuple[dict[str, Any], float]:

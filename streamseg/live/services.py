@@ -6,6 +6,7 @@ from typing import Protocol
 
 from streamseg.live.config import LiveFile
 from streamseg.live.control import Control
+from streamseg.live.tell.tellers import tellers
 
 __all__ = ["Service", "services_of"]
 
@@ -26,5 +27,4 @@ class Service(Protocol):
 
 def services_of(file: LiveFile, control: Control) -> list[Service]:
     """Those that the file asks for, in the order in which they start; they are stopped in the opposite one."""
-    services: list[Service] = []
-    return services
+    return [*tellers(file.config, control)]

@@ -11,7 +11,7 @@ from streamseg.live.bus import Bus
 from streamseg.live.news import CameraChanged, CameraRemoved, CameraStatus, Happened, News, Warned
 from streamseg.live.tell.event_json import as_data, utc_text
 
-__all__ = ["Collector", "Teller"]
+__all__ = ["Collector", "Complaints"]
 
 _WAITING = 4096
 """News that wait while the disk is slow."""
@@ -19,7 +19,7 @@ _AWAY = ("lost", "failed")
 _SAY_EVERY = 60.0
 
 
-class Teller:
+class Complaints:
     """Says to people what goes wrong with a receiver: each thing once, and again only after a minute."""
 
     def __init__(self, bus: Bus) -> None:

@@ -17,7 +17,7 @@ from streamseg.config.live_mqtt import MqttConfig
 from streamseg.errors import ConfigError, StreamsegError
 from streamseg.live.control import Control
 from streamseg.live.tell.cameras_told import CamerasTold
-from streamseg.live.tell.collect import Collector, Teller
+from streamseg.live.tell.collect import Collector, Complaints
 from streamseg.live.tell.delivery import Backoff, Later
 from streamseg.live.tell.event_json import as_json
 from streamseg.live.tell.mqtt_link import Command, Link, need_paho
@@ -43,7 +43,7 @@ class Mqtt:
         need_paho()
         self._config, self._control = config, control
         self.name = f"mqtt {config.host}:{config.port}"
-        self._say = Teller(control.bus)
+        self._say = Complaints(control.bus)
         digest = hashlib.sha256(f"{config.host}:{config.port}/{config.topic}".encode()).hexdigest()[:12]
         self.outbox = Outbox(folder / f"mqtt-{digest}.sqlite", config.queue, config.max_age, self._say)
         self.collector = Collector(control.bus, self._take, self.name, self._say)

@@ -29,7 +29,7 @@ from streamseg.config.live_tell import fill
 from streamseg.config.live_webhooks import WebhookConfig
 from streamseg.errors import ConfigError, scrub
 from streamseg.live.bus import Bus
-from streamseg.live.tell.collect import Collector, Teller
+from streamseg.live.tell.collect import Collector, Complaints
 from streamseg.live.tell.delivery import Backoff, Delivery, Later, Refused
 from streamseg.live.tell.event_json import as_json
 from streamseg.live.tell.outbox import Letter, Outbox
@@ -49,7 +49,7 @@ class Webhook:
         """folder: of its outbox. Raises OutputError."""
         self._config = config
         self.name = f"webhook {host(config.url)}"
-        say = Teller(bus)
+        say = Complaints(bus)
         self.outbox = Outbox(folder / f"webhook-{_digest(config.url)}.sqlite", config.queue, config.max_age, say)
         self.delivery = Delivery(self.name, self.outbox, self._send, say, backoff)
         self.collector = Collector(bus, self._take, self.name, say)

@@ -1,0 +1,37 @@
+"""Those who tell others, as a file of cameras asks for them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from streamseg.live.control import Control
+from streamseg.live.tell.mqtt import Mqtt
+from streamseg.live.tell.webhook import Webhook
+from streamseg.system.folders import state_root
+
+if TYPE_CHECKING:
+    from streamseg.live.config import LiveConfig
+
+__all__ = ["Teller", "tellers"]
+
+
+class Teller(Protocol):
+    """As `live.services.Service`."""
+
+    name: str
+
+    def start(self) -> None:
+        """Begin. Raises StreamsegError."""
+
+    def stop(self, timeout: float) -> None:
+        """End within so many seconds."""
+
+
+def tellers(config: LiveConfig, control: Control) -> list[Teller]:
+    """One for each broker and receiver. Raises OutputError, or MissingExtra."""
+    folder = state_root() / "outbox"
+    found: list[Teller] = []
+    if config.mqtt is not None:
+        found.append(Mqtt(config.mqtt, control, folder))
+    found += [Webhook(each, control.bus, folder) for each in config.webhooks]
+    return found

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, TypeAdapter
 
 from streamseg.config.section import Section
 from streamseg.config.values import Names, Positive, Seconds, parse_bytes
+from streamseg.errors import ConfigError
 
-__all__ = ["CameraRecord", "ClipOptions", "RecordConfig"]
+__all__ = ["CameraRecord", "ClipOptions", "Record", "RecordConfig", "is_private", "record_of"]
 
 Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(ge=0)]
 EventKind = Literal["count", "cross", "enter", "leave", "dwell"]
@@ -38,8 +40,11 @@ class ClipOptions(Section):
 
 
 class CameraRecord(Section):
-    """What is recorded of one camera: its own packets, not encoded again."""
+    """What is recorded of one camera."""
 
+    what: Literal["auto", "camera", "shown"] = "auto"
+    """`camera`: its own packets; `shown`: the picture with its effects, encoded once for viewers and this; `auto`: `shown` where
+    `privacy` covers something, else `camera`."""
     continuous: bool = True
     """Record all the time."""
     clips: Annotated[ClipOptions | None, BeforeValidator(_switch)] = ClipOptions()
@@ -50,10 +55,34 @@ class CameraRecord(Section):
     container: Literal["auto", "mp4", "mkv"] = "auto"
     """`auto`: mp4, or mkv where an mp4 cannot hold what the camera sends."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _short(cls, value: Any) -> Any:
-        return _switch(value)
+
+Record = Annotated[CameraRecord | None, BeforeValidator(_switch)]
+"""`record: on`, `record: off`, or what to record."""
+
+
+def is_private(privacy: Any) -> bool:
+    """Whether an option `privacy` covers something."""
+    if isinstance(privacy, Mapping):
+        return bool(privacy) and is_private(privacy.get("classes", True))
+    return privacy not in (None, False, "off", "", (), [])
+
+
+def record_of(camera: str, options: Mapping[str, Any], *, private: bool = False) -> CameraRecord | None:
+    """What is recorded of a camera with these options, its `what` decided; None: nothing. `private`: its pipeline covers something.
+
+    Raises ConfigError where its own packets would show what `privacy` covers.
+    """
+    record = TypeAdapter(Record).validate_python(options.get("record"))
+    if record is None:
+        return None
+    private = private or is_private(options.get("privacy"))
+    if private and record.what == "camera":
+        raise ConfigError(
+            f"camera {camera}: record.what is camera, which keeps all that the camera sees, and privacy covers some of it; "
+            "write record: {what: shown}, or leave one of the two out"
+        )
+    what = "camera" if record.what == "auto" and not private else "shown" if record.what == "auto" else record.what
+    return record.model_copy(update={"what": what})
 
 
 class RecordConfig(Section):

@@ -8,9 +8,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from streamseg.config.schema import EncodeConfig
+from streamseg.config.schema import EncodeConfig, PipelineConfig
 from streamseg.decode import Decoder
+from streamseg.decode.tap import PacketTap
 from streamseg.encode.sink import RenderedPicture, SinkCounters
+from streamseg.encode.stream import SharedStream
 from streamseg.errors import (
     ConfigError,
     MissingExtra,
@@ -34,6 +36,9 @@ from streamseg.pipeline.outputs import Target
 
 __all__ = ["Camera"]
 
+TapOf = Callable[[str, Mapping[str, Any], bool, SharedStream], PacketTap | None]
+"""Who wants the packets of a camera: its name, options, whether something in it is covered, what it shows."""
+
 FIRST_DELAY, LAST_DELAY = 0.5, 30.0
 """Seconds before a camera is opened again after an error; doubled each time up to LAST_DELAY, shortened at random
 by up to a half."""
@@ -48,8 +53,18 @@ FINAL = (ConfigError, MissingExtra, ModelError, TooLarge)
 class Camera:
     """Watches one source with a pipeline, over and over. Its methods may be called from any thread, and wait for nothing."""
 
-    def __init__(self, name: str, options: Mapping[str, Any], engine: LiveEngine, bus: Bus, *, trust: bool = False) -> None:
-        """`options` are checked. Raises ConfigError."""
+    def __init__(
+        self,
+        name: str,
+        options: Mapping[str, Any],
+        engine: LiveEngine,
+        bus: Bus,
+        *,
+        trust: bool = False,
+        tap: TapOf = lambda *_: None,
+    ) -> None:
+        """`options` are checked. `tap` is asked, each time that its source is opened, who wants the packets. Raises ConfigError."""
+        self._tap = tap
         self.name, self._engine, self._bus, self._trust = name, engine, bus, trust
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
@@ -227,6 +242,7 @@ class Camera:
                 shown=[Target("show", self.name, composite, EncodeConfig(), bool(options.get("keep_grey")), sink=show)],
                 started=self._started,
                 on_loss=self._on_loss,
+                tap=self._tap(self.name, options, _is_private(config), self.feed.stream),
             )
             with self._lock:
                 self._pipeline = pipeline
@@ -281,6 +297,12 @@ class Camera:
     def _is_final(self, error: StreamsegError) -> bool:
         film = "://" not in str(self._options["source"]) and not str(self._options["source"]).isdecimal()
         return isinstance(error, FINAL) or type(error) is SourceError or (film and isinstance(error, SourceError))
+
+
+def _is_private(config: PipelineConfig) -> bool:
+    """Whether its own picture is not for everybody's eyes."""
+    section = getattr(config, "privacy", None)
+    return section is not None and section.classes != ()
 
 
 class _Show:

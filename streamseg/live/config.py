@@ -21,6 +21,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, Field, create_model
 
 from streamseg.config.live_mqtt import MqttConfig
+from streamseg.config.live_record import Record, RecordConfig, record_of
 from streamseg.config.live_webhooks import WebhookConfig
 from streamseg.config.load import parse_yaml, read_yaml, validate
 from streamseg.config.schema import EventsConfig, OutputConfig, PipelineConfig, SmoothConfig, TrackConfig, parse_place
@@ -98,6 +99,8 @@ class _CameraBase(Section):
     """The rest of that section, or all of it."""
     track: TrackConfig = TrackConfig()
     smooth: SmoothConfig = SmoothConfig()
+    record: Record = None
+    """What of it is recorded."""
     loop: bool = False
     """A film begins again when it has ended."""
 
@@ -145,6 +148,7 @@ class LiveConfig(Section):
 
     engine: EngineConfig = EngineConfig()  # type: ignore[valid-type]
     defaults: DefaultsConfig = DefaultsConfig()  # type: ignore[valid-type]
+    record: RecordConfig = RecordConfig()
     cameras: dict[Annotated[str, BeforeValidator(_name)], Annotated[CameraConfig, BeforeValidator(_camera)]] = Field(  # type: ignore[valid-type]
         default_factory=dict
     )
@@ -184,6 +188,8 @@ def read_live(data: Options, name: str, tree: Any = None, *, trust: bool = False
     config = validate(LiveConfig, given, name, tree, trust=trust)
     shared = given.get("defaults", {})
     cameras = {each: merged(shared, _camera(options)) for each, options in given.get("cameras", {}).items()}
+    for each, options in cameras.items():
+        record_of(each, options)
     return LiveFile(config, given.get("engine", {}), cameras, path, given)
 
 
@@ -200,4 +206,5 @@ def check_camera(name: str, options: Options | str, *, trust: bool = False) -> d
     except ValueError as error:
         raise ConfigError(str(error)) from None
     validate(CameraConfig, given, f"camera {name}", None, trust=trust)
+    record_of(name, given)
     return given

@@ -46,6 +46,7 @@ class Teller:
                     frame.epoch,
                     box,  # type: ignore[arg-type]
                     b"" if box is None else _thumbnail(rendered, box),
+                    frame.arrived - (frame.time - event.time),
                 )
             )
 

@@ -3,11 +3,15 @@
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from streamseg.config.live_record import record_of
+from streamseg.decode.tap import PacketTap
+from streamseg.encode.stream import SharedStream
 from streamseg.errors import ConfigError, StreamsegError, scrub
 from streamseg.errors.describe import brief, did_you_mean
 from streamseg.live.bus import Bus
@@ -17,6 +21,7 @@ from streamseg.live.config import EngineConfig, LiveFile, check_camera, engine_o
 from streamseg.live.engine import LiveEngine
 from streamseg.live.feed import CameraFeed
 from streamseg.live.health import health
+from streamseg.live.keep.keeper import Keeper
 from streamseg.live.news import CameraChanged, CameraRemoved, CameraStatus, Warned
 from streamseg.live.plan import pipeline_of
 from streamseg.live.services import Service, services_of
@@ -105,14 +110,18 @@ class Live:
         self._ended = threading.Event()
         self._error: BaseException | None = None
         self._started = self._stopped = False
+        self.keeper: Keeper | None = None
+        """Recordings and events on disk; None: nothing is recorded."""
         for name, options in self._file.cameras.items():
-            self._cameras[name] = Camera(name, options, self._engine, self.bus, trust=trust)
+            self._cameras[name] = self._new(name, options)
 
     # --- its life ---------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Open the engine, and begin to watch; waits for neither. Raises StreamsegError where a service cannot start."""
         wait_at_exit(self)
+        if "record" in self._file.raw or any(record_of(name, each) for name, each in self._file.cameras.items()):
+            self._keep()
         self._engine.start()
         with self._lock:
             self._started = True
@@ -204,7 +213,9 @@ class Live:
         """See Control."""
         with self._lock:
             cameras = list(self._cameras.values())
-        return tuple(camera.status() for camera in cameras)
+            keeper = self.keeper
+        found = tuple(camera.status() for camera in cameras)
+        return found if keeper is None else tuple(replace(each, recording=keeper.path(each.name)) for each in found)
 
     def feed(self, name: str) -> CameraFeed:
         """See Control."""
@@ -218,7 +229,7 @@ class Live:
                 raise ConfigError(f"there is a camera {brief(name)} already; change it, or give this one another name")
             if self._stopped:
                 raise ConfigError(f"camera {name}: the program ends")
-            camera = self._cameras[name] = Camera(name, given, self._engine, self.bus, trust=self._trust)
+            camera = self._cameras[name] = self._new(name, given)
             if self._started:
                 camera.start()
         self.bus.publish(CameraChanged(camera.status()))
@@ -261,6 +272,25 @@ class Live:
     def warn(self, text: str, camera: str = "") -> None:
         """Tell people something."""
         self.bus.publish(Warned(camera, scrub(text), time.time()))
+
+    def _new(self, name: str, options: Mapping[str, Any]) -> Camera:
+        return Camera(name, options, self._engine, self.bus, trust=self._trust, tap=self._tap)
+
+    def _keep(self) -> Keeper:
+        """What keeps recordings and events, made when it is first needed. Raises OutputError."""
+        with self._lock:
+            if self.keeper is None:
+                self.keeper = Keeper(self._file.config.record, self.bus)
+                self.keeper.start()
+                self._services.insert(0, self.keeper)
+            return self.keeper
+
+    def _tap(self, name: str, options: Mapping[str, Any], private: bool, stream: SharedStream) -> PacketTap | None:
+        """Who wants the packets of a camera that is being opened. Raises OutputError or ConfigError."""
+        record = record_of(name, options, private=private)
+        if record is None and self.keeper is None:
+            return None
+        return self._keep().tap(name, record, stream)
 
     def _camera(self, name: str) -> Camera:
         with self._lock:

@@ -71,38 +71,44 @@ class PacketFeed:
             kept = streams_of(streams, sound=self._sound)
         except AV_ERRORS:
             kept = None
+        self.began(kept)
+
+    def began(self, kept: CameraStreams | None) -> None:
+        """As `opened`, of streams that are kept already."""
         self._video = None if kept is None else kept.video
         self._wanted = frozenset() if kept is None else frozenset(kept.kept)
         self._skips = False
-        self._put(Opened(kept))
+        self._add(Opened(kept))
 
     def packet(self, packet: Packet, at: float) -> None:
         """See `PacketTap`."""
-        if packet.stream_index not in self._wanted or packet.is_corrupt:
-            return
+        if packet.stream_index in self._wanted and not packet.is_corrupt:
+            self.put(StoredPacket.of(packet, at))
+
+    def put(self, packet: StoredPacket) -> None:
+        """As `packet`, of one that is kept already."""
         with self._changed:
             if self._closed:
                 return
-            full = self._bytes + packet.size > self._most
-            if self._skips and packet.stream_index == self._video and packet.is_keyframe and not full:
+            full = self._bytes + len(packet.data) > self._most
+            if self._skips and packet.stream == self._video and packet.key and not full:
                 self._skips = False
             if self._skips or full:
                 self._skips, self.dropped = True, self.dropped + 1
                 return
-            stored = StoredPacket.of(packet, at)
-            self._waiting.append(stored)
-            self._bytes += len(stored.data)
+            self._waiting.append(packet)
+            self._bytes += len(packet.data)
             self._changed.notify_all()
 
     def ended(self, reason: str) -> None:
         """See `PacketTap`."""
-        self._put(Ended(reason, time.monotonic()))
+        self._add(Ended(reason, time.monotonic()))
 
     def notice(self, id: str, at: float) -> None:
         """An event for which a clip is wanted happened at `at`, monotonic seconds."""
-        self._put(Noticed(id, at))
+        self._add(Noticed(id, at))
 
-    def _put(self, item: Item) -> None:
+    def _add(self, item: Item) -> None:
         with self._changed:
             if not self._closed:
                 self._waiting.append(item)

@@ -12,14 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from streamseg.config.live_record import CameraRecord, RecordConfig
+from streamseg.decode.tap import PacketTap
+from streamseg.encode.stream import SharedStream
 from streamseg.errors import OutputError
 from streamseg.live.bus import Bus
+from streamseg.live.keep.archive import Archive
 from streamseg.live.keep.recorder import CameraRecorder
 from streamseg.live.keep.retention import Retention
 from streamseg.live.keep.rows import KeptFile
 from streamseg.live.keep.shelf import Recorded
+from streamseg.live.keep.shown import ShownPackets
 from streamseg.live.keep.store import EventStore
-from streamseg.live.news import Happened, Warned
+from streamseg.live.news import CameraRemoved, Happened, Warned
 from streamseg.system.file_names import file_name
 
 __all__ = ["Keeper"]
@@ -31,16 +35,20 @@ _SWEEP = 60.0
 class Keeper:
     """All recordings of a `Live`. It is the ledger of its recorders, too. Thread-safe."""
 
+    name = "recordings"
+
     def __init__(self, config: RecordConfig, bus: Bus) -> None:
         """Raises OutputError where the folder cannot be written."""
         self.folder = Path(config.folder).expanduser().absolute()
         self._bus = bus
         self.store = EventStore(self.folder, self._say)
+        self.archive = Archive(self.store)
         self._retention = Retention(self.store, config, self._say)
         self._deleting = threading.Lock()
         self._recorders: dict[str, tuple[CameraRecorder, CameraRecord]] = {}
+        self._shown: dict[str, ShownPackets] = {}
         self._lock = threading.Lock()
-        self._news = bus.subscribe(Happened, Warned, size=4096)
+        self._news = bus.subscribe(Happened, Warned, CameraRemoved, size=4096)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="streamseg-keeper", daemon=True)
         self._retention.adopt()
@@ -59,38 +67,56 @@ class Keeper:
         """Begin to keep events, and to delete what is old."""
         self._thread.start()
 
-    def stop(self, timeout: float = 5.0) -> bool:
-        """Finish all recordings; whether that was done within `timeout` seconds."""
+    def stop(self, timeout: float = 5.0) -> None:
+        """Finish all recordings within `timeout` seconds; what a slow disk keeps longer is finished at the next start."""
         deadline = time.monotonic() + timeout
         with self._lock:
             recorders, self._recorders = [each for each, _ in self._recorders.values()], {}
+            shown, self._shown = list(self._shown.values()), {}
+        for stream in shown:
+            stream.close()
         for each in recorders:
             each.feed.close()
-        done = [each.stop(max(0.1, deadline - time.monotonic())) for each in recorders]
+        for each in recorders:
+            each.stop(max(0.1, deadline - time.monotonic()))
         self._news.close()
         self._stopped.set()
         if self._thread.ident is not None:
             self._thread.join(max(0.1, deadline - time.monotonic()))
         self.store.close()
-        return all(done) and not self._thread.is_alive()
+
+    def tap(self, camera: str, options: CameraRecord | None, stream: SharedStream) -> PacketTap | None:
+        """Asked each time that a camera is opened: who wants its packets. `stream`: what it shows; `options`: see `record_of`."""
+        with self._lock:
+            found = self._recorders.get(camera)
+        if options is None:
+            self.release(camera)
+            return None
+        recorder = found[0] if found is not None and found[1] == options else self.recorder(camera, options)
+        if options.what == "camera":
+            return recorder.feed
+        with self._lock:
+            if camera not in self._shown:
+                self._shown[camera] = ShownPackets(camera, stream, recorder.feed)
+        return None
 
     def recorder(self, camera: str, options: CameraRecord) -> CameraRecorder:
         """Begin to record a camera: its `feed` is the tap of the camera's decoder, over all its connections."""
         last = self._last.pop(camera, None)
         before = None if last is None or not options.continuous else (last, "streamseg did not run")
         made = CameraRecorder(camera, self.folder, options, self, before)
+        self.release(camera)
         with self._lock:
-            former = self._recorders.pop(camera, None)
             self._recorders[camera] = made, options
-        if former is not None:
-            former[0].stop()
         made.start()
         return made
 
     def release(self, camera: str, timeout: float = 5.0) -> None:
         """Record a camera no more; its files are finished."""
         with self._lock:
-            former = self._recorders.pop(camera, None)
+            former, shown = self._recorders.pop(camera, None), self._shown.pop(camera, None)
+        if shown is not None:
+            shown.close()
         if former is not None:
             former[0].stop(timeout)
 
@@ -121,6 +147,8 @@ class Keeper:
                 self._happened(news)
             elif isinstance(news, Warned):
                 self.store.add(news)
+            elif isinstance(news, CameraRemoved):
+                self.release(news.name)
             else:
                 self.store.flush()
             if time.monotonic() - swept > _SWEEP and not self._stopped.is_set():

@@ -18,6 +18,8 @@ __all__ = ["CameraRecorder"]
 
 _PATIENCE = 10.0
 """Seconds without a key frame, after which a recording begins with any picture: some cameras send none."""
+_STILL = 5.0
+"""Seconds without a packet, over one connection, that are a gap."""
 _SHORTEST_GAP = 1.0
 """Seconds without a packet that are noted."""
 
@@ -137,6 +139,8 @@ class CameraRecorder:
         self._seen_key |= begins
         if self.feed.dropped > self._dropped and self._gap is None:
             self._gap = (utc_of(self._last_at), "the disk is too slow")
+        if self._last_at and packet.at - self._last_at > _STILL and self._gap is None:
+            self._gap = (utc_of(self._last_at), "nothing came")
         self._dropped = self.feed.dropped
         if not self._seen_key:
             return

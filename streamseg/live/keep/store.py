@@ -200,13 +200,16 @@ class EventStore:
         until: float | None = None,
         camera: str | None = None,
         kind: str | None = None,
+        not_kind: str | None = None,
         limit: int = 100,
     ) -> list[KeptEvent]:
         """Events, newest first: those that hold all words of `text` (or words that begin so), from `since` up to `until` (UTC).
 
         Raises OutputError where the data base cannot be read.
         """
-        wanted, values = self._conditions(since, until, camera, kind)
+        given = {"utc >= ?": since, "utc <= ?": until, "camera = ?": camera, "kind = ?": kind, "kind != ?": not_kind}
+        wanted = [each for each, value in given.items() if value is not None]
+        values: list[Any] = [value for value in given.values() if value is not None]
         terms = _TERM.findall(text)
         if terms:
             wanted.append("number IN (SELECT rowid FROM words WHERE words MATCH ?)")
@@ -215,17 +218,15 @@ class EventStore:
         query = f"SELECT {COLUMNS} FROM events {where} ORDER BY utc DESC, number DESC LIMIT ?"  # all names are ours
         return [kept_event(row) for row in self._read(query, (*values, limit))]
 
-    @staticmethod
-    def _conditions(
-        since: float | None, until: float | None, camera: str | None, kind: str | None
-    ) -> tuple[list[str], list[Any]]:
-        given = {"utc >= ?": since, "utc <= ?": until, "camera = ?": camera, "kind = ?": kind}
-        return [each for each, value in given.items() if value is not None], [v for v in given.values() if v is not None]
-
     def thumbnail(self, id: str) -> bytes:
         """An event's JPEG; empty: none."""
         rows = self._read("SELECT thumbnail FROM events WHERE id = ?", (id,))
         return bytes(rows[0][0]) if rows and rows[0][0] is not None else b""
+
+    def clip(self, id: str) -> Path | None:
+        """The clip that shows an event; None: there is none."""
+        rows = self._read("SELECT clip FROM events WHERE id = ? AND clip != ''", (id,))
+        return self.folder / rows[0][0] if rows else None
 
     def files(self, camera: str | None = None, *, since: float = 0.0, until: float = 1e12) -> list[KeptFile]:
         """Recordings that show some of the time between, oldest first."""

@@ -35,11 +35,11 @@ def main(folder: str, film: str, seconds: str, most: str = "") -> None:
             at = time.monotonic()
             feed.packet(packet, at)
             longest = max(longest, time.monotonic() - at)
+            while (news := said.get(timeout=0)) is not None:
+                print(news.text, flush=True)
         print("turn", flush=True)
         turn += 1
     keeper.stop()
-    while (news := said.get(timeout=0)) is not None:
-        print(news.text, flush=True)
     print(f"longest {longest:.3f}", flush=True)
 
 

@@ -47,6 +47,12 @@ class Screen:
         """One line."""
         self._console.print(escape(scrub(message)), soft_wrap=True)
 
+    def link(self, what: str, address: str, code: str = "") -> None:
+        """An address that opens something, with its token, which a person has to have. In a terminal also a code for phones."""
+        self._console.print(escape(f"{what}: {address}"), soft_wrap=True)
+        if code and self._console.is_terminal:
+            self._console.print(escape(code), soft_wrap=True)
+
     @contextlib.contextmanager
     def progress(self, pipeline: Pipeline) -> Iterator[Callable[[Pipeline], None] | None]:
         """A callable to update the bar with; None where there is no terminal."""

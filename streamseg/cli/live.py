@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from streamseg.cli.flags import flag
+from streamseg.errors import ConfigError
 from streamseg.pipeline.options import OPTIONS, in_shell
 
 if TYPE_CHECKING:
+    from streamseg.cli.display import Screen
     from streamseg.live.config import LiveFile
+    from streamseg.live.live import Live
+    from streamseg.live.web.page import Page
 
 _OF_CAMERAS = ("classes", "conf", "detect_every", "effects")
 """Flags that are options of every camera."""
@@ -44,6 +50,12 @@ def live(
     no_tuned: Annotated[bool | None, flag("no_tuned")] = None,
     # options end
     trust: Annotated[bool, flag("trust")] = False,
+    page: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[HOST:]PORT|off", help="Where the page in the browser listens; default: 8080, this machine alone."
+        ),
+    ] = None,
     check: Annotated[bool, typer.Option("--check", help="Say what is wrong with the file, and watch nothing.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors.")] = False,
 ) -> None:
@@ -55,7 +67,7 @@ def live(
     from streamseg.runtime.process import handle_signals
 
     screen = Screen(quiet=quiet)
-    file = _file(sources, given)
+    file = _with_page(_file(sources, given), page)
     options = {each.name: given[each.name] for each in OPTIONS if "network" in each.groups and given[each.name] is not None}
     watched = Live(file, on_message=screen.say, trust=trust, **options)
     if check:
@@ -71,6 +83,7 @@ def live(
     with handle_signals(end), Wall(watched, screen, quiet):
         try:
             watched.start()
+            _show_page(watched, screen)
             watched.run()
         finally:
             watched.stop()
@@ -78,9 +91,31 @@ def live(
         raise typer.Exit(128 + ended[0])
 
 
+def _show_page(watched: Live, screen: Screen) -> None:
+    """The link that opens the page; of one that others reach as a code for a phone, too."""
+    for service in watched.services:
+        if service.name == "page":
+            page = cast("Page", service)
+            screen.link("page", page.link, page.code)
+
+
+def _with_page(file: LiveFile, asked: str | None) -> LiveFile:
+    """With the page that the flag asks for; without either it listens where it usually does, if what it needs is installed."""
+    from streamseg.config.live_page import PageConfig, page_of
+
+    if asked is None and ("page" in file.raw or find_spec("uvicorn") is None):
+        return file
+    try:
+        section = {} if asked is None else page_of(asked)
+    except ValueError as error:
+        raise ConfigError(f"--page: {error}") from None
+    raw = file.raw.get("page")
+    page = None if section is None else PageConfig(**{**(raw if isinstance(raw, dict) else {}), **section})
+    return replace(file, config=file.config.model_copy(update={"page": page}))
+
+
 def _file(sources: list[str], given: dict[str, Any]) -> LiveFile:
     """What is to be watched. Raises ConfigError."""
-    from streamseg.errors import ConfigError
     from streamseg.live.camera_names import named
     from streamseg.live.config import load_live, read_live
 

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from streamseg.config.section import Section
 
-__all__ = ["PageConfig", "is_loopback"]
+__all__ = ["PageConfig", "is_loopback", "page_of"]
 
 _MIN_TOKEN = 8
 
@@ -21,6 +21,22 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host.lower() == "localhost"
+
+
+def page_of(value: Any) -> Any:
+    """The section as it may be written in short: `off`, `on`, a port, or HOST:PORT. Raises ValueError."""
+    if value is None or value is False or value == "off":  # YAML's own off
+        return None
+    if value is True or value == "on":
+        return {}
+    if isinstance(value, int):
+        return {"port": value}
+    if isinstance(value, str):
+        host, colon, port = value.rpartition(":")
+        if not port.isascii() or not port.isdigit():
+            raise ValueError(f"{value!r} is no place to listen at; write a port, HOST:PORT as 0.0.0.0:8080, or off")
+        return {"port": int(port)} | ({"host": host.strip("[]")} if colon else {})
+    return value
 
 
 def _parse_token(value: Any) -> Any:

@@ -21,6 +21,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, Field, create_model
 
 from streamseg.config.live_mqtt import MqttConfig
+from streamseg.config.live_page import PageConfig, page_of
 from streamseg.config.live_record import Record, RecordConfig, record_of
 from streamseg.config.live_webhooks import WebhookConfig
 from streamseg.config.load import parse_yaml, read_yaml, validate
@@ -149,6 +150,8 @@ class LiveConfig(Section):
     engine: EngineConfig = EngineConfig()  # type: ignore[valid-type]
     defaults: DefaultsConfig = DefaultsConfig()  # type: ignore[valid-type]
     record: RecordConfig = RecordConfig()
+    page: Annotated[PageConfig | None, BeforeValidator(page_of)] = None
+    """The page in the browser; `off`: none."""
     cameras: dict[Annotated[str, BeforeValidator(_name)], Annotated[CameraConfig, BeforeValidator(_camera)]] = Field(  # type: ignore[valid-type]
         default_factory=dict
     )

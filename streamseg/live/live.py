@@ -115,6 +115,11 @@ class Live:
         for name, options in self._file.cameras.items():
             self._cameras[name] = self._new(name, options)
 
+    @property
+    def services(self) -> tuple[Service, ...]:
+        """Those that run beside the cameras, as the page."""
+        return tuple(self._services)
+
     # --- its life ---------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from streamseg.errors import MissingExtra
 from streamseg.live.config import LiveFile
 from streamseg.live.control import Control
 from streamseg.live.tell.tellers import tellers
@@ -27,4 +28,16 @@ class Service(Protocol):
 
 def services_of(file: LiveFile, control: Control) -> list[Service]:
     """Those that the file asks for, in the order in which they start; they are stopped in the opposite one."""
-    return [*tellers(file.config, control)]
+    services: list[Service] = [*tellers(file.config, control)]
+    if file.config.page is not None:
+        services.append(_page(file, control))
+    return services
+
+
+def _page(file: LiveFile, control: Control) -> Service:
+    try:
+        from streamseg.live.web.page import Page
+    except ImportError as error:
+        raise MissingExtra(error.name or "starlette", "live") from error
+    assert file.config.page is not None
+    return Page(control, file.config.page, store=lambda: getattr(getattr(control, "keeper", None), "archive", None))

@@ -23,7 +23,7 @@ from streamseg.live.web.hub import Hub
 from streamseg.live.web.openapi import describe
 from streamseg.system.version import installed_version
 
-__all__ = ["Api", "EventStore"]
+__all__ = ["Api", "Archive", "EventStore"]
 
 _MAX_BODY = 64 * 1024
 _MAX_EVENTS = 500
@@ -46,6 +46,9 @@ class EventStore(Protocol):
         """The film of an event, where it was recorded."""
 
 
+Archive = Callable[[], EventStore | None]
+
+
 class Refused(Exception):
     """A request that cannot be answered: HTTP status and a sentence."""
 
@@ -58,16 +61,16 @@ class Api:
     """Endpoints. Whatever may wait is asked in `executor`, so that no camera holds up the server's loop."""
 
     def __init__(
-        self, control: Control, hub: Hub, executor: Executor, store: EventStore | None = None, ways: tuple[str, ...] = ("jpeg",)
+        self, control: Control, hub: Hub, executor: Executor, store: Archive = lambda: None, ways: tuple[str, ...] = ("jpeg",)
     ) -> None:
-        """`ways`: how moving pictures can be had: jpeg, mse, webrtc."""
-        self._control, self._hub, self._executor, self._store, self._ways = control, hub, executor, store, ways
+        """`store`: gives what keeps events, as soon as there is one. `ways`: how moving pictures can be had: jpeg, mse, webrtc."""
+        self._control, self._hub, self._executor, self._archive, self._ways = control, hub, executor, store, ways
 
     async def about(self, _: Request) -> Response:
         """What the page needs to know once."""
         known = await self._ask(effects)
         return JSONResponse(
-            {"version": installed_version(), "ways": self._ways, "kept": self._store is not None, "effects": known}
+            {"version": installed_version(), "ways": self._ways, "kept": self._archive() is not None, "effects": known}
         )
 
     async def openapi(self, _: Request) -> Response:
@@ -123,8 +126,8 @@ class Api:
             "camera": ask.get("camera", ""),
             "limit": int(min(max(limit or 100, 1), _MAX_EVENTS)),
         }
-        if self._store is not None:
-            return JSONResponse([dict(row) for row in await self._ask(functools.partial(self._store.search, **wanted))])
+        if (store := self._archive()) is not None:
+            return JSONResponse([dict(row) for row in await self._ask(functools.partial(store.search, **wanted))])
         found = [plain.happened(event) for event in self._hub.recent() if _means(event, wanted)]
         return JSONResponse(found[: wanted["limit"]])
 
@@ -132,15 +135,16 @@ class Api:
         """The object of an event as it was shown."""
         event = request.path_params["id"]
         jpeg = self._hub.thumbnail(event)
-        if not jpeg and self._store is not None:
-            jpeg = await self._ask(self._store.thumbnail, event)
+        if not jpeg and (store := self._archive()) is not None:
+            jpeg = await self._ask(store.thumbnail, event)
         if not jpeg:
             raise Refused(404, "there is no picture of this event (any more)")
         return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=86400, immutable"})
 
     async def clip(self, request: Request) -> Response:
         """The film of an event."""
-        path = None if self._store is None else await self._ask(self._store.clip, request.path_params["id"])
+        store = self._archive()
+        path = None if store is None else await self._ask(store.clip, request.path_params["id"])
         if path is None or not path.is_file():
             raise Refused(404, "there is no film of this event (any more)")
         return FileResponse(path)

@@ -15,7 +15,7 @@ from starlette.types import Scope
 
 from streamseg.config.live_page import PageConfig
 from streamseg.live.control import Control
-from streamseg.live.web.api import Api, EventStore, answered
+from streamseg.live.web.api import Api, Archive, answered
 from streamseg.live.web.guard import Door, Guard
 from streamseg.live.web.hub import Hub
 from streamseg.live.web.openapi import OPERATIONS
@@ -42,7 +42,7 @@ def make_app(
     page: PageConfig,
     door: Door,
     *,
-    store: EventStore | None = None,
+    store: Archive = lambda: None,
     routes: Sequence[BaseRoute] = (),
     ways: tuple[str, ...] = WAYS,
 ) -> Starlette:
@@ -52,7 +52,7 @@ def make_app(
         control: The cameras.
         page: Its settings.
         door: Who may come in.
-        store: Where events are kept and searched; None: the last few are remembered.
+        store: Gives where events are kept and searched; None: the last few are remembered.
         routes: What others answer, as metrics. They stand behind the same guard.
         ways: How moving pictures can be had, the best first: mse, webrtc, jpeg.
     """

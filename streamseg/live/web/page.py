@@ -17,7 +17,7 @@ from streamseg.config.live_page import PageConfig
 from streamseg.encode.view.mjpeg import why_not_listening
 from streamseg.errors import OutputError
 from streamseg.live.control import Control
-from streamseg.live.web.api import EventStore
+from streamseg.live.web.api import Archive
 from streamseg.live.web.app import make_app
 from streamseg.live.web.guard import Door
 from streamseg.live.web.link import link, qr, token_of
@@ -70,12 +70,14 @@ class _WebSocket(_Impatient, WebSocketsSansIOProtocol):
 class Page:
     """The server: `start`, then `link` opens it, then `stop`."""
 
+    name = "page"
+
     def __init__(
         self,
         control: Control,
         config: PageConfig,
         *,
-        store: EventStore | None = None,
+        store: Archive = lambda: None,
         routes: Sequence[BaseRoute] = (),
         ways: tuple[str, ...] = WAYS,
         on_message: Callable[[str], None] | None = None,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 import cv2
@@ -21,7 +22,8 @@ _TOLERANCE = 0.012
 
 def status(camera: CameraStatus) -> dict[str, Any]:
     """One camera's status."""
-    plain = asdict(camera)
+    plain = {each.name: getattr(camera, each.name) for each in fields(camera)}
+    plain = {name: dict(value) if isinstance(value, Mapping) else value for name, value in plain.items()}
     return plain | {"rate": round(camera.rate, 2), "latency_ms": {k: round(v, 1) for k, v in camera.latency_ms.items()}}
 
 

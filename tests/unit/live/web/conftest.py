@@ -40,7 +40,7 @@ def serve(control):
     """Start a page with these settings; all are stopped at the end."""
     pages = []
 
-    def start(store=None, routes=(), **config):
+    def start(store=lambda: None, routes=(), **config):
         page = Page(control, PageConfig(port=0, **config), store=store, routes=routes)
         pages.append(page)
         page.start()
@@ -61,7 +61,7 @@ def enter(control):
     """Open the app itself, without a server: it is asked as if at 127.0.0.1:8080."""
     with contextlib.ExitStack() as stack:
 
-        def opened(store=None, routes=(), **config):
+        def opened(store=lambda: None, routes=(), **config):
             settings = PageConfig(**config)
             door = Door(token_of(settings), 8080, settings.host, settings.url, settings.token == "off")
             app = make_app(control, settings, door, store=store, routes=routes)

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import Counter
 
 import pytest
 
@@ -103,7 +104,8 @@ def test_what_is_seen_is_told_in_fractions_of_the_frame(client, control):
 
 def test_health_tells_which_camera_is_gone_since_when(client, control):
     assert client.get("/readyz").status_code == 503
-    control.say("yard", state="watching")
+    control.say("yard", state="watching", total=Counter(person=2), skipped=Counter({"decode: late": 1}))
+    assert client.get("/api/cameras/yard").json()["status"]["total"] == {"person": 2}
     assert (client.get("/health").status_code, client.get("/readyz").status_code) == (200, 200)
     control.say("door", state="lost", since_utc=1234.5, reason="connection refused")
     gone = client.get("/health")
@@ -124,3 +126,33 @@ def test_effects_come_with_what_a_form_needs(client):
     assert {"overlay", "blur", "pixelate"} <= known.keys()
     fill = next(option for option in known["overlay"]["options"] if option["name"] == "fill")
     assert fill["type"] == "number"
+
+
+class Kept:
+    """Events on disk."""
+
+    def __init__(self, folder):
+        self.film = folder / "clip.mp4"
+        self.film.write_bytes(b"a film")
+
+    def search(self, text="", since=None, until=None, camera="", limit=100):
+        return [{"id": "door-9", "text": text, "since": since, "camera": camera, "limit": limit, "clip": True}]
+
+    def thumbnail(self, event):
+        return b"jpeg" if event == "door-9" else b""
+
+    def clip(self, event):
+        return self.film if event == "door-9" else None
+
+
+def test_events_that_are_kept_are_searched_there(enter, tmp_path):
+    kept = []
+    client = enter(store=lambda: kept[0] if kept else None)
+    assert client.get("/api/about").json()["kept"] is False
+    kept.append(Kept(tmp_path))  # the first camera that is recorded was added
+    assert client.get("/api/about").json()["kept"] is True
+    found = client.get("/api/events", params={"text": "person gate", "since": 5, "camera": "door", "limit": 9999}).json()
+    assert found == [{"id": "door-9", "text": "person gate", "since": 5.0, "camera": "door", "limit": 500, "clip": True}]
+    assert client.get("/api/events/door-9/thumbnail.jpg").content == b"jpeg"
+    assert client.get("/api/events/door-9/clip").content == b"a film"
+    assert client.get("/api/events/door-8/clip").status_code == 404

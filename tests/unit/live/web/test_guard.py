@@ -7,6 +7,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from streamseg.config.live_page import PageConfig
 from streamseg.errors import ConfigError
+from streamseg.live.config import read_live
 from streamseg.live.web import guard
 from streamseg.live.web.link import link, qr, token_of
 
@@ -142,3 +143,26 @@ def test_the_printed_link_has_a_real_host_and_a_code_for_the_phone():
 def test_settings_that_would_leave_the_door_open_are_refused(bad):
     with pytest.raises(ConfigError):
         PageConfig(**bad)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("off", None),
+        (False, None),
+        ("on", ("127.0.0.1", 8080)),
+        (9000, ("127.0.0.1", 9000)),
+        ("9000", ("127.0.0.1", 9000)),
+        ("0.0.0.0:9000", ("0.0.0.0", 9000)),
+        ("[::]:9000", ("::", 9000)),
+        ({"host": "::1"}, ("::1", 8080)),
+    ],
+)
+def test_the_section_may_be_short(written, meant):
+    page = read_live({"page": written}, "cameras").config.page
+    assert (None if page is None else (page.host, page.port)) == meant
+
+
+def test_what_is_no_place_to_listen_is_refused():
+    with pytest.raises(ConfigError, match=r"0\.0\.0\.0:8080"):
+        read_live({"page": "everywhere"}, "cameras")

@@ -10,7 +10,7 @@ const SPANS = { "": "Any time", 900: "Last 15 minutes", 3600: "Last hour", 86400
 export function sentence(event) {
   const who = `${event.name ?? event.class} ${event.track}`;
   const way = event.direction ? ` (${event.direction.replaceAll("_", " ")})` : "";
-  const time = event.seconds === null || event.seconds === undefined ? "" : ` after ${event.seconds.toFixed(1)} s`;
+  const time = event.seconds === null || event.seconds === undefined ? "" : ` after ${event.seconds.toFixed(1)}\u00a0s`;
   return {
     count: `${who} was seen`,
     cross: `${who} crossed ${event.place}${way}`,

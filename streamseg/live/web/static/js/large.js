@@ -62,7 +62,7 @@ export class Large {
     const ways = ["auto", ...this.about.ways.filter((way) => way in WAYS)];
     this.way.append(...ways.map((way) => h("option", { value: way }, WAYS[way])));
     this.way.value = ways.includes(chosenWay) ? chosenWay : "auto";
-    this.pauseButton = h("button", { type: "button", onclick: () => this.#pauseOrResume() });
+    this.pauseButton = h("button", { type: "button", onclick: () => this.#pauseOrResume() }, "Pause");
     return h(
       "div",
       { class: "large-head" },
@@ -121,6 +121,7 @@ export class Large {
     const camera = this.camera;
     if (!camera) {
       if (store.connected) this.#gone();
+      else this.away.update(["Connecting", "", false]);
       return;
     }
     const words = awayWords(camera);

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from streamseg.composite.canvas import Canvas, crop, shrink
-from streamseg.composite.text import render
 from streamseg.core.masks import Region
 from streamseg.core.palette import text_color
 from streamseg.core.types import Instances
 from streamseg.pixels.color import Encoding, drawing_codes
+from streamseg.pixels.text import render
 
 __all__ = ["draw_plate", "font_size", "label_text", "place"]
 

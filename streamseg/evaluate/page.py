@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 
 from streamseg.composite import to_image
-from streamseg.composite.text import render
 from streamseg.core.palette import text_color
 from streamseg.datasets.segments import Case, Crop
 from streamseg.errors import OutputError, SourceError
@@ -26,6 +25,7 @@ from streamseg.evaluate.evaluation import Evaluation
 from streamseg.evaluate.flat import Flat
 from streamseg.evaluate.panoptic import Matching, match
 from streamseg.evaluate.table import summary_rows
+from streamseg.pixels.text import render
 from streamseg.system.output_files import replace_atomically
 
 __all__ = ["draw_pair", "write_page"]

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamseg.composite.text import render
 from streamseg.core.palette import text_color
+from streamseg.pixels.text import render
 from streamseg.sheet.rows import BINS, Row, clock
 
 __all__ = ["picture"]

@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamseg.composite.text import render
 from streamseg.datasets.segments import Case, Photo
 from streamseg.errors import OutputError, SourceError
 from streamseg.evaluate.page import draw_pair
+from streamseg.pixels.text import render
 from streamseg.system.output_files import replace_atomically
 
 __all__ = ["choose_photos", "draw_predictions", "write_predictions"]

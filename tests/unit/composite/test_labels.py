@@ -5,8 +5,8 @@ import pytest
 
 from streamseg.composite import Compositor, Overlay, to_image
 from streamseg.composite.labels import font_size, label_text, place, plate
-from streamseg.composite.text import render
 from streamseg.core.palette import PALETTE, color_of, contrast, text_color
+from streamseg.pixels.text import render
 from tests.unit.pictures import codes, instances, noise, result
 
 
@@ -30,7 +30,7 @@ def test_text_without_opencv_5(monkeypatch):
     """OpenCV 4 has no TrueType fonts."""
     import cv2
 
-    from streamseg.composite import text
+    from streamseg.pixels import text
 
     monkeypatch.delattr(cv2, "FontFace", raising=False)
     text.render.cache_clear()

@@ -32,12 +32,23 @@ def access_units(folder: Path, frames: int = 200, gop: int = 10) -> list[list[by
 
 
 class Camera:
-    """Use as a context manager. user, password: asked for by basic authentication; pause: seconds between pictures."""
+    """Use as a context manager. user, password: asked for by basic authentication; pause: seconds between pictures.
+
+    told: what its clock says when it begins to play, seconds since 1970, UTC; None: it sends no RTCP report.
+    """
 
     def __init__(
-        self, pictures: list[list[bytes]], *, user: str = "", password: str = "", pause: float = 0.04, port: int = 0
+        self,
+        pictures: list[list[bytes]],
+        *,
+        user: str = "",
+        password: str = "",
+        pause: float = 0.04,
+        port: int = 0,
+        told: float | None = None,
     ) -> None:
         self._pictures, self._pause = pictures, pause
+        self._told = told
         self._wanted = base64.b64encode(f"{user}:{password}".encode()).decode() if user else ""
         self._closing = threading.Event()
         self._socket = socket.create_server(("127.0.0.1", port))
@@ -111,6 +122,9 @@ class Camera:
     def _play(self, connection: socket.socket) -> None:
         sequence = 0
         with contextlib.suppress(OSError):
+            if self._told is not None:
+                report = _report(self._told)
+                connection.sendall(struct.pack(">cBH", b"$", 1, len(report)) + report)
             for number, picture in enumerate(self._pictures):
                 payloads = [payload for nal in picture for payload in _payloads(nal)]
                 for position, payload in enumerate(payloads):
@@ -121,6 +135,12 @@ class Camera:
                     sequence += 1
                 if self._closing.wait(self._pause):
                     return
+
+
+def _report(utc: float) -> bytes:
+    """An RTCP sender report (RFC 3550, 6.4.1) that says when the picture with the RTP time 0 was captured."""
+    ntp = round((utc + 2_208_988_800) * 2**32)
+    return struct.pack(">BBHIQIII", 0x80, 200, 6, 0x5EED, ntp, 0, 0, 0)
 
 
 def _payloads(nal: bytes) -> list[bytes]:

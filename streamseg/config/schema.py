@@ -91,6 +91,8 @@ class DecodeConfig(Section):
     """Seconds of silence after which a live source counts as lost."""
     reconnect: Seconds = 30.0
     """Seconds for which a lost live source is tried again."""
+    placeholder: bool = False
+    """While it is lost, give pictures that say why: they are shown and recorded, and marked in the results."""
     max_pixels: Annotated[int, Field(gt=0)] = 8192 * 8192
     """Larger pictures are refused before they are decoded."""
     spool: Annotated[int, BeforeValidator(parse_bytes), Field(ge=0)] = 0

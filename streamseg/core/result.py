@@ -11,6 +11,7 @@ from streamseg.core import masks as mask_ops
 from streamseg.core import overlaps, rle, show
 from streamseg.core.palette import color_of
 from streamseg.core.types import Activity, Frame, Instances, Occlusion
+from streamseg.core.utc import as_iso
 from streamseg.system.unchanging import unchanging
 
 if TYPE_CHECKING:
@@ -200,6 +201,8 @@ class Result:
             "width": frame.width,
             "height": frame.height,
             "detected": self.detected,
+            **({} if frame.utc is None else {"utc": as_iso(frame.utc)}),
+            **({"lost": frame.lost} if frame.lost else {}),
             "instances": [
                 _named(found, i) | _instance_json(found, i) | {"box": [round(float(v), 2) for v in box]} | mask
                 for i, (box, mask) in enumerate(zip(found.boxes, self._masks_json(), strict=True))

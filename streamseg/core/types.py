@@ -60,6 +60,10 @@ class Frame:
     """The decoder reported damage in this picture."""
     field_order: FieldOrder | None = None
     """`tff` or `bff`: the picture is two fields, of two moments, and which is the first one; None: progressive."""
+    utc: float | None = None
+    """Live: when it was captured, seconds since 1970, UTC (docs/clock.md); increases within an epoch. None: not known."""
+    lost: str = ""
+    """Why the camera is away: this is a placeholder that says so, and no picture of the camera."""
 
     @property
     def time(self) -> float:
@@ -330,6 +334,8 @@ class Event:
     line's first point to its second."""
     seconds: float | None = None
     """`leave` and `dwell` only: how long it has been inside."""
+    utc: float | None = None
+    """Of a live source: when it happened, seconds since 1970, UTC."""
 
 
 @unchanging

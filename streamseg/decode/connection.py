@@ -39,6 +39,8 @@ LATE = 0.5
 QUEUE_PACKETS = 256
 """Packets that a source with an end may be read ahead; then reading waits, since such a source does not go away."""
 QUEUE_BYTES = 256 * 2**20
+_SETTLE, _AT_ONCE = 0.02, 0.2
+"""Seconds in which the packets come here that libav read before the source was open; and so close together they are read then."""
 
 
 class Stalled(OSError):
@@ -53,6 +55,13 @@ class Arrival:
     at: float
     late: bool = False
     """Left out: `packet` has only its times."""
+    earlier: float = 0.0
+    """Seconds by which it came before `at`: libav held it back while it was looking into the source."""
+
+    @property
+    def came(self) -> float:
+        """When it came, monotonic seconds."""
+        return self.at - self.earlier
 
 
 class _Pipe:
@@ -186,18 +195,35 @@ class Connection:
     def packets(self, stopped: Callable[[], bool]) -> Iterator[Arrival]:
         """Packets until the end. Raises libav's errors, or Stalled."""
         patience = float("inf") if self._address.kind == "pipe" else self._timeout
+        first = self._address.kind == "network"
         while True:
             with self._changed:
                 if not self._wait(lambda: bool(self._arrivals) or self._ended, patience, stopped):
                     return
                 if not self._arrivals:
                     break
+                if first:
+                    first = False
+                    self._changed.wait_for(lambda: self._ended, _SETTLE)
+                    self._date()
                 arrival = self._arrivals.popleft()
                 self._bytes -= arrival.packet.size
                 self._changed.notify_all()
             yield arrival
         if self._end is not None:
             raise self._end
+
+    def _date(self) -> None:
+        """Tell when what is read first really came: the newest of it just now, the others by their times before it."""
+        begin = self._arrivals[0].at
+        together = [a for a in self._arrivals if a.at - begin < _AT_ONCE]
+        times = [(a, float(a.packet.pts * a.packet.time_base)) for a in together if a.packet.pts is not None]
+        newest = max((time_ for a, time_ in times if a.packet.stream.type == "video"), default=0.0)
+        for arrival, time_ in times:
+            arrival.earlier = max(0.0, newest - time_)
+        for arrival in together:
+            if arrival.packet.pts is None:
+                arrival.earlier = max((a.earlier for a, _ in times), default=0.0)
 
     def _wait(self, ready: Callable[[], bool], patience: float, stopped: Callable[[], bool]) -> bool:
         """Whether it became `ready`; False if `stopped`. Stalled if neither happens within `patience` seconds."""

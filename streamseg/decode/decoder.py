@@ -56,6 +56,7 @@ class Decoder:
         an http address, which may mean a file; "no": fail at once. What waiting cannot mend fails at once in any case.
     on_message: hears when a source is waited for.
     on_loss: hears why a live source is away, whenever that changes, and None when pictures come again.
+    placeholder: while a live source is lost, give frames that say why (`Frame.lost`), of an epoch of their own.
     keep_up: leave out pictures of a live source that have become late, for example while nobody was reading.
     spool: keep what comes through a pipe, or from a web server without ranges, in a temporary file of at most so many bytes, and
         read that; 0: read it as it comes.
@@ -82,6 +83,7 @@ class Decoder:
         timeout: float = 5.0,
         reconnect: float = 30.0,
         wait: Wait = "no",
+        placeholder: bool = False,
         on_message: Message | None = None,
         on_loss: OnLoss | None = None,
         keep_up: bool = True,
@@ -104,6 +106,7 @@ class Decoder:
             max_pixels=max_pixels,
             threads=threads,
             wait=wait,
+            placeholder=placeholder,
             on_message=on_message,
             keep_up=keep_up,
             spool=spool,

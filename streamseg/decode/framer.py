@@ -15,6 +15,7 @@ from streamseg.core.types import Frame
 from streamseg.decode.header import Header
 from streamseg.decode.picture import DecodedPicture
 from streamseg.decode.timeline import DecodeCounters, Timeline
+from streamseg.decode.wallclock import WallClock
 from streamseg.errors import StreamsegError
 from streamseg.pixels import sidedata
 from streamseg.pixels.fields import FieldOrder
@@ -76,6 +77,7 @@ class Framer:
         """The pts from which on nothing is wanted, None if there is no end (live: until `begin_with` says where it begins)."""
         self.orientation: Orientation = UPRIGHT
         """How the last picture was turned."""
+        self._wall = self._wall_clock()
         self._epoch = 0
         self._before, self._left_out = before, 0
         self._shape: tuple[int, int, str] | None = None
@@ -89,6 +91,10 @@ class Framer:
         """How long the last picture says that it lasts, seconds."""
         self.beside: tuple[sidedata.Kept, ...] | None = None
         """What libav keeps beside the first picture, as decoded."""
+
+    def _wall_clock(self) -> WallClock | None:
+        name = self._header.name
+        return WallClock(lambda text: self._warnings.append(f"{name}: {text}")) if self._header.live else None
 
     def frames(self, pictures: Iterable[DecodedPicture]) -> Iterator[Frame]:
         """The frames within the span; ends at the first picture beyond it.
@@ -140,13 +146,27 @@ class Framer:
                 continue
             corrupt = bool(picture.image.is_corrupt)
             image = self._upright(picture.image, anew=picture.broken or jumped)
-            self._count(image, pts, picture.broken or jumped)
+            self._count(image, pts, picture.broken or jumped, away=bool(picture.lost))
             self._counters.corrupt += corrupt
             duration = 1 if self._header.counted else round(picture.duration * picture.time_base / time_base)
             order = self._field_order(picture, pts)
             arrived = time.monotonic() if picture.arrived is None else picture.arrived
+            came, utc = arrived if picture.came is None else picture.came, None
+            if self._wall is not None:
+                utc = self._wall.utc(float(pts * time_base), came, picture.told, self._epoch)
             yield Frame(
-                image, index - self._left_out, pts, time_base, duration, self._epoch, arrived, synthetic, corrupt, order
+                image,
+                index - self._left_out,
+                pts,
+                time_base,
+                duration,
+                self._epoch,
+                arrived,
+                synthetic,
+                corrupt,
+                order,
+                utc,
+                picture.lost,
             )
 
     def begin_with(self, frame: Frame) -> Frame:
@@ -157,6 +177,7 @@ class Framer:
             self._timeline = Timeline(time_base, self._header.rate, self._counters)
             self._timeline.stamp(0, time_base)
             self._last = 0
+            self._wall = self._wall_clock()
         first = replace(frame, index=0, pts=0 if self._header.by_arrival else frame.pts)
         self._left_out += frame.index
         self._counters.gaps = 0  # what was left out before is no loss of the source's
@@ -176,6 +197,7 @@ class Framer:
                         picture.time_base,
                         True,
                     )
+                    held.told = None if picture.told is None else picture.told - float(step)
                 yield held
                 held = None
             if (fresh or picture.broken) and picture.pts is None and not self._header.timeless:
@@ -223,8 +245,8 @@ class Framer:
             return "bff" if order == "tff" else "tff"
         return order
 
-    def _count(self, image: AnyPicture, pts: int, broken: bool) -> None:
-        """Begin a new epoch where continuity is lost; count gaps of a live source."""
+    def _count(self, image: AnyPicture, pts: int, broken: bool, away: bool) -> None:
+        """Begin a new epoch where continuity is lost; count gaps of a live source. away: this is a placeholder."""
         time_base, shape = self._header.time_base, (image.width, image.height, image.format.name)
         if self._shape is not None:
             if shape != self._shape:
@@ -236,7 +258,7 @@ class Framer:
                 broken = True
             rate = self._header.rate
             self._counters.gaps += bool(
-                self._header.live and rate and not broken and (pts - self._last) * time_base > 1.5 / rate
+                self._header.live and rate and not (broken or away) and (pts - self._last) * time_base > 1.5 / rate
             )
             self._epoch += broken
         self._shape, self._last = shape, pts

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from streamseg.decode.away import Like, Placeholders
 from streamseg.decode.connection import LATE, Connection, Stalled
 from streamseg.decode.ending import Guarded
 from streamseg.decode.faults import AV_ERRORS, fault, may_mend
@@ -47,7 +48,10 @@ class _Loss:
 
     media_time: float
     """How far it had come, seconds on the run's clock."""
+    since: float
+    """When its last packet was read, monotonic seconds."""
     attempts: Iterator[tuple[float, float]]
+    shown: Placeholders | None
 
 
 class LiveReader:
@@ -59,7 +63,9 @@ class LiveReader:
         self._connection: Connection | None = None
         self._reader: PacketReader | None = None
         self._endless = self._keeps_up = self._pictured = False
-        self._arrived = self._last_picture = 0.0
+        self._arrived = self._came = self._last_picture = 0.0
+        self._like: Like | None = None
+        """What the last picture was like."""
         self._loss: _Loss | None = None
         """None: pictures come."""
         self._beginning: tuple[int | None, int | None, bytes] | None = None
@@ -153,7 +159,8 @@ class LiveReader:
                     self._policy.away(None)
                 self._last_picture, self._loss, self._pictured = self._arrived, None, True
                 if self._endless:
-                    picture.arrived = self._arrived
+                    picture.arrived, picture.came = self._arrived, self._came
+                    self._like = Like.of(picture, self._like) if self._policy.placeholder else None
                 yield picture
             problem = packets.problem
             if self._shared.stopped():
@@ -166,8 +173,7 @@ class LiveReader:
                 return
             if not self._pictured and self._refuses_parts():
                 raise Unreadable(f"{self._shared.address.name}: ends before its first picture")
-            if not self._come_back(problem):
-                return
+            yield from self._come_back(problem)
             broken = True
 
     def _refuses_parts(self) -> bool:
@@ -196,8 +202,11 @@ class LiveReader:
         policy, gap = max(10.0, 3 * self._timeout), False
         begin: tuple[Packet, float] | None = None
         raced, self._raced = self._raced, False
+        placed = self._loss is None
         for arrival in connection.packets(self._shared.stopped):
-            self._arrived = arrival.at
+            if self._loss is not None and not placed:
+                self._shared.splicer.restart(self._loss.media_time + arrival.came - self._loss.since)
+            placed, self._arrived, self._came = True, arrival.at, arrival.came
             video = arrival.packet.stream_index == reader.stream.index
             if self._shared.address.kind != "pipe" and arrival.at - self._last_picture > policy and not arrival.late:
                 raise Stalled(0, f"data, but no picture for {policy:.0f} s")
@@ -226,36 +235,40 @@ class LiveReader:
             return False
         return float(self._shared.splicer.end - time_ * packet.time_base) > 2 * (self._arrived - at)
 
-    def _come_back(self, problem: BaseException | None) -> bool:
-        """Reconnect with exponential back-off and jitter; False if stopped. Raises SourceLost when the time is up.
+    def _come_back(self, problem: BaseException | None) -> Iterator[DecodedPicture]:
+        """Reconnect with exponential back-off and jitter, giving placeholders meanwhile; there is no reader behind it if stopped.
 
-        A connection that brings no picture does not count: the time goes on from when the last picture came.
+        Raises SourceLost when the time is up. A connection that brings no picture does not count: the time goes on from when the
+        last picture came.
         """
         shared, reconnect, name = self._shared, self._policy.reconnect, self._shared.address.name
         reason = str(fault(problem, name)) if problem is not None else f"{name}: the other side ended the stream"
         if self._loss is None:
-            self._loss = _Loss(float(shared.splicer.end), self._attempts())
+            shown = Placeholders(self._like, reason) if self._like is not None else None
+            self._loss = _Loss(float(shared.splicer.end), self._arrived, self._attempts(), shown)
             shared.warnings.append(f"{reason}; reconnecting")
+        loss = self._loss
         self._policy.away(reason)
         self.close(reason)
-        for begin, delay in self._loss.attempts:
+        for begin, delay in loss.attempts:
+            if loss.shown is not None:
+                yield loss.shown.at(loss.media_time + time.monotonic() - loss.since)
             left = begin + reconnect - time.monotonic()
             if left <= 0:
                 raise SourceLost(f"{reason}; it did not come back within {reconnect:g} s")
             if not self._pause(min(left, delay * random.uniform(0.5, 1.0))):
-                return False
+                return
             try:
                 connected = self._connect()
             except (*AV_ERRORS, StreamsegError) as error:
                 self._policy.away(str(fault(error, name)))
                 continue  # it is still away, or not yet what it was: the next attempt tells
             if not connected or self._connection is None:
-                return False
+                self.close()
+                return
             self._connection.begin()
             shared.counters.reconnects += 1
-            shared.splicer.restart(self._loss.media_time + time.monotonic() - begin)
-            return True
-        return False
+            return
 
     def _pause(self, seconds: float) -> bool:
         deadline = time.monotonic() + seconds

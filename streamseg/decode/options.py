@@ -37,6 +37,7 @@ class DecodeOptions:
     playlists: bool
     use: str | None
     tap: PacketTap | None
+    placeholder: bool
     on_loss: OnLoss | None = None
 
     @classmethod

@@ -28,3 +28,9 @@ class DecodedPicture:
     """Of an interlaced picture, once it has been read (`decode.interlace`)."""
     arrived: float | None = None
     """Live: when the packet was read with which the picture came (monotonic seconds)."""
+    came: float | None = None
+    """The same, of a picture that libav held back while it was looking into the source: when it really came."""
+    told: float | None = None
+    """When it was captured as the camera says, seconds since 1970, UTC."""
+    lost: str = ""
+    """Why the camera is away: this is a placeholder."""

@@ -18,6 +18,7 @@ from streamseg.decode.picture import DecodedPicture
 from streamseg.decode.shared import SharedState
 from streamseg.decode.streams import find_video, left_out_photos
 from streamseg.decode.timeline import ShownOrder
+from streamseg.decode.wallclock import told_by
 from streamseg.errors import TooLarge, Unreadable
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ class PacketReader:
         self.log = ReadingLog(container, self.stream, shared)
         """What was read so far."""
         self._one_codec: OneCodec | None = None
+        self._clock: float | None = None
+        """From a picture's time to when the sender says that it was captured, seconds; None: it does not say."""
 
     def _choose(self, container: InputContainer) -> VideoStream:
         said = [f"{self._name}: {sentence}" for sentence in left_out_photos(container)]
@@ -142,6 +145,8 @@ class PacketReader:
                     # a key frame what is to come may still need them: VP9 crashes libav then.
                     yield from self._drain()
                     self.flush()
+            if packet.pts is not None and (told := told_by(packet)) is not None:
+                self._clock = told - float(packet.pts * packet.time_base)
             for picture in self._decode(packet):
                 if seam is not None and (picture.pts is None or picture.pts * picture.time_base >= seam):
                     picture.broken, seam = True, None
@@ -202,7 +207,9 @@ class PacketReader:
         for image in images:
             self._refuse_growth(image.width, image.height)
             pts = self._order.time(image.pts, image.dts, self._reorders)
-            yield DecodedPicture(image, pts, image.time_base or time_base, image.duration or 0)
+            base = image.time_base or time_base
+            told = None if self._clock is None or pts is None else self._clock + float(pts * base)
+            yield DecodedPicture(image, pts, base, image.duration or 0, told=told)
 
     def _refuse_growth(self, width: int, height: int) -> None:
         """The picture may grow in mid-stream: say so instead of skipping or showing it."""

@@ -28,6 +28,8 @@ class ReconnectPolicy:
     """For how long it is tried when the run begins."""
     on_message: Message | None = None
     """Hears once that it is waited for."""
+    placeholder: bool = False
+    """Give pictures that say why it is away."""
     on_loss: OnLoss | None = None
     """Hears all the time why it is away."""
 

@@ -119,7 +119,8 @@ class SourceOpener:
         """waits: whether a source that is not there at first is waited for."""
         options = self._options
         wait = options.reconnect if waits else 0.0
-        return ReconnectPolicy(options.timeout, options.reconnect, wait, options.on_message, options.on_loss)
+        placeholder = options.placeholder
+        return ReconnectPolicy(options.timeout, options.reconnect, wait, options.on_message, placeholder, options.on_loss)
 
     def _share(self, address: Address) -> SharedState:
         """Fresh state of a run: nothing met in an attempt to open counts."""

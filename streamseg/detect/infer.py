@@ -79,7 +79,8 @@ class Infer:
 
     A call returns at once, or as soon as the engine has room. With `batch` > 1 the outputs come only once the batch is full or
     flushed: a frame waits for up to batch - 1 that follow it, and the channel behind this stage must hold at least `batch` items.
-    Frames that `schedule` leaves out are passed on without outputs. One that is older than `stale` seconds is skipped.
+    Frames that `schedule` leaves out, and placeholders of a lost camera, are passed on without outputs. One that is older than
+    `stale` seconds is skipped.
     """
 
     def __init__(
@@ -111,7 +112,9 @@ class Infer:
 
     def take(self, prepared: Prepared) -> Pending:
         """As a call, however old the frame is."""
-        if not self._schedule(prepared):
+        if prepared.frame.lost:
+            self.flush()  # what waits for a fuller batch would wait until the camera is back
+        if prepared.frame.lost or not self._schedule(prepared):
             return Pending(prepared.frame, prepared.letterbox, None, 0)
         self._images.append(prepared.image)
         pending = Pending(prepared.frame, prepared.letterbox, self._future, len(self._images) - 1)

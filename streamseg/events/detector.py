@@ -104,6 +104,8 @@ class EventDetector:
         self._size: tuple[int, int] | None = None
         self._places: dict[str, Points] = {}
         self._time = self._begin = 0.0
+        self._utc: float | None = None
+        """Of the frame at `_time`."""
         self._told: list[Event] = []
         self.counts = Counts({name: line.directions for name, line in self._lines.items()}, self._zones)
         """What was counted so far."""
@@ -121,7 +123,7 @@ class EventDetector:
             self._size = (frame.width, frame.height)
             both: dict[str, Line | Zone] = {**self._lines, **self._zones}
             self._places = {name: in_pixels(place.points, *self._size) for name, place in both.items()}
-        self._time = frame.time
+        self._time, self._utc = frame.time, frame.utc
         for track, name, point in zip(
             found.track_ids.tolist(), found.names, ground_points(found, result.occlusion), strict=True
         ):
@@ -183,7 +185,8 @@ class EventDetector:
         if not subject.counted:
             subject.waiting.append(event)
             return
-        event = replace(event, name=subject.name, track_id=track)
+        utc = None if self._utc is None else self._utc - (self._time - event.time)
+        event = replace(event, name=subject.name, track_id=track, utc=utc)
         self.counts.add(event)
         self._told.append(event)
 

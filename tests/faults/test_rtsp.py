@@ -75,3 +75,27 @@ def test_a_camera_that_is_switched_on_later(pictures: list[list[bytes]]) -> None
         decoder.close()
     assert len(said) == 1
     assert "waiting for it, up to 20 s" in said[0]
+
+
+def test_the_cameras_own_clock_tells_when_pictures_were_captured(pictures: list[list[bytes]]) -> None:
+    """It is 7 s behind; its report comes before its first picture."""
+    told = time.time() - 7.0
+    with (
+        Camera(pictures, pause=0.01, told=told) as camera,
+        Decoder(f"rtsp://127.0.0.1:{camera.port}/main", duration=0.2) as decoder,
+    ):
+        frames = list(decoder.frames())
+    shown = [read_index(plane_array(frame.picture)) for frame in frames]
+    utcs = [(frame.utc or 0.0) - told for frame in frames[1:]]  # the first has no pts, which is guessed
+    assert utcs == pytest.approx([0.01 * n for n in shown[1:]], abs=2e-3)
+
+
+def test_a_camera_that_is_set_to_1970_is_not_believed(pictures: list[list[bytes]]) -> None:
+    begin = time.time()
+    with (
+        Camera(pictures, pause=0.01, told=86400.0) as camera,
+        Decoder(f"rtsp://127.0.0.1:{camera.port}/main", duration=0.1) as decoder,
+    ):
+        frames = list(decoder.frames())
+    assert all(begin - 0.5 < (frame.utc or 0.0) < time.time() + 0.5 for frame in frames)
+    assert sum("behind this machine's" in text for text in decoder.warnings) == 1

@@ -45,11 +45,10 @@ class Factory(GstRtspServer.RTSPMediaFactory):
         width, height = o.size.split("x")
         encoder, payloader = ENCODERS[o.codec]
         clock = "clockoverlay time-format=%H:%M:%S ! " if o.clock else ""
-        delay = f"queue min-threshold-time={round(o.delay * 1e9)} max-size-time=0 max-size-buffers=0 max-size-bytes=0 ! "
         source = (
             f"videotestsrc is-live=true pattern={o.pattern} ! "
             f"video/x-raw,format=I420,width={width},height={height},framerate={o.rate}/1 ! {clock}"
-            f"{delay if o.delay else ''}{encoder.format(gop=o.gop)} ! identity name=last"
+            f"{encoder.format(gop=o.gop)} ! identity name=last"
         )
         bin_ = Gst.parse_bin_from_description(source, False)
         loss = f" ! identity drop-probability={o.loss} drop-allocation=false" if o.loss else ""
@@ -99,7 +98,6 @@ def main():
     parser.add_argument("--password", default="")
     parser.add_argument("--digest", action="store_true")
     parser.add_argument("--loss", type=float, default=0.0, help="share of RTP packets that get lost")
-    parser.add_argument("--delay", type=float, default=0.0, help="seconds from a picture's capture until it is sent")
     parser.add_argument("--sound", choices=("", "pcma", "opus"), default="")
     parser.add_argument("--clock", action="store_true", help="a clock in the picture")
     parser.add_argument("--udp-only", action="store_true")

@@ -135,3 +135,31 @@ def test_twenty_restarts_in_a_row() -> None:
             assert f"{frame.width}x{frame.height}" == size
             last = frame
     assert decoder.counters.reconnects >= 20
+
+
+def test_a_placeholder_says_why_there_is_no_picture() -> None:
+    with RtspCamera(size="640x360") as camera, Decoder(camera.url, timeout=1.0, placeholder=True) as decoder:
+        frames = decoder.frames()
+        *_, before = itertools.islice(frames, 35)
+        camera.stall()
+        shown = next(frame for frame in frames if frame.lost)
+        camera.start(size="320x240")
+        after = next(frame for frame in frames if not frame.lost)
+    assert (shown.width, shown.height, shown.picture.format.name) == (640, 360, before.picture.format.name)
+    assert "no data for 1.0 s" in shown.lost
+    assert before.pts < shown.pts < after.pts
+    assert before.epoch < shown.epoch < after.epoch
+    assert after.width == 320
+    luma = shown.picture.to_ndarray()[:360]
+    assert (luma < 50).mean() > 0.85, "dark"
+    assert 0.01 < (luma > 150).mean() < 0.15, "with words"
+
+
+def test_when_pictures_were_captured() -> None:
+    """GStreamer's RTCP reports say so: a tenth of a second before they come, and the first ones come before the first report."""
+    with RtspCamera() as camera, Decoder(camera.url) as decoder:
+        frames = list(itertools.islice(decoder.frames(), 60))
+    ahead = time.time() - time.monotonic()
+    delays = [frame.arrived + ahead - (frame.utc or 0.0) for frame in frames[-20:]]
+    assert all(0.0 < delay < 0.6 for delay in delays)
+    assert all((b.utc or 0) > (a.utc or 0) for a, b in itertools.pairwise(frames))

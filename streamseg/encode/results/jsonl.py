@@ -1,6 +1,7 @@
 """Results without pictures: one JSON object a line.
 
-The first line describes the run: `{"schema": "streamseg.results/1", "source", "width", "height", "time_base", "rate", "classes"}`.
+The first line describes the run: `{"schema": "streamseg.results/1", "source", "width", "height", "time_base", "rate", "classes"}`,
+and of a live source `utc`, when its first frame was captured.
 Every other line is `Result.to_json()` of one frame, or, after the frame with which it became certain, an event: it has the key
 `event`. All lines are described by `results.schema.json`, beside this file. Lines are complete on disk as soon as they are
 written.
@@ -12,6 +13,7 @@ import contextlib
 import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from streamseg.core.utc import as_iso
 from streamseg.encode.file_sink import FileSink
 from streamseg.encode.sink import RenderedPicture
 from streamseg.errors import OutputError
@@ -46,7 +48,7 @@ class JsonlSink(FileSink):
 
     def _header(self, first: Result) -> dict[str, Any]:
         info, frame = self._info, first.frame
-        return {
+        header = {
             "schema": SCHEMA,
             "source": info.name,
             "width": frame.width,
@@ -55,6 +57,7 @@ class JsonlSink(FileSink):
             "rate": str(info.rate) if info.rate else None,
             "classes": list(first.instances.class_names),
         }
+        return header if frame.utc is None else header | {"utc": as_iso(frame.utc)}
 
     def _line(self, file: OutputFile, value: dict[str, Any]) -> None:
         try:
@@ -85,6 +88,8 @@ def _event_json(event: Event, frame: int) -> dict[str, Any]:
     """An event as plain data; `frame` is the one with which it became certain."""
     data: dict[str, Any] = {"event": event.kind, "time": round(event.time, 6), "frame": frame, "track_id": event.track_id}
     data["class"] = event.name
+    if event.utc is not None:
+        data["utc"] = as_iso(event.utc)
     if event.place:
         data["place"] = event.place
     if event.direction:

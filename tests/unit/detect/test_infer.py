@@ -80,6 +80,17 @@ def test_batches_are_filled_and_the_rest_is_flushed():
     assert [number(p) for p in pending] == list(range(7))
 
 
+def test_a_placeholder_is_not_looked_at_and_nothing_waits_for_the_camera():
+    engine = FakeEngine()
+    infer = Infer(engine, batch=3)
+    waiting = infer(prepared(0))
+    away = replace(prepared(1), frame=replace(prepared(1).frame, lost="it is away"))
+    assert infer(away).future is None
+    engine.answer(0)
+    assert number(waiting) == 0
+    assert [len(images) for images, _ in engine.submitted] == [1]
+
+
 def test_a_failed_batch_fails_for_each_of_its_frames():
     engine = FakeEngine()
     infer = Infer(engine, batch=2)

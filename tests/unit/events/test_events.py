@@ -346,3 +346,14 @@ def test_points_beyond_every_frame_are_refused(far):
     """An overflow was warned of on the terminal."""
     with pytest.raises(ConfigError, match="points must be finite numbers"):
         Zone(((far, 1.0), (2.0, 3.0), (3.0, 9.0)))
+
+
+def test_events_of_a_camera_say_when_it_was_by_the_clock_on_the_wall():
+    """A crossing is told when it is certain; its time and its clock time are those of when it happened."""
+    begin, events = 1_796_058_480.0, []
+    detector = EventDetector(MIDDLE)
+    for i, things in enumerate(walk(300, 700)):
+        made = result(i / 25, things)
+        events += detector(replace(made, frame=replace(made.frame, utc=begin + made.frame.time))).activity.events
+    assert {e.kind for e in events} == {"count", "cross"}
+    assert [e.utc - begin for e in events] == pytest.approx([e.time for e in events], abs=1e-6)

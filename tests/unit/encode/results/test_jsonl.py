@@ -3,13 +3,14 @@
 import json
 from dataclasses import replace
 from fractions import Fraction
+from importlib import resources
 
 import numpy as np
 import pytest
 
 from streamseg.composite import Rendered
 from streamseg.core.result import Result
-from streamseg.core.types import Instances
+from streamseg.core.types import Activity, Event, Instances
 from streamseg.encode import open_sink
 from streamseg.errors import OutputError
 from tests import clips
@@ -77,3 +78,25 @@ def test_nan_is_an_error_not_a_line(tmp_path):
         sink(with_score(second, float("nan")))
     sink.abort()
     assert len(lines(target)) == 2
+
+
+def test_live_lines_say_when_it_was_by_the_clock_on_the_wall(tmp_path):
+    """Header, frames and events of a camera have `utc`; a placeholder says why the camera is away. All as the schema says."""
+    target = tmp_path / "out.jsonl"
+    sink = open_sink(target, INFO)
+    sink.open()
+    first, second = frames([clips.picture(i) for i in range(2)])
+    event = Event("count", 0.0, 1, "car", utc=1_796_058_480.0)
+    counted = Activity({"car": 1}, {"car": 1}, {}, {}, (event,))
+    sink(Rendered(replace(with_score(replace(first, utc=1_796_058_480.5), 0.75).result, activity=counted), first.picture))
+    sink(with_score(replace(second, utc=1_796_058_482.25, lost="no data for 5.0 s"), 0.75))
+    sink.close()
+    header, one, told, away = lines(target)
+    assert header["utc"] == one["utc"] == "2026-11-30T17:08:00.500Z"
+    assert told["utc"] == "2026-11-30T17:08:00.000Z"
+    assert (away["utc"], away["lost"]) == ("2026-11-30T17:08:02.250Z", "no data for 5.0 s")
+    assert "lost" not in one
+    schema = resources.files("streamseg.encode.results").joinpath("results.schema.json").read_text("utf-8")
+    check = pytest.importorskip("jsonschema", reason="needs the extra 'dev'").Draft202012Validator(json.loads(schema))
+    for line in (header, one, told, away):
+        check.validate(line)

@@ -30,12 +30,17 @@ def _loaded() -> Any:
     The CPU plugin gives the thread that loads it a stack for signals, and unmaps it when it is unloaded, by whichever thread: an
     engine opened in the main thread and closed in another made the next Ctrl-C a segmentation fault (seen with OpenVINO 2026.4).
     So it is loaded by a thread that no signal reaches, and never unloaded.
+
+    That thread also reads a first tensor. What OpenVINO lays down at the first of all waits for the GIL while it holds a lock that
+    others wait for with the GIL: two first answers at once stood still for ever (seen with 2026.4).
     """
     openvino = import_openvino()
 
     def load() -> Any:
         core = openvino.Core()
         core.available_devices  # noqa: B018 - loads the plugins
+        openvino.Tensor(np.zeros(1, np.uint8)).data  # noqa: B018
+        openvino.Type.u8.to_dtype()
         return core
 
     with ThreadPoolExecutor(1, "openvino") as thread:

@@ -249,3 +249,38 @@ print(sorted(map(len, seen)))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == f"[{allowed_cores()}]"
+
+
+FIRST_ANSWERS = """
+import faulthandler, sys, threading
+faulthandler.dump_traceback_later(30, exit=True)
+from pathlib import Path
+import numpy as np
+from streamseg.engine.openvino import open_openvino
+from streamseg.hub.graph_spec import read_spec
+
+spec = read_spec(Path(sys.argv[1]))
+engine, both, answers = open_openvino(spec), threading.Barrier(2), []
+image = np.zeros((1, *spec.size, 3), np.uint8)
+runners = [engine._runners.get() for _ in range(2)]  # without the engine's pool, whose threads begin one after the other
+
+def first(run):
+    both.wait()
+    answers.append(run(image)["boxes"].shape)
+
+threads = [threading.Thread(target=first, args=(run,)) for run in runners]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(answers)
+"""
+
+
+@pytest.mark.long
+def test_two_first_answers_at_once(tmp_path):
+    """OpenVINO's binding stood still there for ever, in one process of four."""
+    command = [sys.executable, "-c", FIRST_ANSWERS, str(graphs.constant_model(tmp_path / "known.onnx"))]
+    for _ in range(12):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "[(1, 8, 4), (1, 8, 4)]\n", "")

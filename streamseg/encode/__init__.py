@@ -7,7 +7,7 @@ for rendered in pictures:
 sink.close()
 """
 
-from streamseg.encode.choose import check_output, copies_tracks, is_plain, is_results, is_view, make_view, open_sink
+from streamseg.encode.choose import check_output, copies_tracks, is_address, is_plain, is_results, is_view, make_view, open_sink
 from streamseg.encode.file_sink import FileSink
 from streamseg.encode.images.sequence import ImageSink
 from streamseg.encode.results.base import FormatSink
@@ -28,6 +28,7 @@ __all__ = [
     "VideoSink",
     "check_output",
     "copies_tracks",
+    "is_address",
     "is_plain",
     "is_results",
     "is_view",

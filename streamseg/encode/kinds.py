@@ -13,10 +13,11 @@ from typing import Any
 
 from streamseg.encode.images.sequence import IMAGE_SUFFIXES
 from streamseg.encode.sink import OutputKind
+from streamseg.encode.stream.targets import SCHEMES as PUSHES
 from streamseg.encode.video.containers import CONTAINERS
 from streamseg.system.registry import SINKS
 
-__all__ = ["FORMATS", "builtin", "ending_of", "endings", "kind_of", "why_not"]
+__all__ = ["FORMATS", "HLS", "builtin", "ending_of", "endings", "kind_of", "why_not"]
 
 _RESULTS = "streamseg.encode.results."
 FORMATS: Mapping[str, str] = {
@@ -33,13 +34,18 @@ FORMATS: Mapping[str, str] = {
 """Results without pictures: how the outputs' names end (`.mots` and `.cutouts` are folders), and what writes them."""
 
 
+HLS = ".m3u8"
+
+
 @cache
 def builtin() -> Mapping[str, str]:
     """What streamseg itself writes; each class is imported when it is wanted: most runs want one."""
     videos = dict.fromkeys(CONTAINERS, "streamseg.encode.video.sink:VideoSink")
     images = dict.fromkeys(IMAGE_SUFFIXES, "streamseg.encode.images.sequence:ImageSink")
     images[".exr"] = "streamseg.encode.exr.sink:ExrSink"
-    return {**videos, **images, **FORMATS, "http": "streamseg.encode.view.mjpeg:MjpegServer"}
+    pushes = dict.fromkeys(PUSHES, "streamseg.encode.stream.sinks:PushSink")
+    views = {"http": "streamseg.encode.view.mjpeg:MjpegServer"}
+    return {**videos, **images, **FORMATS, HLS: "streamseg.encode.stream.hls:HlsSink", **pushes, **views}
 
 
 def why_not(thing: Any) -> str | None:
@@ -69,5 +75,5 @@ def kind_of(path: str | os.PathLike[str], use: str | None = None) -> type[Output
         kind: type[OutputKind] = SINKS.use(use)
         return kind
     scheme, there, _ = str(path).partition("://")
-    name = (scheme if scheme in SINKS else None) if there else ending_of(path)
+    name = (scheme.lower() if scheme.lower() in SINKS else None) if there else ending_of(path)
     return None if name is None else SINKS.get(name)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from streamseg.config.schema import PipelineConfig
-from streamseg.encode import is_view
+from streamseg.encode import is_address
 from streamseg.engine import Engine
 from streamseg.errors import ConfigError, EngineError, OutputExists, SourceError, StreamsegError
 from streamseg.jobs.films import Film, find_films
@@ -162,7 +162,7 @@ class Job:
                 )
 
     def _files(self, film: Film) -> list[str]:
-        return [os.path.abspath(_place(target.path)) for target in self.films[film] if not is_view(target.path)]
+        return [os.path.abspath(_place(target.path)) for target in self.films[film] if not is_address(target.path)]
 
     def _run(self, film: Film, engine: Engine, watch: Watch | None) -> RunReport:
         given = outputs_of(film, self.config, self.outputs)

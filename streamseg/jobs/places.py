@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from streamseg.config.schema import OutputConfig, PipelineConfig
-from streamseg.encode import is_view
+from streamseg.encode import is_address
 from streamseg.errors import ConfigError, OutputIsInput
 from streamseg.jobs.films import Film
 from streamseg.pipeline.outputs import Target, placed, plan
@@ -27,7 +27,7 @@ def folder_of(outputs: Sequence[str]) -> Path:
         if HOLDER in path:
             return Path(path.partition(HOLDER)[0] + "x").expanduser().parent
         _refuse_stdout(text, path)
-        if path != "none" and not is_view(path):
+        if path != "none" and not is_address(path):
             return Path(path).expanduser()
     raise ConfigError("a job of several films needs a folder for them: -o OUT/, or -o 'OUT/{name}.mov' to say how they end")
 
@@ -43,7 +43,7 @@ def _for(film: Film, config: PipelineConfig, text: str) -> str:
         name, equals, path = "", "", text
     if HOLDER in path:
         return f"{name}{equals}{path.replace(HOLDER, film.name)}"
-    if path == "none" or is_view(path):
+    if path == "none" or is_address(path):
         return text
     _refuse_stdout(text, path)
     main = next((each for each in config.outputs.values() if "{out}" in each.path), OutputConfig())
@@ -77,7 +77,7 @@ def places(films: Sequence[Film], config: PipelineConfig, outputs: Sequence[str]
     for film in films:
         found[film] = named(film, config, outputs)
         for target in found[film]:
-            if is_view(target.path):
+            if is_address(target.path):
                 continue
             place = os.path.realpath(target.path)
             if place in sources:

@@ -25,7 +25,7 @@ import av
 from streamseg.config.schema import PipelineConfig
 from streamseg.decode import SourceInfo
 from streamseg.decode.address import parse_source
-from streamseg.encode import is_view
+from streamseg.encode import is_address
 from streamseg.engine import Engine, GraphSpec
 from streamseg.errors import ConfigError, OutputError
 from streamseg.jobs.answers import KeptAnswers
@@ -190,7 +190,7 @@ class OutputKeeper:
 def folder_of(targets: Sequence[Target]) -> Path:
     """Where a run keeps what it has done. Raises ConfigError where it has no file."""
     for target in targets:
-        if not is_view(target.path) and not is_stdout(target.path):
+        if not is_address(target.path) and not is_stdout(target.path):
             path = Path(target.path)
             path = path.parent if "%" in path.name and path.parent.name else path
             return path.with_name(f".{path.name}.job")
@@ -216,7 +216,9 @@ def _asked(source: str, config: PipelineConfig, targets: Sequence[Target], folde
     return {
         "source": images_key(images) if images else file_key(Path(source)),
         "pipeline": config.model_dump(mode="json"),
-        "outputs": {target.name: os.path.relpath(target.path, folder.parent) for target in targets if not is_view(target.path)},
+        "outputs": {
+            target.name: os.path.relpath(target.path, folder.parent) for target in targets if not is_address(target.path)
+        },
         "edits": _edits(config, targets, source),
         "model": file_key(model) if model.suffix == ".onnx" and model.is_file() else {},
         "versions": {"streamseg": installed_version(), "av": av.__version__},

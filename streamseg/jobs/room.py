@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from streamseg.encode import is_view
+from streamseg.encode import is_address
 from streamseg.errors import OutputError
 from streamseg.pipeline.build import Pipeline
 from streamseg.system.callbacks import Message
@@ -35,7 +35,7 @@ class Room:
         """kept: where parts of each video are kept until the end."""
         self._pipeline, self._say = pipeline, on_message or (lambda _: None)
         self._total = None if pipeline.live else pipeline.info.frame_count
-        self._sinks = [(Path(t.path), sink) for t, sink in pipeline.sinks if not is_view(t.path) and not is_stdout(t.path)]
+        self._sinks = [(Path(t.path), sink) for t, sink in pipeline.sinks if not is_address(t.path) and not is_stdout(t.path)]
         self._times, self._kept = 1 if kept is None else 2, kept
         self._free = {self._disk(path): self._free_at(path) for path, _ in self._sinks}
         self._spare = {disk: min(_SPARE, free / 20) for disk, free in self._free.items()}

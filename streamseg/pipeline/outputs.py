@@ -15,7 +15,7 @@ from streamseg.composite import Effect, Matte, Overlay
 from streamseg.config.schema import EncodeConfig, OutputConfig
 from streamseg.config.steps import EffectStep
 from streamseg.decode.images import SUFFIXES as STILLS
-from streamseg.encode import Sink, is_plain, is_results, is_view
+from streamseg.encode import Sink, is_address, is_plain, is_results, is_view
 from streamseg.encode.images.sequence import IMAGE_SUFFIXES, names_still
 from streamseg.encode.kinds import ending_of, endings, kind_of
 from streamseg.encode.video.containers import CONTAINERS
@@ -91,7 +91,7 @@ def plan(configured: Mapping[str, OutputConfig], given: Sequence[str], source: o
         path = named.get(name, output.path)
         if path == "none" or (out is None and ("{out}" in path or "{stem}" in path)):
             continue
-        if "{stem}" in path and (is_stdout(out or "") or is_view(out or "")):
+        if "{stem}" in path and (is_stdout(out or "") or is_address(out or "")):
             nameless = "standard output" if is_stdout(out or "") else out
             raise ConfigError(
                 f"{nameless} has no name to put {path.replace('{stem}', 'NAME')} beside; say where with -o {name}=PATH, "

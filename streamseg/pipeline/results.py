@@ -16,7 +16,7 @@ from streamseg.config.schema import PipelineConfig
 from streamseg.decode import SourceInfo
 from streamseg.decode.frames import FrameSource
 from streamseg.decode.images import find_images
-from streamseg.encode import is_view
+from streamseg.encode import is_address
 from streamseg.engine import Engine
 from streamseg.errors import ConfigError, OutputError, OutputExists, ResultsError, StreamsegError
 from streamseg.errors.describe import brief, counted
@@ -108,7 +108,7 @@ def place_of(config: PipelineConfig, targets: Sequence[Target], source: object) 
     if asked != "auto":
         return Path(asked).expanduser()
     for target in targets:
-        if not is_stdout(target.path) and not is_view(target.path) and "://" not in target.path:
+        if not is_stdout(target.path) and not is_address(target.path):
             folder = literal_folder(target.path) if is_split(target.path) else Path(target.path).parent
             return folder / f"{film_of(source)[0]}{ENDING}"
     return None

@@ -36,6 +36,9 @@ class Listener:
         self.ended = ""
         """Why nothing more comes; empty: it goes on."""
 
+        self.slow = False
+        """It ended because it was too far behind."""
+
     def offer(self, format: StreamFormat, unit: Unit) -> None:
         """For the stream: one more picture, of this format. Never waits. One who is behind by more than its patience is let go."""
         now = time.monotonic()
@@ -48,7 +51,7 @@ class Listener:
             self._waiting.append((now, unit))
             self._bytes += len(unit.data)
             behind = now - self._waiting[0][0]
-            slow = behind > self._patience or self._bytes > _MOST_BYTES
+            self.slow = slow = behind > self._patience or self._bytes > _MOST_BYTES
             if slow:
                 self._waiting.clear()
                 self.ended = f"too slow: {behind:.1f} s and {self._bytes / 1e6:.1f} MB behind"

@@ -51,7 +51,8 @@ class SharedStream:
         self._settings, self._gpu = settings or StreamSettings(), gpu
         self._listening = threading.Lock()
         self._listeners: tuple[Listener, ...] = ()
-        self._closed = ""
+        self.closed = ""
+        """Why nothing more will come; empty: it goes on."""
         self._encoding = threading.Lock()
         self._encoder: LiveEncoder | None = None
         self._newest: RenderedPicture | None = None
@@ -71,7 +72,7 @@ class SharedStream:
         """
         listener = Listener(self, patience, on_ready)
         with self._listening:
-            first, closed = not self._listeners, self._closed
+            first, closed = not self._listeners, self.closed
             if not closed:
                 self._listeners = (*self._listeners, listener)
                 self._wanted = True
@@ -86,7 +87,7 @@ class SharedStream:
     def put(self, rendered: RenderedPicture) -> None:
         """Show one more picture. A picture that cannot be encoded is said in `failed`, and the next one is tried anew."""
         with self._encoding:
-            if self._closed:
+            if self.closed:
                 return
             self._newest = rendered
             if self._listeners:
@@ -122,12 +123,12 @@ class SharedStream:
         with self._listening:
             there = listener in self._listeners
             self._listeners = tuple(each for each in self._listeners if each is not listener)
-            self.too_slow += there and bool(listener.ended)
+            self.too_slow += there and listener.slow
 
     def close(self, reason: str = "the stream has ended") -> None:
         """End for everybody; what waits for them can still be taken."""
         with self._listening:
-            self._closed, listeners = self._closed or reason, self._listeners
+            self.closed, listeners = self.closed or reason, self._listeners
             self._listeners = ()
         with self._encoding:
             self._encoder = self._newest = None

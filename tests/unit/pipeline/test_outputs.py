@@ -170,7 +170,7 @@ def test_names_that_only_look_odd_are_names():
 
 
 @pytest.mark.parametrize(
-    "address", ["rtmp://ann:secret@host/x.mp4", "s3://bucket/r.jsonl", "https://host/%06d.png", "udp://host:1"]
+    "address", ["ftp://ann:secret@host/x.mp4", "s3://bucket/r.jsonl", "https://host/%06d.png", "icecast://host:1"]
 )
 def test_an_address_is_no_folder(address):
     with pytest.raises(OutputError, match=r"cannot write to \w+://; write a file, .*ffmpeg -i - -c copy ADDRESS") as caught:

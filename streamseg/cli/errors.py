@@ -11,7 +11,7 @@ from typing import NoReturn
 from streamseg.errors import StreamsegError, scrub
 from streamseg.system.standard_streams import ReaderGone
 
-__all__ = ["end_with", "fill_closed"]
+__all__ = ["end_with", "fill_closed", "leave"]
 
 
 def fill_closed() -> None:
@@ -43,6 +43,15 @@ def end_with(error: Exception, debug: bool) -> NoReturn:
         name = Path(sys.argv[0]).name
         _say(f"{name}: unexpected {type(error).__name__}: {error}; run it again with --debug and report this")
     sys.exit(error.exit_code if isinstance(error, StreamsegError) else 1)
+
+
+def leave(code: int, problem: str) -> NoReturn:
+    """End at once: a thread hangs in code that cannot be ended, and the interpreter would wait for it."""
+    if problem:
+        _say(f"streamseg: {problem}")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _say(text: str) -> None:

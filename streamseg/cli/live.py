@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from streamseg.cli.flags import flag
-from streamseg.errors import ConfigError
+from streamseg.errors import ConfigError, StreamsegError
 from streamseg.pipeline.options import OPTIONS, in_shell
 
 if TYPE_CHECKING:
@@ -62,9 +63,10 @@ def live(
     """Watch many cameras with one engine; each may go and come back, and be added, changed and removed meanwhile."""
     given: dict[str, Any] = locals()
     from streamseg.cli.display import Screen
+    from streamseg.cli.errors import leave
     from streamseg.cli.wall import Wall
     from streamseg.live.live import Live
-    from streamseg.runtime.process import handle_signals
+    from streamseg.runtime.process import handle_signals, hangs_up, terminal_is_gone
 
     screen = Screen(quiet=quiet)
     file = _with_page(_file(sources, given), page)
@@ -77,18 +79,29 @@ def live(
     ended: list[int] = []
 
     def end(number: int) -> None:
+        if hangs_up(number) and file.path is not None and not terminal_is_gone():
+            watched.reload()
+            return
         ended.append(number)
-        watched.end()
+        # In a thread of its own: what this interrupts may hold the lock that it takes.
+        threading.Thread(target=watched.end, daemon=True).start()
 
+    problem: StreamsegError | None = None
     with handle_signals(end), Wall(watched, screen, quiet):
         try:
             watched.start()
             _show_page(watched, screen)
             watched.run()
+        except StreamsegError as error:
+            problem = error
         finally:
-            watched.stop()
-    if ended:
-        raise typer.Exit(128 + ended[0])
+            whole = watched.stop()
+    code = problem.exit_code if problem is not None else 128 + ended[0] if ended else 0
+    if not whole:
+        leave(code, "" if problem is None else str(problem))
+    if problem is not None:
+        raise problem
+    raise typer.Exit(code)
 
 
 def _show_page(watched: Live, screen: Screen) -> None:

@@ -110,6 +110,12 @@ class Infer:
             return Skip(STALE)
         return self.take(prepared)
 
+    def adopt(self, former: object) -> None:
+        """Submit what the former one gathered, and go on counting its work."""
+        if isinstance(former, Infer):
+            former.flush()
+            self.work, self._done_at = former.work, former._done_at
+
     def take(self, prepared: Prepared) -> Pending:
         """As a call, however old the frame is."""
         if prepared.frame.lost:

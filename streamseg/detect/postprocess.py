@@ -127,6 +127,11 @@ class Postprocess:
         """Cells a side of the masks of no instance."""
         self._wanted = wanted_classes(classes, self.class_names)
 
+    def adopt(self, former: object) -> None:
+        """Go on counting."""
+        if isinstance(former, Postprocess):
+            self.counters = former.counters
+
     def __call__(self, pending: Pending) -> Result:
         """Wait for the engine. Raises EngineError if it failed, BadOutput when the network has been broken for too long.
 

@@ -11,13 +11,14 @@ fills its batches itself (`together`), and what it submits goes to the engine at
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -85,7 +86,11 @@ class SharedEngine:
         self._clients: list[EngineClient] = []
         """Who has waited longest for its turn comes first."""
         self._running = 0
+        self._begun: list[tuple[float, Sequence[_Request]]] = []
+        """The batches that run, and when each was begun, of the monotonic clock."""
         self._closed = False
+        self._hangs: EngineError | None = None
+        """Why it was given up."""
         keep_in_forks(self)
 
     def check_fork(self) -> None:
@@ -120,6 +125,24 @@ class SharedEngine:
             request.fail(EngineError(_CLOSED))
         self.engine.close()
         self._alarm.close()
+
+    def silent(self) -> float:
+        """Seconds since the batch was begun that has been computed longest, and is not answered yet; 0: none is."""
+        with self._lock:
+            return time.monotonic() - min(begun for begun, _ in self._begun) if self._begun else 0.0
+
+    def give_up(self, error: EngineError) -> None:
+        """Fail all that waits and all that runs with `error`, and take nothing more: the engine hangs, and is not closed."""
+        with self._lock:
+            self._closed, self._hangs = True, error
+            left = [client.queue.popleft() for client in self._clients for _ in range(len(client.queue))]
+            running = [request for _, requests in self._begun for request in requests]
+            self._room.notify_all()
+        for request in left:
+            request.fail(error)
+        for request in running:
+            with contextlib.suppress(InvalidStateError):
+                request.future.set_exception(error)
 
     # --- for the clients ------------------------------------------------------------------------------------------------
 
@@ -163,7 +186,15 @@ class SharedEngine:
             return 1 if self._others(client, time.monotonic()) else self.batch
 
     def _refused(self, client: EngineClient) -> str | None:
-        return _CLOSED if self._closed else "this pipeline has ended" if client.closed else None
+        return (
+            str(self._hangs)
+            if self._hangs
+            else _CLOSED
+            if self._closed
+            else "this pipeline has ended"
+            if client.closed
+            else None
+        )
 
     def _limit(self) -> int:
         """Pictures of one client that may be under way: what the engine takes, shared by those that want it."""
@@ -228,6 +259,8 @@ class SharedEngine:
         if not wanted:
             self._finish((), None)
             return
+        with self._lock:
+            self._begun.append((time.monotonic(), wanted))
         try:
             answer = self.engine.submit(stack([request.images for request in wanted]))
         except BaseException as error:
@@ -246,6 +279,7 @@ class SharedEngine:
         again: list[_Request] = []
         with self._lock:
             self._running -= 1
+            self._begun = [batch for batch in self._begun if batch[1] is not requests]
             if error is not None and not self._closed and len({request.client for request in requests}) > 1:
                 again = [request for request in requests if not request.client.closed]
             for request in reversed(again):
@@ -257,6 +291,8 @@ class SharedEngine:
         self._dispatch()
         first = 0
         for request in done:
+            if request.future.done():  # it was given up
+                continue
             if answer is not None:
                 request.future.set_result(answer if len(done) == 1 else answer.rows(first, first + len(request)))
             elif error is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from streamseg.core.types import Event
@@ -23,6 +23,16 @@ class Counts:
             name: {"inside": 0, "entered": 0, "left": 0, "seconds": 0.0, "longest": 0.0} for name in zones
         }
         """Of each zone: tracks inside, entries, exits; seconds of all stays that ended, and of the longest."""
+
+    def adopt(self, former: Counts, same: Collection[str]) -> None:
+        """Go on from these, for lines and zones of the same name; into zones that are not the `same`, tracks have to enter anew."""
+        self.total = former.total
+        for name, both in self.crossed.items():
+            both.update({way: count for way, count in former.crossed.get(name, {}).items() if way in both})
+        for name, stays in self.stays.items():
+            stays.update(former.stays.get(name, {}))
+            if name not in same:
+                stays["inside"] = 0
 
     def add(self, event: Event) -> None:
         """Take an event into the sums."""

@@ -110,6 +110,20 @@ class EventDetector:
         self.counts = Counts({name: line.directions for name, line in self._lines.items()}, self._zones)
         """What was counted so far."""
 
+    def adopt(self, former: object) -> None:
+        """Go on with its tracks and counts; where they are to each line and zone only where that is as it was."""
+        if not isinstance(former, EventDetector):
+            return
+        self._epoch, self._time, self._begin, self._told = former._epoch, former._time, former._begin, former._told
+        self._subjects = former._subjects
+        mine, theirs = {**self._lines, **self._zones}, {**former._lines, **former._zones}
+        same = {name for name, place in mine.items() if theirs.get(name) == place}
+        for subject in self._subjects.values():
+            subject.crossings = {name: state for name, state in subject.crossings.items() if name in same}
+            subject.visits = {name: state for name, state in subject.visits.items() if name in same}
+            subject.waiting = [event for event in subject.waiting if not event.place or event.place in same]
+        self.counts.adopt(former.counts, same)
+
     def __call__(self, result: Result) -> Result:
         """Watch one frame. Raises ConfigError when a line or zone names a class that the model does not know."""
         frame, found = result.frame, result.instances

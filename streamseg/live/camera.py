@@ -6,9 +6,10 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from streamseg.config.schema import EncodeConfig, PipelineConfig
+from streamseg.config.schema import PipelineConfig
 from streamseg.decode import Decoder
 from streamseg.decode.tap import PacketTap
 from streamseg.encode.sink import RenderedPicture, SinkCounters
@@ -30,9 +31,10 @@ from streamseg.live.engine import LiveEngine
 from streamseg.live.feed import CameraFeed
 from streamseg.live.happened import Teller
 from streamseg.live.news import CameraChanged, CameraStatus, State, Warned
-from streamseg.live.plan import pipeline_of
+from streamseg.live.plan import SHOW, check_options, opened_anew, pipeline_of, shown, words_of_camera
 from streamseg.pipeline.build import Pipeline, build_pipeline
-from streamseg.pipeline.outputs import Target
+from streamseg.pipeline.change import change
+from streamseg.pipeline.options import filed
 
 __all__ = ["Camera"]
 
@@ -107,12 +109,18 @@ class Camera:
 
     def change(self, options: Mapping[str, Any]) -> None:
         """Run with these, which are checked, from now on. Raises ConfigError."""
-        plan = pipeline_of(self.name, options, trust=self._trust)
-        with self._lock:
-            self._options, self._plan = dict(options), plan
+        session = self._engine.ready
+        check_options(self.name, options, session, trust=self._trust)
+        config, effects = pipeline_of(self.name, options, trust=self._trust)
+        with words_of_camera(self.name), self._lock:
+            config = config if session is None else session.fit(config)
+            anew = opened_anew(self._options, options) or _is_private(config) != _is_private(self._plan[0])
+            there = self._pipeline
+            if anew or there is None or self._let_go is not None or not change(there, config, {SHOW: effects}):
+                self._release()
+            self._options, self._plan = dict(options), (config, effects)
             if self._wanted != "paused":
                 self._wanted = "watching"
-            self._release()
             self._changed.notify_all()
         self._tell()
 
@@ -234,12 +242,12 @@ class Camera:
             return False
         engine = session.client()
         try:
-            show = _Show(self._shown)
             pipeline = build_pipeline(
                 options["source"],
                 session.fit(config),
                 engine=engine,
-                shown=[Target("show", self.name, composite, EncodeConfig(), bool(options.get("keep_grey")), sink=show)],
+                shown=[replace(shown(self.name, options, composite), sink=_Show(self._shown))],
+                changeable=True,
                 started=self._started,
                 on_loss=self._on_loss,
                 tap=self._tap(self.name, options, _is_private(config), self.feed.stream),
@@ -288,7 +296,7 @@ class Camera:
                 return
             if state != self._state:
                 self._since = time.time()
-            self._state, self._reason = state, scrub(reason)
+            self._state, self._reason = state, scrub(filed(reason))
         self._tell()
 
     def _tell(self) -> None:

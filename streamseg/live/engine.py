@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 
-from streamseg.errors import StageError, StreamsegError, clean
+from streamseg.errors import EngineError, StageError, StreamsegError, clean
 from streamseg.pipeline.session import Session
 
 __all__ = ["LiveEngine"]
@@ -17,9 +17,10 @@ __all__ = ["LiveEngine"]
 class LiveEngine:
     """A session that is opened while the cameras are, and closed without waiting for an engine that hangs."""
 
-    def __init__(self, opened: Callable[[], Session]) -> None:
-        """`opened` opens the session; it is called in a thread of its own."""
-        self._open, self._session = opened, Future[Session]()
+    def __init__(self, opened: Callable[[], Session], patience: float) -> None:
+        """`opened` opens the session, in a thread of its own. patience: seconds for which an answer is waited for."""
+        self._open, self._session, self._patience = opened, Future[Session](), patience
+        self._dead: EngineError | None = None
         self._closed = threading.Event()
 
     def start(self) -> None:
@@ -40,7 +41,9 @@ class LiveEngine:
 
     @property
     def ready(self) -> Session | None:
-        """The session, if it is open. Raises what opening it raised."""
+        """The session, if it is open. Raises what opening it raised, and EngineError where it has stopped to answer."""
+        if self._dead is not None:
+            raise self._dead
         return self._session.result() if self._session.done() else None
 
     def wait(self, stopped: Callable[[], bool], timeout: float | None = None) -> Session | None:
@@ -53,10 +56,24 @@ class LiveEngine:
                 return None
         return None
 
+    def watch(self) -> None:
+        """Give the engine up where it does not answer. Called again and again."""
+        session = self.ready
+        if session is None or (silent := session.silent()) <= self._patience:
+            return
+        self._dead = EngineError(
+            f"the engine {session.engine} has not answered for {silent:.0f} s (patience: {self._patience:g} s): it hangs; "
+            "start the program again"
+        )
+        session.give_up(self._dead)
+        raise self._dead
+
     def close(self, timeout: float) -> bool:
         """Close it; False: it did not end within so many seconds, and is left alone."""
         self._closed.set()
         deadline = time.monotonic() + timeout
+        if self._dead is not None:
+            return False
         done, _ = wait([self._session], timeout)
         if not done or self._session.exception() is not None:
             return bool(done)

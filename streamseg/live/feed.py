@@ -8,21 +8,18 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-import numpy as np
-
 from streamseg.core.result import Result
 from streamseg.encode.sink import RenderedPicture
 from streamseg.encode.stream import SharedStream
 from streamseg.encode.view.board import Board, to_jpeg
 from streamseg.errors import scrub
 from streamseg.live.control import Tap
+from streamseg.runtime.latency import Latency
 
 __all__ = ["CameraFeed"]
 
-PARTS = (50, 95, 99)
-"""Shares of all pictures, in percent, whose latency is told."""
-RATE_TIME, LATENCY_TIME = 2.0, 60.0
-"""Seconds over which the rate and the latency are told."""
+RATE_TIME = 2.0
+"""Seconds over which the rate is told."""
 
 
 class CameraFeed:
@@ -38,8 +35,7 @@ class CameraFeed:
         self._taps: tuple[Tap, ...] = ()
         self._lock = threading.Lock()
         self._latest: RenderedPicture | None = None
-        self._times: deque[tuple[float, float]] = deque(maxlen=int(60 * LATENCY_TIME))
-        """(when it was shown, seconds since it was captured)"""
+        self._latency, self._times = Latency(), deque[float](maxlen=600)
 
     def latest(self) -> Result | None:
         """See Feed."""
@@ -79,7 +75,8 @@ class CameraFeed:
     def show(self, rendered: RenderedPicture) -> None:
         """For the pipeline: a picture is there."""
         now = time.monotonic()
-        self._times.append((now, now - rendered.result.frame.arrived))
+        self._times.append(now)
+        self._latency.add(now - rendered.result.frame.arrived, now)
         self._latest = rendered
         self.board.put(rendered)
         self.stream.put(rendered)
@@ -93,16 +90,11 @@ class CameraFeed:
     def rate(self) -> float:
         """Pictures a second, over the last two."""
         now = time.monotonic()
-        return sum(now - shown <= RATE_TIME for shown, _ in list(self._times)) / RATE_TIME
+        return sum(now - shown <= RATE_TIME for shown in self._times.copy()) / RATE_TIME
 
     def latency_ms(self) -> Mapping[str, float]:
         """From capture to the composited picture, over the last minute: p50, p95, p99; empty: nothing came."""
-        now = time.monotonic()
-        recent = [took for shown, took in list(self._times) if now - shown <= LATENCY_TIME]
-        if not recent:
-            return {}
-        values = np.percentile(recent, PARTS)
-        return {f"p{part}": round(1000 * float(value), 1) for part, value in zip(PARTS, values, strict=True)}
+        return self._latency.milliseconds()
 
     def close(self) -> None:
         """Wake whoever waits for a picture."""

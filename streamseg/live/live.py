@@ -23,7 +23,8 @@ from streamseg.live.feed import CameraFeed
 from streamseg.live.health import health
 from streamseg.live.keep.keeper import Keeper
 from streamseg.live.news import CameraChanged, CameraRemoved, CameraStatus, Warned
-from streamseg.live.plan import pipeline_of
+from streamseg.live.plan import check_options, pipeline_of
+from streamseg.live.reload import Edit, Edited
 from streamseg.live.services import Service, services_of
 from streamseg.pipeline import stages
 from streamseg.pipeline.configure import configured
@@ -34,8 +35,10 @@ from streamseg.system.callbacks import Message
 
 __all__ = ["Live"]
 
-END = 5.0
+END = 4.5
 """Seconds within which all ends."""
+POLL = 0.25
+"""Seconds between two looks at the engine and the file."""
 
 
 class Live:
@@ -101,7 +104,7 @@ class Live:
         self._trust, self._said = trust, on_message
         asked = {name: given[name] for name in EngineConfig.model_fields if given[name] is not None}
         self._engine_options, self._patience = engine_options(merged(self._file.engine, asked))
-        self._engine = LiveEngine(lambda: Session(**self._engine_options))
+        self._engine = LiveEngine(lambda: Session(**self._engine_options), self._patience)
         self.bus = Bus()
         """News of all cameras."""
         self._lock = threading.RLock()
@@ -109,9 +112,10 @@ class Live:
         self._services: list[Service] = []
         self._ended = threading.Event()
         self._error: BaseException | None = None
-        self._started = self._stopped = False
         self.keeper: Keeper | None = None
         """Recordings and events on disk; None: nothing is recorded."""
+        self._started = self._stopped = self._again = False
+        self._edited = None if self._file.path is None else Edited(self._file.path)
         for name, options in self._file.cameras.items():
             self._cameras[name] = self._new(name, options)
 
@@ -134,25 +138,47 @@ class Live:
         for camera in cameras:
             camera.start()
             self.bus.publish(CameraChanged(camera.status()))
+        threading.Thread(target=self._watch, name="live", daemon=True).start()
         for service in services_of(self._file, self):
             service.start()
             self._services.append(service)
 
     def run(self, timeout: float | None = None) -> None:
         """Wait until it is stopped, or for `timeout` seconds. Raises what ended it: an engine that does not open, or died."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while not self._ended.is_set():
-            left = 0.2 if deadline is None else min(0.2, deadline - time.monotonic())
-            if left <= 0:
-                return
-            try:
-                self._engine.ready  # noqa: B018 - raises what opening it raised
-            except StreamsegError as error:
-                self._error = error
-                break
-            self._ended.wait(left)
+        self._ended.wait(timeout)
         if self._error is not None:
             raise self._error
+
+    def reload(self) -> None:
+        """Read the file again soon, as if it had been edited. From any thread, and from a signal's handler."""
+        self._again = True
+
+    def _watch(self) -> None:
+        """In a thread of its own: look after the engine and the file."""
+        while not self._ended.wait(POLL):
+            try:
+                self._engine.watch()
+            except StreamsegError as error:
+                self._error = error
+                self.warn(str(error))
+                self._ended.set()
+                return
+            if self._edited is not None and (self._edited.settled() or self._again):
+                self._again = False
+                self._read_again()
+
+    def _read_again(self) -> None:
+        """Take over what was edited, or say why not; then all goes on as it was."""
+        path = self._file.path
+        assert path is not None
+        try:
+            file = load_live(path, trust=self._trust)
+            edit = Edit.of(self, self._file, file)
+        except ConfigError as error:
+            self.warn(f"{path} was edited, and cannot be taken over; all goes on as it was:\n{error}")
+            return
+        self._file = file
+        self.warn(f"{path} was read again: {edit.apply(self)}")
 
     def check(self) -> None:
         """Whether the model knows what is asked of it, without opening an engine or a camera. Raises StreamsegError."""
@@ -232,6 +258,7 @@ class Live:
         with self._lock:
             if name in self._cameras:
                 raise ConfigError(f"there is a camera {brief(name)} already; change it, or give this one another name")
+            check_options(name, given, self._engine.ready, trust=self._trust)
             if self._stopped:
                 raise ConfigError(f"camera {name}: the program ends")
             camera = self._cameras[name] = self._new(name, given)
@@ -263,12 +290,22 @@ class Live:
     def change(self, name: str, options: Mapping[str, Any]) -> None:
         """See Control: options that are given replace those of the same name; None takes one away."""
         camera = self._camera(name)
-        known = camera.options
+        given = self._with(name, options)
+        camera.change(given)
+
+    def check_change(self, name: str, options: Mapping[str, Any]) -> None:
+        """Raise ConfigError where a camera cannot have these options on top of its own; one that is not there: these alone."""
+        known = name in self._cameras
+        given = self._with(name, options) if known else check_camera(name, options, trust=self._trust)
+        check_options(name, given, self._engine.ready, trust=self._trust)
+
+    def _with(self, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        """A camera's options with others on top, checked as far as that can be without a model. Raises ConfigError."""
+        known = self._camera(name).options
         given = {key: value for key, value in (known | dict(options)).items() if value is not None}
         if given.get("source") == scrub(str(known["source"])):
             given["source"] = known["source"]  # as `options` told it, without its password
-        check_camera(name, given, trust=self._trust)
-        camera.change(given)
+        return check_camera(name, given, trust=self._trust)
 
     def health(self) -> dict[str, Any]:
         """See Control."""

@@ -63,6 +63,8 @@ class Pipeline:
     runtime: Runtime
     sinks: list[tuple[Target, Sink]]
     live: bool
+    steps: Sequence[Step] = ()
+    """The list of stages that it was made from."""
     _began: float = field(default=0.0)
     _seconds: float = field(default=0.0)
     _before: Throttling = field(default_factory=read_throttling)
@@ -210,6 +212,7 @@ def build_pipeline(
     shown: Sequence[Target] | None = None,
     started: Callable[[Decoder], None] | None = None,
     on_loss: OnLoss | None = None,
+    changeable: bool = False,
 ) -> Pipeline:
     """Open everything and connect it. Raises StreamsegError.
 
@@ -228,6 +231,7 @@ def build_pipeline(
         shown: The outputs, of a program that brings sinks of its own, instead of those of `config` and `outputs`.
         started: Is given the decoder before it waits for a source, so that another thread can stop it.
         on_loss: As for `Decoder`.
+        changeable: It may be given another configuration while it runs (`pipeline.change`).
     """
     origin = as_source(source)
     config = opening.tuned(config, on_message) if engine is None else config
@@ -263,6 +267,7 @@ def build_pipeline(
         if context.decided is not None:
             sinks = list(zip(context.decided.targets, made, strict=True))
         tell_tracks(context.decided, config.decode, sinks)
+        context = replace(context, changeable=changeable)
         trunk = make(chosen, "trunk", context)
         kept = progress is not None
         branches = [_branch(chosen, replace(context, output=target, sink=sink), kept) for target, sink in sinks]
@@ -270,7 +275,9 @@ def build_pipeline(
         limited = paced if limit is None else FirstFrames(paced, limit)
         runtime = _connect(limited, _remembering(trunk, chosen, context, progress), branches, context)
         undo.pop_all()
-    pipeline = Pipeline(info, decoder, paced, limited, context, own_engine, trunk, branches, runtime, sinks, context.live)
+    pipeline = Pipeline(
+        info, decoder, paced, limited, context, own_engine, trunk, branches, runtime, sinks, context.live, chosen
+    )
     for view in views.values():
         view.run = pipeline
     return pipeline

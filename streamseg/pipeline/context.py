@@ -48,6 +48,9 @@ class Context:
     writer: RecordWriter | None = None
     """The results file that is written."""
 
+    changeable: bool = False
+    """The configuration may be another one while it runs."""
+
     @property
     def graph(self) -> GraphSpec:
         """The model, of a stage that looks."""

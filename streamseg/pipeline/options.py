@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["OPTIONS", "Group", "Naming", "Option", "help_of", "in_python", "in_shell", "option", "pythonic"]
+__all__ = ["OPTIONS", "Group", "Naming", "Option", "filed", "help_of", "in_python", "in_shell", "option", "pythonic"]
 
 Group = Literal["pipeline", "network", "source", "results", "output", "job"]
 """`pipeline`: what is found and followed; `network`: what finds it; `source`: how it is read; `results`: whether what is found is
@@ -88,6 +88,20 @@ def pythonic(text: str) -> str:
     """A message that was written for the shell with arguments for flags: `overwrite=True` for `--overwrite`."""
     text = _FLAG.sub(lambda match: match[0] if _COMMAND.search(text[: match.start()]) else _argument(*match.groups()), text)
     return _OUTPUT.sub(lambda match: match[0] if _COMMAND.search(text[: match.start()]) else "output", text)
+
+
+def filed(text: str) -> str:
+    """A message that was written for the shell with keys and values for flags, as a file of cameras has them: `conf: 0.4`."""
+    return _FLAG.sub(
+        lambda match: match[0] if _COMMAND.search(text[: match.start()]) else _entry(match[1], match[2]),
+        text,
+    )
+
+
+def _entry(flag: str, value: str | None) -> str:
+    declared = next(each for each in OPTIONS if each.flag == flag)
+    value = "true" if declared.shell == "bool" and value is None else value
+    return declared.name if value is None else f"{declared.name}: {value}"
 
 
 def _argument(flag: str, value: str | None) -> str:

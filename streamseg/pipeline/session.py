@@ -16,7 +16,7 @@ from streamseg.config.schema import EventsConfig, InferConfig, SmoothConfig, Tra
 from streamseg.config.values import parse_seconds
 from streamseg.core.result import Result
 from streamseg.engine.shared import EngineClient, SharedEngine
-from streamseg.errors import ConfigError
+from streamseg.errors import ConfigError, EngineError
 from streamseg.errors.describe import brief
 from streamseg.hub.graph_spec import GraphSpec
 from streamseg.pipeline.build import build_pipeline
@@ -309,6 +309,14 @@ class Session:
             finally:
                 engine.close()
 
+    def silent(self) -> float:
+        """Seconds for which an answer of the engine has been waited for; 0: none is."""
+        return self._shared.silent()
+
+    def give_up(self, error: EngineError) -> None:
+        """Fail all pipelines with `error`: the engine hangs, and is left alone."""
+        self._shared.give_up(error)
+
     def close(self) -> None:
         """Close the engine. Pipelines that still run end with EngineError. Twice is harmless."""
         self._shared.close()
@@ -321,6 +329,12 @@ class Session:
 
     def __repr__(self) -> str:
         return f"Session({self._shared.engine!r}{', closed' if self._shared.closed else ''})"
+
+    @property
+    def engine(self) -> str:
+        """What runs which model, and where, in words."""
+        engine = self._shared.engine
+        return f"{engine.name} on {engine.device} with {engine.spec.name}"
 
     @property
     def spec(self) -> GraphSpec:

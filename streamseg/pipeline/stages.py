@@ -40,7 +40,7 @@ from streamseg.pipeline.outputs import Target
 from streamseg.record import Results
 from streamseg.runtime import Stage
 
-__all__ = ["STAGES", "Context", "Made", "Part", "Step", "check", "close", "make", "steps"]
+__all__ = ["STAGES", "Context", "Made", "Part", "Step", "Through", "check", "close", "make", "steps"]
 
 Part = Literal["source", "trunk", "output"]
 
@@ -74,6 +74,8 @@ class Step:
     looks: bool = False
     """It has a part in finding: left out where what was found is read from a results file. A step that is added is as the one
     behind which it runs."""
+    changes: tuple[str, ...] = ()
+    """Sections of the pipeline file that it can take over while it runs: it is then made anew (`pipeline.change`)."""
     after: str = ""
     """For a step that is added to the list: the name of the one behind which it runs."""
 
@@ -90,7 +92,17 @@ STAGES: tuple[Step, ...] = (
         joins="never",
         looks=True,
     ),
-    Step("infer", "runs the network", "Pending", makers.infer, section="infer", gpu=True, joins="never", looks=True),
+    Step(
+        "infer",
+        "runs the network",
+        "Pending",
+        makers.infer,
+        section="infer",
+        gpu=True,
+        joins="never",
+        looks=True,
+        changes=("infer",),
+    ),
     Step(
         "postprocess",
         "reads the answer",
@@ -100,8 +112,18 @@ STAGES: tuple[Step, ...] = (
         joins="never",
         checks=True,
         looks=True,
+        changes=("postprocess", "track"),
     ),
-    Step("track", "gives identities", "Result", makers.track, section="track", joins="never", looks=True),
+    Step(
+        "track",
+        "gives identities",
+        "Result",
+        makers.track,
+        section="track",
+        joins="never",
+        looks=True,
+        changes=("postprocess", "track"),
+    ),
     Step(
         "link",
         "settles tracks with what comes after known",
@@ -111,9 +133,18 @@ STAGES: tuple[Step, ...] = (
         optional="online: true",
         looks=True,
     ),
-    Step("smooth", "steadies masks, carries them on", "Result", makers.smooth, section="smooth", looks=True),
     Step(
-        "refine", "fits outlines to the picture", "Result", makers.refine, section="smooth", optional="edges: false", looks=True
+        "smooth", "steadies masks, carries them on", "Result", makers.smooth, section="smooth", looks=True, changes=("smooth",)
+    ),
+    Step(
+        "refine",
+        "fits outlines to the picture",
+        "Result",
+        makers.refine,
+        section="smooth",
+        optional="edges: false",
+        looks=True,
+        changes=("smooth",),
     ),
     Step(
         "recall", "reads what was found before", "Result", makers.recall, section="results", brings="keep: auto", joins="never"
@@ -136,12 +167,32 @@ STAGES: tuple[Step, ...] = (
         brings="select",
         joins="always",
         checks=True,
+        changes=("select", "postprocess"),
     ),
     Step("occlusion", "says who hides whom", "Result", makers.occlusion, section="track"),
-    Step("events", "counts, watches lines and zones", "Result", makers.events, section="events", joins="always", checks=True),
+    Step(
+        "events",
+        "counts, watches lines and zones",
+        "Result",
+        makers.events,
+        section="events",
+        joins="always",
+        checks=True,
+        changes=("events", "track"),
+    ),
     Step("tally", "counts frames for the report", "Result", makers.tally, joins="always"),
     Step("remove", "takes objects out", "Result", makers.remove, "output", "composite", brings="remove", joins="never"),
-    Step("composite", "draws", "Rendered", makers.composite, "output", "composite", gpu=True, joins="never"),
+    Step(
+        "composite",
+        "draws",
+        "Rendered",
+        makers.composite,
+        "output",
+        "composite",
+        gpu=True,
+        joins="never",
+        changes=("composite",),
+    ),
     Step("encode", "writes", "", makers.encode, "output", "encode", gpu=True, joins="never"),
 )
 
@@ -186,6 +237,8 @@ def make(chosen: Sequence[Step], part: Part, context: Context) -> Made:
         for step in chosen:
             runs = step.part == part and not (step.looks and context.recalled is not None)
             stage = step.make(context) if runs and step.make is not None else None
+            if stage is None and runs and step.changes and context.changeable:
+                stage = Through()  # the place that it takes if it is asked for later
             if stage is not None:
                 stage = _Checked(stage) if step.after else stage
                 undo.callback(close, stage)
@@ -194,6 +247,14 @@ def make(chosen: Sequence[Step], part: Part, context: Context) -> Made:
                     joined.add(stages[-1][0])
         undo.pop_all()
     return Made(stages, frozenset(joined))
+
+
+class Through:
+    """Stands for a stage that is left out."""
+
+    def __call__(self, item: Any) -> Any:
+        """The item as it is."""
+        return item
 
 
 class _Checked:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import ctypes
+import errno
 import os
 import signal
 import threading
@@ -30,7 +31,9 @@ __all__ = [
     "forked",
     "forked_from",
     "handle_signals",
+    "hangs_up",
     "keep_in_forks",
+    "terminal_is_gone",
     "wait_at_exit",
 ]
 
@@ -111,6 +114,25 @@ def ending_signals() -> list[int]:
     hangup: int | None = getattr(signal, "SIGHUP", None)
     heeded = hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN
     return [signal.SIGINT, signal.SIGTERM, *([hangup] if hangup is not None and heeded else [])]
+
+
+def hangs_up(number: int) -> bool:
+    """Whether this is the signal of a terminal that was closed, and by custom that of a file that is to be read again."""
+    return number == getattr(signal, "SIGHUP", None)
+
+
+def terminal_is_gone() -> bool:
+    """Whether this process had a terminal that was closed."""
+    name_of = getattr(os, "ttyname", None)
+    if name_of is None:  # Windows
+        return False
+    for descriptor in (0, 1, 2):
+        try:
+            name_of(descriptor)
+        except OSError as error:
+            if error.errno == errno.EIO:
+                return True
+    return False
 
 
 @contextlib.contextmanager

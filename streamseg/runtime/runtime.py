@@ -149,6 +149,7 @@ class Runtime:
         finally:
             for output in line.outputs:
                 output.close()
+            line.take_over()
             self._finish([(counters.name, stage) for counters, stage in line.stages], failed=failed)
 
     def _finish(self, stages: Sequence[tuple[str, Any]], *, failed: bool = False) -> None:
@@ -304,6 +305,18 @@ class Runtime:
         end = self.stop if self.interrupted is None else self.abort
         self.interrupted = number
         threading.Thread(target=end, daemon=True).start()
+
+    def replace(self, name: str, stage: Stage, taken: Callable[[], None]) -> None:
+        """Let `stage` take the place of the one of that name before the next item; `taken` is called when it has, in its thread.
+
+        Raises KeyError where there is none.
+        """
+        for line in self._lines:
+            for at, (counters, _) in enumerate(line.stages):
+                if counters.name == name:
+                    line.coming.append((at, stage, taken))
+                    return
+        raise KeyError(name)
 
     def snapshot(self) -> dict[str, Counters]:
         """The counters as they stand, in the order of the stages, with queue lengths and drops filled in."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -41,6 +42,8 @@ class Stage(Protocol):
     """One step: item in, item out, or `Skip`. A stage may also have `flush()`, called at the end of input, `close()`, `abort()`.
 
     ahead: of a stage whose items wait for later ones, for how many items there must be room behind it.
+
+    adopt: takes over what the stage knows in whose place it comes (`Runtime.replace`), or a part of it, whatever kind that is.
 
     delays: True of a stage that gives items later than it takes them. A call then gives those that are ready, none or several,
         and `flush` those that are left; both as an iterable, in order. It must state how much it holds at most, since a frame
@@ -94,6 +97,8 @@ class StageThread:
     """The name of the branch that it is a part of; the latency of its stages is measured."""
     at: int = 0
     """Index of the stage that works, or failed."""
+    coming: deque[tuple[int, Stage, Callable[[], None]]] = field(default_factory=deque)
+    """Stages that take the places of others before the next item; each is told when it has."""
 
     def work(self, arrived: Callable[[Any], float] | None) -> None:
         """Take items until the source is closed, then flush. Raises Closed once nobody wants what comes out.
@@ -106,7 +111,20 @@ class StageThread:
             except Closed:
                 self.flush(arrived)
                 return
+            self.take_over()
             self._pass(item, 0, arrived)
+
+    def take_over(self) -> None:
+        """Let the stages that are to come take their places, and what those before them know; close these."""
+        while self.coming:
+            at, stage, taken = self.coming.popleft()
+            counters, former = self.stages[at]
+            if (adopt := getattr(stage, "adopt", None)) is not None:
+                adopt(former)
+            self.stages[at] = (counters, stage)
+            taken()
+            if (close := getattr(former, "close", None)) is not None:
+                close()
 
     def flush(self, arrived: Callable[[Any], float] | None, start: int = 0) -> None:
         """Tell the stages from `start` on that nothing more comes, and pass on what they held."""

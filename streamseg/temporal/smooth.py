@@ -55,6 +55,13 @@ class Smooth:
         self._masks = masks
         self._propagate = Propagate(flows)
 
+    def adopt(self, former: object) -> None:
+        """Carry on what it carried, and average with what it averaged."""
+        if isinstance(former, Smooth):
+            self._propagate = former._propagate
+            if self._masks is not None and former._masks is not None:
+                self._masks.adopt(former._masks)
+
     def __call__(self, result: Result) -> Result:
         """The result with better masks."""
         if self._masks is not None and result.detected:
@@ -77,6 +84,10 @@ class Smoother:
         self._seconds = seconds
         self._flows = flows or FlowCache()
         self._past: _Past | None = None
+
+    def adopt(self, former: Smoother) -> None:
+        """Go on with its masks."""
+        self._flows, self._past = former._flows, former._past
 
     def __call__(self, result: Result) -> Result:
         """The result with steadier boxes and masks."""

@@ -87,6 +87,12 @@ class Tracker:
         self._time = 0.0
         self._tracks: Tracks | None = None
 
+    def adopt(self, former: object) -> None:
+        """Go on with its tracks."""
+        if isinstance(former, Tracker):
+            self._camera, self._next_id, self._tracks = former._camera, former._next_id, former._tracks
+            self._epoch, self._time, self._cut = former._epoch, former._time, former._cut
+
     @property
     def tracks(self) -> list[Track]:
         """Those alive: seen, or not in view for less than `max_age` seconds of video."""

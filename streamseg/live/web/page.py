@@ -31,6 +31,8 @@ _SEND_BUFFER = 128 * 1024
 """Pictures waiting in the kernel are seconds old when a slow viewer gets them."""
 _CONNECTIONS = 512
 _STARTING = 10.0
+_GRACE = 0.4
+"""Seconds in which answers under way may be ended."""
 
 
 class _Impatient:
@@ -120,7 +122,7 @@ class Page:
                 server_header=False,
                 proxy_headers=False,
                 limit_concurrency=_CONNECTIONS,
-                timeout_graceful_shutdown=0,
+                timeout_graceful_shutdown=_GRACE,  # type: ignore[arg-type]  # asyncio takes fractions
                 ws_max_size=_SEND_BUFFER,
                 ws_ping_interval=20.0,
                 ws_ping_timeout=20.0,

@@ -13,7 +13,7 @@ export class Plot {
     this.area = s("path", { class: "plot-area" });
     this.line = s("path", { class: "plot-line" });
     this.svg = s("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, preserveAspectRatio: "none", role: "img" }, this.area, this.line);
-    this.element = h("div", { class: warm ? "figure warm" : "figure" }, h("dt", {}, title), this.value, this.svg);
+    this.element = h("div", { class: warm ? "figure warm" : "figure" }, h("dt", {}, title), this.value, h("dd", { class: "plot" }, this.svg));
   }
 
   update(values, [text, unit]) {

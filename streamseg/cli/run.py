@@ -70,6 +70,7 @@ def run(
     codec: Annotated[str | None, flag("codec")] = None,
     crf: Annotated[float | None, flag("crf")] = None,
     audio: Annotated[str | None, flag("audio")] = None,
+    segment: Annotated[str | None, flag("segment")] = None,
     exr: Annotated[str | None, flag("exr")] = None,
     effects: Annotated[str | None, flag("effects")] = None,
     keep_grey: Annotated[bool | None, flag("keep_grey")] = None,

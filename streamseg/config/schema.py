@@ -295,6 +295,9 @@ class EncodeConfig(Section):
     audio: Literal["convert", "copy", "none"] = "convert"
     """The source's sound: `convert` copies what the container can hold and converts the rest, `copy` converts nothing (what does
     not fit is left out, and said), `none` leaves all out."""
+    segment: Positive | None = None
+    """Begin a new file at each full so many seconds of the clock, as 10m or 1h; None: one file. Its name must hold the time, as
+    door_%Y-%m-%d_%H-%M.mp4."""
     exr: ExrOptions = ExrOptions()
     """What an EXR holds."""
     shape: Shape = Shape()

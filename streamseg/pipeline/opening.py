@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from os import PathLike
@@ -34,6 +34,7 @@ from streamseg.gpu import Device, DeviceDecoding, choose_device
 from streamseg.hub.catalog import extreme_size, is_name, resolve
 from streamseg.pipeline import stages
 from streamseg.pipeline.answers import Progress
+from streamseg.pipeline.dated import DatedSink, Relay, is_dated
 from streamseg.pipeline.extra import extra_steps
 from streamseg.pipeline.outputs import Target
 from streamseg.pipeline.pace import Paced
@@ -221,6 +222,10 @@ def _note(target: Target) -> AlphaNote:
     return AlphaNote(bool(getattr(last, "premultiplied", False)), bool(getattr(last, "decontaminate", False)))
 
 
+def _made(make: Callable[..., Sink], path: str, info: SourceInfo) -> Sink:
+    return make(path, info=info)
+
+
 def make_sink(
     target: Target,
     decoder: Decoder,
@@ -237,16 +242,18 @@ def make_sink(
     if view is not None:
         view.title = info.name
     video = copies_tracks(target.path, target.use)
-    split = is_split(target.path)
+    split, dated = is_split(target.path), is_dated(target.path)
+    packets = decoder.subscribe() if video and not split else None
+    relay = Relay(packets) if dated and packets is not None else None
     make = partial(
         open_sink,
         info=info,
         use=target.use,
         codec=_codec(target),
         crf=target.encode.crf,
-        overwrite=overwrite,
+        overwrite=overwrite and not dated,
         source=str(source) if info.kind in ("file", "images") else None,
-        passthrough=decoder.subscribe() if video and not split else None,
+        passthrough=relay or packets,
         alpha=any(effect.alpha for effect in target.effects),
         note=_note(target),
         depth=max((effect.asked_bits for effect in target.effects), default=0),
@@ -256,9 +263,15 @@ def make_sink(
         threads=1 if split else 0,  # there may be many, and each picture is then encoded at once
         shape=target.encode.shape,
         # Which files there will be is not known; they are made anew.
-        keeper=None if progress is None or split else progress.keeper(target.name),
+        keeper=None if progress is None or split or dated else progress.keeper(target.name),
     )
-    sink = view or (SplitSink(target.path, make, video=video, overwrite=overwrite) if split else make(target.path))
+    sink: Sink
+    if split:
+        sink = SplitSink(target.path, make, video=video, overwrite=overwrite)
+    elif dated:
+        sink = DatedSink(target.path, info, partial(_made, make), segment=target.encode.segment, relay=relay)
+    else:
+        sink = view or make(target.path)
     with contextlib.suppress(ValueError):  # a format that PyAV does not know: it is not grey
         if not target.keep_grey and colours_grey(target.effects, VideoFormat(info.pix_fmt)):
             sink.warnings.append(

@@ -359,6 +359,14 @@ OPTIONS: tuple[Option, ...] = (
         ("encode", "audio"),
     ),
     Option(
+        "segment",
+        "output",
+        "str | float",
+        "Begin a new file at each full period, as 10m or 1h; the name says when: door_%Y-%m-%d_%H-%M.mp4.",
+        ("encode", "segment"),
+        metavar="TIME",
+    ),
+    Option(
         "exr",
         "output",
         "str | Mapping[str, Any]",

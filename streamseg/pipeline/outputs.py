@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import combinations
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -21,6 +22,7 @@ from streamseg.encode.kinds import ending_of, endings, kind_of
 from streamseg.encode.video.containers import CONTAINERS
 from streamseg.errors import ConfigError, OutputError
 from streamseg.errors.describe import did_you_mean, short
+from streamseg.pipeline.dated import is_dated, name_at
 from streamseg.pipeline.split import is_split
 from streamseg.record import ENDING
 from streamseg.system.output_files import same_place
@@ -113,6 +115,7 @@ def plan(configured: Mapping[str, OutputConfig], given: Sequence[str], source: o
     if any(target.path == "-" for target in targets):
         kinds = " ".join(suffix[1:] for suffix in STDOUT_SUFFIXES)
         raise ConfigError(f"-o - is standard output: say in which format with --format (one of {kinds}), or as -o -.mkv")
+    _refuse_undated(targets)
     _refuse_twins(targets)
     return targets
 
@@ -258,9 +261,24 @@ def film_of(source: object) -> tuple[str, str]:
 
 def _stem(path: str) -> str:
     """`a/b.mp4` → `a/b`; a folder or a pattern in it, `a/b/%06d.png` → `a/b`."""
-    if "%" in Path(path).name:
+    if "%" in Path(path).name and not is_dated(Path(path).name):
         return str(Path(path).parent) if Path(path).parent.name else str(Path(path).with_suffix("")).replace("%", "_")
     return str(Path(path).with_suffix("")) if path else ""
+
+
+def _refuse_undated(targets: Sequence[Target]) -> None:
+    """Raise OutputError for a time that cannot stand in a name, ConfigError for files that would all have one name."""
+    dated = [target.path for target in targets if is_dated(target.path)]
+    for path in dated:
+        name_at(path, datetime.now().astimezone())
+        if is_split(path):
+            raise OutputError(f"{path}: a name can hold a time, or {{track}} and {{class}}; leave one of them out")
+    segmented = next((target for target in targets if target.encode.segment is not None), None)
+    if segmented is not None and not dated:
+        one = Path(segmented.path)
+        raise ConfigError(
+            f"segment: {one} is one name for many files; put the time into it, as in {one.stem}_%Y-%m-%d_%H-%M{one.suffix}"
+        )
 
 
 def _refuse_twins(targets: Sequence[Target]) -> None:

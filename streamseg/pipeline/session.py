@@ -240,6 +240,7 @@ class Session:
         codec: str | None = None,
         crf: float | None = None,
         audio: Literal["convert", "copy", "none"] | None = None,
+        segment: str | float | None = None,
         exr: str | Mapping[str, Any] | None = None,
         effects: str | Effect | Sequence[Effect | str | Mapping[str, Any]] | None = None,
         keep_grey: bool | None = None,
@@ -288,6 +289,7 @@ class Session:
             codec: h264, hevc, ffv1, … or an FFmpeg encoder. Default: by file type.
             crf: Quality: a smaller number gives better quality and a larger file.
             audio: convert: copy sound, convert it if the file cannot hold it; copy: never convert; none: no sound.
+            segment: Begin a new file at each full period, as 10m or 1h; the name says when: door_%Y-%m-%d_%H-%M.mp4.
             exr: What an EXR holds, as 'light: display, layers: class, cryptomatte: track, ranks: 2' (docs/exr.md). Or a dict.
             effects: What is drawn in the pictures that are written, in this order, as 'blur: {strength: 1} >> outline'; none:
                 nothing. Or objects, as `Blur(strength=1) >> Outline()`, or a list as in a pipeline file.

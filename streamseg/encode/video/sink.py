@@ -27,6 +27,7 @@ import av
 from av.video.format import VideoFormat
 
 from streamseg.core.timecode import standard_rate
+from streamseg.core.utc import as_iso
 from streamseg.encode.alpha_note import AlphaNote
 from streamseg.encode.file_sink import FileOptions, FileSink
 from streamseg.encode.sink import Keeper, OutputRequest, RenderedPicture, Sink
@@ -57,6 +58,10 @@ __all__ = ["VideoSink"]
 
 _ARBITRARY_CLOCK = frozenset({"mpegts", "mpeg", "frames"})
 """Containers whose times begin anywhere; a program may give those of the wall's clock."""
+
+
+_TELLS_TIME = frozenset({"mov", "mp4", "matroska", "webm"})
+"""Containers with a place for `creation_time`."""
 
 
 class VideoSink(FileSink):
@@ -124,6 +129,12 @@ class VideoSink(FileSink):
     def _alpha_tags(self) -> dict[str, str]:
         return self._note.tags(container_of(self.path.suffix).muxer, self._info.metadata) if self._alpha else {}
 
+    def _clock_tags(self, first: Frame) -> dict[str, str]:
+        """When a live recording begins: the tag of cameras and phones, to the full second, which is what files hold."""
+        if first.utc is None or container_of(self.path.suffix).muxer not in _TELLS_TIME:
+            return {}
+        return {"creation_time": as_iso(int(first.utc), 6)}
+
     def _choose(self, form: VideoFormat, interlaced: bool) -> Choice:
         live, rate, gpu = self._info.live, self._info.rate, self._gpu
         choice = choose_codec(
@@ -181,7 +192,7 @@ class VideoSink(FileSink):
             self._others,
             overwrite=self._overwrite,
             time_base=frame.time_base,
-            metadata=dict(info.metadata) | self._alpha_tags(),
+            metadata=dict(info.metadata) | self._alpha_tags() | self._clock_tags(frame),
             chapters=cast("Sequence[Chapter]", info.chapters),
             labelled=rate if info.timecode is not None else None,
         )

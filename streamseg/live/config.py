@@ -20,7 +20,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, Field, create_model
 
+from streamseg.config.live_log import LogConfig
+from streamseg.config.live_metrics import MetricsConfig
 from streamseg.config.live_mqtt import MqttConfig
+from streamseg.config.live_notify import NotifyConfig
 from streamseg.config.live_page import PageConfig, page_of
 from streamseg.config.live_record import Record, RecordConfig, record_of
 from streamseg.config.live_webhooks import WebhookConfig
@@ -157,6 +160,9 @@ class LiveConfig(Section):
     )
     mqtt: MqttConfig | None = None
     webhooks: tuple[WebhookConfig, ...] = ()
+    notify: tuple[NotifyConfig, ...] = ()
+    log: LogConfig | None = None
+    metrics: MetricsConfig | None = None
 
 
 def engine_options(options: Options) -> tuple[dict[str, Any], float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from streamseg.live.news import CameraStatus
@@ -30,14 +31,15 @@ class Health:
 
     @property
     def summary(self) -> str:
-        """In a line: "3 of 4 cameras watched; door is lost for 12 s: nothing came in time"."""
+        """In a line: "3 of 4 cameras watched; door is lost since 2026-11-30 17:05:00 UTC: nothing came in time"."""
         watched = sum(camera["state"] == "watching" for camera in self.cameras.values())
         total = len(self.cameras)
         parts = [f"{watched} of {total} camera{'s' if total != 1 else ''} watched"]
         for name, camera in self.cameras.items():
             if camera["state"] != "watching":
                 reason = f": {camera['reason']}" if camera.get("reason") else ""
-                parts.append(f"{name} is {camera['state']} for {camera['for_seconds']:.0f} s{reason}")
+                since = datetime.fromtimestamp(camera["since_utc"], UTC)
+                parts.append(f"{name} is {camera['state']} since {since:%Y-%m-%d %H:%M:%S} UTC{reason}")
         return "; ".join(parts)
 
 

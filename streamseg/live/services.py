@@ -7,6 +7,7 @@ from typing import Protocol
 from streamseg.errors import MissingExtra
 from streamseg.live.config import LiveFile
 from streamseg.live.control import Control
+from streamseg.live.tell.answers import Answers, tell_routes
 from streamseg.live.tell.tellers import tellers
 
 __all__ = ["Service", "services_of"]
@@ -30,14 +31,19 @@ def services_of(file: LiveFile, control: Control) -> list[Service]:
     """Those that the file asks for, in the order in which they start; they are stopped in the opposite one."""
     services: list[Service] = [*tellers(file.config, control)]
     if file.config.page is not None:
-        services.append(_page(file, control))
+        services.append(_page(file, control, services))
     return services
 
 
-def _page(file: LiveFile, control: Control) -> Service:
+def _page(file: LiveFile, control: Control, others: list[Service]) -> Service:
     try:
         from streamseg.live.web.page import Page
     except ImportError as error:
         raise MissingExtra(error.name or "starlette", "live") from error
     assert file.config.page is not None
-    return Page(control, file.config.page, store=lambda: getattr(getattr(control, "keeper", None), "archive", None))
+    return Page(
+        control,
+        file.config.page,
+        store=lambda: getattr(getattr(control, "keeper", None), "archive", None),
+        routes=tell_routes(Answers(control, tuple(others))),
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
@@ -15,6 +16,7 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 
 from streamseg.errors import ConfigError, StreamsegError
 from streamseg.live.control import Control
+from streamseg.live.health import Progress
 from streamseg.live.news import Happened
 from streamseg.live.web import plain
 from streamseg.live.web.effects import effects
@@ -65,6 +67,7 @@ class Api:
     ) -> None:
         """`store`: gives what keeps events, as soon as there is one. `ways`: how moving pictures can be had: jpeg, mse, webrtc."""
         self._control, self._hub, self._executor, self._archive, self._ways = control, hub, executor, store, ways
+        self._progress = Progress()
 
     async def about(self, _: Request) -> Response:
         """What the page needs to know once."""
@@ -156,8 +159,9 @@ class Api:
         return JSONResponse(shown, 200 if health["ok"] else 503)
 
     async def alive(self, _: Request) -> Response:
-        """The program runs and answers."""
-        return PlainTextResponse("ok\n")
+        """The program runs and answers; 503 where frames that are said to come stand still, which a new start may mend."""
+        stuck = self._progress.stuck(await self._ask(self._control.cameras), time.monotonic())
+        return PlainTextResponse(f"{len(stuck)} standing still\n" if stuck else "ok\n", 503 if stuck else 200)
 
     async def ready(self, _: Request) -> Response:
         """Every camera was tried: 503 while one is still starting."""

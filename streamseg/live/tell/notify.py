@@ -24,7 +24,7 @@ __all__ = ["Notify"]
 
 
 class Notify:
-    """One address, as a service: `start`, `stop`. Each has its own queue, so that one that fails makes no other hear things twice."""
+    """One address, as a service: `start`, `stop`. Each has its own queue, so that one that fails makes no other hear twice."""
 
     def __init__(
         self, config: NotifyConfig, address: SecretText, bus: Bus, folder: Path, number: str, backoff: Backoff | None = None

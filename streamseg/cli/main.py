@@ -10,6 +10,7 @@ import typer
 
 from streamseg.cli import engines, measure, models, show_model, train  # noqa: F401 - show_model adds a verb to models
 from streamseg.cli.errors import end_with, fill_closed
+from streamseg.cli.events import events, replay
 from streamseg.cli.flags import JsonOption, SourceArg, answer, flag
 from streamseg.cli.help import Command, Group
 from streamseg.cli.live import live
@@ -45,6 +46,8 @@ def _global(
 
 app.command(cls=Command)(run)
 app.command(cls=Command)(live)
+app.command(cls=Command)(events)
+app.command(cls=Command)(replay)
 app.command(cls=Command)(tracks)
 
 

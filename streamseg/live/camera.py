@@ -38,8 +38,8 @@ from streamseg.pipeline.options import filed
 
 __all__ = ["Camera"]
 
-TapOf = Callable[[str, Mapping[str, Any], bool, SharedStream], PacketTap | None]
-"""Who wants the packets of a camera: its name, options, whether something in it is covered, what it shows."""
+TapOf = Callable[[str, Mapping[str, Any], PipelineConfig, SharedStream], PacketTap | None]
+"""Who wants the packets of a camera: its name, its options, the pipeline that they mean, what it shows."""
 
 FIRST_DELAY, LAST_DELAY = 0.5, 30.0
 """Seconds before a camera is opened again after an error; doubled each time up to LAST_DELAY, shortened at random
@@ -242,15 +242,16 @@ class Camera:
             return False
         engine = session.client()
         try:
+            fitted = session.fit(config)
             pipeline = build_pipeline(
                 options["source"],
-                session.fit(config),
+                fitted,
                 engine=engine,
                 shown=[replace(shown(self.name, options, composite), sink=_Show(self._shown))],
                 changeable=True,
                 started=self._started,
                 on_loss=self._on_loss,
-                tap=self._tap(self.name, options, _is_private(config), self.feed.stream),
+                tap=self._tap(self.name, options, fitted, self.feed.stream),
             )
             with self._lock:
                 self._pipeline = pipeline
@@ -305,12 +306,6 @@ class Camera:
     def _is_final(self, error: StreamsegError) -> bool:
         film = "://" not in str(self._options["source"]) and not str(self._options["source"]).isdecimal()
         return isinstance(error, FINAL) or type(error) is SourceError or (film and isinstance(error, SourceError))
-
-
-def _is_private(config: PipelineConfig) -> bool:
-    """Whether its own picture is not for everybody's eyes."""
-    section = getattr(config, "privacy", None)
-    return section is not None and section.classes != ()
 
 
 class _Show:

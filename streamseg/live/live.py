@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from streamseg.config.live_record import record_of
+from streamseg.config.schema import PipelineConfig
 from streamseg.decode.tap import PacketTap
 from streamseg.encode.stream import SharedStream
 from streamseg.errors import ConfigError, StreamsegError, scrub
@@ -327,12 +328,13 @@ class Live:
                 self._services.insert(0, self.keeper)
             return self.keeper
 
-    def _tap(self, name: str, options: Mapping[str, Any], private: bool, stream: SharedStream) -> PacketTap | None:
+    def _tap(self, name: str, options: Mapping[str, Any], config: PipelineConfig, stream: SharedStream) -> PacketTap | None:
         """Who wants the packets of a camera that is being opened. Raises OutputError or ConfigError."""
-        record = record_of(name, options, private=private)
+        covered = getattr(config, "privacy", None)
+        record = record_of(name, options, private=covered is not None and covered.classes != ())
         if record is None and self.keeper is None:
             return None
-        return self._keep().tap(name, record, stream)
+        return self._keep().tap(name, record, config, stream)
 
     def _camera(self, name: str) -> Camera:
         with self._lock:

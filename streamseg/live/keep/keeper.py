@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from streamseg.config.live_record import CameraRecord, RecordConfig
+from streamseg.config.schema import PipelineConfig
 from streamseg.decode.tap import PacketTap
 from streamseg.encode.stream import SharedStream
-from streamseg.errors import OutputError
 from streamseg.live.bus import Bus
 from streamseg.live.keep.archive import Archive
 from streamseg.live.keep.recorder import CameraRecorder
-from streamseg.live.keep.retention import Retention
+from streamseg.live.keep.retention import Retention, protect
 from streamseg.live.keep.rows import KeptFile
 from streamseg.live.keep.shelf import Recorded
 from streamseg.live.keep.shown import ShownPackets
@@ -85,8 +85,12 @@ class Keeper:
             self._thread.join(max(0.1, deadline - time.monotonic()))
         self.store.close()
 
-    def tap(self, camera: str, options: CameraRecord | None, stream: SharedStream) -> PacketTap | None:
-        """Asked each time that a camera is opened: who wants its packets. `stream`: what it shows; `options`: see `record_of`."""
+    def tap(self, camera: str, options: CameraRecord | None, config: PipelineConfig, stream: SharedStream) -> PacketTap | None:
+        """Asked each time that a camera is opened: who wants its packets.
+
+        `options`: see `record_of`; `config`: what is found in it, and how; `stream`: what it shows.
+        """
+        self.store.add_settings(camera, time.time(), config.model_dump_json())
         with self._lock:
             found = self._recorders.get(camera)
         if options is None:
@@ -127,17 +131,8 @@ class Keeper:
         return found[0].path if found is not None else ""
 
     def protect(self, path: str, protected: bool = True) -> None:
-        """Never delete a recording (`KeptFile.path`), or let it be deleted again. Raises OutputError where there is none.
-
-        It is made read-only, so that it stays so without the data base, too.
-        """
-        file = self.folder / path
-        try:
-            mode = file.stat().st_mode
-            file.chmod(mode & ~0o222 if protected else mode | 0o200)
-        except OSError as error:
-            raise OutputError(f"{file}: cannot be protected: {error.strerror or error}") from error
-        self.store.protect(path, protected)
+        """See `retention.protect`."""
+        protect(self.store, path, protected)
 
     def _run(self) -> None:
         swept = 0.0

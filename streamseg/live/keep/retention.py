@@ -22,11 +22,25 @@ from streamseg.live.keep.rows import KeptFile
 from streamseg.live.keep.store import EventStore
 from streamseg.system.output_files import open_locked
 
-__all__ = ["Retention"]
+__all__ = ["Retention", "protect"]
 
 _DAY = 86400.0
 _AT_ONCE = 64 * 2**20
 """Bytes that are freed, at least, when the disk is full."""
+
+
+def protect(store: EventStore, path: str, protected: bool = True) -> None:
+    """Never delete a recording (`KeptFile.path`), or let it be deleted again. Raises OutputError where there is none.
+
+    It is made read-only, so that it stays so without the data base, too.
+    """
+    file = store.folder / path
+    try:
+        mode = file.stat().st_mode
+        file.chmod(mode & ~0o222 if protected else mode | 0o200)
+    except OSError as error:
+        raise OutputError(f"{file}: cannot be protected: {error.strerror or error}") from error
+    store.protect(path, protected)
 
 
 class Retention:

@@ -44,6 +44,7 @@ CREATE TABLE IF NOT EXISTS files (
 );
 CREATE INDEX IF NOT EXISTS files_by_time ON files (begin_utc);
 CREATE TABLE IF NOT EXISTS gaps (camera TEXT NOT NULL, begin_utc REAL NOT NULL, end_utc REAL NOT NULL, reason TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS settings (camera TEXT NOT NULL, since_utc REAL NOT NULL, config TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS gaps_by_time ON gaps (begin_utc);
 """
 COLUMNS = (

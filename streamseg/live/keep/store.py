@@ -43,8 +43,15 @@ _TERM = re.compile(r"\w+")
 class EventStore:
     """Thread-safe. Reading raises OutputError where there is nothing to be read; writing does not raise."""
 
-    def __init__(self, folder: Path, warn: Callable[[str], None] | None = None) -> None:
-        """`warn`: hears what a person should know of the data base. Raises OutputError where it cannot be opened."""
+    def __init__(self, folder: Path, warn: Callable[[str], None] | None = None, *, there: bool = False) -> None:
+        """`warn`: hears what a person should know of the data base. `there`: read the one that is there, make none.
+
+        Raises OutputError where it cannot be opened.
+        """
+        if there and not (folder / NAME).is_file():
+            raise OutputError(
+                f"{folder}: no recordings of streamseg are here ({NAME} is missing); name their folder with --folder"
+            )
         make_folder(folder)
         self.folder, self.path = folder, folder / NAME
         self._warn = warn or (lambda _: None)
@@ -53,6 +60,8 @@ class EventStore:
         """Statements that are to be done, in order; with an event's, its row for the words."""
         self._connection: sqlite3.Connection | None = None
         self._failed = ""
+        if there:
+            return
         with self._lock:
             try:
                 self._open()
@@ -87,6 +96,14 @@ class EventStore:
     def add_gap(self, camera: str, begin_utc: float, end_utc: float, reason: str) -> None:
         """Keep that nothing was recorded in between."""
         self._do("INSERT INTO gaps VALUES (?, ?, ?, ?)", (camera, begin_utc, end_utc, reason))
+
+    def add_settings(self, camera: str, since_utc: float, config: str) -> None:
+        """Keep with what settings (JSON of a pipeline) a camera is watched from now on."""
+        self._do(
+            "INSERT INTO settings SELECT ?1, ?2, ?3 WHERE ?3 IS NOT "
+            "(SELECT config FROM settings WHERE camera = ?1 ORDER BY since_utc DESC LIMIT 1)",
+            (camera, since_utc, config),
+        )
 
     def forget_file(self, path: str) -> None:
         """A recording is gone."""
@@ -222,6 +239,17 @@ class EventStore:
         """An event's JPEG; empty: none."""
         rows = self._read("SELECT thumbnail FROM events WHERE id = ?", (id,))
         return bytes(rows[0][0]) if rows and rows[0][0] is not None else b""
+
+    def event(self, id: str) -> KeptEvent | None:
+        """An event by its id; None: it is not there."""
+        rows = self._read(f"SELECT {COLUMNS} FROM events WHERE id = ?", (id,))  # all names are ours
+        return kept_event(rows[0]) if rows else None
+
+    def settings(self, camera: str, utc: float) -> str | None:
+        """With what settings a camera was watched at a time; None: that is not known."""
+        query = "SELECT config FROM settings WHERE camera = ? AND since_utc <= ? ORDER BY since_utc DESC LIMIT 1"
+        rows = self._read(query, (camera, utc))
+        return str(rows[0][0]) if rows else None
 
     def clip(self, id: str) -> Path | None:
         """The clip that shows an event; None: there is none."""

@@ -36,7 +36,7 @@ from streamseg.pipeline.build import Pipeline, build_pipeline
 from streamseg.pipeline.change import change
 from streamseg.pipeline.options import filed
 
-__all__ = ["Camera"]
+__all__ = ["Camera", "is_private"]
 
 TapOf = Callable[[str, Mapping[str, Any], PipelineConfig, SharedStream], PacketTap | None]
 """Who wants the packets of a camera: its name, its options, the pipeline that they mean, what it shows."""
@@ -99,6 +99,12 @@ class Camera:
         with self._lock:
             return dict(self._options)
 
+    @property
+    def config(self) -> PipelineConfig:
+        """The pipeline that its options mean."""
+        with self._lock:
+            return self._plan[0]
+
     def pause(self) -> None:
         """Let go of it until `resume`."""
         self._want("paused")
@@ -114,7 +120,7 @@ class Camera:
         config, effects = pipeline_of(self.name, options, trust=self._trust)
         with words_of_camera(self.name), self._lock:
             config = config if session is None else session.fit(config)
-            anew = opened_anew(self._options, options) or _is_private(config) != _is_private(self._plan[0])
+            anew = opened_anew(self._options, options) or is_private(config) != is_private(self._plan[0])
             there = self._pipeline
             if anew or there is None or self._let_go is not None or not change(there, config, {SHOW: effects}):
                 self._release()
@@ -306,6 +312,12 @@ class Camera:
     def _is_final(self, error: StreamsegError) -> bool:
         film = "://" not in str(self._options["source"]) and not str(self._options["source"]).isdecimal()
         return isinstance(error, FINAL) or type(error) is SourceError or (film and isinstance(error, SourceError))
+
+
+def is_private(config: PipelineConfig) -> bool:
+    """Whether something that the camera sees is covered in all that is shown."""
+    section = getattr(config, "privacy", None)
+    return section is not None and section.classes != ()
 
 
 class _Show:

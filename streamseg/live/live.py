@@ -16,7 +16,7 @@ from streamseg.encode.stream import SharedStream
 from streamseg.errors import ConfigError, StreamsegError, scrub
 from streamseg.errors.describe import brief, did_you_mean
 from streamseg.live.bus import Bus
-from streamseg.live.camera import Camera
+from streamseg.live.camera import Camera, is_private
 from streamseg.live.camera_names import named
 from streamseg.live.config import EngineConfig, LiveFile, check_camera, engine_options, load_live, merged, read_live
 from streamseg.live.engine import LiveEngine
@@ -293,6 +293,8 @@ class Live:
         camera = self._camera(name)
         given = self._with(name, options)
         camera.change(given)
+        if self.keeper is not None:
+            self.keeper.note(name, camera.config)
 
     def check_change(self, name: str, options: Mapping[str, Any]) -> None:
         """Raise ConfigError where a camera cannot have these options on top of its own; one that is not there: these alone."""
@@ -330,8 +332,7 @@ class Live:
 
     def _tap(self, name: str, options: Mapping[str, Any], config: PipelineConfig, stream: SharedStream) -> PacketTap | None:
         """Who wants the packets of a camera that is being opened. Raises OutputError or ConfigError."""
-        covered = getattr(config, "privacy", None)
-        record = record_of(name, options, private=covered is not None and covered.classes != ())
+        record = record_of(name, options, private=is_private(config))
         if record is None and self.keeper is None:
             return None
         return self._keep().tap(name, record, config, stream)

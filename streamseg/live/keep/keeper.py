@@ -90,7 +90,7 @@ class Keeper:
 
         `options`: see `record_of`; `config`: what is found in it, and how; `stream`: what it shows.
         """
-        self.store.add_settings(camera, time.time(), config.model_dump_json())
+        self.note(camera, config)
         with self._lock:
             found = self._recorders.get(camera)
         if options is None:
@@ -103,6 +103,10 @@ class Keeper:
             if camera not in self._shown:
                 self._shown[camera] = ShownPackets(camera, stream, recorder.feed)
         return None
+
+    def note(self, camera: str, config: PipelineConfig) -> None:
+        """From now on this is found in a camera, in this way."""
+        self.store.add_settings(camera, time.time(), config.model_dump_json())
 
     def recorder(self, camera: str, options: CameraRecord) -> CameraRecorder:
         """Begin to record a camera: its `feed` is the tap of the camera's decoder, over all its connections."""

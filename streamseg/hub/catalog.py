@@ -266,12 +266,27 @@ def ready_sizes(model: Model) -> list[Size]:
     return sorted({*model.graphs, *(exported(model.name, model.weights) if model.weights else ())})
 
 
-def extreme_size(model: str | PathLike[str], which: Literal["largest", "smallest"]) -> Size | None:
-    """(H, W) of that graph that a model by name brings along; None: of a file, and of a model without, its own size."""
+ENLARGED = 1.25
+"""How much larger than it is a film may be made for the largest input: beyond, a network finds things in what is not there."""
+
+
+def extreme_size(
+    model: str | PathLike[str], which: Literal["largest", "smallest"], film: tuple[int, int] | None = None
+) -> Size | None:
+    """(H, W) of that graph that a model by name brings along; None: of a file, and of a model without, its own size.
+
+    film: width and height of the pictures; the largest is then one that they fill, enlarged by no more than `ENLARGED`, or the
+    smallest there is.
+    """
     if not is_name(model):
         return None
-    choose = max if which == "largest" else min
-    return choose(find(os.fspath(model)).graphs, key=lambda size: size[0] * size[1], default=None)
+    graphs = sorted(find(os.fspath(model)).graphs, key=lambda size: size[0] * size[1])
+    if not graphs:
+        return None
+    if which == "smallest":
+        return graphs[0]
+    filled = [size for size in graphs if film is None or min(size[1] / film[0], size[0] / film[1]) <= ENLARGED]
+    return (filled or graphs[:1])[-1]
 
 
 def _size_of(model: Model) -> Size:

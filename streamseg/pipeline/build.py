@@ -248,6 +248,8 @@ def build_pipeline(
         for view in views.values():
             undo.callback(view.close)
         info = decoder.open()
+        if engine is None:
+            config = opening.fitted(config, (info.width, info.height), on_message)
         if progress is not None:
             progress.begin(info)
         gpu = device is not None and device.on_gpu
@@ -310,6 +312,8 @@ def build_results(
         undo.callback(decoder.close)
         started(decoder)
         info = decoder.open()
+        if engine_of is None:
+            config = opening.fitted(config, (info.width, info.height), on_message)
         asked = Asked(config, as_source(source), info, chosen, extra, (), overwrite, on_message, device, hardware)
         load = engine_of or partial(opening.load_engine, config, on_message)
         look = partial(look_at, source, extra=extra, on_message=on_message, engine_of=engine_of)

@@ -47,6 +47,8 @@ __all__ = [
     "Source",
     "asked_graph",
     "find_device",
+    "fitted",
+    "input_size",
     "load_engine",
     "make_decoder",
     "make_sink",
@@ -153,8 +155,25 @@ def input_size(config: PipelineConfig, on_message: Message | None = None) -> tup
         return asked
     size = extreme_size(model, asked)
     if size is not None and on_message is not None:
-        on_message(f"size: {size[0]}x{size[1]}, the {asked} that {model} comes with; --size auto takes its usual one")
+        on_message(_size_taken(size, f"the {asked} that {model} comes with"))
     return size
+
+
+def fitted(config: PipelineConfig, film: tuple[int, int], on_message: Message | None = None) -> PipelineConfig:
+    """`config` with the largest input that a film of that width and height fills, where it asks for the largest.
+
+    Raises ModelError for a model that is not here.
+    """
+    if config.preprocess.size != "largest" or (size := extreme_size(config.infer.model, "largest", film)) is None:
+        return config
+    if on_message is not None:
+        why = "" if size == extreme_size(config.infer.model, "largest") else f" for pictures of {film[0]}x{film[1]}"
+        on_message(_size_taken(size, f"the largest that {config.infer.model} comes with{why}"))
+    return config.model_copy(update={"preprocess": config.preprocess.model_copy(update={"size": size})})
+
+
+def _size_taken(size: tuple[int, int], why: str) -> str:
+    return f"size: {size[0]}x{size[1]}, {why}; --size auto takes its usual one"
 
 
 def load_engine(config: PipelineConfig, on_message: Message | None = None, outputs: Sequence[Target] = ()) -> Engine:

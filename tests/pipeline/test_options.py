@@ -12,7 +12,7 @@ from streamseg.cli import measure
 from streamseg.config.schema import EventsConfig, PipelineConfig, SmoothConfig, TrackConfig
 from streamseg.errors import ConfigError, OutputExists
 from streamseg.pipeline.configure import configure
-from streamseg.pipeline.opening import input_size
+from streamseg.pipeline.opening import fitted, input_size
 from streamseg.pipeline.options import OPTIONS, help_of, in_python, in_shell, option, pythonic
 from tests import clips, interlaced_clips
 from tools import options as tool
@@ -191,6 +191,18 @@ def test_edit_takes_the_largest_input_of_any_model_unless_told_another():
     assert input_size(configure({"pipeline": "edit", "size": "auto"}), said.append) is None
     assert input_size(configure({"pipeline": "drive", "size": "largest"})) == (448, 768)
     assert len(said) == 1, "nothing is said where it was not taken"
+
+
+def test_a_small_film_gets_an_input_that_it_fills():
+    """Enlarged four times, a car's seats were found as persons."""
+    asked = configure({"pipeline": "edit"})
+    said: list[str] = []
+    sizes = [fitted(asked, film, said.append).preprocess.size for film in ((176, 144), (352, 288), (640, 360), (854, 480))]
+    assert sizes == [(256, 448), (320, 576), (448, 768), (448, 768)]
+    assert said[0] == "size: 256x448, the largest that lite comes with for pictures of 176x144; --size auto takes its usual one"
+    assert said[3] == "size: 448x768, the largest that lite comes with; --size auto takes its usual one"
+    assert fitted(configure({"pipeline": "edit", "size": "448x768"}), (176, 144)).preprocess.size == (448, 768)
+    assert fitted(configure({"pipeline": "edit", "model": "other.onnx"}), (176, 144)).preprocess.size == "largest", "its own"
 
 
 def test_deinterlace_means_frame(tmp_path, known):

@@ -30,11 +30,13 @@ from streamseg.live.count import NOTHING, Counts
 from streamseg.live.engine import LiveEngine
 from streamseg.live.feed import CameraFeed
 from streamseg.live.happened import Teller
+from streamseg.live.named import Named
 from streamseg.live.news import CameraChanged, CameraStatus, State, Warned
-from streamseg.live.plan import SHOW, check_options, opened_anew, pipeline_of, shown, words_of_camera
+from streamseg.live.plan import OF_TRACKS, SHOW, check_options, named_of, opened_anew, pipeline_of, shown, words_of_camera
 from streamseg.pipeline.build import Pipeline, build_pipeline
 from streamseg.pipeline.change import change
 from streamseg.pipeline.options import filed
+from streamseg.pipeline.stages import Step
 
 __all__ = ["Camera", "is_private"]
 
@@ -72,6 +74,7 @@ class Camera:
         self._changed = threading.Condition(self._lock)
         self._options = dict(options)
         self._plan = pipeline_of(name, options, trust=trust)
+        self._named = Named()
         self.feed = CameraFeed(name, self.warn)
         self._teller = Teller(name, bus)
         self._state: State = "starting"
@@ -124,6 +127,7 @@ class Camera:
             there = self._pipeline
             if anew or there is None or self._let_go is not None or not change(there, config, {SHOW: effects}):
                 self._release()
+            self._named.take(named_of(options))
             self._options, self._plan = dict(options), (config, effects)
             if self._wanted != "paused":
                 self._wanted = "watching"
@@ -240,7 +244,9 @@ class Camera:
         """Watch it until it ends; whether that was the end of a film. Raises StreamsegError."""
         with self._lock:
             config, composite = self._plan
-            options = self._options
+            # Its tracks are numbered from one again.
+            options = self._options = {key: value for key, value in self._options.items() if key not in OF_TRACKS}
+            self._named.take(Named())
         if self._state not in ("lost", "starting"):
             self._set("starting", "")
         session = self._engine.wait(lambda: self._let_go is not None)
@@ -254,6 +260,7 @@ class Camera:
                 fitted,
                 engine=engine,
                 shown=[replace(shown(self.name, options, composite), sink=_Show(self._shown))],
+                extra=[Step("named", "names and hides", "Result", lambda _: self._named, after="edit")],
                 changeable=True,
                 started=self._started,
                 on_loss=self._on_loss,

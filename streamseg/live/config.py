@@ -107,6 +107,10 @@ class _CameraBase(Section):
     """What of it is recorded."""
     loop: bool = False
     """A film begins again when it has ended."""
+    names: dict[Annotated[int, Field(gt=0)], str] = Field(default_factory=dict)
+    """Track → what a person calls it. Tracks are numbered as they are seen: forgotten when the source is opened anew."""
+    hide: tuple[Annotated[int, Field(gt=0)], ...] = ()
+    """Tracks that are in no picture, result or count; forgotten likewise."""
 
 
 def _field(option: Option) -> tuple[Any, Any]:

@@ -19,7 +19,12 @@ class Named:
 
     def __init__(self, names: Mapping[int, str] | None = None, hidden: Collection[int] = ()) -> None:
         """`names`: track to name. `hidden`: tracks. Raises ConfigError for no track or no name, or a name given twice."""
+        self._applied: Applied | None = None
         self.set(names or {}, hidden)
+
+    def take(self, other: Named) -> None:
+        """What another has, from the next frame on."""
+        self._applied = other._applied
 
     def set(self, names: Mapping[int, str], hidden: Collection[int]) -> None:
         """In place of those before, from the next frame on. Raises ConfigError as when made; then nothing has changed."""

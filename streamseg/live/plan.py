@@ -11,16 +11,19 @@ from streamseg.config.schema import EncodeConfig
 from streamseg.config.steps import EffectStep
 from streamseg.errors import ConfigError
 from streamseg.live.config import CAMERA_OPTIONS
+from streamseg.live.named import Named
 from streamseg.pipeline import stages
 from streamseg.pipeline.configure import configured
 from streamseg.pipeline.options import filed
 from streamseg.pipeline.outputs import OVERLAY, Target
 from streamseg.pipeline.session import Session
 
-__all__ = ["SHOW", "check_options", "opened_anew", "pipeline_of", "shown", "words_of_camera"]
+__all__ = ["OF_TRACKS", "SHOW", "check_options", "named_of", "opened_anew", "pipeline_of", "shown", "words_of_camera"]
 
 SHOW = "show"
 """The output that is shown."""
+OF_TRACKS = ("names", "hide")
+"""Options that say something of tracks, which are numbered as they are seen."""
 FOR_GOOD = 1e8
 """Seconds for which a camera that is away is tried again: three years."""
 
@@ -38,13 +41,27 @@ def shown(name: str, options: Mapping[str, Any], effects: tuple[EffectStep, ...]
 
 def opened_anew(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     """Whether options differ that are no part of the pipeline, which can be changed: then the source has to be opened anew."""
-    inside = {each.name for each in CAMERA_OPTIONS} - {"keep_grey"} | {"lines", "zones", "events", "track", "smooth"}
+    inside = {each.name for each in CAMERA_OPTIONS} - {"keep_grey"} | {
+        "lines",
+        "zones",
+        "events",
+        "track",
+        "smooth",
+        *OF_TRACKS,
+    }
     return any(before.get(key) != after.get(key) for key in {*before, *after} - inside)
+
+
+def named_of(options: Mapping[str, Any]) -> Named:
+    """The names and hidden tracks of a camera with these options. Raises ConfigError."""
+    return Named({int(track): name for track, name in options.get("names", {}).items()}, options.get("hide", ()))
 
 
 def check_options(name: str, options: Mapping[str, Any], session: Session | None, *, trust: bool = False) -> None:
     """Raise ConfigError where a camera cannot have these; what a model knows counts where one is open."""
     config, effects = pipeline_of(name, options, trust=trust)
+    with words_of_camera(name):
+        named_of(options)
     if session is not None:
         with words_of_camera(name):
             stages.check(session.fit(config), session.spec, outputs=[shown(name, options, effects)])

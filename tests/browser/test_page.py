@@ -13,6 +13,10 @@ pytestmark = pytest.mark.long
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs pip install axe-playwright-python")
 
 
+OVERLAY = {"fill": 0.4, "label": "{name} {id}"}
+"""What is drawn as usual, as far as it is not the effect's own default."""
+
+
 def until(true, seconds=10.0):
     deadline = time.monotonic() + seconds
     while not (found := true()) and time.monotonic() < deadline:
@@ -127,6 +131,8 @@ def test_classes_score_and_effects_change_while_it_runs(browse, serve, fake):
     assert until(lambda: fake.options("door").get("conf") == 0.55)
     page.get_by_label("Effect to add").select_option("pixelate")
     page.get_by_role("button", name="Add effect").click()
+    assert until(lambda: fake.options("door").get("effects") == [{"overlay": OVERLAY}, "pixelate"])
+    page.get_by_role("button", name="Remove overlay").click()
     assert until(lambda: fake.options("door").get("effects") == ["pixelate"])
     page.get_by_role("button", name="Remove pixelate").click()
     assert until(lambda: fake.options("door").get("effects") == [])

@@ -271,3 +271,25 @@ def test_another_source_is_opened_instead(watch, film, tmp_path):
     until(live, "a", lambda how: how.processed > 2)
     live.change("a", {"source": str(small)})
     assert until(live, "a", lambda how: how.width == 64).captured > 2, "counts go on"
+
+
+def test_a_track_is_named_and_hidden_while_it_runs(watch, film):
+    live = watch({"a": {"source": film, "loop": True}})
+    until(live, "a", lambda how: how.processed > 8)
+    track = int(live.feed("a").latest().track_ids[0])
+    processed, epoch = status(live, "a").processed, status(live, "a").epoch
+    live.change("a", {"names": {str(track): "Anna"}})
+    deadline = time.monotonic() + LONG
+    while "Anna" not in (called := live.feed("a").latest().instances.called):
+        assert time.monotonic() < deadline, called
+        time.sleep(0.02)
+    assert live.feed("a").latest().track_ids.tolist() == [track]  # nothing was opened anew
+    with pytest.raises(ConfigError, match=f"camera a: names: {track}: ' ' is no name"):
+        live.change("a", {"names": {track: " "}})
+    live.change("a", {"hide": [track]})
+    while len(live.feed("a").latest()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert live.options("a")["hide"] == [track]
+    assert status(live, "a").processed > processed
+    assert status(live, "a").epoch >= epoch

@@ -19,7 +19,7 @@ from streamseg.live.control import Control
 from streamseg.live.health import Progress
 from streamseg.live.news import Happened
 from streamseg.live.web import plain
-from streamseg.live.web.effects import effects
+from streamseg.live.web.effects import drawn_of, effects
 from streamseg.live.web.guard import allowed
 from streamseg.live.web.hub import Hub
 from streamseg.live.web.openapi import describe
@@ -173,7 +173,8 @@ class Api:
         found = next((camera for camera in await self._ask(self._control.cameras) if camera.name == name), None)
         if found is None:
             raise Refused(404, f"there is no camera {name!r}")
-        return JSONResponse({"status": plain.status(found), "options": options}, status)
+        drawn = await self._ask(drawn_of, name, options)
+        return JSONResponse({"status": plain.status(found), "options": options, "drawn": drawn}, status)
 
     async def _ask(self, what: Callable[..., Any], *args: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._executor, what, *args)

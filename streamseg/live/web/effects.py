@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from streamseg.errors import ConfigError
+from streamseg.live.plan import pipeline_of
 from streamseg.system.registry import EFFECTS
 
-__all__ = ["effects"]
+__all__ = ["drawn_of", "effects"]
 
 
 @cache
@@ -27,6 +29,25 @@ def effects() -> list[dict[str, Any]]:
         does = (kind.__doc__ or "").strip().split("\n")[0]
         found.append({"name": name, "does": does, "options": _options(kind)})
     return found
+
+
+def drawn_of(name: str, options: Mapping[str, Any]) -> list[Any]:
+    """The steps that are drawn for who looks at a camera, as a file has them: its own, or as usual."""
+    if options.get("effects") is not None:
+        given = options["effects"]
+        return list(given) if isinstance(given, list | tuple) else [given]
+    try:
+        steps = pipeline_of(name, options)[1]
+    except ConfigError:  # one that names code, which only who started the program may trust
+        return []
+    return [{step.name: _told(step.effect)} for step in steps]
+
+
+def _told(effect: Any) -> dict[str, Any]:
+    """Its options, without those that are as usual."""
+    usual = {each.name: each.default for each in dataclasses.fields(effect)}
+    given = {name: getattr(effect, name) for name in usual}
+    return {name: value for name, value in given.items() if value != usual[name] and isinstance(value, int | float | str)}
 
 
 def _options(kind: Any) -> list[dict[str, Any]]:

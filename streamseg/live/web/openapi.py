@@ -122,7 +122,14 @@ def _schemas() -> dict[str, Any]:
         "Status": _status(),
         "Cameras": {"type": "array", "items": status},
         "Options": any_object | {"description": "As under `cameras: NAME:` of cameras.yaml; no credentials in answers"},
-        "Camera": any_object | {"properties": {"status": status, "options": {"$ref": "#/components/schemas/Options"}}},
+        "Camera": any_object
+        | {
+            "properties": {
+                "status": status,
+                "options": {"$ref": "#/components/schemas/Options"},
+                "drawn": {"type": "array", "description": "The effects that are drawn, also where no option says so"},
+            }
+        },
         "NewCamera": any_object
         | {
             "required": ["name", "options"],

@@ -92,13 +92,16 @@ class Shown:
 
     async def shot(self, after: int, width: int, timeout: float) -> Shot | None:
         """The newest picture as soon as it is newer than `after`; None: there is none."""
-        if not await self.wait(after, timeout):
-            return None
-        made = self._shots.get(width)
-        if made is None or (made.done() and (made.exception() is not None or made.result().number < self.number)):
-            made = self._shots[width] = asyncio.ensure_future(self._make(width))
-        shot = await asyncio.shield(made)
-        return shot if shot.jpeg else None
+        deadline = time.monotonic() + timeout
+        while await self.wait(after, deadline - time.monotonic()):
+            made = self._shots.get(width)
+            if made is None or (made.done() and (made.exception() is not None or made.result().number < self.number)):
+                made = self._shots[width] = asyncio.ensure_future(self._make(width))
+            shot = await asyncio.shield(made)
+            if shot.jpeg:
+                return shot
+            after = shot.number  # it shows nothing yet
+        return None
 
     async def _make(self, width: int) -> Shot:
         number, loop = self.number, asyncio.get_running_loop()

@@ -121,6 +121,13 @@ def test_the_description_names_every_route_and_every_field(client):
     assert status.keys() == described["components"]["schemas"]["Status"]["properties"].keys()
 
 
+def test_what_is_drawn_is_told_also_where_no_option_says_so(client):
+    assert [list(step) for step in client.get("/api/cameras/door").json()["drawn"]] == [["overlay"]]
+    changed = client.patch("/api/cameras/door", json={"effects": ["pixelate", {"counts": {}}]})
+    assert changed.json()["drawn"] == ["pixelate", {"counts": {}}]
+    assert client.patch("/api/cameras/door", json={"effects": []}).json()["drawn"] == []
+
+
 def test_effects_come_with_what_a_form_needs(client):
     known = {each["name"]: each for each in client.get("/api/about").json()["effects"]}
     assert {"overlay", "blur", "pixelate"} <= known.keys()

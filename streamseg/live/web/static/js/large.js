@@ -28,6 +28,7 @@ export class Large {
     this.name = name;
     this.about = about;
     this.options = {};
+    this.drawn = [];
     this.classes = [];
     this.stage = new Stage(name);
     this.away = new Away();
@@ -88,7 +89,7 @@ export class Large {
       const [found, seen] = await Promise.all([api.camera(this.name), api.instances(this.name)]);
       if (this.#closed) return;
       this.classes = seen.classes;
-      this.#take(found.options);
+      this.#take(found);
     } catch (problem) {
       if (!this.#closed) toast(problem.message, true);
     }
@@ -97,15 +98,16 @@ export class Large {
   /** Change options; gives null, or why not. */
   async change(options) {
     try {
-      this.#take((await api.change(this.name, options)).options);
+      this.#take(await api.change(this.name, options));
       return null;
     } catch (problem) {
       return problem.message;
     }
   }
 
-  #take(options) {
+  #take({ options, drawn }) {
     this.options = options;
+    this.drawn = drawn;
     this.places.update();
     this.settings.update();
     this.objects.update();
@@ -114,7 +116,9 @@ export class Large {
   /** Show a card under the picture in place of what was there; `focus` moves there. */
   showCard(element, focus = true) {
     this.card.replaceChildren(...(element ? [element] : []));
-    if (element && focus) element.querySelector("input, select, button")?.focus();
+    if (!element) return void this.stage.draftLayer.replaceChildren();
+    if (focus) element.querySelector("input, select, button")?.focus({ preventScroll: true });
+    element.scrollIntoView({ block: "nearest" });
   }
 
   update() {

@@ -68,6 +68,8 @@ export class Places {
     };
     const close = () => this.view.showCard(null);
     const title = old ? `Change ${old}` : `New ${KINDS[kind].one}`;
+    const draft = s(kind === "lines" ? "polyline" : "polygon", { class: kind === "lines" ? "draft line" : "draft", points: this.stage.points(points) });
+    this.stage.draftLayer.replaceChildren(draft);
     this.view.showCard(
       h("section", { class: "card", "aria-label": title, onkeydown: (event) => event.key === "Escape" && close() },
         h("form", { onsubmit: save },

@@ -71,7 +71,7 @@ export class Figures {
     this.drops.update(of("drops"), on && last?.drops !== null && last ? [round(last.drops).toString(), "a second"] : ["–", ""]);
     const now = Object.entries(camera.now).filter(([, n]) => n).map(([name, n]) => `${n} ${name}`).join(", ");
     this.view.update(of("inView"), on ? [now || "nothing", ""] : ["–", ""]);
-    const reasons = Object.entries(camera.skipped).filter(([, n]) => n).map(([why, n]) => `${n} ${why}`).join(", ");
+    const reasons = Object.entries(camera.skipped).filter(([, n]) => n).map(([why, n]) => `${n} (${why})`).join(", ");
     const total = Object.entries(camera.total).filter(([, n]) => n).map(([name, n]) => `${n} ${name}`).join(", ");
     setText(
       this.more,

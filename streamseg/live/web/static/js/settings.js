@@ -18,6 +18,7 @@ export class Settings {
       ["auto", 1, 2, 3, 4, 5, 8].map((n) => h("option", { value: String(n) }, n === "auto" ? "as often as it can" : n === 1 ? "every frame" : `every ${n}th frame`)));
     this.effects = h("div", { class: "section" });
     this.kind = h("select", { "aria-label": "Effect to add" }, view.about.effects.map(({ name, does }) => h("option", { value: name, title: does }, name)));
+    this.usual = h("button", { type: "button", class: "quiet", onclick: () => this.#save({ effects: null }) }, "As usual");
     const remove = h("button", { type: "button", class: "risky", onclick: () => this.#remove() }, "Remove this camera");
     this.element = h(
       "div",
@@ -27,7 +28,7 @@ export class Settings {
         h("div", {}, h("label", {}, "Score that an object needs", h("div", { class: "range-row" }, this.conf, this.confShown)), this.confUsual),
         h("label", {}, "The network looks at", this.every)),
       h("section", { class: "section" }, h("h2", {}, "What is drawn"), this.effects,
-        h("div", { class: "row" }, h("div", { class: "grow" }, this.kind), h("button", { type: "button", onclick: () => this.#addEffect() }, "Add effect"))),
+        h("div", { class: "row" }, h("div", { class: "grow" }, this.kind), h("button", { type: "button", onclick: () => this.#addEffect() }, "Add effect"), this.usual)),
       this.error,
       this.said,
       h("section", { class: "section" }, remove),
@@ -47,7 +48,8 @@ export class Settings {
     if (conf === null) setText(this.confShown, "usual");
     else this.#shownConf();
     this.every.value = String(options.detect_every ?? "auto");
-    this.#showEffects(options.effects ?? []);
+    this.#showEffects(this.view.drawn);
+    this.usual.hidden = options.effects === undefined;
   }
 
   #showClasses(known, chosen) {
@@ -109,7 +111,7 @@ export class Settings {
   }
 
   #addEffect() {
-    this.#save({ effects: [...(this.view.options.effects ?? []), this.kind.value] });
+    this.#save({ effects: [...this.view.drawn, this.kind.value] });
   }
 
   async #save(options) {

@@ -106,7 +106,7 @@ class Pusher:
             format, first = listener.get(), listener.get()
             if not isinstance(format, StreamFormat) or not isinstance(first, Unit):
                 return listener.ended
-            with self._relay(format, listener) as process:
+            with self._relay(format.init + first.fragment, listener) as process:
                 assert process.stdin is not None
                 failed = self._feed(process.stdin, listener, first)
             said = self._said
@@ -121,10 +121,11 @@ class Pusher:
         """Give units to the process until they end or another format comes; whether it failed."""
         try:
             while True:
-                into.write(relay.HEAD.pack(len(unit.sample), unit.ticks, unit.key) + unit.sample)
+                data = unit.data if self.target.muxer == "whip" else unit.sample
+                into.write(relay.HEAD.pack(len(data), unit.ticks, unit.key) + data)
                 into.flush()
                 self.pictures += 1
-                self.bytes += len(unit.sample)
+                self.bytes += len(data)
                 message = listener.get()
                 if not isinstance(message, Unit):
                     return message is None
@@ -133,8 +134,8 @@ class Pusher:
             return True
 
     @contextlib.contextmanager
-    def _relay(self, format: StreamFormat, listener: Listener) -> Iterator[subprocess.Popen[bytes]]:
-        asked = {"url": self.target.url, "format": self.target.muxer, "options": self.target.options, "init": format.init.hex()}
+    def _relay(self, begin: bytes, listener: Listener) -> Iterator[subprocess.Popen[bytes]]:
+        asked = {"url": self.target.url, "format": self.target.muxer, "options": self.target.options, "begin": begin.hex()}
         self._said = ""
         process = subprocess.Popen(
             [sys.executable, "-P", str(Path(relay.__file__))],

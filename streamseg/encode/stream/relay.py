@@ -1,27 +1,33 @@
-"""A program of its own that sends encoded pictures to a media server by libav, so that whoever is stuck in it can be killed.
+"""A program of its own that sends encoded pictures to a media server, so that whoever is stuck in it can be killed.
 
 PyAV holds Python's lock while libav connects and while it shakes hands: a server that does not answer would stop the whole
 pipeline, and nothing could end that. So each push has a process; `push.Pusher` starts it by its path (nothing else of streamseg is
 imported).
 
-Standard input: a line of JSON {"url", "format", "options", "init" (hexadecimal)}, then units, each a head of 13 bytes (big-endian:
-uint32 length, uint64 ticks of 1/90000 s, uint8 key) and a sample as MP4 has it. Standard output: "connected", or what failed.
+Standard input: a line of JSON {"url", "format", "options", "begin"}, then units, each a head of 13 bytes (big-endian: uint32
+length, uint64 ticks of 1/90000 s, uint8 key) and a sample as MP4 has it (for WHIP with start codes). Standard output: "connected",
+or what failed.
 """
 
 from __future__ import annotations
 
+import asyncio
+import base64
+import contextlib
 import ctypes
 import ctypes.util
 import io
 import json
+import os
 import socket
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from fractions import Fraction
 from struct import Struct
 from typing import Any, BinaryIO
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urljoin, urlsplit
 
 import av
 
@@ -105,6 +111,82 @@ def _libsrt() -> Any:
     raise OSError("libsrt is not installed (Debian: apt install libsrt1.5-openssl)")
 
 
+class Whip:
+    """Publishes by WebRTC (WHIP, RFC 9725) with aiortc: libav's own muxer for it shakes hands with few servers."""
+
+    def __init__(self, url: str) -> None:
+        import aiortc  # of the extra webrtc
+
+        self._rtc, self._url = aiortc, url
+        self._units: asyncio.Queue[tuple[bytes, int] | None] = asyncio.Queue(128)
+
+    async def run(self, source: BinaryIO, connected: Callable[[], None]) -> None:
+        """Connect, and send until `source` ends. Raises OSError."""
+        rtc, loop = self._rtc, asyncio.get_running_loop()
+        connection = rtc.RTCPeerConnection(rtc.RTCConfiguration([]))
+        there: asyncio.Future[bool] = loop.create_future()
+
+        def changed() -> None:
+            if connection.connectionState in ("connected", "failed", "closed") and not there.done():
+                there.set_result(connection.connectionState == "connected")
+            elif connection.connectionState in ("failed", "closed"):
+                print("the connection broke off", flush=True)
+                os._exit(1)
+
+        connection.on("connectionstatechange", changed)
+        transceiver = connection.addTransceiver(self._track(), direction="sendonly")
+        codecs = rtc.RTCRtpSender.getCapabilities("video").codecs
+        transceiver.setCodecPreferences([each for each in codecs if each.mimeType == "video/H264"])
+        await connection.setLocalDescription(await connection.createOffer())
+        answer, session = await asyncio.to_thread(self._post, connection.localDescription.sdp)
+        await connection.setRemoteDescription(rtc.RTCSessionDescription(answer, "answer"))
+        if not await there:
+            raise OSError("the server answered, but no connection came about (UDP between the two may be blocked)")
+        connected()
+        while (unit := await asyncio.to_thread(_unit, source)) is not None:
+            await self._units.put(unit[:2])
+        await self._units.put(None)
+        await asyncio.sleep(0.1)
+        with contextlib.suppress(OSError):
+            await asyncio.to_thread(self._ask, urllib.request.Request(session, method="DELETE"))
+        await connection.close()
+
+    def _track(self) -> Any:
+        units = self._units
+        from aiortc.mediastreams import MediaStreamError
+
+        class Track(self._rtc.MediaStreamTrack):  # type: ignore[name-defined,misc]
+            kind = "video"
+
+            async def recv(self) -> Any:
+                unit = await units.get()
+                if unit is None:
+                    self.stop()
+                    raise MediaStreamError
+                packet: av.Packet[Any] = av.Packet(unit[0])
+                packet.pts, packet.time_base = unit[1], CLOCK
+                return packet
+
+        return Track()
+
+    def _post(self, offer: str) -> tuple[str, str]:
+        request = urllib.request.Request(self._url, offer.encode(), {"Content-Type": "application/sdp"}, method="POST")
+        with self._ask(request) as answer:
+            if answer.status != 201:
+                raise OSError(f"the server answered {answer.status}, not 201")
+            return answer.read().decode(), urljoin(self._url, answer.headers.get("Location", ""))
+
+    def _ask(self, request: urllib.request.Request) -> Any:
+        parts = urlsplit(request.full_url)
+        mine = urlsplit(self._url)
+        if mine.username:
+            name = unquote(mine.username)
+            basic = base64.b64encode(f"{name}:{unquote(mine.password or '')}".encode()).decode()
+            request.add_header("Authorization", f"Basic {basic}" if mine.password else f"Bearer {name}")
+        request.full_url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        return urllib.request.urlopen(request, timeout=8)
+
+
 def main() -> None:
     """Connect, and send until standard input ends."""
     source, answer = sys.stdin.buffer, sys.stdout
@@ -119,8 +201,11 @@ def main() -> None:
 
 
 def _relay(source: BinaryIO, asked: dict[str, Any], connected: Callable[[], None]) -> None:
-    # The muxer copies the parameters of a stream that a demuxer has read.
-    template = av.open(io.BytesIO(bytes.fromhex(asked["init"]))).streams.video[0]
+    if asked["format"] == "whip":
+        asyncio.run(Whip(asked["url"]).run(source, connected))
+        return
+    # The muxer copies the parameters of a stream that a demuxer has read; WHIP's wants those that a picture tells, too.
+    template = av.open(io.BytesIO(bytes.fromhex(asked["begin"]))).streams.video[0]
     srt = SrtSocket(asked["url"]) if asked["url"].startswith("srt://") else None
     container = av.open(srt or asked["url"], "w", format=asked["format"], container_options=asked["options"])
     stream = container.add_stream_from_template(template)

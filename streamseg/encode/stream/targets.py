@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
@@ -63,6 +64,8 @@ def push_target(address: str) -> PushTarget:
         missing = "host" if not host else "port"
         raise OutputError(f"{name}: the {missing} is missing; write for example {way.example}")
         raise OutputError(f"{name}: this Python has no ctypes, which SRT needs")
+    if way.muxer == "whip" and importlib.util.find_spec("aiortc") is None:
+        raise OutputError(f"{name}: WebRTC needs aiortc: pip install 'streamseg[webrtc]'")
     url = address
     if scheme == "udp" and "pkt_size" not in parts.query:
         url += f"{'&' if parts.query else '?'}pkt_size=1316"

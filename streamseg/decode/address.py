@@ -15,11 +15,12 @@ import re
 import stat
 import sys
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, SupportsIndex
 from urllib.parse import unquote, urlsplit
 
+from streamseg.decode.devices import local_cameras, named
 from streamseg.decode.frames import FrameSource
 from streamseg.decode.images import SUFFIXES, find_images, is_video
 from streamseg.errors import SourceError, SourceNotFound, clean
@@ -105,7 +106,7 @@ def parse_source(source: str | int | os.PathLike[str], *, timeout: float = 5.0, 
         return _standard_input(playlists)
     if isinstance(given, str) and not there:
         match = _SCHEME.match(text)
-        if match:
+        if match and (match["mark"] == "://" or not named(text, local_cameras())):
             return _address(text, match["scheme"].lower(), match["mark"], timeout, playlists)
     return _path(text, playlists)
 
@@ -142,7 +143,7 @@ def names_camera(source: object) -> bool:
     if not isinstance(source, (str, os.PathLike)):
         return isinstance(source, int)
     text = str(source)
-    return text.isdecimal() or text.startswith("/dev/video")
+    return text.isdecimal() or text.startswith(("/dev/video", "/dev/v4l/"))
 
 
 def _exists(text: str) -> bool:
@@ -217,6 +218,20 @@ def _address(text: str, scheme: str, mark: str, timeout: float, playlists: bool)
     return Address("network", text, shown(text), scheme, advice, options=options)
 
 
+def _by_name(text: str) -> Address:
+    """The camera that is called so. Raises SourceNotFound, which tells of the cameras unless a file was meant."""
+    cameras = local_cameras() if os.sep not in text else []
+    meant = named(text, cameras)
+    if len(meant) == 1:
+        return replace(_camera(meant[0].path, meant[0].path), name=f"{meant[0].name} ({meant[0].path})")
+    if meant:
+        them = ", ".join(f"{camera.name} ({camera.number})" for camera in meant)
+        raise SourceNotFound(f"{text}: {len(meant)} cameras are called so: {them}; give the number of one, or more of its name")
+    there = ", ".join(dict.fromkeys(camera.name for camera in cameras))
+    also = f", nor is a camera called so; cameras of this machine: {there}" if there and not Path(text).suffix else ""
+    raise SourceNotFound(f"{text}: no such file{also}")
+
+
 def _path(text: str, playlists: bool) -> Address:
     if "@" in text and shown(text) != text and not _exists(text):
         raise SourceNotFound(
@@ -238,14 +253,14 @@ def _path(text: str, playlists: bool) -> Address:
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
-        raise SourceNotFound(f"{text}: no such file") from None
+        return _by_name(text)
     except ValueError:  # a character that no name can hold
         raise SourceNotFound(f"{text!r}: no such file") from None
     except OSError as error:
         raise SourceError(f"{text}: {error.strerror}") from None
     if stat.S_ISCHR(mode):
-        if path.name.startswith("video"):
-            return _camera(str(path), text)
+        if path.resolve().name.startswith("video"):  # also /dev/v4l/by-id/NAME, a link
+            return _camera(str(path.resolve()), text)
         raise SourceError(f"{text}: a device, but not a camera (/dev/videoN)")
     if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
         raise SourceError(f"{text}: neither a file, a folder of images, a camera nor a named pipe")

@@ -40,7 +40,7 @@ class Decoder:
             for frame in decoder.frames():
                 ...
 
-    source: a file; a folder, glob or printf pattern of images; a camera's number or /dev/videoN; an rtsp, rtsps, rtmp, http,
+    source: a file; a folder, glob or printf pattern of images; a camera's number, name or /dev/videoN; an rtsp, rtsps, rtmp, http,
         https, udp, tcp, srt address; "-" for standard input; or an iterable of pictures (`decode.frames`).
     start, duration: seconds from the source's first picture; exact to the frame. The first frame is the first whose time is not
         before `start`. pts keep the source's values, `Frame.index` is the number in the source (see `numbering`).

@@ -171,6 +171,33 @@ def _status(running: Pipeline) -> str:
     return f"{running.tally.frames / max(running.elapsed, 1e-9):5.1f} fps{drops}  {now}"
 
 
+def show_cameras(report: Data) -> None:
+    """The answer of `streamseg cameras`."""
+    console = stdout()
+    console.print("[bold]this machine[/bold]")
+    for camera in report["local"]:
+        table = [f"{each['codec']} {each['width']}x{each['height']} {each['rate']:.3g} fps" for each in camera["formats"]]
+        said = camera["problem"] or ", ".join(table) or "says nothing of its formats"
+        console.print(f"  {camera['number']}  {escape(camera['name'])}: {escape(said)}", soft_wrap=True)
+    if not report["local"]:
+        console.print("  no camera")
+    if report["network"] is None:
+        return
+    console.print("[bold]network (ONVIF)[/bold]")
+    for camera in report["network"]:
+        what = ", ".join(filter(None, (camera["name"], camera["hardware"], camera["location"]))) or camera["id"]
+        console.print(f"  {escape(camera['host'])}  {escape(what)}", soft_wrap=True)
+        if camera.get("problem"):
+            console.print(f"    {escape(camera['problem'])}", soft_wrap=True)
+        for stream in camera.get("streams", ()):
+            size = f"{stream['codec']} {stream['width']}x{stream['height']} {stream['rate']:.3g} fps"
+            console.print(f"    {escape(stream['address'])}  {escape(stream['name'])}, {size}", soft_wrap=True)
+    if not report["network"]:
+        console.print("  no camera has answered; one in another network is asked with --at HOST")
+    elif not any("streams" in camera for camera in report["network"]):
+        console.print("  with --user NAME they are asked for the addresses of their streams")
+
+
 def show_probe(report: Data) -> None:
     """The answer of `streamseg probe`."""
     console = stdout()

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from streamseg.cli import engines, measure, models, show_model, train  # noqa: F401 - show_model adds a verb to models
+from streamseg.cli.cameras import cameras
 from streamseg.cli.errors import end_with, fill_closed
 from streamseg.cli.events import events, replay
 from streamseg.cli.flags import JsonOption, SourceArg, answer, flag
@@ -48,6 +49,7 @@ app.command(cls=Command)(run)
 app.command(cls=Command)(live)
 app.command(cls=Command)(events)
 app.command(cls=Command)(replay)
+app.command(cls=Command)(cameras)
 app.command(cls=Command)(tracks)
 
 

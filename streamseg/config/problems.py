@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, get_args, get_origin
 
@@ -44,7 +45,8 @@ def in_words(
     for problem in problems[:_MOST]:
         where = _called(problem["loc"], called or {}) or ".".join(str(part) for part in problem["loc"])
         line = "" if line_of is None else f":{line_of(problem['loc'])}"
-        lines.append(": ".join(part for part in (name + line, where, _explain(schema, problem)) if part))
+        said = _explain(schema, problem).removeprefix(f"{re.split(r'[.: -]', where)[-1]}: ")  # some say their own name first
+        lines.append(": ".join(part for part in (name + line, where, said) if part))
     if len(problems) > _MOST:
         lines.append(f"{name}: and {len(problems) - _MOST} problems more")
     return "\n".join(lines)

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, get_type_hints
 
@@ -103,7 +103,7 @@ def read_step(registry: Registry, value: Any, *, trust: bool) -> tuple[str, Any]
     fields = options_of(kind)
     unknown = [key for key in options if key not in fields]
     if unknown:
-        raise _located([((*known_as, str(key)), "unknown_key", unknown_key(str(key), list(fields)), None) for key in unknown])
+        raise _located([((*known_as, str(key)), "unknown_key", _unknown(key, options, fields), None) for key in unknown])
     if truths := [key for key, value in options.items() if isinstance(value, bool) and _is_number(kind, key)]:
         said = "{} is not allowed; a number is needed"
         raise _located([((*known_as, key), "value_error", said.format(options[key]), None) for key in truths])
@@ -118,6 +118,13 @@ def read_step(registry: Registry, value: Any, *, trust: bool) -> tuple[str, Any]
     except Exception as error:  # of a stranger's __post_init__
         raise ConfigError(f"{name} cannot be made with these options: {type(error).__name__}: {error}") from error
     return name, made.it
+
+
+def _unknown(key: Any, options: Mapping[Any, Any], fields: Iterable[str]) -> str:
+    """What to say of an option that there is not. YAML takes what stands behind a comma for a key without a value."""
+    if options[key] is None and isinstance(where := options.get("where"), str):
+        return f"unknown key; a selection with a comma needs quotation marks: where: '{where}, {key}'"
+    return unknown_key(str(key), list(fields))
 
 
 def _is_number(kind: Any, key: str) -> bool:

@@ -55,8 +55,10 @@ def there_are(numbers: Sequence[int]) -> str:
     """Which tracks there are, for a message."""
     if not numbers:
         return "no track was found"
+    if len(numbers) == 1:
+        return f"the only one is {numbers[0]}"
     some = ", ".join(map(str, sorted(numbers)[:12]))
-    return f"there are {some}{f' and {len(numbers) - 12} more' if len(numbers) > 12 else ''}"
+    return f"there are tracks {some}{f' and {len(numbers) - 12} more' if len(numbers) > 12 else ''}"
 
 
 def _check_there(edits: Edits, known: Mapping[int, TrackSummary]) -> None:

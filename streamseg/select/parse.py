@@ -43,6 +43,8 @@ class _Token:
 
 def parse(text: str) -> Term:
     """The term that `text` means. Raises ConfigError, which shows the place."""
+    if not text.strip():
+        raise ConfigError("the selection is empty; write as 'person#3, largest', or all, or none")
     return _Parser(text).selection()
 
 

@@ -253,3 +253,23 @@ def test_truth_is_no_number_in_a_file_and_still_what_it_means_elsewhere():
         parse_pipeline("outputs: {a: {path: o.mp4, composite: [overlay: {fill: yes, box: yes}]}}", "x.yaml")
     config = parse_pipeline("decode: {deinterlace: yes, realtime: yes}\nsmooth: {masks: off}", "x.yaml")
     assert (config.decode.deinterlace, config.decode.realtime, config.smooth.masks) == ("frame", True, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        ("blur: {strength: 7}", "composite.0.blur: strength must be above 0 and at most 1, got 7.0"),
+        (
+            "blur: {where: person#1, largest}",
+            "composite.0.blur.largest: unknown key; a selection with a comma needs quotation marks: where: 'person#1, largest'",
+        ),
+        ("blur: {wher: person#1}", "composite.0.blur.wher: unknown key; did you mean 'where'?"),
+    ],
+)
+def test_a_wrong_effect_is_named_once_with_what_to_write(tmp_path, steps, said):
+    file = tmp_path / "p.yaml"
+    file.write_text(f"outputs:\n  seen:\n    path: a.mp4\n    composite:\n      - {steps}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_pipeline(file)
+    assert said in str(caught.value)
+    assert str(caught.value).count("blur") == 1

@@ -97,7 +97,7 @@ def test_an_instance_that_is_not_tracked_stays():
 @pytest.mark.parametrize(
     ("edits", "said"),
     [
-        (Edits().rename(12, "A"), "names: 'A': there is no track 12: there are 1, 2, 3, 4 .numbers change"),
+        (Edits().rename(12, "A"), "names: 'A': there is no track 12: there are tracks 1, 2, 3, 4 .numbers change"),
         (Edits().merge(1, 12), r"merge: \[1, 12\]: there is no track 12"),
         (Edits().forbid(12), "forbid: there is no track 12"),
         (Edits().split(12, 0.4, 31), "split: there is no track 12"),
@@ -159,7 +159,7 @@ def test_what_is_in_front_is_what_is_drawn_on_top(results):
     [
         ("Ana", "Ana is neither a class nor a name that was given; did you mean 'Anna'"),
         ("bird", r"bird is neither a class nor .* this model knows person, car, dog"),
-        ("#12", "there is no track 12: there are 1, 2"),
+        ("#12", "there is no track 12: there are tracks 1, 2"),
         ("#4", "track 4 is forbidden"),
         ("car#1", "track 1 is a person, not a car; write person#1, or #1"),
         ("largest dog", "no dog was found"),

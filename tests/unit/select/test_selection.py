@@ -85,7 +85,6 @@ def test_what_only_the_film_can_tell(text, terms):
 @pytest.mark.parametrize(
     ("text", "column", "said"),
     [
-        ("", 1, "is needed here"),
         ("person#3 und #9", 10, "'and', 'or' or the end is expected here, not 'und'"),
         ("person#3 person#4", 10, "a comma, 'and'"),
         ("person 3", 8, "written with #: person#3"),
@@ -159,3 +158,9 @@ def test_it_is_copied_and_pickled_and_a_key():
 def test_a_name_goes_through_text_whatever_is_in_it():
     for name in ("traffic light", "a,b", "and", "x(y)", "it's", 'say "hi"', "#3", "Jürgen  Groß", "日本"):
         assert Selection.parse(str(Selection.of_class(name))) == Selection.of_class(name)
+
+
+@pytest.mark.parametrize("text", ["", "  ", "\n"])
+def test_an_empty_selection_says_what_to_write(text):
+    with pytest.raises(ConfigError, match="the selection is empty; write as 'person#3, largest', or all, or none"):
+        Selection.parse(text)

@@ -37,6 +37,7 @@ PROTOCOLS: dict[str, str] = {
     "rtsp": "rtsp,rtp,rtcp,srtp,udp,tcp",
     "rtsps": "rtsps,rtsp,rtp,rtcp,srtp,udp,tcp,tls",
     "rtmp": "rtmp,tcp",
+    "rtmps": "rtmps,rtmp,tcp,tls",
     "http": "http,https,httpproxy,tcp,tls",
     "https": "https,httpproxy,tcp,tls",
     "udp": "udp",
@@ -208,7 +209,7 @@ def _address(text: str, scheme: str, mark: str, timeout: float, playlists: bool)
         options |= {"timeout": microseconds, "rtsp_flags": "prefer_tcp"}
     elif scheme in ("http", "https"):
         options |= {"rw_timeout": microseconds} | _ONCE_MORE
-    elif scheme == "rtmp":
+    elif scheme in ("rtmp", "rtmps"):
         options |= {"rw_timeout": microseconds}  # its "timeout" would make it listen for a caller
     else:
         options |= {"rw_timeout": microseconds, "timeout": microseconds}

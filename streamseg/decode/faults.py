@@ -89,6 +89,11 @@ def fault(error: BaseException, name: str, *, doing: str = "") -> StreamsegError
     where = f"{name}: {doing}: " if doing else f"{name}: "
     if isinstance(error, StreamsegError):
         return error
+    if isinstance(error, av_error.ProtocolNotFoundError) and name.startswith("srt://"):
+        # PyAV's wheels have none; a program that has passes it on.
+        return SourceError(
+            f"{where}this build of FFmpeg has no SRT; ffmpeg -i ADDRESS -c copy -f mpegts - | streamseg run - has"
+        )
     for kind, ours, reason in _REASONS:
         if isinstance(error, kind):
             return ours(f"{where}{reason}")

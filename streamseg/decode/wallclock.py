@@ -21,6 +21,10 @@ __all__ = ["TRUST", "WallClock", "told_by"]
 
 TRUST = 30.0
 """Seconds by which a camera's clock may differ from this machine's and still be believed."""
+_JITTER = 1.0
+"""Seconds by which a picture may come later than the quickest one and still count as late. Beyond it the camera's own times are not
+to be trusted: some count 25 pictures a second, and send 21.
+"""
 _SLOWEST = 0.5
 """Within an epoch time goes on at least so fast, while it is found to have been ahead."""
 _DRIFT = 1e-3
@@ -62,7 +66,8 @@ class WallClock:
             self._doubt(told - came)
             told = None
         passed = 0.0 if self._last is None else time_ - self._last[0]
-        self._delay = came - time_ if self._last is None else min(self._delay + _DRIFT * passed, came - time_)
+        delay = came - time_
+        self._delay = delay if self._last is None else max(min(self._delay + _DRIFT * passed, delay), delay - _JITTER)
         value = time_ + self._delay if told is None else told
         if self._last is not None:
             value = max(value, self._last[1] + _SLOWEST * passed)

@@ -104,7 +104,7 @@ class DatedSink:
         self._sink: Sink | None = None
         self._ready: Sink | None = None
         """Opened before the first frame, under the name of that time."""
-        self._period = 0
+        self._period = (0, 0.0)
         self._begin: float | None = None
         """UTC of the presentation time 0, of a source that does not tell when its frames were captured."""
         self._closed, self._latest = False, path
@@ -152,12 +152,13 @@ class DatedSink:
             self._begin = self._now() - frame.time
         return self._begin + frame.time
 
-    def _period_of(self, utc: float) -> int:
-        """The number of the period in which a moment lies; periods begin with full ones of the local clock."""
+    def _period_of(self, utc: float) -> tuple[int, float]:
+        """In which period a moment lies: periods begin with full ones of the local clock, and where that is put back or ahead."""
         if self._segment is None:
-            return 0
+            return 0, 0.0
         offset = as_local(utc).utcoffset()
-        return int((utc + (offset.total_seconds() if offset is not None else 0.0)) // self._segment)
+        ahead = 0.0 if offset is None else offset.total_seconds()
+        return int((utc + ahead) // self._segment), ahead
 
     def _opened(self, utc: float, info: SourceInfo) -> Sink:
         sink = self._make(_free(name_at(self.path, as_local(utc))), info)

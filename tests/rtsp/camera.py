@@ -24,7 +24,7 @@ from urllib.parse import quote
 
 import pytest
 
-__all__ = ["RtspCamera", "needs_rtsp_server", "why_not"]
+__all__ = ["RtspCamera", "free_port", "needs_rtsp_server", "why_not"]
 
 PYTHON = "/usr/bin/python3"
 SERVER = Path(__file__).with_name("server.py")
@@ -73,7 +73,7 @@ class RtspCamera:
     """Use as a context manager; whatever happens, the process is killed at its end. Options: those of `server.py`, `_` for `-`."""
 
     def __init__(self, *, port: int = 0, user: str = "", password: str = "", path: str = "/main", **options: object) -> None:
-        self.port = port or _free_port()
+        self.port = port or free_port()
         self.user, self.password, self.path = user, password, path
         self._options = options
         self._process: subprocess.Popen[str] | None = None
@@ -141,6 +141,7 @@ class RtspCamera:
                 process.stdout.close()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody uses now."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])

@@ -54,6 +54,13 @@ def test_it_says_it_from_the_third_picture_on_and_time_still_goes_forward() -> N
     assert utcs[99] == pytest.approx(9.9, abs=1e-3), "it has come to what the camera says"
 
 
+def test_a_camera_that_counts_more_pictures_than_it_sends() -> None:
+    """Its pictures are 0.04 s apart by their times, and come each 0.05 s: after a minute these are 12 s apart, and utc is not."""
+    utcs = _utcs(Wall(), [(i * 0.04, i * 0.05, None, 0) for i in range(1200)])
+    assert utcs[-1] == pytest.approx(1199 * 0.05, abs=1.1)
+    assert all(b > a for a, b in itertools.pairwise(utcs))
+
+
 @pytest.mark.parametrize(
     ("off", "words"), [(-1_796_000_000.0, "behind"), (3600.0, "60.0 min ahead of"), (-45.0, "45.0 s behind")]
 )

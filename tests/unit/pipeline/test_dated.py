@@ -114,6 +114,24 @@ def test_a_new_file_at_each_full_minute(tmp_path: Path) -> None:
     assert sink.name.endswith("17-13-05.jsonl (the last of 3 files)")
 
 
+def test_the_hour_that_comes_twice_when_summer_time_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+    time.tzset()
+    begin = datetime(2026, 10, 25, 0, 59, 0, tzinfo=UTC).timestamp() - MOMENT.timestamp()  # 02:59 in summer
+    _written(tmp_path, [begin + 60.0 * n for n in (0, 1, 59, 61)], segment=3600.0)
+    found = {path.name: len(path.read_text().splitlines()) - 1 for path in tmp_path.iterdir()}
+    assert found == {
+        "door_2026-10-25_02-59-00.jsonl": 1,
+        "door_2026-10-25_02-00-00.jsonl": 2,
+        "door_2026-10-25_03-00-00.jsonl": 1,
+    }
+    _written(tmp_path / "minutes", [begin, begin + 3600.0], segment=60.0)
+    assert sorted(path.name for path in (tmp_path / "minutes").iterdir()) == [
+        "door_2026-10-25_02-59-00.jsonl",
+        "door_2026-10-25_02-59-00_2.jsonl",
+    ]
+
+
 def test_no_file_is_overwritten(tmp_path: Path) -> None:
     """As after a kill: the same command again in the same second."""
     for _ in range(3):

@@ -102,7 +102,7 @@ class Mqtt:
                 self._failed(str(error))
             else:
                 self._serve(link)
-                if link.lost:
+                if link.lost and self._stop_at is None:
                     self._lost(link, time.monotonic() - begun)
             wait = self._backoff.next()
             with self._changed:

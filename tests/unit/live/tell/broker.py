@@ -70,8 +70,8 @@ class Broker:
             self.kill()
 
 
-AT_ONCE = ("autosave_on_changes true", "autosave_interval 1")
-"""Whatever changes is written at once, so that a kill takes nothing that was acknowledged; it is slow."""
+AT_ONCE = ("autosave_on_changes true", "autosave_interval 1", "max_inflight_messages 0")
+"""What changes is saved soon, and what comes is handed on before it is acknowledged. Slow."""
 
 
 class Listener:

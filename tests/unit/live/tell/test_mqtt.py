@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import signal
+import socket
+import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -38,7 +43,7 @@ def control(*names: str) -> FakeControl:
 
 
 def begin(ended: list[Any], folder: Path, broker: Broker, cameras: FakeControl, **options: Any) -> Mqtt:
-    options = {"broker": f"mqtt://127.0.0.1:{broker.port}", "interval": 0.1} | options
+    options = {"broker": options.pop("address", f"mqtt://127.0.0.1:{broker.port}"), "interval": 0.1} | options
     mqtt = Mqtt(MqttConfig(**options), cameras, folder, Backoff(0.05, 0.3))
     ended.append(mqtt)
     mqtt.start()
@@ -97,6 +102,8 @@ def test_a_broker_that_is_killed_loses_no_event_and_none_counts_twice(tmp_path: 
     until(lambda: mqtt.connected)
     number = 0
     for _ in range(3):
+        # What the broker has acknowledged and not yet saved dies with it: who listens is there before it is killed.
+        until(lambda number=number: len({event["id"] for event in listener.events}) == number and mqtt.connected, 20)
         for _ in range(60):
             number += 1
             cameras.bus.publish(happened(number))
@@ -137,6 +144,20 @@ def test_events_of_a_program_that_ended_are_told_by_the_next(tmp_path: Path, end
     assert "wait for it on disk" in news.text
 
 
+def test_the_end_is_no_trouble(tmp_path: Path, ended: list[Any]) -> None:
+    broker = Broker(tmp_path).start()
+    ended.append(broker)
+    cameras = control("door")
+    warnings = cameras.bus.subscribe(Warned)
+    mqtt = begin(ended, tmp_path, broker, cameras)
+    until(lambda: mqtt.connected)
+    ended.remove(mqtt)
+    mqtt.stop(2.0)
+    mqtt.stop(2.0)
+    assert warnings.get(0) is None
+    assert not mqtt._thread.is_alive()
+
+
 def test_offline_is_said_at_the_end_and_by_the_broker_when_we_are_gone(tmp_path: Path, ended: list[Any]) -> None:
     broker = Broker(tmp_path).start()
     ended.append(broker)
@@ -150,13 +171,7 @@ def test_offline_is_said_at_the_end_and_by_the_broker_when_we_are_gone(tmp_path:
     mqtt = begin(ended, tmp_path, broker, control("door"))
     until(lambda: listener.last("streamseg/status") == b"online")
     # As if the power went: the socket breaks without a word.
-    import os
-    import socket
-    import threading
-
-    link = next(t for t in threading.enumerate() if t.name.startswith("paho-mqtt-client-streamseg"))
-    assert link
-    client = link._target.__self__  # type: ignore[attr-defined]
+    client = next(t for t in threading.enumerate() if t.name.startswith("paho-mqtt-client-streamseg"))._target.__self__  # type: ignore[attr-defined]
     with socket.socket(fileno=os.dup(client.socket().fileno())) as twin:
         twin.shutdown(socket.SHUT_RDWR)
     until(lambda: b"offline" in [p for t, p, _ in listener.messages][2:])
@@ -251,9 +266,6 @@ def test_a_broker_that_stands_still_changes_no_rate(tmp_path: Path, ended: list[
 
 
 def test_user_password_and_refusal(tmp_path: Path, ended: list[Any]) -> None:
-    import shutil
-    import subprocess
-
     passwords = tmp_path / "passwords"
     tool = shutil.which("mosquitto_passwd")
     if tool is None:
@@ -296,3 +308,107 @@ def test_two_programs_of_one_client_id_do_not_storm(tmp_path: Path, ended: list[
     tries = second.failures
     time.sleep(1.5)
     assert second.failures <= tries + 2, "each time it waits twice as long, though it was let in"
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> tuple[Path, Path, Path]:
+    """An authority's certificate, and a server's with its key, for localhost."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("needs openssl")
+    ca, key, crt, request = (tmp_path / name for name in ("ca.pem", "key.pem", "crt.pem", "request.pem"))
+    make = [openssl, "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    run = lambda *command: subprocess.run(command, check=True, timeout=20, capture_output=True)  # noqa: E731
+    run(*make, "-x509", "-subj", "/CN=test authority", "-keyout", str(tmp_path / "ca.key"), "-out", str(ca))
+    run(
+        *[part for part in make if part not in ("-days", "2")],
+        "-subj",
+        "/CN=localhost",
+        "-keyout",
+        str(key),
+        "-out",
+        str(request),
+    )
+    (tmp_path / "ext").write_text("subjectAltName=DNS:localhost\n")
+    sign = [
+        "-CA",
+        str(ca),
+        "-CAkey",
+        str(tmp_path / "ca.key"),
+        "-CAcreateserial",
+        "-days",
+        "2",
+        "-extfile",
+        str(tmp_path / "ext"),
+    ]
+    run(openssl, "x509", "-req", "-in", str(request), *sign, "-out", str(crt))
+    for path in (ca, key, crt):
+        path.chmod(0o644)
+    return ca, crt, key
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # paho leaves a refused socket to the collector
+def test_with_tls_and_only_to_who_can_be_trusted(
+    tmp_path: Path, ended: list[Any], certificates: tuple[Path, Path, Path]
+) -> None:
+    ca, crt, key = certificates
+    broker = Broker(tmp_path, f"certfile {crt}", f"keyfile {key}").start()
+    ended.append(broker)
+    cameras = control("door")
+    warnings = cameras.bus.subscribe(Warned)
+    address = f"mqtts://localhost:{broker.port}"
+    unknown = begin(ended, tmp_path, broker, cameras, address=address)
+    said = warnings.get(5)
+    assert isinstance(said, Warned)
+    assert "its certificate is not trusted" in said.text
+    ended.remove(unknown)
+    unknown.stop(2.0)
+    known = begin(ended, tmp_path, broker, cameras, address=address, ca=str(ca))
+    cameras.bus.publish(happened())
+    until(lambda: known.sent == 1)
+    ended.remove(known)
+    known.stop(2.0)
+    another = begin(ended, tmp_path, broker, cameras, address=f"mqtts://127.0.0.1:{broker.port}", ca=str(ca))
+    until(lambda: another.failures > 0)
+    assert not another.connected, "the certificate is not of that name"
+
+
+def test_through_web_sockets(tmp_path: Path, ended: list[Any]) -> None:
+    """Debian's Mosquitto has none: a server of web sockets stands before it, and hands on what comes."""
+    from websockets.exceptions import ConnectionClosed
+    from websockets.sync.server import ServerConnection, serve
+
+    broker = Broker(tmp_path).start()
+    ended.append(broker)
+    asked: list[str] = []
+
+    def hand_on(client: ServerConnection) -> None:
+        asked.append(client.request.path if client.request else "")
+        with socket.create_connection(("127.0.0.1", broker.port)) as tcp:
+
+            def back() -> None:
+                while data := tcp.recv(4096):
+                    client.send(data)
+                client.close()
+
+            thread = threading.Thread(target=back)
+            thread.start()
+            try:
+                for data in client:
+                    tcp.sendall(data if isinstance(data, bytes) else data.encode())
+            except ConnectionClosed:
+                pass
+            tcp.shutdown(socket.SHUT_RDWR)
+            thread.join(5)
+
+    with serve(hand_on, "127.0.0.1", 0, subprotocols=["mqtt"]) as server:  # type: ignore[list-item]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        cameras = control("door")
+        port = server.socket.getsockname()[1]
+        mqtt = begin(ended, tmp_path, broker, cameras, address=f"ws://127.0.0.1:{port}/broker")
+        cameras.bus.publish(happened())
+        until(lambda: mqtt.sent == 1)
+        ended.remove(mqtt)
+        mqtt.stop(2.0)
+        server.shutdown()
+    assert asked == ["/broker"]

@@ -59,6 +59,8 @@ def stream(
     threads: int | None = None,
     no_tuned: bool | None = None,
     detect_every: int | Literal["auto"] | None = None,
+    motion: bool | None = None,
+    ignore: str | Mapping[str, Any] | None = None,
     decode: Literal["auto", "nvdec", "cpu", "host"] | None = None,
     deinterlace: bool | Literal["off", "frame", "field"] | None = None,
     track: TrackConfig | Mapping[str, Any] | None = None,
@@ -114,6 +116,9 @@ def stream(
         no_tuned: Leave aside what `streamseg tune --apply` found for this machine.
         detect_every: Run the network on every Nth frame only, and carry masks to the others. The results of the others have
             `detected` False. "auto": on as many as keep up with what happens live.
+        motion: Run the network only where something has moved; what stands still stays found (docs/motion.md).
+        ignore: Areas in which nothing is found, and motion does not count, as 'tree: [[0, 0], [0.3, 0], [0.3, 0.4]]'. Or a dict
+            of their points, fractions of the frame or pixels.
         decode: Decoder, if a GPU runs the network: auto, nvdec, cpu, or host (frames stay off the GPU).
         deinterlace: Make interlaced pictures progressive; field: at twice the rate. True is "frame".
         track: How objects are followed: the section `track` of a pipeline file, or fields of it, as {"max_age": "2s"}.
@@ -167,6 +172,8 @@ def astream(
     threads: int | None = None,
     no_tuned: bool | None = None,
     detect_every: int | Literal["auto"] | None = None,
+    motion: bool | None = None,
+    ignore: str | Mapping[str, Any] | None = None,
     decode: Literal["auto", "nvdec", "cpu", "host"] | None = None,
     deinterlace: bool | Literal["off", "frame", "field"] | None = None,
     track: TrackConfig | Mapping[str, Any] | None = None,
@@ -219,6 +226,8 @@ def run(
     threads: int | None = None,
     no_tuned: bool | None = None,
     detect_every: int | Literal["auto"] | None = None,
+    motion: bool | None = None,
+    ignore: str | Mapping[str, Any] | None = None,
     decode: Literal["auto", "nvdec", "cpu", "host"] | None = None,
     deinterlace: bool | Literal["off", "frame", "field"] | None = None,
     track: TrackConfig | Mapping[str, Any] | None = None,
@@ -278,6 +287,9 @@ def run(
         no_tuned: Leave aside what `streamseg tune --apply` found for this machine.
         detect_every: Run the network on every Nth frame only, and carry masks to the others. The results of the others have
             `detected` False. "auto": on as many as keep up with what happens live.
+        motion: Run the network only where something has moved; what stands still stays found (docs/motion.md).
+        ignore: Areas in which nothing is found, and motion does not count, as 'tree: [[0, 0], [0.3, 0], [0.3, 0.4]]'. Or a dict
+            of their points, fractions of the frame or pixels.
         decode: Decoder, if a GPU runs the network: auto, nvdec, cpu, or host (frames stay off the GPU).
         deinterlace: Make interlaced pictures progressive; field: at twice the rate. True is "frame".
         track: How objects are followed: the section `track` of a pipeline file, or fields of it, as {"max_age": "2s"}.
@@ -385,6 +397,8 @@ def run_many(
     threads: int | None = None,
     no_tuned: bool | None = None,
     detect_every: int | Literal["auto"] | None = None,
+    motion: bool | None = None,
+    ignore: str | Mapping[str, Any] | None = None,
     decode: Literal["auto", "nvdec", "cpu", "host"] | None = None,
     deinterlace: bool | Literal["off", "frame", "field"] | None = None,
     track: TrackConfig | Mapping[str, Any] | None = None,
@@ -450,6 +464,9 @@ def run_many(
         no_tuned: Leave aside what `streamseg tune --apply` found for this machine.
         detect_every: Run the network on every Nth frame only, and carry masks to the others. The results of the others have
             `detected` False. "auto": on as many as keep up with what happens live.
+        motion: Run the network only where something has moved; what stands still stays found (docs/motion.md).
+        ignore: Areas in which nothing is found, and motion does not count, as 'tree: [[0, 0], [0.3, 0], [0.3, 0.4]]'. Or a dict
+            of their points, fractions of the frame or pixels.
         decode: Decoder, if a GPU runs the network: auto, nvdec, cpu, or host (frames stay off the GPU).
         deinterlace: Make interlaced pictures progressive; field: at twice the rate. True is "frame".
         track: How objects are followed: the section `track` of a pipeline file, or fields of it, as {"max_age": "2s"}.
@@ -520,6 +537,8 @@ def tune(
     threads: int | None = None,
     no_tuned: bool | None = None,
     detect_every: int | Literal["auto"] | None = None,
+    motion: bool | None = None,
+    ignore: str | Mapping[str, Any] | None = None,
     decode: Literal["auto", "nvdec", "cpu", "host"] | None = None,
     deinterlace: bool | Literal["off", "frame", "field"] | None = None,
     track: TrackConfig | Mapping[str, Any] | None = None,
@@ -569,6 +588,9 @@ def tune(
         no_tuned: Leave aside what `streamseg tune --apply` found for this machine.
         detect_every: Run the network on every Nth frame only, and carry masks to the others. The results of the others have
             `detected` False. "auto": on as many as keep up with what happens live.
+        motion: Run the network only where something has moved; what stands still stays found (docs/motion.md).
+        ignore: Areas in which nothing is found, and motion does not count, as 'tree: [[0, 0], [0.3, 0], [0.3, 0.4]]'. Or a dict
+            of their points, fractions of the frame or pixels.
         decode: Decoder, if a GPU runs the network: auto, nvdec, cpu, or host (frames stay off the GPU).
         deinterlace: Make interlaced pictures progressive; field: at twice the rate. True is "frame".
         track: How objects are followed: the section `track` of a pipeline file, or fields of it, as {"max_age": "2s"}.

@@ -60,6 +60,8 @@ def run(
     threads: Annotated[int | None, flag("threads")] = None,
     no_tuned: Annotated[bool | None, flag("no_tuned")] = None,
     detect_every: Annotated[str | None, flag("detect_every")] = None,
+    motion: Annotated[bool | None, flag("motion")] = None,
+    ignore: Annotated[str | None, flag("ignore")] = None,
     decode: Annotated[str | None, flag("decode")] = None,
     deinterlace: Annotated[str | None, flag("deinterlace")] = None,
     online: Annotated[bool | None, flag("online")] = None,

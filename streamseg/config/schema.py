@@ -29,6 +29,7 @@ from streamseg.config.values import (
     Names,
     Positive,
     Seconds,
+    parse_areas,
     parse_bytes,
     parse_deinterlace,
     parse_edges,
@@ -43,7 +44,7 @@ from streamseg.config.values import (
 )
 from streamseg.core.exr_options import ExrOptions
 from streamseg.errors.describe import brief
-from streamseg.events import Line, Zone
+from streamseg.events import Area, Line, Zone
 from streamseg.system.registry import ENGINES, HEADS, Reference
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "EncodeConfig",
     "EventsConfig",
     "InferConfig",
+    "MotionConfig",
     "OutputConfig",
     "PipelineConfig",
     "PostprocessConfig",
@@ -167,6 +169,23 @@ class InferConfig(Section):
     """Leave aside what `streamseg tune --apply` found to be fastest on this machine."""
     every: Annotated[int | Literal["auto"], PlainValidator(parse_every)] = 1
     """The network runs on every Nth frame, and optical flow carries masks to the others; `auto`: as many frames as it can."""
+
+
+class MotionConfig(Section):
+    """motion: whether the network looks only where something has moved; `motion: on` alone means `gate`."""
+
+    gate: bool = False
+    """Keep frames off the network in which nothing has moved since it last looked; what it found stays. Live, or with
+    `track: {online: true}`."""
+    hold: Positive = 1.0
+    """Seconds for which the network goes on looking after the last motion."""
+    refresh: Positive = 10.0
+    """Seconds after which it looks at any rate."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _switch(cls, value: Any) -> Any:
+        return {"gate": value} if isinstance(value, bool) else value
 
 
 class PostprocessConfig(Section):
@@ -338,8 +357,14 @@ class PipelineConfig(Section):
 
     decode: DecodeConfig = DecodeConfig()
     preprocess: PreprocessConfig = PreprocessConfig()
+    motion: MotionConfig = MotionConfig()
     infer: InferConfig = InferConfig()
     postprocess: PostprocessConfig = PostprocessConfig()
+    ignore: Annotated[dict[str, Annotated[Area, BeforeValidator(parse_place)]], BeforeValidator(parse_areas)] = Field(
+        default_factory=dict
+    )
+    """Areas by name, as [[0, 0], [0.3, 0], [0.3, 0.4]]: what stands in one, or lies in it for the most part, is not found, and
+    motion there does not count. With `classes` that holds for these classes alone, and motion counts."""
     track: TrackConfig = TrackConfig()
     smooth: SmoothConfig = SmoothConfig()
     events: EventsConfig = EventsConfig()

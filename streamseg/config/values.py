@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 from typing import Annotated, Any, Literal, get_args
 
+import yaml
 from pydantic import BeforeValidator, Field, PlainValidator
 from pydantic.fields import FieldInfo
 
@@ -25,6 +26,7 @@ __all__ = [
     "Seconds",
     "Size",
     "is_number",
+    "parse_areas",
     "parse_bytes",
     "parse_deinterlace",
     "parse_edges",
@@ -139,6 +141,20 @@ def parse_auto(value: Any) -> Any:
 def parse_off(value: Any) -> Any:
     """`off`, which YAML reads as false, is no time at all."""
     return 0.0 if value is False or (isinstance(value, str) and value == "off") else value
+
+
+def parse_areas(value: Any) -> Any:
+    """Areas by name, as they are or as YAML text; one without a name is called `ignore`. ValueError for text that is none."""
+    if isinstance(value, str):
+        try:
+            value = yaml.safe_load(value)
+        except yaml.YAMLError:
+            value = None
+        if not isinstance(value, list | dict):
+            raise ValueError(  # noqa: TRY004 - pydantic tells ValueErrors alone
+                "an area needs points, as 'tree: [[0, 0], [0.3, 0], [0.3, 0.4]]'"
+            )
+    return {"ignore": value} if isinstance(value, list) else value
 
 
 def parse_never(value: Any) -> Any:

@@ -36,6 +36,8 @@ class Pending:
     """The outputs of the whole batch, shared by its frames; raises EngineError. None: the network does not run on this frame."""
     slot: int
     """This frame's row in the batch."""
+    still: bool = False
+    """The motion gate kept it off the network."""
 
     def __repr__(self) -> str:
         return f"Pending({self.frame!r}, slot={self.slot}, done={self.future is None or self.future.done()})"
@@ -120,6 +122,9 @@ class Infer:
         """As a call, however old the frame is."""
         if prepared.frame.lost:
             self.flush()  # what waits for a fuller batch would wait until the camera is back
+        if prepared.still:
+            self._schedule.rest(prepared)
+            return Pending(prepared.frame, prepared.letterbox, None, 0, still=True)
         if prepared.frame.lost or not self._schedule(prepared):
             return Pending(prepared.frame, prepared.letterbox, None, 0)
         self._images.append(prepared.image)

@@ -138,7 +138,8 @@ class Postprocess:
         A frame that the network does not look at gives a result without instances, `detected` False.
         """
         if pending.future is None:
-            return Result(pending.frame, Instances.empty(self.class_names, self._side), detected=False)
+            nothing = Instances.empty(self.class_names, self._side)
+            return Result(pending.frame, nothing, detected=False, still=pending.still)
         arrays = pending.future.result().row(pending.slot)
         self.counters.frames += 1
         found = self.head(arrays, pending.letterbox, self._conf)

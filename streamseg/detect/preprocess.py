@@ -22,6 +22,8 @@ class Prepared:
     image: npt.NDArray[np.uint8] | DeviceImage
     """uint8 [height, width, 3], RGB, the model's size, in host memory or on a GPU; what the frame does not cover is padded."""
     letterbox: Letterbox
+    still: bool = False
+    """The motion gate says that nothing has moved: the network need not look at it."""
 
     def sample(self, step: int) -> npt.NDArray[np.uint8]:
         """Every `step`-th pixel along x and y, in host memory; waits for a picture on a GPU."""

@@ -65,6 +65,10 @@ class DetectionSchedule:
             return True
         return False
 
+    def rest(self, prepared: Prepared) -> None:
+        """Nothing moves in this frame, and the network does not run on it: it does on the next one that comes to a call."""
+        self._before, self._since = prepared, self.every
+
     def _is_cut(self, prepared: Prepared) -> bool:
         """Whether the picture has little in common with the one before; a very fast pan counts too: flow would lose it."""
         grey = cv2.cvtColor(prepared.sample(4), cv2.COLOR_RGB2GRAY)

@@ -2,6 +2,6 @@
 
 from streamseg.events.detector import EventDetector
 from streamseg.events.ground import ground_points
-from streamseg.events.places import Line, Zone
+from streamseg.events.places import Area, Line, Zone
 
-__all__ = ["EventDetector", "Line", "Zone", "ground_points"]
+__all__ = ["Area", "EventDetector", "Line", "Zone", "ground_points"]

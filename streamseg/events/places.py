@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from streamseg.errors import ConfigError
 
-__all__ = ["Line", "Point", "Points", "Zone", "distance", "in_pixels", "passes_between"]
+__all__ = ["Area", "Line", "Point", "Points", "Zone", "distance", "in_pixels", "passes_between"]
 
 _FARTHEST = 1e6
 Point = tuple[float, float]
@@ -40,6 +40,19 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Area:
+    """A part of the picture in which nothing is to be found. Raises ConfigError for points that make none."""
+
+    points: tuple[Point, ...]
+    """Three or more points, x and y, in fractions of the frame when all lie in 0..1, otherwise in pixels."""
+    classes: Sequence[str] | None = None
+    """Names that are not to be found there; None: none is."""
+
+    def __post_init__(self) -> None:
+        _check_polygon("an area", self.points)
+
+
+@dataclass(frozen=True)
 class Zone:
     """A polygon to be entered and left. Raises ConfigError for points that make none."""
 
@@ -51,15 +64,19 @@ class Zone:
     """Seconds inside after which a `dwell` event tells of it; None: never."""
 
     def __post_init__(self) -> None:
-        _check_unit(self.points)
-        if len(self.points) < 3 or abs(cv2.contourArea(np.array(self.points, np.float32))) == 0:
-            raise ConfigError(f"a zone has three or more points that enclose an area; got {_shown(self.points)}")
+        _check_polygon("a zone", self.points)
         if self.dwell is not None and not self.dwell > 0:
             raise ConfigError(f"a zone's dwell is a time above 0 seconds; got {self.dwell}")
 
 
 def _shown(points: Sequence[Point]) -> str:
     return str([list(point) for point in points])
+
+
+def _check_polygon(what: str, points: Sequence[Point]) -> None:
+    _check_unit(points)
+    if len(points) < 3 or abs(cv2.contourArea(np.array(points, np.float32))) == 0:
+        raise ConfigError(f"{what} has three or more points that enclose an area; got {_shown(points)}")
 
 
 def _check_unit(points: Sequence[Point]) -> None:

@@ -86,7 +86,7 @@ def drawing_less(made: Made, output: Target, sink: Sink) -> Made:
 
 
 def refuse_between(names: Sequence[str]) -> None:
-    """Raise ConfigError for stages of a user's own that would get known frames instead of pictures or answers under way."""
+    """Raise ConfigError for stages that would get known frames instead of pictures or answers under way: a user's own, the gate."""
     at = [names.index(name) for name in ("preprocess", "infer", "postprocess")]
     if own := [name for name in names[at[0] : at[2]] if name not in ("preprocess", "infer")]:
         raise ConfigError(f"--resume: the stage {own[0]} works on what the network sees, which is not kept; put it later")

@@ -275,7 +275,7 @@ def build_pipeline(
         branches = [_branch(chosen, replace(context, output=target, sink=sink), kept) for target, sink in sinks]
         paced = Paced(decoder, config.decode.max_rate)
         limited = paced if limit is None else FirstFrames(paced, limit)
-        runtime = _connect(limited, _remembering(trunk, chosen, context, progress), branches, context)
+        runtime = _connect(limited, _remembering(trunk, context, progress), branches, context)
         undo.pop_all()
     pipeline = Pipeline(
         info, decoder, paced, limited, context, own_engine, trunk, branches, runtime, sinks, context.live, chosen
@@ -321,16 +321,16 @@ def build_results(
         branches = [Branch("results", [("results", outlet)], 1)]
         trunk = make(chosen, "trunk", context)
         paced = Paced(decoder, config.decode.max_rate)
-        runtime = _connect(paced, _remembering(trunk, chosen, context, progress), branches, context)
+        runtime = _connect(paced, _remembering(trunk, context, progress), branches, context)
         undo.pop_all()
     return runtime, trunk, context.engine
 
 
-def _remembering(trunk: Made, chosen: Sequence[Step], context: Context, progress: Progress | None) -> Made:
+def _remembering(trunk: Made, context: Context, progress: Progress | None) -> Made:
     """The trunk as it runs: where there is a network, and something keeps its answers, it is asked each thing once."""
     if progress is None or context.engine is None:
         return trunk
-    refuse_between([step.name for step in chosen])
+    refuse_between([name for name, _ in trunk.stages])
     return remembering(trunk, progress.answers(context.config, context.graph, context.engine))
 
 

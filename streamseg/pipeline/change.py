@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from streamseg.config.schema import PipelineConfig
 from streamseg.config.steps import EffectStep
+from streamseg.pipeline import makers
 from streamseg.pipeline.build import Pipeline
 from streamseg.pipeline.stages import Through, close
 from streamseg.runtime import Stage
@@ -29,6 +30,8 @@ def change(pipeline: Pipeline, config: PipelineConfig, effects: Mapping[str, tup
     if not differs <= {section for step in pipeline.steps for section in step.changes}:
         return False
     context = replace(pipeline.context, config=config)
+    if differs & {"motion", "ignore"}:
+        context = replace(context, gate=makers.gate_of(context))
     lists = [("trunk", pipeline.trunk.stages, context, differs)]
     sinks = []
     for branch, (target, sink) in zip(pipeline.branches, pipeline.sinks, strict=True):

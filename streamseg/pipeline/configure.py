@@ -51,6 +51,7 @@ def configure(given: Given, naming: Naming = in_python) -> PipelineConfig:
                 continue
             case [section]:
                 changes[section] = value
+                called[section,] = naming(option)
             case [section, field]:
                 changes[section] = _with(changes.get(section, {}), field, _plain(option, value, naming))
                 called[section, field] = naming(option)

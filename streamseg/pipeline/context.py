@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from streamseg.config.schema import PipelineConfig
+from streamseg.detect.motion import MotionGate
 from streamseg.detect.postprocess import gives_masks
 from streamseg.encode import Sink
 from streamseg.engine import Engine, GraphSpec
@@ -47,6 +48,8 @@ class Context:
     """What a person decided, where the whole film is known; None: it is not."""
     writer: RecordWriter | None = None
     """The results file that is written."""
+    gate: MotionGate | None = None
+    """Keeps still frames off the network; two stages have a part in it."""
 
     changeable: bool = False
     """The configuration may be another one while it runs."""

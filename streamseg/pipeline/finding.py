@@ -18,7 +18,7 @@ from streamseg.decode.frames import FrameSource
 from streamseg.engine import Engine
 from streamseg.errors import ConfigError, OutputError, ResultsError
 from streamseg.gpu import Device, DeviceDecoding
-from streamseg.pipeline import opening, results, stages
+from streamseg.pipeline import makers, opening, results, stages
 from streamseg.pipeline.decide import decide, describe, edits_of, needs_film, sidecar_of
 from streamseg.pipeline.expected import wants_tracks
 from streamseg.pipeline.outputs import Target
@@ -85,6 +85,7 @@ def open_context(
         undo.callback(engine.close)
     opening.use_device(asked.hardware, engine.name, asked.device, say)
     context = Context(config, engine.spec, engine, asked.device, live, made=_made(asked.source), frame_bytes=size)
+    context = replace(context, gate=makers.gate_of(context))
     if say is not None and (known := _known_ahead(context, info.rate)) is not None:
         say(known)
     if kept is not None:

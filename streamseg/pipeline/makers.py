@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from streamseg.composite import Compositor, Remove
 from streamseg.composite.choose import check_classes
+from streamseg.detect.ignore import Ignore
 from streamseg.detect.infer import Infer
+from streamseg.detect.motion import Learn, MotionGate
 from streamseg.detect.postprocess import Postprocess, wanted_classes
 from streamseg.detect.preprocess import Preprocess
 from streamseg.detect.schedule import DetectionSchedule
@@ -26,6 +28,7 @@ from streamseg.removal import Remover
 from streamseg.runtime import Stage
 from streamseg.select import Selection
 from streamseg.temporal.flow import FlowCache
+from streamseg.temporal.held import Held
 from streamseg.temporal.matting import Matting
 from streamseg.temporal.refine import Refiner
 from streamseg.temporal.smooth import Smooth, Smoother
@@ -37,8 +40,12 @@ __all__ = [
     "edit",
     "encode",
     "events",
+    "gate_of",
+    "ignore",
     "infer",
+    "learn",
     "link",
+    "motion",
     "occlusion",
     "postprocess",
     "preprocess",
@@ -58,6 +65,42 @@ def preprocess(context: Context) -> Stage:
     if device is None or (device.on_gpu and context.engine is not None and not computes_on_gpu(context.engine.name)):
         return Preprocess(*spec.size, spec.fit, spec.padding)
     return DevicePreprocess(*spec.size, device, spec.fit, spec.padding)
+
+
+def gate_of(context: Context) -> MotionGate | None:
+    """What keeps still frames off the network; None: nothing does. Raises ConfigError where tracks would be lost meanwhile."""
+    asked = context.config.motion
+    if not asked.gate:
+        return None
+    if not context.online:
+        raise ConfigError(
+            "motion: still frames are left out only where each frame's tracks are settled when it comes: add --online, or take the "
+            "pipeline live"
+        )
+    ignored = [area.points for area in context.config.ignore.values() if area.classes is None]
+    return MotionGate(asked.hold, asked.refresh, ignored)
+
+
+def motion(context: Context) -> Stage | None:
+    """Left out where the network looks whether anything moves or not."""
+    return context.gate
+
+
+def learn(context: Context) -> Stage | None:
+    """It is there where the gate is."""
+    return None if context.gate is None else Learn(context.gate)
+
+
+def ignore(context: Context) -> Stage | None:
+    """Left out where all of the picture counts."""
+    if not context.config.ignore:
+        return None
+    for name, area in context.config.ignore.items():
+        try:
+            wanted_classes(area.classes, context.classes)
+        except ConfigError as error:
+            raise ConfigError(f"ignore: {name}: {error}") from error
+    return Ignore(context.config.ignore.values())
 
 
 def infer(context: Context) -> Stage:
@@ -127,9 +170,9 @@ def smooth(context: Context) -> Stage:
 def refine(context: Context) -> Stage | None:
     """Left out where outlines stay as the network gives them."""
     edges = context.config.smooth.edges
-    if edges == "matte":
-        return Matting()
-    return Refiner() if edges else None
+    if not edges:
+        return None
+    return Held(Matting() if edges == "matte" else Refiner())
 
 
 def recall(context: Context) -> Stage | None:

@@ -268,6 +268,23 @@ OPTIONS: tuple[Option, ...] = (
         metavar="N|auto",
     ),
     Option(
+        "motion",
+        "pipeline",
+        "bool",
+        "Run the network only where something has moved; what stands still stays found (docs/motion.md).",
+        ("motion", "gate"),
+        shell="bool",
+    ),
+    Option(
+        "ignore",
+        "pipeline",
+        "str | Mapping[str, Any]",
+        "Areas in which nothing is found, and motion does not count, as 'tree: [[0, 0], [0.3, 0], [0.3, 0.4]]'.",
+        ("ignore",),
+        more="Or a dict of their points, fractions of the frame or pixels.",
+        metavar="AREAS",
+    ),
+    Option(
         "decode",
         "source",
         'Literal["auto", "nvdec", "cpu", "host"]',

@@ -38,7 +38,7 @@ __all__ = ["Keeping", "beside_output", "describe", "keeping", "place_of", "setti
 
 _NOT_FINDING = {"infer": ("batch", "in_flight", "threads", "no_tuned", "require_gpu", "engine", "model", "precision")}
 """Fields that change how fast it goes alone, or that are compared by what they lead to (`_model_differs`)."""
-_SECTIONS = ("infer", "postprocess", "track", "smooth")
+_SECTIONS = ("infer", "motion", "postprocess", "track", "smooth")
 _DECODE = ("fields", "deinterlace", "rate", "shrink", "max_rate")
 """Of the section `decode`, what changes the pictures."""
 
@@ -262,6 +262,7 @@ def settings_of(config: PipelineConfig) -> dict[str, Any]:
         for name in type(values).model_fields:
             if name not in _NOT_FINDING.get(section, ()) and (section, name) != ("postprocess", "classes"):
                 found[f"{section}.{name}"] = _plain(getattr(values, name))
+    found["ignore"] = {name: _plain(dataclasses.asdict(area)) for name, area in config.ignore.items()}
     if found["track.online"] == "auto":  # of a file
         found["track.online"] = False
     look = {step.name for step in steps(extra_steps(config)) if step.looks}

@@ -120,6 +120,8 @@ class Session:
         reconnect: float | str | None = None,
         spool: int | str | None = None,
         detect_every: int | Literal["auto"] | None = None,
+        motion: bool | None = None,
+        ignore: str | Mapping[str, Any] | None = None,
         decode: Literal["auto", "nvdec", "cpu", "host"] | None = None,
         deinterlace: bool | Literal["off", "frame", "field"] | None = None,
         track: TrackConfig | Mapping[str, Any] | None = None,
@@ -153,6 +155,9 @@ class Session:
             spool: Store a pipe or download in a temporary file first, up to SIZE, as 2GB. A number is bytes.
             detect_every: Run the network on every Nth frame only, and carry masks to the others. The results of the others have
                 `detected` False. "auto": on as many as keep up with what happens live.
+            motion: Run the network only where something has moved; what stands still stays found (docs/motion.md).
+            ignore: Areas in which nothing is found, and motion does not count, as 'tree: [[0, 0], [0.3, 0], [0.3, 0.4]]'. Or a
+                dict of their points, fractions of the frame or pixels.
             decode: Decoder, if a GPU runs the network: auto, nvdec, cpu, or host (frames stay off the GPU).
             deinterlace: Make interlaced pictures progressive; field: at twice the rate. True is "frame".
             track: How objects are followed: the section `track` of a pipeline file, or fields of it, as {"max_age": "2s"}.
@@ -192,6 +197,8 @@ class Session:
         reconnect: float | str | None = None,
         spool: int | str | None = None,
         detect_every: int | Literal["auto"] | None = None,
+        motion: bool | None = None,
+        ignore: str | Mapping[str, Any] | None = None,
         decode: Literal["auto", "nvdec", "cpu", "host"] | None = None,
         deinterlace: bool | Literal["off", "frame", "field"] | None = None,
         track: TrackConfig | Mapping[str, Any] | None = None,
@@ -227,6 +234,8 @@ class Session:
         reconnect: float | str | None = None,
         spool: int | str | None = None,
         detect_every: int | Literal["auto"] | None = None,
+        motion: bool | None = None,
+        ignore: str | Mapping[str, Any] | None = None,
         decode: Literal["auto", "nvdec", "cpu", "host"] | None = None,
         deinterlace: bool | Literal["off", "frame", "field"] | None = None,
         track: TrackConfig | Mapping[str, Any] | None = None,
@@ -271,6 +280,9 @@ class Session:
             spool: Store a pipe or download in a temporary file first, up to SIZE, as 2GB. A number is bytes.
             detect_every: Run the network on every Nth frame only, and carry masks to the others. The results of the others have
                 `detected` False. "auto": on as many as keep up with what happens live.
+            motion: Run the network only where something has moved; what stands still stays found (docs/motion.md).
+            ignore: Areas in which nothing is found, and motion does not count, as 'tree: [[0, 0], [0.3, 0], [0.3, 0.4]]'. Or a
+                dict of their points, fractions of the frame or pixels.
             decode: Decoder, if a GPU runs the network: auto, nvdec, cpu, or host (frames stay off the GPU).
             deinterlace: Make interlaced pictures progressive; field: at twice the rate. True is "frame".
             track: How objects are followed: the section `track` of a pipeline file, or fields of it, as {"max_age": "2s"}.

@@ -1,8 +1,8 @@
 """The list of stages: what runs, in which order, and how each stage is made. Everything that must know the order reads it here.
 
-decode ─┬→ preprocess → infer → postprocess → track → link → smooth → refine → record ─┐
-        └→ recall ─────────────────────────────────────────────────────────────────────┴→ edit → occlusion → events → tally ─┐
-   remove → composite → encode ←┬────────────────────────────────────────────────────────────────────────────────────────────┘
+decode ─┬→ preprocess → motion → infer → postprocess → ignore → learn → track → link → smooth → refine → record ─┐
+        └→ recall ───────────────────────────────────────────────────────────────────────────────────────────────┤
+   remove → composite → encode ←┬─────────────────────────────────────── tally ← events ← occlusion ← edit ←─────┘
    remove → composite → encode ←┘
 The trunk runs once, remove (where it is asked for), composite and encode once for each output. `record` keeps what was found in a
 results file; where one fits, `recall` reads it and stands for all from preprocess to record.
@@ -93,6 +93,17 @@ STAGES: tuple[Step, ...] = (
         looks=True,
     ),
     Step(
+        "motion",
+        "leaves out still frames",
+        "Prepared",
+        makers.motion,
+        section="motion",
+        brings="gate: true",
+        joins="always",
+        looks=True,
+        changes=("motion", "ignore"),
+    ),
+    Step(
         "infer",
         "runs the network",
         "Pending",
@@ -113,6 +124,29 @@ STAGES: tuple[Step, ...] = (
         checks=True,
         looks=True,
         changes=("postprocess", "track"),
+    ),
+    Step(
+        "ignore",
+        "drops what is in areas to ignore",
+        "Result",
+        makers.ignore,
+        section="ignore",
+        brings="ignore",
+        joins="always",
+        checks=True,
+        looks=True,
+        changes=("ignore",),
+    ),
+    Step(
+        "learn",
+        "tells the gate what was found",
+        "Result",
+        makers.learn,
+        section="motion",
+        brings="gate: true",
+        joins="always",
+        looks=True,
+        changes=("motion", "ignore"),
     ),
     Step(
         "track",

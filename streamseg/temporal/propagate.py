@@ -31,9 +31,16 @@ class Propagate:
         self._last: tuple[Frame, Instances] | None = None
 
     def __call__(self, result: Result) -> Result:
-        """The result itself if the network ran on it; else with the instances of the frame before, none after a change of epoch."""
+        """The result itself if the network ran on it; else with the instances of the frame before, none after a change of epoch.
+
+        In a still frame they are where they were: moved along the flow, however little, they would wander off in an hour.
+        """
         if not result.detected and self._last is not None:
             frame, instances = self._last
+            if result.still and frame.epoch == result.frame.epoch:
+                result = replace(result, instances=instances)
+                self._last = (frame, instances)
+                return result
             flow = self._flows.between(frame, result.frame) if len(instances) else None
             if flow is not None:
                 result = replace(result, instances=carry(instances, flow, result.frame.width, result.frame.height))

@@ -110,9 +110,12 @@ class Tracker:
     def __call__(self, result: Result) -> Result:
         """Identify the instances of one frame; frames must come in the order of their pts.
 
-        A frame that the network did not run on passes unchanged: that nothing was detected in it says nothing.
+        A frame that the network did not run on passes unchanged: that nothing was detected in it says nothing. If it is still, all
+        that was seen is known to be where it was.
         """
         if not result.detected:
+            if result.still:
+                self._rest(result.frame.time)
             return result
         frame, time = result.frame, result.frame.time
         has_picture = frame.picture is not None
@@ -170,6 +173,17 @@ class Tracker:
             tracks.boxes += moved
             tracks.seen += moved
         return tracks
+
+    def _rest(self, time: float) -> None:
+        """Nothing has moved: what was seen in the frame before is seen in this one, at the same place."""
+        tracks = self._tracks
+        if tracks is None:
+            return
+        seen = tracks.last == self._time
+        tracks.last[seen] = time
+        tracks.motion.speed[seen] = 0.0
+        tracks.unseen[~seen] += max(0.0, time - self._time)
+        self._time = time
 
     def _born(self, found: Detected, columns: IntArray) -> IntArray:
         """The detections that begin a track: sure enough, and not of an object that has one."""

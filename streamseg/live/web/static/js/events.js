@@ -115,6 +115,8 @@ export class Events {
     const clip = event.clip ? h("a", { href: api.url("api", "events", event.id, "clip").href, target: "_blank" }, "film") : null;
     const when = h("time", { datetime: new Date(event.utc * 1000).toISOString() }, clock(event.utc));
     const dotted = [where, when, clip].filter(Boolean).flatMap((part, i) => (i ? [" · ", part] : [part]));
-    return h("li", { class: event.fresh ? "event new" : "event" }, image, h("span", { class: "what" }, sentence(event)), h("span", { class: "when numbers" }, dotted));
+    const row = h("li", { class: event.fresh ? "event new" : "event" }, image, h("span", { class: "what" }, sentence(event)), h("span", { class: "when numbers" }, dotted));
+    setTimeout(() => row.classList.remove("new"), 2000);
+    return row;
   }
 }

@@ -42,7 +42,7 @@ export class Large {
     this.settings = new Settings(this);
     this.events = new Events(name, about);
     this.wall = new Wall({ strip: true, without: name });
-    this.element = h("div", { class: "large" }, this.#head(), this.stage.element, this.drawing.tools, this.card, this.figures.element, this.figures.more, this.wall.element);
+    this.element = h("div", { class: "large" }, this.#head(), this.stage.element, this.#tools(), this.card, this.figures.element, this.figures.more, this.wall.element);
     this.tabs = new Tabs("About this camera", [
       ["In view", this.objects.element],
       ["Settings", h("div", { class: "section-group" }, this.places.element, this.settings.element)],
@@ -70,13 +70,19 @@ export class Large {
       h("a", { class: "button", href: "#/" }, "← All cameras"),
       h("h1", {}, this.name),
       h("span", { class: "pill" }, this.dot, this.word),
+      h("span", { class: "push" }, this.pauseButton),
+    );
+  }
+
+  #tools() {
+    this.drawing.tools.append(
       h("span", { class: "push row" },
-        this.way,
-        this.pauseButton,
+        h("div", {}, this.way),
         h("a", { class: "button", href: api.url("live", `${this.name}.jpg`).href + "?width=1920", download: `${this.name}.jpg` }, "Snapshot"),
-        document.fullscreenEnabled && h("button", { type: "button", onclick: () => this.stage.element.requestFullscreen() }, "Full screen"),
+        document.fullscreenEnabled ? h("button", { type: "button", onclick: () => this.stage.element.requestFullscreen() }, "Full screen") : "",
       ),
     );
+    return this.drawing.tools;
   }
 
   get camera() {

@@ -95,8 +95,8 @@ export class Places {
       fields.directions = { element: h("label", {}, "Left to right, seen from its first end, is called", left), value: both };
       fields.back = { element: h("label", {}, "Right to left is called", right), value: () => undefined };
     } else {
-      const dwell = h("input", { type: "number", min: "0.1", step: "any", placeholder: "never", value: more.dwell ?? "" });
-      fields.dwell = { element: h("label", {}, "Report who stays longer than (seconds)", dwell), value: () => (dwell.value ? Number(dwell.value) : undefined) };
+      const dwell = h("input", { type: "number", min: "0.1", step: "any", placeholder: "never", value: seconds(more.dwell) ?? "" });
+      fields.dwell = { element: h("label", {}, "Report who stays longer than (seconds)", dwell), value: () => (dwell.value ? Number(dwell.value) : seconds(more.dwell) === null ? more.dwell : undefined) };
     }
     return fields;
   }
@@ -114,6 +114,12 @@ export class Places {
     delete set[name];
     setText(this.error, (await this.view.change({ [kind]: set })) ?? "");
   }
+}
+
+/** A time as a file may have it: 5, "5", "5s"; null for one of more parts. */
+function seconds(time) {
+  const [, number] = String(time ?? "").match(/^([\d.]+)\s*s?$/) ?? [];
+  return number === undefined ? null : Number(number);
 }
 
 function values(fields) {
@@ -141,6 +147,6 @@ function describe({ kind, more }) {
   const parts = [KINDS[kind].one];
   if (more.classes) parts.push([more.classes].flat().join(", "));
   if (more.directions) parts.push(more.directions.join(" / "));
-  if (more.dwell) parts.push(`stays of ${more.dwell} s`);
+  if (more.dwell) parts.push(`stays of ${seconds(more.dwell) ?? more.dwell} s`);
   return parts.join(" · ");
 }

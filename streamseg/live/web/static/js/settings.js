@@ -75,15 +75,13 @@ export class Settings {
   #effect(steps, at, name, options, open) {
     const known = this.view.about.effects.find((each) => each.name === name);
     const put = (changed) => this.#save({ effects: steps.map((step, i) => (i === at ? { [name]: changed } : step)) });
-    const drop = (event) => {
-      event.preventDefault();
-      this.#save({ effects: steps.filter((_, i) => i !== at) });
-    };
+    const drop = () => this.#save({ effects: steps.filter((_, i) => i !== at) });
     const fields = (known?.options ?? []).map((option) => this.#field(option, options, put, `${at}-${option.name}`));
-    return h("details", { class: "effect", "data-at": String(at), open },
-      h("summary", {}, name, h("button", { type: "button", class: "quiet", "aria-label": `Remove ${name}`, onclick: drop }, "Remove")),
+    const details = h("details", { "data-at": String(at), open },
+      h("summary", {}, name),
       known && h("p", { class: "soft small" }, known.does),
       h("div", { class: "fields" }, fields));
+    return h("div", { class: "effect" }, details, h("button", { type: "button", class: "quiet", "aria-label": `Remove ${name}`, onclick: drop }, "Remove"));
   }
 
   #field({ name, type, choices, default: usual }, options, put, id) {

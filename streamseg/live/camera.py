@@ -25,6 +25,7 @@ from streamseg.errors import (
     clean,
     scrub,
 )
+from streamseg.live.away import away
 from streamseg.live.bus import Bus
 from streamseg.live.count import NOTHING, Counts
 from streamseg.live.engine import LiveEngine
@@ -205,6 +206,8 @@ class Camera:
                 problem = error
             except Exception as error:  # a fault of one camera is told, and harms no other
                 problem = StageError("camera", clean(error))
+            if problem is not None:
+                self._show_away(str(problem))
             if not self._goes_on(over, problem):
                 continue
             delay = FIRST_DELAY if time.monotonic() - began > STEADY else min(2 * delay, LAST_DELAY)
@@ -296,10 +299,19 @@ class Camera:
         self._lost_at = 0.0 if reason is None else time.monotonic()
         if reason is not None and self._let_go is None:
             self._set("lost", reason)
+            if self._pipeline is None:  # else the decoder gives such pictures itself
+                self._show_away(reason)
+
+    def _show_away(self, reason: str) -> None:
+        if self._let_go is None:
+            before, why = self.feed.rendered, scrub(filed(reason))
+            if before is None or before.result.frame.lost != why:
+                self.feed.show(away(self.name, why, before))
 
     def _shown(self, rendered: RenderedPicture) -> None:
         self.feed.show(rendered)
-        fresh = rendered.result.frame.arrived > self._lost_at  # others came before it was lost
+        frame = rendered.result.frame
+        fresh = not frame.lost and frame.arrived > self._lost_at  # others came before it was lost
         if fresh and self._state != "watching" and self._let_go is None:
             self._set("watching", "")
         self._teller(rendered)

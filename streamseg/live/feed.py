@@ -74,9 +74,10 @@ class CameraFeed:
 
     def show(self, rendered: RenderedPicture) -> None:
         """For the pipeline: a picture is there."""
-        now = time.monotonic()
-        self._times.append(now)
-        self._latency.add(now - rendered.result.frame.arrived, now)
+        now, frame = time.monotonic(), rendered.result.frame
+        if not frame.lost:
+            self._times.append(now)
+            self._latency.add(now - frame.arrived, now)
         self._latest = rendered
         self.board.put(rendered)
         self.stream.put(rendered)

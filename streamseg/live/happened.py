@@ -40,7 +40,7 @@ class Teller:
                 Happened(
                     self._next_id(),
                     self._camera,
-                    now - (frame.time - event.time),
+                    now - (frame.time - event.time) if event.utc is None else event.utc,
                     event,
                     frame.index,
                     frame.epoch,

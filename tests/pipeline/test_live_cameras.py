@@ -22,6 +22,7 @@ from streamseg.live.live import Live
 from streamseg.live.news import CameraStatus, Warned
 from streamseg.pipeline import session
 from tests import clips
+from tests.rtsp_source import Camera, access_units
 
 LONG = 20.0
 """Seconds; a test that waits for this has failed."""
@@ -77,6 +78,43 @@ def test_cameras_are_watched_beside_one_that_is_away_and_one_that_is_none(watch,
     assert {name: how["state"] for name, how in health["cameras"].items()} == {"a": "watching", "off": "lost", "typo": "failed"}
     assert live.feed("a").snapshot().startswith(b"\xff\xd8")
     assert live.feed("a").latest().names == ["person"]
+
+
+def test_a_camera_that_is_away_shows_why(watch):
+    """Before it was ever seen, and after; the tracks of what it showed are no news then."""
+    live = watch({"off": "rtsp://u:secret@127.0.0.1:9/x", "typo": "no-such.mp4"})
+    for name, why in (("off", "connection refused"), ("typo", "no such file")):
+        until(live, name, lambda how: how.reason != "" and how.state in ("lost", "failed"))
+        wait = time.monotonic() + LONG
+        while (shown := live.feed(name).latest()) is None and time.monotonic() < wait:
+            time.sleep(0.02)
+        assert shown is not None
+        assert why in shown.frame.lost
+        assert "secret" not in shown.frame.lost
+        assert (shown.frame.width, shown.frame.height, len(shown)) == (1280, 720, 0)
+        assert live.feed(name).snapshot().startswith(b"\xff\xd8")
+        assert status(live, name).state in ("lost", "failed")
+        assert status(live, name).rate == 0.0
+
+
+def test_a_camera_that_is_lost_is_lost_until_its_own_pictures_come_again(watch, tmp_path):
+    pictures = access_units(tmp_path, 250)
+    with Camera(pictures, pause=0.02) as camera:
+        live = watch({"door": f"rtsp://127.0.0.1:{camera.port}/main"})
+        until(live, "door", lambda how: how.state == "watching")
+    until(live, "door", lambda how: how.state == "lost")
+    wait = time.monotonic() + LONG
+    while not (shown := live.feed("door").latest()).frame.lost and time.monotonic() < wait:
+        time.sleep(0.02)
+    assert "the other side" in shown.frame.lost or "connection" in shown.frame.lost
+    assert (shown.frame.width, shown.detected) == (clips.WIDTH, False)
+    assert status(live, "door").state == "lost", "a placeholder is no picture of the camera"
+    with Camera(pictures, pause=0.02, port=camera.port):
+        until(live, "door", lambda how: how.state == "watching")
+        wait = time.monotonic() + LONG
+        while (shown := live.feed("door").latest()).frame.lost and time.monotonic() < wait:
+            time.sleep(0.02)
+    assert not shown.frame.lost
 
 
 def test_cameras_come_and_go_while_others_are_watched(watch, film):

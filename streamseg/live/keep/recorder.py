@@ -20,6 +20,8 @@ _PATIENCE = 10.0
 """Seconds without a key frame, after which a recording begins with any picture: some cameras send none."""
 _STILL = 5.0
 """Seconds without a packet, over one connection, that are a gap."""
+_LET_GO = "it was not watched"
+"""The reason where nothing was lost: a person has paused it, or the program ends."""
 _SHORTEST_GAP = 1.0
 """Seconds without a packet that are noted."""
 
@@ -93,7 +95,7 @@ class CameraRecorder:
             self._continuous.close()
         if self._clips is not None:
             self._clips.end()
-        if self._gap is not None and self._gap[1]:
+        if self._gap is not None and self._gap[1] != _LET_GO:
             self._ledger.gap(self.camera, self._gap[0], time.time(), self._gap[1])
 
     def _take(self, item: Item) -> None:
@@ -102,7 +104,7 @@ class CameraRecorder:
         elif isinstance(item, Opened):
             self._open(item.streams)
         elif isinstance(item, Ended):
-            self._end(item.at, item.reason or "the connection ended")
+            self._end(item.at, item.reason or _LET_GO)
         elif isinstance(item, Noticed) and self._clips is not None:
             self._clips.notice(item.id, item.at)
 

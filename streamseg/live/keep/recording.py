@@ -50,8 +50,10 @@ class RecordingFile:
         self._times = DecodingTimes(kind.is_mov) if kind.is_mov or kind.muxer == "mpegts" else None
         self._video, self._zero = streams.video, Fraction(0)
         self._writers: dict[int, StreamWriter] = {}
-        self.begin = self.end = 0.0
-        """When its first and last packet came, monotonic seconds."""
+        self.begin = 0.0
+        """When what its first picture shows came, monotonic seconds."""
+        self.seconds = 0.0
+        """From its first picture to its last."""
         self.pictures = 0
         self.left = self.part
         """Where it lies once its writing has ended."""
@@ -89,17 +91,20 @@ class RecordingFile:
             return
         if not self.pictures:
             self.begin = packet.at
-            shown = packet.pts if packet.pts is not None else packet.dts
-            self._zero = (shown or 0) * packet.time_base
+            first = packet.pts if packet.pts is not None else packet.dts
+            self._zero = (first or 0) * packet.time_base
             self._output.origin = self._zero
         ticks = packet.pts if packet.pts is not None else packet.dts
         if ticks is not None and ticks * packet.time_base < self._zero:
             return  # sound, or a picture that leans on one from before the first
-        self.end = packet.at
         if packet.stream != self._video:
             self._mux(packet.stream, packet.packet())
             return
         self.pictures += 1
+        if ticks is not None:
+            # What came while the connection was looked into was read in one go, after it.
+            shown = float(ticks * packet.time_base - self._zero)
+            self.begin, self.seconds = min(self.begin, packet.at - shown), max(self.seconds, shown)
         for ready in [packet.packet()] if self._times is None else self._times.push(packet.packet()):
             self._mux(packet.stream, ready)
 

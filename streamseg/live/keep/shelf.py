@@ -133,7 +133,7 @@ class Shelf:
             self.failed(error)
 
     def _note(self, file: RecordingFile, path: Path, size: int, clip: bool, events: tuple[str, ...]) -> None:
-        begin, end = utc_of(file.begin), utc_of(file.end)
+        begin = utc_of(file.begin)
         with contextlib.suppress(OSError):
             size = path.stat().st_size
-        self.ledger.recorded(Recorded(path, self.camera, clip, begin, end, size, events))
+        self.ledger.recorded(Recorded(path, self.camera, clip, begin, begin + file.seconds, size, events))

@@ -206,3 +206,18 @@ def test_a_full_disk_ends_the_file_and_recording_goes_on_when_there_is_room(
     assert "No space left on device" in stood
     assert goes == "recording goes on"
     assert "No space left on device" in notes.gaps[0][1]
+
+
+def test_what_was_read_in_one_go_began_when_it_was_sent(tmp_path: Path) -> None:
+    """libav looks into a connection for seconds, and then gives all that came meanwhile."""
+    source, notes = film(tmp_path / "a.mp4", 3), Notes()
+    made = recorder(tmp_path / "r", notes)
+    begin = now()
+    with av.open(str(source)) as container:
+        made.feed.opened(tuple(container.streams))
+        for packet in container.demux():
+            if packet.size:
+                made.feed.packet(packet, begin + max(2.0, float((packet.dts or 0) * packet.time_base)))
+    assert made.stop()
+    (file,) = notes.files
+    assert file.end_utc - file.begin_utc == pytest.approx(2.96, abs=0.05)

@@ -39,9 +39,13 @@ class Clips:
         self._ring = Ring(before + LATE)
         self._clip: _Clip | None = None
         self._said = False
+        self._done: RecordingFile | None = None
+        """The last clip that was finished."""
 
     def notice(self, id: str, at: float) -> None:
         """An event happened at `at`."""
+        if self._done is not None and self._done.begin <= at <= self._done.begin + self._done.seconds:
+            self._shelf.ledger.shows(self._done.left, id)  # the camera was lost meanwhile
         begin, end = at - self._before, at + self._after
         if self._clip is not None and begin > self._clip.end:
             self._close()
@@ -93,6 +97,7 @@ class Clips:
     def _finish(self, clip: _Clip) -> None:
         file, clip.file = clip.file, None
         if file is not None:
+            self._done = file
             self._shelf.close(file, clip=True, events=tuple(clip.events))
             self._shelf.works()
 

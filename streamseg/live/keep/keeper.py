@@ -187,6 +187,10 @@ class Keeper:
         times = (recorded.begin_utc, recorded.end_utc)
         self.store.add_file(KeptFile(path, recorded.camera, recorded.clip, *times, recorded.size), recorded.events)
 
+    def shows(self, path: Path, event: str) -> None:
+        """See `Ledger`."""
+        self.store.add_clip(path.relative_to(self.folder).as_posix(), event)
+
     def gap(self, camera: str, begin_utc: float, end_utc: float, reason: str) -> None:
         """See `Ledger`."""
         self.store.add_gap(camera, begin_utc, end_utc, reason)

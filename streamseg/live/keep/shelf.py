@@ -41,6 +41,9 @@ class Ledger(Protocol):
     def recorded(self, recorded: Recorded) -> None:
         """A file is there, under its name."""
 
+    def shows(self, path: Path, event: str) -> None:
+        """A clip that was told of shows one more event, which was told late."""
+
     def gap(self, camera: str, begin_utc: float, end_utc: float, reason: str) -> None:
         """Nothing was recorded in between."""
 

@@ -86,7 +86,11 @@ class EventStore:
         row = (file.path, file.camera, file.clip, file.begin_utc, file.end_utc, file.size, file.protected)
         self._do("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)", row)
         for id in events:
-            self._do("UPDATE events SET clip = ? WHERE id = ?", (file.path, id))
+            self.add_clip(file.path, id)
+
+    def add_clip(self, path: str, event: str) -> None:
+        """Keep that a clip shows an event; the first one that does is kept."""
+        self._do("UPDATE events SET clip = ? WHERE id = ? AND clip = ''", (path, event))
 
     def link(self, file: KeptFile) -> None:
         """A clip that was cut off shows what happened in it."""
@@ -107,8 +111,7 @@ class EventStore:
 
     def forget_file(self, path: str) -> None:
         """A recording is gone."""
-        self._do("DELETE FROM files WHERE path = ?", (path,))
-        self._do("UPDATE events SET clip = '' WHERE clip = ?", (path,))
+        self._do("DELETE FROM files WHERE path = ?", (path,), then=("UPDATE events SET clip = '' WHERE clip = ?", (path,)))
 
     def protect(self, path: str, protected: bool = True) -> None:
         """Whether a recording is never deleted."""
@@ -123,9 +126,18 @@ class EventStore:
         self._do("DELETE FROM events WHERE utc < ?", (before_utc,))
         self._do("DELETE FROM gaps WHERE end_utc < ?", (before_utc,))
 
-    def _do(self, statement: str, values: tuple[Any, ...], words: tuple[Any, ...] | None = None) -> None:
+    def _do(
+        self,
+        statement: str,
+        values: tuple[Any, ...],
+        words: tuple[Any, ...] | None = None,
+        *,
+        then: tuple[str, tuple[Any, ...]] | None = None,
+    ) -> None:
         with self._lock:
             self._waiting.append((statement, values, words))
+            if then is not None:
+                self._waiting.append((*then, None))
             self._write()
 
     def flush(self) -> bool:

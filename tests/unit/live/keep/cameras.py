@@ -52,12 +52,17 @@ class Notes:
     files: list[Recorded] = field(default_factory=list)
     gaps: list[tuple[float, str]] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
+    late: list[str] = field(default_factory=list)
 
     def recorded(self, recorded: Recorded) -> None:
         self.files.append(recorded)
 
     def gap(self, camera: str, begin_utc: float, end_utc: float, reason: str) -> None:
         self.gaps.append((end_utc - begin_utc, reason))
+
+    def shows(self, path: Path, event: str) -> None:
+        assert path in self.clips
+        self.late.append(event)
 
     def warn(self, camera: str, text: str) -> None:
         self.said.append(text)

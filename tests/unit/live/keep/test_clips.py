@@ -117,6 +117,19 @@ def test_a_camera_that_is_lost_amid_a_clip_goes_on_in_another(tmp_path: Path, so
     assert abs(numbers(second.path)[-1] - (100 + 2.5 * 25)) <= 1
 
 
+def test_an_event_that_is_told_after_the_camera_was_lost_has_its_clip_too(tmp_path: Path, source: Path) -> None:
+    notes, begin = Notes(), now()
+    made = recorder(tmp_path, notes)
+    play(made, source, begin, until=4, ends=None)
+    made.notice("e1", begin + 2.5)
+    made.feed.ended("no data")
+    made.notice("e2", begin + 3)
+    made.notice("e3", begin + 30)
+    assert made.stop()
+    assert [file.events for file in notes.files] == [("e1",)]
+    assert notes.late == ["e2"]
+
+
 def test_a_clip_is_finished_though_the_camera_sends_nothing_more(
     tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,28 +40,28 @@ def ids(found: list) -> list[str]:
     return [each.id for each in found]
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("", "dcba"),
-        ("person", "ba"),
-        ("pers", "ba"),
-        ("PERSON entered yard", "b"),
-        ("car left_to_right", "c"),
-        ("gate", "c"),
-        ("street", "dc"),
-        ("uberweg", "d"),
-        ("person 3", "ba"),
-        ("person#3", "ba"),
-        ("dog", ""),
-        ('person OR "car', ""),
-        ("NOT person) *", ""),
-        ("*", "dcba"),
-    ],
-)
-def test_words_are_found(store: EventStore, text: str, expected: str) -> None:
-    found = [id for id in ids(store.search(text)) if len(id) == 1]
-    assert "".join(found) == expected
+SEARCHES = [
+    ("", "dcba"),
+    ("person", "ba"),
+    ("pers", "ba"),
+    ("PERSON entered yard", "b"),
+    ("car left_to_right", "c"),
+    ("gate", "c"),
+    ("street", "dc"),
+    ("uberweg", "d"),
+    ("person 3", "ba"),
+    ("person#3", "ba"),
+    ("dog", ""),
+    ('person OR "car', ""),
+    ("NOT person) *", ""),
+    ("*", "dcba"),
+]
+
+
+def test_words_are_found(store: EventStore) -> None:
+    for text, expected in SEARCHES:
+        found = [id for id in ids(store.search(text)) if len(id) == 1]
+        assert "".join(found) == expected, text
 
 
 def test_time_camera_kind_and_number_limit_what_is_found(store: EventStore) -> None:

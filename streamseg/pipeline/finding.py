@@ -127,7 +127,7 @@ def _looked_first(
     if not wish or (kept is not None and kept.read is not None):
         return asked, kept
     if kept is not None and kept.path.exists() and edits and sidecar == sidecar_of(kept.path):
-        raise ConfigError(_orphans(asked, kept, sidecar, engine))
+        _refuse_orphans(asked, kept, sidecar, engine)
     why_not = results.why_no_key(config, asked.source, asked.info, asked.chosen, asked.own)
     if why_not is not None:
         raise ConfigError(f"{wish} is known when the whole film has been looked at, which cannot be done first: {why_not}")
@@ -152,14 +152,16 @@ def _looked_first(
     return asked, kept
 
 
-def _orphans(asked: Asked, kept: Keeping, sidecar: Path, engine: Engine | None) -> str:
-    """Why a results file is not replaced: a person has worked on its tracks, which would get other numbers."""
+def _refuse_orphans(asked: Asked, kept: Keeping, sidecar: Path, engine: Engine | None) -> None:
+    """Raise ConfigError rather than replace a results file whose tracks a person has worked on, if they would get other numbers."""
     try:
         with open_results(kept.path) as found:
+            if results.is_beginning(found, asked.config, kept.settings, engine):
+                return
             why = results.why_not(found, asked.config, kept.settings, engine) or "it is of another film"
     except ResultsError as error:
         why = str(error)
-    return (
+    raise ConfigError(
         f"{kept.path} does not fit what is asked for ({why}), and the edits in {sidecar} are of its tracks, which would get other "
         "numbers; ask for what it was made with, or keep others elsewhere: --results FILE.streamseg, without edits: --edits off"
     )

@@ -34,7 +34,17 @@ from streamseg.system.output_files import local_path
 from streamseg.system.standard_streams import is_stdout
 from streamseg.system.version import installed_version
 
-__all__ = ["Keeping", "beside_output", "describe", "keeping", "place_of", "settings_of", "why_no_key", "why_not"]
+__all__ = [
+    "Keeping",
+    "beside_output",
+    "describe",
+    "is_beginning",
+    "keeping",
+    "place_of",
+    "settings_of",
+    "why_no_key",
+    "why_not",
+]
 
 _NOT_FINDING = {"infer": ("batch", "in_flight", "threads", "no_tuned", "require_gpu", "engine", "model", "precision")}
 """Fields that change how fast it goes alone, or that are compared by what they lead to (`_model_differs`)."""
@@ -342,6 +352,16 @@ def _part(results: Results) -> tuple[float, float | None]:
         return begins, begins
     last = int(results.pts[-1]) + results[int(results.numbers[-1])].duration
     return begins, begins + float((last - int(results.pts[0])) * results.time_base)
+
+
+def is_beginning(results: Results, config: PipelineConfig, settings: dict[str, Any], engine: Engine | None = None) -> bool:
+    """Whether a file is the beginning of just what would be found now: its run, or the file itself, was cut short.
+
+    Looked at anew, the same tracks get the same numbers.
+    """
+    if results.complete or why_not(results, config, settings, engine) != _uncovered(results, config):
+        return False
+    return (results.head.get("start"), results.head.get("span")) == (config.decode.start, config.decode.span)
 
 
 def _holds_more(results: Results, config: PipelineConfig) -> bool:

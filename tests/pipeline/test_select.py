@@ -284,6 +284,18 @@ def test_results_that_a_person_worked_on_are_not_replaced(film, config, ids, tmp
     assert places(tmp_path / "out.jsonl") == {"left", "right", "green"}
 
 
+def test_results_that_were_cut_short_are_found_again_and_the_edits_hold(film, config, ids, tmp_path):
+    """Seen: refused with the advice to keep others elsewhere, which would have left the names behind."""
+    Edits().rename(ids["left"], "Anna").save(tmp_path / "film.streamseg.json")
+    whole = (tmp_path / "film.streamseg").read_bytes()
+    (tmp_path / "film.streamseg").write_bytes(whole[: len(whole) // 2])
+    run(film, config(), tmp_path / "out.jsonl")
+    frames = instances(tmp_path / "out.jsonl")
+    assert all(sum(each.get("name") == "Anna" for each in frame) == 1 for frame in frames)
+    assert len(frames) == FRAMES
+    assert (tmp_path / "film.streamseg").read_bytes() == whole
+
+
 def test_every_exr_of_a_sequence_has_the_layers_of_all_that_are_seen_in_it(film, config, tmp_path):
     """The bicycle is gone after half of the film, and is known before its first picture."""
     said = run(film, config(), tmp_path / "%d.exr")

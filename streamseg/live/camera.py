@@ -34,6 +34,7 @@ from streamseg.live.happened import Teller
 from streamseg.live.named import Named
 from streamseg.live.news import CameraChanged, CameraStatus, State, Warned
 from streamseg.live.plan import OF_TRACKS, SHOW, check_options, named_of, opened_anew, pipeline_of, shown, words_of_camera
+from streamseg.live.pushes import CameraPushes
 from streamseg.pipeline.build import Pipeline, build_pipeline
 from streamseg.pipeline.change import change
 from streamseg.pipeline.options import filed
@@ -78,6 +79,7 @@ class Camera:
         self._named = Named()
         self.feed = CameraFeed(name, self.warn)
         self._teller = Teller(name, bus)
+        self._pushes = CameraPushes(name, self.feed.stream, self.warn)
         self._state: State = "starting"
         self._reason, self._since = "", time.time()
         self._wanted: State = "watching"
@@ -95,6 +97,7 @@ class Camera:
 
     def start(self) -> None:
         """Begin to watch."""
+        self._pushes.take(self._options.get("push", ()))
         self._thread.start()
 
     @property
@@ -130,9 +133,11 @@ class Camera:
                 self._release()
             self._named.take(named_of(options))
             self._options, self._plan = dict(options), (config, effects)
+            pushes = options.get("push", ())
             if self._wanted != "paused":
                 self._wanted = "watching"
             self._changed.notify_all()
+        self._pushes.take(pushes)
         self._tell()
 
     def stop(self) -> None:
@@ -179,6 +184,7 @@ class Camera:
             epoch=0 if latest is None else latest.frame.epoch,
             now=dict(pipeline.tally.current) if pipeline is not None and state == "watching" else {},
             total=counts.total,
+            pushes=self._pushes.states(),
         )
 
     def _want(self, state: State) -> None:
@@ -213,6 +219,7 @@ class Camera:
             delay = FIRST_DELAY if time.monotonic() - began > STEADY else min(2 * delay, LAST_DELAY)
             with self._lock:
                 self._changed.wait_for(lambda: self._let_go is not None, delay * random.uniform(0.5, 1.0))
+        self._pushes.close()
         self.feed.close()
         self._set("stopped", "")
 
@@ -269,6 +276,7 @@ class Camera:
                 on_loss=self._on_loss,
                 tap=self._tap(self.name, options, fitted, self.feed.stream),
             )
+            self.feed.stream.about = pipeline.info
             with self._lock:
                 self._pipeline = pipeline
                 if self._let_go is not None:

@@ -34,6 +34,7 @@ from streamseg.config.values import Positive
 from streamseg.errors import ConfigError
 from streamseg.errors.describe import brief
 from streamseg.events import Line, Zone
+from streamseg.live.pushes import Pushes
 from streamseg.pipeline.options import OPTIONS, Option
 from streamseg.pipeline.output_options import listed_effects
 
@@ -105,6 +106,8 @@ class _CameraBase(Section):
     smooth: SmoothConfig = SmoothConfig()
     record: Record = None
     """What of it is recorded."""
+    push: Pushes = ()
+    """Media servers that what it shows is pushed to; {name} stands for its name."""
     loop: bool = False
     """A film begins again when it has ended."""
     names: dict[Annotated[int, Field(gt=0)], str] = Field(default_factory=dict)

@@ -286,7 +286,9 @@ class Live:
     def options(self, name: str) -> dict[str, Any]:
         """See Control."""
         found = self._camera(name).options
-        return found | {"source": scrub(str(found["source"]))}
+        pushes = found.get("push", ())
+        shown = scrub(pushes) if isinstance(pushes, str) else [scrub(each) for each in pushes]
+        return found | {"source": scrub(str(found["source"]))} | ({"push": shown} if pushes else {})
 
     def change(self, name: str, options: Mapping[str, Any]) -> None:
         """See Control: options that are given replace those of the same name; None takes one away."""

@@ -54,6 +54,8 @@ class CameraStatus:
     """Objects counted so far, by class."""
     queues: Mapping[str, int] = field(default_factory=dict)
     """Frames that wait before each stage."""
+    pushes: Mapping[str, str] = field(default_factory=dict)
+    """Media server, without credentials → `pushing`, or why not."""
     recording: str = ""
     """The file that is being written; empty: none."""
 

@@ -47,6 +47,7 @@ def opened_anew(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
         "events",
         "track",
         "smooth",
+        "push",
         *OF_TRACKS,
     }
     return any(before.get(key) != after.get(key) for key in {*before, *after} - inside)

@@ -71,12 +71,16 @@ class Pusher:
             self._changed.wait_for(lambda: self.state != "connecting", timeout)
             return self.state == "pushing"
 
-    def close(self) -> None:
-        """Say farewell to the server and end, within two seconds or so."""
+    def end(self) -> None:
+        """Begin to say farewell to the server; `close` waits for it."""
         self._closing.set()
         listener = self._listener
         if listener is not None:
             listener.end("closed")
+
+    def close(self) -> None:
+        """Say farewell to the server and end, within three seconds at most."""
+        self.end()
         if self._thread.ident is not None:
             self._thread.join(_FAREWELL)
             self._kill()

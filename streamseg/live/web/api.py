@@ -131,7 +131,7 @@ class Api:
         }
         if (store := self._archive()) is not None:
             return JSONResponse([dict(row) for row in await self._ask(functools.partial(store.search, **wanted))])
-        found = [plain.happened(event) for event in self._hub.recent() if _means(event, wanted)]
+        found = [plain.happened(event, name) for event, name in self._hub.recent() if _means(event, name or "", wanted)]
         return JSONResponse(found[: wanted["limit"]])
 
     async def thumbnail(self, request: Request) -> Response:
@@ -233,10 +233,10 @@ def _number(text: str | None, name: str) -> float | None:
     return value
 
 
-def _means(event: Happened, wanted: Mapping[str, Any]) -> bool:
+def _means(event: Happened, name: str, wanted: Mapping[str, Any]) -> bool:
     """Whether all words of the search begin a word of the event, within its times, at its camera."""
     what = event.event
-    told = f"{event.camera} {what.kind} {what.name} {what.place} {what.direction} {what.track_id}".casefold()
+    told = f"{event.camera} {name} {what.kind} {what.name} {what.place} {what.direction} {what.track_id}".casefold()
     words = told.replace("_", " ").replace("-", " ").split()
     return (
         all(any(word.startswith(part) for word in words) for part in wanted["text"].casefold().split())

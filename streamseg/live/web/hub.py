@@ -16,6 +16,7 @@ from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from streamseg.errors import ConfigError
 from streamseg.live.control import Control
 from streamseg.live.news import Happened
 from streamseg.live.web import plain
@@ -36,7 +37,7 @@ class Hub:
         self._control, self._executor = control, executor
         self._viewers: set[asyncio.Queue[str | None]] = set()
         self._lock = threading.Lock()
-        self._events: OrderedDict[str, Happened] = OrderedDict()
+        self._events: OrderedDict[str, tuple[Happened, str | None]] = OrderedDict()
         self._subscription = control.bus.subscribe(size=1024)
         self._thread: threading.Thread | None = None
         self._ticking: asyncio.Task[None] | None = None
@@ -55,15 +56,15 @@ class Hub:
             self._ticking.cancel()
         self._tell(None)
 
-    def recent(self) -> list[Happened]:
-        """Events since the page was started, the newest first, a few hundred at most."""
+    def recent(self) -> list[tuple[Happened, str | None]]:
+        """Events since the page was started, the newest first, a few hundred at most, with the names of their objects."""
         with self._lock:
             return list(reversed(self._events.values()))
 
     def thumbnail(self, event: str) -> bytes:
         """JPEG; empty: there is none (any more)."""
         with self._lock:
-            return self._events[event].thumbnail if event in self._events else b""
+            return self._events[event][0].thumbnail if event in self._events else b""
 
     async def serve(self, viewer: WebSocket) -> None:
         """`/api/news`: news as JSON, until the viewer goes."""
@@ -91,15 +92,24 @@ class Hub:
 
     def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
         for item in self._subscription:
+            name = self._name(item) if isinstance(item, Happened) else None
             if isinstance(item, Happened):
                 with self._lock:
-                    self._events[item.id] = item
+                    self._events[item.id] = item, name
                     while len(self._events) > _KEPT:
                         self._events.popitem(last=False)
             if self._viewers:
-                text = json.dumps(plain.news(item))
+                text = json.dumps(plain.news(item, name))
                 with contextlib.suppress(RuntimeError):  # the loop has ended
                     loop.call_soon_threadsafe(self._tell, text)
+
+    def _name(self, event: Happened) -> str | None:
+        """What a person called the object, as far as it is still in view."""
+        try:
+            result = self._control.feed(event.camera).latest()
+        except ConfigError:  # the camera is gone
+            return None
+        return None if result is None else result.instances.track_names.get(event.event.track_id)
 
     async def _tick(self) -> None:
         while True:

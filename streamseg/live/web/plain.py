@@ -27,8 +27,8 @@ def status(camera: CameraStatus) -> dict[str, Any]:
     return plain | {"rate": round(camera.rate, 2), "latency_ms": {k: round(v, 1) for k, v in camera.latency_ms.items()}}
 
 
-def happened(event: Happened) -> dict[str, Any]:
-    """One event; whether there is a thumbnail, in place of its bytes."""
+def happened(event: Happened, name: str | None = None) -> dict[str, Any]:
+    """One event, of the object of that name; whether there is a thumbnail, in place of its bytes."""
     what = event.event
     return {
         "id": event.id,
@@ -37,6 +37,7 @@ def happened(event: Happened) -> dict[str, Any]:
         "kind": what.kind,
         "track": what.track_id,
         "class": what.name,
+        "name": name,
         "place": what.place,
         "direction": what.direction,
         "seconds": None if what.seconds is None else round(what.seconds, 2),
@@ -47,15 +48,15 @@ def happened(event: Happened) -> dict[str, Any]:
     }
 
 
-def news(item: News) -> dict[str, Any]:
-    """What a WebSocket of `/api/news` says: `kind` tells which."""
+def news(item: News, name: str | None = None) -> dict[str, Any]:
+    """What a WebSocket of `/api/news` says: `kind` tells which. `name`: of an event's object, where a person gave it one."""
     match item:
         case CameraChanged():
             return {"kind": "camera", "camera": status(item.status)}
         case CameraRemoved():
             return {"kind": "removed", "camera": item.name}
         case Happened():
-            return {"kind": "event", "event": happened(item)}
+            return {"kind": "event", "event": happened(item, name)}
         case Warned():
             return {"kind": "warning", "camera": item.camera, "text": item.text, "utc": item.utc}
 

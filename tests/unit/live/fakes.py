@@ -22,7 +22,20 @@ from streamseg.live.bus import Bus
 from streamseg.live.news import CameraChanged, CameraRemoved, CameraStatus
 
 OPTIONS = (
-    *("source", "classes", "conf", "effects", "lines", "zones", "ignore", "privacy", "rate", "detect_every", "motion", "names"),
+    *(
+        "source",
+        "classes",
+        "conf",
+        "effects",
+        "lines",
+        "zones",
+        "ignore",
+        "privacy",
+        "max_rate",
+        "detect_every",
+        "motion",
+        "names",
+    ),
     "hide",
 )
 

@@ -3,6 +3,7 @@
 import json
 import time
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -72,6 +73,17 @@ def test_what_cannot_be_is_refused_in_a_sentence(client, method, path, sent, sta
 )
 def test_what_is_sent_is_bounded_json(client, body, kind, status):
     assert client.patch("/api/cameras/door", content=body, headers={"Content-Type": kind}).status_code == status
+
+
+def test_an_event_of_somebody_named_tells_the_name(client, control):
+    picture, seen = shown()
+    control.feeds["door"].show(picture, replace(seen, instances=replace(seen.instances, track_names={2: "Anna"})))
+    with client.websocket_connect("/api/news", headers={"Host": "127.0.0.1:8080"}) as news:
+        news.receive_json()
+        control.bus.publish(happened(2))
+        told = news.receive_json()["event"]
+    assert (told["name"], told["class"], told["track"]) == ("Anna", "person", 2)
+    assert [each["name"] for each in client.get("/api/events?text=ann").json()] == ["Anna"]
 
 
 def test_events_are_found_by_words_and_times(client, control):

@@ -28,6 +28,8 @@ def far(enter):
     return enter(host="0.0.0.0", token="sesame-open")
 
 
+OWN = {"Host": "127.0.0.1:8080"}
+"""What a browser says that is told this address."""
 HTML = {"Accept": "text/html"}
 SHOWN = {"Authorization": "Bearer sesame-open"}
 FOREIGN = (
@@ -44,7 +46,7 @@ FOREIGN = (
 
 def refused(client, path, headers=None):
     """Whether a WebSocket is not let in."""
-    with pytest.raises(WebSocketDisconnect) as gone, client.websocket_connect(path, headers=headers or {}):
+    with pytest.raises(WebSocketDisconnect) as gone, client.websocket_connect(path, headers=OWN | (headers or {})):
         pass
     return gone.value.code == 4403
 
@@ -60,6 +62,8 @@ def test_this_machine_needs_no_token(client):
     assert client.get("/api/cameras").status_code == 200
     same = {"Origin": "http://127.0.0.1:8080", "Sec-Fetch-Site": "same-origin"}
     assert client.get("/api/cameras", headers=same).status_code == 200
+    with client.websocket_connect("/api/news", headers=OWN | same) as news:
+        assert news.receive_json()["kind"] == "cameras"
 
 
 def test_from_elsewhere_nothing_opens_without_the_token(far):

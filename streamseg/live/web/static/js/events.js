@@ -8,7 +8,7 @@ const SHOWN = 60;
 const SPANS = { "": "Any time", 900: "Last 15 minutes", 3600: "Last hour", 86400: "Last day", 604800: "Last week" };
 
 export function sentence(event) {
-  const who = `${event.name ?? event.class} ${event.track}`;
+  const who = event.name || `${event.class} ${event.track}`;
   const way = event.direction ? ` (${event.direction.replaceAll("_", " ")})` : "";
   const time = event.seconds === null || event.seconds === undefined ? "" : ` after ${event.seconds.toFixed(1)}\u00a0s`;
   return {

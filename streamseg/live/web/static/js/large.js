@@ -67,7 +67,7 @@ export class Large {
     return h(
       "div",
       { class: "large-head" },
-      h("a", { class: "button", href: "#/" }, "← All cameras"),
+      h("a", { class: "button", href: "#/" }, "← Cameras"),
       h("h1", {}, this.name),
       h("span", { class: "pill" }, this.dot, this.word),
       h("span", { class: "push" }, this.pauseButton),

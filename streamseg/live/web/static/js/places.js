@@ -18,7 +18,7 @@ export class Places {
   get all() {
     const { options, camera } = this.view;
     return Object.keys(KINDS).flatMap((kind) =>
-      Object.entries(options[kind] ?? {}).map(([name, place]) => {
+      Object.entries(setOf(options, kind)).map(([name, place]) => {
         const more = Array.isArray(place) ? { points: place } : place;
         return { kind, name, more, points: inFractions(more.points, camera) };
       }),
@@ -102,18 +102,32 @@ export class Places {
   }
 
   async #save(kind, old, name, { points, ...more }) {
-    const set = { ...this.view.options[kind] };
+    const set = setOf(this.view.options, kind);
     delete set[old];
     const said = Object.fromEntries(Object.entries(more).filter(([, value]) => value !== undefined));
     set[name] = Object.keys(said).length ? { points, ...said } : points;
-    return this.view.change({ [kind]: set });
+    return this.#put(kind, set);
+  }
+
+  /** A file may have them in the section `events`, too: from there they would come back. */
+  #put(kind, set) {
+    const { events } = this.view.options;
+    if (!events?.[kind]) return this.view.change({ [kind]: set });
+    const { [kind]: _, ...rest } = events;
+    return this.view.change({ [kind]: set, events: rest });
   }
 
   async #delete({ kind, name }) {
-    const set = { ...this.view.options[kind] };
+    const set = setOf(this.view.options, kind);
     delete set[name];
-    setText(this.error, (await this.view.change({ [kind]: set })) ?? "");
+    setText(this.error, (await this.#put(kind, set)) ?? "");
   }
+}
+
+/** Those of a kind that count, as `live.plan` reads them. */
+function setOf(options, kind) {
+  const own = options[kind] ?? {};
+  return { ...(Object.keys(own).length ? own : options.events?.[kind]) };
 }
 
 /** A time as a file may have it: 5, "5", "5s"; null for one of more parts. */

@@ -16,6 +16,8 @@ export class Settings {
     this.confUsual = h("button", { type: "button", class: "quiet", onclick: () => this.#save({ conf: null }) }, "As usual");
     this.every = h("select", { onchange: () => this.#save({ detect_every: this.every.value === "auto" ? "auto" : Number(this.every.value) }) },
       ["auto", 1, 2, 3, 4, 5, 8].map((n) => h("option", { value: String(n) }, n === "auto" ? "as often as it can" : n === 1 ? "every frame" : `every ${n}th frame`)));
+    this.rate = h("input", { type: "number", min: "0.1", step: "any", placeholder: "all", onchange: () => this.#save({ max_rate: this.rate.value ? Number(this.rate.value) : null }) });
+    this.motion = h("input", { type: "checkbox", onchange: () => this.#save({ motion: this.motion.checked }) });
     this.effects = h("div", { class: "section" });
     this.kind = h("select", { "aria-label": "Effect to add" }, view.about.effects.map(({ name, does }) => h("option", { value: name, title: does }, name)));
     this.usual = h("button", { type: "button", class: "quiet", onclick: () => this.#save({ effects: null }) }, "As usual");
@@ -26,7 +28,8 @@ export class Settings {
       h("section", { class: "section" }, h("h2", {}, "What it looks for"),
         h("fieldset", {}, h("legend", {}, "Classes"), this.classes),
         h("div", {}, h("label", {}, "Score that an object needs", h("div", { class: "range-row" }, this.conf, this.confShown)), this.confUsual),
-        h("label", {}, "The network looks at", this.every)),
+        h("div", { class: "fields" }, h("label", {}, "The network looks at", this.every), h("label", {}, "Frames a second, at most", this.rate)),
+        h("label", { class: "check" }, this.motion, "Rest the network while nothing moves")),
       h("section", { class: "section" }, h("h2", {}, "What is drawn"), this.effects,
         h("div", { class: "row" }, h("div", { class: "grow" }, this.kind), h("button", { type: "button", onclick: () => this.#addEffect() }, "Add effect"), this.usual)),
       this.error,
@@ -48,6 +51,8 @@ export class Settings {
     if (conf === null) setText(this.confShown, "usual");
     else this.#shownConf();
     this.every.value = String(options.detect_every ?? "auto");
+    this.rate.value = options.max_rate ?? "";
+    this.motion.checked = options.motion === true;
     this.#showEffects(this.view.drawn);
     this.usual.hidden = options.effects === undefined;
   }

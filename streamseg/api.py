@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from os import PathLike
 from typing import Any, Literal
 
-from streamseg.composite import Effect
+from streamseg.composite import Effect, Privacy
 from streamseg.config import PipelineConfig
 from streamseg.config.schema import EventsConfig, SmoothConfig, TrackConfig
 from streamseg.core.result import Result
@@ -34,7 +34,7 @@ __all__ = ["astream", "open", "run", "stream", "tune"]
 def stream(
     source: Source,
     *,
-    # options: pipeline network source results
+    # options: pipeline network source results privacy
     pipeline: str | PathLike[str] | PipelineConfig | Mapping[str, Any] | None = None,
     classes: str | Sequence[str] | None = None,
     conf: float | None = None,
@@ -70,6 +70,8 @@ def stream(
     results: str | PathLike[str] | None = None,
     select: str | Selection | None = None,
     edits: str | PathLike[str] | None = None,
+    privacy: str | Sequence[str] | Mapping[str, Any] | Privacy | None = None,
+    margin: str | float | None = None,
     trust: bool = False,
     # options end
 ) -> Iterator[Result]:
@@ -132,6 +134,9 @@ def stream(
         select: Objects to show, as 'person#3, largest car' or 'person, not #5'; names given with `streamseg tracks` count, too.
         edits: Names, merges, splits and forbidden tracks of this film: a FILE; auto: NAME.streamseg.json beside the results;
             off.
+        privacy: Classes that no output may show, as person, or 'classes: person, fill: blur' (docs/privacy.md); off: none. Or a
+            list of names, a dict of the section `privacy`, or a `Privacy`.
+        margin: By how much privacy grows masks: pixels, and percent of the object's size, as '4px 8%'.
         trust: Let the pipeline file name Python code to run (use: module:Class).
 
     None means: as `pipeline` says; without one, as usual, with all classes that the model knows. Its outputs are not written.
@@ -147,7 +152,7 @@ def stream(
 def astream(
     source: Source,
     *,
-    # options: pipeline network source results
+    # options: pipeline network source results privacy
     pipeline: str | PathLike[str] | PipelineConfig | Mapping[str, Any] | None = None,
     classes: str | Sequence[str] | None = None,
     conf: float | None = None,
@@ -183,6 +188,8 @@ def astream(
     results: str | PathLike[str] | None = None,
     select: str | Selection | None = None,
     edits: str | PathLike[str] | None = None,
+    privacy: str | Sequence[str] | Mapping[str, Any] | Privacy | None = None,
+    margin: str | float | None = None,
     trust: bool = False,
     # options end
 ) -> AsyncIterator[Result]:
@@ -201,7 +208,7 @@ def run(
     source: Source,
     output: str | PathLike[str] | Sequence[str | PathLike[str]],
     *,
-    # options: pipeline network source results output job = "drive"
+    # options: pipeline network source results privacy output job = "drive"
     pipeline: str | PathLike[str] | PipelineConfig | Mapping[str, Any] = "drive",
     classes: str | Sequence[str] | None = None,
     conf: float | None = None,
@@ -237,6 +244,8 @@ def run(
     results: str | PathLike[str] | None = None,
     select: str | Selection | None = None,
     edits: str | PathLike[str] | None = None,
+    privacy: str | Sequence[str] | Mapping[str, Any] | Privacy | None = None,
+    margin: str | float | None = None,
     format: str | None = None,
     codec: str | None = None,
     crf: float | None = None,
@@ -303,6 +312,9 @@ def run(
         select: Objects to show, as 'person#3, largest car' or 'person, not #5'; names given with `streamseg tracks` count, too.
         edits: Names, merges, splits and forbidden tracks of this film: a FILE; auto: NAME.streamseg.json beside the results;
             off.
+        privacy: Classes that no output may show, as person, or 'classes: person, fill: blur' (docs/privacy.md); off: none. Or a
+            list of names, a dict of the section `privacy`, or a `Privacy`.
+        margin: By how much privacy grows masks: pixels, and percent of the object's size, as '4px 8%'.
         format: Format of standard output (-o -): mkv, webm, ts, mp4, mov, jsonl.
         codec: h264, hevc, ffv1, … or an FFmpeg encoder. Default: by file type.
         crf: Quality: a smaller number gives better quality and a larger file.
@@ -372,7 +384,7 @@ def run_many(
     sources: str | PathLike[str] | Sequence[str | PathLike[str]],
     output: str | PathLike[str] | Sequence[str | PathLike[str]],
     *,
-    # options: pipeline network source results output job = "drive"
+    # options: pipeline network source results privacy output job = "drive"
     pipeline: str | PathLike[str] | PipelineConfig | Mapping[str, Any] = "drive",
     classes: str | Sequence[str] | None = None,
     conf: float | None = None,
@@ -408,6 +420,8 @@ def run_many(
     results: str | PathLike[str] | None = None,
     select: str | Selection | None = None,
     edits: str | PathLike[str] | None = None,
+    privacy: str | Sequence[str] | Mapping[str, Any] | Privacy | None = None,
+    margin: str | float | None = None,
     format: str | None = None,
     codec: str | None = None,
     crf: float | None = None,
@@ -480,6 +494,9 @@ def run_many(
         select: Objects to show, as 'person#3, largest car' or 'person, not #5'; names given with `streamseg tracks` count, too.
         edits: Names, merges, splits and forbidden tracks of this film: a FILE; auto: NAME.streamseg.json beside the results;
             off.
+        privacy: Classes that no output may show, as person, or 'classes: person, fill: blur' (docs/privacy.md); off: none. Or a
+            list of names, a dict of the section `privacy`, or a `Privacy`.
+        margin: By how much privacy grows masks: pixels, and percent of the object's size, as '4px 8%'.
         format: Format of standard output (-o -): mkv, webm, ts, mp4, mov, jsonl.
         codec: h264, hevc, ffv1, … or an FFmpeg encoder. Default: by file type.
         crf: Quality: a smaller number gives better quality and a larger file.
@@ -512,7 +529,7 @@ def run_many(
 def tune(
     source: Source,
     *,
-    # options: pipeline network source = "drive"
+    # options: pipeline network source privacy = "drive"
     pipeline: str | PathLike[str] | PipelineConfig | Mapping[str, Any] = "drive",
     classes: str | Sequence[str] | None = None,
     conf: float | None = None,
@@ -545,6 +562,8 @@ def tune(
     smooth: SmoothConfig | Mapping[str, Any] | None = None,
     events: EventsConfig | Mapping[str, Any] | None = None,
     online: bool | None = None,
+    privacy: str | Sequence[str] | Mapping[str, Any] | Privacy | None = None,
+    margin: str | float | None = None,
     trust: bool = False,
     # options end
     seconds: float = 60.0,
@@ -599,6 +618,9 @@ def tune(
             0.5]]}}.
         online: Settle each frame's tracks when it comes, not with a second of what comes after known. Default: with that second
             known, but for what happens live, and for pictures from an iterator.
+        privacy: Classes that no output may show, as person, or 'classes: person, fill: blur' (docs/privacy.md); off: none. Or a
+            list of names, a dict of the section `privacy`, or a `Privacy`.
+        margin: By how much privacy grows masks: pixels, and percent of the object's size, as '4px 8%'.
         trust: Let the pipeline file name Python code to run (use: module:Class).
 
     Returns: what was tried, each with what it cost and whether its answers held; and what was chosen and kept.

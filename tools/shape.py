@@ -29,7 +29,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("datasets", "networks", "track", "temporal", "occlusion", "events", "decode", "record"),
     ("composite",),
     ("config", "export", "encode", "link"),
-    ("edits", "removal"),
+    ("edits", "removal", "shield"),
     ("sheet",),
     ("hub",),
     ("engine",),

@@ -109,6 +109,10 @@ class Screen:
             self.say(f"  {output.name}: {output.path} ({_frames(output.frames)}{lost})")
             for warning in output.warnings:
                 self.say(f"    warning: {warning}")
+        if report.privacy:
+            from streamseg.shield.safeties import told_of
+        for hidden in report.privacy:
+            self.say(f"  privacy: {', '.join(hidden['classes'] or ['all'])}: {told_of(hidden)}")
         if report.results and not report.results["read"] and report.results["frames"]:
             size = report.results["bytes"] / 1e6
             self.say(f"  results: {report.results['path']} ({_frames(report.results['frames'])}, {size:.1f} MB)")

@@ -13,7 +13,7 @@ from streamseg.pipeline.options import in_shell
 def bench(
     source: SourceArg,
     frames: Annotated[int, typer.Option(min=10, help="Frames to measure.")] = 200,
-    # options: shell pipeline network source = "drive"
+    # options: shell pipeline network source privacy = "drive"
     pipeline: Annotated[str, flag("pipeline")] = "drive",
     classes: Annotated[str | None, flag("classes")] = None,
     conf: Annotated[float | None, flag("conf")] = None,
@@ -43,6 +43,8 @@ def bench(
     decode: Annotated[str | None, flag("decode")] = None,
     deinterlace: Annotated[str | None, flag("deinterlace")] = None,
     online: Annotated[bool | None, flag("online")] = None,
+    privacy: Annotated[str | None, flag("privacy")] = None,
+    margin: Annotated[str | None, flag("margin")] = None,
     trust: Annotated[bool, flag("trust")] = False,
     # options end
     as_json: JsonOption = False,
@@ -61,7 +63,7 @@ def tune(
     seconds: Annotated[float, typer.Option(min=1, help="How long to try; what is under way is finished.")] = 60.0,
     frames: Annotated[int, typer.Option(min=5, help="Frames of the source that each way is tried on, at most.")] = 60,
     apply: Annotated[bool, typer.Option("--apply", help="Let runs on this machine use what was found.")] = False,
-    # options: shell pipeline network source = "drive"
+    # options: shell pipeline network source privacy = "drive"
     pipeline: Annotated[str, flag("pipeline")] = "drive",
     classes: Annotated[str | None, flag("classes")] = None,
     conf: Annotated[float | None, flag("conf")] = None,
@@ -91,6 +93,8 @@ def tune(
     decode: Annotated[str | None, flag("decode")] = None,
     deinterlace: Annotated[str | None, flag("deinterlace")] = None,
     online: Annotated[bool | None, flag("online")] = None,
+    privacy: Annotated[str | None, flag("privacy")] = None,
+    margin: Annotated[str | None, flag("margin")] = None,
     trust: Annotated[bool, flag("trust")] = False,
     # options end
     as_json: JsonOption = False,

@@ -35,7 +35,7 @@ def run(
             "given several times.",
         ),
     ] = None,
-    # options: shell pipeline network source results output job = "drive"
+    # options: shell pipeline network source results privacy output job = "drive"
     pipeline: Annotated[str, flag("pipeline")] = "drive",
     classes: Annotated[str | None, flag("classes")] = None,
     conf: Annotated[float | None, flag("conf")] = None,
@@ -68,6 +68,8 @@ def run(
     results: Annotated[str | None, flag("results")] = None,
     select: Annotated[str | None, flag("select")] = None,
     edits: Annotated[str | None, flag("edits")] = None,
+    privacy: Annotated[str | None, flag("privacy")] = None,
+    margin: Annotated[str | None, flag("margin")] = None,
     format: Annotated[str | None, flag("format")] = None,
     codec: Annotated[str | None, flag("codec")] = None,
     crf: Annotated[float | None, flag("crf")] = None,

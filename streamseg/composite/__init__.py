@@ -11,6 +11,7 @@ from streamseg.composite.grade import Desaturate, Exposure, Solid, Spotlight, Ti
 from streamseg.composite.outline import Outline
 from streamseg.composite.overlay import Overlay
 from streamseg.composite.places import Counts, Zones
+from streamseg.composite.privacy import Privacy
 from streamseg.composite.remove import Remove
 from streamseg.composite.soften import Blur, Pixelate
 
@@ -33,6 +34,7 @@ __all__ = [
     "Outline",
     "Overlay",
     "Pixelate",
+    "Privacy",
     "Remove",
     "Rendered",
     "Solid",

@@ -6,7 +6,8 @@ is 0 the result is the picture's value exactly; where it is 255, the paint's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import av
@@ -14,6 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from streamseg.core.cover import Cover
 from streamseg.core.masks import Region, Sample
 from streamseg.core.types import Activity
 from streamseg.pixels import color, planes
@@ -42,6 +44,7 @@ class Canvas:
         interlaced: bool = False,
         time: float = 0.0,
         epoch: int = 0,
+        covers: Mapping[object, Cover] = MappingProxyType({}),
     ) -> None:
         self.interlaced = interlaced
         """The picture is two fields: what works on lines above one another works on each alone."""
@@ -49,6 +52,8 @@ class Canvas:
         """Counts and events of the frame, for effects that show them."""
         self.time, self.epoch = time, epoch
         """When the frame is shown, seconds; and its epoch, which grows where continuity is lost."""
+        self.covers = covers
+        """What must not be seen, for each effect that hides it."""
         supported = planes.supported(picture)
         # A picture that was converted is nobody else's.
         self._own = supported is not picture

@@ -61,7 +61,10 @@ class Compositor:
         picture = result.frame.picture
         if not self._keep_grey and colours_grey(self._effects, picture.format):
             picture = planes.with_chroma(planes.supported(picture))
-        canvas = Canvas(picture, result.activity, interlaced=interlaced, time=result.frame.time, epoch=result.frame.epoch)
+        frame = result.frame
+        canvas = Canvas(
+            picture, result.activity, interlaced=interlaced, time=frame.time, epoch=frame.epoch, covers=result.covers
+        )
         for draw in self._drawing:
             draw(canvas, result.instances)
         return Rendered(result, canvas.picture)

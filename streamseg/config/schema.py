@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from streamseg.composite.shape import Shape
+from streamseg.config.privacy import PrivacyConfig
 from streamseg.config.section import Section
 from streamseg.config.steps import EffectStep, Listed, StageStep, check_name, check_reference, trusts
 from streamseg.config.values import (
@@ -57,6 +58,7 @@ __all__ = [
     "PipelineConfig",
     "PostprocessConfig",
     "PreprocessConfig",
+    "PrivacyConfig",
     "ResultsConfig",
     "SelectConfig",
     "SmoothConfig",
@@ -370,6 +372,7 @@ class PipelineConfig(Section):
     events: EventsConfig = EventsConfig()
     results: ResultsConfig = ResultsConfig()
     select: SelectConfig = SelectConfig()
+    privacy: PrivacyConfig = PrivacyConfig()
     strict: bool = False
     """Make every warning an error: what an output cannot keep as the source has it, damage, anything that was left out."""
     stages: tuple[StageStep, ...] = ()

@@ -1,7 +1,7 @@
 """What a user gets for one frame: the frame with its time, the instances found in it, and ways to look at them."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast, overload
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from streamseg.core import masks as mask_ops
 from streamseg.core import overlaps, rle, show
+from streamseg.core.cover import Cover
 from streamseg.core.palette import color_of
 from streamseg.core.types import Activity, Frame, Instances, Occlusion
 from streamseg.core.utc import as_iso
@@ -77,6 +78,10 @@ class Result:
     """The network looked at this frame; False: its instances were carried along from the frame before."""
     still: bool = False
     """Nothing had moved since the network last looked: it was not asked, and its instances are those of the frame before."""
+    answered: bool = True
+    """What the network said of this frame could be read; False: some of it was nonsense, and is left out."""
+    covers: Mapping[object, Cover] = field(default_factory=dict, repr=False)
+    """What must not be seen of this frame, for each setting of privacy (`streamseg.shield`); empty: nothing is hidden."""
 
     def __len__(self) -> int:
         return len(self.instances)
@@ -213,6 +218,8 @@ class Result:
                 instance.update(_occlusion_json(self.occlusion, i))
         if self.activity is not None:
             data["now"], data["total"] = self.activity.now, self.activity.total
+        if self.covers:
+            data["privacy"] = [cover.to_json() for cover in self.covers.values()]
         return data
 
     def rows(self, *, masks: bool = False) -> list[dict[str, Any]]:

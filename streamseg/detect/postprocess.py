@@ -148,7 +148,7 @@ class Postprocess:
         wanted = self._wanted_rows(self._sound(boxes, found, pending.letterbox), found)
         instances = self._instances(boxes[wanted], found, wanted, pending.letterbox)
         self.counters.kept += len(instances)
-        return Result(pending.frame, instances)
+        return Result(pending.frame, instances, answered=self._bad_in_a_row == 0)
 
     def _sound(self, boxes: FloatArray, found: Candidates, letterbox: Letterbox) -> npt.NDArray[np.bool_]:
         """Which rows make sense; counts the others, and the frames in a row in which something is badly wrong."""

@@ -270,7 +270,8 @@ class Link:
         found = self._instances(rows, moment)
         self._window.drop()
         self._lives.forget(moment.time, self._remembered)
-        return Result(moment.frame, found, moment.result.occlusion, moment.result.activity)
+        before = moment.result
+        return Result(moment.frame, found, before.occlusion, before.activity, answered=before.answered, covers=before.covers)
 
     def _wanted(self, track: int, row: Sighting, moment: Moment) -> bool:
         """Whether a track is shown in the frame that leaves."""

@@ -33,12 +33,15 @@ from streamseg.pipeline.finding import Asked, open_context
 from streamseg.pipeline.opening import FirstFrames, Source
 from streamseg.pipeline.outputs import Target, plan
 from streamseg.pipeline.pace import Paced
+from streamseg.pipeline.private import in_host_memory, outlines_told, with_outputs
 from streamseg.pipeline.report import OutputReport, RunReport, Tally, latency_table, refuse_warnings, stage_table
 from streamseg.pipeline.speed import LEAST_SECONDS, Speed, bare_rate, measure_speed
 from streamseg.pipeline.split import SplitSink
 from streamseg.pipeline.stages import Context, Made, Step, close, make, steps
 from streamseg.record.stages import Recall, Record
 from streamseg.runtime import Branch, Counters, Runtime, Stage
+from streamseg.shield.hide import Hide
+from streamseg.shield.shield import Shields
 from streamseg.system.callbacks import Message
 from streamseg.system.throttling import Throttling, read_throttling
 
@@ -193,6 +196,7 @@ class Pipeline:
             detected=account.detected,
             gated=account.gated,
             results=results_report(self.trunk),
+            privacy=privacy_report(self.trunk),
         )
 
 
@@ -236,6 +240,7 @@ def build_pipeline(
     origin = as_source(source)
     config = opening.tuned(config, on_message) if engine is None else config
     targets = plan(config.outputs, outputs, origin) if shown is None else list(shown)
+    config = in_host_memory(config if shown is None else with_outputs(config, targets), on_message)
     chosen = steps([*extra_steps(config), *extra])
     opening.say_refused(origin, config, targets, on_message)
     device = device or opening.find_device(config, on_message)
@@ -253,7 +258,12 @@ def build_pipeline(
         if progress is not None:
             progress.begin(info)
         gpu = device is not None and device.on_gpu
-        made = [opening.make_sink(t, decoder, info, origin, overwrite, gpu, views.get(t.name), progress) for t in targets]
+        made = [
+            opening.make_sink(t, decoder, info, origin, overwrite, gpu, views.get(t.name), progress, config) for t in targets
+        ]
+        for target, sink in zip(targets, made, strict=True):
+            if told := outlines_told(config, target):
+                sink.warnings.append(told)
         sinks = list(zip(targets, made, strict=True))
         for _, sink in sinks:  # before the engine, which takes seconds to load: most refusals are the outputs'
             sink.open()
@@ -305,7 +315,7 @@ def build_results(
     None: the one that `config` asks for is opened. `overwrite`: a results file of another film may be replaced.
     `progress`: keeps the network's answers.
     """
-    config = opening.tuned(config, on_message) if engine_of is None else config
+    config = in_host_memory(opening.tuned(config, on_message) if engine_of is None else config, on_message)
     chosen, device = steps([*extra_steps(config), *extra]), opening.find_device(config, on_message)
     with contextlib.ExitStack() as undo:
         decoder, hardware = opening.make_decoder(source, config, device, on_message)
@@ -429,6 +439,15 @@ def results_report(trunk: Made) -> dict[str, Any]:
     if record is None:
         return {}
     return {"path": str(record.path), "read": False, "frames": record.frames, "bytes": record.bytes}
+
+
+def privacy_report(trunk: Made) -> list[dict[str, Any]]:
+    """What was hidden in a run, for each setting of privacy: `classes` and what `Safeties.to_json` says."""
+    shields, hide = _one(trunk, Shields), _one(trunk, Hide)
+    if shields is None:
+        return []
+    told = [{"classes": each.effect.classes, **each.safeties.to_json()} for each in shields.shields]
+    return [{**each, "unknown": hide.unknown if hide is not None else 0} for each in told]
 
 
 def _one(made: Made, kind: type[T]) -> T | None:

@@ -10,10 +10,12 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
 
+from streamseg.composite import Privacy
 from streamseg.config.schema import PipelineConfig
 from streamseg.config.steps import EffectStep
 from streamseg.pipeline import makers
 from streamseg.pipeline.build import Pipeline
+from streamseg.pipeline.private import in_host_memory, settings
 from streamseg.pipeline.stages import Through, close
 from streamseg.runtime import Stage
 
@@ -26,9 +28,14 @@ def change(pipeline: Pipeline, config: PipelineConfig, effects: Mapping[str, tup
     False: it must be opened anew for that; nothing was changed. Raises ConfigError, for example for a class that the model does not
     know; then, too, nothing was changed. The configuration's own outputs are not looked at.
     """
-    differs = _differences(pipeline.context.config, config)
+    before = pipeline.context.config
+    config = in_host_memory(config.model_copy(update={"outputs": before.outputs}), None)  # as it was built
+    differs = _differences(before, config)
     if not differs <= {section for step in pipeline.steps for section in step.changes}:
         return False
+    known = settings(before)
+    if any(isinstance(step.effect, Privacy) and step.effect not in known for steps in effects.values() for step in steps):
+        return False  # nobody works out what it hides
     context = replace(pipeline.context, config=config)
     if differs & {"motion", "ignore"}:
         context = replace(context, gate=makers.gate_of(context))

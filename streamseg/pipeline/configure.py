@@ -9,6 +9,7 @@ from typing import Any
 
 from streamseg.config import PipelineConfig, load_pipeline, override
 from streamseg.config.load import Location, validate
+from streamseg.config.privacy import privacy_section
 from streamseg.config.section import Section
 from streamseg.errors import ConfigError, StreamsegError
 from streamseg.errors.describe import brief, path_of
@@ -49,6 +50,9 @@ def configure(given: Given, naming: Naming = in_python) -> PipelineConfig:
         match option.place:
             case ["encode", _] | ["keep_grey"] | ["composite"] | []:
                 continue
+            case ["privacy"]:
+                changes["privacy"] = privacy_section(value, naming(option))
+                called["privacy",] = called["privacy", "classes"] = naming(option)
             case [section]:
                 changes[section] = value
                 called[section,] = naming(option)

@@ -22,6 +22,7 @@ from streamseg.pipeline import makers, opening, results, stages
 from streamseg.pipeline.decide import decide, describe, edits_of, needs_film, sidecar_of
 from streamseg.pipeline.expected import wants_tracks
 from streamseg.pipeline.outputs import Target
+from streamseg.pipeline.private import refuse_film
 from streamseg.pipeline.results import Keeping
 from streamseg.pipeline.stages import Context, Step
 from streamseg.pixels.memory import format_bytes
@@ -124,6 +125,7 @@ def _looked_first(
     wish = needs_film(config, edits, asked.targets)
     if not wish and kept is not None and wants_tracks(asked.targets):
         wish = "which tracks an EXR has layers for"
+    refuse_film(config, wish)
     if not wish or (kept is not None and kept.read is not None):
         return asked, kept
     if kept is not None and kept.path.exists() and edits and sidecar == sidecar_of(kept.path):

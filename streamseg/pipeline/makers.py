@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
+
 from streamseg.composite import Compositor, Remove
 from streamseg.composite.choose import check_classes
+from streamseg.core.types import Instances
 from streamseg.detect.ignore import Ignore
 from streamseg.detect.infer import Infer
 from streamseg.detect.motion import Learn, MotionGate
@@ -17,6 +21,7 @@ from streamseg.events import EventDetector
 from streamseg.gpu import DeviceCompositor, DevicePreprocess
 from streamseg.link import Link
 from streamseg.occlusion import OcclusionEstimator
+from streamseg.pipeline import private
 from streamseg.pipeline.context import Context
 from streamseg.pipeline.decide import check_known, shown_classes
 from streamseg.pipeline.edit import Edit, keeps_all
@@ -27,6 +32,8 @@ from streamseg.record.stages import Recall, Record
 from streamseg.removal import Remover
 from streamseg.runtime import Stage
 from streamseg.select import Selection
+from streamseg.shield.hide import Hide
+from streamseg.shield.shield import Shields
 from streamseg.temporal.flow import FlowCache
 from streamseg.temporal.held import Held
 from streamseg.temporal.matting import Matting
@@ -41,6 +48,7 @@ __all__ = [
     "encode",
     "events",
     "gate_of",
+    "hide",
     "ignore",
     "infer",
     "learn",
@@ -53,6 +61,7 @@ __all__ = [
     "record",
     "refine",
     "remove",
+    "shield",
     "smooth",
     "tally",
     "track",
@@ -125,11 +134,43 @@ def postprocess(context: Context) -> Stage:
     Of regions that may be objects there are many over each other: a doubtful one is no second sight of a sure one.
     """
     p = context.config.postprocess
-    head, low, conf = None if p.head == "auto" else p.head, context.config.track.low, _confidence(context)
-    usual = conf if context.graph.part == "proposals" else 0.2 * context.graph.conf
-    least = min(usual if low is None else low, conf)
-    classes = None if keeps_all(context.config) else shown_classes(context.config, context.graph.classes)
+    head = None if p.head == "auto" else p.head
+    for each in private.settings(context.config):  # before the classes asked for, among which they are from here on
+        check_classes(each.class_names(), context.classes, "privacy: ")
+    least = min(_least(context), private.lowest(context.config, context.graph))
+    classes = private.looked_for(context.config, _asked_for(context))
     return Postprocess(context.graph, conf=least, classes=classes, head=head, masks=p.masks)
+
+
+def _least(context: Context) -> float:
+    """The score down to which detections are followed."""
+    low, conf = context.config.track.low, _confidence(context)
+    usual = conf if context.graph.part == "proposals" else 0.2 * context.graph.conf
+    return min(usual if low is None else low, conf)
+
+
+def _asked_for(context: Context) -> tuple[str, ...] | None:
+    """The classes that are followed; None: all."""
+    return None if keeps_all(context.config) else shown_classes(context.config, context.graph.classes)
+
+
+def shield(context: Context) -> Stage | None:
+    """Left out where nothing is hidden. What goes on is what `postprocess` would give without it."""
+    asked = private.settings(context.config)
+    if not asked:
+        return None
+    least, wanted = _least(context), wanted_classes(_asked_for(context), context.classes)
+
+    def shows(found: Instances) -> npt.NDArray[np.bool_]:
+        return np.asarray((found.scores >= least) & wanted[found.labels], bool)
+
+    return Shields(asked, sure=_confidence(context), live=context.live, shows=shows)
+
+
+def hide(context: Context) -> Stage | None:
+    """Left out where nothing is hidden in all outputs."""
+    effect = context.config.privacy.effect
+    return None if effect is None else Hide(effect)
 
 
 def track(context: Context) -> Stage:
@@ -258,6 +299,7 @@ def composite(context: Context) -> Stage:
 def check_output(context: Context, output: Target) -> None:
     """Raise ConfigError for an output that cannot show what this model finds: of other classes, or masks where there are none."""
     alone = context.boxes_alone
+    private.check_first(output.name, output.effects)
     for effect in output.effects:
         where = f"outputs: {output.name}: {getattr(effect, 'name', '') or type(effect).__name__}: "
         check_classes(effect.class_names(), context.classes, where)

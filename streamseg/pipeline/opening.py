@@ -19,6 +19,7 @@ from streamseg.core.parts import part_of
 from streamseg.core.types import Frame
 from streamseg.decode import Decoder, SourceInfo
 from streamseg.decode.frames import Frames, FrameSource
+from streamseg.decode.passthrough import KINDS
 from streamseg.decode.reconnect import OnLoss
 from streamseg.decode.tap import PacketTap
 from streamseg.encode import Sink, check_output, copies_tracks, is_view, make_view, open_sink
@@ -38,6 +39,7 @@ from streamseg.pipeline.dated import DatedSink, Relay, is_dated
 from streamseg.pipeline.extra import extra_steps
 from streamseg.pipeline.outputs import Target
 from streamseg.pipeline.pace import Paced
+from streamseg.pipeline.private import settings
 from streamseg.pipeline.split import SplitSink, is_split
 from streamseg.system import registry
 from streamseg.system.callbacks import Message
@@ -254,15 +256,21 @@ def make_sink(
     gpu: bool,
     view: MjpegServer | None,
     progress: Progress | None = None,
+    config: PipelineConfig | None = None,
 ) -> Sink:
-    """The sink of an output, not open yet; `view`: the one that is open already; `progress`: keeps what is finished."""
+    """The sink of an output, not open yet; `view`: the one that is open already; `progress`: keeps what is finished.
+
+    `config`: the run's; None: an empty one.
+    """
     if target.sink is not None:
         return target.sink
     if view is not None:
         view.title = info.name
     video = copies_tracks(target.path, target.use)
     split, dated = is_split(target.path), is_dated(target.path)
-    packets = decoder.subscribe() if video and not split else None
+    # Where anything is hidden, the files that the source holds are left out: one of them often is a still of it.
+    kinds = [kind for kind in KINDS if kind != "attachment" or config is None or not settings(config)]
+    packets = decoder.subscribe(kinds) if video and not split else None
     relay = Relay(packets) if dated and packets is not None else None
     make = partial(
         open_sink,

@@ -16,9 +16,9 @@ from typing import Literal
 
 __all__ = ["OPTIONS", "Group", "Naming", "Option", "filed", "help_of", "in_python", "in_shell", "option", "pythonic"]
 
-Group = Literal["pipeline", "network", "source", "results", "output", "job"]
+Group = Literal["pipeline", "network", "source", "results", "privacy", "output", "job"]
 """`pipeline`: what is found and followed; `network`: what finds it; `source`: how it is read; `results`: whether what is found is
-kept; `output`: how it is written; `job`: how a whole run is done."""
+kept; `privacy`: what no output shows; `output`: how it is written; `job`: how a whole run is done."""
 
 TIME = "A number is seconds."
 
@@ -357,6 +357,22 @@ OPTIONS: tuple[Option, ...] = (
         "Names, merges, splits and forbidden tracks of this film: a FILE; auto: NAME.streamseg.json beside the results; off.",
         ("select", "edits"),
         metavar="FILE|auto|off",
+    ),
+    Option(
+        "privacy",
+        "privacy",
+        "str | Sequence[str] | Mapping[str, Any] | Privacy",
+        "Classes that no output may show, as person, or 'classes: person, fill: blur' (docs/privacy.md); off: none.",
+        ("privacy",),
+        more="Or a list of names, a dict of the section `privacy`, or a `Privacy`.",
+        metavar="CLASSES",
+    ),
+    Option(
+        "margin",
+        "privacy",
+        "str | float",
+        "By how much {privacy} grows masks: pixels, and percent of the object's size, as '4px 8%'.",
+        ("privacy", "margin"),
     ),
     Option("format", "output", "str", "Format of standard output (-o -): mkv, webm, ts, mp4, mov, jsonl."),
     Option("codec", "output", "str", "h264, hevc, ffv1, … or an FFmpeg encoder. Default: by file type.", ("encode", "codec")),

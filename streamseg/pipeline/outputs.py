@@ -12,7 +12,7 @@ from itertools import combinations
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from streamseg.composite import Effect, Matte, Overlay
+from streamseg.composite import Effect, Matte, Overlay, Privacy
 from streamseg.config.schema import EncodeConfig, OutputConfig
 from streamseg.config.steps import EffectStep
 from streamseg.decode.images import SUFFIXES as STILLS
@@ -108,7 +108,8 @@ def plan(configured: Mapping[str, OutputConfig], given: Sequence[str], source: o
     for number, path in enumerate(plain):
         kind = "results" if is_results(path) else "output"
         bare = is_plain(path) and not main.exr_effects
-        effects = () if is_results(path) else _MATTE if is_split(path) else () if bare else main.composite
+        hides = tuple(step for step in main.composite if isinstance(step.effect, Privacy))
+        effects = () if is_results(path) else _MATTE if is_split(path) else hides if bare else main.composite
         targets.append(Target(f"{kind}{number + 1}", path, effects, main.encode, main.keep_grey))
     if not targets:
         raise ConfigError("nothing to write: say where with -o (a video or a folder for it, frames/%06d.png, a .jsonl file)")

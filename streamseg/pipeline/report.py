@@ -92,6 +92,9 @@ class RunReport:
     results: dict[str, Any] = field(default_factory=dict)
     """The results file: its `path`, whether it was `read` or written, its `frames`, and `bytes` written; {}: there is none."""
 
+    privacy: list[dict[str, Any]] = field(default_factory=list)
+    """For each setting of privacy: `classes`, `frames`, `hidden_share`, and `needed`: which safety hid what; []: there is none."""
+
     @property
     def fps(self) -> float:
         """Frames a second, processed."""

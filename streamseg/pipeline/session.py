@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from streamseg.composite import Effect
+from streamseg.composite import Effect, Privacy
 from streamseg.config import PipelineConfig, override
 from streamseg.config.load import Location
 from streamseg.config.schema import EventsConfig, InferConfig, SmoothConfig, TrackConfig
@@ -105,7 +105,7 @@ class Session:
         self,
         source: Source,
         *,
-        # options: pipeline source results
+        # options: pipeline source results privacy
         pipeline: str | PathLike[str] | PipelineConfig | Mapping[str, Any] | None = None,
         classes: str | Sequence[str] | None = None,
         conf: float | None = None,
@@ -131,6 +131,8 @@ class Session:
         results: str | PathLike[str] | None = None,
         select: str | Selection | None = None,
         edits: str | PathLike[str] | None = None,
+        privacy: str | Sequence[str] | Mapping[str, Any] | Privacy | None = None,
+        margin: str | float | None = None,
         trust: bool = False,
         # options end
     ) -> Iterator[Result]:
@@ -172,6 +174,9 @@ class Session:
                 too.
             edits: Names, merges, splits and forbidden tracks of this film: a FILE; auto: NAME.streamseg.json beside the
                 results; off.
+            privacy: Classes that no output may show, as person, or 'classes: person, fill: blur' (docs/privacy.md); off: none.
+                Or a list of names, a dict of the section `privacy`, or a `Privacy`.
+            margin: By how much privacy grows masks: pixels, and percent of the object's size, as '4px 8%'.
             trust: Let the pipeline file name Python code to run (use: module:Class).
 
         Raises StreamsegError, ConfigError among them where `pipeline` asks for another engine.
@@ -182,7 +187,7 @@ class Session:
         self,
         source: Source,
         *,
-        # options: pipeline source results
+        # options: pipeline source results privacy
         pipeline: str | PathLike[str] | PipelineConfig | Mapping[str, Any] | None = None,
         classes: str | Sequence[str] | None = None,
         conf: float | None = None,
@@ -208,6 +213,8 @@ class Session:
         results: str | PathLike[str] | None = None,
         select: str | Selection | None = None,
         edits: str | PathLike[str] | None = None,
+        privacy: str | Sequence[str] | Mapping[str, Any] | Privacy | None = None,
+        margin: str | float | None = None,
         trust: bool = False,
         # options end
     ) -> AsyncIterator[Result]:
@@ -219,7 +226,7 @@ class Session:
         source: Source,
         output: str | PathLike[str] | Sequence[str | PathLike[str]],
         *,
-        # options: pipeline source results output = "drive"
+        # options: pipeline source results privacy output = "drive"
         pipeline: str | PathLike[str] | PipelineConfig | Mapping[str, Any] = "drive",
         classes: str | Sequence[str] | None = None,
         conf: float | None = None,
@@ -245,6 +252,8 @@ class Session:
         results: str | PathLike[str] | None = None,
         select: str | Selection | None = None,
         edits: str | PathLike[str] | None = None,
+        privacy: str | Sequence[str] | Mapping[str, Any] | Privacy | None = None,
+        margin: str | float | None = None,
         format: str | None = None,
         codec: str | None = None,
         crf: float | None = None,
@@ -297,6 +306,9 @@ class Session:
                 too.
             edits: Names, merges, splits and forbidden tracks of this film: a FILE; auto: NAME.streamseg.json beside the
                 results; off.
+            privacy: Classes that no output may show, as person, or 'classes: person, fill: blur' (docs/privacy.md); off: none.
+                Or a list of names, a dict of the section `privacy`, or a `Privacy`.
+            margin: By how much privacy grows masks: pixels, and percent of the object's size, as '4px 8%'.
             format: Format of standard output (-o -): mkv, webm, ts, mp4, mov, jsonl.
             codec: h264, hevc, ffv1, … or an FFmpeg encoder. Default: by file type.
             crf: Quality: a smaller number gives better quality and a larger file.

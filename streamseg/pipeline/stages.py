@@ -126,6 +126,17 @@ STAGES: tuple[Step, ...] = (
         changes=("postprocess", "track"),
     ),
     Step(
+        "shield",
+        "says what must not be seen",
+        "Result",
+        makers.shield,
+        section="privacy",
+        brings="privacy",
+        checks=True,
+        looks=True,
+        changes=("postprocess", "track"),
+    ),
+    Step(
         "ignore",
         "drops what is in areas to ignore",
         "Result",
@@ -215,6 +226,7 @@ STAGES: tuple[Step, ...] = (
         changes=("events", "track"),
     ),
     Step("tally", "counts frames for the report", "Result", makers.tally, joins="always"),
+    Step("hide", "hides what must not be seen", "Result", makers.hide, section="privacy", brings="privacy"),
     Step("remove", "takes objects out", "Result", makers.remove, "output", "composite", brings="remove", joins="never"),
     Step(
         "composite",

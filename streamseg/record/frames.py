@@ -28,7 +28,7 @@ from streamseg.system.unchanging import unchanging
 __all__ = ["FIXED", "Columns", "FrameRecord", "pack", "read_columns", "unpack"]
 
 FIXED = struct.Struct("<qqqIIIIHBB")
-_DETECTED, _FINE, _MATTES = 1, 2, 4
+_DETECTED, _FINE, _MATTES, _NONSENSE = 1, 2, 4, 8
 _COLUMNS: tuple[tuple[str, str, int], ...] = (
     ("boxes", "<f4", 4),
     ("scores", "<f4", 1),
@@ -66,6 +66,8 @@ class FrameRecord:
     detected: bool
     """The network looked at this frame."""
     instances: Instances
+    answered: bool = True
+    """What the network said of it could be read."""
 
     @property
     def time(self) -> float:
@@ -74,7 +76,7 @@ class FrameRecord:
 
     def of(self, frame: Frame) -> Result:
         """The result for the decoded frame that this is the record of."""
-        return Result(frame, self.instances, detected=self.detected)
+        return Result(frame, self.instances, detected=self.detected, answered=self.answered)
 
     def __len__(self) -> int:
         return len(self.instances)
@@ -103,12 +105,13 @@ class Columns:
     values: dict[str, npt.NDArray[Any]]
     grids: bytes
     """As they stand in the file."""
+    answered: bool
 
 
 def pack(result: Result) -> bytes:
     """The payload of a frame's record."""
     frame, found = result.frame, result.instances
-    flags = _DETECTED * result.detected + _FINE * bool(found.fine) + _MATTES * found.mattes
+    flags = _DETECTED * result.detected + _FINE * bool(found.fine) + _MATTES * found.mattes + _NONSENSE * (not result.answered)
     sides = [0 if grid is None else len(grid) for grid in found.fine] or [0] * len(found)
     columns: dict[str, npt.NDArray[Any]] = {
         "boxes": found.boxes,
@@ -156,6 +159,7 @@ def read_columns(payload: bytes, classes: int, where: str) -> Columns:
         which,
         values,
         payload[begin:],
+        not flags & _NONSENSE,
     )
 
 
@@ -180,7 +184,7 @@ def unpack(columns: Columns, class_names: tuple[str, ...], time_base: Fraction, 
         columns.mattes,
     )
     c = columns
-    return FrameRecord(c.index, c.pts, time_base, c.duration, c.epoch, c.width, c.height, c.detected, instances)
+    return FrameRecord(c.index, c.pts, time_base, c.duration, c.epoch, c.width, c.height, c.detected, instances, c.answered)
 
 
 def _areas(found: Instances) -> npt.NDArray[np.float32]:

@@ -150,7 +150,15 @@ class Tracker:
             return replace(result, instances=known[keep])
         copies = ((found.same & keep).any(1) & ~keep) | (found.copy & ~keep)
         seen_as = dict(zip(ids.tolist(), found.instances.labels.tolist(), strict=True))
-        return Tracked(frame, known[keep], others=known[~keep & ~copies], seen_as=seen_as, cut=self._cut)
+        return Tracked(
+            frame,
+            known[keep],
+            answered=result.answered,
+            covers=result.covers,
+            others=known[~keep & ~copies],
+            seen_as=seen_as,
+            cut=self._cut,
+        )
 
     def _look(self, result: Result, tracks: Tracks, elapsed: float) -> Tracks:
         """Let the tracks follow what the picture shows of the camera's motion and of their own; none is left after a cut."""

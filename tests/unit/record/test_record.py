@@ -37,7 +37,8 @@ def test_all_that_instances_say_is_kept():
     of_a_person = {"track_names"}
     kept = {"boxes", "scores", "labels", "masks", "class_names", "track_ids", "track_scores", "doubtful", "fine", "mattes"}
     assert {field.name for field in fields(Instances)} == kept | of_a_person
-    assert {field.name for field in fields(Result)} == {"frame", "instances", "detected", "occlusion", "activity"}
+    of_a_run = {"occlusion", "activity", "covers", "still"}
+    assert {field.name for field in fields(Result)} == {"frame", "instances", "detected", "answered"} | of_a_run
 
 
 def test_frames_are_found_by_their_number_in_the_source_and_by_time(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -93,6 +94,7 @@ class Infer:
         self._stale = math.inf if stale is None else stale
         self._schedule = schedule or DetectionSchedule()
         self._done_at = 0.0
+        self._under_way, self._lock = 0, threading.Lock()
         self.work = Work()
         self.last: Images | None = None
         """The batch that was submitted last."""
@@ -100,6 +102,11 @@ class Infer:
         self._batch = batch
         self._images: list[npt.NDArray[np.uint8] | DeviceImage] = []
         self._future: Future[Outputs] = Future()
+
+    @property
+    def every(self) -> int:
+        """The network runs on one frame of so many now."""
+        return self._schedule.every
 
     @property
     def ahead(self) -> int:
@@ -125,13 +132,23 @@ class Infer:
         if prepared.still:
             self._schedule.rest(prepared)
             return Pending(prepared.frame, prepared.letterbox, None, 0, still=True)
-        if prepared.frame.lost or not self._schedule(prepared):
+        if prepared.frame.lost or not self._schedule(prepared) or not self._has_room():
             return Pending(prepared.frame, prepared.letterbox, None, 0)
         self._images.append(prepared.image)
         pending = Pending(prepared.frame, prepared.letterbox, self._future, len(self._images) - 1)
         if len(self._images) >= min(self._batch, self._engine.together):
             self.flush()
         return pending
+
+    def _has_room(self) -> bool:
+        """Whether the network can take one more picture now, or must. Else masks are carried to it, and nothing waits."""
+        if self._schedule.urgent or not self._schedule.auto:
+            return True
+        free = getattr(self._engine, "free", None)
+        if self._under_way < self._engine.in_flight * self._batch if free is None else free:
+            return True
+        self._schedule.postpone()
+        return False
 
     def flush(self) -> None:
         """Submit what has been gathered: the input has ended, or no more will come for a while."""
@@ -146,12 +163,16 @@ class Infer:
             promise.set_exception(error)  # frames handed out before share this batch: they must not wait for good
             raise
         began, count = time.monotonic(), len(images)
+        with self._lock:
+            self._under_way += count
         answer.add_done_callback(lambda done: self._served(began, count))
         answer.add_done_callback(lambda done: _forward(done, promise))
 
     def _served(self, began: float, count: int) -> None:
         """Tell the schedule how long the network took for a frame, without the time that it waited for the batch before."""
         done = time.monotonic()
+        with self._lock:
+            self._under_way -= count
         seconds = done - max(began, self._done_at)
         self._schedule.served(seconds / count)
         self.work.add(seconds, count)

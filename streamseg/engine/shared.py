@@ -185,6 +185,11 @@ class SharedEngine:
         with self._lock:
             return 1 if self._others(client, time.monotonic()) else self.batch
 
+    def free(self, client: EngineClient) -> bool:
+        """Whether this client could submit a picture without waiting."""
+        with self._lock:
+            return not client.under_way or client.under_way < self._limit()
+
     def _refused(self, client: EngineClient) -> str | None:
         return (
             str(self._hangs)
@@ -346,6 +351,11 @@ class EngineClient:
     def in_flight(self) -> int:
         """See Engine.in_flight."""
         return self._shared.engine.in_flight
+
+    @property
+    def free(self) -> bool:
+        """Whether a picture could be submitted without waiting."""
+        return self._shared.free(self)
 
     @property
     def together(self) -> int:

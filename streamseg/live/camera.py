@@ -160,6 +160,11 @@ class Camera:
         """Tell people something about this camera."""
         self._bus.publish(Warned(self.name, scrub(text), time.time()))
 
+    def _heard(self, text: str) -> None:
+        """Of what a pipeline says, people are told what changes while it runs."""
+        if text.startswith("load: "):
+            self.warn(text)
+
     def status(self) -> CameraStatus:
         """How it is."""
         with self._lock:
@@ -180,6 +185,8 @@ class Camera:
             skipped=counts.skipped,
             rate=self.feed.rate(),
             latency_ms=self.feed.latency_ms(),
+            under_way=0 if pipeline is None else counts.under_way,
+            detect_every=1 if pipeline is None else pipeline.detect_every,
             reconnects=counts.reconnects,
             epoch=0 if latest is None else latest.frame.epoch,
             now=dict(pipeline.tally.current) if pipeline is not None and state == "watching" else {},
@@ -269,6 +276,7 @@ class Camera:
                 options["source"],
                 fitted,
                 engine=engine,
+                on_message=self._heard,
                 shown=[replace(shown(self.name, options, composite), sink=_Show(self._shown))],
                 extra=[Step("named", "names and hides", "Result", lambda _: self._named, after="edit")],
                 changeable=True,

@@ -20,6 +20,7 @@ class Counts:
     processed: int = 0
     detected: int = 0
     gated: int = 0
+    under_way: int = 0
     skipped: Mapping[str, int] = field(default_factory=dict)
     reconnects: int = 0
     total: Mapping[str, int] = field(default_factory=dict)
@@ -33,6 +34,7 @@ class Counts:
             account.processed,
             account.detected,
             account.gated,
+            account.under_way,
             account.skipped,
             pipeline.decoder.counters.reconnects,
             pipeline.objects,
@@ -44,6 +46,7 @@ class Counts:
             self.processed + other.processed,
             self.detected + other.detected,
             self.gated + other.gated,
+            self.under_way + other.under_way,
             Counter(self.skipped) + Counter(other.skipped),
             self.reconnects + other.reconnects,
             Counter(self.total) + Counter(other.total),

@@ -150,6 +150,12 @@ class Pipeline:
         """Frames left out so far to keep up: before the first stage, before the network, or by the decoder of a live source."""
         return self.account().dropped
 
+    @property
+    def detect_every(self) -> int:
+        """The network runs on one frame of so many now; 1 without a network."""
+        infer = _one(self.trunk, Infer)
+        return 1 if infer is None else infer.every
+
     def account(self) -> Account:
         """What became of every frame so far."""
         return take_account(self.decoder, self.paced, self.runtime, self.tally, ended=self.runtime.ended)

@@ -14,6 +14,7 @@ from streamseg.pipeline.decide import Decided
 from streamseg.pipeline.outputs import Target
 from streamseg.record import Results
 from streamseg.record.write import RecordWriter
+from streamseg.system.callbacks import Message
 
 __all__ = ["Context"]
 
@@ -48,6 +49,8 @@ class Context:
     """What a person decided, where the whole film is known; None: it is not."""
     writer: RecordWriter | None = None
     """The results file that is written."""
+    say: Message | None = None
+    """Hears what changes while it runs."""
     gate: MotionGate | None = None
     """Keeps still frames off the network; two stages have a part in it."""
 

@@ -86,7 +86,7 @@ def open_context(
         undo.callback(engine.close)
     opening.use_device(asked.hardware, engine.name, asked.device, say)
     context = Context(config, engine.spec, engine, asked.device, live, made=_made(asked.source), frame_bytes=size)
-    context = replace(context, gate=makers.gate_of(context))
+    context = replace(context, gate=makers.gate_of(context), say=say)
     if say is not None and (known := _known_ahead(context, info.rate)) is not None:
         say(known)
     if kept is not None:

@@ -119,7 +119,8 @@ def infer(context: Context) -> Stage:
         raise ValueError("the infer stage needs an engine")
     every = 1 if i.every == "auto" and not context.drops else i.every  # a file waits: nothing to keep up with
     stale = context.config.decode.stale if context.live and context.drops else None
-    return Infer(context.engine, i.batch, DetectionSchedule(every), stale=stale)
+    schedule = DetectionSchedule(every, max_rate=context.config.decode.max_rate, say=context.say)
+    return Infer(context.engine, i.batch, schedule, stale=stale)
 
 
 def _confidence(context: Context) -> float:

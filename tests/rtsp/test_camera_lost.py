@@ -72,7 +72,7 @@ def test_stopped_for_a_while() -> None:
         threading.Timer(5.0, camera.resume).start()
         after = _until(frames, before.epoch + 1)
     assert after.pts > before.pts
-    assert "no data for 2.0 s" in " ".join(decoder.warnings)
+    assert "no data" in " ".join(decoder.warnings)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_twenty_restarts_in_a_row() -> None:
 
 
 def test_a_placeholder_says_why_there_is_no_picture() -> None:
-    with RtspCamera(size="640x360") as camera, Decoder(camera.url, timeout=1.0, placeholder=True) as decoder:
+    with RtspCamera(size="640x360", pattern="smpte") as camera, Decoder(camera.url, timeout=1.0, placeholder=True) as decoder:
         frames = decoder.frames()
         *_, before = itertools.islice(frames, 35)
         camera.stall()
@@ -146,10 +146,11 @@ def test_a_placeholder_says_why_there_is_no_picture() -> None:
         camera.start(size="320x240")
         after = next(frame for frame in frames if not frame.lost)
     assert (shown.width, shown.height, shown.picture.format.name) == (640, 360, before.picture.format.name)
-    assert "no data for 1.0 s" in shown.lost
+    assert "no data" in shown.lost
     assert before.pts < shown.pts < after.pts
     assert before.epoch < shown.epoch < after.epoch
     assert after.width == 320
+    assert (before.picture.to_ndarray()[:360] < 50).mean() < 0.5
     luma = shown.picture.to_ndarray()[:360]
     assert (luma < 50).mean() > 0.85, "dark"
     assert 0.01 < (luma > 150).mean() < 0.15, "with words"

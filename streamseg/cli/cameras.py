@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from streamseg.cli.flags import JsonOption, answer
-from streamseg.errors import SourceError
+from streamseg.errors import ConfigError, SourceError
 
 if TYPE_CHECKING:
     from streamseg.live.discover import NetworkCamera
@@ -49,8 +50,13 @@ def cameras(
 def _password(user: str | None) -> str:
     if user is None:
         return ""
-    given = os.environ.get(PASSWORD)
-    return given if given is not None else str(typer.prompt(f"password of {user}", hide_input=True, default="", err=True))
+    if (given := os.environ.get(PASSWORD)) is not None:
+        return given
+    if not sys.stdin.isatty():
+        raise ConfigError(
+            f"--user {user}: the password is asked for in a terminal, and there is none here; put it into {PASSWORD}"
+        )
+    return str(typer.prompt(f"password of {user}", hide_input=True, default="", show_default=False, err=True))
 
 
 def _described(camera: NetworkCamera, user: str | None, password: str) -> dict[str, Any]:

@@ -95,6 +95,12 @@ def test_a_camera_that_is_gone() -> None:
         streams_of(NetworkCamera("", "http://127.0.0.1:9/x"), "admin", "x", timeout=5)
 
 
+def test_without_a_terminal_nobody_can_be_asked_for_the_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STREAMSEG_CAMERA_PASSWORD", raising=False)
+    said = CliRunner().invoke(app, ["cameras", "--at", "127.0.0.1:9", "--user", "admin"])
+    assert "put it into STREAMSEG_CAMERA_PASSWORD" in str(said.exception)
+
+
 @pytest.mark.usefixtures("with_extra")
 def test_the_command(device: OnvifDevice, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREAMSEG_CAMERA_PASSWORD", "secret")

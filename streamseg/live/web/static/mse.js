@@ -12,6 +12,8 @@
 const HEAD = 24;
 const KEPT = 4; // seconds behind the picture that are kept
 const AWAY = 0.6; // seconds behind now from which on it is better to jump
+const SETTLING = 1500; // milliseconds after a jump in which there is no other: a decoder begins anew at each
+const MOST_AWAY = 4;
 const QUIET = new Set([4403, 4404, 4410]);
 
 export const canPlay = (codec = "avc1.42c01f") => {
@@ -32,6 +34,8 @@ export class MsePlayer {
   #queue = [];
   #frames = []; // heads of pictures that were not shown yet, oldest first
   #newest = null; // media time of the last picture that came
+  #away = AWAY; // grows where jumps do not help: a decoder that holds pictures back needs them
+  #jumped = 0;
   #closed = false;
   #tries = 0;
   #timer = 0;
@@ -107,7 +111,10 @@ export class MsePlayer {
         URL.revokeObjectURL(address);
         if (source !== this.#source) return;
         this.#buffer = source.addSourceBuffer(`video/mp4; codecs="${this.#codec}"`);
-        this.#buffer.addEventListener("updateend", () => this.#append());
+        this.#buffer.addEventListener("updateend", () => {
+          this.#append();
+          this.#follow();
+        });
         this.#append();
       },
       {once: true},
@@ -147,7 +154,6 @@ export class MsePlayer {
     }
     this.#queue.push({bytes});
     this.#append();
-    this.#follow();
   }
 
   #append() {
@@ -181,10 +187,18 @@ export class MsePlayer {
   // Keeps the playhead `target` behind the newest picture: a little faster or slower, or by a jump where it is far off.
   #follow() {
     const video = this.#video;
-    if (this.#newest === null || !this.#buffer || video.readyState === 0 || video.seeking) return;
+    if (this.#newest === null || !this.#buffer || video.readyState === 0) return;
+    const {buffered} = video;
+    // Where pictures paused there is a hole, in which a seek would wait for ever.
+    const inHole = buffered.length > 0 && video.currentTime < buffered.start(buffered.length - 1);
+    if (video.seeking && !inHole) return;
     const behind = this.#newest - video.currentTime;
-    if (video.paused || behind > AWAY || behind < -AWAY) this.#toNow();
-    else video.playbackRate = 1 + Math.max(-0.1, Math.min(0.25, (behind - this.#target) * 1.5));
+    if (video.paused || inHole || Math.abs(behind) > this.#away) {
+      const since = performance.now() - this.#jumped;
+      if (!video.paused && !inHole && since < SETTLING) return;
+      if (!video.paused && !inHole && since < 4 * SETTLING) this.#away = Math.min(MOST_AWAY, this.#away * 1.5);
+      this.#toNow();
+    } else video.playbackRate = 1 + Math.max(-0.1, Math.min(0.25, (behind - this.#target) * 1.5));
   }
 
   #toNow() {
@@ -192,6 +206,7 @@ export class MsePlayer {
     const {buffered} = this.#buffer;
     if (buffered.length === 0) return;
     const start = buffered.start(buffered.length - 1);
+    this.#jumped = performance.now();
     this.#video.currentTime = Math.max(start, this.#newest - this.#target);
     if (this.#video.paused) this.#video.play().then(() => this.#told.onstate?.("playing", ""), () => {});
     this.#tries = 0;

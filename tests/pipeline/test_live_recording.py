@@ -11,9 +11,9 @@ from pathlib import Path
 import av
 import pytest
 
-from streamseg.config.live_record import record_of
+from streamseg.config.live_record import CameraRecord, RecordConfig, record_of
 from streamseg.errors import ConfigError
-from streamseg.live.config import read_live
+from streamseg.live.config import load_live, read_live
 from streamseg.live.live import Live
 from tests import clips
 from tests.unit.live.keep.cameras import numbers
@@ -90,3 +90,33 @@ def test_private_cameras_are_not_recorded_as_they_are(film):
     assert record_of("door", {"record": "on", "privacy": "off"}).what == "camera"
     assert record_of("door", {"record": "on"}, private=True).what == "shown"
     assert record_of("door", {"record": "off", "privacy": "person"}) is None
+
+
+def test_the_file_in_the_documentation_can_be_read_and_shows_the_defaults(tmp_path):
+    text = (Path(__file__).parents[2] / "docs" / "keeping.md").read_text().split("```yaml\n")[1].split("```")[0]
+    (tmp_path / "cameras.yaml").write_text(text)
+    file = load_live(tmp_path / "cameras.yaml")
+    assert file.config.record == RecordConfig()
+    assert record_of("door", file.cameras["door"]) == CameraRecord(what="camera")
+    yard = record_of("yard", file.cameras["yard"])
+    assert (yard.continuous, yard.clips.events, yard.clips.classes) == (False, ("enter", "cross"), ("person", "car"))
+    assert yard.clips.longest == yard.segment == 300
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        ("{folder: x}", "cameras.door.record.folder"),
+        ("{segment: -3s}", "cameras.door.record.segment"),
+        ("{clips: {events: [entered]}}", "cameras.door.record.clips.events"),
+        ("{container: avi}", "cameras.door.record.container"),
+        ("sometimes", "cameras.door.record"),
+    ],
+)
+def test_what_cannot_be_recorded_is_said_with_its_line(tmp_path, record, said):
+    path = tmp_path / "cameras.yaml"
+    path.write_text(f"cameras:\n  door:\n    source: rtsp://a/b\n    record: {record}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_live(path)
+    assert said in str(caught.value)
+    assert "line 4" in str(caught.value) or ":4" in str(caught.value)

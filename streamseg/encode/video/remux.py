@@ -15,7 +15,7 @@ from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
 from av.stream import Stream
 
-__all__ = ["AV_ERRORS", "add_copy", "codec_of", "keep", "keep_video"]
+__all__ = ["AV_ERRORS", "add_copy", "codec_of", "keep", "keep_video", "tagged"]
 
 AV_ERRORS = (av.FFmpegError, OSError, ValueError)
 """What PyAV raises when it cannot encode or write."""
@@ -56,6 +56,18 @@ def keep_video(template: Stream) -> Stream:
     kept.time_base = template.time_base
     kept.metadata.update(template.metadata)
     return kept
+
+
+def tagged(kept: Stream, tag: str) -> Stream:
+    """A stream that `keep_video` gave, marked for players that know its codec by one mark only. Raises one of AV_ERRORS."""
+    nowhere = av.open(io.BytesIO(), "w", format="null")
+    made = nowhere.add_stream_from_template(kept, opaque=True)
+    context: Any = made.codec_context
+    context.codec_tag = tag
+    nowhere.start_encoding()  # which writes the context's parameters into the stream
+    made.time_base = kept.time_base
+    made.metadata.update(kept.metadata)
+    return made
 
 
 def add_copy(container: OutputContainer, kept: Stream) -> Stream:

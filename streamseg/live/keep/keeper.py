@@ -6,6 +6,7 @@ import contextlib
 import json
 import threading
 import time
+from collections import deque
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,6 +50,7 @@ class Keeper:
         self._shown: dict[str, ShownPackets] = {}
         self._lock = threading.Lock()
         self._news = bus.subscribe(Happened, Warned, CameraRemoved, size=4096)
+        self._settings: deque[tuple[str, float, str]] = deque()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="streamseg-keeper", daemon=True)
         self._retention.adopt()
@@ -83,7 +85,8 @@ class Keeper:
         self._stopped.set()
         if self._thread.ident is not None:
             self._thread.join(max(0.1, deadline - time.monotonic()))
-        self.store.close()
+        if not self._thread.is_alive():  # else it hangs in the disk, and so would this
+            self.store.close()
 
     def tap(self, camera: str, options: CameraRecord | None, config: PipelineConfig, stream: SharedStream) -> PacketTap | None:
         """Asked each time that a camera is opened: who wants its packets.
@@ -106,7 +109,7 @@ class Keeper:
 
     def note(self, camera: str, config: PipelineConfig) -> None:
         """From now on this is found in a camera, in this way."""
-        self.store.add_settings(camera, time.time(), config.model_dump_json())
+        self._settings.append((camera, time.time(), config.model_dump_json()))  # a camera waits for no disk
 
     def recorder(self, camera: str, options: CameraRecord) -> CameraRecorder:
         """Begin to record a camera: its `feed` is the tap of the camera's decoder, over all its connections."""
@@ -142,6 +145,8 @@ class Keeper:
         swept = 0.0
         while not self._stopped.is_set() or self._news.waiting:
             news = self._news.get(timeout=1.0)
+            while self._settings:
+                self.store.add_settings(*self._settings.popleft())
             if isinstance(news, Happened):
                 self._happened(news)
             elif isinstance(news, Warned):

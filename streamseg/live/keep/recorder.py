@@ -12,6 +12,7 @@ from streamseg.live.keep.clock import SteadyClock
 from streamseg.live.keep.continuous import Continuous
 from streamseg.live.keep.feed import Ended, Item, Noticed, Opened, PacketFeed
 from streamseg.live.keep.packets import CameraStreams, StoredPacket
+from streamseg.live.keep.parameters import Parameters
 from streamseg.live.keep.shelf import Ledger, Shelf, utc_of
 
 __all__ = ["CameraRecorder"]
@@ -120,6 +121,7 @@ class CameraRecorder:
         self._seen_key, self._opened_at = False, time.monotonic()
         if streams is not None:
             self._shelf.streams(streams)
+            self._parameters = Parameters(streams)
 
     def _end(self, at: float, reason: str) -> None:
         if self._streams is None:
@@ -139,6 +141,8 @@ class CameraRecorder:
         picture = packet.stream == self._streams.video
         begins = picture and (packet.key or (not self._seen_key and packet.at - self._opened_at > _PATIENCE))
         self._seen_key |= begins
+        if picture and packet.key and (changed := self._parameters.changed(packet)) is not None:
+            self._change(changed, packet.at)
         if self.feed.dropped > self._dropped and self._gap is None:
             self._gap = (utc_of(self._last_at), "the disk is too slow")
         if self._last_at and packet.at - self._last_at > _STILL and self._gap is None:
@@ -154,6 +158,15 @@ class CameraRecorder:
             return
         self._last_at = packet.at
         self._close_gap(packet.at)
+
+    def _change(self, streams: CameraStreams, at: float) -> None:
+        """The picture has another size: it goes on in another file."""
+        self._streams = streams
+        if self._continuous is not None:
+            self._continuous.end()
+        if self._clips is not None:
+            self._clips.lost(at)
+        self._shelf.streams(streams)
 
     def _note(self, at: float) -> str:
         """What a file that begins now says of what is missing before it."""

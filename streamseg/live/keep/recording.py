@@ -13,7 +13,7 @@ from av.bitstream import BitStreamFilterContext
 from streamseg.encode.video.container_file import ContainerFile
 from streamseg.encode.video.containers import Container
 from streamseg.encode.video.decode_times import DecodingTimes
-from streamseg.encode.video.remux import add_copy, codec_of
+from streamseg.encode.video.remux import add_copy, codec_of, tagged
 from streamseg.encode.video.stream_writer import StreamWriter
 from streamseg.errors import OutputError
 from streamseg.live.keep.names import free_name, part_name
@@ -67,6 +67,8 @@ class RecordingFile:
         with self._output.failing("opening"):
             for index in sorted(held, key=lambda index: index != streams.video):
                 kept = streams.kept[index]
+                if kind.is_mov and codec_of(kept) == "hevc":
+                    kept = tagged(kept, "hvc1")  # Apple's players know no other
                 stream = add_copy(self._output.container, kept)
                 # AAC from MPEG-TS has a header on every packet, which mp4 has once.
                 unpack = None

@@ -221,3 +221,39 @@ def test_what_was_read_in_one_go_began_when_it_was_sent(tmp_path: Path) -> None:
     assert made.stop()
     (file,) = notes.files
     assert file.end_utc - file.begin_utc == pytest.approx(2.96, abs=0.05)
+
+
+def test_hevc_bears_the_mark_that_all_players_know(tmp_path: Path) -> None:
+    source, notes = film(tmp_path / "a.ts", 1, codec="libx265"), Notes()
+    made = recorder(tmp_path / "r", notes)
+    play(made, source, now())
+    assert made.stop()
+    (path,) = notes.paths
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].codec_context.codec_tag == "hvc1"
+    assert numbers(path) == list(range(25))
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_a_camera_that_changes_its_size_goes_on_in_another_file(tmp_path: Path, codec: str) -> None:
+    """Over one connection, as where somebody sets it in the camera's own page."""
+    parts = []
+    for number, size in enumerate([(96, 64), (128, 96)]):
+        video = clips.Video(size=size, codec=codec, gop=25)
+        part = tmp_path / f"{number}.ts"
+        parts.append(clips.cfr(part, 25, 25, video, container_format="mpegts", first_index=25 * number))
+    notes = Notes()
+    made = recorder(tmp_path / "r", notes)
+    begin = now()
+    for number, part in enumerate(parts):
+        with av.open(str(part)) as container:
+            if number == 0:
+                made.feed.opened(tuple(container.streams))
+            for packet in container.demux(video=0):
+                if packet.size:
+                    made.feed.packet(packet, begin + number + float(packet.dts * packet.time_base))
+    assert made.stop()
+    assert [numbers(path) for path in notes.paths] == [list(range(25)), list(range(25, 50))]
+    with av.open(str(notes.paths[1])) as container:
+        assert (container.streams.video[0].width, container.streams.video[0].height) == (128, 96)
+    assert notes.gaps == []

@@ -9,6 +9,7 @@ import base64
 import hashlib
 import re
 import socket
+import struct
 import threading
 import uuid
 from datetime import UTC, datetime
@@ -33,11 +34,21 @@ class OnvifDevice:
     """Use as a context manager. `streams`: (name, address, codec, width, height, rate)."""
 
     def __init__(
-        self, streams: list[tuple[str, str, str, int, int, int]], *, user: str = "admin", password: str = "secret"
+        self,
+        streams: list[tuple[str, str, str, int, int, int]],
+        *,
+        user: str = "admin",
+        password: str = "secret",
+        group: str = "",
     ) -> None:
+        """group: multicast of loopback, on which it is asked, too."""
         self._streams, self._user, self._password = streams, user, password
         self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._udp.bind(("127.0.0.1", 0))
+        self._udp.bind((group or "127.0.0.1", 0))
+        if group:
+            loopback = struct.pack("=4s4si", socket.inet_aton(group), b"", socket.if_nametoindex("lo"))
+            self._udp.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, loopback)
+        self._where = group or "127.0.0.1"
         self.port = int(self._udp.getsockname()[1])
         """Of discovery."""
         device = self
@@ -73,7 +84,10 @@ class OnvifDevice:
         self._http.shutdown()
         self._http.server_close()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
-            last.sendto(b"", ("127.0.0.1", self.port))
+            if self._where != "127.0.0.1":
+                loopback = struct.pack("=4s4si", b"", b"", socket.if_nametoindex("lo"))
+                last.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, loopback)
+            last.sendto(b"", (self._where, self.port))
         for thread in self._threads:
             thread.join(2)
         self._udp.close()

@@ -11,6 +11,7 @@ import ipaddress
 import selectors
 import socket
 import struct
+import sys
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -94,25 +95,18 @@ def _unicast(open_: contextlib.ExitStack) -> socket.socket:
 
 
 def _multicast(open_: contextlib.ExitStack) -> Iterator[socket.socket]:
-    """A socket for each network of this machine."""
-    for address in _own_addresses():
+    """A socket for each network of this machine, whichever of them has the way to everywhere else."""
+    for index, _ in socket.if_nameindex():
         each = _unicast(open_)
+        each.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, struct.pack("B", 1))
         with contextlib.suppress(OSError):  # one that is down or has no multicast
-            each.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(address))
-            each.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, struct.pack("b", 1))
-            each.bind((address, 0))
+            each.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, _interface(index))
             yield each
 
 
-def _own_addresses() -> list[str]:
-    """IPv4 addresses of this machine: those that its name means, and the one by which it reaches others."""
-    found = set()
-    with contextlib.suppress(OSError):
-        found |= {str(each[4][0]) for each in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
-    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect((GROUP, PORT))  # sends nothing
-        found.add(probe.getsockname()[0])
-    return sorted(address for address in found if not ipaddress.ip_address(address).is_loopback)
+def _interface(index: int) -> bytes:
+    """How a network is named to the system: by its number (struct ip_mreqn; in Windows that number as an address)."""
+    return struct.pack("!I", index) if sys.platform == "win32" else struct.pack("=4s4si", b"", b"", index)
 
 
 def _ask(sockets: Sequence[socket.socket], targets: Sequence[tuple[str, int]], message: bytes) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -34,6 +36,16 @@ def test_a_camera_answers(device: OnvifDevice) -> None:
     )
     assert camera.host == "127.0.0.1"
     assert len(device.probes) == 2, "asked twice, as UDP loses packets, and listed once"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a loopback called lo")
+def test_all_of_a_network_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each network of the machine is asked; here the loopback stands for all."""
+    lo = socket.if_nametoindex("lo")
+    monkeypatch.setattr("streamseg.live.discover.socket.if_nameindex", lambda: [(lo, "lo")])
+    with OnvifDevice(STREAMS, group="239.255.255.250") as device:
+        monkeypatch.setattr("streamseg.live.discover.PORT", device.port)
+        assert [camera.name for camera in discover(0.7)] == ["Front Door"]
 
 
 def test_nobody_answers() -> None:

@@ -54,6 +54,7 @@ def stream(
     max_rate: float | None = None,
     stale: float | str | Literal["off"] | None = None,
     reconnect: float | str | None = None,
+    playlists: bool | None = None,
     spool: int | str | None = None,
     batch: int | None = None,
     threads: int | None = None,
@@ -112,6 +113,7 @@ def stream(
         stale: Leave out a live frame that is older than this before the network looks at it, as 500ms; off: never. A number is
             seconds.
         reconnect: How long to retry when a camera is off or lost, as 10m or 24h. A number is seconds.
+        playlists: Follow playlists (HLS: an address with .m3u8), which may name other files and hosts.
         spool: Store a pipe or download in a temporary file first, up to SIZE, as 2GB. A number is bytes.
         batch: Frames in one call of the network.
         threads: CPU threads of the engine. 0: one a core.
@@ -172,6 +174,7 @@ def astream(
     max_rate: float | None = None,
     stale: float | str | Literal["off"] | None = None,
     reconnect: float | str | None = None,
+    playlists: bool | None = None,
     spool: int | str | None = None,
     batch: int | None = None,
     threads: int | None = None,
@@ -228,6 +231,7 @@ def run(
     max_rate: float | None = None,
     stale: float | str | Literal["off"] | None = None,
     reconnect: float | str | None = None,
+    playlists: bool | None = None,
     spool: int | str | None = None,
     batch: int | None = None,
     threads: int | None = None,
@@ -290,6 +294,7 @@ def run(
         stale: Leave out a live frame that is older than this before the network looks at it, as 500ms; off: never. A number is
             seconds.
         reconnect: How long to retry when a camera is off or lost, as 10m or 24h. A number is seconds.
+        playlists: Follow playlists (HLS: an address with .m3u8), which may name other files and hosts.
         spool: Store a pipe or download in a temporary file first, up to SIZE, as 2GB. A number is bytes.
         batch: Frames in one call of the network.
         threads: CPU threads of the engine. 0: one a core.
@@ -404,6 +409,7 @@ def run_many(
     max_rate: float | None = None,
     stale: float | str | Literal["off"] | None = None,
     reconnect: float | str | None = None,
+    playlists: bool | None = None,
     spool: int | str | None = None,
     batch: int | None = None,
     threads: int | None = None,
@@ -472,6 +478,7 @@ def run_many(
         stale: Leave out a live frame that is older than this before the network looks at it, as 500ms; off: never. A number is
             seconds.
         reconnect: How long to retry when a camera is off or lost, as 10m or 24h. A number is seconds.
+        playlists: Follow playlists (HLS: an address with .m3u8), which may name other files and hosts.
         spool: Store a pipe or download in a temporary file first, up to SIZE, as 2GB. A number is bytes.
         batch: Frames in one call of the network.
         threads: CPU threads of the engine. 0: one a core.
@@ -549,6 +556,7 @@ def tune(
     max_rate: float | None = None,
     stale: float | str | Literal["off"] | None = None,
     reconnect: float | str | None = None,
+    playlists: bool | None = None,
     spool: int | str | None = None,
     batch: int | None = None,
     threads: int | None = None,
@@ -601,6 +609,7 @@ def tune(
         stale: Leave out a live frame that is older than this before the network looks at it, as 500ms; off: never. A number is
             seconds.
         reconnect: How long to retry when a camera is off or lost, as 10m or 24h. A number is seconds.
+        playlists: Follow playlists (HLS: an address with .m3u8), which may name other files and hosts.
         spool: Store a pipe or download in a temporary file first, up to SIZE, as 2GB. A number is bytes.
         batch: Frames in one call of the network.
         threads: CPU threads of the engine. 0: one a core.

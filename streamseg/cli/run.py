@@ -55,6 +55,7 @@ def run(
     max_rate: Annotated[float | None, flag("max_rate")] = None,
     stale: Annotated[str | None, flag("stale")] = None,
     reconnect: Annotated[str | None, flag("reconnect")] = None,
+    playlists: Annotated[bool | None, flag("playlists")] = None,
     spool: Annotated[str | None, flag("spool")] = None,
     batch: Annotated[int | None, flag("batch")] = None,
     threads: Annotated[int | None, flag("threads")] = None,

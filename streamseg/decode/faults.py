@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 from collections.abc import Iterable
 from fractions import Fraction
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import av
 from av import error as av_error
@@ -24,7 +26,7 @@ from streamseg.errors import NoVideo, SourceError, SourceLost, SourceNotFound, S
 if TYPE_CHECKING:
     pass
 
-__all__ = ["AV_ERRORS", "fault", "may_mend", "no_picture", "no_video"]
+__all__ = ["AV_ERRORS", "fault", "may_mend", "no_picture", "no_video", "unknown_host"]
 
 AV_ERRORS = (av.FFmpegError, OSError, MemoryError)
 """What PyAV raises out of libav."""
@@ -52,7 +54,7 @@ _REASONS: tuple[tuple[type[BaseException], type[SourceError], str], ...] = (
     (
         av_error.ArgumentError,
         Unreadable,
-        "not a format that is opened (playlists, which name other files and hosts, only with playlists=True)",
+        "not a format that is opened (playlists, which name other files and hosts, only with --playlists)",
     ),
 )
 """First match wins: special before general."""
@@ -101,6 +103,19 @@ def fault(error: BaseException, name: str, *, doing: str = "") -> StreamsegError
     if code in _HOST_ERRORS:
         return SourceNotFound(f"{where}the host cannot be reached ({_words(error, code)})")
     return Unreadable(f"{where}{_words(error, code)}")
+
+
+def unknown_host(url: str) -> str | None:
+    """The host of an address, if nobody knows where that is: libav calls that an input/output error."""
+    try:
+        host = urlsplit(url).hostname
+        if host:
+            socket.getaddrinfo(host, None)
+    except (socket.gaierror, UnicodeError):
+        return host
+    except ValueError:
+        return None
+    return None
 
 
 def no_video(name: str, found: Iterable[str]) -> NoVideo:

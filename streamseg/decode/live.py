@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import errno
 import random
-import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from streamseg.decode.away import Like, Placeholders
 from streamseg.decode.connection import LATE, Connection, Stalled
 from streamseg.decode.ending import Guarded
-from streamseg.decode.faults import AV_ERRORS, fault, may_mend
+from streamseg.decode.faults import AV_ERRORS, fault, may_mend, unknown_host
 from streamseg.decode.header import is_timeless
 from streamseg.decode.picture import DecodedPicture
 from streamseg.decode.reader import PacketReader
-from streamseg.decode.reconnect import ReconnectPolicy
+from streamseg.decode.reconnect import Heard, ReconnectPolicy
 from streamseg.decode.shared import SharedState
 from streamseg.errors import SourceLost, SourceNotFound, StreamsegError, Unreadable
 from streamseg.system.http import refuses_parts
@@ -64,6 +62,7 @@ class LiveReader:
         self._reader: PacketReader | None = None
         self._endless = self._keeps_up = self._pictured = False
         self._arrived = self._came = self._last_picture = 0.0
+        self._heard = Heard(policy.timeout)
         self._like: Like | None = None
         """What the last picture was like."""
         self._loss: _Loss | None = None
@@ -115,7 +114,7 @@ class LiveReader:
             if isinstance(problem, Unreadable) and time.monotonic() - begin > 0.9 * self._timeout:
                 problem = SourceLost(f"{address.name}: cannot be opened: no answer within {self._timeout:g} s")  # RTSP
                 mends = True
-            elif getattr(error, "errno", None) == errno.EIO and (host := _unknown_host(address.url)):
+            elif getattr(error, "errno", None) == errno.EIO and (host := unknown_host(address.url)):
                 problem = SourceNotFound(f"{address.name}: cannot be opened: no host of the name {host} is known")
             return problem, mends and address.kind == "network"
         return None, False
@@ -131,6 +130,8 @@ class LiveReader:
         if container is None:
             return False
         self._reader = PacketReader(container, self._shared)
+        self._heard = Heard(self._timeout)
+        self._heard.note(time.monotonic(), float(self._shared.splicer.end))
         self._arrived = self._last_picture = time.monotonic()
         if self._endless:
             self._connection.attend(self._reader.stream.index, self._keeps_up)
@@ -206,6 +207,7 @@ class LiveReader:
         for arrival in connection.packets(self._shared.stopped):
             if self._loss is not None and not placed:
                 self._shared.splicer.restart(self._loss.media_time + arrival.came - self._loss.since)
+            self._heard.note(arrival.at, float(self._shared.splicer.end))
             placed, self._arrived, self._came = True, arrival.at, arrival.came
             video = arrival.packet.stream_index == reader.stream.index
             if self._shared.address.kind != "pipe" and arrival.at - self._last_picture > policy and not arrival.late:
@@ -245,7 +247,8 @@ class LiveReader:
         reason = str(fault(problem, name)) if problem is not None else f"{name}: the other side ended the stream"
         if self._loss is None:
             shown = Placeholders(self._like, reason) if self._like is not None else None
-            self._loss = _Loss(float(shared.splicer.end), self._arrived, self._attempts(), shown)
+            end = float(shared.splicer.end)
+            self._loss = _Loss(end, self._heard.last(end), self._attempts(), shown)
             shared.warnings.append(f"{reason}; reconnecting")
         loss = self._loss
         self._policy.away(reason)
@@ -283,16 +286,3 @@ class LiveReader:
         if self._connection is not None:
             self._connection.release(keep=self._shared.hub.in_use, reason=reason)
         self._connection = self._reader = None
-
-
-def _unknown_host(url: str) -> str | None:
-    """The host of an address, if nobody knows where that is: libav calls that an input/output error."""
-    try:
-        host = urlsplit(url).hostname
-        if host:
-            socket.getaddrinfo(host, None)
-    except (socket.gaierror, UnicodeError):
-        return host
-    except ValueError:
-        return None
-    return None

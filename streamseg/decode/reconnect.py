@@ -10,7 +10,7 @@ from streamseg.decode.address import Address
 from streamseg.errors import SourceNotFound
 from streamseg.system.callbacks import Message
 
-__all__ = ["OnLoss", "ReconnectPolicy", "when_there"]
+__all__ = ["Heard", "OnLoss", "ReconnectPolicy", "when_there"]
 
 OnLoss = Callable[[str | None], None]
 """Is told why a source is away, at each attempt, and None when pictures come again; in the thread that reads."""
@@ -37,6 +37,34 @@ class ReconnectPolicy:
         """Tell who wants to know."""
         if self.on_loss is not None:
             self.on_loss(reason)
+
+
+class Heard:
+    """When a live source was last heard of, on the monotonic clock.
+
+    libav gives the last picture that it holds only when its own time-out ends the connection: that is no sign of life.
+    """
+
+    _AT_ONCE = 0.5
+
+    def __init__(self, timeout: float) -> None:
+        self._long = 0.9 * timeout
+        self._at: float | None = None
+        self._silence: tuple[float, float, float] | None = None
+        """When the last long silence began, how far the source had come by then, and when it ended."""
+
+    def note(self, at: float, media: float) -> None:
+        """A packet was read. media: how far the source had come before it, seconds on the run's clock."""
+        if self._at is not None and at - self._at > self._long:
+            self._silence = (self._at, media, at)
+        self._at = at
+
+    def last(self, media: float) -> float:
+        """When it was heard of, now that it has come to `media`."""
+        assert self._at is not None
+        if self._silence is not None and self._at - self._silence[2] < self._AT_ONCE:
+            return min(self._at, self._silence[0] + media - self._silence[1])
+        return self._at
 
 
 def when_there(parse: Callable[[], Address], policy: ReconnectPolicy, stopped: Callable[[], bool]) -> Address:

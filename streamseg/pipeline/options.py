@@ -240,6 +240,14 @@ OPTIONS: tuple[Option, ...] = (
         metavar="TIME",
     ),
     Option(
+        "playlists",
+        "source",
+        "bool",
+        "Follow playlists (HLS: an address with .m3u8), which may name other files and hosts.",
+        ("decode", "playlists"),
+        shell="bool",
+    ),
+    Option(
         "spool",
         "source",
         "int | str",

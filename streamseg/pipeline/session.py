@@ -118,6 +118,7 @@ class Session:
         max_rate: float | None = None,
         stale: float | str | Literal["off"] | None = None,
         reconnect: float | str | None = None,
+        playlists: bool | None = None,
         spool: int | str | None = None,
         detect_every: int | Literal["auto"] | None = None,
         motion: bool | None = None,
@@ -154,6 +155,7 @@ class Session:
             stale: Leave out a live frame that is older than this before the network looks at it, as 500ms; off: never. A number
                 is seconds.
             reconnect: How long to retry when a camera is off or lost, as 10m or 24h. A number is seconds.
+            playlists: Follow playlists (HLS: an address with .m3u8), which may name other files and hosts.
             spool: Store a pipe or download in a temporary file first, up to SIZE, as 2GB. A number is bytes.
             detect_every: Run the network on every Nth frame only, and carry masks to the others. The results of the others have
                 `detected` False. "auto": on as many as keep up with what happens live.
@@ -200,6 +202,7 @@ class Session:
         max_rate: float | None = None,
         stale: float | str | Literal["off"] | None = None,
         reconnect: float | str | None = None,
+        playlists: bool | None = None,
         spool: int | str | None = None,
         detect_every: int | Literal["auto"] | None = None,
         motion: bool | None = None,
@@ -239,6 +242,7 @@ class Session:
         max_rate: float | None = None,
         stale: float | str | Literal["off"] | None = None,
         reconnect: float | str | None = None,
+        playlists: bool | None = None,
         spool: int | str | None = None,
         detect_every: int | Literal["auto"] | None = None,
         motion: bool | None = None,
@@ -286,6 +290,7 @@ class Session:
             stale: Leave out a live frame that is older than this before the network looks at it, as 500ms; off: never. A number
                 is seconds.
             reconnect: How long to retry when a camera is off or lost, as 10m or 24h. A number is seconds.
+            playlists: Follow playlists (HLS: an address with .m3u8), which may name other files and hosts.
             spool: Store a pipe or download in a temporary file first, up to SIZE, as 2GB. A number is bytes.
             detect_every: Run the network on every Nth frame only, and carry masks to the others. The results of the others have
                 `detected` False. "auto": on as many as keep up with what happens live.

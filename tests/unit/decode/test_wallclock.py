@@ -8,6 +8,7 @@ import time
 import pytest
 
 from streamseg.core.utc import as_iso
+from streamseg.decode.reconnect import Heard
 from streamseg.decode.wallclock import WallClock
 
 NOW = 1_796_058_480.0
@@ -88,3 +89,22 @@ def test_how_a_moment_is_written() -> None:
     assert as_iso(NOW + 0.1239) == "2026-11-30T17:08:00.123Z"
     assert as_iso(NOW, digits=0) == "2026-11-30T17:08:00Z"
     assert as_iso(0.0) == "1970-01-01T00:00:00.000Z"
+
+
+def test_what_libav_gives_when_it_gives_up_is_no_sign_of_life() -> None:
+    """Pictures each 0.04 s up to 1 s; two more come at 3 s, when its time-out of two seconds is over."""
+    heard = Heard(2.0)
+    for i in range(26):
+        heard.note(100.0 + 0.04 * i, 0.04 * i)
+    assert heard.last(1.04) == pytest.approx(101.0)
+    heard.note(103.0, 1.04)
+    heard.note(103.0, 1.08)
+    assert heard.last(1.12) == pytest.approx(101.08)
+
+
+def test_a_source_that_goes_on_after_a_silence_is_heard_of() -> None:
+    heard = Heard(2.0)
+    for i in range(20):
+        heard.note(100.0 + 0.04 * i + (1.9 if i > 5 else 0.0), 0.04 * i)
+    heard.note(103.2, 0.84)
+    assert heard.last(0.88) == pytest.approx(103.2)

@@ -192,6 +192,7 @@ class Camera:
             now=dict(pipeline.tally.current) if pipeline is not None and state == "watching" else {},
             total=counts.total,
             pushes=self._pushes.states(),
+            queues={} if pipeline is None else pipeline.queues(),
         )
 
     def _want(self, state: State) -> None:

@@ -66,6 +66,9 @@ class Control(Protocol):
     def health(self) -> dict[str, Any]:
         """{"ok": whether every camera that is not paused is watched, "cameras": {name: {"state", "since_utc", "reason"}}}."""
 
+    def engine(self) -> dict[str, str]:
+        """What runs the network: `engine`, `device`, `model`, `precision`, `size`; {} while it is being opened."""
+
     def options(self, name: str) -> dict[str, Any]:
         """What it runs with now, as in the file, credentials left out."""
 

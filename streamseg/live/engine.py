@@ -56,6 +56,11 @@ class LiveEngine:
                 return None
         return None
 
+    def about(self) -> dict[str, str]:
+        """As `Session.about`; {}: it is not open, or failed."""
+        done = self._session.done() and not self._session.cancelled() and self._session.exception() is None
+        return self._session.result().about if done else {}
+
     def watch(self) -> None:
         """Give the engine up where it does not answer. Called again and again."""
         session = self.ready

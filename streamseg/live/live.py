@@ -316,6 +316,10 @@ class Live:
         """See Control."""
         return health(self.cameras(), time.time()).as_dict()
 
+    def engine(self) -> dict[str, str]:
+        """See Control."""
+        return self._engine.about()
+
     def warn(self, text: str, camera: str = "") -> None:
         """Tell people something."""
         self.bus.publish(Warned(camera, scrub(text), time.time()))

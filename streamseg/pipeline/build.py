@@ -165,6 +165,10 @@ class Pipeline:
         drawn = {f"composite {target.name}" for target, _ in self.sinks}
         return latency_table(c for name, c in self.runtime.counters.items() if name in drawn)
 
+    def queues(self) -> dict[str, int]:
+        """Frames that wait before each stage that has a thread of its own."""
+        return self.runtime.waiting()
+
     def report(self) -> RunReport:
         """What was done so far."""
         counters, events, account = self.runtime.snapshot(), _only(self.trunk, EventDetector), self.account()

@@ -368,6 +368,13 @@ class Session:
         return f"{engine.name} on {engine.device} with {engine.spec.name}"
 
     @property
+    def about(self) -> dict[str, str]:
+        """That in parts: `engine`, `device`, `model`, `precision` and `size`, HEIGHTxWIDTH of its input."""
+        engine, spec = self._shared.engine, self._shared.engine.spec
+        size = f"{spec.height}x{spec.width}"
+        return {"engine": engine.name, "device": engine.device, "model": spec.name, "precision": engine.precision, "size": size}
+
+    @property
     def spec(self) -> GraphSpec:
         """The model that the engine runs."""
         return self._shared.engine.spec

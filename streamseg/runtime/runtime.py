@@ -318,6 +318,10 @@ class Runtime:
                     return
         raise KeyError(name)
 
+    def waiting(self) -> dict[str, int]:
+        """Items that wait before each stage that has a thread of its own."""
+        return {line.stages[0][0].name: line.source.queued for line in self._lines}
+
     def snapshot(self) -> dict[str, Counters]:
         """The counters as they stand, in the order of the stages, with queue lengths and drops filled in."""
         for line in self._lines:

@@ -85,9 +85,8 @@ class CameraMetrics:
         build.add_metric([], {"version": installed_version()})
         yield build
         engine = InfoMetricFamily("streamseg_engine", "What runs the network, and which network", labels=[])
-        known: dict[str, str] = getattr(self._control, "engine", dict)()
-        if known:
-            engine.add_metric([], {str(name): str(value) for name, value in known.items()})
+        if known := self._control.engine():
+            engine.add_metric([], known)
         yield engine
 
 

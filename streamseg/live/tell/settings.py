@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from streamseg.errors import ConfigError
 from streamseg.errors.describe import brief
@@ -70,6 +71,21 @@ def _switch(option: str) -> Callable[[Control, str, str], None]:
     return lambda control, camera, text: control.change(camera, {option: _truth(text, option)})
 
 
+def _record(control: Control, camera: str, text: str) -> None:
+    before = control.options(camera).get("record")
+    if _truth(text, "record"):
+        if _on(before) == "OFF":
+            control.change(camera, {"record": _RECORDS.get(control, {}).get(camera, True)})
+        return
+    if _on(before) == "ON":
+        # What was recorded, and how, is what ON brings back.
+        _RECORDS.setdefault(control, {})[camera] = before
+        control.change(camera, {"record": False})
+
+
+_RECORDS: WeakKeyDictionary[Control, dict[str, Any]] = WeakKeyDictionary()
+
+
 def _classes_text(value: Any) -> str:
     return "all" if not value or value == "all" else value if isinstance(value, str) else ",".join(value)
 
@@ -97,5 +113,6 @@ SETTINGS: tuple[Setting, ...] = (
         _every,
         {"max": 4, "pattern": "auto|[1-9][0-9]?|100"},
     ),
+    Setting("record", "Recording", "switch", lambda _, options: _on(options.get("record")), _record),
     Setting("motion", "Motion gate", "switch", lambda _, options: _on(options.get("motion")), _switch("motion")),
 )

@@ -36,7 +36,7 @@ OPTIONS = (
         "motion",
         "names",
     ),
-    "hide",
+    *("hide", "record"),
 )
 
 
@@ -140,6 +140,9 @@ class FakeControl:
         both = self._options[name] | dict(options)
         self._options[name] = {key: value for key, value in both.items() if value is not None}
         self.bus.publish(CameraChanged(self._states[name]))
+
+    def engine(self) -> dict[str, str]:
+        return {"engine": "none", "device": "paper", "model": "made-up", "precision": "fp32", "size": "320x576"}
 
     def health(self) -> dict[str, Any]:
         away = {each.name: each.state for each in self._states.values() if each.state in ("lost", "failed")}

@@ -84,6 +84,8 @@ def test_the_librarys_own_reader_reads_it_and_the_figures_are_the_cameras(camera
     assert value(found, "outbox_dropped_total", receiver="webhook h") == 3
     assert value(found, "delivered_total", receiver="webhook h") == 7
     assert ("process_resident_memory_bytes", frozenset()) in found
+    engine = {"engine": "none", "device": "paper", "model": "made-up", "precision": "fp32", "size": "320x576"}
+    assert value(found, "engine_info", **engine) == 1
     assert b"secret" not in body
 
 

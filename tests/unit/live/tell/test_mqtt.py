@@ -82,6 +82,7 @@ def test_states_are_retained_and_follow_the_camera(tmp_path: Path, ended: list[A
         "door/classes/state": "all",
         "door/detect_every/state": "1",
         "door/motion/state": "OFF",
+        "door/record/state": "OFF",
     }
     assert data["zones"] == {"crossing": {"inside": 1, "entered": 1, "left": 0}}
     assert "secret" not in str(late.messages)

@@ -21,8 +21,10 @@ from streamseg.errors import EngineError
 from streamseg.pixels.letterbox import Letterbox
 from streamseg.runtime import Skip
 
-__all__ = ["STALE", "Infer", "Pending", "Work"]
+__all__ = ["NO_TURN", "STALE", "Infer", "Pending", "Work"]
 
+NO_TURN = "network busy"
+"""Why a frame is skipped that the network had to look at, and had no time for."""
 STALE = "stale"
 """Why a frame is skipped that is too old by the time that the network could look at it."""
 
@@ -103,6 +105,10 @@ class Infer:
         self._images: list[npt.NDArray[np.uint8] | DeviceImage] = []
         self._future: Future[Outputs] = Future()
 
+    def service(self) -> float:
+        """Seconds that the network takes for a frame, lately; 0: that is not known yet."""
+        return self._schedule.service
+
     @property
     def every(self) -> int:
         """The network runs on one frame of so many now."""
@@ -117,7 +123,8 @@ class Infer:
         """Queue one picture. Raises EngineError if the engine is closed."""
         if time.monotonic() - prepared.frame.arrived > self._stale:
             return Skip(STALE)
-        return self.take(prepared)
+        looks = self._looks(prepared)
+        return Skip(NO_TURN) if looks is None else self._pass_on(prepared, looks)
 
     def adopt(self, former: object) -> None:
         """Submit what the former one gathered, and go on counting its work."""
@@ -126,14 +133,27 @@ class Infer:
             self.work, self._done_at = former.work, former._done_at
 
     def take(self, prepared: Prepared) -> Pending:
-        """As a call, however old the frame is."""
+        """As a call, however old the frame is, and however busy the network."""
+        return self._pass_on(prepared, self._looks(prepared) is not False)
+
+    def _looks(self, prepared: Prepared) -> bool | None:
+        """Whether the network is to run on this frame; None: it has to, and has no time for it now."""
         if prepared.frame.lost:
             self.flush()  # what waits for a fuller batch would wait until the camera is back
+            return False
         if prepared.still:
             self._schedule.rest(prepared)
-            return Pending(prepared.frame, prepared.letterbox, None, 0, still=True)
-        if prepared.frame.lost or not self._schedule(prepared) or not self._has_room():
-            return Pending(prepared.frame, prepared.letterbox, None, 0)
+            return False
+        if not self._schedule(prepared):
+            return False
+        if self._has_room():
+            return True
+        self._schedule.postpone()
+        return None if self._schedule.urgent else False
+
+    def _pass_on(self, prepared: Prepared, looks: bool) -> Pending:
+        if not looks:
+            return Pending(prepared.frame, prepared.letterbox, None, 0, still=prepared.still)
         self._images.append(prepared.image)
         pending = Pending(prepared.frame, prepared.letterbox, self._future, len(self._images) - 1)
         if len(self._images) >= min(self._batch, self._engine.together):
@@ -141,14 +161,14 @@ class Infer:
         return pending
 
     def _has_room(self) -> bool:
-        """Whether the network can take one more picture now, or must. Else masks are carried to it, and nothing waits."""
-        if self._schedule.urgent or not self._schedule.auto:
+        """Whether the network can take one more picture now, or must. Else masks are carried to it, and nothing waits; where others
+        use the network, too, a frame to which they cannot be carried is left out: it would wait for theirs."""
+        if not self._schedule.auto:
             return True
-        free = getattr(self._engine, "free", None)
-        if self._under_way < self._engine.in_flight * self._batch if free is None else free:
-            return True
-        self._schedule.postpone()
-        return False
+        turn = getattr(self._engine, "turn", None)
+        if turn is not None:
+            return bool(turn())
+        return self._schedule.urgent or self._under_way < self._engine.in_flight * self._batch
 
     def flush(self) -> None:
         """Submit what has been gathered: the input has ended, or no more will come for a while."""

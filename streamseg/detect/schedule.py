@@ -37,6 +37,8 @@ class DetectionSchedule:
         """max_rate: frames a second that are let through at most: those that are left out for that are not lost."""
         if every != "auto" and every < 1:
             raise ValueError(f"every is {every}; allowed: 1 or more, or auto")
+        self._new = self._must = False
+        """The last frame, and the next one, cannot be carried on."""
         self.auto = every == "auto"
         self.every: int = 1 if every == "auto" else every
         self._since = self._before_last = 0
@@ -55,6 +57,11 @@ class DetectionSchedule:
         """The network runs at least once in so many frames."""
         return LONGEST_INTERVAL if self.auto else self.every
 
+    @property
+    def service(self) -> float:
+        """Seconds that the network takes for a frame, lately; 0: that is not known yet."""
+        return self._service
+
     def served(self, seconds: float) -> None:
         """The network was busy for so long with one frame; called from any thread."""
         self._service += _FADE * (seconds - self._service) if self._service else seconds
@@ -68,7 +75,8 @@ class DetectionSchedule:
         if self.auto and before is not None and not fresh:
             self._adapt(before, prepared)
         self._since += 1
-        new = self._is_cut(prepared) or fresh
+        new = self._new = self._is_cut(prepared) or fresh or self._must
+        self._must = False
         if new or self._since >= self.every:
             self.urgent = new or not self.auto or self._since >= LONGEST_INTERVAL
             self._before_last, self._since = self._since, 0
@@ -77,7 +85,7 @@ class DetectionSchedule:
 
     def postpone(self) -> None:
         """The network has no room for the frame that was last asked for: it runs on the next one."""
-        self._since = self._before_last
+        self._since, self._must = self._before_last, self._new
 
     def rest(self, prepared: Prepared) -> None:
         """Nothing moves in this frame, and the network does not run on it: it does on the next one that comes to a call."""

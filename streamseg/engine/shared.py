@@ -36,6 +36,8 @@ MAX_WAIT = 0.005
 """Seconds for which a batch that is not full waits for more pictures while the engine could begin with it."""
 MAX_WAIT_BUSY = 0.033
 """The same while the engine computes as much as it can: it could not begin anyway."""
+WANTS = 0.3
+"""A client that asked for its turn so many seconds ago, and did not get it, still wants it."""
 RECENT = 0.5
 """A client that submitted nothing for so many seconds is not waited for."""
 
@@ -159,6 +161,7 @@ class SharedEngine:
             if (refused := self._refused(client)) is not None:
                 raise EngineError(refused)
             request.arrived = client.seen = time.monotonic()
+            client.asked = -math.inf
             client.under_way += len(request)
             client.queue.append(request)
         self._dispatch()
@@ -185,10 +188,20 @@ class SharedEngine:
         with self._lock:
             return 1 if self._others(client, time.monotonic()) else self.batch
 
-    def free(self, client: EngineClient) -> bool:
-        """Whether this client could submit a picture without waiting."""
+    def turn(self, client: EngineClient) -> bool:
+        """Whether the engine would begin with a picture of this client soon: there is room, and nobody wants it who waited longer.
+
+        For clients that can do without, as those that carry masks on: what they submit only then has no queue to wait in.
+        """
+        now = time.monotonic()
         with self._lock:
-            return not client.under_way or client.under_way < self._limit()
+            client.asked = now
+            others = [each for each in self._clients if each is not client]
+            if not self._others(client, now) and not any(now - each.asked < WANTS for each in others):
+                return not client.under_way or client.under_way < self._limit()
+            if sum(each.under_way for each in self._clients) >= self.engine.in_flight * self.batch:
+                return False
+            return not any(each.seen < client.seen and now - each.asked < WANTS for each in others)
 
     def _refused(self, client: EngineClient) -> str | None:
         return (
@@ -326,6 +339,8 @@ class EngineClient:
         self.closed = False
         self.seen = -math.inf
         """When it last submitted, of the monotonic clock."""
+        self.asked = -math.inf
+        """When it last asked for its turn; it does not want it any more once it has submitted."""
 
     @property
     def name(self) -> str:
@@ -352,10 +367,9 @@ class EngineClient:
         """See Engine.in_flight."""
         return self._shared.engine.in_flight
 
-    @property
-    def free(self) -> bool:
-        """Whether a picture could be submitted without waiting."""
-        return self._shared.free(self)
+    def turn(self) -> bool:
+        """Whether a picture submitted now would not have to wait for those of others."""
+        return self._shared.turn(self)
 
     @property
     def together(self) -> int:

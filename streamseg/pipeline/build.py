@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from streamseg.composite import Rendered
 from streamseg.config.schema import PipelineConfig, SelectConfig
 from streamseg.core.result import Result
+from streamseg.core.types import Frame
 from streamseg.decode import Decoder, SourceInfo
 from streamseg.decode.address import as_source
 from streamseg.decode.reconnect import OnLoss
@@ -25,6 +26,7 @@ from streamseg.events import EventDetector
 from streamseg.gpu import Device
 from streamseg.pipeline import opening
 from streamseg.pipeline.account import Account, take_account
+from streamseg.pipeline.admission import Admission
 from streamseg.pipeline.answers import Progress, drawing_less, refuse_between, remembering
 from streamseg.pipeline.edit import Edit
 from streamseg.pipeline.expected import tell_tracks
@@ -412,7 +414,21 @@ def _branch(chosen: Sequence[Step], context: Context, kept: bool = False) -> Bra
     return Branch(name, made.stages, context.room, joined=made.joined)
 
 
-def _connect(source: Paced | FirstFrames, trunk: Made, branches: Sequence[Branch], context: Context) -> Runtime:
+def _admission(trunk: Made, context: Context) -> Admission | None:
+    """What bounds the latency, where something does."""
+    infer, admission = _one(trunk, Infer), _one(trunk, Admission)
+    if admission is not None and infer is not None:
+        admission.service = infer.service
+    return admission
+
+
+def _connect(
+    source: Paced | FirstFrames,
+    trunk: Made,
+    branches: Sequence[Branch],
+    context: Context,
+) -> Runtime:
+    admission = _admission(trunk, context)
     return Runtime(
         source,
         trunk.stages,
@@ -422,8 +438,16 @@ def _connect(source: Paced | FirstFrames, trunk: Made, branches: Sequence[Branch
         policy="drop_oldest" if context.drops else "block",
         joined=trunk.joined,
         arrived=_arrived,
+        through=None if admission is None else lambda item: admission.through(_frame_of(item)),
         around=None if context.device is None else context.device.at_work(),
     )
+
+
+def _frame_of(item: Any) -> Frame:
+    """The frame that passes as this item."""
+    if isinstance(item, Frame):
+        return item
+    return _frame_of(item.result if hasattr(item, "result") else item.frame)  # a result without instances is false, too
 
 
 def _arrived(item: Rendered | Result) -> float:

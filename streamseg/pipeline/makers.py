@@ -22,6 +22,7 @@ from streamseg.gpu import DeviceCompositor, DevicePreprocess
 from streamseg.link import Link
 from streamseg.occlusion import OcclusionEstimator
 from streamseg.pipeline import private
+from streamseg.pipeline.admission import Admission
 from streamseg.pipeline.context import Context
 from streamseg.pipeline.decide import check_known, shown_classes
 from streamseg.pipeline.edit import Edit, keeps_all
@@ -71,9 +72,12 @@ __all__ = [
 def preprocess(context: Context) -> Stage:
     """It works where the frames are, on a GPU or not."""
     spec, device = context.graph, context.device
+    made: Stage
     if device is None or (device.on_gpu and context.engine is not None and not computes_on_gpu(context.engine.name)):
-        return Preprocess(*spec.size, spec.fit, spec.padding)
-    return DevicePreprocess(*spec.size, device, spec.fit, spec.padding)
+        made = Preprocess(*spec.size, spec.fit, spec.padding)
+    else:
+        made = DevicePreprocess(*spec.size, device, spec.fit, spec.padding)
+    return Admission(made, lambda: 0.0) if context.live and context.drops else made
 
 
 def gate_of(context: Context) -> MotionGate | None:

@@ -43,12 +43,15 @@ class Runtime:
         policy: Policy = "block",
         joined: Collection[str] = (),
         arrived: Callable[[Any], float] | None = None,
+        through: Callable[[Any], None] | None = None,
         around: contextlib.AbstractContextManager[object] | None = None,
     ) -> None:
         """`joined` names the stages of the trunk that run in the thread of the stage before them. Every thread and its channel
         hold up to two items, so that where something behind is slow, each thread less is latency less. `around` is
-        entered before the first thread starts, and left by the last one.
+        entered before the first thread starts, and left by the last one. `through` is told of each item that a sink has taken,
+        and of each that a stage left out.
         """
+        self._through = through
         self._source, self._arrived, self._around = source, arrived, around or contextlib.nullcontext()
         self._lock = threading.Lock()
         self.errors: list[tuple[str, BaseException]] = []
@@ -101,9 +104,9 @@ class Runtime:
         for group in groups[:-1]:
             ahead = max(getattr(stage, "ahead", 1) for _, stage in group)
             following = self._channel(max(capacity, ahead), "block")
-            self._add(StageThread(group, source, [following], branch))
+            self._add(StageThread(group, source, [following], branch, through=self._through))
             source = following
-        self._add(StageThread(groups[-1], source, ends, branch))
+        self._add(StageThread(groups[-1], source, ends, branch, through=self._through))
 
     def _add(self, line: StageThread) -> None:
         self._lines.append(line)

@@ -95,6 +95,8 @@ class StageThread:
     outputs: list[Channel[Any]]
     branch: str | None = None
     """The name of the branch that it is a part of; the latency of its stages is measured."""
+    through: Callable[[Any], None] | None = None
+    """Is told of each item that a sink has taken, and of each that was left out."""
     at: int = 0
     """Index of the stage that works, or failed."""
     coming: deque[tuple[int, Stage, Callable[[], None]]] = field(default_factory=deque)
@@ -152,6 +154,8 @@ class StageThread:
                 return
             if isinstance(item, Skip):
                 counters.skipped[item.reason] = counters.skipped.get(item.reason, 0) + 1
+                if self.through is not None:
+                    self.through(taken)
                 return
             if at + 1 < len(self.stages):
                 counters.given += 1
@@ -160,6 +164,8 @@ class StageThread:
         counters = self.stages[-1][0]
         counters.given += 1
         self._measure(counters, taken, arrived)
+        if self.through is not None and self.branch is not None and not self.outputs:
+            self.through(taken)
 
     def _measure(self, counters: Counters, taken: Any, arrived: Callable[[Any], float] | None) -> None:
         if self.branch is not None and arrived is not None:

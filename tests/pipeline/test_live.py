@@ -68,7 +68,8 @@ def test_it_is_watched_while_it_records(tmp_path, make_config, monkeypatch):
     assert report.frames_in == 75 == report.frames_done + report.dropped
     assert report.latency_ms["p50"] < 1500
     assert stats["captured"] == stats["processed"] + stats["under_way"] + sum(stats["skipped"].values())
-    assert report.skipped == {"preprocess: busy": report.dropped}
+    assert sum(report.skipped.values()) == report.dropped
+    assert {*report.skipped} <= {"preprocess: busy", "preprocess: behind"}
     frames = clips.decoded(tmp_path / "o.mp4")
     assert len(frames) == report.frames_done
     shown = [clips.read_index(clips.plane_array(frame)) for frame in frames]

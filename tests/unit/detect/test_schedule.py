@@ -1,5 +1,6 @@
 """How often the network runs where it cannot run on every frame, and what is said of it."""
 
+import time
 from concurrent.futures import Future
 from dataclasses import replace
 from fractions import Fraction
@@ -10,11 +11,12 @@ import numpy as np
 import pytest
 
 from streamseg.core.types import Frame
-from streamseg.detect.infer import Infer
+from streamseg.detect.infer import NO_TURN, Infer
 from streamseg.detect.preprocess import Prepared
 from streamseg.detect.schedule import DetectionSchedule
 from streamseg.engine.outputs import Outputs
 from streamseg.pixels.letterbox import Letterbox
+from streamseg.runtime import Skip
 
 PICTURE = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
 
@@ -106,3 +108,40 @@ def test_after_a_rest_the_first_frame_that_moves_is_looked_at():
     still = infer.take(replace(prepared(1), still=True))
     assert (still.future, still.still) == (None, True)
     assert infer.take(prepared(2)).future is not None
+
+
+class Shared(Busy):
+    """One that others use, too: it says whose turn it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mine = True
+
+    def turn(self) -> bool:
+        return self.mine
+
+
+def test_a_frame_without_its_turn_is_carried_on_and_after_many_left_out():
+    engine = Shared()
+    infer = Infer(engine, schedule=DetectionSchedule("auto"))
+    assert infer(now(0)).future is not None
+    engine.mine = False
+    given = [infer(now(i)) for i in range(1, 12)]
+    assert [getattr(each, "future", each) for each in given] == [None] * 7 + [Skip(NO_TURN)] * 4
+    engine.mine = True
+    assert infer(now(12)).future is not None
+
+
+def test_what_cannot_be_carried_on_is_left_out_until_its_turn():
+    engine = Shared()
+    infer = Infer(engine, schedule=DetectionSchedule("auto"))
+    assert infer(now(0)).future is not None
+    engine.mine = False
+    assert [infer(now(i, epoch=1)) for i in (1, 2)] == [Skip(NO_TURN)] * 2, "of another epoch, which nothing is known of"
+    engine.mine = True
+    assert infer(now(3, epoch=1)).future is not None
+
+
+def now(index: int, epoch: int = 0) -> Prepared:
+    given = prepared(index, epoch)
+    return replace(given, frame=replace(given.frame, arrived=time.monotonic()))

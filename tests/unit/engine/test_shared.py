@@ -17,7 +17,7 @@ import pytest
 
 from streamseg.engine import Outputs
 from streamseg.engine.images import DeviceImage
-from streamseg.engine.shared import EngineClient, SharedEngine
+from streamseg.engine.shared import WANTS, EngineClient, SharedEngine
 from streamseg.errors import EngineError
 
 SIZE = (4, 6)
@@ -398,3 +398,41 @@ def test_a_fork_says_at_once_why_it_cannot_use_the_engine():
                 one.close()
                 os._exit(0 if said == [True, True] and not engine.closed else 1)
         assert os.waitpid(pid, 0)[1] == 0
+
+
+def test_who_can_do_without_gets_the_engine_in_turn_and_never_waits_behind_others():
+    engine = ManualEngine(in_flight=1)
+    shared = SharedEngine(engine)
+    a, b, c = (shared.client() for _ in range(3))
+    assert a.turn(), "alone"
+    first = a.submit(picture(1))
+    assert not b.turn(), "no room"
+    assert not c.turn()
+    engine.answer(0)
+    assert numbers(first) == [1]
+    assert not a.turn(), "b and c want it, and had nothing yet"
+    assert b.turn()
+    b.submit(picture(2))
+    engine.answer(1)
+    assert c.turn()
+    assert not b.turn()
+    time.sleep(1.2 * WANTS)  # c and a have gone
+    assert b.turn(), "who stalls delays nobody"
+    shared.close()
+
+
+def test_an_engine_that_is_given_up_frees_all_who_wait_and_all_whose_pictures_run():
+    engine = ManualEngine(in_flight=1)
+    shared = SharedEngine(engine)
+    client = shared.client()
+    assert shared.silent() == 0
+    futures = [client.submit(picture(1)), client.submit(picture(2))]
+    time.sleep(0.02)
+    assert shared.silent() >= 0.02
+    shared.give_up(EngineError("it hangs"))
+    for future in futures:
+        with pytest.raises(EngineError, match="it hangs"):
+            future.result(LONG)
+    with pytest.raises(EngineError, match="it hangs"):
+        client.submit(picture(4))
+    engine.answer(0)  # after all

@@ -93,3 +93,20 @@ def test_a_zone_drawn_with_the_mouse_yields_an_event(browse, watch, film):
     page.get_by_role("tab", name="Events").click()
     page.get_by_text(re.compile(r"entered middle")).first.wait_for(timeout=20000)
     assert live.options("door")["zones"].keys() == {"middle"}
+
+
+def test_what_nobody_may_see_is_covered_while_it_runs(browse, watch, film):
+    live, address = watch({"door": {"source": str(film), "loop": True, "effects": []}})
+    page = browse(address + "#/camera/door")
+    assert until(lambda: page.evaluate(RED) is not None)
+    name = live.feed("door").latest().names[0]
+    page.get_by_role("tab", name="Settings").click()
+    page.get_by_label("Classes to cover").fill(name)
+    page.get_by_label("Classes to cover").press("Enter")
+    assert until(lambda: live.options("door").get("privacy"))
+    assert until(lambda: page.evaluate(RED) is None)
+    assert places(page, 1.5) == set()
+    page.get_by_label("Classes to cover").fill("unicorn")
+    page.get_by_label("Classes to cover").press("Enter")
+    page.get_by_text(re.compile("unicorn.*(unknown|not)|(unknown|no) .*unicorn")).wait_for()
+    page.complaints.clear()

@@ -67,7 +67,7 @@ export class Large {
     return h(
       "div",
       { class: "large-head" },
-      h("a", { class: "button", href: "#/" }, "← Cameras"),
+      h("a", { class: "button", href: "#/", "aria-label": "All cameras" }, "←", h("span", { class: "wide-only" }, "Cameras")),
       h("h1", {}, this.name),
       h("span", { class: "pill" }, this.dot, this.word),
       h("span", { class: "push" }, this.pauseButton),

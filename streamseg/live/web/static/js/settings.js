@@ -20,6 +20,10 @@ export class Settings {
     this.motion = h("input", { type: "checkbox", onchange: () => this.#save({ motion: this.motion.checked }) });
     this.effects = h("div", { class: "section" });
     this.kind = h("select", { "aria-label": "Effect to add" }, view.about.effects.map(({ name, does }) => h("option", { value: name, title: does }, name)));
+    const cover = () => this.#cover();
+    this.covered = h("input", { type: "text", placeholder: "none", autocomplete: "off", list: "settings-classes", onchange: cover });
+    this.known = h("datalist", { id: "settings-classes" });
+    this.cover = h("select", { onchange: cover }, ["paint", "pixelate", "blur"].map((fill) => h("option", { value: fill }, fill)));
     this.usual = h("button", { type: "button", class: "quiet", onclick: () => this.#save({ effects: null }) }, "As usual");
     const remove = h("button", { type: "button", class: "risky", onclick: () => this.#remove() }, "Remove this camera");
     this.element = h(
@@ -32,6 +36,9 @@ export class Settings {
         h("label", { class: "check" }, this.motion, "Rest the network while nothing moves")),
       h("section", { class: "section" }, h("h2", {}, "What is drawn"), this.effects,
         h("div", { class: "row" }, h("div", { class: "grow" }, this.kind), h("button", { type: "button", onclick: () => this.#addEffect() }, "Add effect"), this.usual)),
+      h("section", { class: "section" }, h("h2", {}, "What nobody sees"),
+        h("p", { class: "soft small" }, "Covered in all pictures, recordings and thumbnails, for everyone."),
+        h("div", { class: "fields" }, h("label", {}, "Classes to cover", this.covered, this.known), h("label", {}, "Covered by", this.cover))),
       this.error,
       this.said,
       h("section", { class: "section" }, remove),
@@ -51,6 +58,11 @@ export class Settings {
     if (conf === null) setText(this.confShown, "usual");
     else this.#shownConf();
     this.every.value = String(options.detect_every ?? "auto");
+    this.known.replaceChildren(...classes.map((name) => h("option", { value: name })));
+    const { privacy } = options;
+    const section = typeof privacy === "string" || Array.isArray(privacy) ? { classes: privacy } : privacy ?? {};
+    this.covered.value = section.classes === "off" ? "" : [section.classes ?? []].flat().join(", ");
+    this.cover.value = section.fill ?? "paint";
     this.rate.value = options.max_rate ?? "";
     this.motion.checked = options.motion === true;
     this.#showEffects(this.view.drawn);
@@ -111,6 +123,14 @@ export class Settings {
     const words = type === "classes" ? [value ?? []].flat().join(", ") : value ?? "";
     const read = (text) => (type === "classes" ? (text.trim() ? text.split(",").map((each) => each.trim()).filter(Boolean) : null) : text || null);
     return h("label", {}, title, h("input", { type: "text", placeholder: type === "classes" ? "all" : "", value: words, autocomplete: "off", onchange: (event) => set(read(event.target.value)), ...common }));
+  }
+
+  #cover() {
+    const { privacy } = this.view.options;
+    const classes = this.covered.value.split(",").map((name) => name.trim()).filter(Boolean);
+    const rest = typeof privacy === "object" && !Array.isArray(privacy) ? privacy : {};
+    const named = classes.length === 1 && classes[0] === "all" ? "all" : classes;
+    if (classes.length || privacy) this.#save({ privacy: classes.length ? { ...rest, classes: named, fill: this.cover.value } : null });
   }
 
   #addEffect() {

@@ -51,6 +51,12 @@ def live(
     no_tuned: Annotated[bool | None, flag("no_tuned")] = None,
     # options end
     trust: Annotated[bool, flag("trust")] = False,
+    record: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER", help="Record all cameras, and clips of their events, into this folder (docs/keeping.md)."
+        ),
+    ] = None,
     page: Annotated[
         str | None,
         typer.Option(
@@ -135,10 +141,13 @@ def _file(sources: list[str], given: dict[str, Any]) -> LiveFile:
     asked = {each.name: each for each in OPTIONS if each.name in _OF_CAMERAS and given[each.name] is not None}
     if Path(sources[0]).suffix.lower() not in (".yaml", ".yml"):
         defaults = {name: given[name] for name in asked}
-        return read_live({"defaults": defaults, "cameras": named(sources)}, "cameras", trust=given["trust"])
+        kept: dict[str, Any] = {}
+        if given["record"] is not None:
+            defaults["record"], kept["record"] = True, {"folder": given["record"]}
+        return read_live({"defaults": defaults, **kept, "cameras": named(sources)}, "cameras", trust=given["trust"])
     if len(sources) > 1:
         raise ConfigError(f"{sources[0]} names all cameras; leave out {sources[1]}, or name it there")
-    if asked:
-        flags = ", ".join(in_shell(option) for option in asked.values())
+    if asked or given["record"] is not None:
+        flags = ", ".join([*(in_shell(option) for option in asked.values()), *(["--record"] if given["record"] else [])])
         raise ConfigError(f"{flags}: {sources[0]} says that, in its section defaults or at each camera")
     return load_live(Path(sources[0]), trust=given["trust"])

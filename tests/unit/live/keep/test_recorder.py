@@ -11,7 +11,9 @@ import pytest
 
 from streamseg.config.live_record import CameraRecord
 from streamseg.live.keep import continuous
+from streamseg.live.keep.clock import SteadyClock
 from streamseg.live.keep.names import named
+from streamseg.live.keep.packets import StoredPacket
 from streamseg.live.keep.recorder import CameraRecorder
 from streamseg.system.output_files import OutputFile
 from tests import clips
@@ -257,3 +259,21 @@ def test_a_camera_that_changes_its_size_goes_on_in_another_file(tmp_path: Path, 
     with av.open(str(notes.paths[1])) as container:
         assert (container.streams.video[0].width, container.streams.video[0].height) == (128, 96)
     assert notes.gaps == []
+
+
+def test_a_clock_that_leaps_ahead_leaves_no_hole_and_a_pause_stays_one() -> None:
+    clock, tick = SteadyClock(), clips.Fraction(1, 90000)
+
+    def time_of(seconds: float, at: float, stream: int = 0) -> float:
+        ticks = round(seconds * 90000)
+        return float((clock(StoredPacket(stream, b"", ticks, ticks, 0, tick, True, at)).pts or 0) * tick)
+
+    assert [time_of(5, 100.0), time_of(5.04, 100.04)] == [5, 5.04]
+    assert time_of(0.02, 100.0, stream=1) == pytest.approx(0.02)
+    assert time_of(30_000, 100.08) == pytest.approx(5.08), "the camera's clock was set"
+    assert time_of(30_000.04, 100.12) == pytest.approx(5.12)
+    assert time_of(40_000, 100.08, stream=1) == pytest.approx(0.10), "its sound with it"
+    assert time_of(30_060, 160.12) == pytest.approx(65.08), "a minute without motion"
+    assert time_of(3, 160.16) == pytest.approx(65.12), "it was switched off and on"
+    unknown = clock(StoredPacket(0, b"", None, None, 0, tick, True, 160.20))
+    assert float((unknown.pts or 0) * tick) == pytest.approx(65.16), "it tells no times"

@@ -16,6 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import yaml
 
 import streamseg.evaluate.evaluation
 import streamseg.pipeline.opening
@@ -23,6 +24,7 @@ from streamseg.cli.main import app, main
 from streamseg.config import parse_pipeline
 from streamseg.core import rle
 from streamseg.engine import open_engine
+from streamseg.live.config import LiveConfig, load_live
 from tests import clips, graphs
 from tests.docs.blocks import ROOT, Block, blocks
 
@@ -146,8 +148,12 @@ def test_python_runs(block: Block, there: Path) -> None:
 
 
 @pytest.mark.parametrize("block", [p for p in of_kind("yaml") if p.values[0].why_not is None])
-def test_yaml_is_a_pipeline_file(block: Block) -> None:
-    parse_pipeline(block.text, str(block))
+def test_yaml_is_a_pipeline_file_or_one_of_cameras(block: Block, tmp_path: Path) -> None:
+    if set(yaml.safe_load(block.text)) & set(LiveConfig.model_fields):
+        (tmp_path / "cameras.yaml").write_text(block.text)
+        load_live(tmp_path / "cameras.yaml")
+    else:
+        parse_pipeline(block.text, str(block))
 
 
 def test_installing_as_the_readme_says(there: Path) -> None:

@@ -97,6 +97,7 @@ def test_a_camera_that_is_away_shows_why(watch):
         assert status(live, name).rate == 0.0
 
 
+@pytest.mark.long
 def test_a_camera_that_is_lost_is_lost_until_its_own_pictures_come_again(watch, tmp_path):
     pictures = access_units(tmp_path, 250)
     with Camera(pictures, pause=0.02) as camera:

@@ -14,7 +14,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-PROGRAMS = ("streamseg", "pip", "make", "python", "python3", ".", "scp", "ssh", "docker", "ffmpeg", "ffplay", "curl", "sudo")
+PROGRAMS = (
+    *("streamseg", "pip", "make", "python", "python3", ".", "scp", "ssh", "docker", "ffmpeg", "ffplay", "curl"),
+    *("sudo", "systemctl", "podman"),
+)
 """What a line of a shell block may begin with; a block with other lines shows an answer."""
 
 _BLOCK = re.compile(

@@ -352,8 +352,7 @@ class Camera:
 
 def is_private(config: PipelineConfig) -> bool:
     """Whether something that the camera sees is covered in all that is shown."""
-    section = getattr(config, "privacy", None)
-    return section is not None and section.classes != ()
+    return config.privacy.classes != ()
 
 
 class _Show:

@@ -22,11 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from streamseg.config.load import validate
-from streamseg.config.schema import PipelineConfig
 from streamseg.errors import ConfigError, OutputError, SourceNotFound
 from streamseg.live.keep.archive import plain
 from streamseg.live.keep.rows import KeptEvent
+from streamseg.live.keep.settings import as_film
 from streamseg.live.keep.store import EventStore
 from streamseg.pipeline.tracks import ensure_results
 from streamseg.record import FrameRecord, Results, open_results
@@ -101,21 +100,6 @@ def _about(store: EventStore, event: KeptEvent, clip: Path, settings: Any, resul
         "versions": _versions(),
         "settings": settings,
     }
-
-
-def as_film(settings: Any, model: str | None = None) -> PipelineConfig:
-    """Settings of a camera, for a film of it: every picture is looked at as they say, and nothing depends on how fast this is.
-
-    Raises ConfigError.
-    """
-    config = validate(PipelineConfig, settings, "settings of the incident", None)
-    every = 1 if config.infer.every == "auto" else config.infer.every
-    decode = config.decode.model_copy(update={"realtime": False, "policy": "block", "stale": None, "reconnect": 0.0})
-    infer = config.infer.model_copy(
-        update={"every": every, "no_tuned": True, "batch": 1} | ({} if model is None else {"model": model})
-    )
-    track = config.track.model_copy(update={"online": True})
-    return config.model_copy(update={"decode": decode, "infer": infer, "track": track, "outputs": {}})
 
 
 def replay(folder: Path, *, model: str | None = None, engine: str | None = None, on_message: Message | None = None) -> Replay:

@@ -21,6 +21,7 @@ from streamseg.live.keep.archive import Archive
 from streamseg.live.keep.recorder import CameraRecorder
 from streamseg.live.keep.retention import Retention, protect
 from streamseg.live.keep.rows import KeptFile
+from streamseg.live.keep.settings import as_json
 from streamseg.live.keep.shelf import Recorded
 from streamseg.live.keep.shown import ShownPackets
 from streamseg.live.keep.store import EventStore
@@ -109,7 +110,7 @@ class Keeper:
 
     def note(self, camera: str, config: PipelineConfig) -> None:
         """From now on this is found in a camera, in this way."""
-        self._settings.append((camera, time.time(), config.model_dump_json()))  # a camera waits for no disk
+        self._settings.append((camera, time.time(), as_json(config)))  # a camera waits for no disk
 
     def recorder(self, camera: str, options: CameraRecord) -> CameraRecorder:
         """Begin to record a camera: its `feed` is the tap of the camera's decoder, over all its connections."""

@@ -2,6 +2,8 @@
 
     python benchmarks/glass.py [--way mse|webrtc] [--seconds 20] [--size 1280x720] [--rate 25]
 
+With --live the pictures first go out as a camera's (MPEG-TS by UDP), and through the whole of `streamseg live` with a network.
+
 A clock is drawn into each picture as black and white fields when it is taken. It goes through one shared encode and the page's own
 server and player to Chromium (/usr/bin/chromium, driven by Playwright), where a canvas reads it back at each repaint and compares
 it with the same machine's clock. What a real camera and its network add is not in it.
@@ -30,10 +32,12 @@ from starlette.responses import HTMLResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+import streamseg
 from streamseg.composite import Rendered
 from streamseg.core.result import Result
 from streamseg.core.types import Frame, Instances
 from streamseg.encode.stream import SharedStream
+from streamseg.encode.stream.push import Pusher
 from streamseg.live.web.stream import Streams
 
 BITS = 24
@@ -125,6 +129,29 @@ def served(stream: SharedStream, way: str, began: float, options: str):
         thread.join(5)
 
 
+@contextlib.contextmanager
+def watched(stream: SharedStream, model: str):
+    """What `streamseg live` shows of a camera that sends `stream`."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"udp://127.0.0.1:{probe.getsockname()[1]}"
+    pusher = Pusher(stream, address)
+    pusher.start()
+    live = streamseg.Live({"clock": {"source": address, "effects": "none", "detect_every": "auto"}}, model=model)
+    live.start()
+    try:
+        deadline = time.monotonic() + 90
+        while live.cameras()[0].processed < 50:
+            if time.monotonic() > deadline:
+                raise SystemExit(f"the camera is not watched: {live.cameras()[0]}")
+            time.sleep(0.1)
+        yield live.feed("clock").stream
+        print(live.cameras()[0])
+    finally:
+        live.stop()
+        pusher.close()
+
+
 def measure(port: int, seconds: float, screenshot: str | None) -> dict[str, object]:
     with sync_playwright() as play:
         browser = play.chromium.launch(
@@ -142,8 +169,7 @@ def measure(port: int, seconds: float, screenshot: str | None) -> dict[str, obje
             if screenshot:
                 page.screenshot(path=screenshot)
             return page.evaluate(
-                "({seen, shown, said, drift: player.behind, quality: document.getElementById('v').getVideoPlaybackQuality()"
-                ".droppedVideoFrames})"
+                "({seen, shown, said, quality: document.getElementById('v').getVideoPlaybackQuality().droppedVideoFrames})"
             )
         finally:
             browser.close()
@@ -157,15 +183,20 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=25)
     parser.add_argument("--options", default="", help="of the player, as JavaScript: target: 0.1")
     parser.add_argument("--screenshot")
+    parser.add_argument("--live", action="store_true", help="by way of a camera and the pipeline")
+    parser.add_argument("--model", default="lite")
     given = parser.parse_args()
     width, height = map(int, given.size.split("x"))
     stream, began, ending = SharedStream("clock"), time.time(), threading.Event()
     camera = threading.Thread(target=film, args=(stream, (width, height), given.rate, began, ending), daemon=True)
     camera.start()
     try:
-        with served(stream, given.way, began, given.options) as port:
+        with (
+            watched(stream, given.model) if given.live else contextlib.nullcontext(stream) as shown,
+            served(shown, given.way, began, given.options) as port,
+        ):
             seen = measure(port, given.seconds, given.screenshot)
-            stats = stream.stats()
+            stats = shown.stats()
     finally:
         ending.set()
         camera.join(5)

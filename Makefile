@@ -6,6 +6,7 @@
 # make shape  the rooms of the code, and whether an import runs the wrong way (docs/architecture.md)
 # make bench  the figures of README.md
 # make fuzz   seeded campaigns against damaged input of every kind, some 45 minutes (FUZZ="media --seed 7 --count 2000" for a part)
+# make soak   four cameras with random faults for 30 minutes: no crash, no leak (SOAK="--minutes 5 --seed 7", or --leak: it must be found)
 # make mutate whether the tests notice when the code is changed, some 30 minutes (MUTATE="masks color" for modules)
 # make lite-graphs  all graphs of `lite` anew from engines/lite/lite.safetensors, measured on DATA=FOLDER; before new weights are shipped
 # make gpu    on a machine with an NVIDIA GPU: its tests, then every figure about it, in ten minutes (GPU="--quick --json FILE")
@@ -14,7 +15,7 @@ VENV ?= .venv
 DEMO_VENV ?= .venv-demo
 BIN = $(VENV)/bin
 
-.PHONY: demo test test-all env lint shape bench fuzz mutate lite-graphs gpu clean
+.PHONY: demo test test-all env lint shape bench fuzz soak mutate lite-graphs gpu clean
 .DEFAULT_GOAL := demo
 
 demo: $(DEMO_VENV)/.installed
@@ -44,6 +45,9 @@ bench: env
 # What is found is kept in build/fuzz, with what shows it again.
 fuzz: env
 	$(BIN)/python -m tests.fuzz $(FUZZ)
+
+soak: env
+	$(BIN)/python -m tests.soak $(SOAK)
 
 mutate: env
 	$(BIN)/python -m tests.mutate $(MUTATE)

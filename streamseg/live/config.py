@@ -63,7 +63,7 @@ CAMERA_OPTIONS: tuple[Option, ...] = tuple(
     each
     for each in OPTIONS
     if each.name not in _NO_CAMERAS
-    and ({"pipeline", "source"} & {*each.groups} or each.name in ("effects", "keep_grey", "select", "privacy"))
+    and ({"pipeline", "source", "privacy"} & {*each.groups} or each.name in ("effects", "keep_grey", "select"))
 )
 """Those of a run that a camera may have."""
 ENGINE_OPTIONS: tuple[Option, ...] = tuple(each for each in OPTIONS if "network" in each.groups)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import av
@@ -144,3 +145,22 @@ def test_resumed_answers_know_what_was_nonsense(tmp_path) -> None:
     given = replace(result(noise("gray", 32, 32), instances([])), answered=False)
     columns = read_columns(pack(given), 3, "x")
     assert unpack(columns, given.instances.class_names, Fraction(1, 90000), "x").of(given.frame).answered is False
+
+
+def test_a_camera_shows_nobody_wherever_it_is_looked_at(known, clip) -> None:
+    """Its newest result, its snapshot; and its own packets are not recorded."""
+    import time
+
+    from streamseg.live.live import Live
+
+    live = Live({"door": {"source": str(clip), "loop": True, "privacy": "person", "effects": []}}, model=str(known), threads=1)
+    with live:
+        wait = time.monotonic() + 20
+        while ((result := live.feed("door").latest()) is None or result.frame.lost) and time.monotonic() < wait:
+            time.sleep(0.02)
+        assert result is not None
+        assert np.ptp(result.image()[INSIDE].astype(int), axis=(0, 1)).max() <= 3
+        picture = next(av.open(io.BytesIO(live.feed("door").snapshot())).decode(video=0)).to_ndarray(format="gray")
+        assert np.ptp(picture[INSIDE].astype(int)) <= 6
+        with pytest.raises(ConfigError, match=r"record\.what is camera"):
+            live.add("yard", {"source": str(clip), "privacy": "person", "record": {"what": "camera"}})

@@ -4,13 +4,14 @@
 - counts only grow, and processed + skipped frames are no more than captured ones;
 - a camera that gives pictures again is watched again within `BACK` seconds;
 - the camera with privacy never shows a person, whatever happens to it;
-- memory, open files and threads do not grow (slopes by Theil and Sen, so that a peak is no slope);
+- memory, open files and threads do not grow (slopes by Theil and Sen of what is least, so that a peak is no slope);
 - it ends within five seconds, and gives back its threads and files.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import os
 import tempfile
@@ -37,6 +38,8 @@ BACK = 45.0
 STEP = 1.0
 WARM = 0.3
 """Share of the time in which memory may grow: libraries, caches, allocators."""
+WINDOWS = 6
+"""Parts of the time, of each of which the least is taken."""
 MOST_MEMORY, MOST_FILES, MOST_THREADS = 6.0, 1.0, 1.0
 """Growth a minute that is no leak: megabytes, files, threads. A restarted camera's allocator keeps a few megabytes."""
 STATES = {"starting", "watching", "lost", "paused", "failed"}
@@ -56,11 +59,18 @@ class Report:
     """Pictures of the camera with privacy that were looked at."""
 
     def slopes(self) -> tuple[float, float, float]:
-        """Of megabytes, files and threads, a minute, once warm."""
+        """Of megabytes, files and threads, a minute, once warm: of the least in each of some windows.
+
+        Cameras come and go, and with them threads and connections; what leaks is there when few are left, too.
+        """
         warm = [each for each in self.samples if each[0] >= WARM * self.samples[-1][0]]
+        size = max(1, -(-len(warm) // WINDOWS))
+        windows = [warm[at : at + size] for at in range(0, len(warm), size)]
+        times = [window[len(window) // 2][0] for window in windows]
         found = []
         for column in (1, 2, 3):
-            steps = [(b[column] - a[column]) / (b[0] - a[0]) for a, b in combinations(warm, 2) if b[0] > a[0]]
+            least = list(zip(times, (min(each[column] for each in window) for window in windows), strict=True))
+            steps = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in combinations(least, 2) if b[0] > a[0]]
             found.append(float(np.median(steps)) if steps else 0.0)
         return found[0], found[1], found[2]
 
@@ -78,6 +88,8 @@ class Report:
 
 def _sample(began: float) -> tuple[float, float, int, int]:
     gc.collect()
+    with contextlib.suppress(OSError, AttributeError):  # what is free is given back, so that what is left is used
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     files = len(os.listdir("/proc/self/fd"))
     megabytes = pages * os.sysconf("SC_PAGE_SIZE") / 1e6

@@ -62,13 +62,19 @@ def change(pipeline: Pipeline, config: PipelineConfig, effects: Mapping[str, tup
         undo.pop_all()
     for stages, at, stage in made:
         _take_place(pipeline, stages, at, stage)
+    pipeline.paced.rate = config.decode.max_rate
     pipeline.context, pipeline.sinks = context, sinks
     return True
 
 
 def _differences(before: PipelineConfig, after: PipelineConfig) -> set[str]:
-    """The sections in which they differ; of `infer`, the engine has all but how often the network runs."""
+    """The sections in which they differ; of `infer`, the engine has all but how often the network runs.
+
+    A limit on the rate is the source's, which can change it, and a matter of how often the network runs.
+    """
     differs = {name for name in PipelineConfig.model_fields if getattr(before, name) != getattr(after, name)} - {"outputs"}
+    if before.decode.model_copy(update={"max_rate": after.decode.max_rate}) == after.decode and "decode" in differs:
+        differs = differs - {"decode"} | {"infer"}
     if before.infer.model_copy(update={"every": after.infer.every}) != after.infer:
         differs.add("the engine")
     return differs

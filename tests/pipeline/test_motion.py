@@ -1,11 +1,14 @@
 """A pipeline with the motion gate: the network rests while nothing moves, and what stands still stays found, under its name."""
 
+import json
+
 import numpy as np
 import pytest
 
 import streamseg
 from streamseg.errors import ConfigError
 from streamseg.pipeline.build import build_pipeline
+from streamseg.pipeline.change import change
 from tests import clips, graphs
 
 SIZE = (64, 96)
@@ -73,8 +76,6 @@ def test_motion_is_for_what_happens_now(film, model):
 
 
 def test_an_area_to_ignore_is_given_as_text_or_points(film, model, streamseg, tmp_path):
-    import json
-
     import streamseg as package
 
     there = next(iter(package.stream(film, model=model, ignore={"right": [[0.6, 0], [1, 0], [1, 1], [0.6, 1]]})))
@@ -91,3 +92,27 @@ def test_an_area_to_ignore_is_given_as_text_or_points(film, model, streamseg, tm
     done = streamseg("run", film, "-o", tmp_path / "o.jsonl", "--model", model, "--overwrite", "--ignore",
                      "{a: {points: [[0, 0], [0.5, 0], [0.5, 1]], classes: persn}}")  # fmt: skip
     assert (done.returncode, "--ignore: a: classes: there is no 'persn'" in done.stderr) == (3, True)
+
+
+def test_a_run_takes_over_areas_a_rate_and_the_gate_between_two_frames(film, model, make_config, tmp_path):
+    base = "decode: {max_rate: %s}\nmotion: {gate: %s}\nignore: {%s}\ntrack: {online: true}\noutputs: {p: {path: '{out}'}}"
+    config = make_config(base % (25, "false", ""), model)
+    target = tmp_path / "o.jsonl"
+    pipeline = build_pipeline(film, config, [str(target)], changeable=True)
+    after = make_config(base % (5, "true", "all: [[0, 0], [1, 0], [1, 1], [0, 1]]"), model)
+    took = []
+
+    def on_tick(running):
+        if not took:
+            took.append((change(running, after, {}), running.tally.frames))
+
+    report = pipeline.run(on_tick)
+    rows = [json.loads(line) for line in target.read_text().splitlines() if '"instances"' in line]
+    assert took[0][0], "the source stays open"
+    assert len(rows) == report.frames_done
+    found = [bool(row["instances"]) for row in rows]
+    assert found[0] != found[-1]
+    assert found == sorted(found, reverse=True), "all before it, none after it"
+    assert report.frames_in == END * RATE == report.frames_done + sum(report.skipped.values())
+    assert report.skipped.keys() == {"decode: above max_rate"}
+    assert report.gated > 0

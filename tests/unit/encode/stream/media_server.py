@@ -12,6 +12,8 @@ import json
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,17 +26,31 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
+def _listens(port: int) -> bool:
+    """Whether somebody does, found out without a connection: libav takes one alone."""
+    table = Path("/proc/net/tcp")
+    if not table.exists():
+        time.sleep(2)
+        return True
+    return any(
+        line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "0A" for line in table.read_text().splitlines()[1:]
+    )
+
+
 class MediaServer:
     """What one push brought."""
 
     def __init__(self, url: str) -> None:
         self._process = subprocess.Popen([sys.executable, __file__, url], stdout=subprocess.PIPE, text=True)
         self.process_id = self._process.pid
+        port, deadline = int(url.split(":")[2].partition("/")[0]), time.monotonic() + 10
+        while not _listens(port) and time.monotonic() < deadline and self._process.poll() is None:
+            time.sleep(0.02)
 
     def pictures(self, count: int, timeout: float = 10) -> list[tuple[int, float]]:
         """The first `count` of them, or all there are when it ends: number and seconds."""
         assert self._process.stdout is not None
-        killer = __import__("threading").Timer(timeout, self._process.kill)
+        killer = threading.Timer(timeout, self._process.kill)
         killer.start()
         try:
             lines = [line for _, line in zip(range(count), self._process.stdout, strict=False)]

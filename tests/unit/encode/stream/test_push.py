@@ -165,7 +165,6 @@ def test_the_address_of_whip_is_one_of_http() -> None:
 def test_a_film_is_pushed_at_its_own_speed_and_told_of_what_is_left_out() -> None:
     url = f"rtmp://127.0.0.1:{free_port()}/live/film"
     with media_server(url) as server:
-        time.sleep(0.5)
         began = time.monotonic()
         sink = write(url, (clips.picture(i, 192, 128) for i in range(20)))
         assert time.monotonic() - began >= 19 / 25

@@ -16,6 +16,7 @@ from streamseg.config.live_record import CameraRecord, RecordConfig
 from streamseg.config.schema import PipelineConfig
 from streamseg.decode.tap import PacketTap
 from streamseg.encode.stream import SharedStream
+from streamseg.errors import OutputError
 from streamseg.live.bus import Bus
 from streamseg.live.keep.archive import Archive
 from streamseg.live.keep.recorder import CameraRecorder
@@ -54,15 +55,20 @@ class Keeper:
         self._settings: deque[tuple[str, float, str]] = deque()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="streamseg-keeper", daemon=True)
-        self._retention.adopt()
-        self._last = {name: max(f.end_utc for f in files) for name, files in self._by_camera().items()}
+        self._last: dict[str, float] = {}
+        """When the last recording of each camera ended, before this run."""
+        self._adopted = self._adopt()
 
-    def _by_camera(self) -> dict[str, list[KeptFile]]:
-        found: dict[str, list[KeptFile]] = {}
-        for file in self.store.files():
-            if not file.clip:
-                found.setdefault(file.camera, []).append(file)
-        return found
+    def _adopt(self) -> bool:
+        """Look what is there; False where the data base cannot be read now, which it has said."""
+        try:
+            self._retention.adopt()
+            files = [file for file in self.store.files() if not file.clip]
+        except OutputError:
+            return False
+        for file in files:
+            self._last[file.camera] = max(file.end_utc, self._last.get(file.camera, 0.0))
+        return True
 
     # -- the service ---------------------------------------------------------------------------------------------------------
 
@@ -154,8 +160,8 @@ class Keeper:
                 self.store.add(news)
             elif isinstance(news, CameraRemoved):
                 self.release(news.name)
-            else:
-                self.store.flush()
+            elif self.store.flush() and not self._adopted:
+                self._adopted = self._adopt()
             if time.monotonic() - swept > _SWEEP and not self._stopped.is_set():
                 swept = time.monotonic()
                 with self._deleting:

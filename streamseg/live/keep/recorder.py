@@ -96,7 +96,7 @@ class CameraRecorder:
             self._continuous.close()
         if self._clips is not None:
             self._clips.end()
-        if self._gap is not None and self._gap[1] != _LET_GO:
+        if self._gap is not None and self._gap[1] != _LET_GO and time.time() - self._gap[0] >= _SHORTEST_GAP:
             self._ledger.gap(self.camera, self._gap[0], time.time(), self._gap[1])
 
     def _take(self, item: Item) -> None:

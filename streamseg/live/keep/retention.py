@@ -67,6 +67,14 @@ class Retention:
                 found.append(file)
         return found
 
+    def _files(self) -> list[KeptFile]:
+        """What may be deleted, oldest first; where the data base cannot be read, as a full disk may have it, what is found."""
+        try:
+            return self._store.files()
+        except OutputError:
+            found = [self._look_at(path, about) for path, about in self._recordings() if not about.part]
+            return sorted((each for each in found if each is not None), key=lambda each: each.begin_utc)
+
     def _recordings(self) -> Iterator[tuple[Path, Named]]:
         for path in sorted(self._folder.glob("*/*/*")):
             about = named(path)
@@ -107,7 +115,7 @@ class Retention:
     def sweep(self, now: float | None = None) -> list[str]:
         """Delete what is too old or too much; what was deleted. `now`: UTC seconds."""
         now, config = time.time() if now is None else now, self._config
-        files = self._store.files()
+        files = self._files()
         gone = []
         for file in files:
             days = config.clip_days if file.clip else config.days
@@ -132,7 +140,7 @@ class Retention:
         """A write has failed for want of room: whether something could be deleted."""
         if not self._config.free:
             return False
-        gone = self._free(self._store.files(), _AT_ONCE)
+        gone = self._free(self._files(), _AT_ONCE)
         if gone:
             self._warn(f"the disk is full: {len(gone)} of the oldest recordings were deleted")
         return bool(gone)

@@ -103,7 +103,7 @@ class Shelf:
         """Writing failed: nothing is tried for a while."""
         if not self.full:
             self.ledger.warn(self.camera, f"recording stands still: {error}; it goes on when there is room")
-        self.full = str(error)
+        self.full = getattr(error.__cause__, "strerror", None) or str(error)
         self._again = self._clock() + self._wait
         self._wait = min(2 * self._wait, _LONGEST_WAIT)
 

@@ -66,9 +66,12 @@ class EventStore:
             try:
                 self._open()
             except sqlite3.Error as error:
-                if not _is_damage(error):
+                if _is_damage(error):
+                    self._set_aside(error)
+                elif _passes(error):
+                    self._fail(error)
+                else:
                     raise OutputError(f"{self.path}: the data base of events cannot be opened: {error}") from error
-                self._set_aside(error)
 
     # -- writing -------------------------------------------------------------------------------------------------------------
 
@@ -296,6 +299,12 @@ class EventStore:
             yield connection
         finally:
             connection.close()
+
+
+def _passes(error: sqlite3.Error) -> bool:
+    """Whether there may be room on the disk, or nobody else at work, later."""
+    passing = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in passing
 
 
 def _is_damage(error: sqlite3.Error) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
@@ -86,6 +87,39 @@ def test_a_protected_recording_stays_protected_without_the_data_base(tmp_path: P
     again._retention.sweep()
     assert not (tmp_path / "r" / file.path).exists()
     again.stop()
+
+
+def test_a_disk_that_is_full_at_the_start_keeps_nobody_from_watching(
+    tmp_path: Path, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The data base cannot be opened; what is old is found all the same, and makes room."""
+    source, full, real = film(tmp_path / "a.mp4", 1), [True], sqlite3.connect
+    before = Keeper(RecordConfig(folder=str(tmp_path / "r")), bus)
+    play(before.recorder("door", CameraRecord(clips="off")), source, now())  # type: ignore[arg-type]
+    before.stop()
+    (old,) = (tmp_path / "r").rglob("*.mp4")
+
+    def connect(*arguments: object, **options: object) -> sqlite3.Connection:
+        if full[0]:
+            error = sqlite3.OperationalError("database or disk is full")
+            error.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise error
+        return real(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(sqlite3, "connect", connect)
+    keeper = Keeper(RecordConfig(folder=str(tmp_path / "r")), bus)
+    keeper.start()
+    play(keeper.recorder("door", CameraRecord(clips="off")), source, now())  # type: ignore[arg-type]
+    keeper.release("door")
+    assert keeper.make_room(tmp_path)
+    assert not old.exists()
+    full[0] = False
+    event = Event("count", 0.0, 1, "person")
+    bus.publish(Happened("e1", "door", time.time(), event, 1, 0))
+    wait_for(lambda: keeper.store.event("e1"))
+    keeper.stop()
+    assert len(keeper.store.files("door")) <= 1
+    assert keeper.store.search("disk is full")
 
 
 def start(*arguments: object) -> subprocess.Popen[str]:

@@ -130,7 +130,9 @@ def test_a_viewer_that_never_reads_is_dropped_and_holds_up_nobody(serve, control
         assert longest < 0.05
 
 
-def test_news_and_figures_come_over_one_socket(page, control):
+def test_news_and_figures_come_over_one_socket(serve, control, monkeypatch):
+    monkeypatch.setattr("streamseg.live.web.hub._EVERY", 0.3)
+    page = serve()
     with connect(f"ws://127.0.0.1:{page.port}/api/news") as news:
         assert [c["name"] for c in json.loads(news.recv(timeout=3))["cameras"]] == ["door", "yard"]
         control.bus.publish(Warned("door", "the network is slower than the camera", 5.0))

@@ -13,7 +13,7 @@ TWO = "outputs: {picture: {composite: [overlay], encode: {crf: 30}}, alpha: {pat
 
 
 def planned(text: str, *given: str, codec=None, crf=None, audio=None, keep_grey=False):
-    config = with_encoding(parse_pipeline(text, "test.yaml"), codec, crf, audio, keep_grey)
+    config = with_encoding(parse_pipeline(text, "test.yaml"), codec=codec, crf=crf, audio=audio, keep_grey=keep_grey)
     return {target.path: target for target in plan(config.outputs, given)}
 
 

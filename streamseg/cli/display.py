@@ -43,6 +43,11 @@ class Screen:
     def __init__(self, quiet: bool = False) -> None:
         self._console = Console(stderr=True, highlight=False, quiet=quiet)
 
+    @property
+    def console(self) -> Console:
+        """The terminal, for who draws more than lines."""
+        return self._console
+
     def say(self, message: str) -> None:
         """One line."""
         self._console.print(escape(scrub(message)), soft_wrap=True)

@@ -16,7 +16,17 @@ from streamseg.errors import ConfigError
 from streamseg.errors.describe import brief, path_of
 from streamseg.system.resources import shipped_folder
 
-__all__ = ["Location", "load_pipeline", "override", "parse_pipeline", "parse_yaml", "pipeline_names", "read_yaml", "validate"]
+__all__ = [
+    "Location",
+    "line_in",
+    "load_pipeline",
+    "override",
+    "parse_pipeline",
+    "parse_yaml",
+    "pipeline_names",
+    "read_yaml",
+    "validate",
+]
 
 _MAX_BYTES = 1 << 20
 _DEEPEST = 32
@@ -123,11 +133,11 @@ def validate(
     try:
         return schema.model_validate(data, context={"trust": trust})
     except ValidationError as error:
-        said = in_words(schema, error, name, None if tree is None else lambda place: _line(tree, place), called)
+        said = in_words(schema, error, name, None if tree is None else lambda place: line_in(tree, place), called)
     raise ConfigError(said)  # not from pydantic's error, which says no more, and every value in full
 
 
-def _line(node: yaml.Node | None, location: Location) -> int:
+def line_in(node: yaml.Node | None, location: Location) -> int:
     """The line, from 1, of the deepest node on the way to `location` that stands in the file."""
     line = 1
     for part in location:

@@ -27,7 +27,7 @@ from streamseg.config.live_notify import NotifyConfig
 from streamseg.config.live_page import PageConfig, page_of
 from streamseg.config.live_record import Record, RecordConfig, record_of
 from streamseg.config.live_webhooks import WebhookConfig
-from streamseg.config.load import parse_yaml, read_yaml, validate
+from streamseg.config.load import line_in, parse_yaml, read_yaml, validate
 from streamseg.config.schema import EventsConfig, OutputConfig, PipelineConfig, SmoothConfig, TrackConfig, parse_place
 from streamseg.config.section import Section
 from streamseg.config.values import Positive
@@ -190,6 +190,8 @@ class LiveFile:
     path: Path | None = None
     raw: Options = field(default_factory=dict)
     """All of it as it stands there."""
+    lines: Mapping[str, int] = field(default_factory=dict)
+    """Where each camera stands."""
 
 
 def load_live(path: Path, *, trust: bool = False) -> LiveFile:
@@ -206,7 +208,8 @@ def read_live(data: Options, name: str, tree: Any = None, *, trust: bool = False
     cameras = {each: merged(shared, _camera(options)) for each, options in given.get("cameras", {}).items()}
     for each, options in cameras.items():
         record_of(each, options)
-    return LiveFile(config, given.get("engine", {}), cameras, path, given)
+    lines = {} if tree is None else {each: line_in(tree, ("cameras", each)) for each in cameras}
+    return LiveFile(config, given.get("engine", {}), cameras, path, given, lines)
 
 
 def merged(first: Options, then: Options) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from streamseg.live.feed import CameraFeed
 from streamseg.live.health import health
 from streamseg.live.keep.keeper import Keeper
 from streamseg.live.news import CameraChanged, CameraRemoved, CameraStatus, Warned
-from streamseg.live.plan import check_options, pipeline_of
+from streamseg.live.plan import check_options, pipeline_of, shown, words_of_camera
 from streamseg.live.reload import Edit, Edited
 from streamseg.live.services import Service, services_of
 from streamseg.pipeline import stages
@@ -187,11 +187,13 @@ class Live:
         spec = asked_graph(config, self._said)
         problems = []
         for name, options in self._file.cameras.items():
+            where = f"{self._file.path}:{self._file.lines.get(name, 1)}: " if self._file.path is not None else ""
             try:
-                pipeline, _ = pipeline_of(name, options, trust=self._trust)
-                stages.check(pipeline, spec)
+                pipeline, effects = pipeline_of(name, options, trust=self._trust)
+                with words_of_camera(name):
+                    stages.check(pipeline, spec, outputs=[shown(name, options, effects)])
             except ConfigError as error:
-                problems.append(str(error))
+                problems += [f"{where}{line}" for line in str(error).splitlines()]
         if problems:
             raise ConfigError("\n".join(problems))
 

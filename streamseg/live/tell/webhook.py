@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import hashlib
 import hmac
 import http.client
@@ -198,6 +199,12 @@ def _refusal(error: urllib.error.HTTPError) -> Exception:
     return Later(said, min(float(wait), 3600.0) if wait.isdigit() else 0.0)
 
 
+@functools.cache
+def _trusted() -> ssl.SSLContext:
+    """Whom the system trusts; reading that takes tens of milliseconds of a core, each time."""
+    return ssl.create_default_context()
+
+
 def _opener(connected: Callable[[socket.socket], None]) -> urllib.request.OpenerDirector:
     """Follows no redirects (a call that is signed for one receiver is not for another), and tells each socket."""
 
@@ -217,7 +224,7 @@ def _opener(connected: Callable[[socket.socket], None]) -> urllib.request.Opener
 
     class Https(urllib.request.HTTPSHandler):
         def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-            return self.do_open(Encrypted, req, context=ssl.create_default_context())
+            return self.do_open(Encrypted, req, context=_trusted())
 
     class NoRedirects(urllib.request.HTTPRedirectHandler):
         def redirect_request(self, *_: Any) -> None:

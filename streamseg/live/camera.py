@@ -82,7 +82,7 @@ class Camera:
         self._pushes = CameraPushes(name, self.feed.stream, self.warn)
         self._state: State = "starting"
         self._reason, self._since = "", time.time()
-        self._wanted: State = "watching"
+        self._wanted: State = "watching" if options.get("enabled", True) else "paused"
         self._past = NOTHING
         """What pipelines counted that have ended."""
         self._decoder: Decoder | None = None
@@ -132,9 +132,13 @@ class Camera:
             if anew or there is None or self._let_go is not None or not change(there, config, {SHOW: effects}):
                 self._release()
             self._named.take(named_of(options))
+            before = self._options
             self._options, self._plan = dict(options), (config, effects)
             pushes = options.get("push", ())
-            if self._wanted != "paused":
+            enabled = options.get("enabled", True)
+            if enabled != before.get("enabled", True):
+                self._wanted = "watching" if enabled else "paused"
+            elif self._wanted != "paused":
                 self._wanted = "watching"
             self._changed.notify_all()
         self._pushes.take(pushes)

@@ -108,6 +108,8 @@ class _CameraBase(Section):
     """What of it is recorded."""
     push: Pushes = ()
     """Media servers that what it shows is pushed to; {name} stands for its name."""
+    enabled: bool = True
+    """False: it is only known, as if it were paused."""
     loop: bool = False
     """A film begins again when it has ended."""
     names: dict[Annotated[int, Field(gt=0)], str] = Field(default_factory=dict)

@@ -250,6 +250,24 @@ def test_stopping_while_the_engine_is_loaded_waits_for_it_no_longer_than_it_may(
     loading.set()
 
 
+def test_a_camera_may_be_kept_in_the_file_without_being_watched(watch, film):
+    live = watch({"a": {"source": film, "loop": True, "enabled": False}})
+    assert until(live, "a", lambda how: how.state == "paused").captured == 0
+    assert live.health()["ok"]
+    live.change("a", {"enabled": True})
+    until(live, "a", lambda how: how.state == "watching")
+    live.change("a", {"enabled": False})
+    until(live, "a", lambda how: how.state == "paused")
+
+
+def test_a_film_that_ends_ends_nothing_else(watch, film):
+    live = watch({"short": film, "a": {"source": film, "loop": True}})
+    ended = until(live, "short", lambda how: how.state == "stopped")
+    assert (ended.reason, ended.captured) == ("the film has ended", 20)
+    before = status(live, "a").processed
+    until(live, "a", lambda how: how.processed > before + 25)
+
+
 def test_live_is_public():
     assert streamseg.Live is Live
 

@@ -25,7 +25,7 @@ def is_loopback(host: str) -> bool:
 
 def page_of(value: Any) -> Any:
     """The section as it may be written in short: `off`, `on`, a port, or HOST:PORT. Raises ValueError."""
-    if value is None or value is False or value == "off":  # YAML's own off
+    if value is None or value is False or (isinstance(value, str) and value == "off"):  # YAML's own off
         return None
     if value is True or value == "on":
         return {}

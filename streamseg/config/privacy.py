@@ -22,7 +22,7 @@ def privacy_section(value: Any, called: str = "privacy") -> Any:
 
     A section stays as it is. Raises ConfigError, in which it is `called` so.
     """
-    if value is None or value is False or value == "off":
+    if value is None or value is False or (isinstance(value, str) and value == "off"):
         return {"classes": ()}
     if isinstance(value, Privacy):
         return {name: getattr(value, name) for name in PrivacyConfig.model_fields}

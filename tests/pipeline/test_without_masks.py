@@ -8,7 +8,8 @@ from streamseg.composite.effect import builtin
 from streamseg.encode.kinds import FORMATS
 from tests import clips
 
-BOXES = {"counts", "overlay", "zones"}
+BOXES = {"counts", "overlay", "privacy", "zones"}
+"""`privacy` hides the whole boxes."""
 REFUSED = set(builtin()) - BOXES
 NEED = {".mots.txt", ".mots", ".ytvis.json", ".cvat.zip", ".cutouts"}
 

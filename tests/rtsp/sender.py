@@ -32,7 +32,7 @@ def main(url: str, form: str, options: dict[str, str], codec: str = "libx264") -
         for number in range(RATE * SECONDS):
             rgb = np.full((240, 320, 3), 40, np.uint8)
             rgb[100:140, 4 * (number % 70) : 4 * (number % 70) + 40] = (255, 0, 0)
-            frame = av.VideoFrame.from_ndarray(rgb, "rgb24").reformat(format=stream.pix_fmt)
+            frame = av.VideoFrame.from_ndarray(rgb, "rgb24").reformat(format=stream.pix_fmt, threads=1)
             frame.pts, frame.time_base = number, Fraction(1, RATE)
             container.mux(stream.encode(frame))
             time.sleep(max(0.0, begin + number / RATE - time.monotonic()))

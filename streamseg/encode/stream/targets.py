@@ -8,6 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from streamseg.errors import OutputError
 from streamseg.errors.credentials import shown
+from streamseg.errors.extras import how_to_install
 
 __all__ = ["SCHEMES", "PushTarget", "push_target"]
 
@@ -65,7 +66,7 @@ def push_target(address: str) -> PushTarget:
         raise OutputError(f"{name}: the {missing} is missing; write for example {way.example}")
         raise OutputError(f"{name}: this Python has no ctypes, which SRT needs")
     if way.muxer == "whip" and importlib.util.find_spec("aiortc") is None:
-        raise OutputError(f"{name}: WebRTC needs aiortc: pip install 'streamseg[webrtc]'")
+        raise OutputError(f"{name}: WebRTC needs aiortc: {how_to_install('webrtc')}")
     url = address
     if scheme == "udp" and "pkt_size" not in parts.query:
         url += f"{'&' if parts.query else '?'}pkt_size=1316"

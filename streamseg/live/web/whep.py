@@ -1,7 +1,7 @@
 """A camera's stream by WebRTC, `/live/NAME/whep` (WHEP, draft-ietf-wish-whep): the packets of the shared encode, as they are.
 
 A viewer posts an offer that has its candidates in it and gets the answer. Nobody else is asked for anything (no STUN, no TURN), so
-the two have to be in one network. It needs aiortc (`pip install 'streamseg[webrtc]'`).
+the two have to be in one network. It needs aiortc, the extra `webrtc`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from starlette.responses import PlainTextResponse, Response
 from streamseg.encode.stream import Listener, SharedStream, Unit
 from streamseg.encode.stream.fmp4 import TIMESCALE
 from streamseg.errors import ConfigError
+from streamseg.errors.extras import how_to_install
 
 if TYPE_CHECKING:
     from aiortc import MediaStreamTrack, RTCPeerConnection
@@ -31,7 +32,7 @@ _KIND = "application/sdp"
 _LONGEST_OFFER = 64 * 1024
 _HANDSHAKE = 15.0
 """Seconds within which a viewer has to be connected."""
-_MISSING = "WebRTC needs aiortc: pip install 'streamseg[webrtc]'; the page shows the stream without it, too"
+_MISSING = f"WebRTC needs aiortc: {how_to_install('webrtc')}; the page shows the stream without it, too"
 
 
 class Whep:

@@ -87,7 +87,7 @@ def test_its_place_and_its_name_can_be_said_and_it_can_stand_twice(tmp_path: Pat
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("stages:\n  - every: {n: 0}", r"x\.yaml:2: stages\.0\.every: every: n must be 1 or more, got 0"),
+        ("stages:\n  - every: {n: 0}", r"x\.yaml:2: stages\.0\.every: n must be 1 or more, got 0"),
         ("stages:\n  - every: {m: 0}", r"x\.yaml:2: stages\.0\.every\.m: unknown key.*allowed: n, name_needed\)"),
         ("stages:\n  - every: {n: two}", r"x\.yaml:2: stages\.0\.every\.n: 'two' is not allowed"),
         ("stages:\n  - evry", r"x\.yaml:2: stages\.0\.evry: there is no such stage; did you mean 'every'\?"),

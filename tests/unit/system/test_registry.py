@@ -68,7 +68,7 @@ def test_an_effect_of_an_installed_package_is_drawn(tmp_path: Path, monkeypatch:
         ),
         ("bleach: {where: left}", r"x\.yaml:4: .*bleach\.where: 'left' is not allowed; allowed: 'all' or 'top'"),
         ("bleach: {amont: 3}", r"x\.yaml:4: .*bleach\.amont: unknown key; did you mean 'amount'\? \(allowed: amount, classes"),
-        ("bleach: {needed: -1}", r"x\.yaml:4: .*bleach: bleach: needed must not be negative, got -1"),
+        ("bleach: {needed: -1}", r"x\.yaml:4: .*bleach: needed must not be negative, got -1"),
         ("bleach: 7", r"x\.yaml:4: .*bleach: 7 is not a section of options"),
         (
             "bleech",

@@ -87,7 +87,7 @@ def with_alaw(path: Path) -> Path:
         video = container.add_stream("mjpeg", rate=25, width=96, height=64, pix_fmt="yuvj420p")
         sound = container.add_stream("pcm_alaw", rate=8000, layout="mono")
         for number in range(25):
-            container.mux(video.encode(clips.picture(number).reformat(format="yuvj420p")))
+            container.mux(video.encode(clips.picture(number).reformat(format="yuvj420p", threads=1)))
             tone = av.AudioFrame(format="s16", layout="mono", samples=320)
             tone.sample_rate, tone.pts, tone.time_base = 8000, 320 * number, clips.Fraction(1, 8000)
             tone.planes[0].update(bytes(640))

@@ -32,7 +32,7 @@ import yaml
 def frozen(clip: Path, seconds: float, target: Path) -> Path:
     """The first picture for so long, coded anew, with the noise that a camera has."""
     with av.open(str(clip)) as source, av.open(str(target), "w") as film:
-        picture = next(source.decode(video=0)).to_ndarray(format="yuv420p")
+        picture = next(source.decode(video=0)).to_ndarray(format="yuv420p", threads=1)
         stream = film.add_stream("libx264", rate=25, options={"preset": "ultrafast", "crf": "28"})
         stream.height, stream.width, stream.pix_fmt = picture.shape[0] * 2 // 3, picture.shape[1], "yuv420p"
         noise = np.random.default_rng(0)

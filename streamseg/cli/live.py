@@ -97,7 +97,7 @@ def live(
         try:
             watched.start()
             _show_page(watched, screen)
-            watched.run()
+            watched.run(until_over=True)
         except StreamsegError as error:
             problem = error
         finally:

@@ -83,6 +83,7 @@ class Camera:
         self._state: State = "starting"
         self._reason, self._since = "", time.time()
         self._wanted: State = "watching" if options.get("enabled", True) else "paused"
+        self._problem: StreamsegError | None = None
         self._past = NOTHING
         """What pipelines counted that have ended."""
         self._decoder: Decoder | None = None
@@ -111,6 +112,18 @@ class Camera:
         """The pipeline that its options mean."""
         with self._lock:
             return self._plan[0]
+
+    @property
+    def over(self) -> bool:
+        """Whether its film has ended, or it failed, and nobody has asked for it again."""
+        with self._lock:
+            return self._wanted == "failed"
+
+    @property
+    def problem(self) -> StreamsegError | None:
+        """What it failed with, where it is over."""
+        with self._lock:
+            return self._problem if self.over else None
 
     def pause(self) -> None:
         """Let go of it until `resume`."""
@@ -240,6 +253,7 @@ class Camera:
         with self._lock:
             if self._let_go is not None or (problem is None and not over):
                 return False  # it was told to end: what it then said is no news
+            self._problem = problem
             if problem is None:
                 self._wanted = "failed"
                 self._set("stopped", "the film has ended")

@@ -51,6 +51,7 @@ __all__ = [
     "read_live",
 ]
 
+_EXAMPLE = "cameras: {door: rtsp://10.0.0.7/main}"
 Options = Mapping[str, Any]
 """Of a camera, as they stand in the file."""
 
@@ -197,9 +198,12 @@ class LiveFile:
 
 
 def load_live(path: Path, *, trust: bool = False) -> LiveFile:
-    """Read cameras.yaml. Raises ConfigError, which names every problem with its line."""
+    """Read cameras.yaml. Raises ConfigError, which names every problem with its line; one without cameras is none."""
     data, tree = parse_yaml(read_yaml(path, "file of cameras"), str(path), LiveConfig)
-    return read_live(data, str(path), tree, trust=trust, path=path)
+    file = read_live(data, str(path), tree, trust=trust, path=path)
+    if not file.cameras:
+        raise ConfigError(f"{path}: there are no cameras in it; name one or more in its section cameras, as {_EXAMPLE}")
+    return file
 
 
 def read_live(data: Options, name: str, tree: Any = None, *, trust: bool = False, path: Path | None = None) -> LiveFile:

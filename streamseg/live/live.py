@@ -24,8 +24,9 @@ from streamseg.live.feed import CameraFeed
 from streamseg.live.health import health
 from streamseg.live.keep.keeper import Keeper
 from streamseg.live.news import CameraChanged, CameraRemoved, CameraStatus, Warned
+from streamseg.live.over import over
 from streamseg.live.plan import check_options, pipeline_of, shown, words_of_camera
-from streamseg.live.reload import Edit, Edited
+from streamseg.live.reload import Edit, Edited, sections
 from streamseg.live.services import Service, services_of
 from streamseg.pipeline import stages
 from streamseg.pipeline.configure import configured
@@ -117,6 +118,8 @@ class Live:
         """Recordings and events on disk; None: nothing is recorded."""
         self._started = self._stopped = self._again = False
         self._edited = None if self._file.path is None else Edited(self._file.path)
+        self._running = sections(self._file)
+        self._until_over = self._said_over = False
         for name, options in self._file.cameras.items():
             self._cameras[name] = self._new(name, options)
 
@@ -130,7 +133,7 @@ class Live:
     def start(self) -> None:
         """Open the engine, and begin to watch; waits for neither. Raises StreamsegError where a service cannot start."""
         wait_at_exit(self)
-        if "record" in self._file.raw or any(record_of(name, each) for name, each in self._file.cameras.items()):
+        if "record" in self._file.raw or _is_recorded(self._file):
             self._keep()
         self._engine.start()
         with self._lock:
@@ -144,8 +147,15 @@ class Live:
             service.start()
             self._services.append(service)
 
-    def run(self, timeout: float | None = None) -> None:
-        """Wait until it is stopped, or for `timeout` seconds. Raises what ended it: an engine that does not open, or died."""
+    def run(self, timeout: float | None = None, *, until_over: bool = False) -> None:
+        """Wait until it is stopped, or for `timeout` seconds.
+
+        until_over: also until every film has ended or every camera has failed, where nobody can ask for them again: there is
+        no page, no MQTT, no file that may be edited.
+
+        Raises what ended it: an engine that does not open, or died; `until_over` what a camera failed with.
+        """
+        self._until_over = until_over
         self._ended.wait(timeout)
         if self._error is not None:
             raise self._error
@@ -164,9 +174,36 @@ class Live:
                 self.warn(str(error))
                 self._ended.set()
                 return
-            if self._edited is not None and (self._edited.settled() or self._again):
-                self._again = False
-                self._read_again()
+            self._look_at_file()
+            self._look_whether_over()
+
+    def _look_at_file(self) -> None:
+        if self._edited is None:
+            return
+        found = self._edited.look()
+        if found == "gone":
+            self.warn(f"{self._file.path} is gone, or cannot be read; all goes on as it was, and it is read when it is back")
+        if found == "edited" or self._again:
+            self._again = False
+            self._read_again()
+
+    def _look_whether_over(self) -> None:
+        """Say once that nothing is watched any more; it ends then, if that is wanted and nobody can ask for cameras again."""
+        with self._lock:
+            cameras = list(self._cameras.values())
+        reason = over(cameras)
+        if not reason:
+            self._said_over = False
+            return
+        config, path = self._file.config, self._file.path
+        ways = ["on the page"] * (config.page is not None) + ["over MQTT"] * (config.mqtt is not None)
+        ways += [f"by editing {path}"] * (path is not None)
+        if not self._said_over:
+            self._said_over = True
+            self.warn(f"nothing is watched any more: {reason}" + (f"; ask for it again {' or '.join(ways)}" if ways else ""))
+        if self._until_over and not ways:
+            self._error = next((camera.problem for camera in cameras if camera.problem is not None), None)
+            self._ended.set()
 
     def _read_again(self) -> None:
         """Take over what was edited, or say why not; then all goes on as it was."""
@@ -174,9 +211,11 @@ class Live:
         assert path is not None
         try:
             file = load_live(path, trust=self._trust)
-            edit = Edit.of(self, self._file, file)
+            if self.keeper is None and _is_recorded(file):
+                self._running["record"] = sections(file)["record"]  # the keeper is made with it
+            edit = Edit.of(self, self._file, file, self._running)
         except ConfigError as error:
-            self.warn(f"{path} was edited, and cannot be taken over; all goes on as it was:\n{error}")
+            self.warn(f"{path} cannot be taken over; all goes on as it was:\n{error}")
             return
         self._file = file
         self.warn(f"{path} was read again: {edit.apply(self)}")
@@ -352,6 +391,10 @@ class Live:
             there = ", ".join(known) or "none"
             raise ConfigError(f"there is no camera {brief(name)}{did_you_mean(name, known)} (there are: {there})")
         return found
+
+
+def _is_recorded(file: LiveFile) -> bool:
+    return any(record_of(name, each) for name, each in file.cameras.items())
 
 
 def _read(cameras: object, trust: bool) -> LiveFile:

@@ -5,16 +5,18 @@ What was changed since by other ways (the page, MQTT) stays as it is, unless the
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
+from streamseg.config.live_page import page_of
 from streamseg.errors import ConfigError
-from streamseg.live.config import LiveFile
+from streamseg.live.config import LiveConfig, LiveFile
 from streamseg.live.control import Control
 
-__all__ = ["Changing", "Edit", "Edited"]
+__all__ = ["Changing", "Edit", "Edited", "sections"]
 
 Stamp = tuple[int, int, int] | None
 
@@ -25,22 +27,28 @@ class Edited:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._read = self._seen = self._stamp()
+        self._gone = False
 
-    def settled(self) -> bool:
-        """Whether it is another one than when this was last true, and the same as at the last call."""
+    def look(self) -> Literal["as it was", "edited", "gone"]:
+        """What became of it, told once: another one than was read, or back; or away, or not to be read. Each at two looks."""
         before, self._seen = self._seen, self._stamp()
-        if self._seen is None or self._seen != before or self._seen == self._read:
-            return False
+        if self._seen != before:
+            return "as it was"
+        known, self._gone = self._gone, self._seen is None
+        if self._seen is None:
+            return "as it was" if known else "gone"
+        if self._seen == self._read and not known:
+            return "as it was"
         self._read = self._seen
-        return True
+        return "edited"
 
     def _stamp(self) -> Stamp:
-        """None: it is not there, as for a moment while an editor puts another in its place."""
+        """None: it cannot be read, as for a moment while an editor puts another in its place."""
         try:
             found = self._path.stat()
         except OSError:
             return None
-        return (found.st_mtime_ns, found.st_size, found.st_ino)
+        return (found.st_mtime_ns, found.st_size, found.st_ino) if os.access(self._path, os.R_OK) else None
 
 
 class Changing(Control, Protocol):
@@ -63,8 +71,8 @@ class Edit:
     """Sections that count from the next start on."""
 
     @classmethod
-    def of(cls, control: Changing, before: LiveFile, after: LiveFile) -> Self:
-        """What became of the file. Raises ConfigError, naming all that is wrong."""
+    def of(cls, control: Changing, before: LiveFile, after: LiveFile, running: Mapping[str, object]) -> Self:
+        """What became of the file; `running`: its `sections` as they count now. Raises ConfigError, naming all that is wrong."""
         there = {status.name for status in control.cameras()}
         added: dict[str, Mapping[str, Any]] = {}
         changed: dict[str, Mapping[str, Any]] = {}
@@ -82,7 +90,8 @@ class Edit:
         if problems:
             raise ConfigError("\n".join(problems))
         removed = [name for name in before.cameras if name not in after.cameras and name in there]
-        return cls(added, removed, changed, _others(before, after))
+        others = [name for name, meant in sections(after).items() if meant != running[name]]
+        return cls(added, removed, changed, others)
 
     def apply(self, control: Changing) -> str:
         """Do it, and tell what was done."""
@@ -94,7 +103,10 @@ class Edit:
             control.change(name, options)
         done = [f"{name} added" for name in self.added] + [f"{name} removed" for name in self.removed]
         done += [f"{name}: {', '.join(options)}" for name, options in self.changed.items()]
-        done += [f"{name} counts from the next start on" for name in self.others]
+        if self.others:
+            *first, last = self.others
+            which = f"{', '.join(first)} and {last} count" if first else f"{last} counts"
+            done.append(f"{which} from the next start on")
         return "; ".join(done) or "nothing has changed"
 
 
@@ -103,7 +115,11 @@ def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[st
     return {key: after.get(key) for key in (*after, *before) if before.get(key) != after.get(key)}
 
 
-def _others(before: LiveFile, after: LiveFile) -> list[str]:
-    """The sections that are others, beside those of cameras."""
-    names = {**before.raw, **after.raw}.keys() - {"cameras", "defaults"}
-    return [name for name in sorted(names) if before.raw.get(name) != after.raw.get(name)]
+def sections(file: LiveFile) -> dict[str, object]:
+    """Section → what it means, beside those of cameras: however it is written."""
+    names = sorted(LiveConfig.model_fields.keys() - {"cameras", "defaults"})
+    meant: dict[str, object] = {name: getattr(file.config, name) for name in names}
+    # An empty one says more than none. Of the page a flag goes before what stands there.
+    meant["record"] = ("record" in file.raw, file.config.record)
+    meant["page"] = ("page" in file.raw, page_of(file.raw.get("page")))
+    return meant

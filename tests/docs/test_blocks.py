@@ -150,7 +150,8 @@ def test_python_runs(block: Block, there: Path) -> None:
 @pytest.mark.parametrize("block", [p for p in of_kind("yaml") if p.values[0].why_not is None])
 def test_yaml_is_a_pipeline_file_or_one_of_cameras(block: Block, tmp_path: Path) -> None:
     if set(yaml.safe_load(block.text)) & set(LiveConfig.model_fields):
-        (tmp_path / "cameras.yaml").write_text(block.text)
+        cameras = "" if "cameras" in yaml.safe_load(block.text) else "\ncameras: {door: 0}\n"
+        (tmp_path / "cameras.yaml").write_text(block.text + cameras)
         load_live(tmp_path / "cameras.yaml")
     else:
         parse_pipeline(block.text, str(block))

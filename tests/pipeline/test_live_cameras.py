@@ -174,6 +174,37 @@ def test_an_edited_file_is_taken_over_and_what_was_changed_otherwise_stays(watch
     assert said(news, "was read again").endswith("c removed; a: conf")
 
 
+def test_a_file_that_is_emptied_or_moved_away_changes_nothing_until_it_is_back(watch, film, tmp_path):
+    path = tmp_path / "cameras.yaml"
+    text = f"cameras:\n  a: {{source: {film}, loop: true}}\n"
+    path.write_text(text)
+    live = watch(path)
+    news = live.bus.subscribe(Warned)
+    until(live, "a", lambda how: how.processed > 0)
+    path.write_text("")  # as an editor does before it writes
+    assert "there are no cameras in it" in said(news, "all goes on as it was")
+    path.unlink()
+    assert f"{path} is gone, or cannot be read" in said(news, "all goes on as it was")
+    before = status(live, "a")
+    assert until(live, "a", lambda how: how.processed > before.processed).state == "watching"
+    path.write_text(text.replace("true", "true, conf: 0.4"))
+    assert said(news, "was read again").endswith(": a: conf")
+
+
+def test_where_it_can_be_asked_for_again_it_goes_on_and_says_once_that_nothing_is_watched(known, tmp_path):
+    path = tmp_path / "cameras.yaml"
+    path.write_text("cameras: {typo: no-such.mp4}\n")
+    live = Live(path, model=str(known), threads=1)
+    news = live.bus.subscribe(Warned)
+    with live:
+        told = said(news, "nothing is watched any more")
+        assert told == f"nothing is watched any more: every camera has failed; ask for it again by editing {path}"
+        began = time.monotonic()
+        live.run(0.6, until_over=True)
+        assert time.monotonic() - began >= 0.6
+        assert news.get(0) is None
+
+
 class Hangs:
     """An engine whose answers never come."""
 

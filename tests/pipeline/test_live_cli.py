@@ -72,6 +72,26 @@ def test_what_belongs_into_the_file_is_no_flag_beside_it(streamseg, tmp_path):
     assert "leave out 1, or name it there" in streamseg("live", path, "1").stderr
 
 
+@pytest.mark.parametrize("check", [(), ("--check",)])
+def test_a_file_without_cameras_is_told_at_once(streamseg, tmp_path, check):
+    path = tmp_path / "cameras.yaml"
+    path.write_text("cameras:\n")
+    done = streamseg("live", path, "--page", "off", *check)
+    assert done.returncode == 3
+    assert f"{path}: there are no cameras in it; name one or more" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("typo", "code", "said"),
+    [(False, 0, "all films have ended"), (True, 5, "all films have ended, and all other cameras failed")],
+)
+def test_it_ends_where_nothing_is_left_and_nobody_can_ask_for_it_again(streamseg, known, film, tmp_path, typo, code, said):
+    sources = [film, *([tmp_path / "no-such.mp4"] if typo else [])]
+    done = streamseg("live", *sources, "--page", "off", "--model", known, "--threads", "1")
+    assert (done.returncode, done.stderr.count("nothing is watched any more")) == (code, 1), done.stderr
+    assert f"nothing is watched any more: {said}\n" in done.stderr
+
+
 @pytest.mark.long
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="a signal that Windows lacks")
 def test_hangup_reads_the_file_again_and_termination_ends_it(known, film, tmp_path):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from streamseg.live.live import Live
     from streamseg.live.web.page import Page
 
-_OF_CAMERAS = ("classes", "conf", "detect_every", "effects")
+_OF_CAMERAS = ("classes", "conf", "detect_every", "effects", "max_rate")
 """Flags that are options of every camera."""
 
 
@@ -37,6 +37,7 @@ def live(
     conf: Annotated[float | None, flag("conf")] = None,
     detect_every: Annotated[str | None, flag("detect_every")] = None,
     effects: Annotated[str | None, flag("effects")] = None,
+    max_rate: Annotated[float | None, flag("max_rate")] = None,
     # options: shell network
     masks: Annotated[str | None, flag("masks")] = None,
     engine: Annotated[str | None, flag("engine")] = None,
@@ -121,6 +122,7 @@ def _show_page(watched: Live, screen: Screen) -> None:
 def _with_page(file: LiveFile, asked: str | None) -> LiveFile:
     """With the page that the flag asks for; without either it listens where it usually does, if what it needs is installed."""
     from streamseg.config.live_page import PageConfig, page_of
+    from streamseg.config.load import validate
 
     if asked is None and ("page" in file.raw or find_spec("uvicorn") is None):
         return file
@@ -129,7 +131,8 @@ def _with_page(file: LiveFile, asked: str | None) -> LiveFile:
     except ValueError as error:
         raise ConfigError(f"--page: {error}") from None
     raw = file.raw.get("page")
-    page = None if section is None else PageConfig(**{**(raw if isinstance(raw, dict) else {}), **section})
+    given = {**(raw if isinstance(raw, dict) else {}), **(section or {})}
+    page = None if section is None else validate(PageConfig, given, "--page", None)
     return replace(file, config=file.config.model_copy(update={"page": page}))
 
 
@@ -150,4 +153,4 @@ def _file(sources: list[str], given: dict[str, Any]) -> LiveFile:
     if asked or given["record"] is not None:
         flags = ", ".join([*(in_shell(option) for option in asked.values()), *(["--record"] if given["record"] else [])])
         raise ConfigError(f"{flags}: {sources[0]} says that, in its section defaults or at each camera")
-    return load_live(Path(sources[0]), trust=given["trust"])
+    return load_live(Path(sources[0]), trust=given["trust"], partly=True)  # Live tells what is wrong, with what it finds out

@@ -83,7 +83,7 @@ def parse_yaml(text: str, name: str, schema: type[Section]) -> tuple[dict[str, A
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
         if tree is not None:
             _refuse_surprises(tree, name)
-        data = yaml.safe_load(text)
+        data = yaml.load(text, _Loader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(f"{name}:{line}: not valid YAML: {error.problem}") from error
@@ -94,6 +94,17 @@ def parse_yaml(text: str, name: str, schema: type[Section]) -> tuple[dict[str, A
     if not isinstance(data, dict):
         raise ConfigError(f"{name}:1: expected sections ({', '.join(fields(schema))}), found {type(data).__name__}")
     return data, tree
+
+
+class _Loader(yaml.SafeLoader):
+    """Keys are names: `on`, `off`, `yes` and `no` stay what was written, which YAML takes for truth values."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """A section."""
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            if key.tag == "tag:yaml.org,2002:bool":
+                key.tag = "tag:yaml.org,2002:str"
+        return super().construct_mapping(node, deep)
 
 
 def override(
@@ -113,7 +124,10 @@ def override(
     for section, given in changes.items():
         data[section] = given
         if isinstance(given, Mapping):
-            data[section] = dict(getattr(config, section)) | {key: value for key, value in given.items() if value is not None}
+            before = getattr(config, section)
+            said = before.model_fields_set if isinstance(before, Section) else before.keys()
+            kept = {key: value for key, value in dict(before).items() if key in said}
+            data[section] = kept | {key: value for key, value in given.items() if value is not None}
     return validate(PipelineConfig, data, name, None, called, trust=trust)
 
 

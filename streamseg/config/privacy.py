@@ -22,12 +22,16 @@ def privacy_section(value: Any, called: str = "privacy") -> Any:
 
     A section stays as it is. Raises ConfigError, in which it is `called` so.
     """
-    if value is None or value is False or (isinstance(value, str) and value == "off"):
+    if (
+        value is None
+        or _is_off(value)
+        or (isinstance(value, Mapping) and set(value) == {"classes"} and _is_off(value["classes"]))
+    ):
         return {"classes": ()}
     if isinstance(value, Privacy):
         return {name: getattr(value, name) for name in PrivacyConfig.model_fields}
     if isinstance(value, Mapping) or not isinstance(value, str):
-        return {"classes": list(value)} if isinstance(value, Sequence) and not isinstance(value, bytes) else value
+        return {"classes": tuple(value)} if isinstance(value, Sequence) and not isinstance(value, bytes) else value
     if ":" not in value:
         return {"classes": value}
     try:
@@ -38,11 +42,16 @@ def privacy_section(value: Any, called: str = "privacy") -> Any:
         raise ConfigError(
             f"{called}: {brief(value)} cannot be read; write names, as person,car, or 'classes: person, fill: blur'"
         )
-    return read
+    return privacy_section(read, called)
+
+
+def _is_off(value: Any) -> bool:
+    """Whether this, written for classes, names none: `off`, which YAML reads as false, or an empty list."""
+    return value is False or (isinstance(value, str) and value == "off") or (isinstance(value, list | tuple) and not value)
 
 
 def _classes(value: Any) -> Any:
-    return () if value is False or value in ("off", ()) else parse_names(value)
+    return () if _is_off(value) else parse_names(value)
 
 
 class PrivacyConfig(Section):

@@ -81,7 +81,11 @@ def _explain(schema: type[BaseModel], problem: Any) -> str:
     if kind == "missing" and not _is_list(value):
         return "a value is needed"
     length = _length(schema, problem["loc"])
-    expected = f"a list of {length}" if length and _EXPECTED.get(kind) == "a list" else _EXPECTED.get(kind, message)
+    expected = _EXPECTED.get(kind, message)
+    if expected == "a list" and re.search(r"points\.\d+$", ".".join(map(str, problem["loc"]))):
+        expected = "a pair of numbers, as [0.1, 0.5]"
+    elif length and expected == "a list":
+        expected = f"a list of {length}"
     return f"{brief(value)} is not allowed; expected {expected}"
 
 

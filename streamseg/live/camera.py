@@ -180,7 +180,7 @@ class Camera:
     def _heard(self, text: str) -> None:
         """Of what a pipeline says, people are told what changes while it runs."""
         if text.startswith("load: "):
-            self.warn(text)
+            self.warn(filed(text))
 
     def status(self) -> CameraStatus:
         """How it is."""

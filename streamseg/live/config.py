@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, Field, create_model
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, create_model
 
 from streamseg.config.live_log import LogConfig
 from streamseg.config.live_metrics import MetricsConfig
@@ -27,7 +27,7 @@ from streamseg.config.live_notify import NotifyConfig
 from streamseg.config.live_page import PageConfig, page_of
 from streamseg.config.live_record import Record, RecordConfig, record_of
 from streamseg.config.live_webhooks import WebhookConfig
-from streamseg.config.load import line_in, parse_yaml, read_yaml, validate
+from streamseg.config.load import Location, line_in, parse_yaml, read_yaml, validate
 from streamseg.config.schema import EventsConfig, OutputConfig, PipelineConfig, SmoothConfig, TrackConfig, parse_place
 from streamseg.config.section import Section
 from streamseg.config.values import Positive
@@ -193,29 +193,105 @@ class LiveFile:
     path: Path | None = None
     raw: Options = field(default_factory=dict)
     """All of it as it stands there."""
-    lines: Mapping[str, int] = field(default_factory=dict)
-    """Where each camera stands."""
+    places: Mapping[str, str] = field(default_factory=dict)
+    """Where each camera, and each option of one (`door.classes`), stands, as a message begins: `cameras.yaml:3: `."""
+    problems: tuple[str, ...] = ()
+    """What is wrong with what was left out of it, where that was asked for."""
+    engine_is_sound: bool = True
+    """Nothing of `engine` was left out."""
+
+    def placed(self, camera: str, said: str) -> list[str]:
+        """What is wrong with a camera, each line with its place in the file."""
+        return [_placed(self.places, camera, line) for line in said.splitlines()]
 
 
-def load_live(path: Path, *, trust: bool = False) -> LiveFile:
-    """Read cameras.yaml. Raises ConfigError, which names every problem with its line; one without cameras is none."""
+def load_live(path: Path, *, trust: bool = False, partly: bool = False) -> LiveFile:
+    """Read cameras.yaml; `partly`: see `read_live`.
+
+    Raises ConfigError, which names every problem with its line; one without cameras is none.
+    """
     data, tree = parse_yaml(read_yaml(path, "file of cameras"), str(path), LiveConfig)
-    file = read_live(data, str(path), tree, trust=trust, path=path)
-    if not file.cameras:
+    file = read_live(data, str(path), tree, trust=trust, path=path, partly=partly)
+    if not file.cameras and not file.problems:
         raise ConfigError(f"{path}: there are no cameras in it; name one or more in its section cameras, as {_EXAMPLE}")
     return file
 
 
-def read_live(data: Options, name: str, tree: Any = None, *, trust: bool = False, path: Path | None = None) -> LiveFile:
-    """A configuration from its keys and values; `name` stands in messages, `tree` knows the lines. Raises ConfigError."""
+def read_live(
+    data: Options, name: str, tree: Any = None, *, trust: bool = False, path: Path | None = None, partly: bool = False
+) -> LiveFile:
+    """A configuration from its keys and values; `name` stands in messages, `tree` knows the lines.
+
+    partly: leave out what is wrong and tell it in `problems`, so that what else is wrong can be found out, too. Raises
+    ConfigError, which names every problem.
+    """
     given = {key: {} if value is None else value for key, value in data.items()}
-    config = validate(LiveConfig, given, name, tree, trust=trust)
+    problems: list[str] = []
+    wrong: set[Location] = set()
+    try:
+        config = validate(LiveConfig, given, name, tree, trust=trust)
+    except ConfigError as error:
+        problems += str(error).splitlines()
+        given, wrong = _sound(given, trust)
+        try:
+            config = validate(LiveConfig, given, name, tree, trust=trust)
+        except ConfigError:
+            raise error from None
     shared = given.get("defaults", {})
-    cameras = {each: merged(shared, _camera(options)) for each, options in given.get("cameras", {}).items()}
+    cameras = {
+        each: {key: value for key, value in merged(shared, _camera(options)).items() if ("cameras", each, key) not in wrong}
+        for each, options in given.get("cameras", {}).items()
+    }
+    places = {} if tree is None else _places(name, tree, cameras)
     for each, options in cameras.items():
-        record_of(each, options)
-    lines = {} if tree is None else {each: line_in(tree, ("cameras", each)) for each in cameras}
-    return LiveFile(config, given.get("engine", {}), cameras, path, given, lines)
+        try:
+            record_of(each, options)
+        except ConfigError as error:
+            problems.append(_placed(places, each, str(error)))
+    if problems and not partly:
+        raise ConfigError("\n".join(problems))
+    sound = all(place[0] != "engine" for place in wrong)
+    return LiveFile(config, given.get("engine", {}), cameras, path, given, places, tuple(problems), sound)
+
+
+def _sound(data: Options, trust: bool) -> tuple[dict[str, Any], set[Location]]:
+    """What is left without what is wrong, and the places of that: an option of a camera or of all, a camera, or a section."""
+    try:
+        LiveConfig.model_validate(data, context={"trust": trust})
+    except ValidationError as error:
+        wrong = {problem["loc"][: 3 if problem["loc"][0] == "cameras" else 2] for problem in error.errors(include_url=False)}
+    left: dict[Any, Any] = dict(data)
+    cameras = left.get("cameras")
+    if isinstance(cameras, Mapping):
+        left["cameras"] = {
+            each: dict(options) if isinstance(options, Mapping) else options for each, options in cameras.items()
+        }
+    if isinstance(left.get("defaults"), Mapping):
+        left["defaults"] = dict(left["defaults"])
+    for section, *inner in wrong:
+        match section, inner:
+            case "cameras", [camera, option] if option != "source" and isinstance(left["cameras"].get(camera), dict):
+                left["cameras"][camera].pop(option, None)
+            case "cameras", [camera, *_]:
+                left["cameras"].pop(camera, None)
+            case "defaults", [option]:
+                left["defaults"].pop(option, None)
+            case _:
+                left.pop(section, None)
+    return left, wrong
+
+
+def _places(name: str, tree: Any, cameras: Mapping[str, Options]) -> dict[str, str]:
+    """See `LiveFile.places`. What a camera has from the defaults stands at the camera."""
+    found: dict[str, Location] = {each: ("cameras", each) for each in cameras}
+    found |= {f"{each}.{key}": ("cameras", each, key) for each, options in cameras.items() for key in options}
+    return {said: f"{name}:{line_in(tree, place)}: " for said, place in found.items()}
+
+
+def _placed(places: Mapping[str, str], camera: str, said: str) -> str:
+    """A message of a camera with the place of the option that it begins with, or else of the camera."""
+    option = re.match(r"\w*", said.removeprefix(f"camera {camera}: "))
+    return places.get(f"{camera}.{option[0] if option else ''}", places.get(camera, "")) + said
 
 
 def merged(first: Options, then: Options) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from streamseg.config.live_record import record_of
 from streamseg.config.schema import PipelineConfig
 from streamseg.decode.tap import PacketTap
 from streamseg.encode.stream import SharedStream
+from streamseg.engine import GraphSpec
 from streamseg.errors import ConfigError, StreamsegError, scrub
 from streamseg.errors.describe import brief, did_you_mean
 from streamseg.live.bus import Bus
@@ -25,10 +26,9 @@ from streamseg.live.health import health
 from streamseg.live.keep.keeper import Keeper
 from streamseg.live.news import CameraChanged, CameraRemoved, CameraStatus, Warned
 from streamseg.live.over import over
-from streamseg.live.plan import check_options, pipeline_of, shown, words_of_camera
+from streamseg.live.plan import check_options, problems_of
 from streamseg.live.reload import Edit, Edited, sections
 from streamseg.live.services import Service, services_of
-from streamseg.pipeline import stages
 from streamseg.pipeline.configure import configured
 from streamseg.pipeline.opening import asked_graph
 from streamseg.pipeline.session import Session
@@ -120,8 +120,14 @@ class Live:
         self._edited = None if self._file.path is None else Edited(self._file.path)
         self._running = sections(self._file)
         self._until_over = self._said_over = False
+        wrong = bool(self._file.problems)
         for name, options in self._file.cameras.items():
-            self._cameras[name] = self._new(name, options)
+            try:
+                self._cameras[name] = self._new(name, options)
+            except ConfigError:
+                wrong = True
+        if wrong:
+            raise ConfigError("\n".join(problems_of(self._file, self._asked_graph(), trust=trust)))
 
     @property
     def services(self) -> tuple[Service, ...]:
@@ -210,8 +216,8 @@ class Live:
         path = self._file.path
         assert path is not None
         try:
-            file = load_live(path, trust=self._trust)
-            if self.keeper is None and _is_recorded(file):
+            file = load_live(path, trust=self._trust, partly=True)
+            if self.keeper is None and not file.problems and _is_recorded(file):
                 self._running["record"] = sections(file)["record"]  # the keeper is made with it
             edit = Edit.of(self, self._file, file, self._running)
         except ConfigError as error:
@@ -222,19 +228,18 @@ class Live:
 
     def check(self) -> None:
         """Whether the model knows what is asked of it, without opening an engine or a camera. Raises StreamsegError."""
-        config = configured(self._engine_options)
-        spec = asked_graph(config, self._said)
-        problems = []
-        for name, options in self._file.cameras.items():
-            where = f"{self._file.path}:{self._file.lines.get(name, 1)}: " if self._file.path is not None else ""
-            try:
-                pipeline, effects = pipeline_of(name, options, trust=self._trust)
-                with words_of_camera(name):
-                    stages.check(pipeline, spec, outputs=[shown(name, options, effects)])
-            except ConfigError as error:
-                problems += [f"{where}{line}" for line in str(error).splitlines()]
-        if problems:
+        spec = asked_graph(configured(self._engine_options), self._said)
+        if problems := problems_of(self._file, spec, trust=self._trust):
             raise ConfigError("\n".join(problems))
+
+    def _asked_graph(self) -> GraphSpec | None:
+        """For what it says of the model; None where it cannot be known which that is."""
+        if not self._file.engine_is_sound:
+            return None
+        try:
+            return asked_graph(configured(self._engine_options))
+        except StreamsegError:
+            return None  # told when the rest is right
 
     def end(self) -> None:
         """Let `run` return."""
@@ -402,9 +407,9 @@ def _read(cameras: object, trust: bool) -> LiveFile:
     if isinstance(cameras, LiveFile):
         return cameras
     if isinstance(cameras, str | PathLike):
-        return load_live(Path(cameras), trust=trust)
+        return load_live(Path(cameras), trust=trust, partly=True)
     if isinstance(cameras, Mapping):
-        return read_live({"cameras": dict(cameras)}, "cameras", trust=trust)
+        return read_live({"cameras": dict(cameras)}, "cameras", trust=trust, partly=True)
     if isinstance(cameras, Sequence):
         return read_live({"cameras": named([str(each) for each in cameras])}, "cameras", trust=trust)
     raise ConfigError(f"cameras: the path of a .yaml file, addresses, or a dict of cameras is needed, not {brief(cameras)}")

@@ -9,8 +9,9 @@ from typing import Any
 from streamseg.config import PipelineConfig
 from streamseg.config.schema import EncodeConfig
 from streamseg.config.steps import EffectStep
+from streamseg.engine import GraphSpec
 from streamseg.errors import ConfigError
-from streamseg.live.config import CAMERA_OPTIONS
+from streamseg.live.config import CAMERA_OPTIONS, LiveFile
 from streamseg.live.named import Named
 from streamseg.pipeline import stages
 from streamseg.pipeline.configure import configured
@@ -18,7 +19,17 @@ from streamseg.pipeline.options import filed
 from streamseg.pipeline.outputs import OVERLAY, Target
 from streamseg.pipeline.session import Session
 
-__all__ = ["OF_TRACKS", "SHOW", "check_options", "named_of", "opened_anew", "pipeline_of", "shown", "words_of_camera"]
+__all__ = [
+    "OF_TRACKS",
+    "SHOW",
+    "check_options",
+    "named_of",
+    "opened_anew",
+    "pipeline_of",
+    "problems_of",
+    "shown",
+    "words_of_camera",
+]
 
 SHOW = "show"
 """The output that is shown."""
@@ -66,6 +77,21 @@ def check_options(name: str, options: Mapping[str, Any], session: Session | None
     if session is not None:
         with words_of_camera(name):
             stages.check(session.fit(config), session.spec, outputs=[shown(name, options, effects)])
+
+
+def problems_of(file: LiveFile, spec: GraphSpec | None, *, trust: bool = False) -> list[str]:
+    """All that is wrong with a file of cameras, each with its line; of what the model knows where there is one."""
+    found = list(file.problems)
+    for name, options in file.cameras.items():
+        try:
+            config, effects = pipeline_of(name, options, trust=trust)
+            with words_of_camera(name):
+                named_of(options)
+                if spec is not None:
+                    stages.check(config, spec, outputs=[shown(name, options, effects)])
+        except ConfigError as error:
+            found += file.placed(name, str(error))
+    return found
 
 
 @contextlib.contextmanager

@@ -81,12 +81,12 @@ class Edit:
                 (changed if name in there else added)[name] = dict(options)
             elif name in there and (differences := _differences(before.cameras[name], options)):
                 changed[name] = differences
-        problems = []
+        problems = list(after.problems)
         for name, options in {**added, **changed}.items():
             try:
                 control.check_change(name, options)
             except ConfigError as error:
-                problems += str(error).splitlines()
+                problems += after.placed(name, str(error))
         if problems:
             raise ConfigError("\n".join(problems))
         removed = [name for name in before.cameras if name not in after.cameras and name in there]

@@ -9,7 +9,7 @@ from typing import Any
 
 from streamseg.config import PipelineConfig, load_pipeline, override
 from streamseg.config.load import Location, validate
-from streamseg.config.privacy import privacy_section
+from streamseg.config.privacy import PrivacyConfig, privacy_section
 from streamseg.config.section import Section
 from streamseg.errors import ConfigError, StreamsegError
 from streamseg.errors.describe import brief, path_of
@@ -60,6 +60,9 @@ def configure(given: Given, naming: Naming = in_python) -> PipelineConfig:
                 changes[section] = _with(changes.get(section, {}), field, _plain(option, value, naming))
                 called[section, field] = naming(option)
                 called[section,] = ", ".join(filter(None, [called.get((section,)), naming(option)]))
+    hidden = changes.get("privacy")
+    if isinstance(hidden, Mapping) and hidden.get("classes") == ():  # off: how something would have been hidden says nothing
+        changes["privacy"] = PrivacyConfig()
     encoding = {option.name: value for option, value in asked.items() if option.place[:1] in _OF_OUTPUTS}
     names = {option.place[-1]: naming(option) for option in asked if option.name in encoding}
     config = with_encoding(override(config, changes, called, "", trust=trust), **encoding, called=names, trust=trust)
@@ -88,10 +91,13 @@ def words_of(naming: Naming, given: Given) -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        name, colon, rest = str(error).partition(": ")
-        option = next((each for each in OPTIONS if each.name == name and given.get(name) is not None), None)
-        if option is not None:
-            error.args = (f"{naming(option)}{colon}{rest}",)
+        lines = str(error).split("\n")
+        for at, line in enumerate(lines):
+            name, colon, rest = line.partition(": ")
+            option = next((each for each in OPTIONS if each.name == name and given.get(name) is not None), None)
+            if option is not None:
+                lines[at] = f"{naming(option)}{colon}{rest}"
+        error.args = ("\n".join(lines),)
         raise
 
 

@@ -26,7 +26,7 @@ the report, in `bench`, and in an error that it raises. Behind composite it runs
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -357,8 +357,21 @@ def check(
     `recalled`: results are read in place of a model; `decided`: what a person decided about them.
     """
     context = Context(config, spec, recalled=recalled, decided=decided)
+    found: dict[str, None] = {}  # several stages may tell the same
     for step in steps(extra):
         if step.checks and step.make is not None and not (step.looks and context.recalled is not None):
-            close(step.make(context))
+            with _noted(found):
+                close(step.make(context))
     for output in outputs:
-        makers.check_output(context, output)
+        with _noted(found):
+            makers.check_output(context, output)
+    if found:
+        raise ConfigError("\n".join(found))
+
+
+@contextlib.contextmanager
+def _noted(found: dict[str, None]) -> Iterator[None]:
+    try:
+        yield
+    except ConfigError as error:
+        found[str(error)] = None

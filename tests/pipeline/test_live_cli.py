@@ -35,7 +35,7 @@ def test_all_that_is_wrong_is_told_with_its_line(streamseg, known, film, tmp_pat
         "defaults: {conf: 7}\n"
         "cameras:\n"
         f"  door: {{source: {film}, effects: [blurr]}}\n"
-        "  on: 0\n"
+        "  1: 0\n"
         "  yard: {classes: [person]}\n"
     )
     done = streamseg("live", path, "--check")
@@ -47,7 +47,7 @@ def test_all_that_is_wrong_is_told_with_its_line(streamseg, known, film, tmp_pat
         (6, "cameras.yard.source: a value is needed"),
     ):
         assert any(f"{path}:{line}: " in told and said in told for told in done.stderr.splitlines()), (line, done.stderr)
-    assert 'True is no name; YAML reads some words as values: write it in quotes, as "true"' in done.stderr
+    assert '1 is no name; YAML reads some words as values: write it in quotes, as "1"' in done.stderr
 
 
 def test_classes_that_the_model_lacks_are_told_for_all_cameras_at_once(streamseg, known, film, tmp_path):

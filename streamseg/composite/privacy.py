@@ -55,7 +55,7 @@ class Privacy(Effect):
     """`paint`, one colour: nothing is left; `pixelate`: blocks, at most 8 along the largest object; `blur`: between such blocks."""
     color: Color = "grey"
     """Of `paint`."""
-    margin: str | float = "4px 8%"
+    margin: str | float = "4px 10%"
     """By how much masks are grown: pixels of the picture, and percent of the longer side of the object's box, added up."""
     score: float | str = "auto"
     """Detections with a score from here on are hidden; `auto`: all that the model gives."""

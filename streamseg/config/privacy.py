@@ -63,7 +63,7 @@ class PrivacyConfig(Section):
     """`paint`, one colour, keeps nothing; `pixelate`: at most 8 blocks along the largest hidden object; `blur`: between these."""
     color: Any = "grey"
     """Of `paint`."""
-    margin: str | float = "4px 8%"
+    margin: str | float = "4px 10%"
     """By how much masks are grown: pixels, and percent of the longer side of the object's box, added up."""
     score: AutoFraction = None
     """Detections from this score on are hidden; `auto`: all that the model gives."""

@@ -57,7 +57,7 @@ def test_the_same_in_python_and_from_a_file(known, clip, tmp_path) -> None:
         {"privacy": "person"},
         {"privacy": Privacy(("person",))},
         {"pipeline": {"privacy": {"classes": "person"}}},
-        {"privacy": ["person"], "margin": "4px 8%"},
+        {"privacy": ["person"], "margin": "4px 10%"},
     ]
     seen = []
     for options in given:

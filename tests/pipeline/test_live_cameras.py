@@ -150,7 +150,7 @@ def test_an_edited_file_is_taken_over_and_what_was_changed_otherwise_stays(watch
     path.write_text(f"cameras:\n  {one}\n  b: {{source: {film}, loop: true}}\n")
     live = watch(path)
     news = live.bus.subscribe(Warned)
-    until(live, "a", lambda how: how.processed > 0)
+    until(live, "a", lambda how: how.processed > 0 and how.state == "watching")
     live.change("a", {"classes": ["person"]})
     before, began = status(live, "a"), time.monotonic()
 

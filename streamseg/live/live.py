@@ -141,6 +141,9 @@ class Live:
         wait_at_exit(self)
         if "record" in self._file.raw or _is_recorded(self._file):
             self._keep()
+        for service in services_of(self._file, self):
+            service.start()
+            self._services.append(service)
         self._engine.start()
         with self._lock:
             self._started = True
@@ -149,9 +152,6 @@ class Live:
             camera.start()
             self.bus.publish(CameraChanged(camera.status()))
         threading.Thread(target=self._watch, name="live", daemon=True).start()
-        for service in services_of(self._file, self):
-            service.start()
-            self._services.append(service)
 
     def run(self, timeout: float | None = None, *, until_over: bool = False) -> None:
         """Wait until it is stopped, or for `timeout` seconds.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
 import threading
 import time
 from collections import deque
@@ -28,11 +30,24 @@ from streamseg.live.keep.shown import ShownPackets
 from streamseg.live.keep.store import EventStore
 from streamseg.live.news import CameraRemoved, Happened, Warned
 from streamseg.system.file_names import file_name
+from streamseg.system.folders import make_folder
+from streamseg.system.output_files import open_locked
 
 __all__ = ["Keeper"]
 
 _SWEEP = 60.0
 """Seconds between two looks at what is too old."""
+
+
+def _held(folder: Path) -> int | None:
+    """The lock of a folder of recordings, which ends with the process; None on a disk without room for it. Raises OutputError."""
+    make_folder(folder)
+    try:
+        return open_locked(folder / ".lock", folder)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):  # what is old may make room: nobody is kept from watching
+            return None
+        raise OutputError(f"{folder}: cannot be written ({error.strerror}); choose another folder for recordings") from error
 
 
 class Keeper:
@@ -41,8 +56,11 @@ class Keeper:
     name = "recordings"
 
     def __init__(self, config: RecordConfig, bus: Bus) -> None:
-        """Raises OutputError where the folder cannot be written."""
+        """Raises OutputError where the folder cannot be written, or another run keeps recordings there: this one would take
+        files that are being written for ones that were cut off, and each would delete what the other wrote.
+        """
         self.folder = Path(config.folder).expanduser().absolute()
+        self._held: int | None = _held(self.folder)
         self._bus = bus
         self.store = EventStore(self.folder, self._say)
         self.archive = Archive(self.store)
@@ -94,6 +112,9 @@ class Keeper:
             self._thread.join(max(0.1, deadline - time.monotonic()))
         if not self._thread.is_alive():  # else it hangs in the disk, and so would this
             self.store.close()
+            held, self._held = self._held, None
+            if held is not None:
+                os.close(held)
 
     def tap(self, camera: str, options: CameraRecord | None, config: PipelineConfig, stream: SharedStream) -> PacketTap | None:
         """Asked each time that a camera is opened: who wants its packets.

@@ -16,6 +16,7 @@ import pytest
 
 from streamseg.config.live_record import CameraRecord, RecordConfig
 from streamseg.core.types import Event
+from streamseg.errors import OutputError
 from streamseg.live.bus import Bus
 from streamseg.live.keep.keeper import Keeper
 from streamseg.live.news import Happened, Warned
@@ -187,3 +188,12 @@ def test_a_disk_without_room_changes_nothing_for_the_camera_and_recording_goes_o
         process.kill()
         process.communicate(timeout=10)
         subprocess.run(["umount", disk], check=False)
+
+
+def test_a_folder_is_kept_by_one_run_at_a_time(tmp_path: Path, bus: Bus) -> None:
+    """A second one would rename files that the first is writing, as cut off, and delete what it has finished."""
+    first = Keeper(RecordConfig(folder=str(tmp_path / "r")), bus)
+    with pytest.raises(OutputError, match="another run is writing it"):
+        Keeper(RecordConfig(folder=str(tmp_path / "r")), bus)
+    first.stop()
+    Keeper(RecordConfig(folder=str(tmp_path / "r")), bus).stop()

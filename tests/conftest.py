@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from streamseg.system.imports import import_openvino
+from streamseg.system.scheduling import usual_scheduling
 
 # MKL keeps buffers by thread and has been seen to spin for ever where one thread ends while torch multiplies in another.
 os.environ.setdefault("MKL_DISABLE_FAST_MM", "1")
@@ -19,6 +20,13 @@ import_openvino()
 
 # What someone has tuned on this machine is not what is tested.
 os.environ["STREAMSEG_CONFIG"] = tempfile.mkdtemp(prefix="streamseg-tests-")
+
+
+@pytest.fixture(autouse=True)
+def _usual_scheduling() -> Iterator[None]:
+    """Tests encode AV1 by themselves, too, which makes real-time threads of root's, and of what they start."""
+    with usual_scheduling():
+        yield
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,6 +20,7 @@ from streamseg.encode.video.settings import encoder_rate
 from streamseg.errors import OutputError
 from streamseg.pixels.color import encoding
 from streamseg.pixels.fields import FieldOrder, Marker
+from streamseg.system.scheduling import usual_scheduling
 
 if TYPE_CHECKING:
     from streamseg.core.types import Frame
@@ -151,7 +153,10 @@ class Encoder:
             self._sent += 1
             if frame.duration > 0:
                 self._durations[frame.pts] = frame.duration
-            return [self._timed(packet) for packet in self._stream.encode(made)]
+            # The first picture opens an encoder that its container has not opened: one of a part.
+            with usual_scheduling() if self._sent == 1 else contextlib.nullcontext():
+                packets = self._stream.encode(made)
+            return [self._timed(packet) for packet in packets]
         except AV_ERRORS as error:
             raise OutputError(f"{self._stream.codec_context.name} cannot encode {frame!r}: {error}") from error
 

@@ -23,6 +23,7 @@ from streamseg.encode.video.other_packets import OtherPackets
 from streamseg.encode.video.other_streams import OutputStreams
 from streamseg.encode.video.tags import fit_tags
 from streamseg.errors import OutputError
+from streamseg.system.scheduling import usual_scheduling
 
 if TYPE_CHECKING:
     from av.container.core import Chapter
@@ -165,7 +166,8 @@ class Muxer:
             self._others.add_streams(start if origin == "picture" else None)
             if self._chapters:
                 output.container.set_chapters([c for c in map(self._moved, self._chapters) if c["end"] > 0])
-            output.container.start_encoding()
+            with usual_scheduling():  # it opens the encoders
+                output.container.start_encoding()
 
     def _moved(self, chapter: Chapter) -> Chapter:
         """A chapter on the output's clock."""

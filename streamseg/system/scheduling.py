@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +15,10 @@ _TASKS = Path("/proc/self/task")
 
 def real_time_threads() -> set[int]:
     """The threads of this process that others have to wait for (SCHED_FIFO, SCHED_RR); none where that cannot be told."""
-    found = set()
-    with contextlib.suppress(OSError, AttributeError):
+    found: set[int] = set()
+    if sys.platform != "linux":
+        return found
+    with contextlib.suppress(OSError):
         for task in os.listdir(_TASKS):
             with contextlib.suppress(OSError):  # it has ended
                 if os.sched_getscheduler(int(task)) in (os.SCHED_FIFO, os.SCHED_RR):
@@ -35,6 +38,7 @@ def usual_scheduling() -> Iterator[None]:
     try:
         yield
     finally:
-        for task in real_time_threads() - before:
-            with contextlib.suppress(OSError):
-                os.sched_setscheduler(task, os.SCHED_OTHER, os.sched_param(0))
+        if sys.platform == "linux":
+            for task in real_time_threads() - before:
+                with contextlib.suppress(OSError):
+                    os.sched_setscheduler(task, os.SCHED_OTHER, os.sched_param(0))

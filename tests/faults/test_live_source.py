@@ -83,7 +83,8 @@ def test_a_server_that_dies_and_comes_back_at_another_size(tmp_path: Path) -> No
     assert {(f.width, f.height) for f in frames[:seam]} == {(96, 64)}
     assert {(f.width, f.height) for f in frames[seam:]} == {(64, 48)}
     assert all(b.pts > a.pts for a, b in pairwise(frames))
-    assert 0.25 < frames[seam].time - frames[seam - 1].time < away + 2.0, (
+    # What the server sent ahead of its clock before it died is a part of that time.
+    assert away / 3 < frames[seam].time - frames[seam - 1].time < away + 2.0, (
         "the outage lasts as long in the recording as on the clock"
     )
     assert decoder.counters.reconnects == 1

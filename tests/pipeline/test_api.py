@@ -128,7 +128,7 @@ def test_an_error_in_the_loop_and_the_garbage_collector_end_the_threads(tmp_path
 
     with pytest.raises(ZeroDivisionError):
         fail()
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before
 
     class Holder:
         results = streamseg.stream(source, model=known)
@@ -139,7 +139,7 @@ def test_an_error_in_the_loop_and_the_garbage_collector_end_the_threads(tmp_path
     assert set(threading.enumerate()) > before
     del Holder, holder
     gc.collect()
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before
 
 
 def test_memory_does_not_grow_with_the_length(tmp_path, known):

@@ -39,7 +39,7 @@ def test_a_coroutine_gets_the_same_results(film, known):
 
     before = ours()
     assert asyncio.run(collect()) == [(r.frame.index, r.names) for r in streamseg.stream(film, model=known, classes="person")]
-    assert ours() == before
+    assert ours() <= before
 
 
 def test_the_event_loop_goes_on_while_a_result_is_waited_for(film, known, monkeypatch):

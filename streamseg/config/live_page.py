@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from streamseg.config.section import Section
+from streamseg.system.hosts import is_loopback
 
-__all__ = ["PageConfig", "is_loopback", "page_of"]
+__all__ = ["PageConfig", "page_of"]
 
 _MIN_TOKEN = 8
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches what listens there."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def page_of(value: Any) -> Any:

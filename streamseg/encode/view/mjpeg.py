@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import errno
 import hmac
-import ipaddress
 import socket
 import threading
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -22,6 +21,7 @@ from streamseg.encode.sink import OutputKind, OutputRequest, SinkCounters
 from streamseg.encode.view.board import Board
 from streamseg.encode.view.server import ViewServer
 from streamseg.errors import OutputError
+from streamseg.system.hosts import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -122,7 +122,7 @@ class MjpegServer(OutputKind):
         """Listen; twice is once. Raises OutputError when the port is taken, or a foreign address is given without a token."""
         if self.is_open:
             return
-        if not _is_loopback(self.host) and len(self._token or "") < _MIN_TOKEN:
+        if not is_loopback(self.host) and len(self._token or "") < _MIN_TOKEN:
             raise OutputError(
                 f"{self.name}: an output with http:// is a live view, which listens at this address and uploads nothing to it. "
                 f"Others can reach it, so it needs a token of at least {_MIN_TOKEN} characters: write them behind "
@@ -183,13 +183,6 @@ def _told(run: Run | None) -> dict[str, Any]:
     names = ("captured", "processed", "detected", "gated", "under_way", "dropped")
     told = {name: getattr(account, name) for name in names}
     return told | {"skipped": dict(account.skipped), "latency": run.latency_ms()}
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def why_not_listening(error: Exception, port: int) -> str:

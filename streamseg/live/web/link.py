@@ -10,9 +10,10 @@ import socket
 from pathlib import Path
 from urllib.parse import quote
 
-from streamseg.config.live_page import PageConfig, is_loopback
+from streamseg.config.live_page import PageConfig
 from streamseg.errors import OutputError
 from streamseg.system.folders import config_root, elsewhere, make_folder
+from streamseg.system.hosts import is_loopback
 
 __all__ = ["link", "own_address", "qr", "token_of"]
 

@@ -12,6 +12,7 @@ import ctypes
 import json
 import random
 import resource
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -30,7 +31,9 @@ from tests.fuzz.media import KnownEngine
 
 FRAMES = 60
 OPENED = 30
-"""Frames after which every encoder has been opened: more than fit between the network and it."""
+"""Frames, of which the first has come to the encoder when the last is in the network: more than fit between them."""
+PATIENCE = 30.0
+"""Seconds in which it must have."""
 NEVER = 2**31 - 1
 """libav's own limit of one allocation."""
 OUTPUTS = ("out.mkv", "out.mp4", "out.mov", "out.ts", "out.avi", "out.webm", "frames/%06d.png")
@@ -86,6 +89,7 @@ class Memory:
         outputs = [folder / case.output, folder / "out.jsonl"]
         engine = Starving(case, self.limit, usual)
         built = build_pipeline(self.clip, config, [str(path) for path in outputs], engine=engine)
+        engine.opened = lambda: built.report().outputs[0].frames > 0
         try:
             report = built.run()
             outcome = f"{case.who}: run"
@@ -107,17 +111,27 @@ class Starving(KnownEngine):
 
     def __init__(self, case: Case, limit: Callable[[ctypes.c_size_t], None], usual: tuple[int, int]) -> None:
         self.case, self.limit, self.usual, self.seen = case, limit, usual, -1
+        self.opened: Callable[[], bool] = lambda: True
 
     def submit(self, images: Any) -> Any:
         """See Engine."""
         answer = super().submit(images)
         self.seen += 1
         if self.seen == self.case.at:
+            self._await_encoder()
             self._shorten()
         elif self.seen == self.case.at + self.case.frames:
             self.limit(ctypes.c_size_t(NEVER))
             resource.setrlimit(resource.RLIMIT_AS, self.usual)
         return answer
+
+    def _await_encoder(self) -> None:
+        """On a busy machine its thread may not have come to open it yet."""
+        deadline = time.monotonic() + PATIENCE
+        while not self.opened():
+            if time.monotonic() > deadline:
+                raise Wrong(f"no frame came to the encoder in {PATIENCE:.0f} s, though {self.seen} are in the network")
+            time.sleep(0.005)
 
     def _shorten(self) -> None:
         if self.case.who == "libav":

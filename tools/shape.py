@@ -27,7 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("device", "core"),
     ("select",),
     ("datasets", "networks", "track", "temporal", "occlusion", "events", "decode", "record"),
-    ("composite",),
+    ("composite", "scene"),
     ("config", "export", "encode", "link"),
     ("edits", "removal", "shield"),
     ("sheet",),

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from streamseg.core.cover import Cover
 from streamseg.core.masks import Region, Sample
+from streamseg.core.scene import Scene
 from streamseg.core.types import Activity
 from streamseg.pixels import color, planes
 from streamseg.pixels.layouts import PlaneSpec
@@ -45,11 +46,14 @@ class Canvas:
         time: float = 0.0,
         epoch: int = 0,
         covers: Mapping[object, Cover] = MappingProxyType({}),
+        scene: Scene | None = None,
     ) -> None:
         self.interlaced = interlaced
         """The picture is two fields: what works on lines above one another works on each alone."""
         self.activity = activity
         """Counts and events of the frame, for effects that show them."""
+        self.scene = scene
+        """What is known of the road, for effects that show it."""
         self.time, self.epoch = time, epoch
         """When the frame is shown, seconds; and its epoch, which grows where continuity is lost."""
         self.covers = covers

@@ -63,7 +63,13 @@ class Compositor:
             picture = planes.with_chroma(planes.supported(picture))
         frame = result.frame
         canvas = Canvas(
-            picture, result.activity, interlaced=interlaced, time=frame.time, epoch=frame.epoch, covers=result.covers
+            picture,
+            result.activity,
+            interlaced=interlaced,
+            time=frame.time,
+            epoch=frame.epoch,
+            covers=result.covers,
+            scene=result.scene,
         )
         for draw in self._drawing:
             draw(canvas, result.instances)

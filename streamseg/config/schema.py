@@ -20,6 +20,7 @@ from pydantic import (
 
 from streamseg.composite.shape import Shape
 from streamseg.config.privacy import PrivacyConfig
+from streamseg.config.scene import SceneConfig
 from streamseg.config.section import Section
 from streamseg.config.steps import EffectStep, Listed, StageStep, check_name, check_reference, trusts
 from streamseg.config.values import (
@@ -60,6 +61,7 @@ __all__ = [
     "PreprocessConfig",
     "PrivacyConfig",
     "ResultsConfig",
+    "SceneConfig",
     "SelectConfig",
     "SmoothConfig",
     "TrackConfig",
@@ -370,6 +372,7 @@ class PipelineConfig(Section):
     track: TrackConfig = TrackConfig()
     smooth: SmoothConfig = SmoothConfig()
     events: EventsConfig = EventsConfig()
+    scene: SceneConfig = SceneConfig()
     results: ResultsConfig = ResultsConfig()
     select: SelectConfig = SelectConfig()
     privacy: PrivacyConfig = PrivacyConfig()

@@ -11,6 +11,7 @@ from streamseg.core import masks as mask_ops
 from streamseg.core import overlaps, rle, show
 from streamseg.core.cover import Cover
 from streamseg.core.palette import color_of
+from streamseg.core.scene import Scene
 from streamseg.core.types import Activity, Frame, Instances, Occlusion
 from streamseg.core.utc import as_iso
 from streamseg.system.unchanging import unchanging
@@ -82,6 +83,8 @@ class Result:
     """What the network said of this frame could be read; False: some of it was nonsense, and is left out."""
     covers: Mapping[object, Cover] = field(default_factory=dict, repr=False)
     """What must not be seen of this frame, for each setting of privacy (`streamseg.shield`); empty: nothing is hidden."""
+    scene: Scene | None = None
+    """What a driving camera tells of the road, once that has been looked at (docs/drive.md)."""
 
     def __len__(self) -> int:
         return len(self.instances)
@@ -216,6 +219,10 @@ class Result:
         if self.occlusion is not None:
             for i, instance in enumerate(data["instances"]):
                 instance.update(_occlusion_json(self.occlusion, i))
+        if self.scene is not None:
+            for i, instance in enumerate(data["instances"]):
+                instance.update(self.scene.instance_json(i))
+            data["scene"] = self.scene.to_json()
         if self.activity is not None:
             data["now"], data["total"] = self.activity.now, self.activity.total
         if self.covers:
@@ -239,7 +246,8 @@ class Result:
             row = same | _instance_json(found, i) | {"name": given} | dict(zip(("x0", "y0", "x1", "y1"), box, strict=True))
             row |= dict.fromkeys(_HIDDEN) if hidden is None else _occlusion_json(hidden, i)
             extent = row.pop("extent") or (None,) * 4
-            rows.append(row | dict(zip(("extent_x0", "extent_y0", "extent_x1", "extent_y1"), extent, strict=True)))
+            row |= dict(zip(("extent_x0", "extent_y0", "extent_x1", "extent_y1"), extent, strict=True))
+            rows.append(row | ({} if self.scene is None else self.scene.instance_json(i)))
         if masks:
             for row, mask in zip(rows, self._masks_json(), strict=True):
                 row["mask"] = mask.get("mask")

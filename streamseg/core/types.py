@@ -320,8 +320,13 @@ class Occlusion:
 class Event:
     """Something that a track did."""
 
-    kind: Literal["count", "cross", "enter", "leave", "dwell"]
-    """`count`: it is certain enough to be counted; `cross` a line; `enter`, `leave` a zone; `dwell`: it has stayed long."""
+    kind: Literal[
+        "count", "cross", "enter", "leave", "dwell", "alert", "cut_in", "crossing", "stop", "near_miss", "hidden", "reappear"
+    ]
+    """`count`: it is certain enough to be counted; `cross` a line; `enter`, `leave` a zone; `dwell`: it has stayed long.
+
+    Of driving scenes (docs/drive.md): `alert`, it comes near too soon; `cut_in`, it came into the way ahead from the side;
+    `crossing`, it crosses that; `stop`, it came to stand ahead; `near_miss`; `hidden` behind another, `reappear` from there."""
     time: float
     """Seconds, presentation time at which it happened; it is reported when it is certain, a moment later."""
     track_id: int
@@ -336,6 +341,8 @@ class Event:
     """`leave` and `dwell` only: how long it has been inside."""
     utc: float | None = None
     """Of a live source: when it happened, seconds since 1970, UTC."""
+    details: Mapping[str, float] = field(default_factory=dict)
+    """Of driving scenes: the numbers at that time, as `ttc`, `ttc_std` (seconds), `distance` (metres); by name."""
 
 
 @unchanging

@@ -32,6 +32,7 @@ from streamseg.pipeline.split import SplitSink, is_split
 from streamseg.record.stages import Recall, Record
 from streamseg.removal import Remover
 from streamseg.runtime import Stage
+from streamseg.scene import SceneStage
 from streamseg.select import Selection
 from streamseg.shield.hide import Hide
 from streamseg.shield.shield import Shields
@@ -62,6 +63,7 @@ __all__ = [
     "record",
     "refine",
     "remove",
+    "scene",
     "shield",
     "smooth",
     "tally",
@@ -264,6 +266,11 @@ def events(context: Context) -> Stage:
     detector = EventDetector(e.lines, e.zones, confirm=e.confirm, hold=e.hold, margin=e.margin, patience=patience)
     detector.check_classes(context.classes)
     return detector
+
+
+def scene(context: Context) -> Stage | None:
+    """Left out where the camera looks at no road."""
+    return SceneStage() if context.config.scene.watch else None
 
 
 def tally(context: Context) -> Stage:

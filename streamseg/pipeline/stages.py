@@ -2,7 +2,7 @@
 
 decode ─┬→ preprocess → motion → infer → postprocess → ignore → learn → track → link → smooth → refine → record ─┐
         └→ recall ───────────────────────────────────────────────────────────────────────────────────────────────┤
-   remove → composite → encode ←┬─────────────────────────────────────── tally ← events ← occlusion ← edit ←─────┘
+   remove → composite → encode ←┬────────────────────────────── tally ← scene ← events ← occlusion ← edit ←──────┘
    remove → composite → encode ←┘
 The trunk runs once, remove (where it is asked for), composite and encode once for each output. `record` keeps what was found in a
 results file; where one fits, `recall` reads it and stands for all from preprocess to record.
@@ -225,6 +225,7 @@ STAGES: tuple[Step, ...] = (
         checks=True,
         changes=("events", "track"),
     ),
+    Step("scene", "says where road users are, and how soon", "Result", makers.scene, section="scene", brings="scene: true"),
     Step("tally", "counts frames for the report", "Result", makers.tally, joins="always"),
     Step("hide", "hides what must not be seen", "Result", makers.hide, section="privacy", brings="privacy"),
     Step("remove", "takes objects out", "Result", makers.remove, "output", "composite", brings="remove", joins="never"),

@@ -96,4 +96,6 @@ def _event_json(event: Event, frame: int) -> dict[str, Any]:
         data["direction"] = event.direction
     if event.seconds is not None:
         data["seconds"] = round(event.seconds, 6)
+    if event.details:
+        data["details"] = {name: round(value, 4) for name, value in event.details.items()}
     return data

@@ -206,14 +206,14 @@ def test_rows_are_flat_and_all_alike():
 def test_rows_become_a_data_frame():
     pandas = pytest.importorskip("pandas")
     table = pandas.DataFrame(row for one in [result(), result()] for row in one.rows())
-    assert table.shape == (4, 23)
+    assert table.shape == (4, 24)
     assert table.groupby("frame")["x1"].max().to_dict() == {7: 40.0}
 
 
 def test_rows_become_an_arrow_table():
     pyarrow = pytest.importorskip("pyarrow")
     table = pyarrow.Table.from_pylist([row for one in [result(), result()] for row in one.rows(masks=True)])
-    assert (table.num_rows, table.num_columns) == (4, 24)
+    assert (table.num_rows, table.num_columns) == (4, 25)
     assert table.schema.field("visible").type == pyarrow.float64()
 
 

@@ -1,0 +1,5 @@
+"""Driving scenes: time to collision, distances, the way ahead, and what happens on it, each with its error bar."""
+
+from streamseg.scene.stage import SceneStage
+
+__all__ = ["SceneStage"]

@@ -1,0 +1,52 @@
+"""The scene stage: adds `scene` to each result, and what happened on the road to its events.
+
+Four parts look one after the other, each a module, each given what those before it found:
+
+1. `turn`: how the camera turned since the frame before, and where it goes.
+2. `growth`: how fast each road user's picture grows, which is one over the time to collision.
+3. `ground`: the horizon, and from it where on the road each stands, and how fast it moves there.
+4. `road`: the way ahead, who is in it, who leads, who is hidden, alerts and events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from streamseg.core.result import Result
+from streamseg.core.scene import CameraModel, Fix, Scene
+from streamseg.scene.ground import Ground
+from streamseg.scene.growth import Growth
+from streamseg.scene.road import Road
+from streamseg.scene.turn import Turning
+
+__all__ = ["SceneStage"]
+
+
+class SceneStage:
+    """Frames must come in the order of their pts; a new epoch begins anew."""
+
+    def __init__(
+        self,
+        camera: CameraModel | None = None,
+        *,
+        road: Road | None = None,
+        fixes: Callable[[Result], Fix | None] | None = None,
+    ) -> None:
+        """`camera`: as far as it is known; `fixes`: gives what a receiver said at a frame's time."""
+        self._camera, self._fixes = camera, fixes
+        self._turning, self._growth, self._ground = Turning(camera), Growth(), Ground(camera)
+        self._road = Road() if road is None else road
+
+    def __call__(self, result: Result) -> Result:
+        """Look at one frame."""
+        fix = None if self._fixes is None else self._fixes(result)
+        scene = replace(Scene.unknown(len(result)), fix=fix, own_speed=None if fix is None else fix.speed)
+        scene = self._turning(result, scene)
+        scene = self._growth(result, scene)
+        scene = self._ground(result, scene)
+        scene, events = self._road(result, scene)
+        activity = result.activity
+        if activity is not None and events:
+            activity = replace(activity, events=(*activity.events, *events))
+        return replace(result, scene=scene, activity=activity)

@@ -9,7 +9,7 @@ right hand about these axes: where they are positive, pitch (about x) looks furt
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -46,23 +46,17 @@ class CameraModel:
     """Standard deviation of the focal lengths, as a share of them: 0.2 where they were guessed."""
     source: str = ""
     """Who says so: `given`, `exif`, `gopro`, `guessed`."""
+    pitch: float | None = None
+    """Radians by which it looks up from the road, as mounted (down: negative); None: not known, and estimated."""
+    roll: float | None = None
+    """Radians, positive where its right side is lower than its left; None: not known."""
+    yaw: float | None = None
+    """Radians by which it looks to the right of where the vehicle goes; None: not known."""
 
     def resized(self, width: int, height: int) -> CameraModel:
         """The same camera, for frames of another size."""
         x, y = width / self.width, height / self.height
-        return CameraModel(
-            width,
-            height,
-            self.fx * x,
-            self.fy * y,
-            self.cx * x,
-            self.cy * y,
-            self.distortion,
-            self.mounted,
-            self.mounted_std,
-            self.focal_std,
-            self.source,
-        )
+        return replace(self, width=width, height=height, fx=self.fx * x, fy=self.fy * y, cx=self.cx * x, cy=self.cy * y)
 
 
 @unchanging
@@ -79,6 +73,8 @@ class Turn:
     """Focus of expansion: the pixel towards which the camera moves; None: it stands, or none can be told."""
     moving: float | None = None
     """Probability that the camera moves forward; None: cannot be told."""
+    focus_std: tuple[float, float] | None = None
+    """Standard deviation of `focus`, pixels across and down; None: not said."""
 
 
 @unchanging
@@ -89,7 +85,7 @@ class Horizon:
     y: float
     """Pixels: the horizon's row at the principal point's column."""
     slope: float = 0.0
-    """Rows down for each column to the right: the tangent of the roll."""
+    """Rows down for each column to the right: minus the tangent of the roll."""
     y_std: float = 0.0
     """Standard deviation of `y`, pixels, of this frame."""
     x: float | None = None

@@ -23,6 +23,7 @@ FILES = (
     "streamseg/api.py",
     "streamseg/cli/live.py",
     "streamseg/cli/measure.py",
+    "streamseg/cli/report.py",
     "streamseg/cli/run.py",
     "streamseg/cli/tracks.py",
     "streamseg/live/live.py",

@@ -30,7 +30,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("composite", "scene"),
     ("config", "export", "encode", "link"),
     ("edits", "removal", "shield"),
-    ("sheet",),
+    ("report", "sheet"),
     ("hub",),
     ("engine",),
     ("detect",),

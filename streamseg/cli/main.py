@@ -15,6 +15,7 @@ from streamseg.cli.events import events, replay
 from streamseg.cli.flags import JsonOption, SourceArg, answer, flag
 from streamseg.cli.help import Command, Group
 from streamseg.cli.live import live
+from streamseg.cli.report import report
 from streamseg.cli.run import run
 from streamseg.cli.tracks import tracks
 
@@ -51,6 +52,7 @@ app.command(cls=Command)(events)
 app.command(cls=Command)(replay)
 app.command(cls=Command)(cameras)
 app.command(cls=Command)(tracks)
+app.command(cls=Command)(report)
 
 
 @app.command(cls=Command)

@@ -67,6 +67,8 @@ def stream(
     track: TrackConfig | Mapping[str, Any] | None = None,
     smooth: SmoothConfig | Mapping[str, Any] | None = None,
     events: EventsConfig | Mapping[str, Any] | None = None,
+    telemetry: str | PathLike[str] | None = None,
+    telemetry_offset: float | str | None = None,
     online: bool | None = None,
     results: str | PathLike[str] | None = None,
     select: str | Selection | None = None,
@@ -129,6 +131,9 @@ def stream(
         smooth: How masks are smoothed: the section `smooth`, or fields of it, as {"masks": "off", "edges": False}.
         events: What is counted and watched: the section `events`, or fields of it, as {"lines": {"door": [[0.1, 0.5], [0.9,
             0.5]]}}.
+        telemetry: Where the vehicle was, for scene: a log (GPX, NMEA, SRT); auto: the film itself, or a log beside it; off.
+        telemetry_offset: By how much the log begins after the film, as 2s, or -90s: before it. Default: found from the times of
+            both. A number is seconds.
         online: Settle each frame's tracks when it comes, not with a second of what comes after known. Default: with that second
             known, but for what happens live, and for pictures from an iterator.
         results: File (NAME.streamseg) for what was found; where it fits, it is read, and no network runs; auto: beside the
@@ -187,6 +192,8 @@ def astream(
     track: TrackConfig | Mapping[str, Any] | None = None,
     smooth: SmoothConfig | Mapping[str, Any] | None = None,
     events: EventsConfig | Mapping[str, Any] | None = None,
+    telemetry: str | PathLike[str] | None = None,
+    telemetry_offset: float | str | None = None,
     online: bool | None = None,
     results: str | PathLike[str] | None = None,
     select: str | Selection | None = None,
@@ -244,6 +251,8 @@ def run(
     track: TrackConfig | Mapping[str, Any] | None = None,
     smooth: SmoothConfig | Mapping[str, Any] | None = None,
     events: EventsConfig | Mapping[str, Any] | None = None,
+    telemetry: str | PathLike[str] | None = None,
+    telemetry_offset: float | str | None = None,
     online: bool | None = None,
     results: str | PathLike[str] | None = None,
     select: str | Selection | None = None,
@@ -310,6 +319,9 @@ def run(
         smooth: How masks are smoothed: the section `smooth`, or fields of it, as {"masks": "off", "edges": False}.
         events: What is counted and watched: the section `events`, or fields of it, as {"lines": {"door": [[0.1, 0.5], [0.9,
             0.5]]}}.
+        telemetry: Where the vehicle was, for scene: a log (GPX, NMEA, SRT); auto: the film itself, or a log beside it; off.
+        telemetry_offset: By how much the log begins after the film, as 2s, or -90s: before it. Default: found from the times of
+            both. A number is seconds.
         online: Settle each frame's tracks when it comes, not with a second of what comes after known. Default: with that second
             known, but for what happens live, and for pictures from an iterator.
         results: File (NAME.streamseg) for what was found; where it fits, it is read, and no network runs; auto: beside the
@@ -422,6 +434,8 @@ def run_many(
     track: TrackConfig | Mapping[str, Any] | None = None,
     smooth: SmoothConfig | Mapping[str, Any] | None = None,
     events: EventsConfig | Mapping[str, Any] | None = None,
+    telemetry: str | PathLike[str] | None = None,
+    telemetry_offset: float | str | None = None,
     online: bool | None = None,
     results: str | PathLike[str] | None = None,
     select: str | Selection | None = None,
@@ -494,6 +508,9 @@ def run_many(
         smooth: How masks are smoothed: the section `smooth`, or fields of it, as {"masks": "off", "edges": False}.
         events: What is counted and watched: the section `events`, or fields of it, as {"lines": {"door": [[0.1, 0.5], [0.9,
             0.5]]}}.
+        telemetry: Where the vehicle was, for scene: a log (GPX, NMEA, SRT); auto: the film itself, or a log beside it; off.
+        telemetry_offset: By how much the log begins after the film, as 2s, or -90s: before it. Default: found from the times of
+            both. A number is seconds.
         online: Settle each frame's tracks when it comes, not with a second of what comes after known. Default: with that second
             known, but for what happens live, and for pictures from an iterator.
         results: File (NAME.streamseg) for what was found; where it fits, it is read, and no network runs; auto: beside the
@@ -569,6 +586,8 @@ def tune(
     track: TrackConfig | Mapping[str, Any] | None = None,
     smooth: SmoothConfig | Mapping[str, Any] | None = None,
     events: EventsConfig | Mapping[str, Any] | None = None,
+    telemetry: str | PathLike[str] | None = None,
+    telemetry_offset: float | str | None = None,
     online: bool | None = None,
     privacy: str | Sequence[str] | Mapping[str, Any] | Privacy | None = None,
     margin: str | float | None = None,
@@ -625,6 +644,9 @@ def tune(
         smooth: How masks are smoothed: the section `smooth`, or fields of it, as {"masks": "off", "edges": False}.
         events: What is counted and watched: the section `events`, or fields of it, as {"lines": {"door": [[0.1, 0.5], [0.9,
             0.5]]}}.
+        telemetry: Where the vehicle was, for scene: a log (GPX, NMEA, SRT); auto: the film itself, or a log beside it; off.
+        telemetry_offset: By how much the log begins after the film, as 2s, or -90s: before it. Default: found from the times of
+            both. A number is seconds.
         online: Settle each frame's tracks when it comes, not with a second of what comes after known. Default: with that second
             known, but for what happens live, and for pictures from an iterator.
         privacy: Classes that no output may show, as person, or 'classes: person, fill: blur' (docs/privacy.md); off: none. Or a

@@ -27,7 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("device", "core"),
     ("select",),
     ("datasets", "networks", "track", "temporal", "occlusion", "events", "decode", "record"),
-    ("composite", "scene"),
+    ("composite", "scene", "telemetry"),
     ("config", "export", "encode", "link"),
     ("edits", "removal", "shield"),
     ("report", "sheet"),

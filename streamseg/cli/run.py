@@ -65,6 +65,8 @@ def run(
     ignore: Annotated[str | None, flag("ignore")] = None,
     decode: Annotated[str | None, flag("decode")] = None,
     deinterlace: Annotated[str | None, flag("deinterlace")] = None,
+    telemetry: Annotated[str | None, flag("telemetry")] = None,
+    telemetry_offset: Annotated[str | None, flag("telemetry_offset")] = None,
     online: Annotated[bool | None, flag("online")] = None,
     results: Annotated[str | None, flag("results")] = None,
     select: Annotated[str | None, flag("select")] = None,

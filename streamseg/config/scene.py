@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from typing import Annotated, Any
 
-from pydantic import model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from streamseg.config.section import Section
+from streamseg.core.seconds import parse_seconds
+from streamseg.errors.describe import brief
 
 __all__ = ["SceneConfig"]
+
+
+def _telemetry(value: Any) -> str:
+    """`auto`, `off`, or a path. ValueError for anything else."""
+    if value is None or isinstance(value, bool):  # YAML's own off and on
+        return "auto" if value else "off"
+    text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if isinstance(text, str) and text.strip():
+        return text
+    raise ValueError(f"{brief(value)} is not allowed; write auto, off, or the name of a log, as drive.gpx")
+
+
+def _offset(value: Any) -> Any:
+    """Seconds, as elsewhere, but also less than 0."""
+    if isinstance(value, str) and value.strip().startswith("-"):
+        return -parse_seconds(value.strip()[1:])
+    return parse_seconds(value) if isinstance(value, str) else value
 
 
 class SceneConfig(Section):
@@ -16,8 +36,17 @@ class SceneConfig(Section):
 
     watch: bool = False
     """Look at the scene: the source is a camera that looks ahead from a vehicle."""
+    telemetry: Annotated[str, BeforeValidator(_telemetry)] = "auto"
+    """Where the vehicle was: `auto`, what the film itself holds, else a log beside it under its name (docs/dashcam.md); the path of
+    a log (GPX, NMEA, SRT); `off`. A path also means `watch`."""
+    telemetry_offset: Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_offset)] | None = None
+    """Seconds by which the log begins after the film; below 0: before it. None: found from the times of both."""
 
     @model_validator(mode="before")
     @classmethod
     def _switch(cls, value: Any) -> Any:
-        return {"watch": value} if isinstance(value, bool) else value
+        if isinstance(value, bool):
+            return {"watch": value}
+        if isinstance(value, dict) and value.get("telemetry") not in (None, False, True, "auto", "off"):
+            return {"watch": True} | value
+        return value

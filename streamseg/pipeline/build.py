@@ -40,6 +40,7 @@ from streamseg.pipeline.report import OutputReport, RunReport, Tally, latency_ta
 from streamseg.pipeline.speed import LEAST_SECONDS, Speed, bare_rate, measure_speed
 from streamseg.pipeline.split import SplitSink
 from streamseg.pipeline.stages import Context, Made, Step, close, make, steps
+from streamseg.pipeline.where import fixes_of
 from streamseg.record.stages import Recall, Record
 from streamseg.runtime import Branch, Counters, Runtime, Stage
 from streamseg.shield.hide import Hide
@@ -291,7 +292,7 @@ def build_pipeline(
         if context.decided is not None:
             sinks = list(zip(context.decided.targets, made, strict=True))
         tell_tracks(context.decided, config.decode, sinks)
-        context = replace(context, changeable=changeable)
+        context = replace(context, changeable=changeable, fixes=fixes_of(config, origin, info, on_message))
         trunk = make(chosen, "trunk", context)
         kept = progress is not None
         branches = [_branch(chosen, replace(context, output=target, sink=sink), kept) for target, sink in sinks]
@@ -340,6 +341,7 @@ def build_results(
         load = engine_of or partial(opening.load_engine, config, on_message)
         look = partial(look_at, source, extra=extra, on_message=on_message, engine_of=engine_of)
         context, _ = open_context(asked, undo, None, load, look)
+        context = replace(context, fixes=fixes_of(config, asked.source, info, on_message))
         branches = [Branch("results", [("results", outlet)], 1)]
         trunk = make(chosen, "trunk", context)
         paced = Paced(decoder, config.decode.max_rate)

@@ -12,6 +12,7 @@ from streamseg.engine import Engine, GraphSpec
 from streamseg.gpu import Device
 from streamseg.pipeline.decide import Decided
 from streamseg.pipeline.outputs import Target
+from streamseg.pipeline.where import Fixes
 from streamseg.record import Results
 from streamseg.record.write import RecordWriter
 from streamseg.system.callbacks import Message
@@ -53,7 +54,8 @@ class Context:
     """Hears what changes while it runs."""
     gate: MotionGate | None = None
     """Keeps still frames off the network; two stages have a part in it."""
-
+    fixes: Fixes | None = None
+    """Gives where the vehicle was at a frame; None: nothing tells."""
     changeable: bool = False
     """The configuration may be another one while it runs."""
 

@@ -334,6 +334,23 @@ OPTIONS: tuple[Option, ...] = (
         shell="",
     ),
     Option(
+        "telemetry",
+        "pipeline",
+        "str | PathLike[str]",
+        "Where the vehicle was, for scene: a log (GPX, NMEA, SRT); auto: the film itself, or a log beside it; off.",
+        ("scene", "telemetry"),
+        metavar="FILE|auto|off",
+    ),
+    Option(
+        "telemetry_offset",
+        "pipeline",
+        "float | str",
+        "By how much the log begins after the film, as 2s, or -90s: before it. Default: found from the times of both.",
+        ("scene", "telemetry_offset"),
+        more=TIME,
+        metavar="TIME",
+    ),
+    Option(
         "online",
         "pipeline",
         "bool",

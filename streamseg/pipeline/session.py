@@ -128,6 +128,8 @@ class Session:
         track: TrackConfig | Mapping[str, Any] | None = None,
         smooth: SmoothConfig | Mapping[str, Any] | None = None,
         events: EventsConfig | Mapping[str, Any] | None = None,
+        telemetry: str | PathLike[str] | None = None,
+        telemetry_offset: float | str | None = None,
         online: bool | None = None,
         results: str | PathLike[str] | None = None,
         select: str | Selection | None = None,
@@ -168,6 +170,9 @@ class Session:
             smooth: How masks are smoothed: the section `smooth`, or fields of it, as {"masks": "off", "edges": False}.
             events: What is counted and watched: the section `events`, or fields of it, as {"lines": {"door": [[0.1, 0.5], [0.9,
                 0.5]]}}.
+            telemetry: Where the vehicle was, for scene: a log (GPX, NMEA, SRT); auto: the film itself, or a log beside it; off.
+            telemetry_offset: By how much the log begins after the film, as 2s, or -90s: before it. Default: found from the
+                times of both. A number is seconds.
             online: Settle each frame's tracks when it comes, not with a second of what comes after known. Default: with that
                 second known, but for what happens live, and for pictures from an iterator.
             results: File (NAME.streamseg) for what was found; where it fits, it is read, and no network runs; auto: beside the
@@ -212,6 +217,8 @@ class Session:
         track: TrackConfig | Mapping[str, Any] | None = None,
         smooth: SmoothConfig | Mapping[str, Any] | None = None,
         events: EventsConfig | Mapping[str, Any] | None = None,
+        telemetry: str | PathLike[str] | None = None,
+        telemetry_offset: float | str | None = None,
         online: bool | None = None,
         results: str | PathLike[str] | None = None,
         select: str | Selection | None = None,
@@ -252,6 +259,8 @@ class Session:
         track: TrackConfig | Mapping[str, Any] | None = None,
         smooth: SmoothConfig | Mapping[str, Any] | None = None,
         events: EventsConfig | Mapping[str, Any] | None = None,
+        telemetry: str | PathLike[str] | None = None,
+        telemetry_offset: float | str | None = None,
         online: bool | None = None,
         results: str | PathLike[str] | None = None,
         select: str | Selection | None = None,
@@ -303,6 +312,9 @@ class Session:
             smooth: How masks are smoothed: the section `smooth`, or fields of it, as {"masks": "off", "edges": False}.
             events: What is counted and watched: the section `events`, or fields of it, as {"lines": {"door": [[0.1, 0.5], [0.9,
                 0.5]]}}.
+            telemetry: Where the vehicle was, for scene: a log (GPX, NMEA, SRT); auto: the film itself, or a log beside it; off.
+            telemetry_offset: By how much the log begins after the film, as 2s, or -90s: before it. Default: found from the
+                times of both. A number is seconds.
             online: Settle each frame's tracks when it comes, not with a second of what comes after known. Default: with that
                 second known, but for what happens live, and for pictures from an iterator.
             results: File (NAME.streamseg) for what was found; where it fits, it is read, and no network runs; auto: beside the

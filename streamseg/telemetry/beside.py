@@ -1,0 +1,57 @@
+"""Logs that lie beside a film under its name: GPX, NMEA, subtitles."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from streamseg.errors import ConfigError, SourceNotFound, Unreadable
+from streamseg.telemetry.gpx import read_gpx
+from streamseg.telemetry.nmea import looks_like_nmea, read_nmea
+from streamseg.telemetry.readings import Log
+from streamseg.telemetry.subtitles import read_srt
+
+__all__ = ["ENDINGS", "find_beside", "read_beside"]
+
+ENDINGS = (".gpx", ".nmea", ".nme", ".gps", ".log", ".txt", ".srt")
+"""In the order in which they are looked for; the last ones only count if they hold positions."""
+_MOST = 64 << 20
+"""Bytes: a day of GPX with a point a second is 15 MB."""
+_BLACKVUE = re.compile(r"(\d{8}_\d{6}_[A-Z]{1,2})[FRI][SL]?")
+"""Stem of a BlackVue's film; one log serves all its cameras, and is called without their letter."""
+
+
+def find_beside(film: Path) -> Path | None:
+    """The first file of the film's name that may be its log; None: there is none."""
+    stems = [film.stem]
+    if (match := _BLACKVUE.fullmatch(film.stem)) is not None:
+        stems.append(match[1])
+    try:
+        there = {path.name.lower(): path for path in film.parent.iterdir() if path.suffix.lower() in ENDINGS}
+    except OSError:
+        return None
+    names = (f"{stem}{ending}".lower() for ending in ENDINGS for stem in stems)
+    return next((there[name] for name in names if name in there and there[name].is_file()), None)
+
+
+def read_beside(path: Path) -> Log:
+    """What a log holds, whatever its name ends in. Raises SourceNotFound, Unreadable, ConfigError, MissingExtra."""
+    try:
+        size = path.stat().st_size
+        if size > _MOST:
+            raise ConfigError(f"{path}: {size >> 20} MB is no log of positions; {_MOST >> 20} MB are allowed")
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise SourceNotFound(f"{path}: no such file") from None
+    except OSError as error:
+        raise Unreadable(f"{path}: cannot be read: {error.strerror or error}") from error
+    text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig", "replace")
+    if "<gpx" in text[:4096]:
+        return Log("GPX", path.name, read_gpx(text, str(path)))
+    if "-->" in text[:4096]:
+        return Log("subtitles", path.name, read_srt(text))
+    if looks_like_nmea(text.encode()):
+        return Log("NMEA", path.name, read_nmea(text))
+    raise Unreadable(
+        f"{path}: holds no positions that can be read; known are GPX, NMEA 0183 and subtitles (SRT) with positions"
+    )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from streamseg.encode.images.sequence import IMAGE_SUFFIXES, ImageSink
-from streamseg.encode.kinds import FORMATS, HLS, endings, kind_of
+from streamseg.encode.kinds import FORMATS, HLS, LOGS, endings, kind_of
 from streamseg.encode.sink import OutputRequest, Sink
 from streamseg.encode.stream.targets import SCHEMES as PUSHES
 from streamseg.encode.stream.targets import push_target
@@ -65,7 +65,7 @@ def check_output(
         if name.partition("://")[0].lower() in PUSHES and is_address(name):
             push_target(name)
     kind = kind_of(name, use)
-    if kind is not None and (kind.results or kind.tracks) and not kind.folder:
+    if kind is not None and (kind.results or kind.tracks or kind.one_file) and not kind.folder:
         refuse_existing(Path(name), local_path(source), overwrite)
 
 
@@ -74,9 +74,9 @@ def open_sink(path: str | os.PathLike[str], info: SourceInfo, *, use: str | None
 
     Args:
         path: A video (.mp4 .mov .mkv .webm .avi .ts), a folder or a pattern such as `%06d.png` (.png .tif .jpg) of images, a name
-            that ends like one of `kinds.FORMATS` (.jsonl) for results without pictures, `http://127.0.0.1:8080` for a live view in
-            a browser, `rtsp://server/door` (or another of `stream.targets.SCHEMES`) for a push to a media server, `door.m3u8` for
-            HLS, or what a plug-in writes.
+            that ends like one of `kinds.FORMATS` (.jsonl) for results without pictures, or of `kinds.LOGS` (.mcap) for both,
+            `http://127.0.0.1:8080` for a live view in a browser, `rtsp://server/door` (or another of `stream.targets.SCHEMES`) for
+            a push to a media server, `door.m3u8` for HLS, or what a plug-in writes.
         info: The source, as `Decoder.open` returned it.
         use: `module:Class` of a kind of output that may be imported, in place of the one that the name asks for.
         options: The other fields of `OutputRequest`.
@@ -95,12 +95,12 @@ def open_sink(path: str | os.PathLike[str], info: SourceInfo, *, use: str | None
     if kind is None:
         known = endings()
         videos, images = [s for s in known if s in CONTAINERS], [s for s in known if s in IMAGE_SUFFIXES]
-        others = [s for s in known if s not in (*CONTAINERS, *IMAGE_SUFFIXES, *FORMATS, HLS)]
+        others = [s for s in known if s not in (*CONTAINERS, *IMAGE_SUFFIXES, *FORMATS, *LOGS, HLS)]
         more = f", of plug-ins {' '.join(others)}" if others else ""
         raise OutputError(
             f"{name}: unknown kind of output {Path(name).suffix.lower()!r}; allowed: video {' '.join(videos)}, images "
-            f"{' '.join(images)} (as frames/%06d.png), results {' '.join(FORMATS)}{more}, HLS {HLS}, a media server such as "
-            "rtsp://10.0.0.2:8554/door, or a live view such as http://127.0.0.1:8080"
+            f"{' '.join(images)} (as frames/%06d.png), results {' '.join(FORMATS)}, logs {' '.join(LOGS)}{more}, HLS {HLS}, a "
+            "media server such as rtsp://10.0.0.2:8554/door, or a live view such as http://127.0.0.1:8080"
         )
     return kind.make(request)
 

@@ -17,7 +17,7 @@ from streamseg.encode.stream.targets import SCHEMES as PUSHES
 from streamseg.encode.video.containers import CONTAINERS
 from streamseg.system.registry import SINKS
 
-__all__ = ["FORMATS", "HLS", "builtin", "ending_of", "endings", "kind_of", "why_not"]
+__all__ = ["FORMATS", "HLS", "LOGS", "builtin", "ending_of", "endings", "kind_of", "why_not"]
 
 _RESULTS = "streamseg.encode.results."
 FORMATS: Mapping[str, str] = {
@@ -34,6 +34,11 @@ FORMATS: Mapping[str, str] = {
 """Results without pictures: how the outputs' names end (`.mots` and `.cutouts` are folders), and what writes them."""
 
 
+LOGS: Mapping[str, str] = {
+    ".mcap": "streamseg.encode.logs.mcap_sink:McapSink",
+    ".rrd": "streamseg.encode.logs.rrd_sink:RrdSink",
+}
+"""Pictures and results on one timeline, for viewers of robotics."""
 HLS = ".m3u8"
 
 
@@ -45,7 +50,7 @@ def builtin() -> Mapping[str, str]:
     images[".exr"] = "streamseg.encode.exr.sink:ExrSink"
     pushes = dict.fromkeys(PUSHES, "streamseg.encode.stream.sinks:PushSink")
     views = {"http": "streamseg.encode.view.mjpeg:MjpegServer"}
-    return {**videos, **images, **FORMATS, HLS: "streamseg.encode.stream.hls:HlsSink", **pushes, **views}
+    return {**videos, **images, **FORMATS, **LOGS, HLS: "streamseg.encode.stream.hls:HlsSink", **pushes, **views}
 
 
 def why_not(thing: Any) -> str | None:

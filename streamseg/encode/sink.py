@@ -142,6 +142,8 @@ class OutputKind:
     """It holds masks and nothing else: refused before the run where boxes alone are found."""
     folder: ClassVar[bool] = False
     """It writes into a folder, which may be there already: what lies in it is looked at when it is opened."""
+    one_file: ClassVar[bool] = False
+    """It writes one file of its name, and is neither results alone nor a video: refused before the run where that is there."""
     tracks: ClassVar[bool] = False
     """It can hold audio and subtitles, so that a pass-through is worth subscribing."""
     newest: ClassVar[bool] = False

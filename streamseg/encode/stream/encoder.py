@@ -52,6 +52,8 @@ class StreamSettings:
     """Bits a second that are kept to, over a second; None: 0.17 a pixel of 25 pictures, which is 4 million for 1280x720."""
     threads: int = 0
     """Of the encoder; 0: one, or as many as there are cores for pictures above 1920x1080."""
+    to_file: bool = False
+    """For a file: no bit rate is kept to, and what the oldest browsers cannot play is used (the high profile)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,8 @@ class LiveEncoder:
             raise OutputError(f"a stream of {size[0]}x{size[1]} cannot be encoded: {error}") from error
         self.format: StreamFormat | None = None
         """Known once a picture was encoded."""
+        self.padding = self._encoder.padding
+        """Why pictures come out larger than they are; empty: they do not."""
 
     def fits(self, frame: Frame) -> bool:
         """Whether a frame can go on where the ones before it ended."""
@@ -115,7 +119,8 @@ def _kind(frame: Frame) -> tuple[Any, ...]:
 
 def _options(name: str, size: tuple[int, int], settings: StreamSettings) -> dict[str, str]:
     most = settings.most_bits or max(500_000, round(_BITS_A_PIXEL * 25 * size[0] * size[1]))
-    bound = {"maxrate": str(most), "bufsize": str(most), "forced-idr": "1", "profile": "baseline"}
+    network = {"maxrate": str(most), "bufsize": str(most), "profile": "baseline"}
+    bound = {"forced-idr": "1"} | ({"profile": "high"} if settings.to_file else network)
     if name == "h264_nvenc":
         return nvenc.options(str(settings.crf), live=True) | bound
     return {"preset": "superfast", "tune": "zerolatency", "crf": str(settings.crf), "bf": "0"} | bound

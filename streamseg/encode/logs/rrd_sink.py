@@ -1,0 +1,123 @@
+"""RRD (rerun.io): what Rerun's viewer opens. Its entities are listed in docs/logs.md.
+
+The file is written by rerun's own writer, in a thread of its own, a second of film at a time.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from streamseg.encode.logs.clock import LogClock
+from streamseg.encode.logs.marks import has_marks, marks_in
+from streamseg.encode.logs.pictures import Coded
+from streamseg.encode.logs.placing import camera_of, placed_in
+from streamseg.encode.logs.rerun_columns import CAMERA, Columns, pinhole
+from streamseg.encode.logs.seen import seen_in
+from streamseg.encode.logs.sink import LogSink
+from streamseg.encode.logs.words import Happenings
+from streamseg.errors import MissingExtra, OutputError
+from streamseg.system.output_files import Claim, refuse_existing
+
+if TYPE_CHECKING:
+    from streamseg.core.result import Result
+    from streamseg.core.scene import CameraModel
+
+__all__ = ["RrdSink"]
+
+_PATIENCE = 60.0
+"""Seconds within which a second of film has to be written."""
+
+
+class RrdSink(LogSink):
+    """Writes the pictures and what was found in them for Rerun."""
+
+    _recording: Any = None
+    _claim: Claim | None = None
+    _whole = 0
+    """Bytes of the file that are whole messages."""
+
+    def _need(self) -> None:
+        if "rerun" not in sys.modules:  # it would print a failed write in its own words, beside our error
+            os.environ.setdefault("RUST_LOG", "off")
+        try:
+            import rerun
+        except ImportError as error:
+            raise MissingExtra("rerun-sdk", "drive") from error
+        del rerun
+
+    def _begin(self, first: Result, clock: LogClock) -> None:
+        import rerun
+
+        refuse_existing(self.path, self._source, self._overwrite)
+        self._claim = Claim(self.path.parent, self.path.name)
+        batches = rerun.ChunkBatcherConfig.NEVER()  # columns are batches
+        recording = rerun.RecordingStream("streamseg", recording_id=uuid.uuid4(), batcher_config=batches)
+        recording.save(self.path)
+        recording.send_recording_name(self._info.name)
+        self._recording = recording
+        self._columns = Columns(recording, clock.absolute, self._info.name, first.instances.class_names)
+        self._happened = Happenings()
+        self._camera: CameraModel | None = None
+
+    def _write(self, result: Result, coded: Coded, clock: LogClock) -> None:
+        if coded.key:
+            self._flush()
+        time, number, columns = clock.at(result.frame), result.frame.index, self._columns
+        columns.picture(time, number, coded)
+        seen = seen_in(result)
+        columns.seen(time, number, seen, outlined=result.instances.has_shapes)
+        if has_marks(result):
+            columns.marks(time, number, list(marks_in(result)))
+        if result.activity is not None:
+            columns.counted(time, number, result.activity.now)
+        if result.scene is not None:
+            camera = camera_of(result)
+            if camera is not None:
+                if camera != self._camera:
+                    self._camera = camera
+                    self._recording.log(CAMERA, pinhole(camera), static=True)
+                columns.camera(time, number, camera, result.scene.horizon)
+            columns.road(time, number, placed_in(result, seen), result.scene)
+            columns.numbers(time, number, seen, result.scene)
+        for each in self._happened(result):
+            columns.happened(time if each.seconds is None else clock.moment(each.seconds), number, each)
+
+    def _flush(self, *, last: bool = False) -> None:
+        try:
+            self._columns.send(last=last)
+            self._recording.flush(timeout_sec=_PATIENCE)
+        except RuntimeError as error:
+            self._leave()
+            raise OutputError(
+                f"{self.name}: writing it failed ({error}); is the disk full? What was written before the last second is kept"
+            ) from error
+        self._whole = self.counters.bytes = self.path.stat().st_size
+
+    def _leave(self) -> None:
+        """End rerun's writer, and take off the message that it did not finish: readers refuse a file that ends amid one."""
+        self._ended = True
+        recording, self._recording = self._recording, None
+        try:
+            recording.disconnect()
+            os.truncate(self.path, self._whole)
+        except (RuntimeError, OSError):
+            pass
+        self._release()
+
+    def _release(self) -> None:
+        if self._claim is not None:
+            self._claim.release()
+
+    def _finish(self) -> None:
+        self._flush(last=True)
+        recording, self._recording = self._recording, None
+        try:
+            recording.disconnect()
+        except RuntimeError as error:
+            raise OutputError(f"{self.name}: finishing it failed: {error}") from error
+        finally:
+            self._release()
+        self.counters.bytes = self.path.stat().st_size

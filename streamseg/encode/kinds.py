@@ -28,6 +28,10 @@ FORMATS: Mapping[str, str] = {
     ".ytvis.json": f"{_RESULTS}youtube_vis:YoutubeVisSink",
     ".coco.json": f"{_RESULTS}coco:CocoSink",
     ".cvat.zip": f"{_RESULTS}cvat:CvatSink",
+    ".kitti.txt": f"{_RESULTS}kitti:KittiSink",
+    ".bdd.json": f"{_RESULTS}bdd:BddSink",
+    ".openlabel.json": f"{_RESULTS}openlabel:OpenLabelSink",
+    ".events.csv": f"{_RESULTS}events_csv:EventsCsvSink",
     ".otio": f"{_RESULTS}otio:OtioSink",
     ".cutouts": "streamseg.encode.images.cutouts:CutoutSink",
 }

@@ -156,6 +156,36 @@ def _cvat(path: Path, row: Row, expected: Expected) -> tuple[Found, list[str], d
     return found, wrong, {}
 
 
+def _kitti(path: Path, row: Row, expected: Expected) -> tuple[Found, list[str], dict[str, str]]:
+    """It holds boxes: each is taken for its mask, whose sides are the box's own."""
+    found, wrong = [], []
+    for text in path.read_text("utf-8").splitlines():
+        frame, _, kind, *rest = text.split()
+        wrong += [] if kind == "Pedestrian" and len(rest) == 15 else [f"frame {frame}: {kind}, and {len(rest)} values"]
+        x0, y0, x1, y1 = (round(float(value)) for value in rest[3:7])
+        mask = np.zeros(upright(row)[::-1], bool)
+        mask[y0:y1, x0:x1] = True
+        found.append((int(frame), mask))
+    return found, wrong, {}
+
+
+def _bdd(path: Path, row: Row, expected: Expected) -> tuple[Found, list[str], dict[str, str]]:
+    frames = json.loads(path.read_text("utf-8"))
+    wrong = [f"{f['name']}: {n['category']}" for f in frames for n in f["labels"] if n["category"] != "pedestrian"]
+    return [(f["frameIndex"], decode(label["rle"])) for f in frames for label in f["labels"]], wrong, {}
+
+
+def _openlabel(path: Path, row: Row, expected: Expected) -> tuple[Found, list[str], dict[str, str]]:
+    data, found = json.loads(path.read_text("utf-8"))["openlabel"], []
+    for number, frame in data["frames"].items():
+        for each in frame["objects"].values():
+            lines = [np.floor(np.reshape(p["val"], (-1, 1, 2))).astype(np.int32) for p in each["object_data"]["poly2d"]]
+            filled = cv2.fillPoly(np.zeros(upright(row)[::-1], np.uint8), lines, 1)
+            found.append((int(number), filled.astype(bool)))
+    wrong = [f"object {uid}: {o['type']}" for uid, o in data["objects"].items() if o["type"] != "person"]
+    return found, wrong, {"tracks": str(len(data["objects"]))}
+
+
 KINDS: dict[str, Callable[[Path, Row, Expected], tuple[Found, list[str], dict[str, str]]]] = {
     "jsonl": _jsonl,
     "coco.json": _coco,
@@ -163,6 +193,9 @@ KINDS: dict[str, Callable[[Path, Row, Expected], tuple[Found, list[str], dict[st
     "mots": _mots_folder,
     "ytvis.json": _youtube_vis,
     "cvat.zip": _cvat,
+    "kitti.txt": _kitti,
+    "bdd.json": _bdd,
+    "openlabel.json": _openlabel,
     "%04d.exr": read_exr,
     "cutouts": read_cutouts,
 }

@@ -1,5 +1,7 @@
 """All formats and events at once, from a video to files: what a user gets with several -o."""
 
+import csv
+import io
 import json
 import zipfile
 from importlib import resources
@@ -10,6 +12,7 @@ import pytest
 
 import streamseg
 from streamseg.cli.main import main
+from streamseg.encode.results.jsonl import SCHEMA
 from streamseg.errors import ConfigError
 from streamseg.pipeline.build import build_pipeline
 from tests import clips, graphs
@@ -49,6 +52,7 @@ def outputs(film, model, tmp_path_factory):
     """One run, all formats."""
     folder = tmp_path_factory.mktemp("out")
     names = ["a.jsonl", "a.mots.txt", "a.mots/", "a.coco.json", "a.ytvis.json", "a.cvat.zip", "a.mkv"]
+    names += ["a.kitti.txt", "a.bdd.json", "a.openlabel.json", "a.events.csv"]
     report = build_pipeline(film, config(EVENTS, model), [f"{folder}/{name}" for name in names]).run()
     return folder, report
 
@@ -82,7 +86,7 @@ def test_every_line_is_as_the_schema_says(outputs):
     written = lines(outputs[0] / "a.jsonl")
     for line in written:
         validator.validate(line)
-    assert written[0]["schema"] == validator.schema["$id"]
+    assert written[0]["schema"] == SCHEMA
     assert sum("frame" in line and "event" not in line for line in written) == FRAMES
     assert {line["event"] for line in written if "event" in line} == {"count", "enter", "dwell", "leave", "cross"}
 
@@ -142,7 +146,12 @@ def test_all_formats_tell_of_the_same_masks(outputs):
     for line in (folder / "a.mots.txt").read_text().splitlines():
         frame, track, _, height, width, counts = line.split(" ")
         from_text[int(frame), int(track)] = mask_utils.decode({"size": [int(height), int(width)], "counts": counts.encode()})
-    for told in (from_coco, from_video, from_text):
+    from_bdd = {
+        (frame["frameIndex"], int(label["id"])): mask_utils.decode(label["rle"])
+        for frame in json.loads((folder / "a.bdd.json").read_text())
+        for label in frame["labels"]
+    }
+    for told in (from_coco, from_video, from_text, from_bdd):
         assert told.keys() == truth.keys()
         assert all(np.array_equal(told[key].astype(bool), mask) for key, mask in truth.items())
     with zipfile.ZipFile(folder / "a.cvat.zip") as archive:
@@ -156,6 +165,19 @@ def test_all_formats_tell_of_the_same_masks(outputs):
                 found = [picture == value for value in np.unique(picture) if value]
                 assert len(found) == 2
                 assert all(any(np.array_equal(truth[t, k], mask) for mask in found) for k in {key[1] for key in truth})
+
+
+def test_the_table_of_events_says_what_the_lines_say(outputs):
+    folder, _ = outputs
+    said = [line for line in lines(folder / "a.jsonl") if "event" in line]
+    text = (folder / "a.events.csv").read_bytes().decode("utf-8-sig")
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert [(r["kind"], int(r["track"]), r["class"], r["place"]) for r in rows] == [
+        (e["event"], e["track_id"], e["class"], e.get("place", "")) for e in said
+    ]
+    assert [float(r["time"]) for r in rows] == [pytest.approx(e["time"]) for e in said]
+    openlabel = json.loads((folder / "a.openlabel.json").read_text())["openlabel"]
+    assert [e["type"] for e in openlabel["events"].values()] == [e["event"] for e in said]
 
 
 def test_an_interrupt_leaves_whole_files(film, model, tmp_path):

@@ -51,22 +51,67 @@ def test_every_format_holds_boxes_or_says_that_it_cannot(streamseg, clip, known,
         assert run(streamseg, clip, known, tmp_path, "none", f"out{ending}", "box").returncode == 0
         return
     assert done.returncode == 0, done.stderr
-    text = (tmp_path / f"out{ending}").read_text()
-    if ending == ".otio":
-        names = [child["name"] for track in json.loads(text)["tracks"]["children"] for child in track["children"]]
-        assert [name for name in names if "person" in name]
-        return
-    if ending == ".coco.json":
-        found = json.loads(text)["annotations"]
-        assert found[0]["bbox"] == [20, 28, 40, 30]
-        assert found[0]["area"] == 1200
-        assert "segmentation" not in found[0]
-    else:
-        found = [one for line in text.splitlines()[1:] for one in json.loads(line).get("instances", [])]
-        assert found[0]["box"] == [20, 28, 60, 58]
-        assert "mask" not in found[0]
-        assert found[0]["visible"] == 1
+    HOLD[ending]((tmp_path / f"out{ending}").read_text("utf-8-sig"))
+
+
+def in_otio(text):
+    names = [child["name"] for track in json.loads(text)["tracks"]["children"] for child in track["children"]]
+    assert [name for name in names if "person" in name]
+
+
+def in_coco(text):
+    found = json.loads(text)["annotations"]
     assert len(found) == 4
+    assert found[0]["bbox"] == [20, 28, 40, 30]
+    assert found[0]["area"] == 1200
+    assert "segmentation" not in found[0]
+
+
+def in_lines(text):
+    found = [one for line in text.splitlines()[1:] for one in json.loads(line).get("instances", [])]
+    assert len(found) == 4
+    assert found[0]["box"] == [20, 28, 60, 58]
+    assert "mask" not in found[0]
+    assert found[0]["visible"] == 1
+
+
+def in_kitti(text):
+    found = [line.split(" ") for line in text.splitlines()]
+    assert len(found) == 4
+    assert found[0][6:10] == ["20.00", "28.00", "60.00", "58.00"]
+
+
+def in_bdd(text):
+    found = [label for frame in json.loads(text) for label in frame["labels"]]
+    assert len(found) == 4
+    assert found[0]["box2d"] == {"x1": 20, "y1": 28, "x2": 59, "y2": 57}
+    assert found[0]["rle"] is None
+
+
+def in_openlabel(text):
+    found = [
+        each["object_data"] for frame in json.loads(text)["openlabel"]["frames"].values() for each in frame["objects"].values()
+    ]
+    assert len(found) == 4
+    assert found[0]["bbox"][0]["val"] == [40, 43, 40, 30]
+    assert "poly2d" not in found[0]
+
+
+def in_events(text):
+    assert text.startswith("time,utc,frame,kind,track")
+
+
+HOLD = {
+    ".jsonl": in_lines,
+    ".ndjson": in_lines,
+    ".otio": in_otio,
+    ".coco.json": in_coco,
+    ".kitti.txt": in_kitti,
+    ".bdd.json": in_bdd,
+    ".openlabel.json": in_openlabel,
+    ".events.csv": in_events,
+}
+"""What each format holds of the boxes."""
 
 
 def test_python_is_answered_in_its_own_words(clip, known):

@@ -10,8 +10,6 @@ source's own, unless the output has effects.
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import struct
 import zlib
@@ -27,6 +25,7 @@ import numpy.typing as npt
 from streamseg.composite.cutout import decontaminate
 from streamseg.composite.shape import Shape
 from streamseg.core.masks import Region
+from streamseg.encode.csv_text import csv_line
 from streamseg.encode.exr import header
 from streamseg.encode.exr.mattes import Cover, covers
 from streamseg.encode.exr.write import curve_of, need, write
@@ -122,7 +121,7 @@ class CutoutSink(FileSink):
         try:
             if self._table is None:
                 self._table = OutputFile(self.path / _TABLE, self._overwrite)
-                self._table.append(_line(_COLUMNS))
+                self._table.append(csv_line(_COLUMNS, end="\n"))
             if seen:
                 source = self._source_of(rendered)
                 for cut in sorted(seen, key=lambda each: each.shown.instance):
@@ -151,7 +150,7 @@ class CutoutSink(FileSink):
             f"{float(found.scores[i]):.4f}",
         )
         assert self._table is not None
-        self._table.append(_line((file, *about, *place)))
+        self._table.append(csv_line((file, *about, *place), end="\n"))
 
     def _folder(self, track: int, found: Instances) -> str:
         """The name of a track's folder: as a person called it, or its class and number."""
@@ -287,9 +286,3 @@ def _with_offset(png: bytes, region: Region) -> bytes:
     chunk = b"oFFs" + struct.pack(">iiB", region[0], region[1], 0)
     head = 8 + 25  # the signature, and IHDR with its length, name and checksum
     return png[:head] + struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) + png[head:]
-
-
-def _line(cells: tuple[Any, ...]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
-    return text.getvalue().encode()

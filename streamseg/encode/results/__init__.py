@@ -3,7 +3,9 @@
     out.jsonl        one line a frame        out.coco.json    COCO instances with RLE masks
     out.mots.txt     MOTS text               out.ytvis.json   YouTube-VIS, one annotation a track
     out.mots/        MOTS PNG folder         out.cvat.zip     CVAT's "MOTS PNG" archive
+    out.kitti.txt    KITTI tracking          out.bdd.json     BDD100K, in Scalabel's format
+    out.events.csv   a line an event         out.openlabel.json   ASAM OpenLABEL
 
-Each is written while the video runs. All but JSON lines are whole under their name only at the end, also of a run that is
+Each is written while the video runs. All but lines of text are whole under their name only at the end, also of a run that is
 interrupted or fails. Which class writes which is said in `encode.kinds`.
 """

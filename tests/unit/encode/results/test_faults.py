@@ -19,7 +19,7 @@ from tests.full_disk import file_size_limit
 from tests.unit.encode.helpers import INFO
 from tests.unit.encode.results.helpers import Rendered, results, write
 
-FILES = ["a.mots.txt", "a.ytvis.json", "a.coco.json", "a.cvat.zip"]
+FILES = ["a.mots.txt", "a.ytvis.json", "a.coco.json", "a.cvat.zip", "a.kitti.txt", "a.bdd.json", "a.openlabel.json"]
 ALL = [*FILES, "a.mots"]
 
 
@@ -40,6 +40,10 @@ def frames_in(path) -> int:
             assert "default/instances/labels.txt" in archive.namelist()
             return sum(name.endswith(".png") for name in archive.namelist())
     data = json.loads(path.read_text())
+    if isinstance(data, list):
+        return len(data)
+    if "openlabel" in data:
+        return len(data["openlabel"]["frames"])
     return len(data["images"]) if "images" in data else data["videos"][0]["length"]
 
 
@@ -62,19 +66,20 @@ def test_a_run_that_ends_early_leaves_a_whole_file(name, end, walk, tmp_path):
     nothing_else(target)
 
 
-def test_mots_text_is_complete_at_any_time(walk, tmp_path):
+@pytest.mark.parametrize("name", ["a.mots.txt", "a.kitti.txt"])
+def test_text_is_complete_at_any_time(name, walk, tmp_path):
     """A `kill -9` loses nothing that was written."""
-    sink = open_sink(tmp_path / "a.mots.txt", INFO)
+    sink = open_sink(tmp_path / name, INFO)
     sink.open()
     for count, result in enumerate(walk[:3], 1):
         sink(Rendered(result, result.frame.picture))
-        text = (tmp_path / "a.mots.txt").read_text()
+        text = (tmp_path / name).read_text()
         assert text.endswith("\n")
         assert {line.split(" ")[0] for line in text.splitlines()} == {str(i) for i in range(count)}
     sink.abort()
 
 
-@pytest.mark.parametrize("name", ["a.ytvis.json", "a.coco.json", "a.cvat.zip"])
+@pytest.mark.parametrize("name", ["a.ytvis.json", "a.coco.json", "a.cvat.zip", "a.bdd.json", "a.openlabel.json"])
 def test_a_name_stands_for_a_whole_file_only(name, walk, tmp_path):
     """Until the end the old file is there, and whole."""
     target = tmp_path / name
@@ -89,7 +94,17 @@ def test_a_name_stands_for_a_whole_file_only(name, walk, tmp_path):
     nothing_else(target)
 
 
-@pytest.mark.parametrize(("name", "limit"), [("a.mots.txt", 4000), ("a.coco.json", 9000), ("a.cvat.zip", 300_000)])
+@pytest.mark.parametrize(
+    ("name", "limit"),
+    [
+        ("a.mots.txt", 4000),
+        ("a.coco.json", 9000),
+        ("a.cvat.zip", 300_000),
+        ("a.kitti.txt", 1500),
+        ("a.bdd.json", 9000),
+        ("a.openlabel.json", 40_000),
+    ],
+)
 def test_full_disk_is_an_error_and_what_is_written_stays_readable(name, limit, walk, tmp_path):
     target = tmp_path / name
     sink = open_sink(target, INFO)
@@ -99,16 +114,19 @@ def test_full_disk_is_an_error_and_what_is_written_stays_readable(name, limit, w
             any(sink(Rendered(result, result.frame.picture)) for result in walk)
         sink.abort()
     assert target.stat().st_size <= limit
-    if name == "a.mots.txt":
-        whole = [line for line in target.read_text().split("\n")[:-1] if len(line.split(" ")) == 6]
+    if target.suffix == ".txt":
+        columns = 6 if name == "a.mots.txt" else 18
+        whole = [line for line in target.read_text().split("\n")[:-1] if len(line.split(" ")) == columns]
         assert len(whole) > 4
     else:
         assert frames_in(target) >= 2
     nothing_else(target)
 
 
-@pytest.mark.parametrize("name", ["a.coco.json", "a.cvat.zip"])
-def test_disk_that_fills_while_finishing(name, walk, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "room"), [("a.coco.json", 40), ("a.cvat.zip", 40), ("a.bdd.json", 1), ("a.openlabel.json", 40)]
+)
+def test_disk_that_fills_while_finishing(name, room, walk, tmp_path):
     """The last frames make room for what must stand at the end; the error is told, the file is whole."""
     target = tmp_path / name
     sink = open_sink(target, INFO)
@@ -116,7 +134,7 @@ def test_disk_that_fills_while_finishing(name, walk, tmp_path):
     for result in walk:
         sink(Rendered(result, result.frame.picture))
     (part,) = tmp_path.glob(".*.part")
-    with file_size_limit(part.stat().st_size + 40), pytest.raises(OutputError, match=r"finishing it failed: File too large"):
+    with file_size_limit(part.stat().st_size + room), pytest.raises(OutputError, match=r"finishing it failed: File too large"):
         sink.close()
     assert frames_in(target) >= 6
     if name == "a.coco.json":
@@ -201,7 +219,7 @@ def test_no_frames_leave_no_output(name, tmp_path):
     assert not [p for p in tmp_path.rglob("*") if p.is_file()]
 
 
-@pytest.mark.parametrize("name", ["a.mots.txt", "a.mots", "a.coco.json"])
+@pytest.mark.parametrize("name", ["a.mots.txt", "a.mots", "a.coco.json", "a.kitti.txt", "a.bdd.json"])
 def test_memory_does_not_grow(name, walk, tmp_path):
     """1500 frames, each with other tracks, as if a thousand objects passed."""
     sink = open_sink(tmp_path / name, INFO)

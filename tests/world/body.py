@@ -96,6 +96,24 @@ def _prism(
     return np.array(corners)
 
 
+def boxes(body: Body) -> list[tuple[str, Solid]]:
+    """The boxes, corners not cut, that a car or a block is made of, each by its name. [8, 3] corners: of the rear lower left, lower
+    right, upper left, upper right; then the same of the front."""
+    if body.kind == "car":
+        low = 0.22 if body.overhang else 0.0
+        cabin = 0.92 * body.width, 0.62 * body.length, 0.55 * body.height, body.height, 0.22, -0.1 * body.length
+        return [("body", _box(body.width, body.length, low, 0.6 * body.height)), ("cabin", _box(*cabin))]
+    return [("body", _box(body.width, body.length, 0.0, body.height))]
+
+
+def _box(width: float, length: float, low: float, high: float, top: float = 0.0, offset: float = 0.0) -> Solid:
+    corners: list[tuple[float, float, float]] = []
+    for end in (-1, 1):
+        for up, inset in ((low, 0.0), (high, top)):
+            corners += [(side * (width / 2 - inset), up, end * (length / 2 - inset) + offset) for side in (-1, 1)]
+    return np.array(corners)
+
+
 def _car(body: Body) -> list[Solid]:
     length, width, height = body.length, body.width, body.height
     cabin = _prism(0.92 * width, 0.62 * length, 0.55 * height, height, 0.1, 0.22, -0.1 * length)

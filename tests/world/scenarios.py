@@ -53,7 +53,7 @@ def scenery(length: float, seed: int = 0, every: float = 30.0) -> list[Actor]:
     for k in range(int(length / every)):
         s = k * every + float(rng.uniform(0, every / 3))
         for side in (-1, 1):
-            colour = tuple(int(c) for c in rng.integers(80, 190, 3))
+            colour = tuple(int(c) for c in int(rng.integers(100, 190)) + rng.integers(-15, 16, 3))
             body = house(float(rng.uniform(8, 16)), 8.0, float(rng.uniform(5, 11)), colour)  # type: ignore[arg-type]
             things.append(Actor(body, still(s), still(side * float(rng.uniform(15, 22))), 0.0))
             things.append(Actor(post(), still(s + every / 2), still(side * 7.5), 0.0))
@@ -266,6 +266,12 @@ def approach(seed: int = 0, **rest: object) -> World:
         actors.append(Actor(body, drive(float(rng.uniform(12, 60)), v - float(rng.uniform(-3, 3))), still(side)))
     actors.append(Actor(walker(height=float(rng.uniform(1.6, 1.85))), drive(v * seconds * 0.8, 1.3), still(LANE + 2.5)))
     return base("approach", actors, drive(0, v), seed, seconds, **rest)
+
+
+def with_scenery(world: World) -> World:
+    """The same with houses and posts beside the road, as pictures need them."""
+    length = world.s(world.seconds) + 130
+    return replace(world, actors=(*world.actors, *scenery(length, len(world.actors))))
 
 
 def small(world: World, width: int = 640, height: int = 360, rate: float | None = None) -> World:

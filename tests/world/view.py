@@ -40,15 +40,18 @@ def outline(first: Floats, last: Floats, k: tuple[float, float, float, float], s
     first, last = _ahead(first, last)
     if len(first) < 3:
         return None
+    hull = cv2.convexHull(projected(first, last, k, size[1]).astype(np.float32))[:, 0]
+    return hull if len(hull) >= 3 else None
+
+
+def projected(first: Floats, last: Floats, k: tuple[float, float, float, float], height: int) -> Floats:
+    """[V, 2] pixels of points ahead of the camera; `first`, `last`: [V, 3] as of `outline`. Each is seen when its row is read."""
     fx, fy, cx, cy = k
     center = np.array([cx, cy])
     one, two = (p[:, :2] / p[:, 2:] * (fx, fy) + center for p in (first, last))
-    # A point is seen when its own row is read: v = v1 + (v2 - v1) v / H.
     moved = two - one
-    share = one[:, 1] / np.maximum(size[1] - moved[:, 1], 1.0)
-    points = (one + moved * share[:, None]).astype(np.float32)
-    hull = cv2.convexHull(points)[:, 0]
-    return hull if len(hull) >= 3 else None
+    share = one[:, 1] / np.maximum(height - moved[:, 1], 1.0)  # v = v1 + (v2 - v1) v / H
+    return np.asarray(one + moved * share[:, None])
 
 
 def _ahead(first: Floats, last: Floats) -> tuple[Floats, Floats]:

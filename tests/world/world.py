@@ -78,6 +78,10 @@ class World:
         """(X, Y, heading) of the vehicle."""
         return self._pose(self.s, self.d, t, None)
 
+    def place_of(self, actor: Actor, t: float) -> tuple[float, float, float]:
+        """(X, Y, heading) of its middle."""
+        return self._pose(actor.s, actor.d, t, actor.facing)
+
     def _pose(self, s: Script, d: Script, t: float, facing: float | None) -> tuple[float, float, float]:
         at, beside = s(t), d(t)
         x, y, heading = self.road.place(at, beside)
@@ -148,7 +152,7 @@ class World:
     def _shape(self, a: int, t: float, poses: tuple[tuple[Floats, Floats], ...]) -> tuple[Shape, Floats] | None:
         """The outline, and the box of the whole."""
         actor, k, size = self.actors[a], self._k, (self.camera.width, self.camera.height)
-        (axes, eye), places = poses[0], [self._pose(actor.s, actor.d, when, actor.facing) for when in (t, t + self.readout)]
+        (axes, eye), places = poses[0], [self.place_of(actor, when) for when in (t, t + self.readout)]
         x, y, heading = places[0]
         depth = float((np.array([x, y]) - eye[:2]) @ axes[:2, 2])
         if depth < -actor.body.length or depth > REACH:
@@ -156,7 +160,7 @@ class World:
         bearing = math.atan2(eye[0] - x, eye[1] - y) - heading
         polygons, kept = [], []
         for solid in actor.body.solids(t, bearing, actor.s(t) + abs(actor.d(t))):
-            corners = [_in_camera(solid, place, pose) for place, pose in zip(places, poses, strict=True)]
+            corners = [in_camera(solid, place, pose) for place, pose in zip(places, poses, strict=True)]
             found = outline(corners[0], corners[1], k, size)
             if found is None:
                 continue
@@ -179,7 +183,7 @@ class World:
     def _facts(self, a: int, t: float) -> tuple[float, float, float, float, float]:
         """(distance, lateral, speed, across, gap)."""
         actor = self.actors[a]
-        x, y, heading = self._pose(actor.s, actor.d, t, actor.facing)
+        x, y, heading = self.place_of(actor, t)
         ox, oy, own = self.own(t)
         c, s = math.cos(heading), math.sin(heading)
         foot = actor.body.footprint @ np.array([[c, -s], [s, c]]) + (x, y)
@@ -196,7 +200,7 @@ class World:
         return float(foot[:, 1].min()), float(sides[nearest, 0]), ahead, right, float(gap)
 
     def _relative(self, actor: Actor, t: float) -> tuple[float, float]:
-        x, y, _ = self._pose(actor.s, actor.d, t, actor.facing)
+        x, y, _ = self.place_of(actor, t)
         ox, oy, _ = self.own(t)
         return x - ox, y - oy
 
@@ -215,7 +219,8 @@ class World:
         return Turn(float(pitch), float(yaw), float(roll), 0.0)
 
 
-def _in_camera(solid: Floats, place: tuple[float, float, float], pose: tuple[Floats, Floats]) -> Floats:
+def in_camera(solid: Floats, place: tuple[float, float, float], pose: tuple[Floats, Floats]) -> Floats:
+    """[V, 3] in the camera's axes, of a thing that stands at `place`."""
     x, y, heading = place
     c, s = math.cos(heading), math.sin(heading)
     right, up, ahead = solid.T

@@ -11,6 +11,7 @@ from streamseg.composite import Effect, Privacy
 from streamseg.config import PipelineConfig
 from streamseg.config.schema import EventsConfig, SmoothConfig, TrackConfig
 from streamseg.core.result import Result
+from streamseg.core.scene import CameraModel
 from streamseg.errors.describe import path_of
 from streamseg.jobs.job import Job
 from streamseg.jobs.outcome import JobReport
@@ -69,6 +70,8 @@ def stream(
     events: EventsConfig | Mapping[str, Any] | None = None,
     telemetry: str | PathLike[str] | None = None,
     telemetry_offset: float | str | None = None,
+    camera: str | PathLike[str] | Mapping[str, Any] | CameraModel | None = None,
+    camera_height: float | str | None = None,
     online: bool | None = None,
     results: str | PathLike[str] | None = None,
     select: str | Selection | None = None,
@@ -134,6 +137,9 @@ def stream(
         telemetry: Where the vehicle was, for scene: a log (GPX, NMEA, SRT); auto: the film itself, or a log beside it; off.
         telemetry_offset: By how much the log begins after the film, as 2s, or -90s: before it. Default: found from the times of
             both. A number is seconds.
+        camera: The camera, for scene: a calibration FILE (.yaml of ROS or OpenCV), or 'fov: 78, height: 1.3' (docs/drive.md).
+            Or a dict, or a `CameraModel`.
+        camera_height: Metres of the camera above the road, as 1.3 or 130cm, for scene: with it there are distances.
         online: Settle each frame's tracks when it comes, not with a second of what comes after known. Default: with that second
             known, but for what happens live, and for pictures from an iterator.
         results: File (NAME.streamseg) for what was found; where it fits, it is read, and no network runs; auto: beside the
@@ -194,6 +200,8 @@ def astream(
     events: EventsConfig | Mapping[str, Any] | None = None,
     telemetry: str | PathLike[str] | None = None,
     telemetry_offset: float | str | None = None,
+    camera: str | PathLike[str] | Mapping[str, Any] | CameraModel | None = None,
+    camera_height: float | str | None = None,
     online: bool | None = None,
     results: str | PathLike[str] | None = None,
     select: str | Selection | None = None,
@@ -253,6 +261,8 @@ def run(
     events: EventsConfig | Mapping[str, Any] | None = None,
     telemetry: str | PathLike[str] | None = None,
     telemetry_offset: float | str | None = None,
+    camera: str | PathLike[str] | Mapping[str, Any] | CameraModel | None = None,
+    camera_height: float | str | None = None,
     online: bool | None = None,
     results: str | PathLike[str] | None = None,
     select: str | Selection | None = None,
@@ -322,6 +332,9 @@ def run(
         telemetry: Where the vehicle was, for scene: a log (GPX, NMEA, SRT); auto: the film itself, or a log beside it; off.
         telemetry_offset: By how much the log begins after the film, as 2s, or -90s: before it. Default: found from the times of
             both. A number is seconds.
+        camera: The camera, for scene: a calibration FILE (.yaml of ROS or OpenCV), or 'fov: 78, height: 1.3' (docs/drive.md).
+            Or a dict, or a `CameraModel`.
+        camera_height: Metres of the camera above the road, as 1.3 or 130cm, for scene: with it there are distances.
         online: Settle each frame's tracks when it comes, not with a second of what comes after known. Default: with that second
             known, but for what happens live, and for pictures from an iterator.
         results: File (NAME.streamseg) for what was found; where it fits, it is read, and no network runs; auto: beside the
@@ -436,6 +449,8 @@ def run_many(
     events: EventsConfig | Mapping[str, Any] | None = None,
     telemetry: str | PathLike[str] | None = None,
     telemetry_offset: float | str | None = None,
+    camera: str | PathLike[str] | Mapping[str, Any] | CameraModel | None = None,
+    camera_height: float | str | None = None,
     online: bool | None = None,
     results: str | PathLike[str] | None = None,
     select: str | Selection | None = None,
@@ -511,6 +526,9 @@ def run_many(
         telemetry: Where the vehicle was, for scene: a log (GPX, NMEA, SRT); auto: the film itself, or a log beside it; off.
         telemetry_offset: By how much the log begins after the film, as 2s, or -90s: before it. Default: found from the times of
             both. A number is seconds.
+        camera: The camera, for scene: a calibration FILE (.yaml of ROS or OpenCV), or 'fov: 78, height: 1.3' (docs/drive.md).
+            Or a dict, or a `CameraModel`.
+        camera_height: Metres of the camera above the road, as 1.3 or 130cm, for scene: with it there are distances.
         online: Settle each frame's tracks when it comes, not with a second of what comes after known. Default: with that second
             known, but for what happens live, and for pictures from an iterator.
         results: File (NAME.streamseg) for what was found; where it fits, it is read, and no network runs; auto: beside the
@@ -588,6 +606,8 @@ def tune(
     events: EventsConfig | Mapping[str, Any] | None = None,
     telemetry: str | PathLike[str] | None = None,
     telemetry_offset: float | str | None = None,
+    camera: str | PathLike[str] | Mapping[str, Any] | CameraModel | None = None,
+    camera_height: float | str | None = None,
     online: bool | None = None,
     privacy: str | Sequence[str] | Mapping[str, Any] | Privacy | None = None,
     margin: str | float | None = None,
@@ -647,6 +667,9 @@ def tune(
         telemetry: Where the vehicle was, for scene: a log (GPX, NMEA, SRT); auto: the film itself, or a log beside it; off.
         telemetry_offset: By how much the log begins after the film, as 2s, or -90s: before it. Default: found from the times of
             both. A number is seconds.
+        camera: The camera, for scene: a calibration FILE (.yaml of ROS or OpenCV), or 'fov: 78, height: 1.3' (docs/drive.md).
+            Or a dict, or a `CameraModel`.
+        camera_height: Metres of the camera above the road, as 1.3 or 130cm, for scene: with it there are distances.
         online: Settle each frame's tracks when it comes, not with a second of what comes after known. Default: with that second
             known, but for what happens live, and for pictures from an iterator.
         privacy: Classes that no output may show, as person, or 'classes: person, fill: blur' (docs/privacy.md); off: none. Or a

@@ -118,6 +118,8 @@ class Screen:
             from streamseg.shield.safeties import told_of
         for hidden in report.privacy:
             self.say(f"  privacy: {', '.join(hidden['classes'] or ['all'])}: {told_of(hidden)}")
+        if report.camera:
+            self.say(f"  camera: {_camera_line(report.camera)}")
         if report.results and not report.results["read"] and report.results["frames"]:
             size = report.results["bytes"] / 1e6
             self.say(f"  results: {report.results['path']} ({_frames(report.results['frames'])}, {size:.1f} MB)")
@@ -354,3 +356,9 @@ def stdout() -> Console:
     if not sys.stdout.isatty():
         console.width = 160
     return console
+
+
+def _camera_line(camera: Mapping[str, Any]) -> str:
+    field, height = f"{camera['fov']:.0f} degrees across", camera["height"]
+    how = {"given": "as given", "exif": "from EXIF", "film": "from the film's metadata"}.get(camera["source"], "assumed")
+    return f"{field} ({how}), {'height not known: no metres' if height is None else f'{height:g} m above the road'}"

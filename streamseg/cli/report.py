@@ -69,6 +69,10 @@ def report(
     ignore: Annotated[str | None, flag("ignore")] = None,
     decode: Annotated[str | None, flag("decode")] = None,
     deinterlace: Annotated[str | None, flag("deinterlace")] = None,
+    telemetry: Annotated[str | None, flag("telemetry")] = None,
+    telemetry_offset: Annotated[str | None, flag("telemetry_offset")] = None,
+    camera: Annotated[str | None, flag("camera")] = None,
+    camera_height: Annotated[str | None, flag("camera_height")] = None,
     online: Annotated[bool | None, flag("online")] = None,
     trust: Annotated[bool, flag("trust")] = False,
     # options end

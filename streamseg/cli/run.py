@@ -67,6 +67,8 @@ def run(
     deinterlace: Annotated[str | None, flag("deinterlace")] = None,
     telemetry: Annotated[str | None, flag("telemetry")] = None,
     telemetry_offset: Annotated[str | None, flag("telemetry_offset")] = None,
+    camera: Annotated[str | None, flag("camera")] = None,
+    camera_height: Annotated[str | None, flag("camera_height")] = None,
     online: Annotated[bool | None, flag("online")] = None,
     results: Annotated[str | None, flag("results")] = None,
     select: Annotated[str | None, flag("select")] = None,

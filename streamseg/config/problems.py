@@ -55,7 +55,7 @@ def in_words(
 def _called(location: Location, called: Mapping[Location, str]) -> str | None:
     """What the user calls the value at `location`, or the one that it is a part of; a section's name is for itself alone.
 
-    Of a step in a list it goes on with the step's name and option: `--effects: blur.strength`.
+    It goes on with what is within it, `--camera: fov`, or of a step in a list with its name and option: `--effects: blur.strength`.
     """
     if len(location) == 1:
         return called.get(location)
@@ -63,7 +63,7 @@ def _called(location: Location, called: Mapping[Location, str]) -> str | None:
     if known is None:
         return None
     rest = location[known:]
-    inner = ".".join(map(str, rest[1:])) if rest and isinstance(rest[0], int) else ""
+    inner = ".".join(map(str, rest[1:] if rest and isinstance(rest[0], int) else rest))
     return f"{called[location[:known]]}: {inner}" if inner else called[location[:known]]
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from streamseg.config.camera import CameraConfig, Metres, parse_camera
 from streamseg.config.section import Section
 from streamseg.core.seconds import parse_seconds
 from streamseg.errors.describe import brief
@@ -41,12 +42,19 @@ class SceneConfig(Section):
     a log (GPX, NMEA, SRT); `off`. A path also means `watch`."""
     telemetry_offset: Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_offset)] | None = None
     """Seconds by which the log begins after the film; below 0: before it. None: found from the times of both."""
+    camera: Annotated[CameraConfig | None, BeforeValidator(parse_camera)] = None
+    """What is known of the camera: a calibration file, or its fields, as `{fov: 78, height: 1.3}`. It also means `watch`."""
+    camera_height: Metres | None = None
+    """Metres of the camera above the road, in place of the camera's own `height`. It also means `watch`."""
 
     @model_validator(mode="before")
     @classmethod
     def _switch(cls, value: Any) -> Any:
         if isinstance(value, bool):
             return {"watch": value}
-        if isinstance(value, dict) and value.get("telemetry") not in (None, False, True, "auto", "off"):
+        if isinstance(value, dict) and (
+            value.get("telemetry") not in (None, False, True, "auto", "off")
+            or any(value.get(name) is not None for name in ("camera", "camera_height"))
+        ):
             return {"watch": True} | value
         return value

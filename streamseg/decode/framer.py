@@ -91,6 +91,8 @@ class Framer:
         """How long the last picture says that it lasts, seconds."""
         self.beside: tuple[sidedata.Kept, ...] | None = None
         """What libav keeps beside the first picture, as decoded."""
+        self.picture_metadata: dict[str, str] = {}
+        """What the first picture says of itself, as a photo's EXIF."""
 
     def _wall_clock(self) -> WallClock | None:
         name = self._header.name
@@ -283,7 +285,8 @@ class Framer:
         fresh = picture.rotation != self._rotation or anew or self._header.kind == "images"
         if fresh:
             self._rotation = picture.rotation
-            self.beside = sidedata.copies(picture) if self.beside is None else self.beside
+            if self.beside is None:
+                self.beside, self.picture_metadata = sidedata.copies(picture), dict(getattr(picture, "metadata", {}))
             orientation = display_orientation(picture)
             if orientation is None:
                 self._warnings.append(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
@@ -70,6 +70,8 @@ class SourceInfo:
     """Of the first frame: interlaced, top (`tff`) or bottom (`bff`) field first; None: progressive."""
     beside: tuple[Kept, ...] = ()
     """What lies beside the first picture as decoded: HDR metadata, captions, an ICC profile; see `sidedata.kinds`."""
+    picture_metadata: dict[str, str] = field(default_factory=dict)
+    """What the first picture says of itself: a photo's EXIF, by libav's names, as `ExifIFD/FocalLengthIn35mmFilm`."""
 
     @property
     def start_time(self) -> float:

@@ -276,7 +276,8 @@ class SourceOpener:
         if self.first is None:
             return self._nothing(header, sought is not None)
         turned, beside = framer.orientation, framer.beside or ()
-        self.info = source_info(header, self.first, turned, self._options.start, self._options.duration, label, beside)
+        info = source_info(header, self.first, turned, self._options.start, self._options.duration, label, beside)
+        self.info = replace(info, picture_metadata=framer.picture_metadata)
         return True
 
     def _nothing(self, header: Header, sought: bool) -> bool:

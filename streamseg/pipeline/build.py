@@ -28,6 +28,7 @@ from streamseg.pipeline import opening
 from streamseg.pipeline.account import Account, take_account
 from streamseg.pipeline.admission import Admission
 from streamseg.pipeline.answers import Progress, drawing_less, refuse_between, remembering
+from streamseg.pipeline.camera import camera_of, camera_report
 from streamseg.pipeline.edit import Edit
 from streamseg.pipeline.expected import tell_tracks
 from streamseg.pipeline.extra import extra_steps
@@ -210,6 +211,7 @@ class Pipeline:
             gated=account.gated,
             results=results_report(self.trunk),
             privacy=privacy_report(self.trunk),
+            camera=camera_report(self.context.camera),
         )
 
 
@@ -266,6 +268,7 @@ def build_pipeline(
         for view in views.values():
             undo.callback(view.close)
         info = decoder.open()
+        camera = camera_of(config, info, on_message)
         if engine is None:
             config = opening.fitted(config, (info.width, info.height), on_message)
         if progress is not None:
@@ -292,7 +295,7 @@ def build_pipeline(
         if context.decided is not None:
             sinks = list(zip(context.decided.targets, made, strict=True))
         tell_tracks(context.decided, config.decode, sinks)
-        context = replace(context, changeable=changeable, fixes=fixes_of(config, origin, info, on_message))
+        context = replace(context, changeable=changeable, camera=camera, fixes=fixes_of(config, origin, info, on_message))
         trunk = make(chosen, "trunk", context)
         kept = progress is not None
         branches = [_branch(chosen, replace(context, output=target, sink=sink), kept) for target, sink in sinks]
@@ -341,7 +344,8 @@ def build_results(
         load = engine_of or partial(opening.load_engine, config, on_message)
         look = partial(look_at, source, extra=extra, on_message=on_message, engine_of=engine_of)
         context, _ = open_context(asked, undo, None, load, look)
-        context = replace(context, fixes=fixes_of(config, asked.source, info, on_message))
+        camera = camera_of(config, info, on_message)
+        context = replace(context, camera=camera, fixes=fixes_of(config, asked.source, info, on_message))
         branches = [Branch("results", [("results", outlet)], 1)]
         trunk = make(chosen, "trunk", context)
         paced = Paced(decoder, config.decode.max_rate)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from streamseg.config.schema import PipelineConfig
+from streamseg.core.scene import CameraModel
 from streamseg.detect.motion import MotionGate
 from streamseg.detect.postprocess import gives_masks
 from streamseg.encode import Sink
@@ -56,6 +57,10 @@ class Context:
     """Keeps still frames off the network; two stages have a part in it."""
     fixes: Fixes | None = None
     """Gives where the vehicle was at a frame; None: nothing tells."""
+
+    camera: CameraModel | None = None
+    """Which camera looks ahead from a vehicle; None: the scene is not looked at."""
+
     changeable: bool = False
     """The configuration may be another one while it runs."""
 

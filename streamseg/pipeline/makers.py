@@ -270,7 +270,7 @@ def events(context: Context) -> Stage:
 
 def scene(context: Context) -> Stage | None:
     """Left out where the camera looks at no road."""
-    return SceneStage(fixes=context.fixes) if context.config.scene.watch else None
+    return SceneStage(context.camera, fixes=context.fixes) if context.config.scene.watch else None
 
 
 def tally(context: Context) -> Stage:

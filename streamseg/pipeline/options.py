@@ -351,6 +351,23 @@ OPTIONS: tuple[Option, ...] = (
         metavar="TIME",
     ),
     Option(
+        "camera",
+        "pipeline",
+        "str | PathLike[str] | Mapping[str, Any] | CameraModel",
+        "The camera, for scene: a calibration FILE (.yaml of ROS or OpenCV), or 'fov: 78, height: 1.3' (docs/drive.md).",
+        ("scene", "camera"),
+        more="Or a dict, or a `CameraModel`.",
+        metavar="FILE|TEXT",
+    ),
+    Option(
+        "camera_height",
+        "pipeline",
+        "float | str",
+        "Metres of the camera above the road, as 1.3 or 130cm, for scene: with it there are distances.",
+        ("scene", "camera_height"),
+        metavar="METRES",
+    ),
+    Option(
         "online",
         "pipeline",
         "bool",

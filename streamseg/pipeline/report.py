@@ -95,6 +95,10 @@ class RunReport:
     privacy: list[dict[str, Any]] = field(default_factory=list)
     """For each setting of privacy: `classes`, `frames`, `hidden_share`, and `needed`: which safety hid what; []: there is none."""
 
+    camera: dict[str, Any] = field(default_factory=dict)
+    """Of a driving scene: `source` (given, exif, film, guessed), `fov` (degrees), `focal_std` (a share), `height` (metres or None);
+    {}: the scene is not looked at."""
+
     @property
     def fps(self) -> float:
         """Frames a second, processed."""

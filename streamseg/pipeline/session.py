@@ -15,6 +15,7 @@ from streamseg.config.load import Location
 from streamseg.config.schema import EventsConfig, InferConfig, SmoothConfig, TrackConfig
 from streamseg.config.values import parse_seconds
 from streamseg.core.result import Result
+from streamseg.core.scene import CameraModel
 from streamseg.engine.shared import EngineClient, SharedEngine
 from streamseg.errors import ConfigError, EngineError
 from streamseg.errors.describe import brief
@@ -130,6 +131,8 @@ class Session:
         events: EventsConfig | Mapping[str, Any] | None = None,
         telemetry: str | PathLike[str] | None = None,
         telemetry_offset: float | str | None = None,
+        camera: str | PathLike[str] | Mapping[str, Any] | CameraModel | None = None,
+        camera_height: float | str | None = None,
         online: bool | None = None,
         results: str | PathLike[str] | None = None,
         select: str | Selection | None = None,
@@ -173,6 +176,9 @@ class Session:
             telemetry: Where the vehicle was, for scene: a log (GPX, NMEA, SRT); auto: the film itself, or a log beside it; off.
             telemetry_offset: By how much the log begins after the film, as 2s, or -90s: before it. Default: found from the
                 times of both. A number is seconds.
+            camera: The camera, for scene: a calibration FILE (.yaml of ROS or OpenCV), or 'fov: 78, height: 1.3'
+                (docs/drive.md). Or a dict, or a `CameraModel`.
+            camera_height: Metres of the camera above the road, as 1.3 or 130cm, for scene: with it there are distances.
             online: Settle each frame's tracks when it comes, not with a second of what comes after known. Default: with that
                 second known, but for what happens live, and for pictures from an iterator.
             results: File (NAME.streamseg) for what was found; where it fits, it is read, and no network runs; auto: beside the
@@ -219,6 +225,8 @@ class Session:
         events: EventsConfig | Mapping[str, Any] | None = None,
         telemetry: str | PathLike[str] | None = None,
         telemetry_offset: float | str | None = None,
+        camera: str | PathLike[str] | Mapping[str, Any] | CameraModel | None = None,
+        camera_height: float | str | None = None,
         online: bool | None = None,
         results: str | PathLike[str] | None = None,
         select: str | Selection | None = None,
@@ -261,6 +269,8 @@ class Session:
         events: EventsConfig | Mapping[str, Any] | None = None,
         telemetry: str | PathLike[str] | None = None,
         telemetry_offset: float | str | None = None,
+        camera: str | PathLike[str] | Mapping[str, Any] | CameraModel | None = None,
+        camera_height: float | str | None = None,
         online: bool | None = None,
         results: str | PathLike[str] | None = None,
         select: str | Selection | None = None,
@@ -315,6 +325,9 @@ class Session:
             telemetry: Where the vehicle was, for scene: a log (GPX, NMEA, SRT); auto: the film itself, or a log beside it; off.
             telemetry_offset: By how much the log begins after the film, as 2s, or -90s: before it. Default: found from the
                 times of both. A number is seconds.
+            camera: The camera, for scene: a calibration FILE (.yaml of ROS or OpenCV), or 'fov: 78, height: 1.3'
+                (docs/drive.md). Or a dict, or a `CameraModel`.
+            camera_height: Metres of the camera above the road, as 1.3 or 130cm, for scene: with it there are distances.
             online: Settle each frame's tracks when it comes, not with a second of what comes after known. Default: with that
                 second known, but for what happens live, and for pictures from an iterator.
             results: File (NAME.streamseg) for what was found; where it fits, it is read, and no network runs; auto: beside the

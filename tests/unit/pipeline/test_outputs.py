@@ -270,9 +270,9 @@ def test_what_an_exr_holds_is_told_in_a_line(given):
     ("given", "words"),
     [
         ("ranks: 3", "--exr: .*even number from 2 to 16"),
-        ("rankz: 4", "--exr: unknown key; did you mean 'ranks'"),
+        ("rankz: 4", "--exr: rankz: unknown key; did you mean 'ranks'"),
         ("light", "--exr: 'light' cannot be read; write as"),
-        ("light: log", "--exr: 'log' is not allowed; allowed: 'linear' or 'display'"),
+        ("light: log", "--exr: light: 'log' is not allowed; allowed: 'linear' or 'display'"),
     ],
 )
 def test_what_an_exr_cannot_hold_is_said_with_the_option(given, words):

@@ -7,10 +7,13 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from streamseg.config.alerts import parse_alerts
 from streamseg.config.camera import CameraConfig, Metres, parse_camera
 from streamseg.config.section import Section
+from streamseg.config.values import Seconds, parse_off
 from streamseg.core.seconds import parse_seconds
 from streamseg.errors.describe import brief
+from streamseg.scene.thresholds import RoadSettings, Thresholds
 
 __all__ = ["SceneConfig"]
 
@@ -32,6 +35,10 @@ def _offset(value: Any) -> Any:
     return parse_seconds(value) if isinstance(value, str) else value
 
 
+_AHEAD = ("width", "margin", "alerts", "near_miss", "hidden")
+"""The settings of the way ahead."""
+
+
 class SceneConfig(Section):
     """scene: time to collision, distances, the way ahead, and events (docs/drive.md); `scene: on` alone means `watch`."""
 
@@ -46,6 +53,16 @@ class SceneConfig(Section):
     """What is known of the camera: a calibration file, or its fields, as `{fov: 78, height: 1.3}`. It also means `watch`."""
     camera_height: Metres | None = None
     """Metres of the camera above the road, in place of the camera's own `height`. It also means `watch`."""
+    width: Annotated[float, Field(ge=0.5, le=5)] = 1.8
+    """Metres: of the own vehicle. This field and those below also mean `watch`."""
+    margin: Annotated[float, Field(ge=0, le=2)] = 0.25
+    """Metres on each side of it that belong to the way ahead, too."""
+    alerts: Annotated[Thresholds | None, BeforeValidator(parse_alerts)] = Thresholds()
+    """A preset: `nhtsa`, `euro-ncap`, `early` or `late`; or seconds to collision by class, as {car: 2.4, person: 2}; `off`."""
+    near_miss: Annotated[Seconds, BeforeValidator(parse_off), Field(le=10)] = 1.0
+    """Seconds to collision: a closest approach below is told of as a near miss; `off`."""
+    hidden: Annotated[Seconds, BeforeValidator(parse_off), Field(le=60)] = 4.0
+    """Seconds for which a road user behind another is expected to come out again; `off`."""
 
     @model_validator(mode="before")
     @classmethod
@@ -54,7 +71,12 @@ class SceneConfig(Section):
             return {"watch": value}
         if isinstance(value, dict) and (
             value.get("telemetry") not in (None, False, True, "auto", "off")
-            or any(value.get(name) is not None for name in ("camera", "camera_height"))
+            or any(value.get(name) is not None for name in ("camera", "camera_height", *_AHEAD))
         ):
             return {"watch": True} | value
         return value
+
+    @property
+    def road(self) -> RoadSettings:
+        """What is asked of the way ahead."""
+        return RoadSettings(self.width, self.margin, self.alerts, self.near_miss, self.hidden)

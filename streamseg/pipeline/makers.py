@@ -32,7 +32,7 @@ from streamseg.pipeline.split import SplitSink, is_split
 from streamseg.record.stages import Recall, Record
 from streamseg.removal import Remover
 from streamseg.runtime import Stage
-from streamseg.scene import SceneStage
+from streamseg.scene import Road, SceneStage
 from streamseg.select import Selection
 from streamseg.shield.hide import Hide
 from streamseg.shield.shield import Shields
@@ -269,8 +269,13 @@ def events(context: Context) -> Stage:
 
 
 def scene(context: Context) -> Stage | None:
-    """Left out where the camera looks at no road."""
-    return SceneStage(context.camera, fixes=context.fixes) if context.config.scene.watch else None
+    """Left out where the camera looks at no road. Raises ConfigError for an alert's class that the model does not know."""
+    asked = context.config.scene
+    if not asked.watch:
+        return None
+    road = Road(asked.road)
+    road.check_classes(context.classes)
+    return SceneStage(context.camera, road=road, fixes=context.fixes)
 
 
 def tally(context: Context) -> Stage:

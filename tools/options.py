@@ -25,6 +25,7 @@ FILES = (
     "streamseg/cli/measure.py",
     "streamseg/cli/report.py",
     "streamseg/cli/run.py",
+    "streamseg/cli/serve.py",
     "streamseg/cli/tracks.py",
     "streamseg/live/live.py",
     "streamseg/pipeline/session.py",

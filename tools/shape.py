@@ -37,7 +37,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("gpu",),
     ("pipeline",),
     ("jobs", "live"),
-    ("api", "evaluate"),
+    ("api", "evaluate", "serve"),
     ("__init__",),
     ("training",),
     ("cli",),

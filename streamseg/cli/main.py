@@ -17,6 +17,7 @@ from streamseg.cli.help import Command, Group
 from streamseg.cli.live import live
 from streamseg.cli.report import report
 from streamseg.cli.run import run
+from streamseg.cli.serve import serve
 from streamseg.cli.tracks import tracks
 
 app = typer.Typer(
@@ -51,6 +52,7 @@ app.command(cls=Command)(live)
 app.command(cls=Command)(events)
 app.command(cls=Command)(replay)
 app.command(cls=Command)(cameras)
+app.command(cls=Command)(serve)
 app.command(cls=Command)(tracks)
 app.command(cls=Command)(report)
 

@@ -158,6 +158,10 @@ def export(
         float, typer.Option(help="Calibrate scores: lower their log odds by this. `streamseg eval` tells the value.")
     ] = 0.0,
     conf: Annotated[float | None, typer.Option(help="Score from which a run shows detections, unless told otherwise.")] = None,
+    triton: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Add the graph to a model repository of NVIDIA's Triton Inference Server, too."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print only errors and the names of the files.")] = False,
 ) -> None:
@@ -173,6 +177,20 @@ def export(
         raise ConfigError(f"--head is {head!r}; allowed: {', '.join(HEADS)}")
     if masks not in ("auto", "none"):
         raise ConfigError(f"--masks is {masks!r}; allowed: auto or none")
+    if triton is not None:
+        changed: dict[str, object] = {"--proposals": proposals, "--detections": detections, "--calibrate": calibrate}
+        changed |= {"--network": network, "--classes": classes, "--conf": conf}
+        changed |= {"--temperature": None if temperature == 1 else temperature, "--score-shift": score_shift or None}
+        if others := [flag for flag, value in changed.items() if value is not None]:
+            raise ConfigError(
+                f"--triton adds a graph as it is, and {', '.join(others)} makes another: export that without --triton first, "
+                "and then its .onnx file with it"
+            )
+        for folder in _for_triton(
+            model, triton, [_size(text) for text in size or []], precision, part_of(head, masks == "auto"), overwrite
+        ):
+            print(folder)
+        return
     graphs = write(
         model,
         out,
@@ -193,6 +211,22 @@ def export(
     )
     for graph in graphs:
         print(graph)
+
+
+def _for_triton(
+    model: str, repository: Path, sizes: list[tuple[int, int]], precision: str, part: str, overwrite: bool
+) -> list[Path]:
+    """Add a model's graphs to a repository: with several sizes, each under a name of its own."""
+    from streamseg.hub.catalog import resolve
+    from streamseg.hub.graph_spec import read_spec
+    from streamseg.hub.triton import write_repository
+
+    folders = []
+    for size in sizes or (None,):
+        spec = read_spec(resolve(model, size, precision=precision, part=part))
+        name = f"{spec.name}-{spec.height}x{spec.width}" if len(sizes) > 1 else spec.name
+        folders.append(write_repository(spec, repository, name=name, overwrite=overwrite))
+    return folders
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -45,6 +45,7 @@ from streamseg.config.values import (
     parse_selection,
 )
 from streamseg.core.exr_options import ExrOptions
+from streamseg.core.served import is_server, place_of
 from streamseg.errors.describe import brief
 from streamseg.events import Area, Line, Zone
 from streamseg.system.registry import ENGINES, HEADS, Reference
@@ -146,6 +147,9 @@ def _head(value: Any, info: ValidationInfo) -> str:
 
 
 def _engine(value: Any, info: ValidationInfo) -> str:
+    if isinstance(value, str) and is_server(value):
+        place_of(value)
+        return value
     return check_name(ENGINES, value, others=("auto",), trust=trusts(info.context))
 
 

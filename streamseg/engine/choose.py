@@ -9,6 +9,7 @@ from os import PathLike
 from typing import Any, Protocol
 
 from streamseg.core.parts import FULL, WITH_MASKS
+from streamseg.core.served import is_server, place_of
 from streamseg.device.driver import no_driver
 from streamseg.engine.base import Engine, PooledEngine
 from streamseg.engine.onnxruntime import open_onnxruntime, why_not_onnxruntime
@@ -16,6 +17,7 @@ from streamseg.engine.openvino import faster_precisions, open_openvino, why_not_
 from streamseg.engine.precision import Taken, automatic
 from streamseg.engine.tensorrt.opener import open_tensorrt, open_tensorrt_rtx, why_not_tensorrt, why_not_tensorrt_rtx
 from streamseg.engine.torchcuda import open_torch, why_not_torch
+from streamseg.engine.triton import open_triton, why_not_triton
 from streamseg.errors import ConfigError, EngineError, EngineUnavailable, ModelError
 from streamseg.hub.catalog import is_name
 from streamseg.hub.graph_spec import GraphSpec, read_spec
@@ -222,12 +224,26 @@ def _bf16(candidate: Candidate) -> Candidate:
 
 
 def _known(engine: str) -> bool:
-    return engine == "auto" or isinstance(engine, Reference) or engine in ENGINES
+    return engine == "auto" or isinstance(engine, Reference) or is_server(engine) or engine in ENGINES
 
 
 def _named(engine: str) -> list[Candidate]:
     """Those that a name means, best first. Raises ConfigError for a name that there is not."""
+    if is_server(engine):
+        return [_server(engine)]
     return [c for c in CANDIDATES if c.auto] if engine == "auto" else [ENGINES.pick(engine)]
+
+
+def _server(address: str) -> Candidate:
+    """A model on an inference server. Raises ConfigError for an address that is none."""
+    place_of(address)
+    return Candidate(address, why_not_triton, partial(_open_server, address), auto=False)
+
+
+def _open_server(
+    address: str, spec: GraphSpec, *, threads: int, in_flight: int, batch: int, on_message: Message | None
+) -> PooledEngine:
+    return open_triton(address, spec, in_flight=in_flight, batch=batch, on_message=on_message)
 
 
 def computes_on_gpu(engine: str) -> bool:

@@ -21,7 +21,7 @@ from streamseg.errors import ConfigError
 from streamseg.errors.describe import brief, classes_known
 from streamseg.select import Selection
 
-__all__ = ["bounds", "check_classes", "checked_where", "chosen", "matte", "outside", "selection_of"]
+__all__ = ["bounds", "check_classes", "checked_where", "chosen", "chosen_rows", "matte", "outside", "selection_of"]
 
 _AS_IT_IS = Shape()
 
@@ -31,16 +31,23 @@ def chosen(instances: Instances, classes: Sequence[str] | None, where: str | Sel
 
     Raises ConfigError for a name that the model does not know, and for a selection that the whole film must tell (`largest`).
     """
+    rows = chosen_rows(instances, classes, where)
+    return instances if rows is None else instances[rows]
+
+
+def chosen_rows(
+    instances: Instances, classes: Sequence[str] | None, where: str | Selection = "instances"
+) -> npt.NDArray[np.int64] | None:
+    """Which of the instances `chosen` takes; None: all."""
     selection = selection_of(where)
-    if selection is not None:
-        instances = instances[selection.chosen(instances)]
-    if classes is None:
-        return instances
-    known = instances.class_names
-    check_classes(classes, known)
-    if len(instances) == 0:
-        return instances
-    return instances[np.isin(instances.labels, [known.index(name) for name in classes])]
+    if selection is None and classes is None:
+        return None
+    kept = np.ones(len(instances), np.bool_) if selection is None else selection.chosen(instances)
+    if classes is not None:
+        known = instances.class_names
+        check_classes(classes, known)
+        kept = kept & np.isin(instances.labels, [known.index(name) for name in classes])
+    return np.flatnonzero(kept)
 
 
 def outside(where: str | Selection) -> bool:

@@ -70,6 +70,8 @@ class Compositor:
             epoch=frame.epoch,
             covers=result.covers,
             scene=result.scene,
+            utc=frame.utc,
+            arrived=frame.arrived or None,
         )
         for draw in self._drawing:
             draw(canvas, result.instances)

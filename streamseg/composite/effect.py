@@ -59,6 +59,11 @@ class Effect:
         """Raise ConfigError or SourceError for what can be known before a run begins: a file that is not there."""
 
     @property
+    def looks_back(self) -> bool:
+        """`remembers`, of this one with its options."""
+        return self.remembers
+
+    @property
     def in_color(self) -> bool:
         """`colour`, of this one with its options: a grey picture gets chroma for it."""
         return self.colour

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from streamseg.composite.canvas import Canvas
-from streamseg.composite.choose import checked_where, chosen
+from streamseg.composite.captions import Captions, Plate, Style
+from streamseg.composite.choose import checked_where, chosen, chosen_rows
+from streamseg.composite.drive import ColorBy, checked_color_by, colors, scene_of
 from streamseg.composite.effect import Effect
-from streamseg.composite.labels import draw_plate, font_size, label_text, place, plate
+from streamseg.composite.labels import NUMBERS, fields_of
+from streamseg.composite.memory import Driving
+from streamseg.composite.theme import Light, ThemeName, checked_theme
 from streamseg.core import masks
 from streamseg.core.masks import Region
 from streamseg.core.overlaps import front_first
-from streamseg.core.palette import color_of
 from streamseg.core.types import Activity, Instances
 from streamseg.errors import ConfigError
 
@@ -25,6 +28,7 @@ __all__ = ["Overlay", "around", "box_width", "contour_reach", "contour_width", "
 
 Array = npt.NDArray[Any]
 ByteArray = npt.NDArray[np.uint8]
+RGB = tuple[int, int, int]
 
 # Of a 1080p picture's size.
 _HALF_SIZE_UNIT = 1.5
@@ -50,11 +54,23 @@ class Overlay(Effect):
     box: bool = False
     """Draw the bounding box too."""
     label: str = "{name} {id} {score:.0%}"
-    """Fields {name}, {id} (empty while untracked), {score} (0..1, the track's mean over the last second); empty: no label."""
+    """Fields {name}, {id} (empty while untracked), {score} (0..1, the track's mean over the last second); in driving scenes {ttc}
+    (time to collision), {distance}, {speed} (relative; negative: nearer), with their deviations, empty where not known. A new line
+    begins a new line; empty: no label."""
     classes: Sequence[str] | None = None
     """Names to draw; None: all."""
     where: str = "instances"
     """`instances`, or a selection of them: `person#3, largest`."""
+    label_from: float = 0.0
+    """Height of a box, in pixels of a 1080p picture, from which it has a label; of the lead and those with an alert always."""
+    text: float = 20.0
+    """Of the label's letters, in pixels of a 1080p picture, scaled with the frame; at least 11."""
+    plate: Plate = "color"
+    """Of the label: `color`: the instance's, with black or white text; `dark`: a dark one with a bar of that colour."""
+    color_by: ColorBy = "track"
+    """Colours by `track` or `class`; `auto`: by class in a driving scene, where the camera drives."""
+    theme: ThemeName = "day"
+    """`night`: darker, for dark pictures; `auto`: as the picture is."""
     name: ClassVar[str] = "overlay"
     colour: ClassVar[bool] = True
     kernel: ClassVar[str | None] = "streamseg.gpu.kernels.overlay:draw_overlay"
@@ -65,37 +81,89 @@ class Overlay(Effect):
             raise ConfigError(f"overlay: fill must be from 0 to 1, got {self.fill}")
         if not 0 <= self.contour <= 50:
             raise ConfigError(f"overlay: contour must be from 0 to 50 pixels, got {self.contour}")
-        message = f"overlay: label {self.label!r} cannot be filled in; its fields are {{name}}, {{id}}, {{score}}"
+        if not 0 <= self.label_from <= 10000:
+            raise ConfigError(f"overlay: label_from must be from 0 to 10000 pixels, got {self.label_from}")
+        if not 5 <= self.text <= 200:
+            raise ConfigError(f"overlay: text must be from 5 to 200 pixels, got {self.text}")
+        if self.plate not in get_args(Plate):
+            raise ConfigError(f"overlay: plate must be one of {', '.join(get_args(Plate))}, got {self.plate!r}")
+        checked_color_by("overlay", self.color_by)
+        checked_theme("overlay", self.theme)
+        known = ", ".join(f"{{{field}}}" for field in ("name", "id", "score", *NUMBERS))
+        message = f"overlay: label {self.label!r} cannot be filled in; its fields are {known}"
         try:
-            filled = self.label.format(name="car", id=1, score=0.5)
+            filled = self.label.format(name="car", id=1, score=0.5, **dict.fromkeys(NUMBERS, "31 m ±3"))
         except (KeyError, IndexError, ValueError, AttributeError, TypeError, OverflowError, MemoryError) as error:
             raise ConfigError(message) from error
         if len(filled) > _LONGEST_LABEL:
             raise ConfigError(f"{message}; it would be {len(filled)} characters long")
 
+    @property
+    def looks_back(self) -> bool:
+        """See Effect: numbers are held for a moment, and the light is followed."""
+        numbers = fields_of(self.label) & set(NUMBERS)
+        return bool(numbers or self.label_from) or self.color_by == "auto" or self.theme == "auto"
+
+    def fitting_kernel(self) -> str | None:
+        """See Effect: the kernel knows nothing of driving scenes."""
+        plain = self.color_by == "track" and self.theme == "day" and self.plate == "color" and self.text == 20
+        return self.kernel if plain and not self.looks_back else None
+
+    def begin(self) -> _Overlaid:
+        """See Effect."""
+        return _Overlaid(self)
+
     def __call__(self, canvas: Canvas, instances: Instances) -> None:
-        """Draw onto `canvas`."""
-        shown = chosen(instances, self.classes, self.where)
-        if len(shown) == 0:
-            return
-        if self.fill > 0 or self.contour > 0 or self.box:
-            (self._areas if shown.has_masks else self._boxes)(canvas, shown)
-        if self.label:
-            self._labels(canvas, shown)
+        """Draw onto `canvas`, as on the first frame of a film."""
+        self.begin()(canvas, instances)
 
     def changes(self, instances: Instances, activity: Activity | None) -> bool:
         """See Effect."""
         return len(chosen(instances, self.classes, self.where)) > 0
 
-    def _areas(self, canvas: Canvas, shown: Instances) -> None:
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """How the instances of one frame are drawn."""
+
+    fill: float
+    colors: list[RGB]
+
+
+class _Overlaid:
+    """Draws an `Overlay` in one run."""
+
+    def __init__(self, effect: Overlay) -> None:
+        self._effect = effect
+        self._light, self._driving, self._captions = (
+            Light(effect.theme),
+            Driving(),
+            Captions(Style(effect.label, effect.label_from, effect.text, effect.plate)),
+        )
+
+    def __call__(self, canvas: Canvas, instances: Instances) -> None:
+        effect = self._effect
+        theme, driving = self._light(canvas), self._driving(canvas) and scene_of(canvas, instances) is not None
+        rows = chosen_rows(instances, effect.classes, effect.where)
+        shown = instances if rows is None else instances[rows]
+        if len(shown) == 0:
+            return
+        look = _Look(effect.fill * theme.fill, [theme.shade(rgb) for rgb in colors(shown, effect.color_by, driving)])
+        if effect.fill > 0 or effect.contour > 0 or effect.box:
+            (self._areas if shown.has_masks else self._boxes)(canvas, shown, look)
+        if effect.label:
+            every = np.arange(len(instances)) if rows is None else rows
+            self._captions.draw(canvas, instances, every, look.colors, theme, driving=driving)
+
+    def _areas(self, canvas: Canvas, shown: Instances, look: _Look) -> None:
         width, height = canvas.width, canvas.height
-        line = contour_width(self.contour, canvas.unit)
+        line = contour_width(self._effect.contour, canvas.unit)
         boxes: list[list[float]] = shown.boxes.tolist()
         grids = shown.grids
         regions = [around(box, line + 1, width, height, max(4, canvas.align)) for box in boxes]
         scale = sampling(regions, width, height)
         taken = np.zeros((-(-height // scale), -(-width // scale)), np.uint8)
-        styles = [_Style.of(self.fill, line, scale), _Style.of(self.fill / 2, line / 2, scale)]
+        styles = [_Style.of(look.fill, line, scale), _Style.of(look.fill / 2, line / 2, scale)]
         for i in front_first(shown).tolist():
             region = regions[i]
             if region[2] <= region[0]:
@@ -105,9 +173,9 @@ class Overlay(Effect):
             under = taken[y0:y1, x0:x1]
             visible = cv2.min(cover, cv2.bitwise_not(under))
             cv2.max(under, cover, under)
-            rgb = color_of(int(shown.track_ids[i]), int(shown.labels[i]))
+            rgb = look.colors[i]
             style = styles[int(shown.doubtful[i])]
-            if self.box:
+            if self._effect.box:
                 alpha = _enlarge(style.alpha(cover, visible), region, scale)
                 canvas.paint(region, cv2.max(alpha, _ring(boxes[i], region, box_width(canvas.unit))), rgb)  # type: ignore[arg-type]
                 continue
@@ -116,28 +184,12 @@ class Overlay(Effect):
                 alpha = style.alpha(cover[rows, columns], visible[rows, columns])
                 canvas.paint(part, _enlarge(alpha, part, scale), rgb, alpha if scale == 2 else None)
 
-    def _boxes(self, canvas: Canvas, shown: Instances) -> None:
-        line = max(box_width(canvas.unit), contour_width(self.contour, canvas.unit))
+    def _boxes(self, canvas: Canvas, shown: Instances, look: _Look) -> None:
+        line = max(box_width(canvas.unit), contour_width(self._effect.contour, canvas.unit))
         for i, box in enumerate(shown.boxes.tolist()):
             region = around(box, line + 1, canvas.width, canvas.height, max(4, canvas.align))
             if region[2] > region[0]:
-                canvas.paint(region, _ring(box, region, line), color_of(int(shown.track_ids[i]), int(shown.labels[i])))
-
-    def _labels(self, canvas: Canvas, shown: Instances) -> None:
-        size, align = font_size(canvas.unit), canvas.align
-        placed: list[Region] = []
-        # The oldest track chooses its place first, so that places do not jump when scores change.
-        ids = shown.track_ids
-        for i in sorted(range(len(shown)), key=lambda k: (ids[k] == 0, ids[k], k)):
-            text = label_text(self.label, shown, i)
-            if not text:
-                continue
-            coverage = plate(text, size, align)
-            h, w = coverage.shape
-            spot = place(shown.boxes[i], (w, h), (canvas.width, canvas.height), placed, align)
-            if spot is not None:
-                placed.append(spot)
-                draw_plate(canvas, spot, coverage, color_of(int(ids[i]), int(shown.labels[i])))
+                canvas.paint(region, _ring(box, region, line), look.colors[i])
 
 
 def contour_width(contour: float, unit: float) -> int:

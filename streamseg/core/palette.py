@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-__all__ = ["BLACK", "PALETTE", "WHITE", "color_of", "contrast", "text_color"]
+__all__ = ["BLACK", "PALETTE", "WHITE", "class_color", "color_of", "contrast", "text_color"]
 
 RGB = tuple[int, int, int]
 
@@ -40,6 +40,24 @@ PALETTE: tuple[RGB, ...] = (
 def color_of(track_id: int, label: int) -> RGB:
     """The colour of an instance: its track's for as long as the track lives, its class's while it is not tracked."""
     return PALETTE[(track_id - 1 if track_id > 0 else label) % len(PALETTE)]
+
+
+# Road users; orange and vermillion are left to what is dangerous.
+_OF_CLASS: dict[str, RGB] = {
+    "car": _OKABE_ITO[0],
+    "person": _OKABE_ITO[4],
+    "pedestrian": _OKABE_ITO[4],
+    "bicycle": _OKABE_ITO[2],
+    "motorcycle": _towards(_OKABE_ITO[2], WHITE, 0.55),
+    "rider": _towards(_OKABE_ITO[4], WHITE, 0.5),
+    "truck": _OKABE_ITO[5],
+    "bus": _OKABE_ITO[3],
+}
+
+
+def class_color(name: str, label: int) -> RGB:
+    """The colour of a class: of road users always the same, whatever model found them."""
+    return _OF_CLASS.get(name) or PALETTE[label % len(PALETTE)]
 
 
 def _luminance(color: RGB) -> float:

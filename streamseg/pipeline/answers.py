@@ -77,7 +77,7 @@ def drawing_less(made: Made, output: Target, sink: Sink) -> Made:
     All is drawn for a sink that makes its output anew each time, and where what is drawn depends on the frames before.
     """
     recalls = getattr(sink, "recalls", None)
-    own = all(type(effect).__module__.startswith("streamseg.") and not effect.remembers for effect in output.effects)
+    own = all(type(effect).__module__.startswith("streamseg.") and not effect.looks_back for effect in output.effects)
     if recalls is None or not own or len(made.stages) != 2:  # a stage of the user's own may remember, too
         return made
     (name, compositor), last = made.stages

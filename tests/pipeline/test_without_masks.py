@@ -4,11 +4,13 @@ import json
 
 import pytest
 
+from streamseg.composite import DriveEffect
 from streamseg.composite.effect import builtin
 from streamseg.encode.kinds import FORMATS
 from tests import clips
 
-BOXES = {"counts", "overlay", "privacy", "zones"}
+DRIVE = {name for name, kind in builtin().items() if issubclass(kind, DriveEffect)}
+BOXES = {"counts", "overlay", "privacy", "zones"} | DRIVE
 """`privacy` hides the whole boxes."""
 REFUSED = set(builtin()) - BOXES
 NEED = {".mots.txt", ".mots", ".ytvis.json", ".cvat.zip", ".cutouts"}
@@ -20,16 +22,16 @@ def clip(tmp_path_factory):
 
 
 def run(streamseg, clip, model, tmp_path, effect, output, masks):
-    effects = {"overlay": "overlay", "none": ""}.get(effect, effect)
+    effects = {"overlay": "overlay", "none": "", "drive": ", ".join(sorted(DRIVE))}.get(effect, effect)
     file = tmp_path / "p.yaml"
     file.write_text(f"outputs: {{picture: {{composite: [{effects}]}}}}")
     chosen = ["--masks", masks] if masks else []
     return streamseg("run", clip, "-p", file, "--model", model, *chosen, "-o", tmp_path / output)
 
 
-@pytest.mark.parametrize("effect", sorted(builtin()))
+@pytest.mark.parametrize("effect", [*sorted(builtin().keys() - DRIVE), "drive"])
 def test_every_effect_draws_boxes_or_says_that_it_cannot(streamseg, clip, known, tmp_path, effect):
-    output = "out.mov" if builtin()[effect].alpha else "out.mkv"
+    output = "out.mov" if effect != "drive" and builtin()[effect].alpha else "out.mkv"
     done = run(streamseg, clip, known, tmp_path, effect, output, "none")
     if effect not in REFUSED:
         assert done.returncode == 0, done.stderr

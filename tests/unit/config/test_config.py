@@ -47,7 +47,7 @@ BAD = {
     ),
     "two effects in a step": (
         "outputs: {a: {composite: [{blur: {}, alpha: {}}]}}",
-        "exactly one of alpha, background, blur, counts, depth_of_field",
+        "exactly one of alerts, alpha, background, birdseye, blur, corridor, counts",
     ),
     "bad time": ("decode: {start: soon}", r"'soon' is not a time; write seconds"),
     "negative time": ("decode: {start: -3}", "greater than or equal to 0"),

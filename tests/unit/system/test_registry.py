@@ -72,7 +72,7 @@ def test_an_effect_of_an_installed_package_is_drawn(tmp_path: Path, monkeypatch:
         ("bleach: 7", r"x\.yaml:4: .*bleach: 7 is not a section of options"),
         (
             "bleech",
-            r"x\.yaml:4: .*bleech: there is no such effect; did you mean 'bleach'\? \(there are: alpha, .*zones, bleach\)",
+            r"x\.yaml:4: .*bleech: there is no such effect; did you mean 'bleach'\? \(there are: alerts, alpha, .*zones, bleach\)",
         ),
         ("overlya: {}", r"x\.yaml:4: .*overlya: there is no such effect; did you mean 'overlay'\?"),
     ],

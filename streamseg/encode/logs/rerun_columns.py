@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,8 @@ _NUMBERS = ("ttc", "distance", "speed")
 _CURVE_SECONDS = 10
 """For which curves are gathered: there are many, and each piece of one has a head of two kilobytes."""
 _FAINT = (200, 200, 200)
+_PLANE = 3.0
+"""Metres before the camera at which its picture is shown on the road."""
 
 
 class Columns:
@@ -41,8 +44,11 @@ class Columns:
         self._made: dict[str, Callable[[list[Any]], Any]] = {}
         self._curves: dict[str, list[tuple[int, int, Any]]] = defaultdict(list)
         self._curves_since: int | None = None
+        self._classes: dict[str, None] = {}
+        self._outlined = False
+        self._known = set[str]()
         classes = [(i, name, color_of(0, i)) for i, name in enumerate(class_names)]
-        recording.log("world", rerun.AnnotationContext(classes), rerun.ViewCoordinates.FLU, static=True)
+        recording.log("world", rerun.AnnotationContext(classes), static=True)
         recording.log(f"{CAMERA}/video", rerun.VideoStream(codec=rerun.VideoCodec.H264), static=True)
 
     def _add(self, entity: str, time: int, number: int, row: Any, made: Callable[[list[Any]], Any]) -> None:
@@ -57,6 +63,9 @@ class Columns:
         """The instances of a frame."""
         self._add(f"{CAMERA}/boxes", time, number, seen, _boxes)
         if outlined:
+            if not self._outlined:  # the boxes have labels; those of the classes would stand beside them
+                self._outlined = True
+                self._recording.log(f"{CAMERA}/outlines", rerun.LineStrips2D.from_fields(show_labels=False), static=True)
             self._add(f"{CAMERA}/outlines", time, number, seen, _outlines)
 
     def marks(self, time: int, number: int, marks: Sequence[Mark]) -> None:
@@ -77,19 +86,24 @@ class Columns:
             self._curve("own/speed", time, number, scene.own_speed)
 
     def numbers(self, time: int, number: int, seen: Sequence[Seen], scene: Scene) -> None:
-        """The numbers of each track that are known."""
+        """The numbers of each track that are known; one that is known no longer leaves a gap in its curve."""
+        known = {}
         for i, each in enumerate(seen):
             for name in _NUMBERS if each.track else ():
                 value = float(getattr(scene, name)[i])
                 if shown(value):
-                    self._curve(
-                        f"tracks/{rerun.escape_entity_path_part(f'{each.name} {each.track}')}/{name}", time, number, value
-                    )
+                    known[f"{name}/{rerun.escape_entity_path_part(f'{each.name} {each.track}')}"] = value
+        for entity in self._known - known.keys():
+            self._curve(entity, time, number, math.nan)
+        for entity, value in known.items():
+            self._curve(entity, time, number, value)
+        self._known = set(known)
 
     def counted(self, time: int, number: int, now: Mapping[str, int]) -> None:
-        """How many are there of each class."""
-        for name, count in now.items():
-            self._curve(f"counts/{rerun.escape_entity_path_part(name)}", time, number, float(count))
+        """How many are there of each class; none of one that was there before."""
+        self._classes |= dict.fromkeys(now)
+        for name in self._classes:
+            self._curve(f"counts/{rerun.escape_entity_path_part(name)}", time, number, float(now.get(name, 0)))
 
     def _curve(self, entity: str, time: int, number: int, value: Any) -> None:
         self._curves[entity].append((time, number, value))
@@ -127,6 +141,7 @@ def pinhole(camera: CameraModel) -> Any:
         focal_length=[camera.fx, camera.fy],
         principal_point=[camera.cx, camera.cy],
         camera_xyz=rerun.ViewCoordinates.RDF,
+        image_plane_distance=_PLANE,
     )
 
 

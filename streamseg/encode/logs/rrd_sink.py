@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import uuid
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from streamseg.encode.logs.clock import LogClock
@@ -15,6 +16,7 @@ from streamseg.encode.logs.marks import has_marks, marks_in
 from streamseg.encode.logs.pictures import Coded
 from streamseg.encode.logs.placing import camera_of, placed_in
 from streamseg.encode.logs.rerun_columns import CAMERA, Columns, pinhole
+from streamseg.encode.logs.rerun_layout import layout
 from streamseg.encode.logs.seen import seen_in
 from streamseg.encode.logs.sink import LogSink
 from streamseg.encode.logs.words import Happenings
@@ -54,9 +56,14 @@ class RrdSink(LogSink):
         refuse_existing(self.path, self._source, self._overwrite)
         self._claim = Claim(self.path.parent, self.path.name)
         batches = rerun.ChunkBatcherConfig.NEVER()  # columns are batches
-        recording = rerun.RecordingStream("streamseg", recording_id=uuid.uuid4(), batcher_config=batches)
-        recording.save(self.path)
-        recording.send_recording_name(self._info.name)
+        road, camera = first.scene is not None, camera_of(first) is not None
+        # The viewer keeps one layout for each of these names.
+        name = "streamseg-road" if road else "streamseg"
+        recording = rerun.RecordingStream(name, recording_id=uuid.uuid4(), batcher_config=batches)
+        recording.save(self.path, layout(road=road, camera=camera))
+        recording.send_recording_name(PurePath(self._info.name).name or self._info.name)
+        if road:
+            recording.log("world", rerun.ViewCoordinates.FLU, static=True)
         self._recording = recording
         self._columns = Columns(recording, clock.absolute, self._info.name, first.instances.class_names)
         self._happened = Happenings()

@@ -1,5 +1,6 @@
 """RRD, read back by rerun's own reader: entities, times, pictures; killed, and on a full disk."""
 
+import math
 import os
 from dataclasses import replace
 
@@ -43,13 +44,15 @@ def drive(tmp_path_factory):
 
 def test_each_entity_has_a_row_a_frame(drive):
     camera = {"/world/camera", *(f"/world/camera/{name}" for name in ("video", "boxes", "outlines", "places"))}
-    curves = {"/tracks/car\\ 2/ttc", "/tracks/car\\ 2/distance", "/tracks/car\\ 2/speed", "/counts/person", "/own/speed"}
+    curves = {"/ttc/car\\ 2", "/distance/car\\ 2", "/speed/car\\ 2", "/counts/person", "/own/speed"}
     assert entities(drive) == camera | curves | {"/__properties", "/world", "/world/users", "/fix", "/events"}
-    every = [i for i in range(60) if i % 5 != 4]
     for entity, expected in {"boxes": range(60), "outlines": range(60), "video": range(60)}.items():
         timed = rows(drive, f"/world/camera/{entity}")
         assert [row["frame"] for row in timed] == [*expected]
-    assert [row["frame"] for row in rows(drive, "/tracks/car\\ 2/ttc")] == every
+    curve = {row["frame"]: row["Scalars:scalars"][0] for row in rows(drive, "/ttc/car\\ 2")}
+    assert curve == pytest.approx({i: math.nan if i % 5 == 4 else 3.0 for i in range(60)}, nan_ok=True), (
+        "a gap where it is not seen"
+    )
 
 
 def test_the_video_gives_each_picture_at_its_time(drive):
@@ -80,7 +83,7 @@ def test_the_road_is_in_metres(drive):
     assert (width, height, z) == pytest.approx((30 * 12 / 160, 24 * 12 / 160, 24 * 12 / 160))
     assert rows(drive, "/fix")[0]["GeoPoints:positions"] == [[52.5, 13.25]]
     assert rows(drive, "/own/speed")[0]["Scalars:scalars"] == [5.0]
-    assert [row["Scalars:scalars"] for row in rows(drive, "/tracks/car\\ 2/speed")] == [[-4.0]] * 48
+    assert rows(drive, "/speed/car\\ 2")[0]["Scalars:scalars"] == [-4.0]
     (event,) = rows(drive, "/events")
     assert event["TextLog:text"] == ["alert: car 2 (ttc 2.25)"]
     assert event["time"] == 720_000_000
@@ -91,6 +94,15 @@ def test_times_of_a_variable_rate_are_exact(tmp_path):
     write(tmp_path / "vfr.rrd", results(frames(times), scene=False))
     found = rows(tmp_path / "vfr.rrd", "/world/camera/video")
     assert [row["time"] for row in found] == [round(ticks * TICKS * 10**9) for ticks in times]
+
+
+def test_the_viewer_is_told_to_show_the_masks_on_the_picture(drive):
+    """Of its own accord it shows them in another view than the video."""
+    (layout,) = RrdReader(str(drive)).blueprints()
+    batches = [chunk.to_record_batch() for chunk in RrdReader(str(drive)).stream(store=layout).to_chunks()]
+    column = "ViewBlueprint:space_origin"
+    origins = [row[0] for batch in batches if column in batch.schema.names for row in batch.column(column).to_pylist() if row]
+    assert {"/world/camera", "/world", "/ttc", "/distance", "/events", "/counts"} == {f"/{each.strip('/')}" for each in origins}
 
 
 def test_without_a_scene_and_with_boxes_alone(tmp_path):

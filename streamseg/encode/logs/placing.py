@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamseg.encode.logs.seen import Seen, shown
+from streamseg.scene.sizes import class_sizes
 
 if TYPE_CHECKING:
     from streamseg.core.result import Result
@@ -22,19 +23,17 @@ if TYPE_CHECKING:
 __all__ = ["Placed", "camera_axes", "camera_of", "placed_in", "quaternion"]
 
 Matrix = npt.NDArray[np.float64]
-_TYPICAL = {
-    "person": (0.5, 0.6, 1.7),
-    "bicycle": (1.8, 0.6, 1.6),
-    "motorcycle": (2.1, 0.8, 1.5),
-    "car": (4.4, 1.8, 1.5),
-    "bus": (11.5, 2.6, 3.1),
-    "truck": (7.5, 2.5, 3.2),
-    "train": (25.0, 3.0, 3.8),
-    "cat": (0.5, 0.2, 0.3),
-    "dog": (0.8, 0.3, 0.6),
+_LENGTHS = {
+    "person": 0.5,
+    "bicycle": 1.8,
+    "motorcycle": 2.1,
+    "car": 4.4,
+    "van": 5.2,
+    "bus": 11.5,
+    "truck": 7.5,
+    "train": 25.0,
 }
-"""Length along the road, width and height of a class, metres, to the nearest decimetre: a camera sees no length."""
-_UNKNOWN = (1.0, 1.0, 1.0)
+"""Metres along the road of a class, usually; of others as long as wide."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,24 +58,33 @@ def camera_of(result: Result) -> CameraModel | None:
 
 
 def placed_in(result: Result, seen: Sequence[Seen]) -> list[Placed]:
-    """The instances of which it is known where they are. Width and height are those of the box, where the camera is known."""
-    scene, camera = result.scene, camera_of(result)
-    if scene is None:
-        return []
+    """The instances of which it is known where they are. Width and height are those of the box, where the camera is known; of the
+    whole instance, hidden parts included, where these have been estimated."""
+    scene, camera, hidden = result.scene, camera_of(result), result.occlusion
     placed = []
-    for i, each in enumerate(seen):
+    for i, each in enumerate(seen if scene is not None else ()):
+        assert scene is not None
         distance, lateral = float(scene.distance[i]), float(scene.lateral[i])
         if not (shown(distance) and distance > 0):
             continue
-        length, width, height = _TYPICAL.get(each.name, _UNKNOWN)
+        x0, y0, x1, y1 = each.box if hidden is None else hidden.extents[i].tolist()
+        length, width, height = _usual(each.name)
         if camera is not None:
-            x0, y0, x1, y1 = each.box
-            width, height = (x1 - x0) * distance / camera.fx, (y1 - y0) * distance / camera.fy
-        aside = lateral if shown(lateral) else 0.0 if camera is None else ((x0 + x1) / 2 - camera.cx) * distance / camera.fx
+            across, width, height = width, (x1 - x0) * distance / camera.fx, (y1 - y0) * distance / camera.fy
+            # What is much wider than usual stands across the road.
+            length = across if width > (across + length) / 2 else length
+        if not shown(lateral):
+            lateral = 0.0 if camera is None else ((x0 + x1) / 2 - camera.cx) * distance / camera.fx
         std = float(scene.distance_std[i]) if shown(scene.distance_std[i]) else 0.0
-        center = (distance + length / 2, -aside, height / 2)
+        center = (distance + length / 2, -lateral, height / 2)
         placed.append(Placed(each, center, (length, width, height), (max(0.0, distance - std), distance + std)))
     return placed
+
+
+def _usual(name: str) -> tuple[float, float, float]:
+    """Length along the road, width and height of a class, metres."""
+    height, _, width, _ = np.nan_to_num(class_sizes((name,))[0], nan=1.0).tolist()
+    return _LENGTHS.get(name, width), width, height
 
 
 def camera_axes(camera: CameraModel, horizon: Horizon | None) -> Matrix:

@@ -142,6 +142,7 @@ def test_the_road_is_in_metres(drive):
     assert cube.pose.position.x - cube.size.x / 2 == pytest.approx(12)
     assert cube.pose.position.y == pytest.approx(-2)
     assert (cube.size.y, cube.size.z) == pytest.approx((30 * 12 / 80, 24 * 12 / 80))
+    assert cube.size.x == pytest.approx(1.78), "it is 4.5 m wide: it stands across the road"
     assert [p.x for p in entity.lines[0].points] == pytest.approx([11, 13]), "one deviation to both sides"
     assert scene.deletions[0].type == scene.deletions[0].ALL
     _, calibration = of(drive, "/camera/calibration")[0]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from streamseg.core.types import Frame
 from streamseg.temporal.flow import as_bytes, luma
 
-__all__ = ["Grey"]
+__all__ = ["Grey", "Greys"]
 
 SMALL = 320
 """The small picture is halved until it is no wider than 1.5 times this."""
@@ -55,6 +55,20 @@ class Grey:
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         taken = cv2.warpAffine(picture, place, (cells, cells), flags=flags, borderMode=cv2.BORDER_REPLICATE)
         return taken.astype(np.float32) if self._depth <= 8 else taken.astype(np.float32) / np.float32(1 << self._depth - 8)
+
+
+class Greys:
+    """Gives the grey picture of the frame at hand; parts that share one of these have it made once."""
+
+    def __init__(self) -> None:
+        self._frame: Frame | None = None
+        self._grey: Grey | None = None
+
+    def __call__(self, frame: Frame) -> Grey:
+        """Of this frame."""
+        if self._grey is None or frame is not self._frame:
+            self._frame, self._grey = frame, Grey(frame)
+        return self._grey
 
 
 def _half(grey: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from streamseg.core.result import Result
 from streamseg.core.scene import CameraModel, Scene
 from streamseg.scene.expansion import BOX, PICTURE, Expansion
-from streamseg.scene.grey import Grey
+from streamseg.scene.grey import Grey, Greys
 from streamseg.scene.jitter import Jitter
 from streamseg.scene.scale import Patches
 from streamseg.scene.sizes_seen import AREA, log_sizes
@@ -86,9 +86,9 @@ class _Tracks:
 class Growth:
     """Sets `growth` and `ttc`, with their deviations. Frames must come in the order of their pts."""
 
-    def __init__(self, camera: CameraModel | None = None) -> None:
-        """`camera`: as far as it is known."""
-        self._camera = camera
+    def __init__(self, camera: CameraModel | None = None, greys: Greys | None = None) -> None:
+        """`camera`: as far as it is known; `greys`: of the parts beside it."""
+        self._camera, self._greys = camera, Greys() if greys is None else greys
         self._begin(-1, (0, 0))
 
     def _begin(self, epoch: int, size: tuple[int, int]) -> None:
@@ -97,8 +97,8 @@ class Growth:
         self._free: list[int] = []
         self._tracks = _Tracks(0)
 
-    def __call__(self, result: Result, grey: Grey, scene: Scene) -> Scene:
-        """Look at one frame, whose `turn` is known; `grey` is its picture."""
+    def __call__(self, result: Result, scene: Scene) -> Scene:
+        """Look at one frame, whose `turn` is known."""
         frame, found = result.frame, result.instances
         if frame.epoch != self._epoch or (frame.width, frame.height) != self._size:
             self._begin(frame.epoch, (frame.width, frame.height))
@@ -116,7 +116,7 @@ class Growth:
         self._tracks.where[rows] = ((boxes[:, :2] + boxes[:, 2:]) / 2 - middle) / focal
         if result.detected and not result.still:
             self._look_at_sizes(rows, frame.time, sizes[at], whole[at])
-        self._look_at_pictures(rows, at, result, grey)
+        self._look_at_pictures(rows, at, result, self._greys(frame))
         self._tracks.sights[rows] += 1
         return self._told(scene, at, rows, frame.time, camera)
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from streamseg.core.result import Result
 from streamseg.core.scene import CameraModel, Fix, Scene
-from streamseg.scene.grey import Grey
+from streamseg.scene.grey import Greys
 from streamseg.scene.ground import Ground
 from streamseg.scene.growth import Growth
 from streamseg.scene.road import Road
@@ -36,16 +36,16 @@ class SceneStage:
     ) -> None:
         """`camera`: as far as it is known; `fixes`: gives what a receiver said at a frame's time."""
         self._camera, self._fixes = camera, fixes
-        self._turning, self._growth, self._ground = Turning(camera), Growth(camera), Ground(camera)
+        greys = Greys()
+        self._turning, self._growth, self._ground = Turning(camera, greys), Growth(camera, greys), Ground(camera)
         self._road = Road() if road is None else road
 
     def __call__(self, result: Result) -> Result:
         """Look at one frame."""
         fix = None if self._fixes is None else self._fixes(result)
         scene = replace(Scene.unknown(len(result)), fix=fix, own_speed=None if fix is None else fix.speed)
-        grey = Grey(result.frame)
-        scene = self._turning(result, grey, scene)
-        scene = self._growth(result, grey, scene)
+        scene = self._turning(result, scene)
+        scene = self._growth(result, scene)
         scene = self._ground(result, scene)
         scene, events = self._road(result, scene)
         activity = result.activity

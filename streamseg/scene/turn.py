@@ -18,7 +18,7 @@ import numpy.typing as npt
 from streamseg.core.result import Result
 from streamseg.core.scene import CameraModel, Scene, Turn
 from streamseg.scene.flow_points import CELLS, FlowPoints
-from streamseg.scene.grey import Grey
+from streamseg.scene.grey import Greys
 
 __all__ = ["Turning", "guessed"]
 
@@ -73,9 +73,9 @@ class _Fit:
 class Turning:
     """Sets `turn`; None where too little of the picture tells. Frames must come in the order of their pts."""
 
-    def __init__(self, camera: CameraModel | None) -> None:
-        """`camera`: as far as it is known; without one a focal length is guessed."""
-        self._camera = camera
+    def __init__(self, camera: CameraModel | None, greys: Greys | None = None) -> None:
+        """`camera`: as far as it is known; without one a focal length is guessed. `greys`: of the parts beside it."""
+        self._camera, self._greys = camera, Greys() if greys is None else greys
         self._points = FlowPoints()
         self._begin(-1, (0, 0))
 
@@ -86,9 +86,9 @@ class Turning:
         self._focus, self._focus_cov = np.zeros(2), np.diag(np.square(FOCUS_STD))
         self._moving = 0.5
 
-    def __call__(self, result: Result, grey: Grey, scene: Scene) -> Scene:
-        """Look at one frame; `grey` is its picture."""
-        frame = result.frame
+    def __call__(self, result: Result, scene: Scene) -> Scene:
+        """Look at one frame."""
+        frame, grey = result.frame, self._greys(result.frame)
         if frame.epoch != self._epoch or (frame.width, frame.height) != self._size:
             self._begin(frame.epoch, (frame.width, frame.height))
         elapsed, self._time = frame.time - self._time, frame.time

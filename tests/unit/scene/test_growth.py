@@ -10,7 +10,6 @@ import pytest
 
 from streamseg.core.result import Result
 from streamseg.core.scene import CameraModel, Scene, Turn
-from streamseg.scene.grey import Grey
 from streamseg.scene.growth import Growth
 from tests.unit.scene.street import Street, frame_of, instances, result_of
 
@@ -34,7 +33,6 @@ def play(tracks: list[Way], seconds: float, *, trembles: float = 0.02, lasts: fl
     """
     rng, growth = np.random.default_rng(seed), Growth()
     frame = frame_of(PLAIN, 0, 0)
-    grey = Grey(frame)
     kept = np.exp(-1 / (RATE * lasts)) if lasts else 0.0
     error = rng.normal(0, 1, (len(tracks), 4))
     told = []
@@ -45,7 +43,7 @@ def play(tracks: list[Way], seconds: float, *, trembles: float = 0.02, lasts: fl
         boxes = [b + trembles * e * np.tile(b[2:] - b[:2], 2) for b, e in zip(boxes, error, strict=True)]
         found = instances(boxes, [*range(1, len(tracks) + 1)])
         result = Result(replace(frame, index=k, pts=round(t * 90_000)), found)
-        scene = growth(result, grey, Scene.unknown(len(tracks)))
+        scene = growth(result, Scene.unknown(len(tracks)))
         true = [(way(t - 1e-3) - way(t + 1e-3)) / 2e-3 / way(t) for way in tracks]
         told.append(np.stack([true, scene.growth, scene.growth_std, scene.ttc, scene.ttc_std], 1))
     return [*np.array(told).transpose(1, 0, 2)]
@@ -95,7 +93,7 @@ def test_a_picture_says_more_than_a_box_that_trembles() -> None:
         box = street.box(car)
         box = box + 0.02 * rng.normal(0, 1, 4) * np.tile(box[2:] - box[:2], 2)
         result = result_of(street.picture(15 * k / RATE, None, car), k / RATE, k, [box], [1])
-        scene = growth(result, Grey(result.frame), Scene.unknown(1))
+        scene = growth(result, Scene.unknown(1))
         off.append(scene.growth[0] / (9 / distance) - 1)
         std.append(scene.growth_std[0])
     assert np.abs(off[-8:]).max() < 0.06
@@ -110,7 +108,7 @@ def test_a_mask_that_takes_in_the_shadow_does_not_collide() -> None:
         if 40 <= k < 70:
             box[3] += 0.2 * (box[3] - box[1])
         result = result_of(PLAIN, k / RATE, k, [box], [1])
-        scene = growth(result, Grey(result.frame), Scene.unknown(1))
+        scene = growth(result, Scene.unknown(1))
         assert not scene.ttc[0] < 4
     assert abs(scene.growth[0]) < 0.05
 
@@ -124,7 +122,7 @@ def test_what_leaves_the_frame_neither_shrinks_nor_grows() -> None:
         if box[2] < 12:
             break
         result = result_of(PLAIN, k / RATE, k, [box], [1])
-        scene = growth(result, Grey(result.frame), Scene.unknown(1))
+        scene = growth(result, Scene.unknown(1))
     assert k > 35
     assert abs(scene.growth[0]) < 0.05
 
@@ -151,7 +149,7 @@ def test_a_camera_that_turns_makes_nothing_come_nearer() -> None:
             scene = Scene.unknown(1)
             if known:
                 scene = replace(scene, turn=Turn(0.0, yaw / RATE, 0.0, 1e-4))
-            scene = growth(result, Grey(result.frame), scene)
+            scene = growth(result, scene)
         told[known] = float(scene.growth[0]), float(scene.growth_std[0])
     assert abs(told[True][0]) < 0.04
     assert told[False][0] > 0.06  # so much it grows
@@ -164,7 +162,7 @@ def test_epochs_gaps_and_frames_that_were_not_looked_at() -> None:
     def look(k: int, seconds: float, *, epoch: int = 0, detected: bool = True) -> Scene:
         result = result_of(PLAIN, seconds, k, [box_at(20)], [1])
         result = replace(result, frame=replace(result.frame, epoch=epoch), detected=detected)
-        return growth(result, Grey(result.frame), Scene.unknown(1))
+        return growth(result, Scene.unknown(1))
 
     for k in range(30):
         scene = look(k, k / RATE)
@@ -186,6 +184,6 @@ def test_memory_is_bounded_by_what_is_seen_at_once() -> None:
     for k in range(300):
         boxes = [box_at(20 + j) for j in range(3)]
         result = result_of(PLAIN, k / 5, k, boxes, [3 * (k // 2) + j + 1 for j in range(3)])
-        growth(result, Grey(result.frame), Scene.unknown(3))
+        growth(result, Scene.unknown(3))
     assert len(growth._rows) < 30
     assert len(growth._tracks.begun) <= 64

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from streamseg.core.scene import CameraModel, Scene, Turn
-from streamseg.scene.grey import Grey
 from streamseg.scene.turn import Turning
 from tests.unit.scene.street import Street, result_of, rotation
 
@@ -36,7 +35,7 @@ class Drive:
             if self.bonnet:
                 grey[-self.bonnet :] = np.tile(street.textures[0], 2)[: self.bonnet, : street.width]
             result = result_of(grey, k / RATE, k)
-            scene = looks(result, Grey(result.frame), Scene.unknown(0))
+            scene = looks(result, Scene.unknown(0))
             told.append((angle - before, scene.turn))
             before = angle
         return told[1:]
@@ -90,10 +89,10 @@ def test_nothing_is_told_at_night_or_after_a_cut() -> None:
     for k in range(4):
         dark = np.clip(rng.normal(16, 2, (360, 640)), 0, 255).astype(np.uint8)
         result = result_of(dark, k / RATE, k)
-        assert looks(result, Grey(result.frame), Scene.unknown(0)).turn is None
+        assert looks(result, Scene.unknown(0)).turn is None
     for k, seed in enumerate((1, 2)):
         result = result_of(Street(seed=seed).picture(), 1 + k / RATE, 9 + k)
-        assert looks(result, Grey(result.frame), Scene.unknown(0)).turn is None
+        assert looks(result, Scene.unknown(0)).turn is None
 
 
 def test_a_jump_of_exposure_is_no_turn() -> None:
@@ -101,5 +100,5 @@ def test_a_jump_of_exposure_is_no_turn() -> None:
     told = []
     for k, gain in enumerate((1.0, 1.0, 0.6, 0.6)):
         result = result_of((street.picture() * gain).astype(np.uint8), k / RATE, k)
-        told.append(looks(result, Grey(result.frame), Scene.unknown(0)).turn)
+        told.append(looks(result, Scene.unknown(0)).turn)
     assert all(t is None or max(abs(t.pitch), abs(t.yaw), abs(t.roll)) < max(0.0005, 3 * t.std) for t in told)

@@ -327,6 +327,8 @@ class EncodeConfig(Section):
     door_%Y-%m-%d_%H-%M.mp4."""
     exr: ExrOptions = ExrOptions()
     """What an EXR holds."""
+    key_rate: Annotated[float, Field(gt=0, le=1000)] = 2.0
+    """Key frames a second of nuImages, which holds these alone."""
     shape: Shape = Shape()
     """What is done to the mattes that EXR and cut-outs hold."""
 

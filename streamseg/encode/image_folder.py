@@ -12,10 +12,10 @@ from streamseg.system.output_files import make_folder, same_place
 __all__ = ["check_folder", "left_there", "numbered"]
 
 
-def check_folder(folder: Path, source: Path | None, overwrite: bool, written: re.Pattern[str]) -> None:
+def check_folder(folder: Path, source: Path | None, overwrite: bool, written: re.Pattern[str], what: str = "images") -> None:
     """Refuse a folder for images that is the source's own, is none, or holds some (unless `overwrite`); then make it.
 
-    `written` fits the names of those that will be. Raises OutputIsInput, OutputExists or OutputError.
+    `written` fits the names of those that will be; `what`: what they are. Raises OutputIsInput, OutputExists or OutputError.
     """
     if source is not None and not source.is_file():  # a folder, or a pattern within one
         own = source if source.is_dir() else source.parent
@@ -24,7 +24,7 @@ def check_folder(folder: Path, source: Path | None, overwrite: bool, written: re
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder}: is not a folder; choose another name")
     if (old := _there(folder, written)) and not overwrite:
-        raise OutputExists(f"{folder}: {len(old)} images such as {old[0]} exist; pass --overwrite or choose another folder")
+        raise OutputExists(f"{folder}: {len(old)} {what} such as {old[0]} exist; pass --overwrite or choose another folder")
     make_folder(folder)
     if not os.access(folder, os.W_OK):
         raise OutputError(f"{folder}: no permission to write here; choose another place or change the permissions")

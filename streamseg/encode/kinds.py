@@ -32,10 +32,14 @@ FORMATS: Mapping[str, str] = {
     ".bdd.json": f"{_RESULTS}bdd:BddSink",
     ".openlabel.json": f"{_RESULTS}openlabel:OpenLabelSink",
     ".events.csv": f"{_RESULTS}events_csv:EventsCsvSink",
+    ".nuimages": f"{_RESULTS}nuimages:NuImagesSink",
+    ".parquet": f"{_RESULTS}parquet:InstancesParquetSink",
+    ".frames.parquet": f"{_RESULTS}parquet:FramesParquetSink",
+    ".events.parquet": f"{_RESULTS}parquet:EventsParquetSink",
     ".otio": f"{_RESULTS}otio:OtioSink",
     ".cutouts": "streamseg.encode.images.cutouts:CutoutSink",
 }
-"""Results without pictures: how the outputs' names end (`.mots` and `.cutouts` are folders), and what writes them."""
+"""Results without pictures: how the outputs' names end (`.mots`, `.nuimages` and `.cutouts` are folders), and what writes them."""
 
 
 LOGS: Mapping[str, str] = {

@@ -125,6 +125,8 @@ class OutputRequest:
     all sound out."""
     exr: ExrOptions | None = None
     """What an EXR holds; None: as usual."""
+    key_rate: float = 2.0
+    """Key frames a second, of formats that hold these alone."""
     shape: Shape | None = None
     """What is done to the mattes of outputs that hold them beside the picture; None: nothing."""
     keeper: Keeper | None = None

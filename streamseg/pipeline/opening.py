@@ -287,6 +287,7 @@ def make_sink(
         gpu=gpu,
         audio=target.encode.audio,
         exr=target.encode.exr,
+        key_rate=target.encode.key_rate,
         threads=1 if split else 0,  # there may be many, and each picture is then encoded at once
         shape=target.encode.shape,
         # Which files there will be is not known; they are made anew.

@@ -450,6 +450,14 @@ OPTIONS: tuple[Option, ...] = (
         more="Or a dict.",
     ),
     Option(
+        "key_rate",
+        "output",
+        "float",
+        "Key frames a second of a .nuimages output, which holds these alone. Default: 2.",
+        ("encode", "key_rate"),
+        shell="float",
+    ),
+    Option(
         "effects",
         "output",
         "str | Effect | Sequence[Effect | str | Mapping[str, Any]]",

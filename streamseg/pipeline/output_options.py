@@ -1,4 +1,4 @@
-"""What --codec, --crf, --segment, --exr, --effects, --audio and --keep-grey say of a pipeline's outputs."""
+"""What --codec, --crf, --segment, --exr, --key-rate, --effects, --audio and --keep-grey say of a pipeline's outputs."""
 
 from __future__ import annotations
 
@@ -25,17 +25,18 @@ def with_encoding(
     keep_grey: bool | None = None,
     effects: object = None,
     exr: object = None,
+    key_rate: float | None = None,
     called: Mapping[str, str] | None = None,
     *,
     trust: bool = False,
 ) -> PipelineConfig:
-    """`config` with what --codec, --crf, --segment, --exr, --effects, --audio and --keep-grey say; None where they were not given.
+    """`config` with what these flags say; None where they were not given.
 
-    The first five speak of what -o names, also where the file has no output for it, and not of what the pipeline writes beside
+    The first six speak of what -o names, also where the file has no output for it, and not of what the pipeline writes beside
     it; the others of all outputs. `called`: what the user calls each. `trust`: effects may name code. Raises ConfigError for a
     value that is not allowed.
     """
-    if all(value is None for value in (codec, crf, audio, segment, keep_grey, effects, exr)):
+    if all(value is None for value in (codec, crf, audio, segment, keep_grey, effects, exr, key_rate)):
         return config
     held = None if exr is None else _held(exr, (called or {}).get("exr", "exr"))
     drawn = None if effects is None else listed_effects(effects, (called or {}).get("composite", "effects"))
@@ -44,7 +45,8 @@ def with_encoding(
         outputs[next(name for name in (f"output{n}" for n in range(1, len(outputs) + 2)) if name not in outputs)] = OVERLAY
     merged, names = {}, dict[Location, str]()
     for name, output in outputs.items():
-        named = {"codec": codec, "crf": crf, "segment": segment, "exr": held} if "{out}" in output.path else {}
+        plain = {"codec": codec, "crf": crf, "segment": segment, "exr": held, "key_rate": key_rate}
+        named = plain if "{out}" in output.path else {}
         given = {key: value for key, value in (named | {"audio": audio}).items() if value is not None}
         merged[name] = dict(output) | {"encode": dict(output.encode) | given}
         merged[name]["keep_grey"] = output.keep_grey if keep_grey is None else keep_grey
@@ -52,7 +54,7 @@ def with_encoding(
             merged[name] |= {"composite": drawn, "exr_effects": True}
             names["outputs", name, "composite"] = (called or {}).get("composite", "effects")
         for option, place in (
-            *((option, "encode") for option in ("codec", "crf", "segment", "exr", "audio")),
+            *((option, "encode") for option in (*plain, "audio")),
             ("keep_grey", ""),
         ):
             names["outputs", name, *filter(None, [place]), option] = (called or {}).get(option, option)

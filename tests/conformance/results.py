@@ -186,6 +186,16 @@ def _openlabel(path: Path, row: Row, expected: Expected) -> tuple[Found, list[st
     return found, wrong, {"tracks": str(len(data["objects"]))}
 
 
+def _parquet(path: Path, row: Row, expected: Expected) -> tuple[Found, list[str], dict[str, str]]:
+    import pyarrow.parquet as pq
+
+    found, wrong = [], []
+    for told in pq.read_table(path).to_pylist():
+        wrong += [] if told["class"] == "person" else [f"frame {told['frame']}: class {told['class']}"]
+        found.append((told["frame"], decode({"size": [told["height"], told["width"]], "counts": told["mask"]})))
+    return found, wrong, {}
+
+
 KINDS: dict[str, Callable[[Path, Row, Expected], tuple[Found, list[str], dict[str, str]]]] = {
     "jsonl": _jsonl,
     "coco.json": _coco,
@@ -196,6 +206,7 @@ KINDS: dict[str, Callable[[Path, Row, Expected], tuple[Found, list[str], dict[st
     "kitti.txt": _kitti,
     "bdd.json": _bdd,
     "openlabel.json": _openlabel,
+    "parquet": _parquet,
     "%04d.exr": read_exr,
     "cutouts": read_cutouts,
 }

@@ -2,6 +2,7 @@
 
 import json
 
+import pyarrow.parquet as pq
 import pytest
 
 from streamseg.composite import DriveEffect
@@ -53,7 +54,8 @@ def test_every_format_holds_boxes_or_says_that_it_cannot(streamseg, clip, known,
         assert run(streamseg, clip, known, tmp_path, "none", f"out{ending}", "box").returncode == 0
         return
     assert done.returncode == 0, done.stderr
-    HOLD[ending]((tmp_path / f"out{ending}").read_text("utf-8-sig"))
+    out = tmp_path / f"out{ending}"
+    HOLD[ending](out if ending in BINARY else out.read_text("utf-8-sig"))
 
 
 def in_otio(text):
@@ -103,7 +105,27 @@ def in_events(text):
     assert text.startswith("time,utc,frame,kind,track")
 
 
+def in_parquet(path):
+    found = pq.read_table(path).to_pylist()
+    assert len(found) == 4
+    assert [found[0][key] for key in ("x0", "y0", "x1", "y1")] == [20, 28, 60, 58]
+    assert found[0]["mask"] is None
+
+
+def in_frames(path):
+    assert pq.read_table(path).column("objects").to_pylist() == [1] * 4
+
+
+def in_nuimages(path):
+    found = json.loads((path / "v1.0-streamseg" / "object_ann.json").read_text())
+    assert [(each["bbox"], each["mask"]) for each in found] == [([20, 28, 60, 58], None)], "one key frame"
+
+
 HOLD = {
+    ".parquet": in_parquet,
+    ".frames.parquet": in_frames,
+    ".events.parquet": lambda path: pq.read_table(path).column("kind"),
+    ".nuimages": in_nuimages,
     ".jsonl": in_lines,
     ".ndjson": in_lines,
     ".otio": in_otio,
@@ -114,6 +136,7 @@ HOLD = {
     ".events.csv": in_events,
 }
 """What each format holds of the boxes."""
+BINARY = {".parquet", ".frames.parquet", ".events.parquet", ".nuimages"}
 
 
 def test_python_is_answered_in_its_own_words(clip, known):

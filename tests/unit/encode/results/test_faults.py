@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from streamseg.encode import is_results, open_sink
@@ -19,7 +20,16 @@ from tests.full_disk import file_size_limit
 from tests.unit.encode.helpers import INFO
 from tests.unit.encode.results.helpers import Rendered, results, write
 
-FILES = ["a.mots.txt", "a.ytvis.json", "a.coco.json", "a.cvat.zip", "a.kitti.txt", "a.bdd.json", "a.openlabel.json"]
+FILES = [
+    "a.mots.txt",
+    "a.ytvis.json",
+    "a.coco.json",
+    "a.cvat.zip",
+    "a.kitti.txt",
+    "a.bdd.json",
+    "a.openlabel.json",
+    "a.parquet",
+]
 ALL = [*FILES, "a.mots"]
 
 
@@ -34,6 +44,8 @@ def frames_in(path) -> int:
         return sum(cv2.imread(str(f), -1).shape == (360, 640) for f in path.iterdir())
     if path.suffix == ".txt":
         return len({line.split()[0] for line in path.read_text().splitlines()})
+    if path.suffix == ".parquet":
+        return json.loads(pq.read_metadata(path).metadata[b"streamseg"])["frames"]
     if path.suffix == ".zip":
         with zipfile.ZipFile(path) as archive:
             assert archive.testzip() is None
@@ -79,7 +91,7 @@ def test_text_is_complete_at_any_time(name, walk, tmp_path):
     sink.abort()
 
 
-@pytest.mark.parametrize("name", ["a.ytvis.json", "a.coco.json", "a.cvat.zip", "a.bdd.json", "a.openlabel.json"])
+@pytest.mark.parametrize("name", ["a.ytvis.json", "a.coco.json", "a.cvat.zip", "a.bdd.json", "a.openlabel.json", "a.parquet"])
 def test_a_name_stands_for_a_whole_file_only(name, walk, tmp_path):
     """Until the end the old file is there, and whole."""
     target = tmp_path / name

@@ -55,6 +55,7 @@ def stream(
     max_rate: float | None = None,
     stale: float | str | Literal["off"] | None = None,
     reconnect: float | str | None = None,
+    trip: bool | Literal["off", "front", "rear", "interior", "left", "right", "tele"] | None = None,
     playlists: bool | None = None,
     spool: int | str | None = None,
     batch: int | None = None,
@@ -118,6 +119,8 @@ def stream(
         stale: Leave out a live frame that is older than this before the network looks at it, as 500ms; off: never. A number is
             seconds.
         reconnect: How long to retry when a camera is off or lost, as 10m or 24h. A number is seconds.
+        trip: Join the files of a dash cam in a folder into one film, of this camera (docs/dashcam.md). Default: front. True is
+            "front".
         playlists: Follow playlists (HLS: an address with .m3u8), which may name other files and hosts.
         spool: Store a pipe or download in a temporary file first, up to SIZE, as 2GB. A number is bytes.
         batch: Frames in one call of the network.
@@ -185,6 +188,7 @@ def astream(
     max_rate: float | None = None,
     stale: float | str | Literal["off"] | None = None,
     reconnect: float | str | None = None,
+    trip: bool | Literal["off", "front", "rear", "interior", "left", "right", "tele"] | None = None,
     playlists: bool | None = None,
     spool: int | str | None = None,
     batch: int | None = None,
@@ -246,6 +250,7 @@ def run(
     max_rate: float | None = None,
     stale: float | str | Literal["off"] | None = None,
     reconnect: float | str | None = None,
+    trip: bool | Literal["off", "front", "rear", "interior", "left", "right", "tele"] | None = None,
     playlists: bool | None = None,
     spool: int | str | None = None,
     batch: int | None = None,
@@ -314,6 +319,8 @@ def run(
         stale: Leave out a live frame that is older than this before the network looks at it, as 500ms; off: never. A number is
             seconds.
         reconnect: How long to retry when a camera is off or lost, as 10m or 24h. A number is seconds.
+        trip: Join the files of a dash cam in a folder into one film, of this camera (docs/dashcam.md). Default: front. True is
+            "front".
         playlists: Follow playlists (HLS: an address with .m3u8), which may name other files and hosts.
         spool: Store a pipe or download in a temporary file first, up to SIZE, as 2GB. A number is bytes.
         batch: Frames in one call of the network.
@@ -436,6 +443,7 @@ def run_many(
     max_rate: float | None = None,
     stale: float | str | Literal["off"] | None = None,
     reconnect: float | str | None = None,
+    trip: bool | Literal["off", "front", "rear", "interior", "left", "right", "tele"] | None = None,
     playlists: bool | None = None,
     spool: int | str | None = None,
     batch: int | None = None,
@@ -510,6 +518,8 @@ def run_many(
         stale: Leave out a live frame that is older than this before the network looks at it, as 500ms; off: never. A number is
             seconds.
         reconnect: How long to retry when a camera is off or lost, as 10m or 24h. A number is seconds.
+        trip: Join the files of a dash cam in a folder into one film, of this camera (docs/dashcam.md). Default: front. True is
+            "front".
         playlists: Follow playlists (HLS: an address with .m3u8), which may name other files and hosts.
         spool: Store a pipe or download in a temporary file first, up to SIZE, as 2GB. A number is bytes.
         batch: Frames in one call of the network.
@@ -595,6 +605,7 @@ def tune(
     max_rate: float | None = None,
     stale: float | str | Literal["off"] | None = None,
     reconnect: float | str | None = None,
+    trip: bool | Literal["off", "front", "rear", "interior", "left", "right", "tele"] | None = None,
     playlists: bool | None = None,
     spool: int | str | None = None,
     batch: int | None = None,
@@ -652,6 +663,8 @@ def tune(
         stale: Leave out a live frame that is older than this before the network looks at it, as 500ms; off: never. A number is
             seconds.
         reconnect: How long to retry when a camera is off or lost, as 10m or 24h. A number is seconds.
+        trip: Join the files of a dash cam in a folder into one film, of this camera (docs/dashcam.md). Default: front. True is
+            "front".
         playlists: Follow playlists (HLS: an address with .m3u8), which may name other files and hosts.
         spool: Store a pipe or download in a temporary file first, up to SIZE, as 2GB. A number is bytes.
         batch: Frames in one call of the network.

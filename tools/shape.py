@@ -25,7 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("system",),
     ("runtime", "pixels"),
     ("device", "core"),
-    ("select",),
+    ("select", "trip"),
     ("datasets", "networks", "track", "temporal", "occlusion", "events", "decode", "record"),
     ("composite", "scene", "telemetry"),
     ("config", "export", "encode", "link"),

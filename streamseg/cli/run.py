@@ -55,6 +55,7 @@ def run(
     max_rate: Annotated[float | None, flag("max_rate")] = None,
     stale: Annotated[str | None, flag("stale")] = None,
     reconnect: Annotated[str | None, flag("reconnect")] = None,
+    trip: Annotated[str | None, flag("trip")] = None,
     playlists: Annotated[bool | None, flag("playlists")] = None,
     spool: Annotated[str | None, flag("spool")] = None,
     batch: Annotated[int | None, flag("batch")] = None,
@@ -96,6 +97,7 @@ def run(
     """Find, track and draw the objects of a video, or of many."""
     given = locals()
     from streamseg.cli import display
+    from streamseg.errors import ConfigError
     from streamseg.jobs.films import means_films
     from streamseg.jobs.resume import ResumableRun, Run
     from streamseg.pipeline.configure import configure, words_of
@@ -107,7 +109,9 @@ def run(
     screen = display.Screen(quiet=quiet or json_report)
     with words_of(in_shell, given):
         outputs = in_format(output or [], format, json_report)
-        if means_films(source):
+        if config.decode.trip != "off" and len(source) > 1:
+            raise ConfigError("--trip joins the films of one folder, glob or list (@files.txt); give one of them")
+        if config.decode.trip == "off" and means_films(source):
             run_films(source, config, outputs, screen, overwrite=overwrite, resume=resume, as_json=json_report)
             return
         run_of = ResumableRun if resume else Run

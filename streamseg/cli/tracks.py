@@ -76,6 +76,7 @@ def tracks(
     max_rate: Annotated[float | None, flag("max_rate")] = None,
     stale: Annotated[str | None, flag("stale")] = None,
     reconnect: Annotated[str | None, flag("reconnect")] = None,
+    trip: Annotated[str | None, flag("trip")] = None,
     playlists: Annotated[bool | None, flag("playlists")] = None,
     spool: Annotated[str | None, flag("spool")] = None,
     batch: Annotated[int | None, flag("batch")] = None,

@@ -43,6 +43,7 @@ from streamseg.config.values import (
     parse_off,
     parse_seconds,
     parse_selection,
+    parse_trip,
 )
 from streamseg.core.exr_options import ExrOptions
 from streamseg.core.served import is_server, place_of
@@ -104,6 +105,9 @@ class DecodeConfig(Section):
     """Larger pictures are refused before they are decoded."""
     spool: Annotated[int, BeforeValidator(parse_bytes), Field(ge=0)] = 0
     """Bytes (2GB) that a pipe, or a file of a web server without ranges, may take in a temporary file, to be read there; `off`."""
+    trip: Annotated[Literal["off", "front", "rear", "interior", "left", "right", "tele"], BeforeValidator(parse_trip)] = "off"
+    """Join a dash camera's files in a folder into one film with one clock (docs/dashcam.md): those of this of its cameras; `on`: of
+    the one that looks ahead."""
     playlists: bool = False
     """Follow playlists (.m3u8), which may name other files and hosts."""
     threads: Annotated[int, Field(ge=0, le=64)] = 0

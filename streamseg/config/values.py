@@ -40,6 +40,7 @@ __all__ = [
     "parse_seconds",
     "parse_selection",
     "parse_size",
+    "parse_trip",
 ]
 
 _NUMBER = r"\d+(?:\.\d*)?|\.\d+"
@@ -101,6 +102,13 @@ def parse_keep(value: Any) -> str:
     if text in ("off", "auto") or os.path.splitext(text)[1].lower() == ".streamseg":
         return text
     raise ValueError(f"{brief(value)} is not allowed; write auto, off, or the name of a results file, as film.streamseg")
+
+
+def parse_trip(value: Any) -> Any:
+    """`on` means the camera that looks ahead."""
+    if value is None or isinstance(value, bool) or value == "on":
+        return "front" if value else "off"
+    return value
 
 
 def parse_edits(value: Any) -> str:

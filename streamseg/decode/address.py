@@ -25,13 +25,14 @@ from streamseg.decode.frames import FrameSource
 from streamseg.decode.images import SUFFIXES, find_images, is_video
 from streamseg.errors import SourceError, SourceNotFound, clean
 from streamseg.errors.credentials import doubtful, misread, shown
-from streamseg.errors.describe import brief, short
+from streamseg.errors.describe import brief, counted, short
 from streamseg.system.registry import SOURCES
 from streamseg.system.standard_streams import STDIN_NAMES, check_stdin
+from streamseg.trip import Part, find_trip
 
 __all__ = ["Address", "Kind", "as_source", "limits", "names_camera", "parse_source"]
 
-Kind = Literal["file", "images", "camera", "network", "pipe", "frames"]
+Kind = Literal["file", "images", "trip", "camera", "network", "pipe", "frames"]
 
 PROTOCOLS: dict[str, str] = {
     "rtsp": "rtsp,rtp,rtcp,srtp,udp,tcp",
@@ -82,6 +83,14 @@ class Address:
     """The demuxer to use; None: libav looks at the bytes."""
     options: dict[str, str] = field(default_factory=dict)
     images: tuple[Path, ...] = ()
+    parts: tuple[Part, ...] = ()
+    """The files of a trip."""
+    lasts: float | None = None
+    """Seconds of a trip, as far as that is known before it is read."""
+    note: str = ""
+    """What was found."""
+    said: tuple[str, ...] = ()
+    """What was unusual about it."""
 
     @property
     def threaded(self) -> bool:
@@ -89,8 +98,10 @@ class Address:
         return self.kind in ("camera", "network", "pipe")
 
 
-def parse_source(source: str | int | os.PathLike[str], *, timeout: float = 5.0, playlists: bool = False) -> Address:
-    """Tell what `source` is.
+def parse_source(
+    source: str | int | os.PathLike[str], *, timeout: float = 5.0, playlists: bool = False, trip: str = "off"
+) -> Address:
+    """Tell what `source` is. trip: the camera whose files it joins into one source; off: it does not.
 
     Raises SourceNotFound if there is no such file, image or device, SourceError if it is an address we do not open.
     """
@@ -100,6 +111,8 @@ def parse_source(source: str | int | os.PathLike[str], *, timeout: float = 5.0, 
         raise SourceError("pictures of a program have no address; give them to streamseg.stream or run")
     if not text:
         raise SourceNotFound("no source was given: the name is empty")
+    if trip != "off":
+        return _trip(text, trip)
     there = _exists(text)
     if isinstance(given, int) or (text.isdecimal() and len(text) < 10 and not there):
         return _camera(f"/dev/video{int(text)}", text)
@@ -110,6 +123,16 @@ def parse_source(source: str | int | os.PathLike[str], *, timeout: float = 5.0, 
         if match and (match["mark"] == "://" or not named(text, local_cameras())):
             return _address(text, match["scheme"].lower(), match["mark"], timeout, playlists)
     return _path(text, playlists)
+
+
+def _trip(text: str, view: str) -> Address:
+    if "://" in text or text in STDIN_NAMES or text.isdecimal():
+        raise SourceError(f"{shown(text)}: a trip is a folder of files, a glob, or a list (@files.txt); leave --trip out")
+    found = find_trip(text, view)
+    others = ", ".join(f"{name} ({count})" for name, count in found.others.items())
+    also = f"; --trip takes another camera: {others}" if others else ""
+    note = f"{text}: {counted(len(found.parts), 'file')} of the {view} camera{also}"
+    return Address("trip", "", text, "file", parts=found.parts, lasts=found.lasts, note=note, said=found.said)
 
 
 def as_source(source: object) -> str | int | Path | FrameSource:

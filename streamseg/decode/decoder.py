@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import chain
@@ -16,6 +16,7 @@ from streamseg.decode.framer import HardwareDecoding
 from streamseg.decode.frames import Frames, FrameSource
 from streamseg.decode.info import SourceInfo
 from streamseg.decode.interlace import Deinterlace, Fields, Interlacing
+from streamseg.decode.joined import Joint
 from streamseg.decode.live import LiveReader
 from streamseg.decode.options import DecodeOptions, Wait
 from streamseg.decode.passthrough import KINDS, PassThrough
@@ -61,6 +62,7 @@ class Decoder:
     spool: keep what comes through a pipe, or from a web server without ranges, in a temporary file of at most so many bytes, and
         read that; 0: read it as it comes.
     playlists: allow HLS, DASH and concat scripts, which make libav read other files and hosts.
+    trip: the camera whose files the source, a folder, joins into one film (see `trip`); "off": it is no trip.
     use: `module:Class` of an `AddedSource` that reads the source instead of streamseg. It is imported, so it must be trusted.
     fields: whether pictures are interlaced, and which field comes first: as they say (auto), or progressive, tff, bff.
     deinterlace: make interlaced pictures progressive, one of each (frame) or two (field); on the CPU.
@@ -91,6 +93,7 @@ class Decoder:
         playlists: bool = False,
         fields: Fields = "auto",
         use: str | None = None,
+        trip: str = "off",
         deinterlace: Deinterlace = "off",
         shrink: int = 1,
         hardware: HardwareDecoding | None = None,
@@ -112,6 +115,7 @@ class Decoder:
             spool=spool,
             playlists=playlists,
             use=use,
+            trip=trip,
             tap=tap,
             on_loss=on_loss,
         )
@@ -156,6 +160,12 @@ class Decoder:
         """
         self._opener.open(self._source)
         return self.info
+
+    @property
+    def joints(self) -> Sequence[Joint]:
+        """Of a trip: where each of its files begins, as far as they were read; empty for other sources."""
+        joined = self._opener.joined
+        return () if joined is None else joined.joints
 
     def subscribe(self, wanted: Iterable[str] = KINDS) -> PassThrough:
         """The packets of the other streams, for one output; between `open` and `frames`.

@@ -55,6 +55,9 @@ class ReadingLog:
         self._end = 0.0
         self._tail_corrupt = False
         self._video_packets = 0
+        self.shift = 0.0
+        """Seconds by which this container's clock is moved in the run."""
+        self._errors_before = shared.counters.decode_errors
 
     def note(self, packet: Packet) -> None:
         """Remember how far a packet reaches, and whether it is damaged."""
@@ -97,7 +100,8 @@ class ReadingLog:
             self._warn("its last packet is damaged")
         elif cut is not None:
             self._warn(f"is cut off behind its last picture: {cut.missing} bytes are missing")
-        if (failed := self._shared.counters.decode_errors) > bool(damaged):  # more than the last one, which is said above
+        failed = self._shared.counters.decode_errors - self._errors_before
+        if failed > bool(damaged):  # more than the last one, which is said above
             way = "; --decode cpu may read them" if self._shared.accel is not None else ""
             self._warn(f"{failed} packets could not be decoded, their pictures are missing{way}")
 
@@ -128,7 +132,8 @@ class ReadingLog:
     def _began(self) -> float:
         """The time that the header's duration counts from, seconds."""
         # Matroska's header tells when it ends, others how long it lasts.
-        return 0.0 if "matroska" in self._container.format.name else (self._container.start_time or 0) / av.time_base
+        start = 0.0 if "matroska" in self._container.format.name else (self._container.start_time or 0) / av.time_base
+        return start + self.shift
 
     def _missing(self, duration: float, exactly: bool) -> float | None:
         """Seconds between the last packet and the end that the header tells, None if it is there up to rounding.

@@ -39,6 +39,7 @@ class DecodeOptions:
     tap: PacketTap | None
     placeholder: bool
     on_loss: OnLoss | None = None
+    trip: str = "off"
 
     @classmethod
     def checked(

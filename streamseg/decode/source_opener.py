@@ -24,6 +24,7 @@ from streamseg.decode.frames import Frames, FrameSource
 from streamseg.decode.header import Header, header_of, is_finite
 from streamseg.decode.info import SourceInfo, source_info
 from streamseg.decode.interlace import Interlacing
+from streamseg.decode.joined import JoinedReader
 from streamseg.decode.live import LiveReader
 from streamseg.decode.numbering import number_of
 from streamseg.decode.options import DecodeOptions
@@ -71,6 +72,8 @@ class SourceOpener:
         """Of a file."""
         self.live: LiveReader | None = None
         """Of a camera, a network address or a pipe."""
+        self.joined: JoinedReader | None = None
+        """Of a trip."""
         self.given: FrameSource | None = None
         """Pictures that a program gives."""
         self.framer: Framer | None = None
@@ -92,7 +95,7 @@ class SourceOpener:
             return self._open_frames(pictures)
         place: str | int | os.PathLike[str] = given
         policy = self._policy(options.wait == "live" and names_camera(place))
-        parse = partial(parse_source, place, timeout=options.timeout, playlists=options.playlists)
+        parse = partial(parse_source, place, timeout=options.timeout, playlists=options.playlists, trip=options.trip)
         address = when_there(parse, policy, self.stopped.is_set)
         try:
             if options.spool:
@@ -100,6 +103,11 @@ class SourceOpener:
                 address = self._spooled.address if self._spooled else address
             if address.kind == "images":
                 self._open_images(address)
+            elif address.kind == "trip":
+                self.warnings += address.said
+                if options.on_message is not None:
+                    options.on_message(address.note)
+                self._open_by_any_means(address, self._open_trip)
             elif address.threaded:
                 self._open_network(address)
             else:
@@ -147,6 +155,26 @@ class SourceOpener:
         self._share(address)
         stills = open_stills(address, self._options.start, self._options.rate, self._options.max_pixels, self.warnings.append)
         self._begin(stills.pictures, stills.header, before=stills.first)
+
+    def _open_trip(self, address: Address) -> None:
+        """All files are read from the first one on: what each repeats of the one before is known once both were looked at."""
+        self._close_joined()
+        self.joined = JoinedReader(address, self._share(address), self._options.timeout)
+        reader = self.joined.open()
+        self.container = self.joined.first
+        header = header_of(address, reader.container, reader.stream, live=False, rate=self._options.rate)
+        played = sum(part.lasts or 0.0 for part in address.parts)  # without the pauses between
+        count = round(played * header.rate) if header.rate and address.lasts is not None else None
+        header = replace(header, duration=address.lasts, frame_count=count, chapters=(), end=None)
+        self._begin(self.joined.pictures(reader), header)
+
+    def _close_joined(self) -> None:
+        joined, self.joined = self.joined, None
+        if joined is not None:
+            joined.close()
+            if self.container is not None and not self.hub.in_use:
+                self.container.close()
+                self.container = None
 
     def _open_live(self, address: Address) -> None:
         waits = self._options.wait == "live" or (self._options.wait == "likely" and address.scheme not in ("http", "https"))
@@ -303,6 +331,8 @@ class SourceOpener:
         if self.live is not None:
             self.live.close()
             self.live = None
+        if self.joined is not None:
+            self.joined.close()
         if self.container is not None and not self.hub.in_use:
             self.container.close()
         self.container = None

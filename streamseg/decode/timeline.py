@@ -131,6 +131,11 @@ class Splicer:
         """The next packet is the first of a new connection; put it at `at` seconds, or behind all before it."""
         self._restart_at = max(Fraction(at).limit_denominator(1_000_000), self.end)
 
+    def begin_at(self, offset: Fraction) -> None:
+        """The next packet is the first of another file, whose clock is moved by `offset` seconds."""
+        self._offsets, self._restart_at = [offset], None
+        self._streams.clear()
+
     def place(self, packet: Packet, leads: bool = True, *, reorders: bool = False, leaps: bool = False) -> bool:
         """Shift `packet` in place; True if its stream enters another segment with it.
 

@@ -53,7 +53,7 @@ def _for(film: Film, config: PipelineConfig, text: str) -> str:
     if within == expanded:
         raise ConfigError(
             f"-o {text}: this is one file, and the job has several films; name a folder, as -o OUT/, or say how each is called: "
-            f"-o '{Path(path).parent / HOLDER}{Path(path).suffix}'"
+            f"-o '{Path(path).parent / HOLDER}{Path(path).suffix}'; to join a dash cam's files into one film, add --trip"
         )
     return f"{name}{equals}{Path(expanded) / film.name}{Path(within).suffix}"
 

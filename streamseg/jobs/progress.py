@@ -24,7 +24,7 @@ import av
 
 from streamseg.config.schema import PipelineConfig
 from streamseg.decode import SourceInfo
-from streamseg.decode.address import parse_source
+from streamseg.decode.address import Address, parse_source
 from streamseg.encode import is_address
 from streamseg.engine import Engine, GraphSpec
 from streamseg.errors import ConfigError, OutputError
@@ -40,6 +40,8 @@ from streamseg.system.version import installed_version
 __all__ = ["SavedProgress", "folder_of"]
 
 SCHEMA = "streamseg.resume/1"
+_AGAIN = ("file", "images", "trip")
+"""Sources that give the same a second time."""
 PART_SECONDS = 6
 """Of film in a part: three key frames' distance."""
 
@@ -103,7 +105,7 @@ class SavedProgress:
 
     def begin(self, info: SourceInfo) -> None:
         """See Progress."""
-        if info.live or info.kind not in ("file", "images"):
+        if info.live or info.kind not in _AGAIN:
             raise ConfigError(f"--resume: {info.name} cannot be read again from its beginning; leave --resume out")
         if not self.goes_on:
             self.length = max(1, round(PART_SECONDS * min(float(info.rate or 25), 240)))
@@ -199,7 +201,7 @@ def folder_of(targets: Sequence[Target]) -> Path:
 
 def _refuse(source: object, config: PipelineConfig, targets: Sequence[Target]) -> None:
     """Raise ConfigError for what is another thing the second time, SourceNotFound where nothing is."""
-    if not isinstance(source, str | os.PathLike) or parse_source(source).kind not in ("file", "images"):
+    if not isinstance(source, str | os.PathLike) or _parsed(source, config).kind not in _AGAIN:
         raise ConfigError("--resume: only files and folders of images can be gone on with; leave --resume out")
     if any(is_stdout(target.path) for target in targets):
         raise ConfigError("--resume: what went to standard output is gone; write a file, or leave --resume out")
@@ -209,9 +211,14 @@ def _refuse(source: object, config: PipelineConfig, targets: Sequence[Target]) -
         raise ConfigError("--resume: a source of your own cannot be gone on with; leave --resume out")
 
 
+def _parsed(source: str | os.PathLike[str], config: PipelineConfig) -> Address:
+    return parse_source(source, trip=config.decode.trip)
+
+
 def _asked(source: str, config: PipelineConfig, targets: Sequence[Target], folder: Path) -> dict[str, Any]:
     """All that the result depends on, as it stands in `job.json`; outputs as they lie from there, so that all may be moved."""
-    images = parse_source(source).images
+    address = _parsed(source, config)
+    images = address.images or [part.path for part in address.parts]
     model = Path(config.infer.model)
     return {
         "source": images_key(images) if images else file_key(Path(source)),

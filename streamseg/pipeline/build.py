@@ -295,7 +295,7 @@ def build_pipeline(
         if context.decided is not None:
             sinks = list(zip(context.decided.targets, made, strict=True))
         tell_tracks(context.decided, config.decode, sinks)
-        context = replace(context, changeable=changeable, camera=camera, fixes=fixes_of(config, origin, info, on_message))
+        context = replace(context, changeable=changeable, camera=camera, fixes=fixes_of(config, origin, decoder, on_message))
         trunk = make(chosen, "trunk", context)
         kept = progress is not None
         branches = [_branch(chosen, replace(context, output=target, sink=sink), kept) for target, sink in sinks]
@@ -345,7 +345,7 @@ def build_results(
         look = partial(look_at, source, extra=extra, on_message=on_message, engine_of=engine_of)
         context, _ = open_context(asked, undo, None, load, look)
         camera = camera_of(config, info, on_message)
-        context = replace(context, camera=camera, fixes=fixes_of(config, asked.source, info, on_message))
+        context = replace(context, camera=camera, fixes=fixes_of(config, asked.source, decoder, on_message))
         branches = [Branch("results", [("results", outlet)], 1)]
         trunk = make(chosen, "trunk", context)
         paced = Paced(decoder, config.decode.max_rate)

@@ -279,7 +279,7 @@ def make_sink(
         codec=_codec(target),
         crf=target.encode.crf,
         overwrite=overwrite and not dated,
-        source=str(source) if info.kind in ("file", "images") else None,
+        source=str(source) if info.kind in ("file", "images", "trip") else None,
         passthrough=relay or packets,
         alpha=any(effect.alpha for effect in target.effects),
         note=_note(target),

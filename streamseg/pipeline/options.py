@@ -240,6 +240,16 @@ OPTIONS: tuple[Option, ...] = (
         metavar="TIME",
     ),
     Option(
+        "trip",
+        "source",
+        'bool | Literal["off", "front", "rear", "interior", "left", "right", "tele"]',
+        "Join the files of a dash cam in a folder into one film, of this camera (docs/dashcam.md). Default: front.",
+        ("decode", "trip"),
+        more='True is "front".',
+        metavar="[CAMERA]",
+        bare="front",
+    ),
+    Option(
         "playlists",
         "source",
         "bool",

@@ -221,6 +221,8 @@ def why_no_key(
     if isinstance(source, FrameSource) or config.decode.use is not None:
         return "its pictures are given by a program"
     path = local_path(source)  # type: ignore[arg-type]  # it is no FrameSource
+    if info.kind == "trip":
+        return "it is a trip of many files"
     if info.live or info.kind not in ("file", "images") or path is None:
         return "the source is no file that could be read again"
     if info.kind == "images" and path.is_file() and info.frame_count == 1 and config.results.keep == "auto":

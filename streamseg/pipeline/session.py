@@ -119,6 +119,7 @@ class Session:
         max_rate: float | None = None,
         stale: float | str | Literal["off"] | None = None,
         reconnect: float | str | None = None,
+        trip: bool | Literal["off", "front", "rear", "interior", "left", "right", "tele"] | None = None,
         playlists: bool | None = None,
         spool: int | str | None = None,
         detect_every: int | Literal["auto"] | None = None,
@@ -160,6 +161,8 @@ class Session:
             stale: Leave out a live frame that is older than this before the network looks at it, as 500ms; off: never. A number
                 is seconds.
             reconnect: How long to retry when a camera is off or lost, as 10m or 24h. A number is seconds.
+            trip: Join the files of a dash cam in a folder into one film, of this camera (docs/dashcam.md). Default: front. True
+                is "front".
             playlists: Follow playlists (HLS: an address with .m3u8), which may name other files and hosts.
             spool: Store a pipe or download in a temporary file first, up to SIZE, as 2GB. A number is bytes.
             detect_every: Run the network on every Nth frame only, and carry masks to the others. The results of the others have
@@ -213,6 +216,7 @@ class Session:
         max_rate: float | None = None,
         stale: float | str | Literal["off"] | None = None,
         reconnect: float | str | None = None,
+        trip: bool | Literal["off", "front", "rear", "interior", "left", "right", "tele"] | None = None,
         playlists: bool | None = None,
         spool: int | str | None = None,
         detect_every: int | Literal["auto"] | None = None,
@@ -257,6 +261,7 @@ class Session:
         max_rate: float | None = None,
         stale: float | str | Literal["off"] | None = None,
         reconnect: float | str | None = None,
+        trip: bool | Literal["off", "front", "rear", "interior", "left", "right", "tele"] | None = None,
         playlists: bool | None = None,
         spool: int | str | None = None,
         detect_every: int | Literal["auto"] | None = None,
@@ -310,6 +315,8 @@ class Session:
             stale: Leave out a live frame that is older than this before the network looks at it, as 500ms; off: never. A number
                 is seconds.
             reconnect: How long to retry when a camera is off or lost, as 10m or 24h. A number is seconds.
+            trip: Join the files of a dash cam in a folder into one film, of this camera (docs/dashcam.md). Default: front. True
+                is "front".
             playlists: Follow playlists (HLS: an address with .m3u8), which may name other files and hosts.
             spool: Store a pipe or download in a temporary file first, up to SIZE, as 2GB. A number is bytes.
             detect_every: Run the network on every Nth frame only, and carry masks to the others. The results of the others have

@@ -48,11 +48,12 @@ class RoadView:
     """
 
     def __init__(self, level: float, slope: float, ahead: float) -> None:
-        down = np.array([-slope, 1.0, -level])
-        down /= np.linalg.norm(down)
-        forward = np.array([ahead, level + slope * ahead, 1.0])
-        forward /= np.linalg.norm(forward)
-        self._axes = np.stack([np.cross(down, forward), down, forward])
+        norm = 1 / math.sqrt(1 + slope * slope + level * level)
+        dx, dy, dz = -slope * norm, norm, -level * norm
+        y = level + slope * ahead
+        norm = 1 / math.sqrt(1 + ahead * ahead + y * y)
+        fx, fy, fz = ahead * norm, y * norm, norm
+        self._axes = np.array([[dy * fz - dz * fy, dz * fx - dx * fz, dx * fy - dy * fx], [dx, dy, dz], [fx, fy, fz]])
 
     def on_road(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
         """For rays [N, 2]: how far below the horizon each looks, and how far to the right of straight ahead.
@@ -60,7 +61,6 @@ class RoadView:
         Both are tangents: a camera `h` metres above the road sees what is `h / below` metres ahead, and `right` times that aside.
         What is above the horizon has a `below` of less than 0. Rays that do not look ahead give NaN.
         """
-        axes = self._axes
-        x, y, z = (axes[i, 0] * points[:, 0] + axes[i, 1] * points[:, 1] + axes[i, 2] for i in range(3))
+        x, y, z = self._axes[:, :2] @ points.T + self._axes[:, 2:]
         z = np.where(z > 1e-6, z, np.nan)
         return y / z, x / z

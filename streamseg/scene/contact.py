@@ -1,8 +1,8 @@
 """Where each road user touches the road in the picture, how tall it is there, and how sure either is, in pixels.
 
 The foot is the lowest row of its mask, between the cells of its grid where the mask falls through one half. Where it is cut off by
-the picture's lower border, or something in front hides it, it is not known, or only as well as its size is remembered. Who rides
-touches the road where the bicycle does.
+the picture's border, or something in front hides it, it is not known, or only as well as its size is remembered. Who rides touches
+the road where the bicycle does, and both are as tall as the two together.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ REMEMBERED = 0.06
 """Share of its height by which a hidden foot may be elsewhere than where the remembered size puts it."""
 SEEN = 0.97
 """Share from which on it counts as seen whole."""
+BELOW = 0.04
+"""Share of its height below its foot at which there is road, or what hides the foot."""
+ASIDE = (-0.25, 0.0, 0.25)
+"""Shares of its width beside its foot at which that is looked for."""
 WHEELS = ("bicycle", "motorcycle", "bike", "motorbike")
 RIDERS = ("person", "rider", "cyclist", "pedestrian")
 
@@ -46,6 +50,8 @@ class Contacts:
     """[N] inf: it is not seen whole."""
     hidden: npt.NDArray[np.bool_]
     """[N] something hides a part of it, or the picture's border cuts it off."""
+    like: npt.NDArray[np.intp]
+    """[N] the row of the instance whose class says how tall it is: its own, or that of who rides on it."""
 
 
 def find_contacts(found: Instances, occlusion: Occlusion | None, width: int, height: int) -> Contacts:
@@ -53,12 +59,11 @@ def find_contacts(found: Instances, occlusion: Occlusion | None, width: int, hei
     boxes = found.boxes.astype(np.float64)
     x, bottom, top = _feet(found, boxes)
     tall = np.maximum(bottom - top, 1.0)
-    wide = boxes[:, 2] - boxes[:, 0]
     std = LEAST + SHARE * tall
-    contacts = Contacts(np.stack([x, bottom], axis=1), std, LEAST + 0.02 * wide, tall, std * 1.4, np.zeros(len(found), bool))
+    foot, across = np.stack([x, bottom], axis=1), LEAST + 0.02 * (boxes[:, 2] - boxes[:, 0])
+    contacts = Contacts(foot, std, across, tall, std * 1.4, np.zeros(len(found), bool), np.arange(len(found)))
+    _behind_others(found, boxes, occlusion, contacts)
     _ride(found, boxes, contacts)
-    if occlusion is not None:
-        _behind_others(found, boxes, occlusion, contacts)
     _at_borders(boxes, contacts, width, height)
     return contacts
 
@@ -67,32 +72,86 @@ def _feet(found: Instances, boxes: FloatArray) -> tuple[FloatArray, FloatArray, 
     """[N] the foot's column, its row, and the highest row, of each."""
     if not found.has_shapes or not len(found):
         return (boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3], boxes[:, 1]
-    masks, side = found.masks, found.side
+    masks, side, n = found.masks, found.side, np.arange(len(found))
     inside = masks > HALF
     profile = masks.max(axis=2).astype(np.float64)
     is_in = profile > HALF
-    some = is_in.any(axis=1)
-    last = side - 1 - is_in[:, ::-1].argmax(axis=1)
-    first = is_in.argmax(axis=1)
-    cell = (boxes[:, 3] - boxes[:, 1]) / side
+    last, first = side - 1 - is_in[:, ::-1].argmax(axis=1), is_in.argmax(axis=1)
     # the last cells inside: their centres, and how far beyond these the profile falls through one half
-    low, high = (last + 0.5 + _beyond(profile, last, 1)), (first + 0.5 - _beyond(profile, first, -1))
+    framed = np.zeros((len(found), side + 2))
+    framed[:, 1:-1] = profile
+    value, below, above = framed[n, last + 1], framed[n, last + 2], framed[n, first]
+    low = last + 0.5 + (value - HALF) / np.maximum(value - below, 1e-6)
+    value = framed[n, first + 1]
+    high = first + 0.5 - (value - HALF) / np.maximum(value - above, 1e-6)
     rows = np.arange(side)
     band = (rows > (last - max(1, int(FOOT * side)))[:, None]) & (rows <= last[:, None])
-    columns = np.einsum("nr,nrc->nc", band.astype(np.float32), inside.astype(np.float32))
-    total = np.maximum(columns.sum(axis=1), 1)
-    middle = columns @ (np.arange(side) + 0.5) / total / side
-    x = np.where(some, boxes[:, 0] + (boxes[:, 2] - boxes[:, 0]) * middle, (boxes[:, 0] + boxes[:, 2]) / 2)
-    bottom = np.where(some, boxes[:, 1] + cell * np.minimum(low, side), boxes[:, 3])
-    return x, bottom, np.where(some, boxes[:, 1] + cell * np.maximum(high, 0), boxes[:, 1])
+    columns = (inside & band[:, :, None]).sum(axis=1)
+    middle = columns @ (rows + 0.5) / np.maximum(columns.sum(axis=1), 1) / side
+    left, top, right, bottom = boxes.T
+    cell = (bottom - top) / side
+    x, foot, head = left + (right - left) * middle, top + cell * np.minimum(low, side), top + cell * np.maximum(high, 0)
+    some = is_in.any(axis=1)
+    if not some.all():  # a mask that is nowhere sure says nothing
+        x, foot, head = (np.where(some, a, b) for a, b in ((x, (left + right) / 2), (foot, bottom), (head, top)))
+    return x, foot, head
 
 
-def _beyond(profile: FloatArray, at: npt.NDArray[np.intp], step: int) -> FloatArray:
-    """[N] cells from the centre of row `at`, which is inside, in the direction `step`, to where `profile` falls to one half."""
-    n = np.arange(len(at))
-    value, beyond = profile[n, at], at + step
-    outside = np.where((beyond >= 0) & (beyond < profile.shape[1]), profile[n, beyond % profile.shape[1]], 0.0)
-    return np.asarray((value - HALF) / np.maximum(value - outside, 1e-6))
+def _behind_others(found: Instances, boxes: FloatArray, occlusion: Occlusion | None, contacts: Contacts) -> None:
+    """What hides a foot makes it doubtful; where it was seen before, its remembered size tells where it is."""
+    covered = _covered(found, boxes, contacts)
+    if occlusion is None:
+        contacts.foot_std[covered] = contacts.height_std[covered] = np.inf
+        contacts.hidden |= covered
+        return
+    extents = occlusion.extents
+    tall = extents[:, 3] - extents[:, 1]
+    hidden = covered | ((occlusion.occluded_by > 0) & (occlusion.visible < SEEN))
+    if not hidden.any():
+        return
+    deeper = extents[:, 3] > boxes[:, 3] + 0.02 * tall
+    contacts.hidden |= hidden
+    contacts.height_std[hidden] += 0.03 * tall[hidden]
+    contacts.across_std[hidden] += 0.1 * (boxes[hidden, 2] - boxes[hidden, 0])
+    for i in np.flatnonzero(hidden & deeper):
+        contacts.foot[i] = (extents[i, 0] + extents[i, 2]) / 2, extents[i, 3]
+        contacts.foot_std[i] += REMEMBERED * tall[i]
+        contacts.height[i] = tall[i]
+        contacts.height_std[i] += REMEMBERED * tall[i]
+    lost = covered & ~deeper
+    contacts.foot_std[lost] = contacts.height_std[lost] = np.inf
+
+
+def _covered(found: Instances, boxes: FloatArray, contacts: Contacts) -> npt.NDArray[np.bool_]:
+    """[N] whether below its foot is the mask of another that stands nearer, in place of the road."""
+    n = len(found)
+    covered = np.zeros(n, bool)
+    if n < 2:
+        return covered
+    y = contacts.foot[:, 1] + BELOW * contacts.height + 1
+    # pairs of one and another who might hide its foot
+    left, right, bottom = boxes[:, 0], boxes[:, 2], boxes[:, 3]
+    near = (
+        (boxes[None, :, 1] < y[:, None])
+        & (bottom[None] > y[:, None])
+        & (left[None] < right[:, None])
+        & (right[None] > left[:, None])
+    )
+    near[np.arange(n), np.arange(n)] = False
+    one, other = np.nonzero(near)
+    if not len(one):
+        return covered
+    side, masks = max(found.side, 1), found.mask_or_box
+    x = contacts.foot[one, 0, None] + np.array(ASIDE) * (right - left)[one, None]
+    box = boxes[other]
+    column = (x - box[:, :1]) / np.maximum(box[:, 2:3] - box[:, :1], 1e-6) * side
+    row = ((y[one] - box[:, 1]) / np.maximum(box[:, 3] - box[:, 1], 1e-6) * side).astype(np.intp)
+    within = (column >= 0) & (column < side)
+    at = np.clip(column.astype(np.intp), 0, side - 1)
+    hit = within & (masks[other[:, None], np.clip(row, 0, side - 1)[:, None], at] > HALF)
+    points = np.zeros((n, len(ASIDE)), bool)
+    np.logical_or.at(points, one, hit)
+    return np.asarray(points.sum(axis=1) >= 2)
 
 
 def _ride(found: Instances, boxes: FloatArray, contacts: Contacts) -> None:
@@ -105,48 +164,25 @@ def _ride(found: Instances, boxes: FloatArray, contacts: Contacts) -> None:
     for i, label in enumerate(labels):
         if kinds[label] not in RIDERS:
             continue
-        x0, y0, _, y1 = boxes[i]
-        middle = (x0 + boxes[i, 2]) / 2
+        x0, y0, x1, y1 = boxes[i]
+        middle = (x0 + x1) / 2
         for j in wheels:
             bx0, by0, bx1, by1 = boxes[j]
             if bx0 <= middle <= bx1 and y0 < by0 < y1 <= by1 + 0.1 * (by1 - by0):
-                contacts.foot[i] = middle, contacts.foot[j, 1]
-                contacts.foot_std[i] = contacts.foot_std[j] + 0.03 * (y1 - y0)
-                contacts.height_std[i] = np.inf  # from the saddle up
-
-
-def _behind_others(found: Instances, boxes: FloatArray, occlusion: Occlusion, contacts: Contacts) -> None:
-    """What hides a foot makes it doubtful; where it was seen before, its remembered size tells where it is."""
-    row_of = {int(track): row for row, track in enumerate(found.track_ids.tolist()) if track}
-    for i in np.flatnonzero((occlusion.occluded_by > 0) & (occlusion.visible < SEEN)):
-        contacts.hidden[i] = True
-        by = row_of.get(int(occlusion.occluded_by[i]))
-        tall = occlusion.extents[i, 3] - occlusion.extents[i, 1]
-        deeper = occlusion.extents[i, 3] > boxes[i, 3] + 0.02 * tall
-        contacts.height_std[i] += 0.08 * tall
-        if deeper:
-            contacts.foot[i] = (occlusion.extents[i, 0] + occlusion.extents[i, 2]) / 2, occlusion.extents[i, 3]
-            contacts.foot_std[i] += REMEMBERED * tall
-            contacts.across_std[i] += REMEMBERED * (occlusion.extents[i, 2] - occlusion.extents[i, 0])
-            contacts.height[i] = tall
-        elif by is None or (boxes[by, 1] < boxes[i, 3] <= boxes[by, 3] and _share(boxes[i], boxes[by]) > 0.2):
-            contacts.foot_std[i] = contacts.height_std[i] = np.inf
-        else:
-            contacts.across_std[i] += 0.1 * (boxes[i, 2] - boxes[i, 0])
-
-
-def _share(box: FloatArray, other: FloatArray) -> float:
-    """Of the width of `box` that `other` takes."""
-    return float((min(box[2], other[2]) - max(box[0], other[0])) / max(box[2] - box[0], 1.0))
+                tall = contacts.foot[j, 1] - y0
+                std = LEAST + SHARE * tall
+                contacts.foot[i], contacts.foot_std[i] = contacts.foot[j], std * 1.5
+                contacts.height[[i, j]], contacts.height_std[[i, j]], contacts.like[j] = tall, std * 2, i
+                contacts.foot_std[j] = std
 
 
 def _at_borders(boxes: FloatArray, contacts: Contacts, width: int, height: int) -> None:
-    """What the picture's border cuts off."""
-    below, above = boxes[:, 3] >= height - 1 - AT_BORDER, boxes[:, 1] <= 1 + AT_BORDER
-    aside = (boxes[:, 0] <= 1 + AT_BORDER) | (boxes[:, 2] >= width - 1 - AT_BORDER)
-    contacts.foot_std[below] = np.inf
-    contacts.height_std[below | above] = np.inf
-    # its nearest part may be outside
-    contacts.foot_std[aside] += 0.03 * contacts.height[aside]
+    """What the picture's border cuts off: at the side, the nearest part may be outside."""
+    edge = 1 + AT_BORDER
+    below, above = boxes[:, 3] >= height - edge, boxes[:, 1] <= edge
+    aside = (boxes[:, 0] <= edge) | (boxes[:, 2] >= width - edge)
+    cut = below | aside
+    contacts.foot_std[cut] = contacts.height_std[cut] = np.inf
+    contacts.height_std[above] = np.inf
     contacts.across_std[aside] += 0.25 * (boxes[aside, 2] - boxes[aside, 0])
-    contacts.hidden |= below | above | aside
+    contacts.hidden |= cut | above

@@ -6,13 +6,15 @@ guessed focal length; without its height there are no metres.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from streamseg.core.result import Result
 from streamseg.core.scene import CameraModel, Scene
+from streamseg.core.types import Instances
 from streamseg.scene.camera import RoadView, guessed_camera, rays
 from streamseg.scene.contact import Contacts, find_contacts
 from streamseg.scene.horizon import HorizonFilter
@@ -32,6 +34,22 @@ WITNESS = 0.13
 """Classes whose heights differ by no more than this share tell where the horizon is."""
 
 
+@dataclass(slots=True)
+class _Look:
+    """What the camera sees of each, as tangents."""
+
+    feet: FloatArray
+    left: FloatArray
+    right: FloatArray
+    """[N, 2] rays through the foot, and through the ends of the box at its height."""
+    tall: FloatArray
+    """[N]"""
+    sizes: FloatArray
+    """[N, 5] as `class_sizes` has it."""
+    taller: npt.NDArray[np.bool_]
+    """[N] it is taller than its class is, as its width tells."""
+
+
 class Ground:
     """Sets `horizon`, `camera`, and, where the camera's height is known, `distance`, `lateral` and `speed`."""
 
@@ -40,7 +58,7 @@ class Ground:
         self._given = camera
         self._begin(-1, 1, 1)
         self._names: tuple[str, ...] = ()
-        self._sizes = np.zeros((0, 4))
+        self._sizes = np.zeros((0, 5))
 
     def __call__(self, result: Result, scene: Scene) -> Scene:
         """Look at one frame, whose `turn` and `growth` are known."""
@@ -51,21 +69,16 @@ class Ground:
             self._names, self._sizes = found.class_names, class_sizes(found.class_names)
         horizon = self._horizon
         horizon.advance(frame.time, scene.turn)
-        n = len(found)
-        if not n:
+        if not len(found):
             return replace(scene, horizon=horizon.noun(), camera=self._camera)
         contacts = find_contacts(found, result.occlusion, frame.width, frame.height)
-        sizes = self._sizes[found.labels]
-        tops = contacts.foot - np.stack([np.zeros(n), contacts.height], axis=1)
-        both = rays(self._camera, np.concatenate([contacts.foot, tops]))
-        feet, tall = both[:n], np.maximum(both[:n, 1] - both[n:, 1], 1e-6)
-        whole = np.isfinite(contacts.height_std) & np.isfinite(contacts.foot_std) & ~contacts.hidden
-        tells = whole & (sizes[:, 1] <= WITNESS)
-        horizon.see_sizes(frame.time, found.track_ids[tells], feet[tells], tall[tells], sizes[tells, 0], sizes[tells, 1])
-        scene = replace(scene, horizon=horizon.noun(), camera=self._camera)
-        if self._places is None:
-            return scene
-        return self._placed(result, scene, contacts, feet, tall, sizes)
+        look = self._look(found, contacts)
+        whole = ~contacts.hidden & np.isfinite(contacts.height_std) & np.isfinite(contacts.foot_std)
+        tells = np.flatnonzero(whole & (look.sizes[:, 1] <= WITNESS) & ~look.taller)
+        ids, sizes = found.track_ids[tells], look.sizes[tells]
+        horizon.see_sizes(frame.time, ids, look.feet[tells], look.tall[tells], sizes[:, 0], sizes[:, 1])
+        told = {} if self._places is None else self._placed(result, scene, contacts, look)
+        return replace(scene, horizon=horizon.noun(), camera=self._camera, **told)
 
     def _begin(self, epoch: int, width: int, height: int) -> None:
         given = self._given
@@ -75,45 +88,78 @@ class Ground:
         h, std = self._camera.mounted, self._camera.mounted_std
         self._places = None if h is None else Places(h, std / h)
 
-    def _placed(
-        self, result: Result, scene: Scene, contacts: Contacts, feet: FloatArray, tall: FloatArray, sizes: FloatArray
-    ) -> Scene:
-        """With metres."""
+    def _look(self, found: Instances, contacts: Contacts) -> _Look:
+        n, boxes, x, y = len(found), found.boxes, contacts.foot[:, 0], contacts.foot[:, 1]
+        points = np.empty((4 * n, 2))
+        points[:, 0] = np.concatenate([x, x, boxes[:, 0], boxes[:, 2]])
+        points[:, 1] = np.concatenate([y, y - contacts.height, y, y])
+        feet, tops, left, right = rays(self._camera, points).reshape(4, n, 2)
+        tall = np.maximum(feet[:, 1] - tops[:, 1], 1e-6)
+        sizes = self._sizes[found.labels[contacts.like]]
+        # As wide as a vehicle is from behind at least, it is so tall; more where its side is seen, too.
+        wide = np.maximum(right[:, 0] - left[:, 0], 1e-6)
+        least = np.where((sizes[:, 4] > 0) & ~contacts.hidden, sizes[:, 2] * tall / wide, 0.0)
+        taller = least > sizes[:, 0] * (1 + 0.5 * sizes[:, 1])
+        if taller.any():
+            sizes[taller, 0] = least[taller]
+        return _Look(feet, left, right, tall, sizes, taller)
+
+    def _placed(self, result: Result, scene: Scene, contacts: Contacts, look: _Look) -> dict[str, Any]:
+        """What is known in metres."""
         assert self._places is not None
         camera, horizon = self._camera, self._horizon
-        below, right = RoadView(horizon.level, horizon.slope, horizon.ahead).on_road(feet)
+        view = RoadView(horizon.level, horizon.slope, horizon.ahead)
+        below, right = view.on_road(np.concatenate([look.feet, look.left, look.right]))
+        n, row_std = len(result), contacts.foot_std / camera.fy
         seen = Seen(
             result.track_ids,
-            below,
-            np.hypot(contacts.foot_std / camera.fy, horizon.fast_std),
-            np.hypot(np.where(np.isfinite(contacts.foot_std), contacts.foot_std, 0.0) / camera.fy, horizon.slow_std),
-            tall,
+            below[:n],
+            np.hypot(row_std, horizon.fast_std),
+            np.hypot(np.where(np.isfinite(row_std), row_std, 0.0), horizon.slow_std),
+            look.tall,
             contacts.height_std / contacts.height,
-            sizes[:, 0],
-            sizes[:, 1],
+            look.sizes[:, 0],
+            look.sizes[:, 1],
             scene.growth.astype(np.float64),
             scene.growth_std.astype(np.float64),
         )
         x, p = self._places(seen, result.time)
-        distance = np.exp(x[:, L])
-        share = np.sqrt(p[:, L, L])
+        distance, share = np.exp(x[:, L]), np.sqrt(p[:, L, L])
+        lateral, doubt = _middles(right.reshape(3, n) * distance, distance, look.sizes)
         scaled = np.hypot(share, camera.focal_std)
         rate_var = p[:, R, R] + 2 * x[:, R] * p[:, L, R] + np.square(x[:, R]) * (p[:, L, L] + camera.focal_std**2)
         speed, speed_std = distance * x[:, R], distance * np.sqrt(np.maximum(rate_var, 0.0))
-        lateral = right * distance
-        across = np.hypot(contacts.across_std / camera.fx, horizon.ahead_std)
-        lateral_std = np.hypot(lateral * share, distance * across)
+        across = np.hypot(contacts.across_std / camera.fx, horizon.ahead_std) * distance
         told = (scaled < UNSURE) & (distance < FARTHEST)
         moves = told & (speed_std < UNSURE_SPEED)
-        return replace(
-            scene,
-            distance=_where(told, distance),
-            distance_std=_where(told, distance * scaled),
-            lateral=_where(told, lateral),
-            lateral_std=_where(told, lateral_std),
-            speed=_where(moves, speed),
-            speed_std=_where(moves, speed_std),
-        )
+        return {
+            "distance": _where(told, distance),
+            "distance_std": _where(told, distance * scaled),
+            "lateral": _where(told, lateral),
+            "lateral_std": _where(told, np.sqrt(np.square(lateral * share) + np.square(across) + np.square(doubt))),
+            "speed": _where(moves, speed),
+            "speed_std": _where(moves, speed_std),
+        }
+
+
+def _middles(across: FloatArray, distance: FloatArray, sizes: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """[N] metres to the right of the middle of what faces the camera, and a deviation of it.
+
+    across: [3, N] of the foot, the left and the right edge, as if all were at `distance`. Of a vehicle beside the way the side is
+    seen, too: what faces the camera is as wide as its class, from its outer edge on.
+    """
+    foot, left, right = across
+    width, length = sizes[:, 2], sizes[:, 4]
+    wide = right - left
+    sign = np.where(left + right > 0, 1.0, -1.0)
+    outer, inner = np.where(sign > 0, right, -left), np.where(sign > 0, left, -right)
+    face = outer - width
+    with_side = (length > 0) & (wide > 1.1 * width)
+    # the far end of its side, which goes along the road
+    along = with_side & (face > 0) & (inner < face + 0.3) & (inner > face * distance / (distance + 1.3 * length) - 0.3)
+    middle = np.where(along, sign * (outer - width / 2), np.where(length > 0, (left + right) / 2, foot))
+    doubt = np.where(along, width * sizes[:, 3], np.where(with_side, (wide - width) / 4, 0.0))
+    return middle, doubt
 
 
 def _where(told: npt.NDArray[np.bool_], values: FloatArray) -> npt.NDArray[np.float32]:

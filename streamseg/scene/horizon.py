@@ -26,20 +26,22 @@ MOUNT_STD, GIVEN_STD = 0.08, 0.006
 """Radians: of the pitch of a camera of which nobody says it, and of one that is given."""
 ROLL_STD, ROLL_GIVEN_STD = 0.02, 0.006
 AHEAD_STD = 0.08
-DRIFT = 4e-4
+DRIFT = 3e-4
 """Radians after a second (growing with the root of time): the mounting, the load, the slope of the road."""
-NOD_STD = 0.006
-"""Radians: how far the vehicle nods on its springs."""
-NOD_TIME, NOD_FOLLOWED = 0.2, 2.5
-"""Seconds in which it may have come back to rest: where the turn of the camera is not known, and where it is."""
+NOD_STD, NOD_TIME = 0.0045, 0.25
+"""Radians by which the vehicle nods on its springs, and seconds within which it does so."""
+ROLL_TIME = 2.5
+"""Seconds in which the roll returns to how the camera is mounted."""
 FOCUS_STD = 0.012
 """Radians: of a focus of expansion that does not say its own."""
-FOCUS_TIME = 0.3
+FOCUS_TIME = 0.5
 """Seconds within which the errors of the focus are alike, so that many frames say little more than one."""
 TURNING = 0.03
 """Radians a second from which the focus is not straight ahead."""
 SIZE_TIME = 30.0
 """Seconds after which the size of somebody counts as a new witness."""
+SEEN_TIME, LEAST_SHARE = 0.5, 0.03
+"""Seconds in which it says so, and the least share of that which is worth the work."""
 MOUNTED, MOUNTED_STD = 1.35, 0.35
 """Metres, and a share: the height of a camera of which nobody says it."""
 DOUBT = 2.0
@@ -123,25 +125,28 @@ class HorizonFilter:
         self._time = time
         if not elapsed:
             return
-        followed = turn is not None and math.isfinite(turn.pitch) and math.isfinite(turn.std)
-        keep = math.exp(-elapsed / (NOD_FOLLOWED if followed else NOD_TIME))
-        self._x[1] *= keep
-        self._p[1] *= keep
-        self._p[:, 1] *= keep
-        noise = NOD_STD**2 * (1 - keep * keep)
-        if turn is not None and followed:
-            self._x[1] += turn.pitch
-            self._x[2] -= turn.roll if math.isfinite(turn.roll) else 0.0
-            noise = min(noise, NOD_STD**2 / 4 * (1 - keep * keep)) + turn.std**2
-        self._p[1, 1] += noise
+        self._nod(elapsed, turn)
         self._p[0, 0] += DRIFT**2 * elapsed
-        back = math.exp(-elapsed / NOD_FOLLOWED)  # the roll returns to how the camera is mounted
+        back = math.exp(-elapsed / ROLL_TIME)
         mounted = 0.0 if self._camera.roll is None else -math.tan(self._camera.roll)
         self._x[2] = mounted + back * (self._x[2] - mounted)
         self._p[2, 2] = min(self._p[2, 2] + (DRIFT**2) * elapsed, ROLL_STD**2)
         self._ahead_var += DRIFT**2 * elapsed
         if turn is not None and turn.focus is not None:
             self._see_focus(turn, elapsed)
+
+    def _nod(self, elapsed: float, turn: Turn | None) -> None:
+        """The nod is as it was, but for the turn that was measured; and it is likely to return to rest. Both are weighed."""
+        keep = math.exp(-elapsed / NOD_TIME)
+        noise, moved = NOD_STD**2 * (1 - keep * keep), 0.0
+        if turn is not None and math.isfinite(turn.pitch) and math.isfinite(turn.std):
+            trust = noise / (noise + turn.std**2)
+            keep, moved, noise = keep + trust * (1 - keep), trust * turn.pitch, noise * (1 - trust)
+            self._x[2] -= turn.roll if math.isfinite(turn.roll) else 0.0
+        self._x[1] = keep * self._x[1] + moved
+        self._p[1] *= keep
+        self._p[:, 1] *= keep
+        self._p[1, 1] += noise
 
     def _see_focus(self, turn: Turn, elapsed: float) -> None:
         assert turn.focus is not None
@@ -186,11 +191,14 @@ class HorizonFilter:
         left, since = self._budget.get(track, (1.0, time - 0.04))
         elapsed = max(time - since, 0.0)
         left = min(1.0, left + elapsed / SIZE_TIME)
-        share = min(left, elapsed / 0.5)
-        if track:
-            self._budget[track] = left - share, time
-            if len(self._budget) > 256:
-                self._budget = {key: value for key, value in self._budget.items() if time - value[1] < SIZE_TIME}
+        share = min(left, elapsed / SEEN_TIME)
+        if not track:
+            return share
+        if share < LEAST_SHARE:  # it is asked again when it can say something
+            return 0.0
+        self._budget[track] = left - share, time
+        if len(self._budget) > 256:
+            self._budget = {key: value for key, value in self._budget.items() if time - value[1] < SIZE_TIME}
         return share
 
     def _update(self, row: FloatArray, innovation: float, noise: float) -> None:

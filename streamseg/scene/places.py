@@ -11,7 +11,7 @@ account (Schmidt 1966, "consider states"): this is what keeps the deviations hon
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +21,8 @@ __all__ = ["Places", "Seen"]
 FloatArray = npt.NDArray[np.float64]
 L, R, K, C, E = range(5)
 """The state: log distance, its rate (1/s), log of its size over its class's; and considered: error of t, error of log h."""
-NEAREST, FARTHEST = 0.5, 400.0
-"""Metres."""
+LOG_NEAREST, LOG_FARTHEST = math.log(0.5), math.log(400.0)
+"""Of metres."""
 FASTEST = 90.0
 """Metres a second: of two on a motorway towards each other."""
 FIRST_SPEED = 12.0
@@ -39,11 +39,13 @@ CURVED = 1 / 20_000
 """1/m: standard deviation of the road's curvature up and down (motorways are built with radii from about 10 km on)."""
 DOUBT = 2.5
 """Deviations from which a measurement counts less."""
-ODD = 2.0
-"""Deviations from which somebody is taken to be of no usual size; up to `ODDEST`, a share."""
-ODDEST = 0.4
+ODD, ODDEST = 2.5, 0.4
+"""Deviations from which somebody is taken to be of no usual size; and the deviation, a share, that its size has then."""
+LOST = 1.0
+"""Deviation of the logarithm of a distance from which nothing is known of it any more."""
 PATIENCE = 3.0
 """Seconds for which an unseen track is remembered."""
+DIAGONAL = np.arange(3)
 
 
 @dataclass(slots=True)
@@ -69,6 +71,10 @@ class Seen:
     growth_std: FloatArray
     """1/s; NaN: not known."""
 
+    def of(self, rows: npt.NDArray[np.bool_]) -> Seen:
+        """Of some of them."""
+        return Seen(*(getattr(self, field.name)[rows] for field in fields(self)))
+
 
 class Places:
     """Call it with each frame's measurements; the camera's height in metres and its deviation, a share, are for all."""
@@ -76,126 +82,115 @@ class Places:
     def __init__(self, mounted: float, mounted_std: float) -> None:
         self._log_h, self._h_var = math.log(mounted), mounted_std**2
         self._rows: dict[int, int] = {}
-        self._x, self._p = np.zeros((0, 5)), np.zeros((0, 5, 5))
-        self._time, self._slow = np.zeros(0), np.zeros(0)
+        self._x, self._p, self._time = np.zeros((0, 5)), np.zeros((0, 5, 5)), np.zeros(0)
 
     def __call__(self, seen: Seen, time: float) -> tuple[FloatArray, FloatArray]:
         """The state [N, 5] of each and its covariance [N, 5, 5]; NaN where nothing is known."""
         n = len(seen.ids)
-        x, p = np.full((n, 5), np.nan), np.full((n, 5, 5), np.nan)
+        x, p, elapsed = np.full((n, 5), np.nan), np.full((n, 5, 5), np.nan), np.full(n, 0.04)
         rows = np.array([self._rows.get(track, -1) if track else -1 for track in seen.ids.tolist()], np.int64)
-        old = rows >= 0
-        if old.any():
-            x[old], p[old] = self._advanced(rows[old], time)
-        elapsed = np.full(n, 0.04)
-        if old.any():
-            elapsed[old] = np.clip(time - self._time[rows[old]], 1e-3, 1.0)
-        self._begin(x, p, seen, ~old)
+        old = np.flatnonzero(rows >= 0)
+        if len(old):
+            elapsed[old] = np.clip(time - self._time[rows[old]], 1e-3, PATIENCE)
+            x[old], p[old] = self._advanced(rows[old], elapsed[old], seen.below_slow[old])
+        lost = ~(p[:, L, L] < LOST**2)
+        x[lost] = np.nan
+        self._begin(x, p, seen, np.flatnonzero(lost))
         known = np.isfinite(x[:, L])
-        if known.any():
-            self._slow_errors(p, seen, rows, old, elapsed)
-            x[known], p[known] = self._updated(x[known], p[known], seen, np.flatnonzero(known), elapsed[known])
+        if known.all():
+            self._update(x, p, seen, elapsed)
+        elif known.any():
+            x[known], p[known] = self._update(x[known], p[known], seen.of(known), elapsed[known])
         self._keep(seen, x, p, time, known)
         return x, p
 
-    # --- prediction ---------------------------------------------------------------------------------------------------------
-
-    def _advanced(self, rows: npt.NDArray[np.int64], time: float) -> tuple[FloatArray, FloatArray]:
-        """At a constant relative speed."""
+    def _advanced(self, rows: npt.NDArray[np.int64], dt: FloatArray, slow: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """At a constant relative speed; `slow`: the deviation that the error of t has now."""
         x, p = self._x[rows], self._p[rows]
-        dt = np.clip(time - self._time[rows], 0.0, PATIENCE)
-        gain = np.maximum(1 + x[:, R] * dt, 0.2)
-        moved = np.broadcast_to(np.eye(5), p.shape).copy()
-        moved[:, L, R], moved[:, R, R] = dt / gain, 1 / gain**2
+        gain = np.maximum(1 + x[:, R] * dt, 0.3)
         x[:, L] += np.log(gain)
         x[:, R] /= gain
-        p = moved @ p @ moved.transpose(0, 2, 1)
-        far = np.exp(-2 * x[:, L])
-        p[:, R, R] += AGILITY * dt * far
-        p[:, L, R] += AGILITY * dt**2 / 2 * far
-        p[:, R, L] += AGILITY * dt**2 / 2 * far
-        p[:, L, L] += AGILITY * dt**3 / 3 * far
+        lean, fade = (dt / gain)[:, None], (1 / gain**2)[:, None]
+        p[:, L] += lean * p[:, R]
+        p[:, R] *= fade
+        p[:, :, L] += lean * p[:, :, R]
+        p[:, :, R] *= fade
+        shaken = AGILITY * np.exp(-2 * x[:, L])
+        p[:, R, R] += shaken * dt
+        p[:, L, R] += shaken * dt**2 / 2
+        p[:, R, L] = p[:, L, R]
+        p[:, L, L] += shaken * dt**3 / 3
         p[:, K, K] += CHANGE**2 * dt
+        # the error of t is as large as it is said to be now, and forgets what it was
+        now = self._slow(x, slow)
+        share = (np.exp(-dt / SLOW_TIME) * np.minimum(now / np.sqrt(p[:, C, C]), 1.0))[:, None]
+        p[:, C] *= share
+        p[:, :, C] *= share
+        p[:, C, C] = now**2
         return x, p
 
-    def _begin(self, x: FloatArray, p: FloatArray, seen: Seen, new: npt.NDArray[np.bool_]) -> None:
+    def _slow(self, x: FloatArray, slow: FloatArray) -> FloatArray:
+        """[n] deviation of the errors of t that stay, those of a road that is not flat with them."""
+        return np.hypot(slow, CURVED / 2 * np.exp(x[:, L]))
+
+    def _begin(self, x: FloatArray, p: FloatArray, seen: Seen, new: npt.NDArray[np.intp]) -> None:
         """By the size where that is seen, else by the foot where that tells enough."""
-        by_size = new & np.isfinite(seen.tall_std) & np.isfinite(seen.height)
-        var = np.square(seen.below_std) + np.square(seen.below_slow)
-        by_foot = new & ~by_size & np.isfinite(seen.height) & (seen.below > 3 * np.sqrt(var))
-        for i in np.flatnonzero(by_size | by_foot):
-            x[i], p[i] = 0.0, 0.0
-            if by_size[i]:
-                x[i, L] = math.log(seen.height[i] / seen.tall[i])
-                p[i, L, L] = seen.height_std[i] ** 2 + seen.tall_std[i] ** 2
-                p[i, L, K] = p[i, K, L] = seen.height_std[i] ** 2
+        for i in new.tolist():
+            height, share, slow = seen.height[i], seen.height_std[i], seen.below_slow[i]
+            std = math.hypot(seen.below_std[i], slow)
+            if not math.isfinite(height):
+                continue
+            if math.isfinite(seen.tall_std[i]):
+                log, var, tied = math.log(height / seen.tall[i]), share**2 + seen.tall_std[i] ** 2, share**2
+            elif seen.below[i] > 3 * std:
+                log, var, tied = self._log_h - math.log(seen.below[i]), (std / seen.below[i]) ** 2 + 1.0, 0.0
             else:
-                x[i, L] = self._log_h - math.log(seen.below[i])
-                p[i, L, L] = var[i] / seen.below[i] ** 2 + self._h_var + 1.0
-            x[i, L] = min(max(x[i, L], math.log(NEAREST)), math.log(FARTHEST))
-            p[i, R, R] = (FIRST_SPEED * math.exp(-x[i, L])) ** 2
-            p[i, K, K] = seen.height_std[i] ** 2
-            p[i, C, C], p[i, E, E] = seen.below_slow[i] ** 2, self._h_var
+                continue
+            x[i], p[i] = 0.0, 0.0
+            x[i, L] = log = min(max(log, LOG_NEAREST), LOG_FARTHEST)
+            p[i, L, L], p[i, K, K], p[i, E, E] = var, share**2, self._h_var
+            p[i, L, K] = p[i, K, L] = tied
+            p[i, R, R] = (FIRST_SPEED * math.exp(-log)) ** 2
+            p[i, C, C] = slow**2 + (CURVED / 2 * math.exp(log)) ** 2
 
-    def _slow_errors(
-        self, p: FloatArray, seen: Seen, rows: npt.NDArray[np.int64], old: npt.NDArray[np.bool_], elapsed: FloatArray
-    ) -> None:
-        """The error of t is now as large as it is said to be, and forgets what it was."""
-        share = np.exp(-elapsed[old] / SLOW_TIME) * np.minimum(
-            seen.below_slow[old] / np.maximum(self._slow[rows[old]], 1e-9), 1.0
-        )
-        index = np.flatnonzero(old)
-        p[index, C, :] *= share[:, None]
-        p[index, :, C] *= share[:, None]
-        p[index, C, C] = np.square(seen.below_slow[old])
-
-    # --- measurement --------------------------------------------------------------------------------------------------------
-
-    def _updated(
-        self, x: FloatArray, p: FloatArray, seen: Seen, at: npt.NDArray[np.intp], elapsed: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
-        self._by_size(x, p, seen, at)
-        self._by_foot(x, p, seen, at)
-        growth, std = seen.growth[at], seen.growth_std[at]
-        told = np.isfinite(growth) & np.isfinite(std)
-        row = np.zeros((len(at), 5))
-        row[:, R] = 1
-        alike = np.maximum(1.0, GROWTH_TIME / elapsed)
-        noise = np.where(told, np.square(np.where(told, std, 1.0)) * alike, np.inf)
-        _update(x, p, row, np.where(told, -growth, 0.0) - x[:, R], noise)
-        x[:, L] = np.clip(x[:, L], math.log(NEAREST), math.log(FARTHEST))
+    def _update(self, x: FloatArray, p: FloatArray, seen: Seen, elapsed: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """By size, foot and growth at once, in place. Considered errors stay as they are."""
+        n = len(x)
+        rows, off, noise = np.zeros((n, 3, 5)), np.zeros((n, 3)), np.full((n, 3), np.inf)
+        rows[:, 0, L], rows[:, 0, K], rows[:, 2, R] = -1, 1, 1
+        off[:, 0] = np.log(seen.tall / seen.height) - (x[:, K] - x[:, L])
+        noise[:, 0] = np.square(seen.tall_std)
+        self._by_foot(x, seen, rows, off, noise)
+        off[:, 2] = -seen.growth - x[:, R]
+        noise[:, 2] = np.square(seen.growth_std) * np.maximum(1.0, GROWTH_TIME / elapsed)
+        told = np.isfinite(noise) & np.isfinite(off)
+        off, noise = np.where(told, off, 0.0), np.where(told, noise, 1.0)
+        rows *= told[:, :, None]
+        _allow_odd_sizes(p, rows[:, 1], off[:, 1], noise[:, 1])
+        spread = p @ rows.transpose(0, 2, 1)
+        s = rows @ spread
+        own = s[:, DIAGONAL, DIAGONAL]
+        s[:, DIAGONAL, DIAGONAL] += np.maximum(noise, np.square(off) / DOUBT**2 - own)
+        gain = np.linalg.solve(s, spread.transpose(0, 2, 1)).transpose(0, 2, 1).copy()
+        gain[:, C:] = 0
+        x += (gain @ off[:, :, None])[:, :, 0]
+        cross = gain @ spread.transpose(0, 2, 1)
+        p += gain @ s @ gain.transpose(0, 2, 1) - cross - cross.transpose(0, 2, 1)
+        x[:, L] = np.clip(x[:, L], LOG_NEAREST, LOG_FARTHEST)
         most = FASTEST * np.exp(-x[:, L])
         x[:, R] = np.clip(x[:, R], -most, most)
         return x, p
 
-    def _by_size(self, x: FloatArray, p: FloatArray, seen: Seen, at: npt.NDArray[np.intp]) -> None:
-        std = seen.tall_std[at]
-        told = np.isfinite(std)
-        row = np.zeros((len(at), 5))
-        row[:, L], row[:, K] = -1, 1
-        measured = np.log(np.where(told, seen.tall[at], 1.0) / seen.height[at])
-        innovation = np.where(told, measured - (x[:, K] - x[:, L]), 0.0)
-        _update(x, p, row, innovation, np.where(told, np.square(std), np.inf))
-
-    def _by_foot(self, x: FloatArray, p: FloatArray, seen: Seen, at: npt.NDArray[np.intp]) -> None:
+    def _by_foot(self, x: FloatArray, seen: Seen, rows: FloatArray, off: FloatArray, noise: FloatArray) -> None:
         """As a logarithm where the foot is surely below the horizon, which is exact; else as it is."""
-        below, std, slow = seen.below[at], seen.below_std[at], seen.below_slow[at]
-        told = np.isfinite(std) & np.isfinite(below)
         expected = np.exp(self._log_h - x[:, L])
-        p[:, C, C] = np.square(slow) + np.square(CURVED / 2 * np.exp(x[:, L]))
-        sure = told & (below > 5 * np.hypot(np.where(told, std, 1.0), slow))
-        scale = np.where(sure, 1 / np.where(sure, below, 1.0), 1.0)
-        row = np.zeros((len(at), 5))
-        row[:, L] = np.where(sure, -1.0, -expected)
-        row[:, E] = -row[:, L]
-        row[:, C] = scale
-        log = np.log(np.where(sure, below, 1.0)) - (self._log_h - x[:, L])
-        innovation = np.where(told, np.where(sure, log, below - expected), 0.0)
-        noise = np.where(told, np.square(std * scale), np.inf)
-        _allow_odd_sizes(p, row, innovation, noise)
-        _update(x, p, row, innovation, noise)
-
-    # --- memory -------------------------------------------------------------------------------------------------------------
+        sure = seen.below > 5 * np.hypot(seen.below_std, seen.below_slow)
+        scale = 1 / np.where(sure, seen.below, 1.0)
+        rows[:, 1, E] = np.where(sure, 1.0, expected)
+        rows[:, 1, L], rows[:, 1, C] = -rows[:, 1, E], scale
+        log = np.log(np.where(sure, seen.below, 1.0)) - (self._log_h - x[:, L])
+        off[:, 1] = np.where(sure, log, seen.below - expected)
+        noise[:, 1] = np.square(seen.below_std * scale)
 
     def _keep(self, seen: Seen, x: FloatArray, p: FloatArray, time: float, known: npt.NDArray[np.bool_]) -> None:
         """Those seen now, and those seen a moment ago."""
@@ -203,32 +198,21 @@ class Places:
         ids = seen.ids[now].tolist()
         fresh = set(ids)
         rest = [(track, row) for track, row in self._rows.items() if track not in fresh and time - self._time[row] <= PATIENCE]
-        kept = [row for _, row in rest]
-        self._x, self._p = np.concatenate([x[now], self._x[kept]]), np.concatenate([p[now], self._p[kept]])
-        self._slow = np.concatenate([seen.below_slow[now], self._slow[kept]])
-        self._time = np.concatenate([np.full(len(ids), time), self._time[kept]])
+        x, p, times = x[now], p[now], np.full(len(ids), time)
+        if rest:
+            kept = [row for _, row in rest]
+            x, p = np.concatenate([x, self._x[kept]]), np.concatenate([p, self._p[kept]])
+            times = np.concatenate([times, self._time[kept]])
+        self._x, self._p, self._time = x, p, times
         self._rows = {track: row for row, track in enumerate([*ids, *(track for track, _ in rest)])}
 
 
-def _allow_odd_sizes(p: FloatArray, row: FloatArray, innovation: FloatArray, noise: FloatArray) -> None:
-    """Where foot and size disagree by more than both may, it may be of no usual size: a van that is called a car."""
-    told = np.isfinite(noise)
-    s = np.einsum("ni,nij,nj->n", row, p, row) + np.where(told, noise, 0.0)
-    lacks = np.where(told, np.square(innovation) / ODD**2 - s, 0.0)
-    slope = np.maximum(np.square(row[:, L]), 1e-9)
-    more = np.clip(lacks / slope, 0.0, np.maximum(ODDEST**2 - p[:, K, K], 0.0))
-    for i, j in ((L, L), (L, K), (K, L), (K, K)):
-        p[:, i, j] += more
-
-
-def _update(x: FloatArray, p: FloatArray, row: FloatArray, innovation: FloatArray, noise: FloatArray) -> None:
-    """A scalar measurement of each, in place; `noise`: its variance, inf: there is none. Considered errors stay as they are."""
-    told = np.isfinite(noise)
-    spread = np.einsum("nij,nj->ni", p, row)
-    s = np.einsum("ni,ni->n", row, spread) + np.where(told, noise, 1.0)
-    s = np.maximum(s, np.square(innovation) / DOUBT**2)
-    gain = np.where(told[:, None], spread / s[:, None], 0.0)
-    gain[:, C:] = 0
-    x += gain * innovation[:, None]
-    cross = gain[:, :, None] * spread[:, None, :]
-    p += gain[:, :, None] * gain[:, None, :] * s[:, None, None] - cross - cross.transpose(0, 2, 1)
+def _allow_odd_sizes(p: FloatArray, row: FloatArray, off: FloatArray, noise: FloatArray) -> None:
+    """Where foot and size disagree by more than both may, its class says nothing of its size: a van that is called a car."""
+    s = np.einsum("ni,nij,nj->n", row, p, row) + noise
+    odd = np.flatnonzero((np.square(off) > ODD**2 * s) & (p[:, K, K] < ODDEST**2 / 2))
+    for i in odd:
+        p[i, L, L] += ODDEST**2
+        p[i, K, K] += ODDEST**2
+        p[i, L, K] += ODDEST**2
+        p[i, K, L] += ODDEST**2

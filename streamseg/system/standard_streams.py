@@ -25,7 +25,7 @@ __all__ = [
 STDIN_NAMES = frozenset({"-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"})
 STDOUT_NAMES = frozenset({"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
 """What the system calls them, too."""
-STDOUT_SUFFIXES = (".mkv", ".webm", ".ts", ".mp4", ".mov", ".jsonl", ".ndjson")
+STDOUT_SUFFIXES = (".mkv", ".webm", ".ts", ".mp4", ".mov", ".jsonl", ".ndjson", ".mcap")
 """What can be written without going back: the movies in fragments."""
 _TEXT = (".jsonl", ".ndjson")
 

@@ -41,6 +41,8 @@ class LogSink(FileSink):
     @classmethod
     def make(cls, request: OutputRequest) -> Sink:
         """See OutputKind."""
+        if request.alpha:
+            raise OutputError(f"{request.path}: a log cannot hold transparency; use .mov, .mkv or .webm, or PNG images")
         return cast("Sink", cls(request))
 
     def open(self) -> None:

@@ -6,6 +6,7 @@ import math
 import struct
 import sys
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -304,6 +305,17 @@ def test_a_codec_for_other_outputs_is_said_and_a_bad_quality_refused(tmp_path):
     assert "ffv1" in sink.warnings[0]
     with pytest.raises(OutputError, match=r"crf 60 is out of range for h264; allowed: 0 .* to 51"):
         open_sink(tmp_path / "a.mcap", INFO, crf=60)
+
+
+def test_it_can_go_to_a_pipe(tmp_path, capfdbinary):
+    write(Path("-.mcap"), results(frames(at_25(30))))
+    (tmp_path / "piped.mcap").write_bytes(capfdbinary.readouterr().out)
+    assert len(of(tmp_path / "piped.mcap", "/camera/compressed")) == 30
+
+
+def test_transparency_is_refused(tmp_path):
+    with pytest.raises(OutputError, match=r"cannot hold transparency; use \.mov"):
+        open_sink(tmp_path / "a.mcap", INFO, alpha=True)
 
 
 @pytest.mark.parametrize("ending", [".mcap", ".rrd"])

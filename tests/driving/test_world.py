@@ -124,7 +124,7 @@ def test_a_walker_moves_its_legs_and_keeps_its_feet_down() -> None:
 
 
 def test_the_detector_errs_as_it_says() -> None:
-    world = World((Actor(car(), still(20.0), still(0.0), 0.0),), still(0.0), seconds=24.0)
+    world = World((Actor(car(), still(20.0), still(0.0), 0.0),), still(0.0), seconds=20.0)
     detector = Detector(1, jitter=0.01, pixels=0.0, drift=0.02, drift_time=0.5, late=0.0, miss=0.1, ids=True)
     exact, found, boxes = world.truth(0).boxes[0], 0, []
     for truth in world:
@@ -143,7 +143,7 @@ def test_the_detector_errs_as_it_says() -> None:
 def test_nobody_is_in_danger_in_the_peaceful_scenarios(make) -> None:
     """Worked out from the truth: nothing in our way comes nearer within 4 s."""
     for seed in range(2):
-        world = replace(make(seed, 60.0), rate=0.4)
+        world = replace(make(seed, 60.0), rate=0.25)
         for truth in world:
             ahead = (truth.gap == 0) & (truth.distance > 0)
             assert not (ahead & (truth.ttc < 4.0)).any(), (seed, truth.time, truth.ids[ahead], truth.ttc[ahead])

@@ -17,6 +17,9 @@ from tests.world.detector import Detector
 from tests.world.truth import Truth
 from tests.world.world import World
 
+FOCUS = 3.0
+"""Pixels: standard deviation of the told focus of expansion, anew in each frame."""
+
 
 @dataclass
 class Drive:
@@ -65,13 +68,16 @@ class _Told:
         self._drive, self._std = drive, std
         self._rng = np.random.default_rng(drive.detector.seed + 1)
 
-    def __call__(self, result: Result, scene: Scene) -> Scene:
+    def __call__(self, result: Result, *given: object) -> Scene:
+        scene = next(each for each in given if isinstance(each, Scene))
         truth = self._drive._now
         pitch, yaw, roll = (getattr(truth.turn, name) + self._rng.normal(0, self._std) for name in ("pitch", "yaw", "roll"))
         moves = truth.own_speed > 0.3
         h = truth.horizon
-        focus = (float(h.x or 0.0), float(h.at(h.x or 0.0, truth.camera.cx))) if moves else None
-        return replace(scene, turn=Turn(pitch, yaw, roll, max(self._std, 1e-6), focus, float(moves)))
+        at = np.array([h.x or 0.0, float(h.at(h.x or 0.0, truth.camera.cx))])
+        x, y = self._rng.normal(at, FOCUS)
+        focus = (float(x), float(y)) if moves else None
+        return replace(scene, turn=Turn(pitch, yaw, roll, max(self._std, 1e-6), focus, float(moves), (FOCUS, FOCUS)))
 
 
 def matched(truth: Truth, result: Result, least: float = 0.5) -> dict[int, int]:

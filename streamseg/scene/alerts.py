@@ -53,7 +53,7 @@ def there_when_reached(followed: Followed, half: float) -> float:
     """Probability that it is in the corridor (`half` as wide, metres) when the vehicle gets there. NaN: not known."""
     look = followed.look
     move = followed.move
-    if not look.growth > 0 or abs(move.speed) - 2 * math.hypot(move.speed_std, look.sweep) < CROSSWISE:
+    if not look.growth > 0 or followed.crosswise < CROSSWISE:
         return followed.in_path
     seconds = min(1 / look.growth, HORIZON)
     place, std = move.in_seconds(seconds)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from streamseg.core.scene import Scene
 from streamseg.scene.feet import Feet
 
-__all__ = ["Arc", "Bend", "Places", "Way", "outline", "places"]
+__all__ = ["Arc", "Bend", "Places", "Way", "moves", "outline", "places"]
 
 FloatArray = npt.NDArray[np.float64]
 HEIGHT, HEIGHT_STD = 1.35, 0.25
@@ -29,8 +29,8 @@ FOCAL = 0.9
 """Focal length of a usual dash-cam, shares of the frame's width."""
 HORIZON_STD, AHEAD_STD = 0.08, 0.06
 """Where nothing is known the horizon is the frame's middle, and straight ahead, too: deviation, shares of the height and width."""
-DRIFTS = 0.5
-"""Share of a place's deviation that may change within a moment: a camera that nods, a bend that begins."""
+DRIFTS, DRIFTS_STANDING = 0.4, 0.1
+"""Share of a place's deviation that may change within a moment: a camera that nods, a bend that begins; and where it stands."""
 SHOWN = 0.06
 """Up to this deviation of the horizon, a share of the frame's height, the corridor can be drawn."""
 REACH = 0.09
@@ -41,6 +41,8 @@ SETTLED = 0.4
 """Seconds over which the turning is averaged."""
 USUAL_SPEED, USUAL_SPEED_STD = 14.0, 7.0
 """Metres a second, where nobody says."""
+MOVES, STANDS = 1.5, 0.3
+"""Metres a second from which the vehicle moves, and under which it stands."""
 SLOW = 2.0
 """Metres a second under which a turn says little of the way."""
 CURVATURE_STD, UNSEEN_STD = 0.0003, 0.002
@@ -172,8 +174,20 @@ class Places:
     """[N] metres a second: deviation of how fast it seems to move across the way by a bend that begins or ends."""
 
 
-def places(way: Way, foot: Feet, scene: Scene) -> Places:
-    """Where they stand, by their feet, or by what is known in metres."""
+def moves(scene: Scene) -> bool | None:
+    """Whether the vehicle moves; None: cannot be told, or is between the two."""
+    if scene.own_speed is not None and math.isfinite(scene.own_speed):
+        return True if scene.own_speed > MOVES else False if scene.own_speed < STANDS else None
+    if scene.turn is None or scene.turn.moving is None:
+        return None
+    return True if scene.turn.moving > 0.8 else False if scene.turn.moving < 0.2 else None
+
+
+def places(way: Way, foot: Feet, scene: Scene, wide: FloatArray) -> Places:
+    """Where they stand, by their feet, or by what is known in metres.
+
+    `wide`: [N] metres, how wide one of its class usually is; NaN: not known. What hides a part of it hides that much of its width.
+    """
     middle, spread = (foot.left + foot.right) / 2, (foot.right - foot.left) / 2
     with np.errstate(all="ignore"):
         rows = foot.row - (way.y + way.slope * (middle - way.center))
@@ -184,17 +198,28 @@ def places(way: Way, foot: Feet, scene: Scene) -> Places:
         half = spread * scale
         noise = np.hypot(across * foot.row_std / rows, foot.column_std * scale)
         std = np.hypot(across * rows_std / rows, np.hypot(way.x_std, foot.column_std) * scale)
-        known = np.isfinite(scene.distance) & np.isfinite(scene.lateral) & np.isfinite(scene.lateral_std)
-        ahead = np.where(known, scene.distance, ahead)
-        across, std = np.where(known, scene.lateral, across), np.where(known, scene.lateral_std, std)
-        half = np.where(known, spread * scene.distance / way.fx, half)
+        known = np.isfinite(scene.distance) & np.isfinite(scene.distance_std) & (scene.distance > 0)
+        metre = scene.distance / way.fx
+        ahead, across = np.where(known, scene.distance, ahead), np.where(known, (middle - way.x) * metre, across)
+        apart = np.hypot(across * scene.distance_std / scene.distance, np.hypot(way.x_std, foot.column_std) * metre)
+        std, half = np.where(known, apart, std), np.where(known, spread * metre, half)
+        missing = np.where(foot.hidden != 0, np.fmax(wide / 2 - half, 0.0), 0.0)
+        across, half, std = across + missing * foot.hidden, half + missing, np.hypot(std, missing / 2)
         far = np.nan_to_num(ahead)
         arc = np.hypot(far**2 / 2 * way.arc.std, far**3 / 6 * way.arc.change)
         across = across - way.arc.aside(ahead)
         guess = np.where(known, 0.0, np.maximum(np.abs(across) - half, 0) * way.height_std / way.height)
         std = np.sqrt(std**2 + arc**2 + guess**2 + 0.05**2)
+    noise = np.where(foot.hidden != 0, np.fmax(noise, 0.2 * wide), noise)
     sweep = far**2 / 2 * way.arc.change * way.arc.speed
-    return Places(ahead, across, half, std, np.fmin(np.hypot(noise, DRIFTS * std), std), sweep)
+    return Places(
+        ahead,
+        across,
+        half,
+        std,
+        np.fmin(np.hypot(noise, (DRIFTS_STANDING if moves(scene) is False else DRIFTS) * std), std),
+        sweep,
+    )
 
 
 def outline(way: Way, size: tuple[int, int]) -> npt.NDArray[np.float32]:

@@ -13,12 +13,14 @@ from streamseg.core.result import Result
 __all__ = ["Feet", "feet"]
 
 FloatArray = npt.NDArray[np.float64]
-BAND = 0.18
-"""Share of a mask's rows, from its lowest, that are its foot: both wheels of a car seen from behind, little of its flank."""
+BAND = 0.08
+"""Share of a mask's rows, from its lowest, that are its foot: of a car seen obliquely its flank is above."""
 SURE, GUESSED = 0.025, 0.1
 """Standard deviation of the foot's row, shares of the box's height: where it is seen, and where it was hidden."""
 LARGE = 64
 """Cells a side above which masks are looked at in a smaller size."""
+BESIDE = 0.08
+"""Shares of the box's width from the foot, where it is asked whether something nearer is there."""
 BORDER = 1.5
 """Pixels from the frame's border within which something is cut off by it."""
 
@@ -36,6 +38,8 @@ class Feet:
     column_std: FloatArray
     cut: npt.NDArray[np.bool_]
     """[N] it leaves the frame to the left or the right: where it stands cannot be told."""
+    hidden: FloatArray
+    """[N] -1: something nearer may hide a part of the foot on its left; 1: on its right; 0: on neither, or on both."""
 
 
 def feet(result: Result) -> Feet:
@@ -64,4 +68,15 @@ def feet(result: Result) -> Feet:
         row = np.where(deeper, whole[:, 3], row)
         row_std = np.where(deeper, GUESSED * (whole[:, 3] - whole[:, 1]), row_std)
     cut = (boxes[:, 0] < BORDER) | (boxes[:, 2] > frame.width - BORDER)
-    return Feet(left, right, row, row_std, SURE * width + 1.0, cut)
+    return Feet(left, right, row, row_std, SURE * width + 1.0, cut, _hidden_side(boxes, left, right, row))
+
+
+def _hidden_side(boxes: FloatArray, left: FloatArray, right: FloatArray, row: FloatArray) -> FloatArray:
+    """Where the box of a nearer one covers the place beside the foot: what stands there is not seen, whatever its size."""
+    nearer = (row[None] > row[:, None]) & (boxes[None, :, 1] < row[:, None])
+    beside = BESIDE * (boxes[:, 2] - boxes[:, 0])
+    on_left, on_right = (
+        (nearer & (boxes[None, :, 0] < edge[:, None]) & (boxes[None, :, 2] > edge[:, None])).any(axis=1)
+        for edge in (left - beside, right + beside)
+    )
+    return np.subtract(on_right, on_left, dtype=np.float64)

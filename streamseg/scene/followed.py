@@ -18,6 +18,8 @@ GAP = 0.5
 """Seconds unseen after which what it did before says nothing of how it moves."""
 SPAN = 1.2
 """Seconds over which the change of the growth is looked at."""
+FASTEST: dict[Kind, float] = {"vehicle": 20.0, "cycle": 9.0, "person": 4.0, "animal": 9.0}
+"""Metres a second across the way; more is no motion of such a one."""
 SLOPE = 1.4
 """Deviation of the slope of a line through growths, whose errors last a quarter of a second, in deviations over the span."""
 Where = Literal["left", "in", "right", ""]
@@ -67,6 +69,11 @@ class Followed:
     where: Where = ""
     since: float = 0.0
     """From when on it has been there."""
+    middle: float = 0.0
+    """When it was last in the middle of the corridor."""
+    entered: float = 0.0
+    left: float = 0.0
+    """When it last came to be more likely in the corridor than not, and the other way round."""
     tending: Where = ""
     tending_since: float = 0.0
 
@@ -84,6 +91,7 @@ class Followed:
     def see(self, look: Look, corridor: float) -> None:
         """It is seen again."""
         elapsed, self.last = look.time - self.last, look.time
+        place, in_path = self.move.place, self.in_path
         if elapsed > GAP:
             self.move = Sidewise.born(self.kind, look.across, look.noise)
             self.growths.clear()
@@ -94,6 +102,10 @@ class Followed:
         self.frames += 1
         self.look = look
         self.in_path = overlap(corridor, look, self.move.place, look.std)
+        if place * self.move.place < 0:
+            self.middle = look.time
+        if (in_path < 0.5) != (self.in_path < 0.5):
+            self.entered, self.left = (look.time, self.left) if in_path < 0.5 else (self.entered, look.time)
         if math.isfinite(look.growth):
             self.growths.append((look.time, look.growth))
 
@@ -108,6 +120,13 @@ class Followed:
             return ""
         before, self.where, self.since = self.where, tends, self.tending_since
         return before
+
+    @property
+    def crosswise(self) -> float:
+        """Metres a second at which it moves across the way for sure, whatever the way does; 0: it may as well not."""
+        if abs(self.move.speed) > FASTEST[self.kind]:
+            return 0.0
+        return max(abs(self.move.speed) - 2 * math.hypot(self.move.speed_std, self.look.sweep), 0.0)
 
     def urgency(self) -> tuple[float, float] | None:
         """By how much the time to collision falls in each second, over the last moments, and its deviation; None: not known yet.

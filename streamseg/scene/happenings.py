@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from streamseg.core.scene import Scene
 from streamseg.core.types import Event
 from streamseg.scene.alerts import SURE_THERE
+from streamseg.scene.corridor import moves
 from streamseg.scene.followed import Followed, likely_below
 
 __all__ = ["Happenings", "numbers"]
@@ -23,10 +24,12 @@ FAST_ACROSS = 2.2
 """Metres a second across the way, from which it does not come in but crosses."""
 STAYED = 0.5
 """Seconds for which one who has come in must have stayed."""
-CROSSES = 15.0
-"""Seconds that crossing may take."""
+CROSSES, WALKS = 15.0, 0.2
+"""Seconds that crossing may take, and metres a second across the way that it needs for sure."""
 STANDS, STOOD = 0.6, 0.7
 """Metres a second under which something stands, and the seconds for which it must."""
+FOLLOWS = 1.5
+"""Metres a second between it and a vehicle that moves, up to which it moves as well."""
 STILL = 0.04
 """1/s of growth up to which one who is looked at by a camera that stands, stands as well."""
 SURE = 0.9
@@ -60,6 +63,8 @@ class _Story:
     came_from: str = ""
     crossed_from: str = ""
     crossed_since: float = 0.0
+    quickest: float = 0.0
+    """Metres a second at which it has moved across the way for sure, since then."""
     beside: float = 0.0
     """Metres: how far from the corridor's middle it was at most, lately."""
     moving: bool = False
@@ -124,17 +129,11 @@ class Happenings:
             story.came, story.crossed_from = None, ""
             return
         if before in ("left", "right") and followed.where == "in":
-            story.came, story.came_from, story.crossed_from, story.crossed_since = (
-                followed.since,
-                before,
-                before,
-                followed.since,
-            )
+            story.came, story.crossed_since, story.quickest = followed.since, followed.since, 0.0
+            story.came_from = story.crossed_from = before
         elif before == "in" and story.crossed_from:
             self._cross(followed, story, details)
-        elif before in ("left", "right") and followed.where in ("left", "right"):  # through it between two looks
-            story.crossed_from, story.crossed_since = before, followed.since
-            self._cross(followed, story, details)
+        story.quickest = max(story.quickest, followed.crosswise)
         if followed.where in ("left", "right"):
             story.beside = max(abs(followed.move.place), story.beside * 0.98)
         self._cut_in(followed, story, details, shift)
@@ -157,10 +156,10 @@ class Happenings:
 
     def _cross(self, followed: Followed, story: _Story, details: dict[str, float]) -> None:
         origin, story.crossed_from = story.crossed_from, ""
-        took = followed.since - story.crossed_since
-        if followed.where == origin or took > CROSSES:
+        if followed.where == origin or followed.since - story.crossed_since > CROSSES or story.quickest < WALKS:
             return
-        self._tell("crossing", (followed.since + story.crossed_since) / 2, followed, story, {"seconds": took} | details)
+        took = {"seconds": followed.left - followed.entered} if followed.left > followed.entered else {}
+        self._tell("crossing", followed.middle or followed.since, followed, story, took | details)
         close = self._near_miss and likely_below(followed.look, self._near_miss) >= SURE
         if close and "ttc" in details:  # it left as long before the vehicle is there
             encroachment = {"pet": details["ttc"], "pet_std": details.get("ttc_std", math.nan)}
@@ -170,10 +169,10 @@ class Happenings:
     # --- stops ------------------------------------------------------------------------------------------------------------
 
     def _own_stop(self, scene: Scene, now: float) -> None:
-        moves = _moves(scene)
-        if moves is None:
+        own_moves = moves(scene)
+        if own_moves is None:
             self._own_stands = None
-        elif moves:
+        elif own_moves:
             self._own_moving, self._own_stands = True, None
         elif self._own_moving:
             self._own_stands = now if self._own_stands is None else self._own_stands
@@ -219,15 +218,6 @@ def _common_shift(present: Mapping[int, Followed]) -> float:
     return speeds[len(speeds) // 2] if len(speeds) >= 3 else 0.0
 
 
-def _moves(scene: Scene) -> bool | None:
-    """Whether the vehicle moves; None: cannot be told, or is between the two."""
-    if scene.own_speed is not None and math.isfinite(scene.own_speed):
-        return True if scene.own_speed > 1.5 else False if scene.own_speed < STANDS / 2 else None
-    if scene.turn is None or scene.turn.moving is None:
-        return None
-    return True if scene.turn.moving > 0.8 else False if scene.turn.moving < 0.2 else None
-
-
 def _stands(followed: Followed, scene: Scene, i: int) -> bool | None:
     """Whether a road user stands; None: cannot be told."""
     look, across = followed.look, followed.move
@@ -237,11 +227,11 @@ def _stands(followed: Followed, scene: Scene, i: int) -> bool | None:
         if over_ground < STANDS and std < STANDS and abs(across.speed) < STANDS:
             return True
         return False if over_ground > 2 * STANDS + 2 * std else None
-    moves = _moves(scene)
-    if moves is None or not math.isfinite(look.growth) or not math.isfinite(look.growth_std):
+    own_moves = moves(scene)
+    if own_moves is None or not math.isfinite(look.growth) or not math.isfinite(look.growth_std):
         return None
-    if moves:  # as fast as the vehicle, or nearly
-        return False if abs(look.growth) + 2 * look.growth_std < 2 * STILL else None
+    if own_moves:  # as fast as the vehicle, or nearly
+        return False if (abs(look.growth) + look.growth_std) * look.ahead < FOLLOWS else None
     if abs(look.growth) < STILL and look.growth_std < STILL and abs(across.speed) < STANDS:
         return True
     return False if abs(look.growth) > 2 * STILL + 2 * look.growth_std else None

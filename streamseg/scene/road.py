@@ -24,6 +24,7 @@ from streamseg.scene.happenings import AGAIN, Happenings, numbers
 from streamseg.scene.hidden import HiddenUsers
 from streamseg.scene.kinds import kind_of
 from streamseg.scene.lead import Lead
+from streamseg.scene.sizes import class_sizes
 from streamseg.scene.thresholds import RoadSettings
 
 __all__ = ["Road", "RoadSettings"]
@@ -66,7 +67,8 @@ class Road:
         size = (frame.width, frame.height)
         way = Way.of(scene, size, self._bend(scene, elapsed), self.settings.half)
         foot = feet(result)
-        stands = places(way, foot, scene)
+        wide = class_sizes(found.class_names)[found.labels, 2]
+        stands = places(way, foot, scene, wide)
         in_path, present = self._follow(result, scene, stands, foot)
         seen = ((f, tuple(found.boxes[i].tolist())) for i, f in present.items())
         lead = self._lead(seen, frame.time)

@@ -13,6 +13,8 @@ UNKNOWN_SPEED: dict[Kind, float] = {"vehicle": 1.0, "cycle": 1.2, "person": 1.5,
 """Metres a second: deviation of the speed across the way of what is seen for the first time."""
 AGILITY: dict[Kind, float] = {"vehicle": 0.5, "cycle": 0.7, "person": 0.7, "animal": 1.0}
 """How much that changes in a second: metres a second, of a random walk."""
+JUMP = 3.0
+"""Deviations from where it was expected from which on it begins anew."""
 LEAST_NOISE = 0.08
 """Metres: a place is never known better from one frame."""
 
@@ -46,6 +48,10 @@ class Sidewise:
     def see(self, place: float, noise: float) -> None:
         """It is seen there, with this deviation, metres."""
         variance = self.place_var + max(noise, LEAST_NOISE) ** 2
+        if (place - self.place) ** 2 > JUMP**2 * variance:  # not it has moved, but what is seen of it has changed
+            self.place, self.speed, self.speed_var = place, 0.0, UNKNOWN_SPEED[self.kind] ** 2
+            self.place_var, self.both_var = max(noise, LEAST_NOISE) ** 2, 0.0
+            return
         gain, turn, off = self.place_var / variance, self.both_var / variance, place - self.place
         self.place, self.speed = self.place + gain * off, self.speed + turn * off
         self.speed_var -= turn * self.both_var

@@ -10,7 +10,7 @@ import numpy as np
 
 from streamseg.composite.canvas import Canvas
 from streamseg.composite.drive import Drawing, DriveEffect, scene_of
-from streamseg.composite.memory import Steady
+from streamseg.composite.memory import SLACK, Slack
 from streamseg.composite.panel import Panel, Stamp, sides
 from streamseg.composite.readout import Readouts, numbers_of
 from streamseg.composite.theme import Theme, alert_color
@@ -30,25 +30,26 @@ _SIZE = 34  # of the band's letters, pixels of a 1080p picture
 class _Raised(Drawing["Alerts"]):
     def __init__(self, effect: Alerts) -> None:
         super().__init__(effect)
-        self._steady, self._readouts = Steady[int](0.08), Readouts()
+        self._places, self._readouts = Slack[int](), Readouts()
         self._held: dict[int, tuple[int, float]] = {}
         """Of each track the alert that is shown, and when it last was one."""
         self._band: tuple[object, Stamp] | None = None
 
     def forget(self) -> None:
-        self._steady.clear()
+        self._places.clear()
         self._held.clear()
 
     def draw(self, canvas: Canvas, instances: Instances, theme: Theme) -> None:
         scene = scene_of(canvas, instances)
         self._readouts.begin(canvas)
+        self._places.slack = SLACK * canvas.unit
         if scene is None:
             return
         raised = self._raised(canvas.time, scene, instances)
         for level, i in raised:
             track = int(instances.track_ids[i])
             box = instances.boxes[i].tolist()
-            box = self._steady(track, canvas.time, box) if track > 0 else box
+            box = self._places(track, canvas.time, box) if track > 0 else box
             _brackets(
                 canvas,
                 box,

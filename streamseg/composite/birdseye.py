@@ -156,9 +156,9 @@ class Birdseye(DriveEffect):
     Where no metres are known (they need the height of the camera), it shows the seconds to a collision in their place.
     """
 
-    reach: float = 60.0
+    reach: float = 80.0
     """Metres ahead that it shows."""
-    size: float = 420.0
+    size: float = 450.0
     """Its height, in pixels of a 1080p picture, scaled with the frame."""
     corner: Corner = "top right"
     """Where it lies."""

@@ -166,9 +166,10 @@ class Canvas:
         if x1 <= x0 or y1 <= y0:
             return
         codes, planes = self.codes(rgb), self.writable()
-        for array, spec in planes.planes:
-            ink = [round(codes[c]) << planes.layout.lsb for c in spec.components]
-            crop(array, (x0, y0, x1, y1), spec.shift_x, spec.shift_y)[...] = ink[0] if len(ink) == 1 else ink
+        for array, (components, right, down) in planes.planes:
+            ink = [round(codes[c]) << planes.layout.lsb for c in components]
+            part = array[y0 >> down : -(-y1 >> down), x0 >> right : -(-x1 >> right)]
+            part[...] = ink[0] if len(ink) == 1 else ink
 
     def mix(self, region: Region, alpha: ByteArray, others: Sequence[Array | Rows | None], *, keep_alpha: bool = False) -> None:
         """Lay other planes over `region`: for each of this picture's planes a crop of the region, or what makes rows of it; None

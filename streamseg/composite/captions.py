@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from streamseg.composite.canvas import Canvas
 from streamseg.composite.labels import NUMBERS, draw_plate, fields_of, font_size, label_text, place, plate
-from streamseg.composite.memory import Memory
+from streamseg.composite.memory import SLACK, Memory, Slack
 from streamseg.composite.readout import Readouts
 from streamseg.composite.theme import Theme
 from streamseg.core.masks import Region
@@ -20,6 +21,7 @@ __all__ = ["Captions", "Plate", "Style"]
 
 RGB = tuple[int, int, int]
 Plate = Literal["color", "dark"]
+_MARKS = 16  # pixels of a 1080p picture around a box that marks take
 _STAYS = 0.75  # of the height from which a label is drawn: below this it goes
 
 
@@ -39,7 +41,7 @@ class Captions:
     def __init__(self, style: Style) -> None:
         fields = fields_of(style.label)
         self._style, self._numbers = style, tuple(field for field in NUMBERS if field in fields)
-        self._readouts, self._memory = Readouts(), Memory()
+        self._readouts, self._memory, self._places = Readouts(), Memory(), Slack[int]()
         self._labelled: set[int] = set()
         """Tracks that have a label though they are small."""
 
@@ -58,6 +60,8 @@ class Captions:
             self._readouts.begin(canvas)
         if self._memory.step(canvas) is None:
             self._labelled = set()
+            self._places.clear()
+        self._places.slack = SLACK * canvas.unit
         ids, placed = instances.track_ids, list[Region]()
         size, align = font_size(canvas.unit, self._style.text), canvas.align
         chosen = [(int(i), rgb) for i, rgb in zip(rows, colors, strict=True)]
@@ -71,7 +75,9 @@ class Captions:
                 continue
             coverage = plate(text, size, align)
             h, w = coverage.shape
-            spot = place(instances.boxes[i], (w, h), (canvas.width, canvas.height), placed, align)
+            spot = place(
+                self._around(canvas, instances, i, driving=driving), (w, h), (canvas.width, canvas.height), placed, align
+            )
             if spot is None:
                 continue
             placed.append(spot)
@@ -80,12 +86,23 @@ class Captions:
             else:
                 draw_plate(canvas, spot, coverage, theme.panel, theme.text)
                 # In the margin that the plate has beside its text.
-                bar = max(align, round(0.14 * size / align) * align)
+                bar = max(align, round(0.1 * size / align) * align)
                 canvas.fill((spot[0], spot[1], spot[0] + bar, spot[3]), rgb)
 
     def _fields(self, canvas: Canvas, instances: Instances, i: int, *, driving: bool) -> dict[str, str]:
         fields = dict.fromkeys(NUMBERS, "")
         return fields | self._readouts.fields(self._numbers, canvas, instances, i) if driving else fields
+
+    def _around(self, canvas: Canvas, instances: Instances, i: int, *, driving: bool) -> Sequence[float]:
+        """The box that the label stands at: of who drives steadied, with room for the marks of `alerts` and `lead`."""
+        box: list[float] = instances.boxes[i].tolist()
+        x0, y0, x1, y1 = box
+        scene, track = canvas.scene if driving else None, int(instances.track_ids[i])
+        if scene is None or track <= 0:
+            return box
+        over = _MARKS * canvas.unit if scene.alert[i] else 0.0
+        under = over + (3 * _MARKS * canvas.unit if track == scene.lead else 0.0)
+        return self._places(track, canvas.time, (x0, y0 - over, x1, y1 + under))
 
     def _large(self, canvas: Canvas, instances: Instances, rows: npt.NDArray[np.int64], *, driving: bool) -> set[int]:
         """Which are large enough for a label, or matter: the vehicle that leads, and those with an alert."""

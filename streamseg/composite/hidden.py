@@ -12,7 +12,7 @@ import numpy as np
 from streamseg.composite.canvas import Canvas
 from streamseg.composite.drive import Drawing, DriveEffect, finite
 from streamseg.composite.labels import draw_plate, font_size, place, plate
-from streamseg.composite.memory import Steady
+from streamseg.composite.memory import SLACK, Slack
 from streamseg.composite.theme import Theme
 from streamseg.core.masks import Region, region_of
 from streamseg.core.types import Activity, Instances
@@ -25,19 +25,20 @@ _DASH, _GAP = 14.0, 9.0  # pixels of a 1080p picture
 class _Expected(Drawing["Hidden"]):
     def __init__(self, effect: Hidden) -> None:
         super().__init__(effect)
-        self._steady = Steady[int](0.2)
+        self._places = Slack[int]()
 
     def forget(self) -> None:
-        self._steady.clear()
+        self._places.clear()
 
     def draw(self, canvas: Canvas, instances: Instances, theme: Theme) -> None:
         if canvas.scene is None:
             return
         placed: list[Region] = []
+        self._places.slack = SLACK * canvas.unit
         for hidden in canvas.scene.hidden:
             if not finite(hidden.box):
                 continue
-            box = self._steady(hidden.track_id, canvas.time, hidden.box)
+            box = self._places(hidden.track_id, canvas.time, hidden.box)
             _dashed(canvas, box, max(1, round(self.effect.width * canvas.unit)), theme)
             if self.effect.label:
                 name = instances.track_names.get(hidden.track_id) or f"{hidden.name} {hidden.track_id}"
@@ -46,7 +47,7 @@ class _Expected(Drawing["Hidden"]):
                 spot = place(box, (w, h), (canvas.width, canvas.height), placed, canvas.align)
                 if spot is not None:
                     placed.append(spot)
-                    draw_plate(canvas, spot, coverage, theme.panel)
+                    draw_plate(canvas, spot, coverage, theme.panel, theme.text)
 
 
 @dataclass(frozen=True)

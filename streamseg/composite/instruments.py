@@ -78,7 +78,7 @@ class _Told(Drawing["Instruments"]):
             if count:
                 label, name, number = count.split(":")
                 rgb = theme.shade(class_color(name, int(label))) if scene is not None else None
-                items.append(_Item(f"{name} {number}", f"{name} 88", rgb))
+                items.append(_Item(f"{name} {number}", f"{name} 88", rgb, faint=number == "0"))
         return tuple(items)
 
     def _count(self, now: float, instances: Instances) -> str:

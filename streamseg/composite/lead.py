@@ -10,7 +10,7 @@ import numpy as np
 
 from streamseg.composite.canvas import Canvas
 from streamseg.composite.drive import Drawing, DriveEffect, scene_of, track_rows
-from streamseg.composite.memory import Steady
+from streamseg.composite.memory import SLACK, Slack
 from streamseg.composite.theme import Theme, alert_color
 from streamseg.core.masks import region_of
 from streamseg.core.types import Instances
@@ -24,17 +24,18 @@ _CALM = (255, 255, 255)
 class _Marked(Drawing["Lead"]):
     def __init__(self, effect: Lead) -> None:
         super().__init__(effect)
-        self._steady = Steady[int](0.12)
+        self._places = Slack[int]()
 
     def forget(self) -> None:
-        self._steady.clear()
+        self._places.clear()
 
     def draw(self, canvas: Canvas, instances: Instances, theme: Theme) -> None:
         scene = scene_of(canvas, instances)
         row = None if scene is None or not scene.lead else track_rows(instances).get(scene.lead)
         if scene is None or row is None:
             return
-        x0, _, x1, bottom = self._steady(scene.lead, canvas.time, instances.boxes[row].tolist())
+        self._places.slack = SLACK * canvas.unit
+        x0, _, x1, bottom = self._places(scene.lead, canvas.time, instances.boxes[row].tolist())
         least = self.effect.size * canvas.unit
         wide, middle = min(max(least, 0.4 * (x1 - x0)), 4 * least), (x0 + x1) / 2
         high, thick = 0.32 * wide, 0.2 * wide

@@ -8,10 +8,12 @@ from typing import Generic, TypeVar
 
 from streamseg.composite.canvas import Canvas
 
-__all__ = ["Driving", "Memory", "Steady"]
+__all__ = ["SLACK", "Driving", "Memory", "Slack", "Steady"]
 
 T = TypeVar("T")
 _LONGEST = 2.0  # seconds between frames over which something is remembered
+SLACK = 3.0
+"""Pixels of a 1080p picture by which marks may be beside what they mark."""
 _MOST = 256  # road users remembered at most
 
 
@@ -58,12 +60,12 @@ class Driving:
         return self._driven
 
 
-class Steady(Generic[T]):
-    """Numbers of each road user that follow what they are asked to be within some time, instead of trembling with it."""
+class _Kept(Generic[T]):
+    """Numbers of each road user, as they were shown last."""
 
-    def __init__(self, settling: float, keep: float = 0.5) -> None:
-        """`settling`: seconds after which two thirds of a step are done; `keep`: seconds that one may be out of sight."""
-        self._settling, self._keep = settling, keep
+    def __init__(self, keep: float) -> None:
+        """`keep`: seconds that one may be out of sight."""
+        self._keep = keep
         self._known: dict[T, tuple[float, tuple[float, ...]]] = {}
 
     def clear(self) -> None:
@@ -71,15 +73,44 @@ class Steady(Generic[T]):
         self._known.clear()
 
     def __call__(self, key: T, time: float, wanted: Sequence[float]) -> tuple[float, ...]:
-        """The steadied values of `key` at `time`; where one of them is not finite they pass, and are not remembered."""
+        """The values of `key` to be shown at `time`; where one of them is not finite they pass, and are not remembered."""
         values = tuple(wanted)
         if not all(map(math.isfinite, values)):
             return values
         before = self._known.pop(key, None)
         if before is not None and 0 <= time - before[0] <= self._keep:
-            share = 1 - math.exp((before[0] - time) / self._settling)
-            values = tuple(old + share * (new - old) for old, new in zip(before[1], values, strict=True))
+            values = self._next(before[1], values, time - before[0])
         self._known[key] = time, values  # the newest comes last
         while len(self._known) > _MOST:
             del self._known[next(iter(self._known))]
         return values
+
+    def _next(self, before: tuple[float, ...], wanted: tuple[float, ...], passed: float) -> tuple[float, ...]:
+        raise NotImplementedError
+
+
+class Steady(_Kept[T]):
+    """Numbers that follow what they are asked to be within some time, instead of trembling with it."""
+
+    def __init__(self, settling: float, keep: float = 0.5) -> None:
+        """`settling`: seconds after which two thirds of a step are done."""
+        super().__init__(keep)
+        self._settling = settling
+
+    def _next(self, before: tuple[float, ...], wanted: tuple[float, ...], passed: float) -> tuple[float, ...]:
+        share = 1 - math.exp(-passed / self._settling)
+        return tuple(old + share * (new - old) for old, new in zip(before, wanted, strict=True))
+
+
+class Slack(_Kept[T]):
+    """Places that stay where they are while what they mark trembles, and never lag behind it by more than some pixels."""
+
+    slack = 0.0
+    """Pixels."""
+
+    def __init__(self, keep: float = 0.5) -> None:
+        super().__init__(keep)
+
+    def _next(self, before: tuple[float, ...], wanted: tuple[float, ...], passed: float) -> tuple[float, ...]:
+        slack = self.slack
+        return tuple(min(max(old, new - slack), new + slack) for old, new in zip(before, wanted, strict=True))

@@ -24,7 +24,7 @@ RGB = tuple[int, int, int]
 
 _SUBPIXEL = 4  # bits of cv2's fixed-point coordinates
 _EVERY = 1 / 12  # seconds between the points that are kept
-_STEPS = 4  # of opacity along a trail
+_STEPS = 5  # of opacity along a trail
 _MOST = 128  # trails kept at most; the oldest go
 _SHORTEST = 24.0  # pixels of a 1080p picture that a trail must reach
 _AT_BORDER = 2.0  # pixels: what is cut off by the picture's border has no foot
@@ -90,7 +90,7 @@ class _Followed(Drawing["Trails"]):
             now = min(_STEPS - 1, int((1 - (canvas.time - time) / self.effect.seconds) * _STEPS))
             if n == last or (now != step and n > 0):
                 share = (max(step, 0) + 1) / _STEPS
-                thick = max(1, round(width * (0.4 + 0.6 * share)))
+                thick = max(1, round(width * (0.6 + 0.4 * share)))
                 ink = round(230 * share * theme.fill)
                 cv2.polylines(alpha, [local[begin : n + 1]], False, (ink,), thick, cv2.LINE_AA, _SUBPIXEL)
                 begin = n

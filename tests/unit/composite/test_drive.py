@@ -12,6 +12,7 @@ from streamseg.composite import Compositor, Overlay, to_image
 from streamseg.composite.drive import DriveEffect
 from streamseg.composite.effect import builtin
 from streamseg.composite.theme import CALM, CAUTION, WARNING
+from streamseg.config import load_pipeline
 from streamseg.core.palette import class_color, color_of
 from streamseg.core.scene import Fix, Turn
 from streamseg.core.types import Activity, Event, Instances
@@ -64,6 +65,17 @@ def moved(before, after):
     """bool [height, width] of the changed pixels."""
     different = before != after
     return different.any(axis=2) if different.ndim == 3 else different
+
+
+def test_the_shipped_pipeline_draws_all_of_them_before_a_road():
+    steps = load_pipeline("drive").outputs["picture"].composite
+    effects = [step.effect for step in steps]
+    assert {effect.name for effect in effects} == {"overlay", *DRIVE}
+    assert load_pipeline("drive").scene.watch
+    results = list(frames(width=1280, height=720))
+    changed = moved(codes(results[-1].frame.picture)[0], codes(drawn(effects, results)[-1])[0])
+    for part in (changed[12:40, 12:60], changed[20:290, 1090:1260], changed[-20:], changed[600:680, 560:720]):
+        assert part.mean() > 0.8, "the legend, the inset, the strip, the way ahead"
 
 
 def test_the_effects_of_a_drive_are_these():
@@ -290,7 +302,7 @@ def test_a_larger_error_bar_has_a_larger_ellipse():
             distance_std=np.array([std], np.float32),
             corridor=np.zeros((0, 2), np.float32),
         )
-        return inset(result).astype(int)
+        return inset(result, type(DRIVE["birdseye"])(reach=60)).astype(int)
 
     small, large = marked(2.0), marked(9.0)
     rows = np.nonzero(np.abs(large - small).max(axis=2) > 20)[0]

@@ -10,7 +10,7 @@ import pytest
 
 from streamseg.composite.canvas import Canvas
 from streamseg.composite.labels import label_text
-from streamseg.composite.memory import Steady
+from streamseg.composite.memory import Slack, Steady
 from streamseg.composite.readout import HOLD, KINDS, Readouts, Seconds, spoken
 from streamseg.composite.theme import CALM, CAUTION, DAY, NIGHT, WARNING, Light, brightness
 from streamseg.core.palette import class_color, contrast
@@ -116,6 +116,14 @@ def test_steady_follows_and_passes_what_is_not_known():
     for track in range(1000):
         steady(track, 9.0, (0.0, 0.0))
     assert len(steady._known) <= 256
+
+
+def test_slack_stays_where_it_trembles_and_never_lags_by_more():
+    places = Slack[int]()
+    places.slack = 3.0
+    assert len({places(1, i * 0.04, (100.0 + 2 * (-1) ** i,)) for i in range(50)}) <= 2
+    fast = [places(1, 2 + i * 0.04, (100.0 + 20 * i,))[0] for i in range(10)]
+    assert [20 * i + 100 - each for i, each in enumerate(fast)][1:] == [3.0] * 9
 
 
 def grey(level, fmt="yuv420p"):

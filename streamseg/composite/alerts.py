@@ -30,7 +30,7 @@ _SIZE = 34  # of the band's letters, pixels of a 1080p picture
 class _Raised(Drawing["Alerts"]):
     def __init__(self, effect: Alerts) -> None:
         super().__init__(effect)
-        self._places, self._readouts = Slack[int](), Readouts()
+        self._places = Slack[int]()
         self._held: dict[int, tuple[int, float]] = {}
         """Of each track the alert that is shown, and when it last was one."""
         self._band: tuple[object, Stamp] | None = None
@@ -41,7 +41,6 @@ class _Raised(Drawing["Alerts"]):
 
     def draw(self, canvas: Canvas, instances: Instances, theme: Theme) -> None:
         scene = scene_of(canvas, instances)
-        self._readouts.begin(canvas)
         self._places.slack = SLACK * canvas.unit
         if scene is None:
             return
@@ -79,7 +78,7 @@ class _Raised(Drawing["Alerts"]):
     def _say(self, canvas: Canvas, scene: Scene, instances: Instances, i: int, theme: Theme) -> None:
         track = int(instances.track_ids[i])
         words = instances.called[i] + (f" {track}" if track and track not in instances.track_names else "")
-        soon = self._readouts.text("ttc", track, canvas.time, *numbers_of(scene, "ttc", i))
+        soon = Readouts.of(canvas).text("ttc", track, canvas.time, *numbers_of(scene, "ttc", i))
         words += f" · {soon}" if soon else ""
         key = (words, theme, canvas.unit, canvas.encoding, canvas.views().layout, canvas.interlaced, canvas.width)
         if self._band is None or self._band[0] != key:

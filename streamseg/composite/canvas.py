@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import av
 import cv2
@@ -28,6 +28,7 @@ __all__ = ["Canvas", "Rows", "Shrunk", "crop", "reduced", "shrink"]
 Array = npt.NDArray[Any]
 ByteArray = npt.NDArray[np.uint8]
 RGB = tuple[int, int, int]
+T = TypeVar("T")
 Rows = Callable[[slice], Array]
 """Makes some rows of a plane's crop: those of the slice, whose start and stop are given."""
 
@@ -49,6 +50,7 @@ class Canvas:
         scene: Scene | None = None,
         utc: float | None = None,
         arrived: float | None = None,
+        film: dict[type, Any] | None = None,
     ) -> None:
         self.interlaced = interlaced
         """The picture is two fields: what works on lines above one another works on each alone."""
@@ -58,12 +60,12 @@ class Canvas:
         """What is known of the road, for effects that show it."""
         self.time, self.epoch = time, epoch
         """When the frame is shown, seconds; and its epoch, which grows where continuity is lost."""
-        self.utc = utc
-        """Of a live source: when the frame was captured, seconds since 1970; None: not known."""
-        self.arrived = arrived
-        """`time.monotonic()` when it left the decoder, for effects that show how long ago that was; None: not known."""
+        self.utc, self.arrived = utc, arrived
+        """When it was captured, seconds since 1970, and `time.monotonic()` when it left the decoder; None: not known."""
         self.covers = covers
         """What must not be seen, for each effect that hides it."""
+        self.film = {} if film is None else film
+        """What the effects of one output keep in common from frame to frame: see `common`."""
         supported = planes.supported(picture)
         # A picture that was converted is nobody else's.
         self._own = supported is not picture
@@ -84,6 +86,11 @@ class Canvas:
         """Pixels across and down that share a chroma sample; of interlaced pictures those of both fields."""
         self.align = max(1 << max(spec.shift_x, spec.shift_y) for spec in specs) << self.interlaced
         """Regions whose corners are multiples of this cover whole chroma samples, of both fields, and begin with the top one."""
+
+    def common(self, kind: type[T]) -> T:
+        """The one object of its kind that the effects of this output have in common, from its first frame to its last."""
+        found: T = self.film.get(kind) or self.film.setdefault(kind, kind())
+        return found
 
     @property
     def picture(self) -> av.VideoFrame:

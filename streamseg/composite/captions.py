@@ -41,7 +41,7 @@ class Captions:
     def __init__(self, style: Style) -> None:
         fields = fields_of(style.label)
         self._style, self._numbers = style, tuple(field for field in NUMBERS if field in fields)
-        self._readouts, self._memory, self._places = Readouts(), Memory(), Slack[int]()
+        self._memory, self._places = Memory(), Slack[int]()
         self._labelled: set[int] = set()
         """Tracks that have a label though they are small."""
 
@@ -56,8 +56,6 @@ class Captions:
         driving: bool,
     ) -> None:
         """Label the instances `rows` of a frame, each in its colour; `driving`: `canvas.scene` is theirs."""
-        if self._numbers:
-            self._readouts.begin(canvas)
         if self._memory.step(canvas) is None:
             self._labelled = set()
             self._places.clear()
@@ -91,7 +89,7 @@ class Captions:
 
     def _fields(self, canvas: Canvas, instances: Instances, i: int, *, driving: bool) -> dict[str, str]:
         fields = dict.fromkeys(NUMBERS, "")
-        return fields | self._readouts.fields(self._numbers, canvas, instances, i) if driving else fields
+        return fields | Readouts.of(canvas).fields(self._numbers, canvas, instances, i) if driving and self._numbers else fields
 
     def _around(self, canvas: Canvas, instances: Instances, i: int, *, driving: bool) -> Sequence[float]:
         """The box that the label stands at: of who drives steadied, with room for the marks of `alerts` and `lead`."""

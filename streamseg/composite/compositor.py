@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from av.video.format import VideoFormat
 
@@ -45,6 +46,7 @@ class Compositor:
         """`effects`: one, several, or a chain made by `>>`. Raises what their `begin` does."""
         self._effects = (effects,) if isinstance(effects, Effect) else tuple(effects)
         self._keep_grey = keep_grey
+        self._film: dict[type, Any] = {}
         self._drawing: list[Callable[[Canvas, Instances], None]] = []
         try:
             for effect in self._effects:
@@ -72,6 +74,7 @@ class Compositor:
             scene=result.scene,
             utc=frame.utc,
             arrived=frame.arrived or None,
+            film=self._film,
         )
         for draw in self._drawing:
             draw(canvas, result.instances)

@@ -61,14 +61,14 @@ class Drawing(Generic[E]):
 
     def __init__(self, effect: E) -> None:
         self.effect = effect
-        self._light, self._driving, self._memory = Light(effect.theme), Driving(), Memory()
+        self._memory = Memory()
 
     def __call__(self, canvas: Canvas, instances: Instances) -> None:
         """Draw one frame."""
-        theme = self._light(canvas)
+        theme = Light.of(canvas, self.effect.theme)
         if self._memory.step(canvas) is None:
             self.forget()
-        if self._driving(canvas):
+        if Driving.of(canvas):
             self.draw(canvas, instances, theme)
 
     def forget(self) -> None:

@@ -45,6 +45,11 @@ class Driving:
     def __init__(self) -> None:
         self._memory, self._moved, self._driven = Memory(), 0.0, False
 
+    @classmethod
+    def of(cls, canvas: Canvas) -> bool:
+        """What all effects of the canvas's film take for true, so that they begin together."""
+        return canvas.common(cls)(canvas)
+
     def __call__(self, canvas: Canvas) -> bool:
         """Look at one frame."""
         passed, scene = self._memory.step(canvas), canvas.scene

@@ -135,15 +135,12 @@ class _Overlaid:
 
     def __init__(self, effect: Overlay) -> None:
         self._effect = effect
-        self._light, self._driving, self._captions = (
-            Light(effect.theme),
-            Driving(),
-            Captions(Style(effect.label, effect.label_from, effect.text, effect.plate)),
-        )
+        self._captions = Captions(Style(effect.label, effect.label_from, effect.text, effect.plate))
 
     def __call__(self, canvas: Canvas, instances: Instances) -> None:
         effect = self._effect
-        theme, driving = self._light(canvas), self._driving(canvas) and scene_of(canvas, instances) is not None
+        theme = Light.of(canvas, effect.theme)
+        driving = scene_of(canvas, instances) is not None and Driving.of(canvas)
         rows = chosen_rows(instances, effect.classes, effect.where)
         shown = instances if rows is None else instances[rows]
         if len(shown) == 0:

@@ -88,6 +88,13 @@ class Readouts:
         self._memory = Memory()
         self._shown: dict[tuple[str, int], _Shown] = {}
 
+    @classmethod
+    def of(cls, canvas: Canvas) -> Readouts:
+        """Those of the canvas's film, at its frame: all effects that write a number write the same."""
+        found = canvas.common(cls)
+        found.begin(canvas)
+        return found
+
     def begin(self, canvas: Canvas) -> None:
         """Of one frame; forgets what is over."""
         if self._memory.step(canvas) is None:

@@ -99,15 +99,20 @@ def brightness(picture: av.VideoFrame) -> float:
 class Light:
     """Chooses the theme in one run: follows the brightness slowly, and changes it only where that is clear."""
 
-    def __init__(self, theme: ThemeName = "auto") -> None:
-        self._theme, self._memory = theme, Memory()
+    def __init__(self) -> None:
+        self._memory = Memory()
         self._mean, self._since = 0.0, 0.0
         self._chosen = DAY
 
+    @classmethod
+    def of(cls, canvas: Canvas, theme: ThemeName) -> Theme:
+        """The theme for one frame that an effect asks for; the same for all effects of the canvas's film."""
+        if theme != "auto":
+            return NIGHT if theme == "night" else DAY
+        return canvas.common(cls)(canvas)
+
     def __call__(self, canvas: Canvas) -> Theme:
-        """The theme for one frame; the same again where it is asked for the same frame."""
-        if self._theme != "auto":
-            return NIGHT if self._theme == "night" else DAY
+        """The theme for one frame."""
         passed = self._memory.step(canvas)
         if passed is None:
             self._mean, self._since = brightness(canvas.source), 0.0

@@ -33,6 +33,8 @@ _AT_BORDER = 2.0  # pixels: what is cut off by the picture's border has no foot
 @dataclass(slots=True)
 class _Trail:
     rgb: RGB
+    box: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    """Where it is, or was last."""
     points: deque[tuple[float, float, float]] = field(default_factory=deque)
     """Time, x, y of each, the oldest first."""
 
@@ -59,12 +61,12 @@ class _Followed(Drawing["Trails"]):
 
     def _add(self, canvas: Canvas, shown: Instances) -> None:
         paints = colors(shown, self.effect.color_by, canvas.scene is not None)
-        for track, rgb, (x0, _, x1, y1) in zip(shown.track_ids.tolist(), paints, shown.boxes.tolist(), strict=True):
+        for track, rgb, (x0, y0, x1, y1) in zip(shown.track_ids.tolist(), paints, shown.boxes.tolist(), strict=True):
             if track <= 0 or y1 > canvas.height - _AT_BORDER or x0 < _AT_BORDER or x1 > canvas.width - _AT_BORDER:
                 continue
             x, y = self._steady(track, canvas.time, ((x0 + x1) / 2, y1))
             trail = self._trails.pop(track, None) or _Trail(rgb)
-            trail.rgb = rgb
+            trail.rgb, trail.box = rgb, (x0, y0, x1, y1)
             self._trails[track] = trail  # the one that was seen last comes last
             if len(trail.points) > 1 and canvas.time - trail.points[-2][0] < _EVERY:
                 trail.points.pop()  # the newest point always ends where the road user stands
@@ -73,10 +75,14 @@ class _Followed(Drawing["Trails"]):
             del self._trails[next(iter(self._trails))]
 
     def _paint(self, canvas: Canvas, trail: _Trail, theme: Theme) -> None:
-        points, width = trail.points, max(1.0, self.effect.width * canvas.unit)
+        # Who comes nearer had its foot higher in the picture: that is behind it now.
+        (left, top, right, bottom), width = trail.box, max(1.0, self.effect.width * canvas.unit)
+        points = [(t, x, y) for t, x, y in trail.points if not (left < x < right and top < y < bottom - width)]
+        if len(points) < 2:
+            return
         xs, ys = [x for _, x, _ in points], [y for _, _, y in points]
         left, top, right, bottom = min(xs), min(ys), max(xs), max(ys)
-        if len(points) < 2 or max(right - left, bottom - top) < _SHORTEST * canvas.unit:
+        if max(right - left, bottom - top) < _SHORTEST * canvas.unit:
             return
         box = [left - width - 1, top - width - 1, right + width + 1, bottom + width + 1]
         x0, y0, x1, y1 = region = region_of(box, canvas.width, canvas.height, max(4, canvas.align))

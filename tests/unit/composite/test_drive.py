@@ -252,6 +252,43 @@ def test_a_trail_follows_the_foot_fades_and_goes():
     assert pictures[139] is film[139].frame.picture
 
 
+def test_the_trail_of_who_comes_nearer_is_not_drawn_on_it():
+    film = [
+        replace(each, instances=replace(each.instances, boxes=np.array([[300, 100, 340, 140 + i]], np.float32)))
+        for i, each in enumerate(frames(places=[(CAR, 20.0, 0.0)], count=50, picture=flat()))
+    ]
+    pictures = drawn([DRIVE["trails"]], film)
+    assert not moved(codes(film[-1].frame.picture)[0], codes(pictures[-1])[0])[:185].any()
+
+
+def test_the_band_and_the_label_say_the_same_number(monkeypatch):
+    """Also where the warning begins between two renewals of the label, and the number trembles."""
+    from streamseg.composite import captions
+    from streamseg.composite.panel import Panel
+
+    labels, bands, whole, write = [], [], captions.plate, Panel.text
+    monkeypatch.setattr(captions, "plate", lambda text, *rest: labels.append(text) or whole(text, *rest))
+
+    def text(self, at, words, *rest, **more):
+        bands.append(words)
+        return write(self, at, words, *rest, **more)
+
+    monkeypatch.setattr(Panel, "text", text)
+    film = []
+    for i, each in enumerate(frames(places=[(CAR, 20.0, 0.0)], count=40)):
+        ttc, alert = np.array([2.4 - 0.03 * i + 0.05 * (i % 3)], np.float32), np.array([2 * (i > 6)], np.uint8)
+        film.append(replace(each, scene=replace(each.scene, ttc=ttc, alert=alert)))
+    compositor = Compositor([DRIVE["alerts"], Overlay(label="{ttc}")])
+    said = None
+    for result in film:
+        labels.clear()
+        bands.clear()
+        compositor(result)
+        said = bands[-1] if bands else said
+        assert said is None or said == f"car 1 · {labels[0]}"
+    assert said is not None
+
+
 def test_trails_are_kept_of_few_and_for_a_while():
     effect = type(DRIVE["trails"])(seconds=1)
     drawing = effect.begin()

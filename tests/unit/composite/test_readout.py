@@ -160,8 +160,8 @@ def test_the_theme_follows_the_light_slowly_and_does_not_flicker():
     assert tunnel == sorted(tunnel, key=lambda theme: theme is NIGHT), "it changes once"
     assert set(themes([0.2 + 0.1 * (i % 2) for i in range(100)], 5.2)) == {NIGHT}, "in between it stays"
     assert themes([0.6] * 100, 9.2)[-1] is DAY
-    assert Light("night")(Canvas(grey(0.9))) is NIGHT
-    assert Light("day")(Canvas(grey(0.0))) is DAY
+    assert Light.of(Canvas(grey(0.9)), "night") is NIGHT
+    assert Light.of(Canvas(grey(0.0)), "day") is DAY
 
 
 def test_themes_can_be_read():

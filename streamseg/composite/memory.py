@@ -57,7 +57,7 @@ class Driving:
             self._moved, self._driven = 0.0, False
         if scene is None or self._driven:
             return True
-        mounted = scene.camera is not None and scene.camera.mounted is not None and scene.camera.source != "guessed"
+        mounted = scene.camera is not None and scene.camera.mounted is not None  # somebody said so
         moving = None if scene.turn is None else scene.turn.moving
         if moving is not None:
             self._moved = min(max(0.0, self._moved + 2 * (moving - 0.5) * (passed or 0.0)), self._SURE)

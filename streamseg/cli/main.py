@@ -14,6 +14,7 @@ from streamseg.cli.errors import end_with, fill_closed
 from streamseg.cli.events import events, replay
 from streamseg.cli.flags import JsonOption, SourceArg, answer, flag
 from streamseg.cli.help import Command, Group
+from streamseg.cli.jobs import jobs
 from streamseg.cli.live import live
 from streamseg.cli.report import report
 from streamseg.cli.run import run
@@ -53,6 +54,7 @@ app.command(cls=Command)(events)
 app.command(cls=Command)(replay)
 app.command(cls=Command)(cameras)
 app.command(cls=Command)(serve)
+app.command(cls=Command)(jobs)
 app.command(cls=Command)(tracks)
 app.command(cls=Command)(report)
 

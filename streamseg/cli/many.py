@@ -14,7 +14,17 @@ if TYPE_CHECKING:
     from streamseg.jobs.films import Film
     from streamseg.jobs.outcome import FilmReport, JobReport
 
-__all__ = ["run_films"]
+__all__ = ["check_cluster", "run_films"]
+
+
+def check_cluster(on: str, *, many: bool) -> None:
+    """Raise ConfigError for what --on cannot be, MissingExtra without Ray."""
+    from streamseg.cluster.on_ray import check_place
+    from streamseg.errors import ConfigError
+
+    check_place(on)
+    if not many:
+        raise ConfigError(f"--on {on}: a cluster runs many films, each on one worker; one film is not divided: leave --on out")
 
 
 def run_films(
@@ -26,6 +36,8 @@ def run_films(
     overwrite: bool,
     resume: bool,
     as_json: bool,
+    on: str | None = None,
+    workers: int | None = None,
 ) -> None:
     """Run a job, say what becomes of each film, and end with 1 where one failed."""
     from streamseg.jobs.job import Job
@@ -46,7 +58,12 @@ def run_films(
             screen.say(f"  failed: {done.error}")
 
     with handle_signals(job.interrupt):
-        report = job.run(screen.progress, begin, end)
+        if on is None:
+            report = job.run(screen.progress, begin, end)
+        else:
+            from streamseg.cluster.on_ray import run_on_ray
+
+            report = run_on_ray(job, on, workers=workers, on_film=begin, on_done=end)
     _summarise(report, screen)
     if as_json:
         print(json.dumps(report.to_json(), indent=2))

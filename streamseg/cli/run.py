@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streamseg.cli.flags import flag
-from streamseg.cli.many import run_films
+from streamseg.cli.many import check_cluster, run_films
 from streamseg.pipeline.options import in_shell
 
 if TYPE_CHECKING:
@@ -35,6 +35,14 @@ def run(
             "given several times.",
         ),
     ] = None,
+    on: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLUSTER",
+            help="Run a job of several films on Ray: ray, a worker on each core of this machine; or ray://HOST:10001, a cluster.",
+        ),
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="With --on: how many. Default: one a core, or a GPU.")] = None,
     # options: shell pipeline network source results privacy output job = "drive"
     pipeline: Annotated[str, flag("pipeline")] = "drive",
     classes: Annotated[str | None, flag("classes")] = None,
@@ -111,8 +119,14 @@ def run(
         outputs = in_format(output or [], format, json_report)
         if config.decode.trip != "off" and len(source) > 1:
             raise ConfigError("--trip joins the films of one folder, glob or list (@files.txt); give one of them")
-        if config.decode.trip == "off" and means_films(source):
-            run_films(source, config, outputs, screen, overwrite=overwrite, resume=resume, as_json=json_report)
+        many = config.decode.trip == "off" and means_films(source)
+        if on is not None:
+            check_cluster(on, many=many)
+        elif workers is not None:
+            raise ConfigError("--workers is for --on, which says on what cluster")
+        if many:
+            how = {"overwrite": overwrite, "resume": resume, "as_json": json_report}
+            run_films(source, config, outputs, screen, **how, on=on, workers=workers)
             return
         run_of = ResumableRun if resume else Run
         job = run_of(source[0], config, outputs, overwrite=overwrite, on_message=screen.say)

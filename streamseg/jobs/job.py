@@ -31,7 +31,7 @@ from streamseg.pipeline.report import RunReport
 from streamseg.pipeline.split import is_split, literal_folder
 from streamseg.system.callbacks import Message
 
-__all__ = ["Job"]
+__all__ = ["Job", "open_film"]
 
 Watch = Callable[[Pipeline], AbstractContextManager[Callable[[Pipeline], None] | None]]
 """Entered while a film runs; what it gives is called ten times a second."""
@@ -94,10 +94,10 @@ class Job:
     ) -> JobReport:
         """Run what is not done yet. Raises StreamsegError only for what concerns all films: the engine, the book of the job."""
         began, reports = time.monotonic(), list[FilmReport]()
-        manifest = Manifest.hold(self.folder)
+        manifest = Manifest.hold(self.folder, len(self.films))
         try:
             if manifest.damaged:
-                self._say(f"{self.folder / NAME}: {manifest.damaged}; a new one is begun")
+                self.say(f"{self.folder / NAME}: {manifest.damaged}; a new one is begun")
             for number, film in enumerate(self.films, 1):
                 if self.interrupted is not None:
                     break
@@ -114,7 +114,22 @@ class Job:
 
     def _one(self, film: Film, manifest: Manifest, watch: Watch | None) -> FilmReport:
         """Run one film, unless it is done. Its errors are told; those of the engine's opening and of the book are raised."""
-        key, before = _key(film), manifest.films.get(_key(film))
+        entry = self.begin(film, manifest)
+        if isinstance(entry, FilmReport):
+            return entry
+        engine = self._open_engine(film)
+        manifest.put(_key(film), entry)
+        try:
+            report = self._run(film, engine, watch)
+        except StreamsegError as error:
+            if isinstance(error, EngineError):
+                self._close_engine()  # another film gets a fresh one
+            return self.failed(film, manifest, entry, str(error))
+        return self.ended(film, manifest, entry, report)
+
+    def begin(self, film: Film, manifest: Manifest) -> Entry | FilmReport:
+        """What is to be noted of a film that is run now; or what became of one that is not, since it is done or cannot be."""
+        before = manifest.films.get(_key(film))
         entry = Entry(film.name, "running", self._settings)
         try:
             entry = dataclasses.replace(entry, source=SourceState.of(film.source))
@@ -122,23 +137,23 @@ class Job:
             if before is not None and why is None:
                 return FilmReport(str(film.source), film.name, "skipped")
             if before is not None and before.status == "done":
-                self._say(f"{film.name}: rendered anew, since {why}")
+                self.say(f"{film.name}: rendered anew, since {why}")
             self._refuse_foreign(film, before)
-            entry = dataclasses.replace(entry, outputs=tuple((path, -1) for path in self._files(film)))
+            return dataclasses.replace(entry, outputs=tuple((path, -1) for path in self._files(film)))
         except (StreamsegError, OSError) as error:
             told = f"{film.source}: cannot be read: {error.strerror or error}" if isinstance(error, OSError) else str(error)
-            return self._failed(film, manifest, dataclasses.replace(entry, outputs=()), told)
-        engine = self._open_engine(film)
-        manifest.put(key, entry)
-        try:
-            report = self._run(film, engine, watch)
-        except StreamsegError as error:
-            if isinstance(error, EngineError):
-                self._close_engine()  # another film gets a fresh one
-            return self._failed(film, manifest, entry, str(error))
+            return self.failed(film, manifest, dataclasses.replace(entry, outputs=()), told)
+
+    def ended(self, film: Film, manifest: Manifest, entry: Entry, report: RunReport) -> FilmReport:
+        """Note a film that was run."""
         status: Literal["done", "interrupted"] = "interrupted" if report.interrupted else "done"
-        manifest.put(key, _ended(entry, status, frames=report.frames_done, seconds=round(report.seconds, 3)))
+        manifest.put(_key(film), _ended(entry, status, frames=report.frames_done, seconds=round(report.seconds, 3)))
         return FilmReport(str(film.source), film.name, status, None, report)
+
+    def failed(self, film: Film, manifest: Manifest, entry: Entry, error: str) -> FilmReport:
+        """Note a film that could not be run."""
+        manifest.put(_key(film), _ended(entry, "failed", error=error))
+        return FilmReport(str(film.source), film.name, "failed", error)
 
     def _outdated(self, before: Entry | None, now: Entry) -> str | None:
         """Why a film has to be rendered; None: it is done, and nothing has changed."""
@@ -165,14 +180,8 @@ class Job:
         return [os.path.abspath(_place(target.path)) for target in self.films[film] if not is_address(target.path)]
 
     def _run(self, film: Film, engine: Engine, watch: Watch | None) -> RunReport:
-        given = outputs_of(film, self.config, self.outputs)
-        run_of = ResumableRun if self.resume else Run
-        run = run_of(str(film.source), self.config, given, overwrite=True, engine=engine, on_message=self.on_message)
-        pipeline = run.pipeline
-        if pipeline.live:
-            run.close()
-            raise SourceError(f"{film.source}: this happens live, and has no end; run it by itself")
-        self._running = pipeline
+        run = open_film(film, self.config, self.outputs, engine, resume=self.resume, on_message=self.on_message)
+        self._running = pipeline = run.pipeline
         try:
             if self.interrupted is not None:
                 pipeline.runtime.interrupt(self.interrupted)
@@ -180,10 +189,6 @@ class Job:
                 return run.run(on_tick)
         finally:
             self._running = None
-
-    def _failed(self, film: Film, manifest: Manifest, entry: Entry, error: str) -> FilmReport:
-        manifest.put(_key(film), _ended(entry, "failed", error=error))
-        return FilmReport(str(film.source), film.name, "failed", error)
 
     def _open_engine(self, film: Film) -> Engine:
         if self._engine is None:
@@ -196,9 +201,24 @@ class Job:
         if engine is not None:
             engine.close()
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """Tell the user."""
         if self.on_message is not None:
             self.on_message(text)
+
+
+def open_film(
+    film: Film, config: PipelineConfig, outputs: Sequence[str], engine: Engine, *, resume: bool, on_message: Message | None
+) -> Run:
+    """The run of one film, open. Raises StreamsegError."""
+    run_of = ResumableRun if resume else Run
+    run = run_of(
+        str(film.source), config, outputs_of(film, config, outputs), overwrite=True, engine=engine, on_message=on_message
+    )
+    if run.pipeline.live:
+        run.close()
+        raise SourceError(f"{film.source}: this happens live, and has no end; run it by itself")
+    return run
 
 
 def _refuse_files_of_one(config: PipelineConfig, films: Sequence[Film]) -> None:

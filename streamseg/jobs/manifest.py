@@ -1,12 +1,13 @@
 """What a job has done so far: `streamseg-job.json` in the folder of its outputs, whole at every moment.
 
-    {"schema": "streamseg.job/1",
+    {"schema": "streamseg.job/1", "of": 12, "began": "2026-11-30T11:50:00+00:00",
      "films": {"/films/a.mov": {"name": "a", "status": "done", "source": {"size": 1048576, "modified_ns": 17…, "sha256": "…"},
                                 "settings": "9f2c…", "outputs": [{"path": "/out/a.mp4", "size": 52428}],
                                 "frames": 250, "seconds": 9.1, "ended": "2026-11-30T12:00:00+00:00", "error": null}}}
 
-`status` is running (also of a job that was killed), done, failed or interrupted. `sha256` is that of the source's first and last
-MiB and its size; `settings` that of all that was asked for. All paths are absolute.
+`of` is how many films the job has, `began` when it was last begun. `status` is running (also of a job that was killed), done,
+failed or interrupted. `sha256` is that of the source's first and last MiB and its size; `settings` that of all that was asked for.
+All paths are absolute.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -117,19 +119,23 @@ class Manifest:
     """By absolute path of the source."""
     damaged: str = ""
     """What is wrong with the file that was there; it is then as if there were none."""
+    of: int = 0
+    """Films of the job; 0: not known."""
+    began: str = ""
+    """When it was last begun, ISO 8601."""
     _lines: dict[str, str] = field(default_factory=dict)
     """Of each film, as it stands in the file: there may be thousands, of which one changes."""
     _claim: Claim | None = None
 
     @classmethod
-    def hold(cls, folder: Path) -> Manifest:
-        """Read what is there, and keep other jobs away until `close`. Raises OutputError."""
+    def hold(cls, folder: Path, of: int = 0) -> Manifest:
+        """Read what is there, and keep other jobs away until `close`; `of`: films of the job. Raises OutputError."""
         make_folder(folder)
         try:
             claim = Claim(folder, NAME)
         except OSError as error:
             raise OutputError(f"{folder}: cannot be written: {error.strerror or error}") from error
-        manifest = cls(folder, *cls.read(folder))
+        manifest = cls(folder, *cls.read(folder), of=of, began=datetime.now(UTC).isoformat(timespec="seconds"))
         manifest._lines = {source: _line(source, entry) for source, entry in manifest.films.items()}
         manifest._claim = claim
         return manifest
@@ -147,12 +153,22 @@ class Manifest:
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             return {}, f"it cannot be read ({error})"
 
+    @staticmethod
+    def about(folder: Path) -> tuple[int, str]:
+        """`of` and `began` of the book of a folder; 0 and nothing where it does not say."""
+        try:
+            data = json.loads((folder / NAME).read_text("utf-8"))
+            return int(data.get("of", 0)), str(data.get("began", ""))
+        except (OSError, ValueError, AttributeError, TypeError):
+            return 0, ""
+
     def put(self, source: str, entry: Entry) -> None:
         """Note a film. Raises OutputError where the file cannot be written."""
         self.films[source] = entry
         self._lines[source] = _line(source, entry)
         films = ",\n".join(self._lines.values())
-        text = f'{{"schema": "{SCHEMA}", "films": {{\n{films}\n}}}}\n'
+        head = f'"schema": "{SCHEMA}", "of": {self.of}, "began": {json.dumps(self.began)}'
+        text = f'{{{head}, "films": {{\n{films}\n}}}}\n'
         try:
             replace_atomically(self.folder / NAME, text.encode(), synced=True)
         except OSError as error:

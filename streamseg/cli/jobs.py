@@ -1,0 +1,57 @@
+"""The verb `streamseg jobs`: how a job of many films stands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streamseg.cli.flags import JsonOption
+
+
+def jobs(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the outputs of the job go.")],
+    every: Annotated[bool, typer.Option("--all", help="List the films that are done, too.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show how a job of many films stands: what is done, what failed and why, how fast it goes, and how long it will take.
+
+    What failed or was interrupted is tried again by the command that began the job.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    from streamseg.cli.display import stdout
+    from streamseg.jobs.standing import standing
+
+    found = standing(folder)
+    if as_json:
+        print(json.dumps(found.to_json(), indent=2))
+        return
+    console = stdout()
+    shown = {source: entry for source, entry in found.films.items() if every or entry.status != "done"}
+    if shown:
+        table = Table("film", "status", "frames", "seconds", "why")
+        for source, entry in shown.items():
+            seconds = f"{entry.seconds:.1f}" if entry.seconds else ""
+            table.add_row(Text(source), entry.status, str(entry.frames or ""), seconds, Text(entry.error or ""))
+        console.print(table)
+    counts = [
+        f"{len(found.having(status))} {status}"
+        for status in ("done", "failed", "interrupted", "running")
+        if found.having(status)
+    ]
+    total = f"{found.of} films" if found.of else f"{len(found.films)} films so far"
+    console.print(Text(f"{total}: {', '.join(counts) or 'none begun'}"))
+    if found.rate:
+        left = found.seconds_left
+        console.print(Text(f"{found.rate:.0f} films an hour" + (f", about {_duration(left)} left" if left else "")))
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"

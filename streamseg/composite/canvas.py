@@ -66,6 +66,8 @@ class Canvas:
         """What must not be seen, for each effect that hides it."""
         self.film = {} if film is None else film
         """What the effects of one output keep in common from frame to frame: see `common`."""
+        self.labels: list[Region] = []
+        """Where labels lie in this frame, for effects whose own labels are to lie beside them."""
         supported = planes.supported(picture)
         # A picture that was converted is nobody else's.
         self._own = supported is not picture
@@ -163,10 +165,7 @@ class Canvas:
                 _over_color(target, weight, rest, paint)
 
     def fill(self, region: Region, rgb: RGB) -> None:
-        """Put a colour in the place of `region`, its corners moved to the nearest multiples of `align`, and into the frame.
-
-        Much cheaper than `paint`, for small bars.
-        """
+        """Put a colour in the place of `region`, its corners at the nearest multiples of `align`: for small bars, much cheaper."""
         align, (x0, y0, x1, y1) = self.align, region
         x0, y0 = max(0, round(x0 / align) * align), max(0, round(y0 / align) * align)
         x1, y1 = min(self.width, round(x1 / align) * align), min(self.height, round(y1 / align) * align)

@@ -79,6 +79,7 @@ class Captions:
             if spot is None:
                 continue
             placed.append(spot)
+            canvas.labels.append(spot)
             if self._style.plate == "color":
                 draw_plate(canvas, spot, coverage, rgb)
             else:

@@ -14,7 +14,7 @@ from streamseg.composite.drive import Drawing, DriveEffect, finite
 from streamseg.composite.labels import draw_plate, font_size, place, plate
 from streamseg.composite.memory import SLACK, Slack
 from streamseg.composite.theme import Theme
-from streamseg.core.masks import Region, region_of
+from streamseg.core.masks import region_of
 from streamseg.core.types import Activity, Instances
 
 __all__ = ["Hidden"]
@@ -33,7 +33,6 @@ class _Expected(Drawing["Hidden"]):
     def draw(self, canvas: Canvas, instances: Instances, theme: Theme) -> None:
         if canvas.scene is None:
             return
-        placed: list[Region] = []
         self._places.slack = SLACK * canvas.unit
         for hidden in canvas.scene.hidden:
             if not finite(hidden.box):
@@ -44,9 +43,9 @@ class _Expected(Drawing["Hidden"]):
                 name = instances.track_names.get(hidden.track_id) or f"{hidden.name} {hidden.track_id}"
                 coverage = plate(f"{name} hidden", font_size(canvas.unit), canvas.align)
                 h, w = coverage.shape
-                spot = place(box, (w, h), (canvas.width, canvas.height), placed, canvas.align)
+                spot = place(box, (w, h), (canvas.width, canvas.height), canvas.labels, canvas.align)
                 if spot is not None:
-                    placed.append(spot)
+                    canvas.labels.append(spot)
                     draw_plate(canvas, spot, coverage, theme.panel, theme.text)
 
 

@@ -15,6 +15,7 @@ __all__ = ["KINDS", "Readouts", "Seconds", "numbers_of", "spoken"]
 
 HOLD = 0.4
 """Seconds for which a number stays, and for which it is still shown when it is not known any more."""
+_UNSURE = 8.0  # a deviation from which whole units say nothing
 _SEEN = 2.0  # seconds after which a road user that is not seen is forgotten
 _MARGIN = 0.75  # of a rounding step: a value on the border between two does not go back and forth
 
@@ -62,7 +63,7 @@ def numbers_of(scene: Scene, kind: str, i: int) -> tuple[float, float]:
 def _step(kind: Kind, value: float, std: float) -> float:
     if abs(value) < kind.fine and not std >= 1:
         return 0.1
-    return 5.0 if abs(value) >= 100 or std >= 20 else 1.0
+    return 5.0 if abs(value) >= 100 or std >= _UNSURE else 1.0
 
 
 def _rounded(value: float, step: float) -> float:

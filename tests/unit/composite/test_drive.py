@@ -14,7 +14,7 @@ from streamseg.composite.effect import builtin
 from streamseg.composite.theme import CALM, CAUTION, WARNING
 from streamseg.config import load_pipeline
 from streamseg.core.palette import class_color, color_of
-from streamseg.core.scene import Fix, Turn
+from streamseg.core.scene import Fix, Hidden, Turn
 from streamseg.core.types import Activity, Event, Instances
 from streamseg.errors import ConfigError
 from streamseg.pixels import planes
@@ -208,6 +208,24 @@ def test_hidden_road_users_have_a_dashed_box():
     side = changed[y0:y1, x0 - 2 : x0 + 3].any(axis=1)
     assert 0.3 < side.mean() < 0.9
     assert np.count_nonzero(np.diff(side.astype(int))) >= 4, "there are gaps"
+
+
+def test_the_label_of_a_hidden_road_user_lies_beside_the_others(monkeypatch):
+    from streamseg.composite import captions, hidden
+
+    spots = []
+    for module in (captions, hidden):
+        whole = module.draw_plate
+        monkeypatch.setattr(
+            module, "draw_plate", lambda c, spot, *rest, whole=whole: spots.append(spot) or whole(c, spot, *rest)
+        )
+    (result,) = frames(places=[(CAR, 14.0, 0.2)], count=1)
+    box = tuple(result.instances.boxes[0].tolist())
+    given = replace(result, scene=replace(result.scene, hidden=(Hidden(7, "car", 1, box, 0.0), Hidden(8, "car", 1, box, 0.0))))
+    drawn([Overlay(), DRIVE["hidden"]], [given])
+    assert len(spots) == 3
+    for i, (x0, y0, x1, y1) in enumerate(spots):
+        assert not any(x0 < right and left < x1 and y0 < low and top < y1 for left, top, right, low in spots[:i])
 
 
 def test_an_alert_has_brackets_and_a_warning_a_band():

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from streamseg.encode.video.copied import CopiedStreams, streams_of
 from streamseg.encode.video.remux import AV_ERRORS
-from streamseg.live.keep.packets import CameraStreams, StoredPacket, streams_of
+from streamseg.live.keep.packets import StoredPacket
 
 if TYPE_CHECKING:
     import av
@@ -28,7 +29,7 @@ MOST_BYTES = 64 * 2**20
 class Opened:
     """A connection is open; what comes has these streams."""
 
-    streams: CameraStreams | None
+    streams: CopiedStreams | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class PacketFeed:
             kept = None
         self.began(kept)
 
-    def began(self, kept: CameraStreams | None) -> None:
+    def began(self, kept: CopiedStreams | None) -> None:
         """As `opened`, of streams that are kept already."""
         self._video = None if kept is None else kept.video
         self._wanted = frozenset() if kept is None else frozenset(kept.kept)

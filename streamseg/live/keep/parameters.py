@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import av
 
+from streamseg.encode.video.copied import CopiedStreams
 from streamseg.encode.video.remux import AV_ERRORS, keep_video
-from streamseg.live.keep.packets import CameraStreams, StoredPacket
+from streamseg.live.keep.packets import StoredPacket
 
 __all__ = ["Parameters"]
 
@@ -21,11 +22,11 @@ _SETS = {"h264": (0x1F, 7), "hevc": (0x7E, 33 << 1)}
 class Parameters:
     """Compares the sequence parameter sets of key frames over one connection."""
 
-    def __init__(self, streams: CameraStreams) -> None:
+    def __init__(self, streams: CopiedStreams) -> None:
         self._streams, self._codec = streams, streams.codec
         self._known: frozenset[bytes] = frozenset()
 
-    def changed(self, packet: StoredPacket) -> CameraStreams | None:
+    def changed(self, packet: StoredPacket) -> CopiedStreams | None:
         """The streams from this key frame on, where its picture is another than that of those before it; None: it is not."""
         sets = self._of(packet.data)
         if not sets or sets == self._known:

@@ -7,11 +7,12 @@ import time
 from pathlib import Path
 
 from streamseg.config.live_record import CameraRecord
+from streamseg.encode.video.copied import CopiedStreams
 from streamseg.live.keep.clips import Clips
 from streamseg.live.keep.clock import SteadyClock
 from streamseg.live.keep.continuous import Continuous
 from streamseg.live.keep.feed import Ended, Item, Noticed, Opened, PacketFeed
-from streamseg.live.keep.packets import CameraStreams, StoredPacket
+from streamseg.live.keep.packets import StoredPacket
 from streamseg.live.keep.parameters import Parameters
 from streamseg.live.keep.shelf import Ledger, Shelf, utc_of
 
@@ -40,7 +41,7 @@ class CameraRecorder:
         self._continuous = Continuous(self._shelf, options.segment) if options.continuous else None
         clips = options.clips
         self._clips = Clips(self._shelf, before=clips.before, after=clips.after, longest=clips.longest) if clips else None
-        self._streams: CameraStreams | None = None
+        self._streams: CopiedStreams | None = None
         self._steady = SteadyClock()
         self._opened_at = self._last_at = 0.0
         self._seen_key = False
@@ -109,7 +110,7 @@ class CameraRecorder:
         elif isinstance(item, Noticed) and self._clips is not None:
             self._clips.notice(item.id, item.at)
 
-    def _open(self, streams: CameraStreams | None) -> None:
+    def _open(self, streams: CopiedStreams | None) -> None:
         if self._streams is not None:
             self._end(time.monotonic(), "another connection")
         if streams is not None and streams.codec == "rawvideo":
@@ -159,7 +160,7 @@ class CameraRecorder:
         self._last_at = packet.at
         self._close_gap(packet.at)
 
-    def _change(self, streams: CameraStreams, at: float) -> None:
+    def _change(self, streams: CopiedStreams, at: float) -> None:
         """The picture has another size: it goes on in another file."""
         self._streams = streams
         if self._continuous is not None:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from streamseg.encode.video.copied import CopiedStreams, choose_container
 from streamseg.errors import OutputError
 from streamseg.live.keep.names import recording_path
-from streamseg.live.keep.packets import CameraStreams, StoredPacket, choose_container
+from streamseg.live.keep.packets import StoredPacket
 from streamseg.live.keep.recording import RecordingFile
 
 __all__ = ["Ledger", "Recorded", "Shelf", "utc_of"]
@@ -67,7 +68,7 @@ class Shelf:
     ) -> None:
         self.folder, self.camera, self.ledger = folder, camera, ledger
         self._container, self._clock = container, clock
-        self._streams: CameraStreams | None = None
+        self._streams: CopiedStreams | None = None
         self._chosen: tuple[str, ...] = ()
         self._said: set[str] = set()
         self._again = 0.0
@@ -75,7 +76,7 @@ class Shelf:
         self.full = ""
         """Why nothing can be written now; empty: it can."""
 
-    def streams(self, streams: CameraStreams) -> None:
+    def streams(self, streams: CopiedStreams) -> None:
         """What comes from now on."""
         self._streams = streams
         self._suffix, self._kind, self._held, said = choose_container(streams, self._container)

@@ -10,9 +10,10 @@ import av
 
 from streamseg.encode.stream import Listener, SharedStream, StreamFormat, Unit
 from streamseg.encode.stream.fmp4 import TIMESCALE
+from streamseg.encode.video.copied import CopiedStreams
 from streamseg.encode.video.remux import AV_ERRORS, keep_video
 from streamseg.live.keep.feed import PacketFeed
-from streamseg.live.keep.packets import CameraStreams, StoredPacket
+from streamseg.live.keep.packets import StoredPacket
 
 __all__ = ["ShownPackets"]
 
@@ -59,7 +60,7 @@ class ShownPackets:
         self._thread.join(2.0)
 
 
-def _streams(unit: Unit) -> CameraStreams | None:
+def _streams(unit: Unit) -> CopiedStreams | None:
     """What the stream is, as a key frame's own parameter sets say it."""
     try:
         with av.open(io.BytesIO(unit.data), format="h264") as container:
@@ -67,7 +68,7 @@ def _streams(unit: Unit) -> CameraStreams | None:
     except AV_ERRORS:
         return None
     kept.time_base = _CLOCK
-    return CameraStreams(0, {0: kept})
+    return CopiedStreams(0, {0: kept})
 
 
 def _stored(unit: Unit) -> StoredPacket:

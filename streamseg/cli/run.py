@@ -90,6 +90,7 @@ def run(
     audio: Annotated[str | None, flag("audio")] = None,
     segment: Annotated[str | None, flag("segment")] = None,
     exr: Annotated[str | None, flag("exr")] = None,
+    clips: Annotated[str | None, flag("clips")] = None,
     key_rate: Annotated[float | None, flag("key_rate")] = None,
     effects: Annotated[str | None, flag("effects")] = None,
     keep_grey: Annotated[bool | None, flag("keep_grey")] = None,

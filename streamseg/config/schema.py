@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from streamseg.composite.shape import Shape
+from streamseg.config.clips import EventClipsConfig
 from streamseg.config.privacy import PrivacyConfig
 from streamseg.config.scene import SceneConfig
 from streamseg.config.section import Section
@@ -331,6 +332,8 @@ class EncodeConfig(Section):
     door_%Y-%m-%d_%H-%M.mp4."""
     exr: ExrOptions = ExrOptions()
     """What an EXR holds."""
+    clips: EventClipsConfig = EventClipsConfig()
+    """Of which events an output such as events.clips has a clip, and how long it is."""
     key_rate: Annotated[float, Field(gt=0, le=1000)] = 2.0
     """Key frames a second of nuImages, which holds these alone."""
     shape: Shape = Shape()

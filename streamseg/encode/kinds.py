@@ -32,6 +32,7 @@ FORMATS: Mapping[str, str] = {
     ".bdd.json": f"{_RESULTS}bdd:BddSink",
     ".openlabel.json": f"{_RESULTS}openlabel:OpenLabelSink",
     ".events.csv": f"{_RESULTS}events_csv:EventsCsvSink",
+    ".clips": f"{_RESULTS}clips:ClipsSink",
     ".nuimages": f"{_RESULTS}nuimages:NuImagesSink",
     ".parquet": f"{_RESULTS}parquet:InstancesParquetSink",
     ".frames.parquet": f"{_RESULTS}parquet:FramesParquetSink",
@@ -39,7 +40,8 @@ FORMATS: Mapping[str, str] = {
     ".otio": f"{_RESULTS}otio:OtioSink",
     ".cutouts": "streamseg.encode.images.cutouts:CutoutSink",
 }
-"""Results without pictures: how the outputs' names end (`.mots`, `.nuimages` and `.cutouts` are folders), and what writes them."""
+"""Results without pictures of ours: how the outputs' names end (`.mots`, `.nuimages`, `.clips`, `.cutouts` are folders), and what
+writes them."""
 
 
 LOGS: Mapping[str, str] = {

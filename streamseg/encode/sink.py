@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from streamseg.composite.shape import Shape
+from streamseg.core.event_clips import EventClips
 from streamseg.core.exr_options import ExrOptions
 from streamseg.encode.alpha_note import AlphaNote
 
@@ -127,6 +129,10 @@ class OutputRequest:
     """What an EXR holds; None: as usual."""
     key_rate: float = 2.0
     """Key frames a second, of formats that hold these alone."""
+    clips: EventClips | None = None
+    """What an output of clips holds; None: as usual."""
+    joints: Callable[[], Sequence[Any]] | None = None
+    """Of a source of several files: where each begins, as far as they were read (`streamseg.decode.joined.Joint`)."""
     shape: Shape | None = None
     """What is done to the mattes of outputs that hold them beside the picture; None: nothing."""
     keeper: Keeper | None = None
@@ -142,6 +148,8 @@ class OutputKind:
     """It holds masks beside the picture: where -o alone names it, the picture is the source's, without the pipeline's effects."""
     needs_masks: ClassVar[bool] = False
     """It holds masks and nothing else: refused before the run where boxes alone are found."""
+    copies: ClassVar[bool] = False
+    """It copies what the source holds without looking at it: refused where privacy hides anything."""
     folder: ClassVar[bool] = False
     """It writes into a folder, which may be there already: what lies in it is looked at when it is opened."""
     one_file: ClassVar[bool] = False

@@ -334,6 +334,11 @@ def check_output(context: Context, output: Target) -> None:
             f"outputs: {output.name}: {output.path}: a file for each object shows that object alone: its effects must be matte or "
             f"alpha, not {', '.join(step.name for step in output.composite) or 'none'}"
         )
+    if kind is not None and kind.copies and private.settings(context.config):
+        raise ConfigError(
+            f"outputs: {output.name}: {output.path}: clips are copied from the source, and would show what privacy hides; "
+            "leave them out, or cut them out of the film that is written"
+        )
     if alone and kind is not None and kind.needs_masks:
         raise ConfigError(f"outputs: {output.name}: {output.path}: this format holds masks, and {_why_boxes_alone(context)}")
 

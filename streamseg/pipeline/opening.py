@@ -288,6 +288,8 @@ def make_sink(
         audio=target.encode.audio,
         exr=target.encode.exr,
         key_rate=target.encode.key_rate,
+        clips=target.encode.clips.noun,
+        joints=lambda: decoder.joints,
         threads=1 if split else 0,  # there may be many, and each picture is then encoded at once
         shape=target.encode.shape,
         # Which files there will be is not known; they are made anew.

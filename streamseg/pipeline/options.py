@@ -460,6 +460,14 @@ OPTIONS: tuple[Option, ...] = (
         more="Or a dict.",
     ),
     Option(
+        "clips",
+        "output",
+        "str | Mapping[str, Any]",
+        "Of which events a .clips output has a clip, as 'kinds: [alert, cut_in], before: 5s, after: 5s' (docs/results.md).",
+        ("encode", "clips"),
+        more="Or a dict.",
+    ),
+    Option(
         "key_rate",
         "output",
         "float",

@@ -1,4 +1,4 @@
-"""What --codec, --crf, --segment, --exr, --key-rate, --effects, --audio and --keep-grey say of a pipeline's outputs."""
+"""What --codec, --crf, --segment, --exr, --clips, --key-rate, --effects, --audio and --keep-grey say of a pipeline's outputs."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ def with_encoding(
     keep_grey: bool | None = None,
     effects: object = None,
     exr: object = None,
+    clips: object = None,
     key_rate: float | None = None,
     called: Mapping[str, str] | None = None,
     *,
@@ -32,20 +33,21 @@ def with_encoding(
 ) -> PipelineConfig:
     """`config` with what these flags say; None where they were not given.
 
-    The first six speak of what -o names, also where the file has no output for it, and not of what the pipeline writes beside
-    it; the others of all outputs. `called`: what the user calls each. `trust`: effects may name code. Raises ConfigError for a
-    value that is not allowed.
+    --audio and --keep-grey speak of all outputs; the others of what -o names, also where the file has no output for it, and not of
+    what the pipeline writes beside it. `called`: what the user calls each. `trust`: effects may name code. Raises ConfigError for
+    a value that is not allowed.
     """
-    if all(value is None for value in (codec, crf, audio, segment, keep_grey, effects, exr, key_rate)):
+    if all(value is None for value in (codec, crf, audio, segment, keep_grey, effects, exr, clips, key_rate)):
         return config
-    held = None if exr is None else _held(exr, (called or {}).get("exr", "exr"))
+    held = None if exr is None else _held(exr, (called or {}).get("exr", "exr"), "light: display, ranks: 2")
+    kept = None if clips is None else _held(clips, (called or {}).get("clips", "clips"), "kinds: [alert, cut_in], before: 5s")
     drawn = None if effects is None else listed_effects(effects, (called or {}).get("composite", "effects"))
     outputs = dict(config.outputs)
     if not any("{out}" in output.path for output in outputs.values()):
         outputs[next(name for name in (f"output{n}" for n in range(1, len(outputs) + 2)) if name not in outputs)] = OVERLAY
     merged, names = {}, dict[Location, str]()
     for name, output in outputs.items():
-        plain = {"codec": codec, "crf": crf, "segment": segment, "exr": held, "key_rate": key_rate}
+        plain = {"codec": codec, "crf": crf, "segment": segment, "exr": held, "clips": kept, "key_rate": key_rate}
         named = plain if "{out}" in output.path else {}
         given = {key: value for key, value in (named | {"audio": audio}).items() if value is not None}
         merged[name] = dict(output) | {"encode": dict(output.encode) | given}
@@ -61,16 +63,16 @@ def with_encoding(
     return override(config, {"outputs": merged}, names, "", trust=trust)
 
 
-def _held(exr: object, called: str) -> object:
-    """What --exr says, as the section of a pipeline file: `light: display, ranks: 2`. Raises ConfigError."""
-    if not isinstance(exr, str):
-        return exr
+def _held(said: object, called: str, example: str) -> object:
+    """What --exr or --clips says, as the section of a pipeline file: `light: display, ranks: 2`. Raises ConfigError."""
+    if not isinstance(said, str):
+        return said
     try:
-        read = yaml.safe_load(f"{{{exr}}}")
+        read = yaml.safe_load(f"{{{said}}}")
     except yaml.YAMLError:
         read = None
     if not isinstance(read, dict) or None in read.values():
-        raise ConfigError(f"{called}: {exr!r} cannot be read; write as 'light: display, ranks: 2'")
+        raise ConfigError(f"{called}: {said!r} cannot be read; write as '{example}'")
     return read
 
 

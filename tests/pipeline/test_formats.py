@@ -180,6 +180,21 @@ def test_the_table_of_events_says_what_the_lines_say(outputs):
     assert [e["type"] for e in openlabel["events"].values()] == [e["event"] for e in said]
 
 
+def test_clips_of_events_are_cut_out_of_the_film(film, model, tmp_path):
+    text = EVENTS.replace("composite: [overlay, zones, counts]", "composite: [], encode: {clips: {before: 0.2s, after: 0.1}}")
+    build_pipeline(film, config(text, model), [f"{tmp_path}/a.clips", f"{tmp_path}/a.jsonl"]).run()
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "a.clips" / "clips.csv").read_bytes().decode("utf-8-sig"), newline="")))
+    told = [line["event"] for line in lines(tmp_path / "a.jsonl") if line.get("event", "count") != "count" and "event" in line]
+    assert sorted(row["kind"] for row in rows) == sorted(told)
+    assert all((tmp_path / "a.clips" / row["clip"]).is_file() for row in rows)
+
+
+def test_clips_would_show_what_privacy_hides(film, model, tmp_path):
+    with pytest.raises(ConfigError, match=r"a\.clips: clips are copied from the source, and would show what privacy hides"):
+        build_pipeline(film, config("privacy: person", model), [f"{tmp_path}/a.clips"]).run()
+    assert not (tmp_path / "a.clips" / "clips.csv").exists()
+
+
 def test_an_interrupt_leaves_whole_files(film, model, tmp_path):
     names = ["a.mots.txt", "a.coco.json", "a.ytvis.json", "a.cvat.zip"]
     pipeline = build_pipeline(film, config(EVENTS, model), [str(tmp_path / name) for name in names])

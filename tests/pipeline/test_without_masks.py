@@ -126,6 +126,7 @@ HOLD = {
     ".frames.parquet": in_frames,
     ".events.parquet": lambda path: pq.read_table(path).column("kind"),
     ".nuimages": in_nuimages,
+    ".clips": lambda path: in_events((path / "clips.csv").read_text("utf-8-sig").removeprefix("clip,begin,end,at,")),
     ".jsonl": in_lines,
     ".ndjson": in_lines,
     ".otio": in_otio,
@@ -136,7 +137,7 @@ HOLD = {
     ".events.csv": in_events,
 }
 """What each format holds of the boxes."""
-BINARY = {".parquet", ".frames.parquet", ".events.parquet", ".nuimages"}
+BINARY = {".parquet", ".frames.parquet", ".events.parquet", ".nuimages", ".clips"}
 
 
 def test_python_is_answered_in_its_own_words(clip, known):

@@ -6,6 +6,7 @@
     out.kitti.txt    KITTI tracking          out.bdd.json     BDD100K, in Scalabel's format
     out.events.csv   a line an event         out.openlabel.json   ASAM OpenLABEL
     out.parquet      a row an instance       out.nuimages/    nuImages' tables, and key frames
+    out.clips/       a film an event         out.otio         OpenTimelineIO
 
 Each is written while the video runs. All but lines of text are whole under their name only at the end, also of a run that is
 interrupted or fails. Which class writes which is said in `encode.kinds`.

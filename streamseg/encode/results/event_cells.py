@@ -12,9 +12,10 @@ __all__ = ["COLUMNS", "DETAILS", "event_row"]
 
 DETAILS = (
     *("ttc", "ttc_std", "distance", "distance_std", "lateral", "lateral_std", "speed", "speed_std"),
-    *("own_speed", "latitude", "longitude"),
+    *("in_path", "pet", "pet_std"),
 )
-"""Numbers at the time of the event that have a column of their own: seconds, metres, metres a second, degrees."""
+"""Numbers at the time of the event that have a column of their own: seconds, metres, metres a second; `pet`: the time between that
+one left a place and another came to it (post-encroachment time)."""
 COLUMNS = ("time", "utc", "frame", "kind", "track", "name", "class", "place", "direction", "seconds", *DETAILS, "details")
 
 
@@ -37,4 +38,6 @@ def event_row(event: Event, frame: int, name: str | None) -> dict[str, Any]:
         "seconds": event.seconds,
     }
     row |= {key: known.pop(key, None) for key in DETAILS}
+    if event.seconds is None:
+        row["seconds"] = known.pop("seconds", None)
     return row | {"details": known}

@@ -280,6 +280,32 @@ def test_what_an_exr_cannot_hold_is_said_with_the_option(given, words):
         configure({"exr": given}, in_shell)
 
 
+@pytest.mark.parametrize(
+    "given", ["kinds: [alert, cut_in], before: 3s, limit: 2GB", {"kinds": "alert,cut_in", "before": 3, "limit": 2e9}]
+)
+def test_what_clips_hold_is_told_in_a_line(given):
+    config = configure({"clips": given, "key_rate": 1})
+    (target,) = plan(config.outputs, ["drive.clips"])
+    clips = target.encode.clips.noun
+    assert (clips.kinds, clips.before, clips.after, clips.limit) == (("alert", "cut_in"), 3.0, 5.0, 2_000_000_000)
+    assert target.encode.key_rate == 1.0
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"clips": "kinds: [alarm]"}, "--clips: kinds: 'alarm' is no kind of event; did you mean 'alert'"),
+        ({"clips": "kinds: earthquake"}, "--clips: kinds: 'earthquake' is no kind of event; allowed: auto, all, count, cross"),
+        ({"clips": "alert"}, "--clips: 'alert' cannot be read; write as 'kinds:"),
+        ({"clips": "longest: 0"}, "--clips: .*greater than 0"),
+        ({"key_rate": 0}, "--key-rate: .*greater than 0"),
+    ],
+)
+def test_what_clips_cannot_hold_is_said_with_the_option(given, words):
+    with pytest.raises(ConfigError, match=words):
+        configure(given, in_shell)
+
+
 def test_effects_that_are_asked_for_are_drawn_into_an_exr_too():
     config = configure({"pipeline": "edit", "effects": "pixelate"})
     (target,) = plan(config.outputs, ["shot/%06d.exr"])

@@ -19,7 +19,7 @@ from streamseg.system.imports import import_attribute
 if TYPE_CHECKING:
     from streamseg.api import astream, open, run, run_many, stream, tune
     from streamseg.config import PipelineConfig, load_pipeline
-    from streamseg.config.schema import EventsConfig, SmoothConfig, TrackConfig
+    from streamseg.config.schema import EventsConfig, SceneConfig, SmoothConfig, TrackConfig
     from streamseg.core.result import Result
     from streamseg.core.types import Activity, Event, Frame, Instances, Occlusion
     from streamseg.edits import Edits
@@ -48,6 +48,7 @@ __all__ = [
     "Result",
     "Results",
     "RunReport",
+    "SceneConfig",
     "Selection",
     "Session",
     "SmoothConfig",
@@ -82,6 +83,7 @@ _LAZY = {
     "Result": "streamseg.core.result",
     "Results": "streamseg.record",
     "RunReport": "streamseg.pipeline.report",
+    "SceneConfig": "streamseg.config.schema",
     "Selection": "streamseg.select",
     "Session": "streamseg.pipeline.session",
     "SmoothConfig": "streamseg.config.schema",

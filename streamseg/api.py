@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from streamseg.composite import Effect, Privacy
 from streamseg.config import PipelineConfig
-from streamseg.config.schema import EventsConfig, SmoothConfig, TrackConfig
+from streamseg.config.schema import EventsConfig, SceneConfig, SmoothConfig, TrackConfig
 from streamseg.core.result import Result
 from streamseg.core.scene import CameraModel
 from streamseg.errors.describe import path_of
@@ -69,6 +69,7 @@ def stream(
     track: TrackConfig | Mapping[str, Any] | None = None,
     smooth: SmoothConfig | Mapping[str, Any] | None = None,
     events: EventsConfig | Mapping[str, Any] | None = None,
+    scene: bool | SceneConfig | Mapping[str, Any] | None = None,
     telemetry: str | PathLike[str] | None = None,
     telemetry_offset: float | str | None = None,
     camera: str | PathLike[str] | Mapping[str, Any] | CameraModel | None = None,
@@ -137,6 +138,8 @@ def stream(
         smooth: How masks are smoothed: the section `smooth`, or fields of it, as {"masks": "off", "edges": False}.
         events: What is counted and watched: the section `events`, or fields of it, as {"lines": {"door": [[0.1, 0.5], [0.9,
             0.5]]}}.
+        scene: The camera looks ahead from a vehicle: tell times to collision, the way ahead, alerts (docs/drive.md). Or the
+            section `scene`, or fields of it, as {"alerts": "early"}.
         telemetry: Where the vehicle was, for scene: a log (GPX, NMEA, SRT); auto: the film itself, or a log beside it; off.
         telemetry_offset: By how much the log begins after the film, as 2s, or -90s: before it. Default: found from the times of
             both. A number is seconds.
@@ -202,6 +205,7 @@ def astream(
     track: TrackConfig | Mapping[str, Any] | None = None,
     smooth: SmoothConfig | Mapping[str, Any] | None = None,
     events: EventsConfig | Mapping[str, Any] | None = None,
+    scene: bool | SceneConfig | Mapping[str, Any] | None = None,
     telemetry: str | PathLike[str] | None = None,
     telemetry_offset: float | str | None = None,
     camera: str | PathLike[str] | Mapping[str, Any] | CameraModel | None = None,
@@ -264,6 +268,7 @@ def run(
     track: TrackConfig | Mapping[str, Any] | None = None,
     smooth: SmoothConfig | Mapping[str, Any] | None = None,
     events: EventsConfig | Mapping[str, Any] | None = None,
+    scene: bool | SceneConfig | Mapping[str, Any] | None = None,
     telemetry: str | PathLike[str] | None = None,
     telemetry_offset: float | str | None = None,
     camera: str | PathLike[str] | Mapping[str, Any] | CameraModel | None = None,
@@ -338,6 +343,8 @@ def run(
         smooth: How masks are smoothed: the section `smooth`, or fields of it, as {"masks": "off", "edges": False}.
         events: What is counted and watched: the section `events`, or fields of it, as {"lines": {"door": [[0.1, 0.5], [0.9,
             0.5]]}}.
+        scene: The camera looks ahead from a vehicle: tell times to collision, the way ahead, alerts (docs/drive.md). Or the
+            section `scene`, or fields of it, as {"alerts": "early"}.
         telemetry: Where the vehicle was, for scene: a log (GPX, NMEA, SRT); auto: the film itself, or a log beside it; off.
         telemetry_offset: By how much the log begins after the film, as 2s, or -90s: before it. Default: found from the times of
             both. A number is seconds.
@@ -460,6 +467,7 @@ def run_many(
     track: TrackConfig | Mapping[str, Any] | None = None,
     smooth: SmoothConfig | Mapping[str, Any] | None = None,
     events: EventsConfig | Mapping[str, Any] | None = None,
+    scene: bool | SceneConfig | Mapping[str, Any] | None = None,
     telemetry: str | PathLike[str] | None = None,
     telemetry_offset: float | str | None = None,
     camera: str | PathLike[str] | Mapping[str, Any] | CameraModel | None = None,
@@ -540,6 +548,8 @@ def run_many(
         smooth: How masks are smoothed: the section `smooth`, or fields of it, as {"masks": "off", "edges": False}.
         events: What is counted and watched: the section `events`, or fields of it, as {"lines": {"door": [[0.1, 0.5], [0.9,
             0.5]]}}.
+        scene: The camera looks ahead from a vehicle: tell times to collision, the way ahead, alerts (docs/drive.md). Or the
+            section `scene`, or fields of it, as {"alerts": "early"}.
         telemetry: Where the vehicle was, for scene: a log (GPX, NMEA, SRT); auto: the film itself, or a log beside it; off.
         telemetry_offset: By how much the log begins after the film, as 2s, or -90s: before it. Default: found from the times of
             both. A number is seconds.
@@ -625,6 +635,7 @@ def tune(
     track: TrackConfig | Mapping[str, Any] | None = None,
     smooth: SmoothConfig | Mapping[str, Any] | None = None,
     events: EventsConfig | Mapping[str, Any] | None = None,
+    scene: bool | SceneConfig | Mapping[str, Any] | None = None,
     telemetry: str | PathLike[str] | None = None,
     telemetry_offset: float | str | None = None,
     camera: str | PathLike[str] | Mapping[str, Any] | CameraModel | None = None,
@@ -687,6 +698,8 @@ def tune(
         smooth: How masks are smoothed: the section `smooth`, or fields of it, as {"masks": "off", "edges": False}.
         events: What is counted and watched: the section `events`, or fields of it, as {"lines": {"door": [[0.1, 0.5], [0.9,
             0.5]]}}.
+        scene: The camera looks ahead from a vehicle: tell times to collision, the way ahead, alerts (docs/drive.md). Or the
+            section `scene`, or fields of it, as {"alerts": "early"}.
         telemetry: Where the vehicle was, for scene: a log (GPX, NMEA, SRT); auto: the film itself, or a log beside it; off.
         telemetry_offset: By how much the log begins after the film, as 2s, or -90s: before it. Default: found from the times of
             both. A number is seconds.

@@ -16,6 +16,15 @@ from streamseg.cli.flags import JsonOption
 if TYPE_CHECKING:
     from streamseg.live.keep.rows import KeptEvent
 
+_ROAD = {
+    "alert": "{who} came near too soon",
+    "cut_in": "{who} cut in",
+    "crossing": "{who} crossed the way ahead",
+    "stop": "{who} came to a stop",
+    "near_miss": "{who} was nearly hit",
+    "hidden": "{who} went behind another",
+    "reappear": "{who} came out again",
+}
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
@@ -51,7 +60,12 @@ def events(
     ] = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="Up to then.")] = None,
     camera: Annotated[str | None, typer.Option(help="Of this camera.")] = None,
-    kind: Annotated[str | None, typer.Option(help="count, cross, enter, leave, dwell, or warning.")] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            help="count, cross, enter, leave, dwell, warning; alert, cut_in, crossing, stop, near_miss, hidden, reappear."
+        ),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 50,
     gaps: Annotated[bool, typer.Option("--gaps", help="Show when nothing was recorded, and why.")] = False,
     protect: Annotated[str | None, typer.Option(metavar="ID", help="Never delete the clip of this event.")] = None,
@@ -136,6 +150,8 @@ def in_words(event: KeptEvent) -> str:
             return f"{who} left {event.place}" + (f" after {event.seconds:.0f} s" if event.seconds is not None else "")
         case "dwell":
             return f"{who} stays in {event.place}" + (f", {event.seconds:.0f} s" if event.seconds is not None else "")
+    if event.kind in _ROAD:
+        return _ROAD[event.kind].format(who=who if event.track_id else event.name)
     return f"{who} {event.kind} {event.place}"
 
 

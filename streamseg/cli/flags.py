@@ -25,7 +25,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for progra
 def flag(name: str) -> Any:
     """The flag of an option, as typer takes it."""
     declared = option(name)
-    return typer.Option(*(declared.flags or [declared.flag]), metavar=declared.metavar, help=help_of(declared, in_shell))
+    named = declared.flags or [f"{declared.flag}/{declared.off}" if declared.off else declared.flag]
+    return typer.Option(*named, metavar=declared.metavar, help=help_of(declared, in_shell))
 
 
 def answer(data: Any, as_json: bool, human: Callable[[Any], None]) -> None:

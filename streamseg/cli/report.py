@@ -70,6 +70,7 @@ def report(
     ignore: Annotated[str | None, flag("ignore")] = None,
     decode: Annotated[str | None, flag("decode")] = None,
     deinterlace: Annotated[str | None, flag("deinterlace")] = None,
+    scene: Annotated[bool | None, flag("scene")] = None,
     telemetry: Annotated[str | None, flag("telemetry")] = None,
     telemetry_offset: Annotated[str | None, flag("telemetry_offset")] = None,
     camera: Annotated[str | None, flag("camera")] = None,

@@ -9,12 +9,12 @@ from pydantic import BeforeValidator, Field, TypeAdapter
 
 from streamseg.config.section import Section
 from streamseg.config.values import Names, Positive, Seconds, parse_bytes
+from streamseg.core.types import EVENT_KINDS, EventKind
 from streamseg.errors import ConfigError
 
 __all__ = ["CameraRecord", "ClipOptions", "Record", "RecordConfig", "is_private", "record_of"]
 
 Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(ge=0)]
-EventKind = Literal["count", "cross", "enter", "leave", "dwell"]
 
 
 def _switch(value: Any) -> Any:
@@ -31,7 +31,7 @@ class ClipOptions(Section):
     """Seconds that are to be seen before an event; a clip begins with the key frame before that."""
     after: Seconds = 5.0
     """Seconds after it."""
-    events: tuple[EventKind, ...] = ("count", "cross", "enter", "leave", "dwell")
+    events: tuple[EventKind, ...] = tuple(kind for kind in EVENT_KINDS if kind not in ("hidden", "reappear"))
     """Kinds of events that make a clip."""
     classes: Names = None
     """Of these objects only; `all`."""

@@ -11,12 +11,13 @@ from pydantic import BeforeValidator, Field, PlainValidator
 
 from streamseg.config.section import Section
 from streamseg.config.values import Names, Seconds, parse_bytes, parse_names, parse_off
+from streamseg.core.types import EVENT_KINDS, EventKind
 from streamseg.errors.describe import brief, did_you_mean
 
 __all__ = ["FIELDS", "KINDS", "Text", "Told", "fill", "parse_kinds"]
 
-Kind = Literal["count", "cross", "enter", "leave", "dwell", "state"]
-KINDS: tuple[Kind, ...] = ("count", "cross", "enter", "leave", "dwell", "state")
+Kind = EventKind | Literal["state"]
+KINDS: tuple[Kind, ...] = (*EVENT_KINDS, "state")
 """What tracks do, and `state`: a camera is lost, has failed, or is there again."""
 FIELDS = (
     "id", "camera", "event", "utc", "time", "frame", "epoch",

@@ -13,7 +13,7 @@ from streamseg.config.section import Section
 from streamseg.config.values import Seconds, parse_off
 from streamseg.core.seconds import parse_seconds
 from streamseg.errors.describe import brief
-from streamseg.scene.thresholds import RoadSettings, Thresholds
+from streamseg.scene.thresholds import Thresholds
 
 __all__ = ["SceneConfig"]
 
@@ -75,8 +75,3 @@ class SceneConfig(Section):
         ):
             return {"watch": True} | value
         return value
-
-    @property
-    def road(self) -> RoadSettings:
-        """What is asked of the way ahead."""
-        return RoadSettings(self.width, self.margin, self.alerts, self.near_miss, self.hidden)

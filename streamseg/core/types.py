@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from operator import index
-from typing import Any, Literal, Self, SupportsIndex
+from typing import Any, Literal, Self, SupportsIndex, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,18 @@ from streamseg.pixels.packing import PackedPicture, pack
 from streamseg.pixels.picture import AnyPicture
 from streamseg.system.unchanging import unchanging
 
-__all__ = ["Activity", "Event", "Frame", "Instances", "Occlusion", "Track"]
+__all__ = ["EVENT_KINDS", "ROAD_EVENTS", "Activity", "Event", "EventKind", "Frame", "Instances", "Occlusion", "Track"]
+
+EventKind = Literal[
+    "count", "cross", "enter", "leave", "dwell", "alert", "cut_in", "crossing", "stop", "near_miss", "hidden", "reappear"
+]
+"""`count`: it is certain enough to be counted; `cross` a line; `enter`, `leave` a zone; `dwell`: it has stayed long.
+
+Of driving scenes (docs/drive.md): `alert`, it comes near too soon; `cut_in`, it came into the way ahead from the side;
+`crossing`, it crosses that; `stop`, it came to stand ahead; `near_miss`; `hidden` behind another, `reappear` from there."""
+EVENT_KINDS: tuple[EventKind, ...] = get_args(EventKind)
+ROAD_EVENTS = EVENT_KINDS[5:]
+"""Those of driving scenes."""
 
 _HEADS = ("track", "class", "score", "box")
 
@@ -320,16 +331,11 @@ class Occlusion:
 class Event:
     """Something that a track did."""
 
-    kind: Literal[
-        "count", "cross", "enter", "leave", "dwell", "alert", "cut_in", "crossing", "stop", "near_miss", "hidden", "reappear"
-    ]
-    """`count`: it is certain enough to be counted; `cross` a line; `enter`, `leave` a zone; `dwell`: it has stayed long.
-
-    Of driving scenes (docs/drive.md): `alert`, it comes near too soon; `cut_in`, it came into the way ahead from the side;
-    `crossing`, it crosses that; `stop`, it came to stand ahead; `near_miss`; `hidden` behind another, `reappear` from there."""
+    kind: EventKind
     time: float
     """Seconds, presentation time at which it happened; it is reported when it is certain, a moment later."""
     track_id: int
+    """0: the vehicle itself, of a `stop`."""
     name: str
     """The track's class."""
     place: str = ""

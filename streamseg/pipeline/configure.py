@@ -53,8 +53,8 @@ def configure(given: Given, naming: Naming = in_python) -> PipelineConfig:
             case ["privacy"]:
                 changes["privacy"] = privacy_section(value, naming(option))
                 called["privacy",] = called["privacy", "classes"] = naming(option)
-            case [section]:
-                changes[section] = value
+            case [section]:  # a switch alone is the section's first field
+                changes[section] = {"watch": value} if section == "scene" and isinstance(value, bool) else value
                 called[section,] = naming(option)
             case [section, field]:
                 changes[section] = _with(changes.get(section, {}), field, _plain(option, value, naming))

@@ -32,7 +32,7 @@ from streamseg.pipeline.split import SplitSink, is_split
 from streamseg.record.stages import Recall, Record
 from streamseg.removal import Remover
 from streamseg.runtime import Stage
-from streamseg.scene import Road, SceneStage
+from streamseg.scene import Road, RoadSettings, SceneStage
 from streamseg.select import Selection
 from streamseg.shield.hide import Hide
 from streamseg.shield.shield import Shields
@@ -273,7 +273,7 @@ def scene(context: Context) -> Stage | None:
     asked = context.config.scene
     if not asked.watch:
         return None
-    road = Road(asked.road)
+    road = Road(RoadSettings(asked.width, asked.margin, asked.alerts, asked.near_miss, asked.hidden))
     road.check_classes(context.classes)
     return SceneStage(context.camera, road=road, fixes=context.fixes)
 

@@ -43,6 +43,8 @@ class Option:
     """The type in the shell; empty: there is no flag."""
     flags: tuple[str, ...] = ()
     """Other flags than the name with dashes."""
+    off: str = ""
+    """The flag that says the contrary, where the pipeline may say so itself."""
     metavar: str | None = None
     """What stands for the value in the shell's help; None: its type."""
     bare: str | None = None
@@ -342,6 +344,16 @@ OPTIONS: tuple[Option, ...] = (
         'What is counted and watched: the section `events`, or fields of it, as {"lines": {"door": [[0.1, 0.5], [0.9, 0.5]]}}.',
         ("events",),
         shell="",
+    ),
+    Option(
+        "scene",
+        "pipeline",
+        "bool | SceneConfig | Mapping[str, Any]",
+        "The camera looks ahead from a vehicle: tell times to collision, the way ahead, alerts (docs/drive.md).",
+        ("scene",),
+        more='Or the section `scene`, or fields of it, as {"alerts": "early"}.',
+        shell="bool",
+        off="--no-scene",
     ),
     Option(
         "telemetry",

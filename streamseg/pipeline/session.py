@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 from streamseg.composite import Effect, Privacy
 from streamseg.config import PipelineConfig, override
 from streamseg.config.load import Location
-from streamseg.config.schema import EventsConfig, InferConfig, SmoothConfig, TrackConfig
+from streamseg.config.schema import EventsConfig, InferConfig, SceneConfig, SmoothConfig, TrackConfig
 from streamseg.config.values import parse_seconds
 from streamseg.core.result import Result
 from streamseg.core.scene import CameraModel
@@ -130,6 +130,7 @@ class Session:
         track: TrackConfig | Mapping[str, Any] | None = None,
         smooth: SmoothConfig | Mapping[str, Any] | None = None,
         events: EventsConfig | Mapping[str, Any] | None = None,
+        scene: bool | SceneConfig | Mapping[str, Any] | None = None,
         telemetry: str | PathLike[str] | None = None,
         telemetry_offset: float | str | None = None,
         camera: str | PathLike[str] | Mapping[str, Any] | CameraModel | None = None,
@@ -176,6 +177,8 @@ class Session:
             smooth: How masks are smoothed: the section `smooth`, or fields of it, as {"masks": "off", "edges": False}.
             events: What is counted and watched: the section `events`, or fields of it, as {"lines": {"door": [[0.1, 0.5], [0.9,
                 0.5]]}}.
+            scene: The camera looks ahead from a vehicle: tell times to collision, the way ahead, alerts (docs/drive.md). Or the
+                section `scene`, or fields of it, as {"alerts": "early"}.
             telemetry: Where the vehicle was, for scene: a log (GPX, NMEA, SRT); auto: the film itself, or a log beside it; off.
             telemetry_offset: By how much the log begins after the film, as 2s, or -90s: before it. Default: found from the
                 times of both. A number is seconds.
@@ -227,6 +230,7 @@ class Session:
         track: TrackConfig | Mapping[str, Any] | None = None,
         smooth: SmoothConfig | Mapping[str, Any] | None = None,
         events: EventsConfig | Mapping[str, Any] | None = None,
+        scene: bool | SceneConfig | Mapping[str, Any] | None = None,
         telemetry: str | PathLike[str] | None = None,
         telemetry_offset: float | str | None = None,
         camera: str | PathLike[str] | Mapping[str, Any] | CameraModel | None = None,
@@ -272,6 +276,7 @@ class Session:
         track: TrackConfig | Mapping[str, Any] | None = None,
         smooth: SmoothConfig | Mapping[str, Any] | None = None,
         events: EventsConfig | Mapping[str, Any] | None = None,
+        scene: bool | SceneConfig | Mapping[str, Any] | None = None,
         telemetry: str | PathLike[str] | None = None,
         telemetry_offset: float | str | None = None,
         camera: str | PathLike[str] | Mapping[str, Any] | CameraModel | None = None,
@@ -331,6 +336,8 @@ class Session:
             smooth: How masks are smoothed: the section `smooth`, or fields of it, as {"masks": "off", "edges": False}.
             events: What is counted and watched: the section `events`, or fields of it, as {"lines": {"door": [[0.1, 0.5], [0.9,
                 0.5]]}}.
+            scene: The camera looks ahead from a vehicle: tell times to collision, the way ahead, alerts (docs/drive.md). Or the
+                section `scene`, or fields of it, as {"alerts": "early"}.
             telemetry: Where the vehicle was, for scene: a log (GPX, NMEA, SRT); auto: the film itself, or a log beside it; off.
             telemetry_offset: By how much the log begins after the film, as 2s, or -90s: before it. Default: found from the
                 times of both. A number is seconds.

@@ -26,6 +26,7 @@ NAMES = [
     "Result",
     "Results",
     "RunReport",
+    "SceneConfig",
     "Selection",
     "Session",
     "SmoothConfig",

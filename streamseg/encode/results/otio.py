@@ -167,6 +167,7 @@ class OtioSink(FormatSink):
             words = " ".join(filter(None, [event.kind, event.place, event.direction]))
             facts = {"event": event.kind, "place": event.place, "direction": event.direction, "track_id": event.track_id}
             facts |= {"class": event.name, "time": event.time, "seconds": event.seconds}
+            facts |= {"details": dict(event.details)} if event.details else {}
             yield schema.Marker(
                 name=f"{who}: {words}", marked_range=clock.range(at, at + 1), color="WHITE", metadata={"streamseg": facts}
             )

@@ -57,6 +57,13 @@ _WORDS = {
     "leave": "leave leaves left zone",
     "dwell": "dwell dwells stays stayed zone",
     "warning": "warning",
+    "alert": "alert alerts collision warned",
+    "cut_in": "cut in cuts cutting",
+    "crossing": "crossing crosses crossed way",
+    "stop": "stop stops stopped",
+    "near_miss": "near miss nearly",
+    "hidden": "hidden hides behind",
+    "reappear": "reappear reappears reappeared",
 }
 """What people type who look for an event of a kind."""
 

@@ -31,6 +31,8 @@ def as_data(news: Happened) -> dict[str, Any]:
         data["direction"] = event.direction
     if event.seconds is not None:
         data["seconds"] = round(event.seconds, 3)
+    if event.details:
+        data["details"] = {name: round(value, 3) for name, value in event.details.items()}
     if news.box is not None:
         data["box"] = [round(edge, 2) for edge in news.box]
     return data

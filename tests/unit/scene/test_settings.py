@@ -1,10 +1,21 @@
 """The section `scene` of a pipeline file, as far as it is about the way ahead."""
 
+import json
+import re
+from importlib.resources import files
+from pathlib import Path
+
 import pytest
 
+from streamseg.cli.events import in_words
+from streamseg.config.live_record import ClipOptions
+from streamseg.config.live_tell import KINDS, parse_kinds
 from streamseg.config.scene import SceneConfig
 from streamseg.config.schema import PipelineConfig
+from streamseg.core.types import EVENT_KINDS, ROAD_EVENTS
 from streamseg.errors import ConfigError
+from streamseg.live.keep.rows import KeptEvent
+from streamseg.pipeline.configure import configure
 from streamseg.scene import Road
 from streamseg.scene.kinds import kind_of
 from streamseg.scene.thresholds import PRESETS, RoadSettings, Thresholds
@@ -16,7 +27,8 @@ def scene(value):
 
 def test_on_is_as_usual():
     assert scene(True).watch
-    assert scene(True).road == RoadSettings()
+    usual, asked = RoadSettings(), scene(True)
+    assert all(getattr(asked, name) == getattr(usual, name) for name in RoadSettings.__dataclass_fields__)
     assert not scene(False).watch
 
 
@@ -93,3 +105,34 @@ def test_each_kind_has_a_time_in_each_preset_and_vehicles_the_longest():
 )
 def test_road_users_by_the_names_that_models_give_them(name, kind):
     assert kind_of(name) == kind
+
+
+@pytest.mark.parametrize(
+    ("given", "watches"),
+    [
+        ({"scene": True}, True),
+        ({"scene": False, "camera_height": 1.3}, False),
+        ({"scene": True, "camera_height": 1.3}, True),
+        ({"scene": {"alerts": "early"}, "camera_height": 1.3}, True),
+        ({"pipeline": {"scene": True}, "scene": False}, False),
+    ],
+)
+def test_the_option_switches_it_and_keeps_what_else_is_said(given, watches):
+    scene = configure(given).scene
+    assert scene.watch == watches
+    assert scene.camera_height == given.get("camera_height")
+
+
+def test_everywhere_kinds_of_events_are_listed_those_of_the_road_are():
+    schema = json.loads(files("streamseg.encode.results").joinpath("results.schema.json").read_text())
+    assert schema["$defs"]["event"]["properties"]["event"]["enum"] == list(EVENT_KINDS)
+    assert {*ROAD_EVENTS, "state"} < set(KINDS)
+    assert parse_kinds("near_miss, cut_in") == ("near_miss", "cut_in")
+    assert set(ROAD_EVENTS) - {"hidden", "reappear"} < set(ClipOptions().events)
+    page = files("streamseg.live.web").joinpath("static/js/events.js").read_text()
+    assert set(EVENT_KINDS) <= set(re.findall(r"^    (\w+): `", page, re.M))
+    said = {in_words(KeptEvent("1", "door", 0.0, kind, "car", 7)) for kind in ROAD_EVENTS}
+    assert len(said) == len(ROAD_EVENTS)
+    assert all("_" not in words and words.startswith("car#7 ") for words in said)
+    docs = (Path(__file__).parents[3] / "docs/events.md").read_text()
+    assert all(f"| `{kind}` |" in docs for kind in EVENT_KINDS)

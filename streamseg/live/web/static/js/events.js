@@ -17,6 +17,13 @@ export function sentence(event) {
     enter: `${who} entered ${event.place}`,
     leave: `${who} left ${event.place}${time}`,
     dwell: `${who} stays in ${event.place}${time.replace("after", "for")}`,
+    alert: `${who} came near too soon`,
+    cut_in: `${who} cut in`,
+    crossing: `${who} crossed the way ahead`,
+    stop: `${event.track ? who : event.class} came to a stop`,
+    near_miss: `${who} was nearly hit`,
+    hidden: `${who} went behind another`,
+    reappear: `${who} came out again`,
   }[event.kind] ?? `${who}: ${event.kind} ${event.place}`;
 }
 

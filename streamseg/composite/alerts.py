@@ -98,6 +98,7 @@ class Alerts(DriveEffect):
     """Say a warning in words at the top of the picture."""
     name: ClassVar[str] = "alerts"
     drawing: ClassVar = _Raised
+    shows_road: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

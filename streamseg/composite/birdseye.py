@@ -168,6 +168,7 @@ class Birdseye(DriveEffect):
     """Colours by `track` or `class`; `auto`: by class."""
     name: ClassVar[str] = "birdseye"
     drawing: ClassVar = _Above
+    shows_road: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

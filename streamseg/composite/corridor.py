@@ -60,6 +60,7 @@ class Corridor(DriveEffect):
     """Of the lines along its sides, in pixels of a 1080p picture, scaled with the frame; 0: none."""
     name: ClassVar[str] = "corridor"
     drawing: ClassVar = _Laid
+    shows_road: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -64,6 +64,11 @@ class Effect:
         return self.remembers
 
     @property
+    def shows_road(self) -> bool:
+        """It shows what the scene stage finds (docs/drive.md), and nothing where that did not look."""
+        return False
+
+    @property
     def in_color(self) -> bool:
         """`colour`, of this one with its options: a grey picture gets chroma for it."""
         return self.colour

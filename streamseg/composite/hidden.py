@@ -59,6 +59,7 @@ class Hidden(DriveEffect):
     """Write who it is."""
     name: ClassVar[str] = "hidden"
     drawing: ClassVar = _Expected
+    shows_road: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

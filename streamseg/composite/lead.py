@@ -77,6 +77,7 @@ class Lead(DriveEffect):
     """Its least width, in pixels of a 1080p picture, scaled with the frame; it grows with the vehicle to four times that."""
     name: ClassVar[str] = "lead"
     drawing: ClassVar = _Marked
+    shows_road: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -99,10 +99,14 @@ class Overlay(Effect):
             raise ConfigError(f"{message}; it would be {len(filled)} characters long")
 
     @property
+    def shows_road(self) -> bool:
+        """See Effect: the numbers of its labels."""
+        return bool(fields_of(self.label) & set(NUMBERS))
+
+    @property
     def looks_back(self) -> bool:
         """See Effect: numbers are held for a moment, and the light is followed."""
-        numbers = fields_of(self.label) & set(NUMBERS)
-        return bool(numbers or self.label_from) or self.color_by == "auto" or self.theme == "auto"
+        return self.shows_road or self.label_from > 0 or self.color_by == "auto" or self.theme == "auto"
 
     def fitting_kernel(self) -> str | None:
         """See Effect: the kernel knows nothing of driving scenes."""

@@ -41,7 +41,7 @@ from streamseg.pipeline.report import OutputReport, RunReport, Tally, latency_ta
 from streamseg.pipeline.speed import LEAST_SECONDS, Speed, bare_rate, measure_speed
 from streamseg.pipeline.split import SplitSink
 from streamseg.pipeline.stages import Context, Made, Step, close, make, steps
-from streamseg.pipeline.where import fixes_of
+from streamseg.pipeline.where import fixes_of, road_untold
 from streamseg.record.stages import Recall, Record
 from streamseg.runtime import Branch, Counters, Runtime, Stage
 from streamseg.shield.hide import Hide
@@ -278,8 +278,7 @@ def build_pipeline(
             opening.make_sink(t, decoder, info, origin, overwrite, gpu, views.get(t.name), progress, config) for t in targets
         ]
         for target, sink in zip(targets, made, strict=True):
-            if told := outlines_told(config, target):
-                sink.warnings.append(told)
+            sink.warnings += filter(None, (outlines_told(config, target), road_untold(config, target)))
         sinks = list(zip(targets, made, strict=True))
         for _, sink in sinks:  # before the engine, which takes seconds to load: most refusals are the outputs'
             sink.open()

@@ -14,10 +14,11 @@ from streamseg.core.scene import Fix
 from streamseg.decode import Decoder, SourceInfo
 from streamseg.decode.joined import Joint
 from streamseg.errors import ConfigError, StreamsegError
+from streamseg.pipeline.outputs import Target
 from streamseg.system.callbacks import Message
 from streamseg.telemetry import FilmTime, Track, created_at, named_at, read_telemetry
 
-__all__ = ["Fixes", "fixes_of"]
+__all__ = ["Fixes", "fixes_of", "road_untold"]
 
 Fixes = Callable[[Result], Fix | None]
 
@@ -40,6 +41,15 @@ def fixes_of(config: PipelineConfig, source: object, decoder: Decoder, on_messag
         return _TripFixes(decoder, scene.telemetry_offset, on_message)
     track = read(Path(source), _film_time(Path(source), info), log=log)
     return None if track is None else lambda result: track.at(result.time)
+
+
+def road_untold(config: PipelineConfig, target: Target) -> str:
+    """That effects of an output show the road, and nobody looks at it, in words; empty: they do not, or that was meant."""
+    scene = config.scene
+    names = [step.name for step in target.composite if step.effect.shows_road]
+    if scene.watch or "watch" in scene.model_fields_set or not names:
+        return ""
+    return f"{target.path}: {', '.join(names)}: nothing is known of the road; scene: on in the pipeline file looks at it"
 
 
 def _film_time(film: Path, info: SourceInfo) -> FilmTime:

@@ -83,7 +83,7 @@ def report(
 
     Films that have no results yet are looked at first; the same command goes on where it was cut off.
     """
-    given = {**locals(), "results": None, "output": None}
+    given = {**locals(), "results": None, "output": None, "clips": None}
     from streamseg.cli.display import Screen
     from streamseg.errors import ConfigError, SourceNotFound
     from streamseg.pipeline.configure import configure, words_of

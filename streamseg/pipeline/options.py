@@ -475,7 +475,7 @@ OPTIONS: tuple[Option, ...] = (
         "clips",
         "output",
         "str | Mapping[str, Any]",
-        "Of which events a .clips output has a clip, as 'kinds: [alert, cut_in], before: 5s, after: 5s' (docs/results.md).",
+        "Of which events a .clips output has a clip, as 'kinds: all, before: 5s, after: 5s' (docs/results.md).",
         ("encode", "clips"),
         more="Or a dict.",
     ),

@@ -361,8 +361,8 @@ class Session:
             audio: convert: copy sound, convert it if the file cannot hold it; copy: never convert; none: no sound.
             segment: Begin a new file at each full period, as 10m or 1h; the name says when: door_%Y-%m-%d_%H-%M.mp4.
             exr: What an EXR holds, as 'light: display, layers: class, cryptomatte: track, ranks: 2' (docs/exr.md). Or a dict.
-            clips: Of which events a .clips output has a clip, as 'kinds: [alert, cut_in], before: 5s, after: 5s'
-                (docs/results.md). Or a dict.
+            clips: Of which events a .clips output has a clip, as 'kinds: all, before: 5s, after: 5s' (docs/results.md). Or a
+                dict.
             key_rate: Key frames a second of a .nuimages output, which holds these alone. Default: 2.
             effects: What is drawn in the pictures that are written, in this order, as 'blur: {strength: 1} >> outline'; none:
                 nothing. Or objects, as `Blur(strength=1) >> Outline()`, or a list as in a pipeline file.

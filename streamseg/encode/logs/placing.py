@@ -23,17 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Placed", "camera_axes", "camera_of", "placed_in", "quaternion"]
 
 Matrix = npt.NDArray[np.float64]
-_LENGTHS = {
-    "person": 0.5,
-    "bicycle": 1.8,
-    "motorcycle": 2.1,
-    "car": 4.4,
-    "van": 5.2,
-    "bus": 11.5,
-    "truck": 7.5,
-    "train": 25.0,
-}
-"""Metres along the road of a class, usually; of others as long as wide."""
+_LENGTHS = {"bicycle": 1.8, "motorcycle": 2.1}
+"""Metres along the road of those that the scene takes for as long as wide."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,8 +74,8 @@ def placed_in(result: Result, seen: Sequence[Seen]) -> list[Placed]:
 
 def _usual(name: str) -> tuple[float, float, float]:
     """Length along the road, width and height of a class, metres."""
-    height, _, width, _ = np.nan_to_num(class_sizes((name,))[0], nan=1.0).tolist()
-    return _LENGTHS.get(name, width), width, height
+    height, width, length = np.nan_to_num(class_sizes((name,))[0, [0, 2, 4]], nan=1.0).tolist()
+    return _LENGTHS.get(name, length or width), width, height
 
 
 def camera_axes(camera: CameraModel, horizon: Horizon | None) -> Matrix:

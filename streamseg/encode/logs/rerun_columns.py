@@ -20,7 +20,7 @@ from streamseg.encode.logs.words import Happening
 if TYPE_CHECKING:
     from streamseg.core.scene import CameraModel, Horizon, Scene
 
-__all__ = ["CAMERA", "Columns", "pinhole"]
+__all__ = ["CAMERA", "Columns"]
 
 CAMERA = "world/camera"
 _NUMBERS = ("ttc", "distance", "speed")
@@ -35,9 +35,9 @@ _PLANE = 3.0
 class Columns:
     """Rows of all entities, by entity."""
 
-    def __init__(self, recording: Any, absolute: bool, source: str, class_names: Sequence[str]) -> None:
-        """`absolute`: times are since 1970."""
-        self._recording, self._source = recording, source
+    def __init__(self, recording: Any, class_names: Sequence[str], *, absolute: bool, road: bool) -> None:
+        """`absolute`: times are since 1970. `road`: there is a scene."""
+        self._recording = recording
         self._kind = "timestamp" if absolute else "duration"
         self._unit = "datetime64[ns]" if absolute else "timedelta64[ns]"
         self._rows: dict[str, list[tuple[int, int, Any]]] = defaultdict(list)
@@ -47,8 +47,11 @@ class Columns:
         self._classes: dict[str, None] = {}
         self._outlined = False
         self._known = set[str]()
+        self._pinhole: CameraModel | None = None
         classes = [(i, name, color_of(0, i)) for i, name in enumerate(class_names)]
         recording.log("world", rerun.AnnotationContext(classes), static=True)
+        if road:
+            recording.log("world", rerun.ViewCoordinates.FLU, static=True)
         recording.log(f"{CAMERA}/video", rerun.VideoStream(codec=rerun.VideoCodec.H264), static=True)
 
     def _add(self, entity: str, time: int, number: int, row: Any, made: Callable[[list[Any]], Any]) -> None:
@@ -73,7 +76,10 @@ class Columns:
         self._add(f"{CAMERA}/places", time, number, marks, _marks)
 
     def camera(self, time: int, number: int, camera: CameraModel, horizon: Horizon | None) -> None:
-        """Where the camera is, and how it looks."""
+        """What camera it is, where, and how it looks."""
+        if camera != self._pinhole:
+            self._pinhole = camera
+            self._recording.log(CAMERA, _pinhole(camera), static=True)
         place = ([0.0, 0.0, camera.mounted or 0.0], quaternion(camera_axes(camera, horizon)))
         self._add(CAMERA, time, number, place, _transforms)
 
@@ -134,7 +140,7 @@ class Columns:
         self._recording.send_columns(entity, index, made([row for _, _, row in rows]), strict=True)
 
 
-def pinhole(camera: CameraModel) -> Any:
+def _pinhole(camera: CameraModel) -> Any:
     """The camera. Rerun has no distortion."""
     return rerun.Pinhole(
         resolution=[camera.width, camera.height],

@@ -5,9 +5,9 @@ The file is written by rerun's own writer, in a thread of its own, a second of f
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-import uuid
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,6 @@ from streamseg.encode.logs.clock import LogClock
 from streamseg.encode.logs.marks import has_marks, marks_in
 from streamseg.encode.logs.pictures import Coded
 from streamseg.encode.logs.placing import camera_of, placed_in
-from streamseg.encode.logs.rerun_columns import CAMERA, Columns, pinhole
-from streamseg.encode.logs.rerun_layout import layout
 from streamseg.encode.logs.seen import seen_in
 from streamseg.encode.logs.sink import LogSink
 from streamseg.encode.logs.words import Happenings
@@ -25,10 +23,11 @@ from streamseg.system.output_files import Claim, refuse_existing
 
 if TYPE_CHECKING:
     from streamseg.core.result import Result
-    from streamseg.core.scene import CameraModel
 
 __all__ = ["RrdSink"]
 
+_INDEXED = 3600.0
+"""Seconds up to which a film gets an index, for which memory grows; longer ones, and live sources, are read from front to back."""
 _PATIENCE = 60.0
 """Seconds within which a second of film has to be written."""
 
@@ -51,23 +50,22 @@ class RrdSink(LogSink):
         del rerun
 
     def _begin(self, first: Result, clock: LogClock) -> None:
-        import rerun
+        from streamseg.encode.logs.rerun_columns import Columns
+        from streamseg.encode.logs.rerun_file import begin
+        from streamseg.encode.logs.rerun_layout import layout
 
         refuse_existing(self.path, self._source, self._overwrite)
         self._claim = Claim(self.path.parent, self.path.name)
-        batches = rerun.ChunkBatcherConfig.NEVER()  # columns are batches
         road, camera = first.scene is not None, camera_of(first) is not None
         # The viewer keeps one layout for each of these names.
         name = "streamseg-road" if road else "streamseg"
-        recording = rerun.RecordingStream(name, recording_id=uuid.uuid4(), batcher_config=batches)
-        recording.save(self.path, layout(road=road, camera=camera))
+        seconds = None if self._info.live else self._info.duration
+        index = seconds is not None and seconds <= _INDEXED
+        recording = begin(self.path, name, layout(road=road, camera=camera), index=index)
         recording.send_recording_name(PurePath(self._info.name).name or self._info.name)
-        if road:
-            recording.log("world", rerun.ViewCoordinates.FLU, static=True)
         self._recording = recording
-        self._columns = Columns(recording, clock.absolute, self._info.name, first.instances.class_names)
+        self._columns = Columns(recording, first.instances.class_names, absolute=clock.absolute, road=road)
         self._happened = Happenings()
-        self._camera: CameraModel | None = None
 
     def _write(self, result: Result, coded: Coded, clock: LogClock) -> None:
         if coded.key:
@@ -83,9 +81,6 @@ class RrdSink(LogSink):
         if result.scene is not None:
             camera = camera_of(result)
             if camera is not None:
-                if camera != self._camera:
-                    self._camera = camera
-                    self._recording.log(CAMERA, pinhole(camera), static=True)
                 columns.camera(time, number, camera, result.scene.horizon)
             columns.road(time, number, placed_in(result, seen), result.scene)
             columns.numbers(time, number, seen, result.scene)
@@ -107,14 +102,17 @@ class RrdSink(LogSink):
         """End rerun's writer, and take off the message that it did not finish: readers refuse a file that ends amid one."""
         self._ended = True
         recording, self._recording = self._recording, None
-        try:
+        with contextlib.suppress(RuntimeError, OSError):
             recording.disconnect()
             os.truncate(self.path, self._whole)
-        except (RuntimeError, OSError):
-            pass
+        del recording
         self._release()
 
     def _release(self) -> None:
+        from streamseg.encode.logs.rerun_file import sweep
+
+        del self._columns
+        sweep()
         if self._claim is not None:
             self._claim.release()
 
@@ -126,5 +124,6 @@ class RrdSink(LogSink):
         except RuntimeError as error:
             raise OutputError(f"{self.name}: finishing it failed: {error}") from error
         finally:
+            del recording
             self._release()
         self.counters.bytes = self.path.stat().st_size

@@ -27,6 +27,7 @@ from streamseg.core.types import Event
 from streamseg.encode import check_output, open_sink
 from streamseg.encode.stream.h264 import nal_units
 from streamseg.errors import MissingExtra, OutputError, OutputExists
+from streamseg.scene.sizes import SIZES
 from tests import clips
 from tests.unit.encode.helpers import INFO
 from tests.unit.encode.logs.helpers import BOXES, at_25, decoded, frames, read_mcap, results, write
@@ -143,7 +144,7 @@ def test_the_road_is_in_metres(drive):
     assert cube.pose.position.x - cube.size.x / 2 == pytest.approx(12)
     assert cube.pose.position.y == pytest.approx(-2)
     assert (cube.size.y, cube.size.z) == pytest.approx((30 * 12 / 80, 24 * 12 / 80))
-    assert cube.size.x == pytest.approx(1.78), "it is 4.5 m wide: it stands across the road"
+    assert cube.size.x == pytest.approx(SIZES["car"].width), "it is 4.5 m wide: it stands across the road"
     assert [p.x for p in entity.lines[0].points] == pytest.approx([11, 13]), "one deviation to both sides"
     assert scene.deletions[0].type == scene.deletions[0].ALL
     _, calibration = of(drive, "/camera/calibration")[0]
@@ -338,6 +339,8 @@ def test_what_exists_is_refused_before_the_source_is_there(tmp_path, ending):
     ],
 )
 def test_a_package_that_is_missing_is_named_with_the_extra(tmp_path, monkeypatch, ending, module, package):
+    for name in [name for name in sys.modules if name.startswith(("streamseg.encode.logs", f"{module}."))]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingExtra, match=f"^{package} is not installed; run: .*drive"):
         open_sink(tmp_path / f"seen{ending}", INFO).open()

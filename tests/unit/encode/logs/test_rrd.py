@@ -2,6 +2,8 @@
 
 import math
 import os
+import sys
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -19,10 +21,17 @@ from tests.unit.encode.helpers import INFO
 from tests.unit.encode.logs.helpers import BOXES, TICKS, at_25, decoded, frames, results, write
 
 
+def chunks(path):
+    """All of a file, also of one without an index, of which the reader warns."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rerun.error_utils.RerunWarning)
+        return RrdReader(str(path)).stream().to_chunks()
+
+
 def rows(path, entity):
     """The rows of an entity, each a dict of its columns, in the order of frames; `time` in nanoseconds. No static ones."""
     every = []
-    for chunk in RrdReader(str(path)).stream().to_chunks():
+    for chunk in chunks(path):
         if chunk.entity_path == entity and not chunk.is_static:
             batch = chunk.to_record_batch()
             times = batch.column("time").cast("int64").to_pylist()
@@ -32,14 +41,14 @@ def rows(path, entity):
 
 
 def entities(path):
-    return {chunk.entity_path for chunk in RrdReader(str(path)).stream().to_chunks()}
+    return {chunk.entity_path for chunk in chunks(path)}
 
 
 @pytest.fixture(scope="module")
 def drive(tmp_path_factory):
     path = tmp_path_factory.mktemp("rrd") / "drive.rrd"
     alert = Event("alert", 0.72, 2, "car", details={"ttc": 2.25})
-    write(path, results(frames(at_25(60)), events={20: alert}))
+    write(path, results(frames(at_25(60)), events={20: alert}), duration=2.4)
     return path
 
 
@@ -120,19 +129,39 @@ def test_live_frames_have_the_time_of_day(tmp_path):
     assert [(time - 1_790_000_000_500_000_000) / 1e6 for time in times] == pytest.approx([0, 40, 80], abs=0.001)
 
 
+def test_nothing_is_left_behind_of_a_file(tmp_path):
+    """Rerun keeps threads of each recording, and of each layout."""
+    counted = []
+    for _ in range(3):
+        write(tmp_path / "seen.rrd", results(frames(at_25(2))), duration=1.0)
+        (tmp_path / "seen.rrd").unlink()
+        counted.append(len(os.listdir("/proc/self/task")) if sys.platform == "linux" else 0)
+    assert counted[2] <= counted[0]
+
+
+def test_only_films_of_a_known_length_get_an_index(tmp_path):
+    """It is kept in memory until the end."""
+    for name, about in {"film": {"duration": 60.0}, "long": {"duration": 36_000.0}, "live": {"live": True}}.items():
+        write(tmp_path / f"{name}.rrd", results(frames(at_25(2))), **about)
+    assert "frame" in str(RrdReader(str(tmp_path / "film.rrd")).store().schema())
+    for name in ("long", "live"):
+        with pytest.warns(rerun.error_utils.RerunWarning, match="no footer"):
+            RrdReader(str(tmp_path / f"{name}.rrd"))
+        assert len(rows(tmp_path / f"{name}.rrd", "/world/camera/boxes")) == 2
+
+
 def _put_all(sink, found):
     for result in found:
         sink(Rendered(result, result.frame.picture))
 
 
 def test_a_killed_process_leaves_all_but_the_last_second(tmp_path):
-    sink = open_sink(tmp_path / "seen.rrd", replace(INFO, time_base=TICKS))
+    sink = open_sink(tmp_path / "seen.rrd", replace(INFO, time_base=TICKS, duration=2.4))
     sink.open()
     _put_all(sink, results(frames(at_25(60))))
     (tmp_path / "killed.rrd").write_bytes((tmp_path / "seen.rrd").read_bytes())
     sink.abort()
-    with pytest.warns(rerun.error_utils.RerunWarning, match="no footer"):
-        left = rows(tmp_path / "killed.rrd", "/world/camera/video")
+    left = rows(tmp_path / "killed.rrd", "/world/camera/video")
     assert len(left) == 50
     whole = RrdReader(str(tmp_path / "seen.rrd")).store()
     assert "frame" in str(whole.schema()), "finished, with an index"
@@ -147,8 +176,7 @@ def test_a_full_disk_is_an_error_and_leaves_what_was_written(tmp_path):
     with file_size_limit(90_000), pytest.raises(OutputError, match="disk full"):
         _put_all(sink, found)
     sink.abort()
-    with pytest.warns(rerun.error_utils.RerunWarning, match="no footer"):
-        left = len(rows(path, "/world/camera/boxes"))
+    left = len(rows(path, "/world/camera/boxes"))
     assert left >= 25
     assert left % 25 == 0
     assert not [name for name in os.listdir(tmp_path) if name.endswith(".lock")]

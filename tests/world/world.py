@@ -19,8 +19,8 @@ STEP = 0.01
 """Seconds over which speeds are measured."""
 NOD = 0.25
 """Seconds in which the vehicle's nose goes down."""
-REACH, LEAST = 130.0, 3.0
-"""Metres, and pixels of height: what is farther, or smaller, is not in the picture."""
+LEAST = 3.0
+"""Pixels of height: what is smaller is not in the picture."""
 MIDDLE, STRAIGHT = still(0.0), Road()
 HALF_WAY = 0.9
 """Metres: half the width of the vehicle's way."""
@@ -62,6 +62,8 @@ class World:
     """Seconds -> (pitch, yaw, roll) of the vehicle's body, radians."""
     readout: float = 0.0
     """Seconds from the first row to the last; a frame's time is that of its first."""
+    reach: float = 130.0
+    """Metres: what is farther ahead is not in the picture."""
     seconds: float = 8.0
     rate: float = 25.0
     name: str = "world"
@@ -109,7 +111,7 @@ class World:
         there = [
             a
             for a, actor in enumerate(self.actors)
-            if actor.seen[0] <= t < actor.seen[1] and abs(actor.s(t) - here) < REACH + actor.body.length
+            if actor.seen[0] <= t < actor.seen[1] and abs(actor.s(t) - here) < self.reach + actor.body.length
         ]
         shapes, users = [], []
         for a in there:
@@ -155,7 +157,7 @@ class World:
         (axes, eye), places = poses[0], [self.place_of(actor, when) for when in (t, t + self.readout)]
         x, y, heading = places[0]
         depth = float((np.array([x, y]) - eye[:2]) @ axes[:2, 2])
-        if depth < -actor.body.length or depth > REACH:
+        if depth < -actor.body.length or depth > self.reach:
             return None
         bearing = math.atan2(eye[0] - x, eye[1] - y) - heading
         polygons, kept = [], []

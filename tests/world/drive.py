@@ -80,12 +80,12 @@ class _Told:
         return replace(scene, turn=Turn(pitch, yaw, roll, max(self._std, 1e-6), focus, float(moves), (FOCUS, FOCUS)))
 
 
-def matched(truth: Truth, result: Result, least: float = 0.5) -> dict[int, int]:
+def matched(truth: Truth, result: Result, least: float = 0.5, any_class: bool = False) -> dict[int, int]:
     """True id -> row of the instance that shows it: the best overlap of boxes, at least `least`, one each."""
     pairs = []
     for i, box in enumerate(truth.boxes):
         for j, found in enumerate(result.boxes):
-            if truth.labels[i] == result.labels[j]:
+            if any_class or truth.names[i] == result.names[j]:
                 size = np.maximum(np.minimum(box[2:], found[2:]) - np.maximum(box[:2], found[:2]), 0)
                 both = float(size.prod())
                 union = float((box[2:] - box[:2]).prod() + (found[2:] - found[:2]).prod()) - both

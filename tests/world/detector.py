@@ -172,10 +172,12 @@ def grid(shape: Shape, shapes: tuple[Shape, ...], box: Floats, side: int = 28) -
 
 def _in_front(shape: Shape, shapes: tuple[Shape, ...], box: Floats) -> list[Shape]:
     front = []
+    x0, y0, x1, y1 = box.tolist()
     for other in shapes:  # the nearest first
         if other is shape:
             break
-        if (np.minimum(other.box[2:], box[2:]) > np.maximum(other.box[:2], box[:2])).all():
+        a0, b0, a1, b1 = other.box.tolist()
+        if a0 < x1 and x0 < a1 and b0 < y1 and y0 < b1:
             front.append(other)
     return front
 

@@ -82,15 +82,13 @@ class _Told:
 
 def matched(truth: Truth, result: Result, least: float = 0.5, any_class: bool = False) -> dict[int, int]:
     """True id -> row of the instance that shows it: the best overlap of boxes, at least `least`, one each."""
-    pairs = []
-    for i, box in enumerate(truth.boxes):
-        for j, found in enumerate(result.boxes):
-            if any_class or truth.names[i] == result.names[j]:
-                size = np.maximum(np.minimum(box[2:], found[2:]) - np.maximum(box[:2], found[:2]), 0)
-                both = float(size.prod())
-                union = float((box[2:] - box[:2]).prod() + (found[2:] - found[:2]).prod()) - both
-                if both >= least * union:
-                    pairs.append((both / union, int(truth.ids[i]), j))
+    a, b = truth.boxes[:, None], result.boxes[None].astype(np.float64)
+    both = np.maximum(np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2]), 0).prod(-1)
+    union = (a[..., 2:] - a[..., :2]).prod(-1) + (b[..., 2:] - b[..., :2]).prod(-1) - both
+    iou = both / np.maximum(union, 1e-6)
+    if not any_class:
+        iou = iou * (np.array(truth.names, object)[:, None] == np.array(result.names, object)[None])
+    pairs = [(float(iou[i, j]), int(truth.ids[i]), int(j)) for i, j in zip(*np.nonzero(iou >= least), strict=True)]
     rows: dict[int, int] = {}
     for _, number, j in sorted(pairs, reverse=True):
         if number not in rows and j not in rows.values():

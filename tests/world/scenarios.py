@@ -144,7 +144,7 @@ def parked(seed: int = 0, seconds: float = 60.0, **rest: object) -> World:
             way = drive(s, float(rng.choice([-1.4, 1.3])))
             actors.append(Actor(walker(height=float(rng.uniform(1.55, 1.9))), way, still(side * (near + 2.2))))
             s += float(rng.uniform(12, 30))
-    return base("parked", actors, drive(0, v), seed, seconds, reach=80.0, **rest)
+    return base("parked", actors, drive(0, v), seed, seconds, reach=60.0, **rest)
 
 
 def oncoming(seed: int = 0, seconds: float = 60.0, **rest: object) -> World:
@@ -198,7 +198,7 @@ def pavement(seed: int = 0, seconds: float = 60.0, **rest: object) -> World:
             way = drive(s + 6, 4.0)
             actors += [Actor(bicycle(), way, still(2.6)), Actor(rider(), way, still(2.6))]
         s += float(rng.uniform(8, 20))
-    return base("pavement", actors, drive(0, v), seed, seconds, reach=80.0, **rest)
+    return base("pavement", actors, drive(0, v), seed, seconds, reach=60.0, **rest)
 
 
 PEACEFUL: tuple[Callable[..., World], ...] = (following, overtaking, parked, oncoming, curve, pavement)

@@ -45,7 +45,7 @@ class _Look:
     tall: FloatArray
     """[N]"""
     sizes: FloatArray
-    """[N, 5] as `class_sizes` has it."""
+    """[N, 7] as `class_sizes` has it."""
     taller: npt.NDArray[np.bool_]
     """[N] it is taller than its class is, as its width tells."""
 
@@ -58,7 +58,7 @@ class Ground:
         self._given = camera
         self._begin(-1, 1, 1)
         self._names: tuple[str, ...] = ()
-        self._sizes = np.zeros((0, 5))
+        self._sizes = np.zeros((0, 7))
 
     def __call__(self, result: Result, scene: Scene) -> Scene:
         """Look at one frame, whose `turn` and `growth` are known."""
@@ -67,8 +67,8 @@ class Ground:
             self._begin(frame.epoch, frame.width, frame.height)
         if found.class_names != self._names:
             self._names, self._sizes = found.class_names, class_sizes(found.class_names)
-        horizon = self._horizon
-        horizon.advance(frame.time, scene.turn)
+        horizon, time = self._horizon, frame.time
+        horizon.advance(time, scene.turn)
         if not len(found):
             return replace(scene, horizon=horizon.noun(), camera=self._camera)
         contacts = find_contacts(found, result.occlusion, frame.width, frame.height)
@@ -76,8 +76,8 @@ class Ground:
         whole = ~contacts.hidden & np.isfinite(contacts.height_std) & np.isfinite(contacts.foot_std)
         tells = np.flatnonzero(whole & (look.sizes[:, 1] <= WITNESS) & ~look.taller)
         ids, sizes = found.track_ids[tells], look.sizes[tells]
-        horizon.see_sizes(frame.time, ids, look.feet[tells], look.tall[tells], sizes[:, 0], sizes[:, 1])
-        told = {} if self._places is None else self._placed(result, scene, contacts, look)
+        horizon.see_sizes(time, ids, look.feet[tells], look.tall[tells], sizes[:, 0], sizes[:, 1])
+        told = {} if self._places is None else self._placed(result.track_ids, time, scene, contacts, look)
         return replace(scene, horizon=horizon.noun(), camera=self._camera, **told)
 
     def _begin(self, epoch: int, width: int, height: int) -> None:
@@ -104,15 +104,15 @@ class Ground:
             sizes[taller, 0] = least[taller]
         return _Look(feet, left, right, tall, sizes, taller)
 
-    def _placed(self, result: Result, scene: Scene, contacts: Contacts, look: _Look) -> dict[str, Any]:
+    def _placed(self, ids: npt.NDArray[np.int64], time: float, scene: Scene, contacts: Contacts, look: _Look) -> dict[str, Any]:
         """What is known in metres."""
         assert self._places is not None
         camera, horizon = self._camera, self._horizon
         view = RoadView(horizon.level, horizon.slope, horizon.ahead)
         below, right = view.on_road(np.concatenate([look.feet, look.left, look.right]))
-        n, row_std = len(result), contacts.foot_std / camera.fy
+        n, row_std = len(ids), contacts.foot_std / camera.fy
         seen = Seen(
-            result.track_ids,
+            ids,
             below[:n],
             np.hypot(row_std, horizon.fast_std),
             np.hypot(np.where(np.isfinite(row_std), row_std, 0.0), horizon.slow_std),
@@ -120,10 +120,12 @@ class Ground:
             contacts.height_std / contacts.height,
             look.sizes[:, 0],
             look.sizes[:, 1],
+            look.sizes[:, 5],
+            look.sizes[:, 6],
             scene.growth.astype(np.float64),
             scene.growth_std.astype(np.float64),
         )
-        x, p = self._places(seen, result.time)
+        x, p = self._places(seen, time)
         distance, share = np.exp(x[:, L]), np.sqrt(p[:, L, L])
         lateral, doubt = _middles(right.reshape(3, n) * distance, distance, look.sizes)
         scaled = np.hypot(share, camera.focal_std)

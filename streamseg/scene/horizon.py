@@ -18,10 +18,13 @@ import numpy as np
 import numpy.typing as npt
 
 from streamseg.core.scene import CameraModel, Horizon, Turn
+from streamseg.scene.camera import rays
 
 __all__ = ["HorizonFilter"]
 
 FloatArray = npt.NDArray[np.float64]
+B, J, S, H, D, F = range(6)
+"""Of the state: see `HorizonFilter`."""
 MOUNT_STD, GIVEN_STD = 0.08, 0.006
 """Radians: of the pitch of a camera of which nobody says it, and of one that is given."""
 ROLL_STD, ROLL_GIVEN_STD = 0.02, 0.006
@@ -32,9 +35,13 @@ NOD_STD, NOD_TIME = 0.0045, 0.25
 """Radians by which the vehicle nods on its springs, and seconds within which it does so."""
 ROLL_TIME = 2.5
 """Seconds in which the roll returns to how the camera is mounted."""
-FOCUS_STD = 0.012
-"""Radians: of a focus of expansion that does not say its own."""
-FOCUS_TIME = 0.5
+RATE_STD, RATE_DRIFT = 0.006, 0.002
+"""Radians a second that measured turns drift by, or that the road is curved by; and by how much that changes in a second."""
+FOCUS_STD = 0.004
+"""Radians: of a focus of expansion at least."""
+BESIDE_STD, BESIDE_DRIFT, AHEAD_BESIDE = 0.004, 0.001, 0.003
+"""Radians that it is off for long, up or down, and by how much that changes in a second; and the same across."""
+FOCUS_TIME = 0.12
 """Seconds within which the errors of the focus are alike, so that many frames say little more than one."""
 TURNING = 0.03
 """Radians a second from which the focus is not straight ahead."""
@@ -44,19 +51,21 @@ SEEN_TIME, LEAST_SHARE = 0.5, 0.03
 """Seconds in which it says so, and the least share of that which is worth the work."""
 MOUNTED, MOUNTED_STD = 1.35, 0.35
 """Metres, and a share: the height of a camera of which nobody says it."""
+WIDEST = np.square([0.1, 1.0, 0.02, 1.0, RATE_STD, BESIDE_STD])
 DOUBT = 2.0
 """Deviations from which a measurement counts less."""
 
 
 class HorizonFilter:
-    """State: the horizon's level (slow), the nod (fast), the slope, the logarithm of the camera's height; and straight ahead."""
+    """State: the level (slow), the nod (fast), the slope, the logarithm of the camera's height, the rate at which the measured
+    turns drift, and how far beside the horizon the focus is; and, apart from these, straight ahead."""
 
     def __init__(self, camera: CameraModel) -> None:
         self._camera = camera
         level = 0.0 if camera.pitch is None else math.tan(camera.pitch)
         slope = 0.0 if camera.roll is None else -math.tan(camera.roll)
         mounted = MOUNTED if camera.mounted is None else camera.mounted
-        self._x = np.array([level, 0.0, slope, math.log(mounted)])
+        self._x = np.array([level, 0.0, slope, math.log(mounted), 0.0, 0.0])
         self._p = np.diag(
             np.square(
                 [
@@ -64,6 +73,8 @@ class HorizonFilter:
                     NOD_STD,
                     ROLL_STD if camera.roll is None else ROLL_GIVEN_STD,
                     MOUNTED_STD if camera.mounted is None else camera.mounted_std / camera.mounted,
+                    RATE_STD,
+                    BESIDE_STD,
                 ]
             )
         )
@@ -75,12 +86,12 @@ class HorizonFilter:
     @property
     def level(self) -> float:
         """The tangent of the ray to the horizon straight ahead of the camera, positive below its axis."""
-        return float(self._x[0] + self._x[1])
+        return float(self._x[B] + self._x[J])
 
     @property
     def slope(self) -> float:
         """Rows down for each column to the right, of rays."""
-        return float(self._x[2])
+        return float(self._x[S])
 
     @property
     def ahead(self) -> float:
@@ -90,18 +101,18 @@ class HorizonFilter:
     @property
     def ahead_std(self) -> float:
         """Its standard deviation."""
-        return math.sqrt(self._ahead_var)
+        return math.sqrt(self._ahead_var + AHEAD_BESIDE**2)
 
     @property
     def slow_std(self) -> float:
         """Standard deviation of what changes slowly."""
-        return math.sqrt(max(float(self._p[0, 0]), 0.0))
+        return math.sqrt(max(float(self._p[B, B]), 0.0))
 
     @property
     def std(self) -> float:
         """Standard deviation of `level`."""
         p = self._p
-        return math.sqrt(max(float(p[0, 0] + 2 * p[0, 1] + p[1, 1]), 0.0))
+        return math.sqrt(max(float(p[B, B] + 2 * p[B, J] + p[J, J]), 0.0))
 
     @property
     def fast_std(self) -> float:
@@ -126,39 +137,57 @@ class HorizonFilter:
         if not elapsed:
             return
         self._nod(elapsed, turn)
-        self._p[0, 0] += DRIFT**2 * elapsed
         back = math.exp(-elapsed / ROLL_TIME)
         mounted = 0.0 if self._camera.roll is None else -math.tan(self._camera.roll)
-        self._x[2] = mounted + back * (self._x[2] - mounted)
-        self._p[2, 2] = min(self._p[2, 2] + (DRIFT**2) * elapsed, ROLL_STD**2)
+        self._x[S] = mounted + back * (self._x[S] - mounted)
+        grown = np.array([DRIFT**2, 0.0, DRIFT**2, 0.0, RATE_DRIFT**2, BESIDE_DRIFT**2]) * elapsed
+        self._p[range(6), range(6)] += np.where(self._p.diagonal() < WIDEST, grown, 0.0)
         self._ahead_var += DRIFT**2 * elapsed
         if turn is not None and turn.focus is not None:
-            self._see_focus(turn, elapsed)
+            self._see_focus(turn, turn.focus, elapsed)
 
     def _nod(self, elapsed: float, turn: Turn | None) -> None:
-        """The nod is as it was, but for the turn that was measured; and it is likely to return to rest. Both are weighed."""
-        keep = math.exp(-elapsed / NOD_TIME)
-        noise, moved = NOD_STD**2 * (1 - keep * keep), 0.0
-        if turn is not None and math.isfinite(turn.pitch) and math.isfinite(turn.std):
-            trust = noise / (noise + turn.std**2)
-            keep, moved, noise = keep + trust * (1 - keep), trust * turn.pitch, noise * (1 - trust)
-            self._x[2] -= turn.roll if math.isfinite(turn.roll) else 0.0
-        self._x[1] = keep * self._x[1] + moved
-        self._p[1] *= keep
-        self._p[:, 1] *= keep
-        self._p[1, 1] += noise
+        """The nod returns to rest, on the whole; what the measured turn says of it is weighed against that.
 
-    def _see_focus(self, turn: Turn, elapsed: float) -> None:
-        assert turn.focus is not None
+        The turn is that of the nod over this time, and what the measurement drifts by, or the road is curved up or down.
+        """
+        x, p, keep = self._x, self._p, math.exp(-elapsed / NOD_TIME)
+        shaken = NOD_STD**2 * (1 - keep * keep)
+        step = moved = 0.0
+        lean = np.zeros(6)
+        if turn is not None and math.isfinite(turn.pitch) and math.isfinite(turn.std):
+            row = np.zeros(6)
+            row[J], row[D] = keep - 1, elapsed
+            spread = p @ row
+            innovation = turn.pitch - float(row @ x)
+            s = float(row @ spread) + shaken + turn.std**2
+            s = max(s, innovation**2 / DOUBT**2)
+            x += spread / s * innovation
+            p -= np.outer(spread, spread) / s
+            moved, step, lean = shaken / s * innovation, shaken - shaken**2 / s, -spread * shaken / s
+            x[S] -= turn.roll if math.isfinite(turn.roll) else 0.0
+        else:
+            step = shaken
+        x[J] = keep * x[J] + moved
+        p[J] *= keep
+        p[:, J] *= keep
+        lean[J] *= keep
+        p[J] += lean
+        p[:, J] += lean
+        p[J, J] += step
+
+    def _see_focus(self, turn: Turn, focus: tuple[float, float], elapsed: float) -> None:
         c = self._camera
-        x, y = (turn.focus[0] - c.cx) / c.fx, (turn.focus[1] - c.cy) / c.fy
+        x, y = rays(c, np.array([focus]))[0].tolist()
         std_x, std_y = (
             (FOCUS_STD, FOCUS_STD) if turn.focus_std is None else (turn.focus_std[0] / c.fx, turn.focus_std[1] / c.fy)
         )
         if not all(map(math.isfinite, (x, y, std_x, std_y))):
             return
+        std_x, std_y = max(std_x, FOCUS_STD), max(std_y, FOCUS_STD)
         alike = max(1.0, FOCUS_TIME / elapsed)
-        self._update(np.array([1.0, 1.0, x, 0.0]), y - self.level - self.slope * x, std_y**2 * alike)
+        row = np.array([1.0, 1.0, x, 0.0, 0.0, 1.0])
+        self._update(row, y - float(row @ self._x), std_y**2 * alike)
         rate = abs(turn.yaw) / elapsed
         if rate < TURNING:
             doubt = (std_x**2 + (rate * 0.3) ** 2) * alike  # in a bend the camera slides a little sideways
@@ -180,11 +209,11 @@ class HorizonFilter:
             share = self._witness(int(ids[i]), time)
             if share <= 0:
                 continue
-            lift = float(tall[i]) * math.exp(self._x[3]) / float(height[i])
+            lift = float(tall[i]) * math.exp(self._x[H]) / float(height[i])
             x, y = float(rays[i, 0]), float(rays[i, 1])
             innovation = y - lift - self.level - self.slope * x
             noise = (lift * float(std[i])) ** 2 + 1e-6
-            self._update(np.array([1.0, 1.0, x, lift]), innovation, noise / share)
+            self._update(np.array([1.0, 1.0, x, lift, 0.0, 0.0]), innovation, noise / share)
 
     def _witness(self, track: int, time: float) -> float:
         """What share of one independent witness somebody may be in this frame."""

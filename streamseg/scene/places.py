@@ -27,8 +27,8 @@ FASTEST = 90.0
 """Metres a second: of two on a motorway towards each other."""
 FIRST_SPEED = 12.0
 """Metres a second: standard deviation of a relative speed before anything is known."""
-AGILITY = 6.0
-"""m²/s³: spectral density of the relative acceleration; about 2 m/s² that last for most of a second."""
+AGILITY = 12.0
+"""m²/s³: spectral density of the relative acceleration; about 3 m/s² that last for most of a second."""
 CHANGE = 0.03
 """By how much (a share, growing with the root of seconds) what is seen of its height changes while it turns or walks."""
 SLOW_TIME = 4.0
@@ -67,6 +67,9 @@ class Seen:
     """Metres that its class is tall; NaN: it is no road user."""
     height_std: FloatArray
     """A share."""
+    overhang: FloatArray
+    """Metres from its nearest point to where its foot is seen."""
+    overhang_std: FloatArray
     growth: FloatArray
     growth_std: FloatArray
     """1/s; NaN: not known."""
@@ -92,7 +95,7 @@ class Places:
         old = np.flatnonzero(rows >= 0)
         if len(old):
             elapsed[old] = np.clip(time - self._time[rows[old]], 1e-3, PATIENCE)
-            x[old], p[old] = self._advanced(rows[old], elapsed[old], seen.below_slow[old])
+            x[old], p[old] = self._advanced(rows[old], elapsed[old], seen.below_slow[old], seen.overhang_std[old])
         lost = ~(p[:, L, L] < LOST**2)
         x[lost] = np.nan
         self._begin(x, p, seen, np.flatnonzero(lost))
@@ -104,7 +107,9 @@ class Places:
         self._keep(seen, x, p, time, known)
         return x, p
 
-    def _advanced(self, rows: npt.NDArray[np.int64], dt: FloatArray, slow: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def _advanced(
+        self, rows: npt.NDArray[np.int64], dt: FloatArray, slow: FloatArray, overhang: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
         """At a constant relative speed; `slow`: the deviation that the error of t has now."""
         x, p = self._x[rows], self._p[rows]
         gain = np.maximum(1 + x[:, R] * dt, 0.3)
@@ -122,16 +127,18 @@ class Places:
         p[:, L, L] += shaken * dt**3 / 3
         p[:, K, K] += CHANGE**2 * dt
         # the error of t is as large as it is said to be now, and forgets what it was
-        now = self._slow(x, slow)
+        now = self._slow(x, slow, overhang)
         share = (np.exp(-dt / SLOW_TIME) * np.minimum(now / np.sqrt(p[:, C, C]), 1.0))[:, None]
         p[:, C] *= share
         p[:, :, C] *= share
         p[:, C, C] = now**2
         return x, p
 
-    def _slow(self, x: FloatArray, slow: FloatArray) -> FloatArray:
-        """[n] deviation of the errors of t that stay, those of a road that is not flat with them."""
-        return np.hypot(slow, CURVED / 2 * np.exp(x[:, L]))
+    def _slow(self, x: FloatArray, slow: FloatArray, overhang: FloatArray) -> FloatArray:
+        """[n] deviation of the errors of t that stay: also those of a road that is not flat, and of how far in the tyres are."""
+        distance = np.exp(x[:, L])
+        tyres = math.exp(self._log_h) * overhang / np.square(np.maximum(distance, 1.0))
+        return np.asarray(np.sqrt(np.square(slow) + np.square(CURVED / 2 * distance) + np.square(tyres)))
 
     def _begin(self, x: FloatArray, p: FloatArray, seen: Seen, new: npt.NDArray[np.intp]) -> None:
         """By the size where that is seen, else by the foot where that tells enough."""
@@ -151,7 +158,7 @@ class Places:
             p[i, L, L], p[i, K, K], p[i, E, E] = var, share**2, self._h_var
             p[i, L, K] = p[i, K, L] = tied
             p[i, R, R] = (FIRST_SPEED * math.exp(-log)) ** 2
-            p[i, C, C] = slow**2 + (CURVED / 2 * math.exp(log)) ** 2
+            p[i, C, C] = self._slow(x[i : i + 1], slow, seen.overhang_std[i : i + 1])[0] ** 2
 
     def _update(self, x: FloatArray, p: FloatArray, seen: Seen, elapsed: FloatArray) -> tuple[FloatArray, FloatArray]:
         """By size, foot and growth at once, in place. Considered errors stay as they are."""
@@ -183,12 +190,14 @@ class Places:
 
     def _by_foot(self, x: FloatArray, seen: Seen, rows: FloatArray, off: FloatArray, noise: FloatArray) -> None:
         """As a logarithm where the foot is surely below the horizon, which is exact; else as it is."""
-        expected = np.exp(self._log_h - x[:, L])
+        distance = np.exp(x[:, L])
+        foot = distance + seen.overhang
+        expected = math.exp(self._log_h) / foot
         sure = seen.below > 5 * np.hypot(seen.below_std, seen.below_slow)
         scale = 1 / np.where(sure, seen.below, 1.0)
         rows[:, 1, E] = np.where(sure, 1.0, expected)
-        rows[:, 1, L], rows[:, 1, C] = -rows[:, 1, E], scale
-        log = np.log(np.where(sure, seen.below, 1.0)) - (self._log_h - x[:, L])
+        rows[:, 1, L], rows[:, 1, C] = -rows[:, 1, E] * distance / foot, scale
+        log = np.log(np.where(sure, seen.below, 1.0) / expected)
         off[:, 1] = np.where(sure, log, seen.below - expected)
         noise[:, 1] = np.square(seen.below_std * scale)
 

@@ -28,6 +28,9 @@ class Size:
     width_std: float
     length: float = 0.0
     """0: it shows no side that is longer than it is wide."""
+    overhang: float = 0.0
+    overhang_std: float = 0.0
+    """From its end to where its foot is seen, metres: at its tyres, or, of a low bumper, at its end."""
 
 
 SIZES = {
@@ -35,10 +38,10 @@ SIZES = {
     "rider": Size(1.65, 0.12, 0.6, 0.3),
     "bicycle": Size(1.05, 0.15, 0.6, 0.5),
     "motorcycle": Size(1.25, 0.2, 0.8, 0.4),
-    "car": Size(1.55, 0.12, 1.8, 0.07, 4.5),
-    "van": Size(2.1, 0.15, 1.95, 0.07, 5.5),
-    "bus": Size(3.1, 0.15, 2.5, 0.05, 12.0),
-    "truck": Size(2.9, 0.3, 2.4, 0.12, 9.0),
+    "car": Size(1.55, 0.12, 1.8, 0.07, 4.5, 0.2, 0.4),
+    "van": Size(2.1, 0.15, 1.95, 0.07, 5.5, 0.2, 0.4),
+    "bus": Size(3.1, 0.15, 2.5, 0.05, 12.0, 0.3, 0.8),
+    "truck": Size(2.9, 0.3, 2.4, 0.12, 9.0, 0.3, 0.5),
     "train": Size(3.6, 0.15, 2.7, 0.1, 20.0),
     "dog": Size(0.55, 0.4, 0.3, 0.5),
     "cat": Size(0.28, 0.25, 0.2, 0.5),
@@ -62,11 +65,11 @@ _ALSO = {
 
 
 def class_sizes(names: Sequence[str]) -> npt.NDArray[np.float64]:
-    """[C, 5] of each class: height (m), its deviation (share), width, its deviation, length; NaN: what is no road user."""
-    table = np.full((len(names), 5), np.nan)
+    """[C, 7] of each class, as `Size` has them: metres, and shares of them; NaN: it is no road user."""
+    table = np.full((len(names), 7), np.nan)
     for row, name in zip(table, names, strict=True):
         plain = name.strip().lower()
         size = SIZES.get(_ALSO.get(plain, plain))
         if size is not None:
-            row[:] = size.height, size.height_std, size.width, size.width_std, size.length
+            row[:] = size.height, size.height_std, size.width, size.width_std, size.length, size.overhang, size.overhang_std
     return table

@@ -78,6 +78,8 @@ class JoinedReader:
         """When it is shown, and how long after the one before."""
         self._tail: deque[tuple[Fraction, Sketch]] = deque(maxlen=_MOST_SKETCHES)
         """The last pictures, and when they are shown."""
+        self._size = (0, 0)
+        """Width and height of the last picture, as stored."""
         self._sound: dict[int, Fraction] = {}
         """Where each stream of sound has come to, seconds of the trip."""
         self._said = set[str]()
@@ -166,7 +168,7 @@ class JoinedReader:
                 gap = 1.0
             at, broken = end + Fraction(round(gap * 1000), 1000), True
         elif not broken:
-            drop = repeated([each for _, each in self._tail], seen.head)
+            drop = repeated([each for _, each in self._tail], seen.head) if seen.size == self._size else 0
             if drop:
                 at = end - drop * self._step
             elif gap is not None and gap < -OVERLAP:
@@ -194,6 +196,7 @@ class JoinedReader:
                 self._step = time - self._shown if time - self._shown < 1 else self._step
             lasts = picture.duration * picture.time_base
             self._shown, self._end = time, time + (self._step or lasts or Fraction(1, 25))
+        self._size = picture.image.width, picture.image.height
         window = self._remembered(part)
         ends = part.lasts is None or time is None or float(time - begin) > part.lasts - window
         if ends and window and (seen := sketch(picture.image)) is not None:

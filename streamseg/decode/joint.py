@@ -7,6 +7,7 @@ alike, and nothing can be told; then nothing needs to be, either.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from fractions import Fraction
 from itertools import islice, pairwise
 
 import av
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -27,14 +29,17 @@ from streamseg.pixels.planes import supported, views
 __all__ = ["Beginning", "Peek", "repeated", "sketch"]
 
 Sketch = npt.NDArray[np.float32]
-"""[rows, columns] brightness of a picture at places far apart, 0 to 255."""
+"""[36, 64] mean brightness of a picture's parts, 0 to 255."""
 
 HEAD = 8
 """So many pictures of the second file are looked at."""
 _ROWS, _COLUMNS = 36, 64
-_SURE = 0.35
-"""Two pictures are one if they differ by less than this share of what two neighbours do: coding anew costs some."""
-_STILL = 0.25
+_SURE, _SEVERAL, _SURE_OF_FEW = 0.75, 3, 0.35
+"""Pictures are the same if they differ by less than this share of what neighbours do: coding anew costs some. One or two that are
+alike may be so by chance."""
+_CLEAR = 0.6
+"""... and by less than this share of what they would if one more, or one less, were repeated."""
+_STILL = 0.12
 """Neighbours that differ by less, of 255, show nothing that moves."""
 
 
@@ -44,29 +49,27 @@ def sketch(picture: av.VideoFrame) -> Sketch | None:
         plane = views(supported(picture)).planes[0].array
     except (*AV_ERRORS, ValueError, KeyError, StreamsegError):
         return None
-    step_y, step_x = max(1, plane.shape[0] // _ROWS), max(1, plane.shape[1] // _COLUMNS)
-    few = plane[step_y // 2 :: step_y, step_x // 2 :: step_x]
-    few = few[..., 0] if few.ndim == 3 else few
-    return few.astype(np.float32) / (1 if plane.dtype == np.uint8 else np.float32(256 if int(few.max()) > 1023 else 4))
+    small = cv2.resize(plane, (_COLUMNS, _ROWS), interpolation=cv2.INTER_AREA)
+    small = small[..., small.shape[2] // 2] if small.ndim == 3 else small
+    return small.astype(np.float32) / (1 if plane.dtype == np.uint8 else np.float32(256 if int(small.max()) > 1023 else 4))
 
 
 def repeated(tail: Sequence[Sketch], head: Sequence[Sketch]) -> int:
     """How many pictures at the beginning of a file are those at the end of the one before; `tail` and `head` in order."""
-    tail = [each for each in tail if each.shape == (tail[-1].shape if tail else None)]
-    head = [each for each in head if tail and each.shape == tail[-1].shape]
     if len(tail) < 2 or not head:
         return 0
-    steps = [_differ(a, b) for row in (tail[-3 * HEAD :], head) for a, b in pairwise(row)]
-    moves = float(np.median([step for step in steps if step > _STILL] or [0.0]))
-    if moves <= _STILL:
+    steps = [[_differ(a, b) for a, b in pairwise(row)] for row in (tail[-HEAD:], head)]
+    moves = [float(np.median(row)) for row in steps if row]
+    if min(moves) <= _STILL:
         return 0
-    best, least = 0, _SURE * moves
+    errors = [math.inf]
     for count in range(1, len(tail) + 1):
         pairs = zip(tail[len(tail) - count :], head[:count], strict=False)
-        error = float(np.mean([_differ(a, b) for a, b in pairs]))
-        if error < least:
-            best, least = count, error
-    return best
+        errors.append(float(np.mean([_differ(a, b) for a, b in pairs])))
+    best = int(np.argmin(errors))
+    beside = min(errors[best - 1], errors[best + 1] if best + 1 < len(errors) else math.inf)
+    sure = _SURE if best >= _SEVERAL else _SURE_OF_FEW
+    return best if errors[best] < min(sure * float(np.mean(moves)), _CLEAR * beside) else 0
 
 
 def _differ(a: Sketch, b: Sketch) -> float:
@@ -79,6 +82,8 @@ class Beginning:
 
     first: Fraction = Fraction(0)
     """When the first is shown, seconds on the file's clock."""
+    size: tuple[int, int] = (0, 0)
+    """Width and height as stored, pixels."""
     head: list[Sketch] = field(default_factory=list)
     problem: StreamsegError | None = None
     """Why it cannot be read."""
@@ -113,6 +118,7 @@ class Peek:
                 for number, picture in enumerate(islice(container.decode(stream), HEAD)):
                     if number == 0 and picture.pts is not None:
                         self._found.first = picture.pts * (picture.time_base or stream.time_base or Fraction(1, 90000))
+                    self._found.size = picture.width, picture.height
                     if (seen := sketch(picture)) is not None:
                         self._found.head.append(seen)
                     if number == 0 and seen is None:

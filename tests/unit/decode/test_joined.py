@@ -5,6 +5,8 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 
 from streamseg.decode import Decoder
@@ -50,12 +52,36 @@ def test_files_go_on_where_the_one_before_ended(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("again", [1, 3, 20])
 def test_pictures_and_sound_that_a_file_repeats_are_left_out(tmp_path: Path, again: int) -> None:
+    """Also where each file was coded by itself, and worse."""
     part(tmp_path, 0, 0)
-    part(tmp_path, 1, 25 - again)
+    part(tmp_path, 1, 25 - again, video=clips.Video(options={"crf": "30"}))
     part(tmp_path, 2, 50 - 2 * again)
     frames, spans, said = read(tmp_path)
     check_seamless(frames, spans, 75 - 2 * again)
     assert not said
+
+
+def test_pictures_that_are_only_alike_stay(tmp_path: Path) -> None:
+    """A car that stands: nothing moves, so that nothing can be told, and nothing is taken away."""
+    for second in range(2):
+        still(tmp_path / f"2024051714300{second}_00000{second}F.MP4", second)
+    with Decoder(tmp_path, trip="front") as decoder:
+        assert sum(1 for _ in decoder.frames()) == 50
+
+
+def still(path: Path, seed: int) -> None:
+    """25 pictures of a place, with noise."""
+    random = np.random.default_rng(seed)
+    base = np.random.default_rng(9).integers(40, 200, (64, 96))
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, width=96, height=64, pix_fmt="yuv420p", options={"crf": "18"})
+        for _ in range(25):
+            noisy = np.clip(base + random.normal(0, 2, base.shape), 0, 255).astype(np.uint8)
+            frame = av.VideoFrame(96, 64, "yuv420p")
+            for number, plane in enumerate((noisy, np.full((32, 48), 128, np.uint8), np.full((32, 48), 128, np.uint8))):
+                clips.fill_plane(frame, number, plane)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
 
 
 def test_where_something_is_missing_time_is_kept_and_an_epoch_begins(tmp_path: Path) -> None:

@@ -56,6 +56,8 @@ def stream(
     stale: float | str | Literal["off"] | None = None,
     reconnect: float | str | None = None,
     trip: bool | Literal["off", "front", "rear", "interior", "left", "right", "tele"] | None = None,
+    rotate: int | None = None,
+    mirror: bool | None = None,
     playlists: bool | None = None,
     spool: int | str | None = None,
     batch: int | None = None,
@@ -122,6 +124,8 @@ def stream(
         reconnect: How long to retry when a camera is off or lost, as 10m or 24h. A number is seconds.
         trip: Join the files of a dash cam in a folder into one film, of this camera (docs/dashcam.md). Default: front. True is
             "front".
+        rotate: Turn pictures by 90, 180 or 270 degrees clockwise, where the file does not say how the camera was held.
+        mirror: Mirror pictures left to right.
         playlists: Follow playlists (HLS: an address with .m3u8), which may name other files and hosts.
         spool: Store a pipe or download in a temporary file first, up to SIZE, as 2GB. A number is bytes.
         batch: Frames in one call of the network.
@@ -192,6 +196,8 @@ def astream(
     stale: float | str | Literal["off"] | None = None,
     reconnect: float | str | None = None,
     trip: bool | Literal["off", "front", "rear", "interior", "left", "right", "tele"] | None = None,
+    rotate: int | None = None,
+    mirror: bool | None = None,
     playlists: bool | None = None,
     spool: int | str | None = None,
     batch: int | None = None,
@@ -255,6 +261,8 @@ def run(
     stale: float | str | Literal["off"] | None = None,
     reconnect: float | str | None = None,
     trip: bool | Literal["off", "front", "rear", "interior", "left", "right", "tele"] | None = None,
+    rotate: int | None = None,
+    mirror: bool | None = None,
     playlists: bool | None = None,
     spool: int | str | None = None,
     batch: int | None = None,
@@ -327,6 +335,8 @@ def run(
         reconnect: How long to retry when a camera is off or lost, as 10m or 24h. A number is seconds.
         trip: Join the files of a dash cam in a folder into one film, of this camera (docs/dashcam.md). Default: front. True is
             "front".
+        rotate: Turn pictures by 90, 180 or 270 degrees clockwise, where the file does not say how the camera was held.
+        mirror: Mirror pictures left to right.
         playlists: Follow playlists (HLS: an address with .m3u8), which may name other files and hosts.
         spool: Store a pipe or download in a temporary file first, up to SIZE, as 2GB. A number is bytes.
         batch: Frames in one call of the network.
@@ -453,6 +463,8 @@ def run_many(
     stale: float | str | Literal["off"] | None = None,
     reconnect: float | str | None = None,
     trip: bool | Literal["off", "front", "rear", "interior", "left", "right", "tele"] | None = None,
+    rotate: int | None = None,
+    mirror: bool | None = None,
     playlists: bool | None = None,
     spool: int | str | None = None,
     batch: int | None = None,
@@ -531,6 +543,8 @@ def run_many(
         reconnect: How long to retry when a camera is off or lost, as 10m or 24h. A number is seconds.
         trip: Join the files of a dash cam in a folder into one film, of this camera (docs/dashcam.md). Default: front. True is
             "front".
+        rotate: Turn pictures by 90, 180 or 270 degrees clockwise, where the file does not say how the camera was held.
+        mirror: Mirror pictures left to right.
         playlists: Follow playlists (HLS: an address with .m3u8), which may name other files and hosts.
         spool: Store a pipe or download in a temporary file first, up to SIZE, as 2GB. A number is bytes.
         batch: Frames in one call of the network.
@@ -620,6 +634,8 @@ def tune(
     stale: float | str | Literal["off"] | None = None,
     reconnect: float | str | None = None,
     trip: bool | Literal["off", "front", "rear", "interior", "left", "right", "tele"] | None = None,
+    rotate: int | None = None,
+    mirror: bool | None = None,
     playlists: bool | None = None,
     spool: int | str | None = None,
     batch: int | None = None,
@@ -680,6 +696,8 @@ def tune(
         reconnect: How long to retry when a camera is off or lost, as 10m or 24h. A number is seconds.
         trip: Join the files of a dash cam in a folder into one film, of this camera (docs/dashcam.md). Default: front. True is
             "front".
+        rotate: Turn pictures by 90, 180 or 270 degrees clockwise, where the file does not say how the camera was held.
+        mirror: Mirror pictures left to right.
         playlists: Follow playlists (HLS: an address with .m3u8), which may name other files and hosts.
         spool: Store a pipe or download in a temporary file first, up to SIZE, as 2GB. A number is bytes.
         batch: Frames in one call of the network.

@@ -64,6 +64,8 @@ def run(
     stale: Annotated[str | None, flag("stale")] = None,
     reconnect: Annotated[str | None, flag("reconnect")] = None,
     trip: Annotated[str | None, flag("trip")] = None,
+    rotate: Annotated[int | None, flag("rotate")] = None,
+    mirror: Annotated[bool | None, flag("mirror")] = None,
     playlists: Annotated[bool | None, flag("playlists")] = None,
     spool: Annotated[str | None, flag("spool")] = None,
     batch: Annotated[int | None, flag("batch")] = None,

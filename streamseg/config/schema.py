@@ -45,6 +45,7 @@ from streamseg.config.values import (
     parse_seconds,
     parse_selection,
     parse_trip,
+    parse_turn,
 )
 from streamseg.core.exr_options import ExrOptions
 from streamseg.core.served import is_server, place_of
@@ -117,6 +118,10 @@ class DecodeConfig(Section):
     """Whether pictures are interlaced, and which field came first: as they say, or as you know better."""
     deinterlace: Annotated[Literal["off", "frame", "field"], BeforeValidator(parse_deinterlace)] = "off"
     """Make interlaced pictures progressive: `frame` one of each, `field` two, at twice the rate."""
+    rotate: Annotated[Literal[0, 90, 180, 270], BeforeValidator(parse_turn)] = 0
+    """Degrees clockwise by which pictures are turned, beyond what the source asks for: 180 of a camera that hangs upside down."""
+    mirror: bool = False
+    """Mirror pictures left to right, after that."""
     shrink: Annotated[int, Field(ge=1, le=16)] = 1
     """Pictures are read at 1 / shrink of their width and height; all else then works on, and writes, small ones."""
     device: Literal["auto", "cpu", "nvdec", "host"] = "auto"

@@ -41,6 +41,7 @@ __all__ = [
     "parse_selection",
     "parse_size",
     "parse_trip",
+    "parse_turn",
 ]
 
 _NUMBER = r"\d+(?:\.\d*)?|\.\d+"
@@ -102,6 +103,13 @@ def parse_keep(value: Any) -> str:
     if text in ("off", "auto") or os.path.splitext(text)[1].lower() == ".streamseg":
         return text
     raise ValueError(f"{brief(value)} is not allowed; write auto, off, or the name of a results file, as film.streamseg")
+
+
+def parse_turn(value: Any) -> Any:
+    """Degrees, also as text, and counter-clockwise where they are below 0. The schema refuses what is no quarter turn."""
+    if isinstance(value, str) and re.fullmatch(r"[+-]?\d{1,4}", value.strip()):
+        value = int(value)
+    return value % 360 if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def parse_trip(value: Any) -> Any:

@@ -26,6 +26,7 @@ from streamseg.decode.source_opener import Numbers, SourceOpener
 from streamseg.decode.tap import PacketTap
 from streamseg.decode.timeline import DecodeCounters
 from streamseg.errors import ConfigError
+from streamseg.pixels.orient import TURNS, Orientation
 from streamseg.system.callbacks import Message
 
 __all__ = ["Decoder", "open_source"]
@@ -62,6 +63,8 @@ class Decoder:
     spool: keep what comes through a pipe, or from a web server without ranges, in a temporary file of at most so many bytes, and
         read that; 0: read it as it comes.
     playlists: allow HLS, DASH and concat scripts, which make libav read other files and hosts.
+    rotate, mirror: turn pictures by so many degrees clockwise (0, 90, 180, 270), then mirror them left to right, beyond what their
+        tag asks for.
     trip: the camera whose files the source, a folder, joins into one film (see `trip`); "off": it is no trip.
     use: `module:Class` of an `AddedSource` that reads the source instead of streamseg. It is imported, so it must be trusted.
     fields: whether pictures are interlaced, and which field comes first: as they say (auto), or progressive, tff, bff.
@@ -94,12 +97,16 @@ class Decoder:
         fields: Fields = "auto",
         use: str | None = None,
         trip: str = "off",
+        rotate: int = 0,
+        mirror: bool = False,
         deinterlace: Deinterlace = "off",
         shrink: int = 1,
         hardware: HardwareDecoding | None = None,
         numbers: Numbers | None = None,
         tap: PacketTap | None = None,
     ) -> None:
+        if rotate % 90:
+            raise ConfigError(f"rotate: {rotate} is not allowed; quarter turns are: 0, 90, 180, 270")
         options = DecodeOptions.checked(
             start=start,
             duration=duration,
@@ -116,6 +123,7 @@ class Decoder:
             playlists=playlists,
             use=use,
             trip=trip,
+            mount=TURNS[-rotate % 360].then(Orientation(flip_x=mirror)),
             tap=tap,
             on_loss=on_loss,
         )

@@ -48,7 +48,8 @@ class Framer:
 
     header, origin: of the source; origin is the pts of its first picture. start, duration: seconds from there; None: to the end.
     hardware: turns a picture upright and puts it where frames are to live; None: they stay in host memory.
-    before: so many pictures of the source are shown before the first one given to `frames`.
+    before: so many pictures of the source are shown before the first one given to `frames`. mount: how to turn pictures beyond what
+    they ask for themselves.
     """
 
     def __init__(
@@ -61,9 +62,11 @@ class Framer:
         warnings: list[str],
         hardware: HardwareDecoding | None = None,
         before: int = 0,
+        mount: Orientation = UPRIGHT,
     ) -> None:
         self._header = header
         self._hardware = hardware
+        self._mount = mount
         self._origin = origin
         self._counters = counters
         self._warnings = warnings
@@ -292,7 +295,7 @@ class Framer:
                 self._warnings.append(
                     f"{self._header.name}: its rotation is not a multiple of 90 degrees, so it is not rotated"
                 )
-            self.orientation = orientation or UPRIGHT
+            self.orientation = (orientation or UPRIGHT).then(self._mount)
         if self._hardware is not None:
             return self._hardware(picture, self.orientation, fresh=fresh)
         return turn(supported(picture), self.orientation)

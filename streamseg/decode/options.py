@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 from streamseg.decode.reconnect import OnLoss
 from streamseg.decode.tap import PacketTap
 from streamseg.errors import ConfigError
+from streamseg.pixels.orient import UPRIGHT, Orientation
 from streamseg.system.callbacks import Message
 
 __all__ = ["DecodeOptions", "Wait"]
@@ -40,6 +41,7 @@ class DecodeOptions:
     placeholder: bool
     on_loss: OnLoss | None = None
     trip: str = "off"
+    mount: Orientation = UPRIGHT
 
     @classmethod
     def checked(

@@ -291,7 +291,7 @@ class SourceOpener:
                 return False
             # Two frames of each picture, or one of two fields: of a film that is interlaced all through.
             before = round(number * (header.rate / told.rate)) if header.rate and told.rate else number
-        framer = Framer(header, origin, *limits, self.counters, self.warnings, self._hardware, before)
+        framer = Framer(header, origin, *limits, self.counters, self.warnings, self._hardware, before, self._options.mount)
         if header.timeless and not header.counted and not header.live:
             rate = float(header.rate or 25)
             self.warnings.append(

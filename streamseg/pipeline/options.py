@@ -252,6 +252,15 @@ OPTIONS: tuple[Option, ...] = (
         bare="front",
     ),
     Option(
+        "rotate",
+        "source",
+        "int",
+        "Turn pictures by 90, 180 or 270 degrees clockwise, where the file does not say how the camera was held.",
+        ("decode", "rotate"),
+        shell="int",
+    ),
+    Option("mirror", "source", "bool", "Mirror pictures left to right.", ("decode", "mirror"), shell="bool"),
+    Option(
         "playlists",
         "source",
         "bool",

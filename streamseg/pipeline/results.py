@@ -269,6 +269,8 @@ def model_key(config: PipelineConfig) -> str:
 def settings_of(config: PipelineConfig) -> dict[str, Any]:
     """Every setting that has a part in what is found, as {"track.max_age": 1.0}; of sections, by their names."""
     found: dict[str, Any] = {f"decode.{name}": _plain(getattr(config.decode, name)) for name in _DECODE}
+    if config.decode.rotate or config.decode.mirror:  # files from before these were known are of pictures as they are
+        found["decode.mount"] = [config.decode.rotate, config.decode.mirror]
     for section in _SECTIONS:
         values = getattr(config, section)
         for name in type(values).model_fields:

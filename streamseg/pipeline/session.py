@@ -120,6 +120,8 @@ class Session:
         stale: float | str | Literal["off"] | None = None,
         reconnect: float | str | None = None,
         trip: bool | Literal["off", "front", "rear", "interior", "left", "right", "tele"] | None = None,
+        rotate: int | None = None,
+        mirror: bool | None = None,
         playlists: bool | None = None,
         spool: int | str | None = None,
         detect_every: int | Literal["auto"] | None = None,
@@ -164,6 +166,8 @@ class Session:
             reconnect: How long to retry when a camera is off or lost, as 10m or 24h. A number is seconds.
             trip: Join the files of a dash cam in a folder into one film, of this camera (docs/dashcam.md). Default: front. True
                 is "front".
+            rotate: Turn pictures by 90, 180 or 270 degrees clockwise, where the file does not say how the camera was held.
+            mirror: Mirror pictures left to right.
             playlists: Follow playlists (HLS: an address with .m3u8), which may name other files and hosts.
             spool: Store a pipe or download in a temporary file first, up to SIZE, as 2GB. A number is bytes.
             detect_every: Run the network on every Nth frame only, and carry masks to the others. The results of the others have
@@ -220,6 +224,8 @@ class Session:
         stale: float | str | Literal["off"] | None = None,
         reconnect: float | str | None = None,
         trip: bool | Literal["off", "front", "rear", "interior", "left", "right", "tele"] | None = None,
+        rotate: int | None = None,
+        mirror: bool | None = None,
         playlists: bool | None = None,
         spool: int | str | None = None,
         detect_every: int | Literal["auto"] | None = None,
@@ -266,6 +272,8 @@ class Session:
         stale: float | str | Literal["off"] | None = None,
         reconnect: float | str | None = None,
         trip: bool | Literal["off", "front", "rear", "interior", "left", "right", "tele"] | None = None,
+        rotate: int | None = None,
+        mirror: bool | None = None,
         playlists: bool | None = None,
         spool: int | str | None = None,
         detect_every: int | Literal["auto"] | None = None,
@@ -323,6 +331,8 @@ class Session:
             reconnect: How long to retry when a camera is off or lost, as 10m or 24h. A number is seconds.
             trip: Join the files of a dash cam in a folder into one film, of this camera (docs/dashcam.md). Default: front. True
                 is "front".
+            rotate: Turn pictures by 90, 180 or 270 degrees clockwise, where the file does not say how the camera was held.
+            mirror: Mirror pictures left to right.
             playlists: Follow playlists (HLS: an address with .m3u8), which may name other files and hosts.
             spool: Store a pipe or download in a temporary file first, up to SIZE, as 2GB. A number is bytes.
             detect_every: Run the network on every Nth frame only, and carry masks to the others. The results of the others have

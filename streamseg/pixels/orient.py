@@ -38,6 +38,11 @@ class Orientation:
         """Whether it is more than a turn."""
         return self.transpose == (self.flip_x == self.flip_y)
 
+    def then(self, other: Orientation) -> Orientation:
+        """This, and `other` after it."""
+        x, y = (self.flip_y, self.flip_x) if other.transpose else (self.flip_x, self.flip_y)
+        return Orientation(self.transpose != other.transpose, x != other.flip_x, y != other.flip_y)
+
 
 UPRIGHT = Orientation()
 TURNS = {

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
 
 from streamseg.core.types import Frame
+from streamseg.decode import Decoder
 from streamseg.decode.color_tags import ColorTags
 from streamseg.decode.framer import Framer
 from streamseg.decode.header import Header
@@ -74,3 +78,22 @@ def test_the_stream_s_tags_fill_in_only_what_is_unknown() -> None:
     framer = Framer(header(), 0, Fraction(0), None, DecodeCounters(), [])
     frame = next(framer.frames([DecodedPicture(picture, 0, TB)]))
     assert ColorTags.of(frame.picture) == ColorTags(1, 1, 9, 16)
+
+
+def test_pictures_are_turned_and_mirrored_as_asked_beyond_their_tag(tmp_path: Path) -> None:
+    """Each of the eight ways, after the tag's own: as NumPy turns the picture that the tag gives."""
+    for tagged in (0, 90):
+        film = (
+            clips.rotated(tmp_path / f"{tagged}.mp4", tagged, frames=1) if tagged else clips.cfr(tmp_path / "0.mp4", frames=1)
+        )
+        plain = luma(film)
+        for rotate in (0, 90, 180, 270):
+            for mirror in (False, True):
+                wanted = np.rot90(plain, -rotate // 90)
+                wanted = wanted[:, ::-1] if mirror else wanted
+                assert np.array_equal(luma(film, rotate=rotate, mirror=mirror), wanted), (tagged, rotate, mirror)
+
+
+def luma(film: Path, **how: object) -> np.ndarray:
+    with Decoder(film, **how) as decoder:
+        return clips.plane_array(next(iter(decoder.frames())).picture)

@@ -6,6 +6,8 @@ Four parts look one after the other, each a module, each given what those before
 2. `growth`: how fast each road user's picture grows, which is one over the time to collision.
 3. `ground`: the horizon, and from it where on the road each stands, and how fast it moves there.
 4. `road`: the way ahead, who is in it, who leads, who is hidden, alerts and events.
+
+Before them, what was found on the own bonnet, on dirt or in a burned-in text (`static`) is left out.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from streamseg.scene.grey import Greys
 from streamseg.scene.ground import Ground
 from streamseg.scene.growth import Growth
 from streamseg.scene.road import Road
+from streamseg.scene.static import Static
 from streamseg.scene.turn import Turning
 
 __all__ = ["SceneStage"]
@@ -37,14 +40,17 @@ class SceneStage:
         """`camera`: as far as it is known; `fixes`: gives what a receiver said at a frame's time."""
         self._camera, self._fixes = camera, fixes
         greys = Greys()
+        self._static = Static(greys)
         self._turning, self._growth, self._ground = Turning(camera, greys), Growth(camera, greys), Ground(camera)
         self._road = Road() if road is None else road
 
     def __call__(self, result: Result) -> Result:
         """Look at one frame."""
+        result = self._static.without(result)
         fix = None if self._fixes is None else self._fixes(result)
         scene = replace(Scene.unknown(len(result)), fix=fix, own_speed=None if fix is None else fix.speed)
         scene = self._turning(result, scene)
+        self._static.learn(result, scene.turn)
         scene = self._growth(result, scene)
         scene = self._ground(result, scene)
         scene, events = self._road(result, scene)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_right
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -39,7 +40,10 @@ def fixes_of(config: PipelineConfig, source: object, decoder: Decoder, on_messag
     read = partial(read_telemetry, offset=scene.telemetry_offset, on_message=on_message)
     if info.kind == "trip" and log is None:
         return _TripFixes(decoder, scene.telemetry_offset, on_message)
-    track = read(Path(source), _film_time(Path(source), info), log=log)
+    time = _film_time(Path(source), info)
+    if decoder.joints:
+        time = replace(time, named=decoder.joints[0].part.start)
+    track = read(Path(source), time, log=log)
     return None if track is None else lambda result: track.at(result.time)
 
 

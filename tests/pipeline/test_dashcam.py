@@ -110,6 +110,21 @@ def test_positions_of_each_file_of_a_trip(make_config, tmp_path: Path) -> None:
         assert (fix["latitude"], fix["longitude"]) == pytest.approx(files.place(frame["time"]), abs=2e-6)
 
 
+def test_one_log_for_a_whole_trip(make_config, tmp_path: Path) -> None:
+    """It is placed by the time in the first file's name, in the zone that fits: here two hours ahead of UTC."""
+    card, out, log = tmp_path / "card", tmp_path / "out.jsonl", tmp_path / "ride.gpx"
+    card.mkdir()
+    for second in (0, 1):
+        clips.cfr(card / f"2024051716300{second}_00000{second}F.MP4", 25, first_index=25 * second)
+    log.write_text(files.gpx(range(-60, 600)))
+    config = make_config(f"scene: {{telemetry: {log}}}\noutputs: {{picture: {{composite: [overlay]}}}}")
+    streamseg.run(card, out, pipeline=config, trip=True)
+    frame = frames_of(out)[-1]
+    assert frame["time"] > 1.9
+    fix = frame["scene"]["fix"]
+    assert (fix["latitude"], fix["longitude"]) == pytest.approx(files.place(frame["time"]), abs=2e-6)
+
+
 def test_a_trip_goes_on_where_it_was_cut_off(make_config, tmp_path: Path, monkeypatch) -> None:
     """What a kill leaves at frame 70 of 125, put back: then all is, to the byte, as if nothing had been."""
     card, names = trip(tmp_path / "card"), ("out.mp4", "out.jsonl")

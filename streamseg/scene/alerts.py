@@ -78,6 +78,9 @@ class AlertState:
         now = followed.last
         if threshold is None:
             return 0
+        if not self.level and likely_below(followed.look, threshold * CAUTION + FORESEEN_MOST) < 0.5:
+            self.rising = [None, None, None]
+            return 0
         threshold = _sooner(followed, threshold)
         wanted = self._wanted(followed, there, threshold)
         for level in (1, 2):

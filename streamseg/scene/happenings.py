@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from streamseg.core.scene import Scene
 from streamseg.core.types import Event
@@ -38,6 +39,9 @@ AGAIN = 5.0
 """Seconds in which the same is not told again of the same road user."""
 OWN = "own vehicle"
 """Called so where it stops itself; its track is 0."""
+
+
+Details = Callable[[], dict[str, float]]
 
 
 def numbers(followed: Followed, scene: Scene, i: int) -> dict[str, float]:
@@ -85,6 +89,7 @@ class Happenings:
     def forget(self) -> None:
         """A new epoch."""
         self._stories: dict[int, _Story] = {}
+        self._present: Mapping[int, Followed] = {}
         self._own_moving, self._own_stands = False, None
         self._events: list[Event] = []
 
@@ -94,13 +99,12 @@ class Happenings:
         self, present: Mapping[int, Followed], scene: Scene, there: Mapping[int, float], now: float, turning: bool
     ) -> list[Event]:
         """`present`: by instance; `there`: the probability that each is in the way when it is reached."""
-        self._events = []
+        self._events, self._present = [], present
         self._own_stop(scene, now)
-        shift = _common_shift(present)
         for i, followed in present.items():
             story = self._stories.setdefault(followed.track, _Story())
-            details = numbers(followed, scene, i)
-            self._sides(followed, story, details, turning, shift)
+            details = partial(numbers, followed, scene, i)
+            self._sides(followed, story, details, turning)
             self._stop(followed, story, details, scene, i)
             self._approach(followed, story, details, there[i])
         return self._events
@@ -121,7 +125,7 @@ class Happenings:
 
     # --- into the corridor, and through it --------------------------------------------------------------------------------
 
-    def _sides(self, followed: Followed, story: _Story, details: dict[str, float], turning: bool, shift: float) -> None:
+    def _sides(self, followed: Followed, story: _Story, details: Details, turning: bool) -> None:
         if not followed.look.certain or not math.isfinite(followed.in_path):
             return
         before = followed.moved()
@@ -133,12 +137,13 @@ class Happenings:
             story.came_from = story.crossed_from = before
         elif before == "in" and story.crossed_from:
             self._cross(followed, story, details)
-        story.quickest = max(story.quickest, followed.crosswise)
+        if story.crossed_from:
+            story.quickest = max(story.quickest, followed.crosswise)
         if followed.where in ("left", "right"):
             story.beside = max(abs(followed.move.place), story.beside * 0.98)
-        self._cut_in(followed, story, details, shift)
+        self._cut_in(followed, story, details)
 
-    def _cut_in(self, followed: Followed, story: _Story, details: dict[str, float], shift: float) -> None:
+    def _cut_in(self, followed: Followed, story: _Story, details: Details) -> None:
         if story.came is None or followed.where != "in":
             story.came = None
             return
@@ -148,22 +153,25 @@ class Happenings:
         story.came = None
         sign = 1 if story.came_from == "right" else -1
         moved = story.beside - sign * followed.move.place
-        own = -sign * shift * MANEUVER / 2  # what all others moved that way: the vehicle itself changes lanes
+        own = (
+            -sign * _common_shift(self._present) * MANEUVER / 2
+        )  # what all others moved that way: the vehicle itself changes lanes
         near = math.isfinite(look.ahead) and look.ahead <= NEAR
         slow = abs(followed.move.speed) < FAST_ACROSS
         if followed.kind in ("vehicle", "cycle") and near and slow and moved - max(own, 0) >= BESIDE:
-            self._tell("cut_in", came, followed, story, details)
+            self._tell("cut_in", came, followed, story, details())
 
-    def _cross(self, followed: Followed, story: _Story, details: dict[str, float]) -> None:
+    def _cross(self, followed: Followed, story: _Story, details: Details) -> None:
         origin, story.crossed_from = story.crossed_from, ""
         if followed.where == origin or followed.since - story.crossed_since > CROSSES or story.quickest < WALKS:
             return
         took = {"seconds": followed.left - followed.entered} if followed.left > followed.entered else {}
-        self._tell("crossing", followed.middle or followed.since, followed, story, took | details)
+        told = details()
+        self._tell("crossing", followed.middle or followed.since, followed, story, took | told)
         close = self._near_miss and likely_below(followed.look, self._near_miss) >= SURE
-        if close and "ttc" in details:  # it left as long before the vehicle is there
-            encroachment = {"pet": details["ttc"], "pet_std": details.get("ttc_std", math.nan)}
-            known = {name: value for name, value in (details | encroachment).items() if math.isfinite(value)}
+        if close and "ttc" in told:  # it left as long before the vehicle is there
+            encroachment = {"pet": told["ttc"], "pet_std": told.get("ttc_std", math.nan)}
+            known = {name: value for name, value in (told | encroachment).items() if math.isfinite(value)}
             self._tell("near_miss", followed.last, followed, story, known)
 
     # --- stops ------------------------------------------------------------------------------------------------------------
@@ -180,7 +188,7 @@ class Happenings:
                 self._own_moving = False
                 self._events.append(Event("stop", self._own_stands, 0, OWN))
 
-    def _stop(self, followed: Followed, story: _Story, details: dict[str, float], scene: Scene, i: int) -> None:
+    def _stop(self, followed: Followed, story: _Story, details: Details, scene: Scene, i: int) -> None:
         stands = _stands(followed, scene, i)
         if stands is None:
             return
@@ -191,18 +199,21 @@ class Happenings:
         if story.moving and followed.last - story.stands >= STOOD:
             story.moving = False
             if scene.lead == followed.track or followed.in_path >= 0.5:
-                self._tell("stop", story.stands, followed, story, details)
+                self._tell("stop", story.stands, followed, story, details())
 
     # --- the closest approach ---------------------------------------------------------------------------------------------
 
-    def _approach(self, followed: Followed, story: _Story, details: dict[str, float], there: float) -> None:
+    def _approach(self, followed: Followed, story: _Story, details: Details, there: float) -> None:
         if not self._near_miss:
             return
         look = followed.look
-        near = there >= SURE_THERE and followed.age >= STAYED and look.certain and "ttc" in details
+        near = there >= SURE_THERE and followed.age >= STAYED and look.certain
         if near and likely_below(look, self._near_miss) >= SURE:
-            if story.closest is None or details["ttc"] < story.closest["ttc"]:
-                story.closest, story.closest_at = details, followed.last
+            told = details()
+            if "ttc" in told and (story.closest is None or told["ttc"] < story.closest["ttc"]):
+                story.closest, story.closest_at = told, followed.last
+        elif story.closest is None:
+            return
         elif likely_below(look, 1.5 * self._near_miss) < 0.5 or there < 0.5:
             self._tell_closest(followed, story)
 
@@ -221,8 +232,9 @@ def _common_shift(present: Mapping[int, Followed]) -> float:
 def _stands(followed: Followed, scene: Scene, i: int) -> bool | None:
     """Whether a road user stands; None: cannot be told."""
     look, across = followed.look, followed.move
-    own, speed, std = scene.own_speed, float(scene.speed[i]), float(scene.speed_std[i])
-    if own is not None and math.isfinite(own) and math.isfinite(speed) and math.isfinite(std):
+    own = scene.own_speed
+    if own is not None and math.isfinite(own + scene.speed[i] + scene.speed_std[i]):
+        speed, std = float(scene.speed[i]), float(scene.speed_std[i])
         over_ground = abs(own + speed)
         if over_ground < STANDS and std < STANDS and abs(across.speed) < STANDS:
             return True

@@ -20,12 +20,15 @@ from streamseg.scene.kinds import Kind, kind_of
 
 __all__ = ["HiddenUsers"]
 
-HIDES = 0.5
-"""Share of a box behind another's from which that can hide it; where the estimate of who hides whom says so, half of it."""
-CLOSER = 0.03
-"""Shares of its height by which the foot of what hides it lies lower."""
+HIDES, TOUCHES = 0.4, 0.1
+"""Share of a box behind another's from which that can hide it (where the estimate of who hides whom says so, half of it), and from
+which it may be on its way behind it."""
+CLOSER, STILL_CLOSER = 0.03, 0.35
+"""Shares of its height by which the foot of what hides it lies lower; and may lie higher meanwhile, since the camera nods."""
 GONE, OPEN = 0.15, 0.6
-"""Seconds: not seen before it is told, and for which its place may lie in the open."""
+"""Seconds: not seen before it is told, and for which its place may lie in the open, also before it gets behind another."""
+REMEMBERED = 1.0
+"""Seconds for which it is remembered how one who is not seen has moved, wherever it may be."""
 KNOWN = 0.4
 """Seconds for which it must have been seen."""
 SETTLED = 0.4
@@ -73,11 +76,11 @@ class HiddenUsers:
         """A new epoch."""
         self._seen: dict[int, _Seen] = {}
 
-    def __call__(self, result: Result) -> tuple[tuple[Hidden, ...], list[Event]]:
-        """Look at one frame."""
+    def __call__(self, result: Result, now: float) -> tuple[tuple[Hidden, ...], list[Event]]:
+        """Look at one frame; `now`: its time, seconds."""
         if not self._patience:
             return (), []
-        now, found, events = result.frame.time, result.instances, []
+        found, events = result.instances, list[Event]()
         users = [
             (track, name, kind, (box[0], box[1], box[2], box[3]))
             for track, name, box in zip(found.track_ids.tolist(), found.names, found.boxes.tolist(), strict=True)
@@ -96,7 +99,8 @@ class HiddenUsers:
         for track in [t for t, seen in self._seen.items() if seen.last < now]:
             seen = self._seen[track]
             if not self._waits(seen, users, now, size):
-                del self._seen[track]
+                if seen.hides or now - seen.last > REMEMBERED:
+                    del self._seen[track]
             elif seen.hides and now - seen.last >= GONE:
                 if not seen.told:
                     seen.told = True
@@ -139,15 +143,15 @@ class HiddenUsers:
         front = [
             (_share(box, other), track)
             for track, _, _, other in users
-            if other[3] > box[3] + CLOSER * height or (track == seen.behind and other[3] > box[3] - CLOSER * height)
+            if other[3] > box[3] + CLOSER * height or (track == seen.behind and other[3] > box[3] - STILL_CLOSER * height)
         ]
         share, track = max(front, default=(0.0, 0))
         if share >= (HIDES / 2 if track == seen.behind else HIDES):
             seen.behind, seen.open_since = track, None
             seen.hides = seen.hides or now
             return True
-        if not seen.hides:
-            return now - seen.last < GONE
+        if not seen.hides:  # a detector loses who is half hidden before the rest is
+            return now - seen.last < (OPEN if share >= TOUCHES else GONE)
         seen.open_since = now if seen.open_since is None else seen.open_since
         return now - seen.open_since <= OPEN
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal
 
 __all__ = ["KINDS", "Kind", "kind_of"]
@@ -18,6 +19,7 @@ KINDS: tuple[Kind, ...] = tuple(_NAMES)
 _KIND_OF = {name: kind for kind, names in _NAMES.items() for name in names.split()}
 
 
+@lru_cache(1024)
 def kind_of(name: str) -> Kind | None:
     """The kind of road user that a model's class is (COCO, Cityscapes, BDD100K, KITTI); None: no road user."""
     return _KIND_OF.get(name.strip().lower().replace(" ", "-").replace("_", "-"))

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from streamseg.core.result import Result
 from streamseg.core.scene import Scene
-from streamseg.core.types import Event
+from streamseg.core.types import Event, Instances
 from streamseg.scene.alerts import AlertState, there_when_reached
 from streamseg.scene.corridor import Bend, Places, Way, outline, places
 from streamseg.scene.feet import Feet, feet
@@ -46,6 +46,8 @@ class Road:
         self._warned: dict[int, float] = {}
         self._epoch: int | None = None
         self._time = 0.0
+        self._names: tuple[str, ...] | None = None
+        self._wide = np.zeros(0)
 
     def check_classes(self, known: Sequence[str]) -> None:
         """Raise ConfigError where the settings name a class that is not among `known`, the model's."""
@@ -59,35 +61,43 @@ class Road:
 
     def __call__(self, result: Result, scene: Scene) -> tuple[Scene, tuple[Event, ...]]:
         """Look at one frame, of which all else is known."""
-        frame, found = result.frame, result.instances
+        frame, found, now = result.frame, result.instances, result.frame.time
         if frame.epoch != self._epoch:
             self._forget()
-            self._epoch, self._time = frame.epoch, frame.time
-        elapsed, self._time = frame.time - self._time, frame.time
+            self._epoch, self._time = frame.epoch, now
+        elapsed, self._time = now - self._time, now
         size = (frame.width, frame.height)
         way = Way.of(scene, size, self._bend(scene, elapsed), self.settings.half)
         foot = feet(result)
-        wide = class_sizes(found.class_names)[found.labels, 2]
+        wide = self._widths(found)[found.labels]
         stands = places(way, foot, scene, wide)
-        in_path, present = self._follow(result, scene, stands, foot)
+        in_path, present = self._follow(found, now, scene, stands, foot)
         seen = ((f, tuple(found.boxes[i].tolist())) for i, f in present.items())
-        lead = self._lead(seen, frame.time)
-        hidden, events = self._hidden(result)
+        lead = self._lead(seen, now)
+        hidden, events = self._hidden(result, now)
         there = {i: there_when_reached(f, way.half) for i, f in present.items()}
         scene = replace(scene, in_path=in_path, lead=lead, hidden=hidden, corridor=outline(way, size))
         alert, warned = self._alert(scene, present, there)
         scene = replace(scene, alert=alert)
         events += warned
-        events += self._happenings(present, scene, there, frame.time, self._bend.turning)
-        events += self._lose(frame.time)
+        events += self._happenings(present, scene, there, now, self._bend.turning)
+        events += self._lose(now)
         utc = frame.utc
         if utc is not None:
-            events = [replace(event, utc=utc - (frame.time - event.time)) for event in events]
+            events = [replace(event, utc=utc - (now - event.time)) for event in events]
         return scene, tuple(events)
 
-    def _follow(self, result: Result, scene: Scene, stands: Places, foot: Feet) -> tuple[FloatArray, dict[int, Followed]]:
+    def _widths(self, found: Instances) -> npt.NDArray[np.float64]:
+        """[C] metres: how wide one of each class is; NaN: not known."""
+        if self._names != found.class_names:
+            self._names, self._wide = found.class_names, class_sizes(found.class_names)[:, 2]
+        return self._wide
+
+    def _follow(
+        self, found: Instances, now: float, scene: Scene, stands: Places, foot: Feet
+    ) -> tuple[FloatArray, dict[int, Followed]]:
         """[N] `in_path`; and by instance those that are road users with an identity and a place."""
-        now, found, half = result.frame.time, result.instances, self.settings.half
+        half = self.settings.half
         in_path, present = np.full(len(found), np.nan, np.float32), {}
         columns = (
             scene.growth,

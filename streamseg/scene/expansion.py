@@ -23,6 +23,9 @@ FASTEST = 0.4
 """Growth within one step of time that is followed."""
 GATE = 3.0
 """Deviations beyond which a measurement has less to say, the less the farther."""
+LEAN = 0.15
+"""Share of a new measurement in the mean of how far they were off; where they lean to one side, somebody brakes hard."""
+LEAN_STD = (LEAN / (2 - LEAN)) ** 0.5
 JUMP = 4.0
 """Deviations at which it is odd; so often one after another, and it has jumped."""
 ODD = 3
@@ -38,18 +41,19 @@ class Expansion:
         self.x = np.zeros((count, 5))
         self.cov = np.zeros((count, 5, 5))
         self.odd = np.zeros(count, int)
+        self.lean = np.zeros(count)
 
     def grown(self, count: int) -> Expansion:
         """With room for more."""
         more = Expansion(count)
-        for name in ("x", "cov", "odd"):
+        for name in ("x", "cov", "odd", "lean"):
             getattr(more, name)[: len(self.odd)] = getattr(self, name)
         return more
 
-    def begin(self, row: int, growth_std: float, braking: float) -> None:
-        """A new track. `growth_std`: of its growth, 1/s; `braking`: of the change of that, 1/s²."""
-        self.x[row], self.odd[row] = 0, 0
-        self.cov[row] = np.diag([1.0, growth_std**2, braking**2, 1e-4, 1e-4])
+    def begin(self, row: int, growth_std: float, braking: float, usual: float) -> None:
+        """A new track. `growth_std`: of its growth, 1/s; `braking`: of the change of that, 1/s²; `usual`: variance of sizes."""
+        self.x[row], self.odd[row], self.lean[row] = 0, 0, 0
+        self.cov[row] = np.diag([1.0, growth_std**2, braking**2, usual, 1e-4])
 
     def restart(self, row: int) -> None:
         """The scale from the picture begins anew."""
@@ -62,16 +66,17 @@ class Expansion:
         `shaken` [n]: variance of what the camera's rotation may have added to the log size.
         """
         x, dt = self.x[rows], elapsed
+        braking = braking * (1 + np.clip(np.abs(self.lean[rows]) / LEAN_STD - 1.5, 0, 2))
         growth = np.clip(x[:, 1], -FASTEST / dt, FASTEST / dt)
         keeps, fades = np.exp(-dt / LASTS), np.exp(-dt / fade)
         moved = np.zeros((len(rows), 5, 5))
         moved[:, np.arange(5), np.arange(5)] = 1
         moved[:, 0, 1], moved[:, 0, 2] = dt / (1 - growth * dt), dt * dt / 2
         moved[:, 1, 1], moved[:, 1, 2] = 1 / np.square(1 - growth * dt), dt
-        moved[:, 2, 2], moved[:, 3, 3] = keeps, fades
+        moved[:, 2, 2], moved[:, 3, 3] = keeps / (1 - growth * dt), fades
         x[:, 0] += -np.log1p(-growth * dt) + x[:, 2] * dt * dt / 2
         x[:, 1] = growth / (1 - growth * dt) + x[:, 2] * dt
-        x[:, 2] *= keeps
+        x[:, 2] *= keeps / (1 - growth * dt)  # the same braking matters more the nearer it is
         x[:, 3] *= fades
         cov = moved @ self.cov[rows] @ moved.transpose(0, 2, 1)
         cov[:, 0, 0] += shaken
@@ -87,7 +92,9 @@ class Expansion:
         gain = cov[:, :, 0] + cov[:, :, kind]
         known = gain[:, 0] + gain[:, kind]
         off = sizes - x[:, 0] - x[:, kind]
-        odd = np.abs(off) / np.sqrt(known + variance)
+        signed = off / np.sqrt(known + variance)
+        odd = np.abs(signed)
+        self.lean[rows] += LEAN * (np.clip(signed, -3, 3) - self.lean[rows])
         total = (known + variance) * np.square(np.maximum(odd / GATE, 1))
         gain /= total[:, None]
         self.x[rows] = x + gain * off[:, None]

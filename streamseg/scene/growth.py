@@ -16,11 +16,12 @@ import numpy.typing as npt
 
 from streamseg.core.result import Result
 from streamseg.core.scene import CameraModel, Scene
+from streamseg.core.types import Instances
 from streamseg.scene.expansion import BOX, PICTURE, Expansion
 from streamseg.scene.grey import Grey, Greys
 from streamseg.scene.jitter import Jitter
 from streamseg.scene.scale import Patches
-from streamseg.scene.sizes_seen import AREA, log_sizes
+from streamseg.scene.sizes_seen import AREA, HEIGHT, LONG, log_sizes
 from streamseg.scene.turn import guessed
 
 __all__ = ["Growth"]
@@ -35,17 +36,26 @@ TREMBLES = 0.015
 """Usual standard deviation of a detector's log sizes, and ..."""
 PIXELS = 0.8
 """... of its sizes, pixels; both count until its own are known."""
+RECENT = 0.3
+"""Seconds in which it must have been measured."""
 SURE = 2.5
 """Standard deviations by which something must grow for a time to collision to be told."""
 WORST, LOST = 0.4, 0.5
-"""Growth is not told where its deviation is larger than this, 1/s, or than this share of what is known of any road user."""
+"""Growth is not told where its deviation is larger than this, 1/s, and than this share of it, or than LOST of what is known of any
+road user that is so far away."""
 HEIGHTS = {"person": 1.7, "bicycle": 1.6, "motorcycle": 1.6, "bus": 3.2, "truck": 3.2}
 """Metres; for others USUAL_HEIGHT. They only say, roughly, what is possible at such a distance."""
 USUAL_HEIGHT = 1.5
-CLOSING, BRAKING = 12.0, 2.5
+CLOSING, BRAKING = 12.0, 2.0
 """Standard deviations of relative speeds (m/s) and of their changes (m/s²) on roads."""
 TURNING = 0.12
 """Radians a second by which the camera may turn where that is not known."""
+ASIDE = 0.06
+"""Tangent of the direction, to the side, at which width and area count a quarter."""
+FOLLOW = 0.02
+"""Share by which a measure is brought nearer to the others at each sight: shapes change as they are seen from other sides."""
+SHAPE, FLANK = 0.04, 0.12
+"""Shares of its growth by which that of a solid body is not that of its nearest end; the latter for long ones seen from aside."""
 AGE, RATIO = 0.9, 0.25
 """Seconds, and log scale, after which a newer patch is taken."""
 FAILS = 3
@@ -62,11 +72,11 @@ class _Tracks:
     """What is remembered of `count` tracks, as arrays."""
 
     def __init__(self, count: int) -> None:
-        self.begun, self.time, self.looked = np.zeros(count), np.zeros(count), np.zeros(count)
-        self.sights, self.fails = np.zeros(count, int), np.zeros(count, int)
-        self.growth_std, self.braking = np.ones(count), np.ones(count)
+        self.begun, self.time, self.looked, self.measured = (np.zeros(count) for _ in range(4))
+        self.sights, self.fails, self.long = np.zeros(count, int), np.zeros(count, int), np.zeros(count, bool)
+        self.distance = np.ones(count)
         self.offset, self.known = np.zeros((count, 3)), np.zeros((count, 3), bool)
-        self.spread = np.ones((count, 3))
+        self.spread, self.usual = np.ones((count, 3)), np.ones(count)
         self.where = np.zeros((count, 2))
         self.turned, self.turned_then = np.zeros((count, 3)), np.zeros(count)
         self.shaken, self.blind, self.rate = np.zeros(count), np.zeros(count), np.zeros(count)
@@ -108,14 +118,20 @@ class Growth:
         at = np.array([i for i, track in enumerate(found.track_ids.tolist()) if track > 0], np.intp)
         if not len(at):
             return scene
-        sizes, whole = log_sizes(result)
+        sizes, doubt = log_sizes(result)
         rows = self._find(result, at, camera)
+        near = _rough_distances(found, camera.fy)[at]
+        self._tracks.usual[rows] = TREMBLES**2 + np.square(PIXELS / np.exp(sizes[at, :2].mean(1)))
+        # What is cut off may be nearer than it seems, not farther than it was.
+        self._tracks.distance[rows] = np.where(
+            np.isfinite(doubt[at, HEIGHT]), near, np.minimum(near, self._tracks.distance[rows])
+        )
         self._advance(rows, frame.time)
         boxes = found.boxes[at].astype(np.float64)
         focal, middle = np.array([camera.fx, camera.fy]), np.array([camera.cx, camera.cy])
         self._tracks.where[rows] = ((boxes[:, :2] + boxes[:, 2:]) / 2 - middle) / focal
         if result.detected and not result.still:
-            self._look_at_sizes(rows, frame.time, sizes[at], whole[at])
+            self._look_at_sizes(rows, frame.time, sizes[at], doubt[at])
         self._look_at_pictures(rows, at, result, self._greys(frame))
         self._tracks.sights[rows] += 1
         return self._told(scene, at, rows, frame.time, camera)
@@ -132,16 +148,15 @@ class Growth:
     def _find(self, result: Result, at: Rows, camera: CameraModel) -> Rows:
         """The rows of instances `at`; new ones begin."""
         found, time = result.instances, result.time
-        rows = []
+        distances, rows = _rough_distances(found, camera.fy), []
         for i in at.tolist():
             track = int(found.track_ids[i])
             row = self._rows.get(track)
-            if row is None:
-                row = self._rows[track] = self._room()
-                height = float(found.boxes[i, 3] - found.boxes[i, 1])
+            if row is None or time - self._tracks.measured[row] > FORGET:
+                row = self._rows[track] = self._room() if row is None else row
                 size = math.sqrt(float((found.boxes[i, 2:] - found.boxes[i, :2]).prod()))
-                distance = camera.fy * HEIGHTS.get(found.class_names[found.labels[i]], USUAL_HEIGHT) / max(height, 1.0)
-                self._start(row, time, distance, max(size, 1.0))
+                self._start(row, time, float(distances[i]), max(size, 1.0))
+                self._tracks.long[row] = found.class_names[found.labels[i]] in LONG
             rows.append(row)
         return np.array(rows, np.intp)
 
@@ -154,18 +169,18 @@ class Growth:
 
     def _start(self, row: int, time: float, distance: float, size: float) -> None:
         tracks = self._tracks
-        tracks.begun[row] = tracks.time[row] = time
+        tracks.begun[row] = tracks.time[row] = tracks.measured[row] = time
         tracks.looked[row] = -math.inf
         tracks.sights[row] = tracks.fails[row] = 0
-        tracks.growth_std[row], tracks.braking[row] = CLOSING / distance, BRAKING / distance
+        tracks.distance[row] = distance
         tracks.known[row] = False
         for name in ("turned", "turned_then", "shaken", "blind", "rate", "level"):
             getattr(tracks, name)[row] = 0
-        usual = math.hypot(TREMBLES, PIXELS / size)
-        tracks.spread[row] = usual**2
-        tracks.expansion.begin(row, CLOSING / distance, BRAKING / distance)
+        tracks.usual[row] = TREMBLES**2 + (PIXELS / size) ** 2
+        tracks.spread[row] = 1
+        tracks.expansion.begin(row, CLOSING / distance, BRAKING / distance, tracks.usual[row])
         tracks.expansion.restart(row)
-        tracks.jitter.begin(row, usual)
+        tracks.jitter.begin(row)
         tracks.patches.scale[row] = math.nan
 
     # --- time and rotation ----------------------------------------------------------------------------------------------
@@ -197,19 +212,22 @@ class Growth:
         rows, since = rows[old], since[old]
         if not len(rows):
             return
-        _, lasting, fade = tracks.jitter.noise(rows)
-        tracks.expansion.advance(rows, since, tracks.braking[rows], lasting, fade, tracks.shaken[rows])
+        _, lasting, fade = tracks.jitter.noise(rows, tracks.usual[rows])
+        tracks.expansion.advance(rows, since, BRAKING / tracks.distance[rows], lasting, fade, tracks.shaken[rows])
         tracks.shaken[rows] = 0
         tracks.time[rows] = time
 
     # --- measurements ---------------------------------------------------------------------------------------------------
 
-    def _look_at_sizes(self, rows: Rows, time: float, sizes: Doubles, whole: npt.NDArray[np.bool_]) -> None:
+    def _look_at_sizes(self, rows: Rows, time: float, sizes: Doubles, doubt: Doubles) -> None:
         """Sizes of the detector: those that were known before say how much it grew since, each by how little it trembles."""
         tracks, expansion = self._tracks, self._tracks.expansion
         free = sizes - tracks.turned[rows]
+        whole = np.isfinite(doubt)
         both = whole & tracks.known[rows]
-        weight = both / tracks.spread[rows]
+        # What is seen from aside shows more of its flank the nearer it comes: its width grows faster than that of its back.
+        clear = both / tracks.spread[rows] * np.where([False, True, False], 1, self._ahead(rows)[:, None])
+        weight = clear / doubt
         total = weight.sum(1)
         seen = total > 0
         each = free - tracks.offset[rows]
@@ -217,13 +235,15 @@ class Growth:
         joined = np.where(seen, (weight * each).sum(1) / np.where(seen, total, 1), expected)
         at, size = rows[seen], joined[seen]
         if len(at):
-            new, lasting, _ = tracks.jitter.noise(at)
-            off = np.square(each - expected[:, None])
+            new, lasting, _ = tracks.jitter.noise(at, tracks.usual[at])
+            worse = clear[seen].sum(1) / total[seen]
+            off = np.square(each - expected[:, None]) / tracks.usual[rows, None]
             near = np.where(both, np.minimum(off, 9 * tracks.spread[rows]), tracks.spread[rows])
             tracks.spread[rows] += (near - tracks.spread[rows]) * 0.03
             bend = np.square(expansion.x[at, 1]) + expansion.x[at, 2]
-            tracks.jitter.add(at, time, size, bend)
-            jumped = expansion.look(at, BOX, size, new + 1e-6)
+            tracks.jitter.add(at, time, size, tracks.usual[at] * worse, bend)
+            jumped = expansion.look(at, BOX, size, new * worse + lasting * (worse - 1) + 1e-6)
+            tracks.measured[at] = time
             if jumped.any():
                 there = at[jumped]
                 step = size[jumped] - expansion.x[there, 0] - expansion.x[there, BOX]
@@ -231,11 +251,18 @@ class Growth:
                 tracks.jitter.jumped(there)
                 # From now on as if it had always been so large.
                 joined[np.flatnonzero(seen)[jumped]] -= step
+                tracks.offset[there] += step[:, None]
         fresh = whole & ~tracks.known[rows]
         changed = rows[seen & (fresh | (tracks.known[rows] & ~whole)).any(1)]
         expansion.loosen(changed, BOX, np.full(len(changed), 1e-4))
-        tracks.offset[rows] = np.where(whole, free - joined[:, None], tracks.offset[rows])
+        # Were it all of the difference, errors would add up where weights change.
+        follow = np.where(tracks.known[rows], FOLLOW, 1.0) * whole
+        tracks.offset[rows] += follow * (free - joined[:, None] - tracks.offset[rows])
         tracks.known[rows] |= whole
+
+    def _ahead(self, rows: Rows) -> Doubles:
+        """[n] 1 for what is straight ahead, towards 0 for what shows its flank."""
+        return np.asarray(1 / np.square(1 + np.square(self._tracks.where[rows, 0] / ASIDE)))
 
     def _look_at_pictures(self, rows: Rows, at: Rows, result: Result, grey: Grey) -> None:
         tracks, expansion, patches, time = self._tracks, self._tracks.expansion, self._tracks.patches, result.time
@@ -252,6 +279,7 @@ class Growth:
             level = tracks.level[of] + seen.scale - turned
             variance = np.square(np.maximum(seen.std, 5e-4))
             expansion.look(of[good], PICTURE, level[good], variance[good])
+            tracks.measured[of[good]] = time
             tracks.fails[of] = np.where(good, 0, tracks.fails[of] + 1)
             old = good & ((time - tracks.kept[of] > AGE) | (np.abs(seen.scale) > RATIO))
             for k in np.flatnonzero(old | (tracks.fails[of] >= FAILS)).tolist():
@@ -280,11 +308,19 @@ class Growth:
         away = np.hypot(*tracks.where[rows].T)
         variance = variance + np.square(1.5 * away * TURNING * tracks.blind[rows])
         variance += np.square(2 * camera.focal_std * tracks.rate[rows])
+        variance += np.square(growth * np.where(tracks.long[rows], np.hypot(SHAPE, FLANK * (1 - self._ahead(rows))), SHAPE))
         std = np.sqrt(variance)
         known = (time - tracks.begun[rows] >= NEW) & (tracks.sights[rows] >= SIGHTS)
-        known &= std < np.minimum(WORST, LOST * tracks.growth_std[rows])
+        known &= time - tracks.measured[rows] < RECENT
+        known &= (std < WORST * np.maximum(1, growth)) & (std < LOST * CLOSING / tracks.distance[rows])
         told = np.full((4, len(scene.growth)), np.nan, np.float32)
         told[0, at[known]], told[1, at[known]] = growth[known], std[known]
         nears = known & (growth > SURE * std)
         told[2, at[nears]], told[3, at[nears]] = 1 / growth[nears], std[nears] / np.square(growth[nears])
         return replace(scene, growth=told[0], growth_std=told[1], ttc=told[2], ttc_std=told[3])
+
+
+def _rough_distances(found: Instances, focal: float) -> Doubles:
+    """[N] metres, at least 2: of road users of usual heights."""
+    heights = np.array([HEIGHTS.get(name, USUAL_HEIGHT) for name in found.class_names])[found.labels]
+    return np.asarray(np.maximum(focal * heights / np.maximum(found.boxes[:, 3] - found.boxes[:, 1], 1), 2.0), np.float64)

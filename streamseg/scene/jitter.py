@@ -35,7 +35,10 @@ Rows = npt.NDArray[np.intp]
 
 
 class Jitter:
-    """Of `count` tracks; all lengths are logarithms, times are seconds."""
+    """Of `count` tracks; sizes are logarithms, times are seconds.
+
+    What is learned is how much more, or less, than `usual` they tremble: what is far, and small, does so more.
+    """
 
     def __init__(self, count: int) -> None:
         self.times = np.zeros((count, KEPT))
@@ -52,21 +55,21 @@ class Jitter:
             getattr(more, name)[: len(self.filled)] = getattr(self, name)
         return more
 
-    def begin(self, row: int, std: float) -> None:
-        """A new track; `std`: of its sizes, as is usual."""
+    def begin(self, row: int) -> None:
+        """A new track."""
         self.filled[row], self.seen[row] = 0, WORTH
         self.lag[row] = np.array(LAGS) * 0.04
-        self.square[row] = std**2 * (USUAL @ _differences(self.lag[row]))
+        self.square[row] = USUAL @ _differences(self.lag[row])
 
     def jumped(self, rows: Rows) -> None:
         """Sizes before are no more to be compared with."""
         self.filled[rows] = 0
 
-    def add(self, rows: Rows, time: float, sizes: Doubles, bend: Doubles) -> None:
-        """New sizes [n]; `bend` [n]: second derivative of the true size, as far as it is known."""
+    def add(self, rows: Rows, time: float, sizes: Doubles, usual: Doubles, bend: Doubles) -> None:
+        """New sizes [n], their `usual` variance [n]; `bend` [n]: second derivative of the true size, as far as it is known."""
         last = self.times[rows, 0]
         fresh = (self.filled[rows] == 0) | (time - last >= APART)
-        rows, sizes, bend = rows[fresh], sizes[fresh], bend[fresh]
+        rows, sizes, usual, bend = rows[fresh], sizes[fresh], usual[fresh], bend[fresh]
         self.times[rows, 1:], self.sizes[rows, 1:] = self.times[rows, :-1], self.sizes[rows, :-1]
         self.times[rows, 0], self.sizes[rows, 0] = time, sizes
         self.filled[rows] = np.minimum(self.filled[rows] + 1, KEPT)
@@ -80,22 +83,22 @@ class Jitter:
             known2 = (one < 0.12 * lag) & (two < 0.12 * lag)
             difference = self.sizes[at, 0] - (1 + ratio) * self.sizes[at, lag] + ratio * self.sizes[at, 2 * lag]
             difference -= bend[known] * one * (one + two) / 2
-            square = np.square(difference) * 6 / (1 + np.square(1 + ratio) + np.square(ratio))
+            square = np.square(difference) / usual[known] * 6 / (1 + np.square(1 + ratio) + np.square(ratio))
             at, square, one, two = at[known2], square[known2], one[known2], two[known2]
             square = np.minimum(square, OUTLIER * self.square[at, k])
             self.seen[at, k] = np.minimum(self.seen[at, k] + 1, MEMORY)
             self.square[at, k] += (square - self.square[at, k]) / self.seen[at, k]
             self.lag[at, k] += ((one + two) / 2 - self.lag[at, k]) / self.seen[at, k]
 
-    def noise(self, rows: Rows) -> tuple[Doubles, Doubles, Doubles]:
-        """[n] each: variance of new errors, variance of lasting ones, and the seconds in which these fade."""
+    def noise(self, rows: Rows, usual: Doubles) -> tuple[Doubles, Doubles, Doubles]:
+        """[n] each, where sizes have the `usual` variance [n]: of new and lasting errors, and the seconds in which these fade."""
         expected = _differences(self.lag[rows])  # [n, kinds, lags]
-        ratio = np.log(np.maximum(self.square[rows], 1e-10))[:, None] - np.log(expected)
+        ratio = np.log(np.maximum(self.square[rows], 1e-6))[:, None] - np.log(expected)
         level = ratio.mean(2)
         misfit = np.square(ratio - level[..., None]).sum(2) * self.seen[rows].mean(1)[:, None] / 8
         belief = USUAL * np.exp(-SHARP * (misfit - misfit.min(1, keepdims=True)))
         belief /= belief.sum(1, keepdims=True)
-        parts = belief * np.exp(level)
+        parts = belief * np.exp(level) * usual[:, None]
         lasting = parts[:, 1:].sum(1)
         fade = np.exp((parts[:, 1:] * np.log(FADE[1:])).sum(1) / np.maximum(lasting, 1e-12))
         return parts[:, 0], lasting, fade

@@ -6,7 +6,6 @@ lie among the pictures, each `freeGPS ` with one position, a second apart.
 
 from __future__ import annotations
 
-import calendar
 import math
 import struct
 from collections.abc import Iterator
@@ -81,19 +80,20 @@ def _novatek(file: BinaryIO, table: bytes, size: int) -> Iterator[Reading]:
 
 
 def _block(block: bytes, second: float) -> Reading | None:
-    """Time as six numbers, active (A), sides (N E), latitude and longitude as ddmm.mmmm, knots, degrees; little-endian."""
-    hour, minute, sec, year, month, day = struct.unpack_from("<6I", block, 48)
+    """Time as six numbers, active (A), sides (N E), latitude and longitude as ddmm.mmmm, knots, degrees; little-endian.
+
+    The time is the local one of the zone that the recorder is set to, which it does not tell: it is no UTC, and left out.
+    """
+    hour, minute, sec, _, month, day = struct.unpack_from("<6I", block, 48)
     active, north, east = block[72:73], block[73:74], block[74:75]
     latitude, longitude, knots, course = struct.unpack_from("<4f", block, 76)
     if active not in (b"A", b"V") or not (month <= 12 and day <= 31 and hour < 24 and minute < 60 and sec < 61):
         return None
-    utc = float(calendar.timegm((2000 + year % 100, max(1, month), max(1, day), hour, minute, sec)))
     valid = active == b"A" and north in (b"N", b"S") and east in (b"E", b"W") and month > 0
     return Reading(
         _degrees(latitude, -1 if north == b"S" else 1),
         _degrees(longitude, -1 if east == b"W" else 1),
         at=second,
-        utc=utc if valid else None,
         speed=knots * _KNOT,
         heading=course,
         valid=valid,

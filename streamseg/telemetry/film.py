@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from streamseg.errors import ConfigError, MissingExtra, StreamsegError
+from streamseg.errors import ConfigError, StreamsegError
 from streamseg.system.callbacks import Message
 from streamseg.telemetry.beside import find_beside, read_beside
 from streamseg.telemetry.inside import read_inside
@@ -35,14 +35,12 @@ def read_telemetry(
     under its name. offset: seconds by which the log begins after the film (see `sync.placed`); of what is on the film's own clock,
     seconds that are added. on_message: hears what was found, and what was left out.
 
-    What is damaged beside or within a film that a person did not name is said, not raised. Raises StreamsegError for a `log`.
+    What cannot be read beside or within a film, and a person did not name, is said, not raised. Raises StreamsegError for a `log`.
     """
     say = on_message or (lambda text: None)
     try:
         found = read_beside(Path(log)) if log is not None else _search(film)
         return None if found is None else _track(found, time, offset, say, named=log is not None)
-    except MissingExtra:
-        raise
     except StreamsegError as error:
         if log is not None or offset is not None:
             raise

@@ -2,12 +2,13 @@
 
 import math
 import struct
+import sys
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
-from streamseg.errors import ConfigError, SourceNotFound, Unreadable
+from streamseg.errors import ConfigError, MissingExtra, SourceNotFound, Unreadable
 from streamseg.telemetry import FilmTime, Track, read_telemetry
 from tests import clips
 from tests import telemetry_files as files
@@ -76,7 +77,9 @@ def test_as_mapillary_tools_reads_it(tmp_path: Path, make) -> None:
 
 def test_blackvue_and_novatek(tmp_path: Path) -> None:
     check(read(files.blackvue(tmp_path / "20240517_143000_NF.mp4")))
-    check(read(files.novatek(tmp_path / "2024_0517_143000_0001F.MP4")), altitude=False, within=3)  # its numbers have 24 bits
+    check(
+        read(files.novatek(tmp_path / "2024_0517_143000_0001F.MP4")), utc=False, altitude=False, within=3
+    )  # its numbers have 24 bits
 
 
 def test_logs_beside_a_film(tmp_path: Path) -> None:
@@ -234,3 +237,27 @@ def test_offsets_of_time_zones_are_no_local_matter() -> None:
     text = files.gpx([0], files.BEGIN.astimezone(timezone(timedelta(hours=2))))
     assert "+02:00" in text
     assert read_gpx(text, "a.gpx")[0].utc == files.BEGIN.timestamp()
+
+
+def test_a_clock_of_an_unknown_zone_is_no_utc(tmp_path: Path) -> None:
+    """A Viofo's blocks tell the local time: RobXYZ/viofosync#33."""
+    track = read(files.novatek(tmp_path / "2024_0517_143000_0001F.MP4"))
+    assert track is not None
+    assert track.at(1.0).utc is None
+
+
+def test_several_points_for_one_second_stand_for_its_beginning(tmp_path: Path) -> None:
+    """A logger of ten points a second that tells whole ones; of the last of them the speed would come too early."""
+    film, log = clips.cfr(tmp_path / "a.mp4", frames=2), tmp_path / "a.nmea"
+    log.write_text("\n".join(files.rmc(second + tenth / 10) for second in range(4) for tenth in range(10)))
+    check(read(film), 1.0, altitude=False)
+
+
+def test_without_the_extra_a_log_that_was_found_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pynmea2", None)
+    film, log, said = clips.cfr(tmp_path / "a.mp4", frames=2), tmp_path / "a.nmea", []
+    log.write_text(files.nmea(range(4)))
+    assert read(film, on_message=said.append) is None
+    assert "pynmea2 is not installed" in said[0]
+    with pytest.raises(MissingExtra):
+        read(film, log=log)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from streamseg.errors import ConfigError, StreamsegError
 from streamseg.system.callbacks import Message
-from streamseg.telemetry.beside import find_beside, read_beside
+from streamseg.telemetry.beside import find_beside, holds_positions, read_beside
 from streamseg.telemetry.inside import read_inside
 from streamseg.telemetry.readings import Log, Reading, believed
 from streamseg.telemetry.sync import FilmTime, placed
@@ -54,7 +54,7 @@ def _search(film: Path) -> Log | None:
     inside = read_inside(film)
     if inside is not None and inside.readings:
         return inside
-    beside = find_beside(film)
+    beside = next(filter(holds_positions, find_beside(film)), None)
     return None if beside is None else read_beside(beside)
 
 

@@ -28,6 +28,8 @@ __all__ = ["read_inside"]
 _MOST = 256 << 20
 """Bytes of tracks that are read: a GoPro writes 30 MB in an hour."""
 _TIMEOUT = 5.0
+_GIVEN_UP = 60.0
+"""Seconds of film without a position, in a container that has to be read through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,34 +72,48 @@ def _text(data: bytes) -> str:
 
 
 def _tracks(path: Path) -> list[tuple[str, list[_Sample]]]:
-    """The tracks of data and texts, with their samples; pictures and sound are not read from the disk."""
+    """The tracks of data and texts, with their samples.
+
+    Of an MP4 pictures and sound are not read from the disk. What has no index (Matroska, transport streams) has to be read through:
+    it is given up where nothing was found for a while.
+    """
     address = parse_source(path)
     if address.kind != "file":
         return []
     found: dict[int, tuple[str, list[_Sample]]] = {}
     try:
         with open_container(address, _TIMEOUT) as container:
-            wanted = [stream for stream in container.streams if stream.type in ("data", "subtitle")]
+            found = {s.index: (s.type, []) for s in container.streams if s.type in ("data", "subtitle")}
+            indexed = "mp4" in container.format.name
             for stream in container.streams:
-                if stream.type not in ("data", "subtitle"):
+                if indexed and stream.index not in found:
                     stream.discard = Discard.all
-            found = {stream.index: (stream.type, []) for stream in wanted}
-            for index, sample in _samples(container) if wanted else ():
-                if index in found:
-                    found[index][1].append(sample)
+            for index, sample in _samples(container, indexed, set(found)) if found else ():
+                found[index][1].append(sample)
     except AV_ERRORS:
         pass  # what was read before it breaks off is good
     return list(found.values())
 
 
-def _samples(container: InputContainer) -> Iterator[tuple[int, _Sample]]:
-    read = 0
+def _samples(container: InputContainer, indexed: bool, wanted: set[int]) -> Iterator[tuple[int, _Sample]]:
+    read, positions = 0, indexed
     packet: Any
     for packet in demux(container):
         if packet.pts is None or not packet.size:
             continue
+        at = float(packet.pts * packet.time_base)
+        if not positions and at > _GIVEN_UP:
+            return
+        if packet.stream_index not in wanted:
+            continue
         read += packet.size
         if read > _MOST:
             return
-        base = packet.time_base
-        yield packet.stream_index, _Sample(float(packet.pts * base), float((packet.duration or 0) * base), bytes(packet))
+        sample = _Sample(at, float((packet.duration or 0) * packet.time_base), bytes(packet))
+        positions = positions or _tells(sample)
+        yield packet.stream_index, sample
+
+
+def _tells(sample: _Sample) -> bool:
+    """Whether a sample looks as if it held a position."""
+    return looks_like_gpmf(sample.data) or looks_like_nmea(sample.data) or bool(read_texts([(0.0, _text(sample.data))]))

@@ -6,6 +6,7 @@ import sys
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
+import av
 import pytest
 
 from streamseg.errors import ConfigError, MissingExtra, SourceNotFound, Unreadable
@@ -261,3 +262,36 @@ def test_without_the_extra_a_log_that_was_found_is_no_error(tmp_path: Path, monk
     assert "pynmea2 is not installed" in said[0]
     with pytest.raises(MissingExtra):
         read(film, log=log)
+
+
+def test_texts_of_the_films_name_that_are_no_logs_are_passed_over(tmp_path: Path) -> None:
+    """Subtitles and a transcript, as many films have; the log behind them is found."""
+    film, said = clips.cfr(tmp_path / "a.mp4", frames=2), []
+    (tmp_path / "a.txt").write_text("What was said.")
+    (tmp_path / "a.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nHello.\n")
+    assert read(film, on_message=said.append) is None
+    assert not said
+    (tmp_path / "a.srt").write_text(files.srt(4))
+    check(read(film, on_message=said.append), utc=False)
+    assert "a.srt" in said[0]
+
+
+def test_positions_in_the_subtitles_of_a_matroska(tmp_path: Path) -> None:
+    """NMEA as texts on the film's clock; of subtitles without positions a minute is read, and no more."""
+    plain = clips.with_subtitles(tmp_path / "plain.mkv", 25)
+    assert read(plain) is None
+    path = tmp_path / "a.mkv"
+    with av.open(str(plain)) as source, av.open(str(path), "w") as target:
+        texts = source.streams.subtitles[0]
+        stream = target.add_stream_from_template(texts)
+        for second in range(4):
+            packet = av.Packet(
+                f"0,0,Default,,0,0,0,,{files.rmc(second)}".encode()
+                if texts.codec_context.name == "ass"
+                else files.rmc(second).encode()
+            )
+            packet.stream, packet.time_base = stream, texts.time_base
+            packet.pts = packet.dts = round(second / texts.time_base)
+            packet.duration = round(1 / texts.time_base)
+            target.mux(packet)
+    check(read(path), altitude=False)

@@ -44,6 +44,7 @@ class _Item(NamedTuple):
 class _Told(Drawing["Instruments"]):
     def __init__(self, effect: Instruments) -> None:
         super().__init__(effect)
+        self._alerts = 0  # so far: also of what was before a gap
         self.forget()
         self._drawn: tuple[object, Stamp] | None = None
 
@@ -51,7 +52,6 @@ class _Told(Drawing["Instruments"]):
         self._times = deque[float]()
         self._speed, self._counts, self._rate, self._latency = Seconds(), Seconds(0.7), Seconds(1.0), Seconds(1.0)
         self._present: dict[int, float] = {}
-        self._alerts = 0
 
     def draw(self, canvas: Canvas, instances: Instances, theme: Theme) -> None:
         activity = canvas.activity

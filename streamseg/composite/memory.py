@@ -11,7 +11,7 @@ from streamseg.composite.canvas import Canvas
 __all__ = ["SLACK", "Driving", "Memory", "Slack", "Steady"]
 
 T = TypeVar("T")
-_LONGEST = 2.0  # seconds between frames over which something is remembered
+_LONGEST = 2.0
 SLACK = 3.0
 """Pixels of a 1080p picture by which marks may be beside what they mark."""
 _MOST = 256  # road users remembered at most
@@ -20,7 +20,9 @@ _MOST = 256  # road users remembered at most
 class Memory:
     """When the frame before was."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest: float = _LONGEST) -> None:
+        """`longest`: seconds between two frames over which something is remembered."""
+        self._longest = longest
         self._seen: tuple[float, int] | None = None
 
     def step(self, canvas: Canvas) -> float | None:
@@ -29,7 +31,7 @@ class Memory:
         if before is None or before[1] != canvas.epoch:
             return None
         passed = canvas.time - before[0]
-        return passed if 0 <= passed <= _LONGEST else None
+        return passed if 0 <= passed <= self._longest else None
 
 
 class Driving:
@@ -43,7 +45,7 @@ class Driving:
     """Seconds of certain motion."""
 
     def __init__(self) -> None:
-        self._memory, self._moved, self._driven = Memory(), 0.0, False
+        self._memory, self._moved, self._driven = Memory(math.inf), 0.0, False
 
     @classmethod
     def of(cls, canvas: Canvas) -> bool:

@@ -165,6 +165,16 @@ def test_a_camera_that_was_seen_to_drive_goes_on_driving_where_it_waits():
     assert drawn([DRIVE["corridor"]], moving + other)[-1] is other[-1].frame.picture
 
 
+def test_a_time_lapse_drives_too():
+    """Pictures five seconds apart."""
+    film = [
+        replace(each, frame=replace(each.frame, pts=125 * i))
+        for i, each in enumerate(frames(count=4, camera=None, own_speed=None))
+    ]
+    changed = [a is not b.frame.picture for a, b in zip(drawn([DRIVE["corridor"]], film), film, strict=True)]
+    assert changed == [False, True, True, True]
+
+
 def colours_in(picture, rgb, near=14):
     """How many pixels have about a colour."""
     return int((np.abs(to_image(picture).astype(int) - np.array(rgb)).max(axis=2) < near).sum())
@@ -407,6 +417,15 @@ def test_the_strip_says_what_is_known(monkeypatch):
     assert {"no GPS", "0:00"} <= set(words_of(DRIVE["instruments"], [none], monkeypatch)[0])
     mph = type(DRIVE["instruments"])(speed="mph")
     assert "30 mph" in words_of(mph, frames(count=1), monkeypatch)[0]
+
+
+def test_alerts_are_counted_over_gaps(monkeypatch):
+    alert = Activity({}, {}, {}, {}, (Event("alert", 0.0, 1, "car"),))
+    film = [
+        replace(each, activity=alert, frame=replace(each.frame, epoch=i))
+        for i, each in enumerate(frames(count=3, alert=np.zeros(5, np.uint8)))
+    ]
+    assert "3" in words_of(DRIVE["instruments"], film, monkeypatch)[-1]
 
 
 def test_live_the_strip_says_how_old_the_picture_is(monkeypatch):

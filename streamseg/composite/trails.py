@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -80,7 +81,7 @@ class _Followed(Drawing["Trails"]):
         points = [(t, x, y) for t, x, y in trail.points if not (left < x < right and top < y < bottom - width)]
         if len(points) < 2:
             return
-        xs, ys = [x for _, x, _ in points], [y for _, _, y in points]
+        times, xs, ys = zip(*points, strict=True)
         left, top, right, bottom = min(xs), min(ys), max(xs), max(ys)
         if max(right - left, bottom - top) < _SHORTEST * canvas.unit:
             return
@@ -91,16 +92,14 @@ class _Followed(Drawing["Trails"]):
         alpha = np.zeros((y1 - y0, x1 - x0), np.uint8)
         local = ((np.array([xs, ys]).T - (x0 + 0.5, y0 + 0.5)) * (1 << _SUBPIXEL)).astype(np.int32)[:, None]
         # From the oldest to the newest: what is brighter lies on top.
-        begin, step, last = 0, -1, len(points) - 1
-        for n, (time, _, _) in enumerate(points):
-            now = min(_STEPS - 1, int((1 - (canvas.time - time) / self.effect.seconds) * _STEPS))
-            if n == last or (now != step and n > 0):
-                share = (max(step, 0) + 1) / _STEPS
-                thick = max(1, round(width * (0.6 + 0.4 * share)))
-                ink = round(230 * share * theme.fill)
-                cv2.polylines(alpha, [local[begin : n + 1]], False, (ink,), thick, cv2.LINE_AA, _SUBPIXEL)
-                begin = n
-            step = now
+        begin, seconds = 0, self.effect.seconds
+        for step in range(1, _STEPS + 1):
+            share = step / _STEPS
+            end = len(points) if step == _STEPS else bisect_left(times, canvas.time - seconds * (1 - share))
+            if end - begin > (0 if begin else 1):
+                thick, ink = max(1, round(width * (0.6 + 0.4 * share))), round(230 * share * theme.fill)
+                cv2.polylines(alpha, [local[max(0, begin - 1) : end]], False, (ink,), thick, cv2.LINE_AA, _SUBPIXEL)
+                begin = end
         canvas.paint(region, alpha, theme.shade(trail.rgb))
 
 

@@ -12,7 +12,7 @@ __all__ = ["CELLS", "FlowPoints"]
 
 COLUMNS, ROWS = 12, 8
 CELLS = COLUMNS * ROWS
-MOST = 84
+MOST = 64
 WINDOW, LEVELS, STEPS = 11, 3, 8
 LEAST_CORNER = 2e-4
 """Least eigenvalue of the gradient matrix (as OpenCV scales it) at which a point can be followed."""

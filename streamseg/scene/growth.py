@@ -61,7 +61,7 @@ AGE, RATIO = 0.9, 0.25
 FAILS = 3
 AT_ONCE = 12
 """Patches that are looked for in one frame; of more, those that were not looked for the longest."""
-APART = 0.03
+APART = 0.055
 """Seconds between two looks."""
 
 Doubles = npt.NDArray[np.float64]

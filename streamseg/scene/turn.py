@@ -30,6 +30,8 @@ NOISE = 0.06
 """Pixels of the small picture: standard deviation of a followed point, at least."""
 STANDS, MOVES = 0.08, 0.25
 """Pixels of the small picture by which a point moves that surely stands, or surely does not."""
+STEPS = 5
+"""Of Gauss and Newton."""
 ALL_STAND = 0.7
 """Share of the points that must stand for the camera to stand; fewer may be on its own car's bonnet, or dirt on the glass."""
 FOCUS_STD = (0.15, 0.10)
@@ -186,7 +188,7 @@ def _fit(x: Doubles, f: Doubles, focus: Doubles, spread: Doubles, noise: float) 
     rotation = np.array([np.median(f[:, 1]), -np.median(f[:, 0]), 0.0])
     before, known = focus, np.linalg.inv(spread)
     scale = 8 * noise
-    for step in range(7):
+    for step in range(STEPS + 1):
         ray = x - focus
         reach = np.maximum(np.hypot(ray[:, 0], ray[:, 1]), 1e-6)
         along = ray / reach[:, None]
@@ -196,7 +198,7 @@ def _fit(x: Doubles, f: Doubles, focus: Doubles, spread: Doubles, noise: float) 
         # Towards the focus nothing can be: there is the point noise, or not at rest.
         inward = np.minimum(away, 0)
         weights = 1 / np.square(1 + (np.square(across) + np.square(inward)) / (4 * scale * scale))
-        if step == 6:
+        if step == STEPS:
             break
         # Where the focus moves, rays turn: what lies along the old ray shows across the new one.
         lever = away / reach

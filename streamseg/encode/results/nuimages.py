@@ -71,13 +71,18 @@ class NuImagesSink(FormatSink):
         check_folder(self.path, self._source, self._overwrite, re.compile(re.escape(VERSION)), "tables")
 
     def _begin(self, first: Result) -> None:
-        self._claim = Claim(self.path, "nuimages")
         self._pictures, tables = self.path / _PICTURES, self.path / VERSION
         make_folder(self._pictures)
         make_folder(tables)
-        self._spare = tables / ".spare"
-        self._spare.write_bytes(bytes(_SPARE))
-        self._tables = {name: Draft(tables / f"{name}.json", b"[") for name in _GROWING}
+        self._spare, self._tables, self._taken = tables / ".spare", dict[str, Draft](), 0
+        self._claim = Claim(self.path, "nuimages")
+        try:
+            self._spare.write_bytes(bytes(_SPARE))
+            for name in _GROWING:
+                self._tables[name] = Draft(tables / f"{name}.json", b"[")
+        except OSError:
+            self._give_up()
+            raise
         self._names = nuimages_names(first.instances.class_names)
         self._start, self._last, self._keys = first.time, -1, 0
         self._camera: CameraModel | None = None
@@ -85,6 +90,14 @@ class NuImagesSink(FormatSink):
         self._home: Fix | None = None
         self._log = log_record(self._token("log"), self._info.name, first.frame.utc)
         self._lost: dict[str, int] = {}
+
+    def _give_up(self) -> None:
+        """There is not even room to begin."""
+        for draft in self._tables.values():
+            draft.discard()
+        with contextlib.suppress(OSError):
+            self._spare.unlink()
+        self._claim.release()
 
     def _token(self, *parts: object) -> str:
         """32 hexadecimal digits, the same in every run."""
@@ -99,7 +112,7 @@ class NuImagesSink(FormatSink):
             self._last = number
             self._add(result)
             self._keys += 1
-        self.counters.bytes = sum(table.size for table in self._tables.values())
+        self.counters.bytes = self._taken + sum(table.size for table in self._tables.values())
 
     def _add(self, result: Result) -> None:
         """A key frame: its picture, then its records."""
@@ -107,6 +120,7 @@ class NuImagesSink(FormatSink):
         bgr = to_image(frame.picture, "bgr24", interlaced=frame.field_order is not None)
         jpeg = bytes(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1])
         replace_atomically(self._pictures / (_NAME % frame.index), jpeg)
+        self._taken += len(jpeg)
         fix = None if result.scene is None else result.scene.fix
         utc = frame.utc if frame.utc is not None or fix is None else fix.utc
         timestamp = round(1e6 * (frame.time if utc is None else utc))

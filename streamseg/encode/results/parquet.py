@@ -57,7 +57,12 @@ class _Table(FormatSink):
         self._schema = schema_of(self.columns)
         self._file = _Roomy(open_part(self.path), "r+b")
         kept = [name for name, kind in self.columns if name != "mask"]  # of which the least and the largest say nothing
-        self._writer = parquet.ParquetWriter(self._file, self._schema, compression="zstd", write_statistics=kept)
+        try:
+            self._writer = parquet.ParquetWriter(self._file, self._schema, compression="zstd", write_statistics=kept)
+        except OSError:
+            self._file.close()
+            part_of(self.path).unlink()
+            raise
         self._waiting: list[dict[str, Any]] = []
         self._groups = 0
         info, frame = self._info, first.frame

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from streamseg.core.scene import Fix
-from streamseg.errors import OutputExists, OutputIsInput
+from streamseg.errors import OutputError, OutputExists, OutputIsInput
+from tests.full_disk import file_size_limit
 from tests.unit.encode.helpers import INFO
 from tests.unit.encode.results.driving import drive, walk
 from tests.unit.encode.results.helpers import open_sink, write
@@ -112,6 +113,20 @@ def test_the_vehicle_is_where_its_receiver_said(tmp_path):
     assert first["rotation"] == pytest.approx([np.sqrt(0.5), 0, 0, np.sqrt(0.5)]), "to the north: a quarter turn from east"
     assert second["rotation"] == pytest.approx([1, 0, 0, 0])
     assert (second["speed"], second["timestamp"], second["known"]) == (12.5, 1796058001_000000, True)
+
+
+@pytest.mark.parametrize("limit", [20_000, 150_000])
+def test_a_full_disk_leaves_whole_tables_or_none(limit, tmp_path):
+    base = walk(8)
+    made = slow([replace(base[i % 8], frame=replace(base[i % 8].frame, index=i)) for i in range(80)], 1)
+    with file_size_limit(limit), pytest.raises(OutputError, match="File too large"):
+        write(tmp_path / "a.nuimages", made)
+    left = [p for p in (tmp_path / "a.nuimages").rglob("*") if p.is_file()]
+    assert not [p for p in left if p.name.startswith(".")]
+    if limit == 20_000:
+        assert not left
+    else:
+        assert 10 < len(tables(tmp_path / "a.nuimages")["sample"]) < 80
 
 
 def test_nuimages_of_boxes_alone_and_without_a_scene(tmp_path):

@@ -18,12 +18,13 @@ import math
 from dataclasses import dataclass
 
 from streamseg.scene.followed import Followed, likely_below, overlap
+from streamseg.scene.kinds import Kind
 
 __all__ = ["AlertState", "there_when_reached"]
 
 CAUTION = 1.35
 """Caution comes at so many times the threshold of the warning."""
-SURE_SOON, SURE_THERE = 0.85, 0.7
+SURE_SOON, SURE_THERE = 0.85, 0.8
 """Probabilities that make an alert."""
 OFF_SOON, OFF_THERE = 0.35, 0.3
 """Below these it ends."""
@@ -33,8 +34,9 @@ ON, OFF, LEAST = 0.1, 0.5, 1.0
 """Seconds: of what raises it, of what ends it, and for how long it stands at least."""
 NEW, NEW_FRAMES = 0.5, 5
 """A track is new for so many seconds, and so many frames."""
-CROSSWISE = 0.4
-"""Metres a second at which one must move across the way for sure for that to say where it will be."""
+CROSSWISE: dict[Kind, float] = {"vehicle": 1.0, "cycle": 0.6, "person": 0.4, "animal": 0.4}
+"""Metres a second at which one must move across the way for sure for that to say where it will be: parked cars seem to where a bend
+begins, and those that do cross are fast."""
 BRAKED = 0.8
 """Urgency (see `Followed.urgency`) up to which enough is braked, of what is above it by half its deviation."""
 FORESEEN, FORESEEN_MOST = 0.6, 1.0
@@ -53,7 +55,7 @@ def there_when_reached(followed: Followed, half: float) -> float:
     """Probability that it is in the corridor (`half` as wide, metres) when the vehicle gets there. NaN: not known."""
     look = followed.look
     move = followed.move
-    if not look.growth > 0 or followed.crosswise < CROSSWISE:
+    if not look.growth > 0 or followed.crosswise < CROSSWISE[followed.kind]:
         return followed.in_path
     seconds = min(1 / look.growth, HORIZON)
     place, std = move.in_seconds(seconds)

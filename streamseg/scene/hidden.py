@@ -1,4 +1,4 @@
-"""Road users that were seen, are behind others now, and are expected to come out again: a child between parked cars.
+"""People, cycles and animals that were seen, are behind others now, and will come out again: a child between parked cars.
 
 Of each that is not seen any more though nothing but another road user can be the reason, its place is foreseen by how it moved. The
 wait ends when it comes out again, under its own id or as a new track of its kind near that place; when its place lies in the open,
@@ -86,7 +86,7 @@ class HiddenUsers:
             for track, name, box in zip(found.track_ids.tolist(), found.names, found.boxes.tolist(), strict=True)
             if track and (kind := kind_of(name)) is not None
         ]
-        new = [user for user in users if user[0] not in self._seen]
+        new = [user for user in users if user[2] != "vehicle" and user[0] not in self._seen]
         for track, name, _, _ in users:
             known = self._seen.get(track)
             if known is not None and known.told:
@@ -114,6 +114,8 @@ class HiddenUsers:
         behind = np.zeros(len(extents), np.int64) if result.occlusion is None else result.occlusion.occluded_by
         index = {track: i for i, track in enumerate(result.instances.track_ids.tolist())}
         for track, name, kind, _ in users:
+            if kind == "vehicle":  # in rows of them one always goes behind another, and that says nothing
+                continue
             i = index[track]
             extent = extents[i].tolist()
             whole: Box = (extent[0], extent[1], extent[2], extent[3])

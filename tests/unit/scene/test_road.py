@@ -67,6 +67,7 @@ HARMLESS = {
     "oncoming": [User(lambda t: 120 - 28 * t, lambda _: -3.5)],
     "waits at the kerb": [User(lambda t: 45 - 10 * t, lambda t: 2.4 + 1.3 * max(1.5 - t, 0), "person")],
     "walks behind us": [User(lambda t: 50 - 9 * t, lambda t: 12 - 1.3 * t, "person")],
+    "a bend begins beside a parked car": [User(lambda t: 50 - 14 * t, lambda t: 4.6 - 1.1 * np.clip(t - 0.5, 0, 1.6))],
     "a queue is joined with gentle braking": [
         User(lambda t: 28 - 7 * min(t, 1) - 17.5 * (1 - (1 - np.clip(t - 1, 0, 5) / 5) ** 2))
     ],
@@ -326,3 +327,9 @@ def test_details_hold_numbers_alone():
     seen = watch(drive([User(lambda t: 60 - 15 * t)], 3.7, noise=0))
     for _, event in seen.events:
         assert all(np.isfinite(value) for value in event.details.values())
+
+
+def test_a_car_behind_another_is_not_told_of():
+    van = User(lambda _: 12.0, lambda _: 2.5, "truck")
+    car = User(lambda _: 25.0, lambda t: 9 - 2 * t, seen=lambda t: not 2.0 < 9 - 2 * t < 7.0)
+    assert "hidden" not in watch(drive([van, car], 4, moving=lambda _: 0.0)).kinds()

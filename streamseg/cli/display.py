@@ -118,7 +118,7 @@ class Screen:
             from streamseg.shield.safeties import told_of
         for hidden in report.privacy:
             self.say(f"  privacy: {', '.join(hidden['classes'] or ['all'])}: {told_of(hidden)}")
-        if report.camera:
+        if report.camera and report.camera["height"] is not None:
             self.say(f"  camera: {_camera_line(report.camera)}")
         if report.results and not report.results["read"] and report.results["frames"]:
             size = report.results["bytes"] / 1e6

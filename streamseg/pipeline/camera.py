@@ -40,7 +40,8 @@ class _Lens:
 
 
 def camera_of(config: PipelineConfig, info: SourceInfo, say: Message | None) -> CameraModel | None:
-    """The camera of a source; None: nobody asks for it. `say` hears what is assumed.
+    """The camera of a source; None: nobody asks for it. `say` hears what is assumed, where metres are wanted: who has given neither
+    a camera nor its height may well watch a film in which nobody drives.
 
     Raises ConfigError where a calibration is of pictures of another shape.
     """
@@ -65,7 +66,7 @@ def camera_of(config: PipelineConfig, info: SourceInfo, say: Message | None) -> 
         roll=_radians(given.roll),
         yaw=_radians(given.yaw),
     )
-    if say is not None:
+    if say is not None and (scene.camera is not None or scene.camera_height is not None):
         for line in _assumed(camera):
             say(line)
     return camera

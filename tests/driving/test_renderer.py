@@ -29,7 +29,7 @@ def world(**rest: object) -> World:
 
 def grey(truth: Truth) -> np.ndarray:
     assert truth.picture is not None
-    return truth.picture.to_ndarray(format="yuv420p")[: truth.camera.height]
+    return truth.picture.to_ndarray(format="yuv420p", threads=1)[: truth.camera.height]
 
 
 def followed(a: Truth, b: Truth, points: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from streamseg.pipeline.configure import configure
 
 
 def jpeg(exif: bytes = b"", width: int = 64, height: int = 48) -> bytes:
-    picture = av.VideoFrame.from_ndarray(np.full((height, width, 3), 128, np.uint8), "rgb24").reformat(format="yuvj420p")
+    picture = av.VideoFrame.from_ndarray(np.full((height, width, 3), 128, np.uint8), "rgb24").reformat(format="yuvj420p", threads=1)
     encoder = av.CodecContext.create("mjpeg", "w")
     encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = width, height, "yuvj420p", Fraction(1, 25)
     picture.pts = 0
@@ -65,7 +65,7 @@ def found(info, **given) -> tuple[CameraModel, list[str]]:
 
 def test_a_photo_says_its_focal_length(info_of):
     """FocalLengthIn35mmFilm 28: 28 / 43.27 of the diagonal, which is 80 pixels here."""
-    camera, said = found(info_of(jpeg(exif_of((0xA405, 3, struct.pack("<H", 28))))))
+    camera, said = found(info_of(jpeg(exif_of((0xA405, 3, struct.pack("<H", 28))))), camera_height=1.3)
     assert camera.fx == pytest.approx(28 / 43.267 * 80, rel=1e-3)
     assert camera.source == "exif"
     assert camera.focal_std <= 0.05
@@ -100,8 +100,9 @@ def test_what_is_guessed_is_said_and_in_the_report(info):
     camera, said = found(info, camera_height=1.3)
     assert any(line.startswith("assumed: a field of view of 70 degrees") for line in said)
     assert camera_report(camera) == {"source": "guessed", "fov": 70.0, "focal_std": 0.25, "height": 1.3}
-    _, said = found(info)
+    _, said = found(info, camera="fov: 70")
     assert any("no metres (--camera-height 1.3 says it)" in line for line in said)
+    assert found(info)[1] == [], "nobody has spoken of a camera: nobody may be driving"
 
 
 def test_a_calibration_is_scaled_to_the_films_size(info):

@@ -16,7 +16,9 @@ from streamseg.pipeline.configure import configure
 
 
 def jpeg(exif: bytes = b"", width: int = 64, height: int = 48) -> bytes:
-    picture = av.VideoFrame.from_ndarray(np.full((height, width, 3), 128, np.uint8), "rgb24").reformat(format="yuvj420p", threads=1)
+    picture = av.VideoFrame.from_ndarray(np.full((height, width, 3), 128, np.uint8), "rgb24").reformat(
+        format="yuvj420p", threads=1
+    )
     encoder = av.CodecContext.create("mjpeg", "w")
     encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = width, height, "yuvj420p", Fraction(1, 25)
     picture.pts = 0

@@ -201,6 +201,8 @@ def parse_camera(value: Any) -> Any:
     text = os.fspath(value)
     if isinstance(value, str) and Path(text).suffix.lower() not in (".yaml", ".yml", ".json") and not os.path.isfile(text):
         return _of_text(text)
+    if "\0" in text:
+        raise ConfigError(f"{brief(text)} is no name of a camera file")
     return _of_file(Path(text).expanduser())
 
 

@@ -236,5 +236,4 @@ class HorizonFilter:
         s = max(s, innovation**2 / DOUBT**2)
         gain = spread / s
         self._x += gain * innovation
-        # with more noise than was said, which keeps it positive
         self._p -= np.outer(gain, spread)

@@ -183,6 +183,7 @@ class Places:
         x += (gain @ off[:, :, None])[:, :, 0]
         cross = gain @ spread.transpose(0, 2, 1)
         p += gain @ s @ gain.transpose(0, 2, 1) - cross - cross.transpose(0, 2, 1)
+        p[:] = (p + p.transpose(0, 2, 1)) / 2  # else errors of rounding grow from frame to frame
         x[:, L] = np.clip(x[:, L], LOG_NEAREST, LOG_FARTHEST)
         most = FASTEST * np.exp(-x[:, L])
         x[:, R] = np.clip(x[:, R], -most, most)

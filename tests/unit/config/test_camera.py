@@ -114,6 +114,7 @@ def test_what_is_wrong_with_a_file_is_said_with_its_line(text, words, tmp_path):
     [
         ({"camera": "fov 78"}, "--camera: 'fov 78' is no camera; write the name of a .yaml file, or text as"),
         ({"camera": "dash.yaml"}, "--camera: cannot read the camera file dash.yaml: No such file"),
+        ({"camera": "da\0sh.yaml"}, r"--camera: 'da.*sh.yaml' is no name of a camera file"),
         ({"camera": "fov: wide"}, "--camera: fov: 'wide' is not allowed; expected a number"),
         ({"camera": "tilt: 3"}, "--camera: tilt: unknown key"),
         ({"camera": {"fov": True}}, "--camera: fov: True is not allowed; a number is needed"),

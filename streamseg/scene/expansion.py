@@ -17,7 +17,7 @@ BOX, PICTURE = 3, 4
 """Which error a measurement has."""
 LASTS = 1.5
 """Seconds for which braking lasts."""
-WANDER = 0.005
+WANDER = 0.012
 """Square root of the variance that the scale from the picture gathers in a second."""
 FASTEST = 0.4
 """Growth within one step of time that is followed."""

@@ -21,7 +21,7 @@ from streamseg.scene.expansion import BOX, PICTURE, Expansion
 from streamseg.scene.grey import Grey, Greys
 from streamseg.scene.jitter import Jitter
 from streamseg.scene.scale import Patches
-from streamseg.scene.sizes_seen import AREA, HEIGHT, LONG, log_sizes
+from streamseg.scene.sizes_seen import AREA, BORDER, HEIGHT, LONG, log_sizes
 from streamseg.scene.turn import guessed
 
 __all__ = ["Growth"]
@@ -266,7 +266,11 @@ class Growth:
 
     def _look_at_pictures(self, rows: Rows, at: Rows, result: Result, grey: Grey) -> None:
         tracks, expansion, patches, time = self._tracks, self._tracks.expansion, self._tracks.patches, result.time
-        due = np.flatnonzero((time - tracks.looked[rows] >= APART) & ~np.isnan(patches.scale[rows]))
+        sides = result.boxes[at][:, [0, 2]] - np.array([0, result.frame.width], np.float32)
+        # Of what is long its nearest end left first; what is left is farther away.
+        away = tracks.long[rows] & (np.abs(sides) < BORDER).any(1)
+        ready = (time - tracks.looked[rows] >= APART) & ~away
+        due = np.flatnonzero(ready & ~np.isnan(patches.scale[rows]))
         due = due[np.argsort(tracks.looked[rows[due]], kind="stable")[:AT_ONCE]]
         if len(due):
             of = rows[due]
@@ -277,7 +281,7 @@ class Growth:
             tracks.looked[of] = time
             good = seen.good
             level = tracks.level[of] + seen.scale - turned
-            variance = np.square(np.maximum(seen.std, 5e-4))
+            variance = np.square(np.maximum(seen.std, 1.5e-3))
             expansion.look(of[good], PICTURE, level[good], variance[good])
             tracks.measured[of[good]] = time
             tracks.fails[of] = np.where(good, 0, tracks.fails[of] + 1)
@@ -287,7 +291,7 @@ class Growth:
                     tracks.level[of[k]] = level[k]
                     expansion.cov[of[k], PICTURE, PICTURE] += variance[k]
                 self._keep(int(of[k]), int(at[due[k]]), result, grey, joins=bool(good[k]))
-        for k in np.flatnonzero(np.isnan(patches.scale[rows]) & (time - tracks.looked[rows] >= APART)).tolist():
+        for k in np.flatnonzero(ready & np.isnan(patches.scale[rows])).tolist():
             self._keep(int(rows[k]), int(at[k]), result, grey, joins=False)
 
     def _keep(self, row: int, i: int, result: Result, grey: Grey, *, joins: bool) -> None:

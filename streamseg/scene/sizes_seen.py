@@ -8,13 +8,15 @@ import numpy.typing as npt
 from streamseg.core.result import Result
 from streamseg.core.types import Instances
 
-__all__ = ["AREA", "HEIGHT", "LONG", "WIDTH", "log_sizes"]
+__all__ = ["AREA", "BORDER", "HEIGHT", "LONG", "WIDTH", "log_sizes"]
 
 WIDTH, HEIGHT, AREA = 0, 1, 2
 BORDER = 1.5
 """Pixels from the frame's border at which a side may be cut."""
 HIDDEN, MOST_HIDDEN = 0.015, 0.08
 """Share of a side that is hidden which doubles its variance, and with which it says nothing."""
+SQUAT = 0.7
+"""Height in widths, from which on the widest part of what is cut off below or above is surely in the picture."""
 TOUCH, MOST_OF = 0.04, 0.4
 """Shares of a side: how near another is to it, and how much of it that covers, for the end to be perhaps hidden."""
 SMALLEST = 4.0
@@ -67,7 +69,9 @@ def log_sizes(result: Result) -> tuple[Doubles, Doubles]:
     sizes[:, AREA] = 0.5 * np.log(np.maximum(share, 1e-6)) + sizes[:, :2].mean(1)
     free = np.concatenate([boxes[:, :2] > BORDER, boxes[:, 2:] < np.array([frame.width, frame.height]) - BORDER], 1)
     whole = free[:, :2] & free[:, 2:] & (sides > SMALLEST)
-    whole[:, HEIGHT] &= whole[:, WIDTH] | ~_long(found)  # its nearest end left the picture first, what is left is farther away
+    # What comes in from below or above shows its widest part last.
+    whole[:, WIDTH] &= (free[:, 1] & free[:, 3]) | (sides[:, 1] > SQUAT * sides[:, 0])
+    whole[:, HEIGHT] &= (free[:, 0] & free[:, 2]) | ~_long(found)  # of these the nearest end left first
     covered = _covered(boxes)
     whole &= ~(covered[:, :2] | covered[:, 2:])
     doubt = np.ones((len(found), 3))

@@ -129,6 +129,18 @@ def test_what_leaves_the_frame_is_not_said_to_shrink() -> None:
     assert not abs(scene.growth[0]) >= 0.05
 
 
+def test_what_comes_in_at_the_bottom_does_not_collide() -> None:
+    """A car that drives in under a camera above the road: first its roof is seen, then all of it, which is wider."""
+    growth = Growth()
+    for k in range(25):
+        seen = 30 + 7 * k
+        box = np.array([560 - 1.2 * k, HEIGHT - seen, 720 + 1.2 * k, HEIGHT])
+        result = result_of(PLAIN, k / RATE, k, [box], [1])
+        scene = growth(result, Scene.unknown(1))
+        if seen < 120:
+            assert np.isnan(scene.ttc[0])
+
+
 def test_a_camera_that_turns_makes_nothing_come_nearer() -> None:
     """The camera turns away at 0.3 rad/s from a car that keeps its distance: in the picture it moves outward and grows."""
     yaw, camera = -0.3, CameraModel(WIDTH, HEIGHT, FOCAL, FOCAL, WIDTH / 2, HEIGHT / 2)

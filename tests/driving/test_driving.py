@@ -15,7 +15,7 @@ import pytest
 
 from streamseg.core.types import Event
 from streamseg.scene import SceneStage
-from tests.driving.measure import bars, false_alerts, first_warning, run
+from tests.driving.measure import bars, false_alerts, first_warning, network, run
 from tests.world import Detector, Drive, World, scenarios
 from tests.world.detector import visible
 from tests.world.drive import camera_guessed
@@ -59,6 +59,20 @@ def test_numbers_on_pictures() -> None:
     """All measured: the camera's turn, its horizon, flow on the road users; of 640x360."""
     makers = (scenarios.approach, *NHTSA)
     check([scenarios.small(scenarios.with_scenery(make(seed))) for make in makers for seed in range(6)], pictures=True)
+
+
+@pytest.mark.long
+def test_numbers_of_the_embedded_network() -> None:
+    """The pipeline as users run it: `lite` finds the rendered car, and all else is measured from that and the pictures."""
+    table = network([scenarios.with_scenery(make(1)) for make in (scenarios.slower_lead, scenarios.braking_lead)])
+    scores = bars(table)
+    for name, score in scores.items():
+        print(f"{name:20s} {score}")
+    ttc = scores["ttc < 5 s"]
+    assert ttc.rows > 60
+    assert ttc.known > 0.9
+    assert ttc.median < 0.10
+    assert scores["growth, ttc < 5 s"].two > 0.9
 
 
 def test_without_a_calibration_there_are_times_and_no_metres() -> None:
@@ -173,6 +187,16 @@ def test_who_comes_to_a_stop_ahead_is_told_once() -> None:
     events = told(world, told_speed=True)
     assert times(events, "stop", "car") == [pytest.approx(7.0, abs=0.7)]
     assert times(events, "alert", "car") == []
+
+
+def test_a_near_miss_is_told_once() -> None:
+    """The least time to collision is 0.76 s, at 5.2 s."""
+    world = scenarios.small(scenarios.near_miss(1), rate=12.5)
+    events = told(world)
+    (time,) = times(events, "near_miss", "car")
+    nearest = min((t.ttc[0], t.time) for t in world if len(t))
+    assert time == pytest.approx(nearest[1], abs=0.6)
+    assert len(times(events, "alert", "car")) == 1
 
 
 def test_who_walks_behind_a_van_is_expected_to_come_out() -> None:

@@ -19,7 +19,7 @@ APART = 0.028
 LAGS = (1, 3, 6)
 FADE = np.array([1e-3, 0.1, 0.3, 0.8])
 """Seconds in which an error of each kind fades."""
-USUAL = np.array([0.3, 0.2, 0.35, 0.15])
+USUAL = np.array([0.2, 0.15, 0.35, 0.3])
 """How much of it is of each kind, before anything was seen."""
 WORTH = 8.0
 """The usual counts as so many sights."""

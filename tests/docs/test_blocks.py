@@ -55,6 +55,7 @@ def there(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         clips.cfr(tmp_path / name, frames, rate, audio=name not in LONG)
     (tmp_path / "films").mkdir()
     clips.cfr(tmp_path / "films" / "a.mov", 4)
+    (tmp_path / "rig.yaml").write_text("fov: 78\n")
     (tmp_path / "list.txt").write_text("# of Monday\nfilms/a.mov\nfilm.mp4\n")
     for name in ("labels", "held-out", "coco"):
         data_set(tmp_path / name)

@@ -7,7 +7,8 @@ Four parts look one after the other, each a module, each given what those before
 3. `ground`: the horizon, and from it where on the road each stands, and how fast it moves there.
 4. `road`: the way ahead, who is in it, who leads, who is hidden, alerts and events.
 
-Before them, what was found on the own bonnet, on dirt or in a burned-in text (`static`) is left out.
+Before them, what was found on the own bonnet, on dirt or in a burned-in text (`static`) is left out. Of a camera that stands for
+long nothing is known (`rest`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from streamseg.core.scene import CameraModel, Fix, Scene
 from streamseg.scene.grey import Greys
 from streamseg.scene.ground import Ground
 from streamseg.scene.growth import Growth
+from streamseg.scene.rest import Rest
 from streamseg.scene.road import Road
 from streamseg.scene.static import Static
 from streamseg.scene.turn import Turning
@@ -43,13 +45,17 @@ class SceneStage:
         self._static = Static(greys)
         self._turning, self._growth, self._ground = Turning(camera, greys), Growth(camera, greys), Ground(camera)
         self._road = Road() if road is None else road
+        self._rest = Rest(never=fixes is not None or (camera is not None and camera.mounted is not None))
 
     def __call__(self, result: Result) -> Result:
         """Look at one frame."""
+        if self._rest.now(result):
+            return self._glance(result)
         result = self._static.without(result)
         fix = None if self._fixes is None else self._fixes(result)
         scene = replace(Scene.unknown(len(result)), fix=fix, own_speed=None if fix is None else fix.speed)
         scene = self._turning(result, scene)
+        self._rest.learn(result, scene.turn)
         self._static.learn(result, scene.turn)
         scene = self._growth(result, scene)
         scene = self._ground(result, scene)
@@ -58,3 +64,10 @@ class SceneStage:
         if activity is not None and events:
             activity = replace(activity, events=(*activity.events, *events))
         return replace(result, scene=scene, activity=activity)
+
+    def _glance(self, result: Result) -> Result:
+        """A frame of a camera that rests: nothing is said of it."""
+        unknown = Scene.unknown(len(result))
+        if self._rest.looks(result):
+            self._rest.learn(result, self._turning(result, unknown).turn)
+        return replace(result, scene=unknown)

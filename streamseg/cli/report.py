@@ -89,25 +89,28 @@ def report(
     from streamseg.cli.display import Screen
     from streamseg.errors import ConfigError, SourceNotFound
     from streamseg.pipeline.configure import configure, words_of
-    from streamseg.report import film_of, find_results, read_film, write_report
+    from streamseg.report import film_of, find_results, junk, read_film, write_report
     from streamseg.system.output_files import check_file
 
-    screen, places, into = Screen(), [Path(source) for source in sources], results or output.with_name(f"{output.stem}.results")
+    screen, places = Screen(), [Path(source) for source in sources]
     for place in places:
         if not place.exists():
             raise SourceNotFound(f"{place}: is not there; a report is made of folders and files")
     if output.suffix.lower() not in (".html", ".htm"):
         raise ConfigError(f"-o {output}: a report is a page; let its name end in .html")
     check_file(output, None, overwrite)
+    into = results or output.with_name(f"{output.stem}.results")
     films, written = _films(places, into), _written(places)
     found = [read_film(path) for path in find_results(places, into)]
     for film in found:
         film.source = film_of(film, films, written)
     known = {os.path.realpath(film.source) for film in found if film.source is not None}
-    left, notes = [film for film in films if os.path.realpath(film) not in known], list[str]()
+    left = [film for film in films if os.path.realpath(film) not in known]
+    notes = [f"{path}: holds no results of a film" for path in junk(places, into)]
     if left:
         with words_of(in_shell, given):
-            looked, notes = _look(left, configure(given, in_shell), into, screen)
+            looked, failed = _look(left, configure(given, in_shell), into, screen)
+        notes += failed
         for path, source in looked.items():
             found.append(read_film(path))
             found[-1].source = source
@@ -148,7 +151,8 @@ def _look(films: Sequence[Path], config: PipelineConfig, into: Path, screen: Scr
     from streamseg.runtime.process import handle_signals
 
     job = Job.prepare([str(film) for film in films], config, [f"{into}/{{name}}.jsonl"], on_message=screen.say)
-    screen.say(f"{len(job.films)} films are looked at first; their results: {into}")
+    many = len(job.films)
+    screen.say(f"{'1 film is' if many == 1 else f'{many} films are'} looked at first; the results: {into}")
     with handle_signals(job.interrupt):
         report = job.run(screen.progress, lambda number, film: screen.say(f"[{number}/{len(job.films)}] {film.source}"))
     if job.interrupted is not None:

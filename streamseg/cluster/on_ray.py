@@ -37,7 +37,9 @@ def check_place(where: str) -> None:
     """Raise ConfigError for what --on cannot be, MissingExtra without Ray."""
     parts = urlsplit(where)
     if where not in ("ray", "ray://auto") and not (parts.scheme == "ray" and parts.hostname):
-        raise ConfigError(f"--on {where}: allowed: ray, the cores of this machine; or ray://HOST:10001, a cluster")
+        raise ConfigError(
+            f"--on {where}: allowed: ray, the cores of this machine; or the address of a cluster's head, as ray://head:10001"
+        )
     try:
         import ray  # noqa: F401
     except ImportError as error:

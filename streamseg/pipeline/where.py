@@ -44,7 +44,20 @@ def fixes_of(config: PipelineConfig, source: object, decoder: Decoder, on_messag
     if decoder.joints:
         time = replace(time, named=decoder.joints[0].part.start)
     track = read(Path(source), time, log=log)
+    if track is not None and log is not None:
+        _check_within(track, time, log)
     return None if track is None else lambda result: track.at(result.time)
+
+
+def _check_within(track: Track, film: FilmTime, log: Path) -> None:
+    """Raise ConfigError where a log that is named has nothing to say of the film."""
+    begin, end = track.span
+    length = float("inf") if film.duration is None else film.duration
+    if end < film.origin or begin > film.origin + length:
+        raise ConfigError(
+            f"telemetry {log}: all of it lies {'before' if end < film.origin else 'after'} the film: it is from "
+            f"{begin - film.origin:.1f} to {end - film.origin:.1f} s of it; --telemetry-offset puts it where it belongs"
+        )
 
 
 def road_untold(config: PipelineConfig, target: Target) -> str:

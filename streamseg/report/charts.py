@@ -65,7 +65,7 @@ def film_line(film: FilmSummary, number: int) -> str:
     for begin, end in film.breaks:
         parts.append(f'<rect class="gap" x="{at(begin)}" y="14" width="{max(at(end) - at(begin), 2)}" height="12"/>')
     ticks = [k * step for k in range(int(length // step) + 1)]
-    parts += [f'<text x="{at(film.began + tick)}" y="42">{clock(tick)}</text>' for tick in ticks]
+    parts += [f'<text x="{at(film.began + tick)}" y="42">{clock(film.shown(film.began + tick))}</text>' for tick in ticks]
     parts += [_mark(each, f"e{number}-{i}", at(each.time), 20, 7) for i, each in enumerate(film.happenings)]
     return f'<svg class="line" viewBox="-10 0 1030 46" role="img" aria-label="Events over time">{"".join(parts)}</svg>'
 

@@ -10,7 +10,7 @@ from streamseg.decode.images import natural_key
 from streamseg.report.read import is_results
 from streamseg.report.summary import FilmSummary
 
-__all__ = ["film_of", "find_results"]
+__all__ = ["film_of", "find_results", "junk"]
 
 _ENDINGS = (".jsonl", ".ndjson")
 
@@ -24,6 +24,13 @@ def find_results(places: Iterable[Path], leave_out: Path | None = None) -> list[
             if path.suffix.lower() in _ENDINGS and is_results(path):
                 found.setdefault(os.path.realpath(path), path)
     return list(found.values())
+
+
+def junk(places: Iterable[Path], leave_out: Path | None = None) -> list[Path]:
+    """Files that are called as results are, and hold none."""
+    left_out = "" if leave_out is None else os.path.realpath(leave_out)
+    found = (path for place in places for path in ([place] if place.is_file() else _below(place, left_out)))
+    return [path for path in found if path.suffix.lower() in _ENDINGS and not is_results(path)]
 
 
 def _below(folder: Path, left_out: str) -> Iterator[Path]:

@@ -48,7 +48,7 @@ def _break(begin: float, end: float) -> str:
 
 
 def _of(film: FilmSummary) -> list[str]:
-    told = [f"{film.name}: {_break(a - film.began, b - film.began)}" for a, b in film.breaks[:5]]
+    told = [f"{film.name}: {_break(film.shown(a), film.shown(b))}" for a, b in film.breaks[:5]]
     if len(film.breaks) > 5:
         told.append(f"{film.name}: {len(film.breaks) - 5} more such gaps")
     if film.frames and film.carried / film.frames > _LITTLE:

@@ -118,7 +118,7 @@ def _event(film: FilmSummary, event: Happening, name: str, clip: Clip | None) ->
     return (
         f'<li id="{name}"><span class="kind" style="background:{colour}"></span><b>{word}</b>{where}: '
         f"{escape(event.name)} {event.track_id}<br>"
-        f'<span class="soft">{escape(film.name)}, {clock(event.time - film.began)}</span>{_numbers(event.details)}{shown}</li>'
+        f'<span class="soft">{escape(film.name)}, {clock(film.shown(event.time))}</span>{_numbers(event.details)}{shown}</li>'
     )
 
 
@@ -164,9 +164,10 @@ def _approach(film: FilmSummary, each: Approach, times: float, metres: float) ->
         (each.distance, each.distance_std, each.distance_at, "m", metres),
     ):
         if value is None:
-            cells.append('<td colspan="2" class="soft">not known</td>')
+            why = "never came nearer" if unit == "s" and each.judged > each.frames / 2 else "not known"
+            cells.append(f'<td colspan="2" class="soft">{why}</td>')
         else:
-            cells.append(f"<td>{value:.1f} &plusmn; {std:.1f} {unit} <span class=soft>at {clock(at - film.began)}</span></td>")
+            cells.append(f"<td>{value:.1f} &plusmn; {std:.1f} {unit} <span class=soft>at {clock(film.shown(at))}</span></td>")
             cells.append(f"<td>{whisker(value, std, most)}</td>")
     return f"<tr>{''.join(cells)}</tr>"
 

@@ -77,7 +77,7 @@ class _Reader:
         instances = data["instances"]
         boxes = {int(each["track_id"]): _box(each["box"]) for each in instances if each["track_id"]}
         if not film.frames:
-            film.began = time
+            film.began, film.from_start = time, not data.get("frame")
         elif data.get("epoch", 0) != self._epoch:
             film.breaks.append((film.ended, time))
             self._lately.clear()
@@ -131,8 +131,12 @@ class _Reader:
         if kind == "count":
             return  # the sums say it
         near = [(abs(at - time), boxes[track]) for at, boxes in self._boxes if track in boxes]
+        known = self.film.approaches.get(track)
         details = {str(name): float(value) for name, value in (data.get("details") or {}).items()}
         box = min(near)[1] if near else None
+        soonest = details.get("ttc")
+        if known is not None and soonest is not None and known.ttc is None:
+            known.ttc, known.ttc_std, known.ttc_at, known.in_path = soonest, details.get("ttc_std", 0.0), time, True
         self.film.happenings.append(
             Happening(kind, time, track, str(data["class"]), details, str(data.get("place") or ""), box)
         )

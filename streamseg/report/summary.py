@@ -81,6 +81,8 @@ class FilmSummary:
     began: float = 0.0
     """Presentation times, seconds, of the first and of the last frame."""
     ended: float = 0.0
+    from_start: bool = True
+    """The results begin with the film's first frame."""
     frames: int = 0
     carried: int = 0
     """Frames at which the network did not look."""
@@ -101,6 +103,10 @@ class FilmSummary:
     """Of each track."""
     cut: bool = False
     """The results end in the middle of a line: the run was cut off."""
+
+    def shown(self, time: float) -> float:
+        """Seconds from the film's beginning, as a player shows them, of a presentation time."""
+        return time - self.began if self.from_start else time
 
     @property
     def seconds(self) -> float:

@@ -33,7 +33,11 @@ class Rest:
         self._begin(0.0)
 
     def _begin(self, time: float) -> None:
-        self._until, self._looked = time + BEGIN, -math.inf
+        self._until, self._looked, self._moved = time + BEGIN, -math.inf, -math.inf
+
+    def drives(self, result: Result) -> bool:
+        """Whether the camera is known to drive, or to wait: else who comes near comes to a camera on a wall."""
+        return self._never or result.frame.time <= self._moved + LIGHTS
 
     def now(self, result: Result) -> bool:
         """Whether the scene of this frame need not be looked at."""
@@ -57,4 +61,4 @@ class Rest:
         if turn is None or turn.moving is None:
             self._until = max(self._until, time + BEGIN)
         elif turn.moving > MOVES:
-            self._until = time + LIGHTS
+            self._moved, self._until = time, time + LIGHTS

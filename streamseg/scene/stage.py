@@ -59,7 +59,11 @@ class SceneStage:
         self._static.learn(result, scene.turn)
         scene = self._growth(result, scene)
         scene = self._ground(result, scene)
-        scene, events = self._road(result, scene)
+        looked, events = self._road(result, scene)
+        if self._rest.drives(result):
+            scene = looked
+        else:
+            events = ()
         activity = result.activity
         if activity is not None and events:
             activity = replace(activity, events=(*activity.events, *events))

@@ -121,7 +121,8 @@ class Served:
                         return
                     yield line
             finally:
-                await asyncio.shield(loop.run_in_executor(threads, _close, results))
+                with contextlib.suppress(RuntimeError):  # the server ends, and its threads with it
+                    await asyncio.shield(loop.run_in_executor(threads, _close, results))
 
     async def infer(self, request: Request) -> Response:
         """`POST /v2/models/NAME/infer`."""

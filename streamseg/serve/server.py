@@ -39,6 +39,7 @@ def serve(app: ASGIApp, listener: socket.socket) -> uvicorn.Server:
             http="h11",
             lifespan="on",
             log_config=None,
+            log_level="critical",  # what is ended by the server's own end is no news
             access_log=False,
             server_header=False,
             proxy_headers=False,

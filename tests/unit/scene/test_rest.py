@@ -10,7 +10,7 @@ import pytest
 
 from streamseg.core.result import Result
 from streamseg.core.scene import CameraModel, Fix, Scene, Turn
-from streamseg.core.types import Frame, Instances
+from streamseg.core.types import Activity, Event, Frame, Instances
 from streamseg.scene import SceneStage
 from streamseg.scene.rest import LIGHTS
 from tests import clips
@@ -42,7 +42,10 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[float]]:
 def watch(stage: SceneStage, begin: float, end: float, epoch: int = 0) -> list[Result]:
     picture = clips.picture(0)
     numbers = range(round(begin * RATE), round(end * RATE))
-    results = [Result(Frame(picture, k, k, Fraction(1, RATE), epoch=epoch), Instances.empty(("car",))) for k in numbers]
+    results = [
+        Result(Frame(picture, k, k, Fraction(1, RATE), epoch=epoch), Instances.empty(("car",)), None, Activity({}, {}, {}, {}))
+        for k in numbers
+    ]
     return [stage(result) for result in results]
 
 
@@ -84,3 +87,21 @@ def test_a_new_epoch_is_looked_at_anew(seen) -> None:
     assert seen["growth"][0] == 5
     assert seen["growth"][-1] <= 6.6
     assert np.isfinite(seen["growth"]).all()
+
+
+class Alarm:
+    """A road on which something is always the matter."""
+
+    def __call__(self, result: Result, scene: Scene) -> tuple[Scene, tuple[Event, ...]]:
+        return replace(scene, lead=7), (Event("alert", result.frame.time, 7, "car"),)
+
+
+def test_nothing_happens_on_a_road_before_a_camera_on_a_wall(seen) -> None:
+    """Who walks up to a camera in a room is no near miss, also where its motion cannot be told."""
+    for moving in (0.0, None):
+        seen["moves"]["at"] = lambda time, moving=moving: moving
+        results = watch(SceneStage(road=Alarm()), 0, 4)  # type: ignore[arg-type]
+        assert not any(result.activity.events or result.scene.lead for result in results)
+    seen["moves"]["at"] = lambda time: 1.0 if time > 1 else 0.0
+    results = watch(SceneStage(road=Alarm()), 0, 4)  # type: ignore[arg-type]
+    assert [bool(result.activity.events) for result in results] == [k > 25 for k in range(100)]

@@ -182,7 +182,7 @@ def test_who_comes_when_all_places_are_taken_is_told_so_at_once(session: Session
     with serving(session, Limits(workers=1, queue=1)) as client, ThreadPoolExecutor(3) as many:
         asked = [many.submit(client.post, "/pictures", content=png()) for _ in range(3)]
         [full, *_] = wait(asked, 20, FIRST_COMPLETED).done
-        assert begun.is_set()
+        assert begun.wait(20)
         assert full.result().status_code == 429
         assert full.result().headers["retry-after"] == "1"
         hold.set()

@@ -221,7 +221,10 @@ class Result:
                 instance.update(_occlusion_json(self.occlusion, i))
         if self.scene is not None:
             for i, instance in enumerate(data["instances"]):
-                instance.update(self.scene.instance_json(i))
+                known = self.scene.instance_json(i)
+                instance.update(
+                    {name: value for name, value in known.items() if value is not None and (value or name != "alert")}
+                )
             data["scene"] = self.scene.to_json()
         if self.activity is not None:
             data["now"], data["total"] = self.activity.now, self.activity.total

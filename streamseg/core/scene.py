@@ -193,8 +193,10 @@ class Scene:
         return known | {"alert": int(self.alert[i])}
 
     def to_json(self) -> dict[str, Any]:
-        """What is known of the frame as a whole, as plain data."""
-        data: dict[str, Any] = {"lead": self.lead or None, "own_speed": _rounded(self.own_speed)}
+        """What is known of the frame as a whole, as plain data; {}: nothing."""
+        data: dict[str, Any] = {"lead": self.lead} if self.lead else {}
+        if (speed := _rounded(self.own_speed)) is not None:
+            data["own_speed"] = speed
         if self.horizon is not None:
             data["horizon"] = _plain(self.horizon)
         if self.turn is not None:
@@ -203,7 +205,8 @@ class Scene:
             data["fix"] = {name: getattr(self.fix, name) for name in self.fix.__dataclass_fields__}
         if len(self.corridor):
             data["corridor"] = [[round(float(v), 1) for v in point] for point in self.corridor]
-        data["hidden"] = [_plain(hidden) for hidden in self.hidden]
+        if self.hidden:
+            data["hidden"] = [_plain(hidden) for hidden in self.hidden]
         return data
 
 

@@ -289,7 +289,7 @@ class Framer:
         if fresh:
             self._rotation = picture.rotation
             if self.beside is None:
-                self.beside, self.picture_metadata = sidedata.copies(picture), dict(getattr(picture, "metadata", {}))
+                self.beside, self.picture_metadata = sidedata.copies(picture), _metadata(picture)
             orientation = display_orientation(picture)
             if orientation is None:
                 self._warnings.append(
@@ -299,3 +299,11 @@ class Framer:
         if self._hardware is not None:
             return self._hardware(picture, self.orientation, fresh=fresh)
         return turn(supported(picture), self.orientation)
+
+
+def _metadata(picture: av.VideoFrame) -> dict[str, str]:
+    """What a picture says of itself, as a photo's EXIF; nothing where that is no text: damaged."""
+    try:
+        return dict(getattr(picture, "metadata", {}))
+    except UnicodeDecodeError:
+        return {}

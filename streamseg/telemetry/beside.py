@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from streamseg.errors import ConfigError, SourceNotFound, Unreadable
+from streamseg.errors.describe import brief
 from streamseg.telemetry.gpx import read_gpx
 from streamseg.telemetry.nmea import looks_like_nmea, read_nmea
 from streamseg.telemetry.readings import Log
@@ -58,8 +59,10 @@ def read_beside(path: Path) -> Log:
         data = path.read_bytes()
     except FileNotFoundError:
         raise SourceNotFound(f"{path}: no such file") from None
-    except OSError as error:
-        raise Unreadable(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:  # ValueError: a name with a NUL
+        raise Unreadable(
+            f"telemetry {brief(str(path))}: cannot be read: {getattr(error, 'strerror', None) or error}"
+        ) from error
     text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig", "replace")
     if "<gpx" in text[:4096]:
         return Log("GPX", path.name, read_gpx(text, str(path)))

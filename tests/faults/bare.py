@@ -14,7 +14,7 @@ import signal
 import sys
 from pathlib import Path
 
-EXTRAS = ("torch", "torchvision", "triton", "onnxscript", "onnxruntime", "pycocotools", "safetensors", "supervision")
+EXTRAS = ("torch", "torchvision", "triton", "onnxscript", "onnxruntime", "pycocotools", "safetensors", "supervision", "rerun")
 MODULES = ("fcntl", "pwd", "grp", "resource", "termios", "tty", "pty", "syslog")
 NAMES = {
     os: (

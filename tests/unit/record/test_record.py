@@ -37,7 +37,7 @@ def test_all_that_instances_say_is_kept():
     of_a_person = {"track_names"}
     kept = {"boxes", "scores", "labels", "masks", "class_names", "track_ids", "track_scores", "doubtful", "fine", "mattes"}
     assert {field.name for field in fields(Instances)} == kept | of_a_person
-    of_a_run = {"occlusion", "activity", "covers", "still"}
+    of_a_run = {"occlusion", "activity", "covers", "still", "scene"}
     assert {field.name for field in fields(Result)} == {"frame", "instances", "detected", "answered"} | of_a_run
 
 

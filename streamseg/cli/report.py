@@ -89,7 +89,7 @@ def report(
     from streamseg.cli.display import Screen
     from streamseg.errors import ConfigError, SourceNotFound
     from streamseg.pipeline.configure import configure, words_of
-    from streamseg.report import film_of, find_results, junk, read_film, write_report
+    from streamseg.report import film_of, read_film, sorted_out, write_report
     from streamseg.system.output_files import check_file
 
     screen, places = Screen(), [Path(source) for source in sources]
@@ -101,12 +101,13 @@ def report(
     check_file(output, None, overwrite)
     into = results or output.with_name(f"{output.stem}.results")
     films, written = _films(places, into), _written(places)
-    found = [read_film(path) for path in find_results(places, into)]
+    results_there, junk = sorted_out(places, into)
+    found = [read_film(path) for path in results_there]
     for film in found:
         film.source = film_of(film, films, written)
     known = {os.path.realpath(film.source) for film in found if film.source is not None}
     left = [film for film in films if os.path.realpath(film) not in known]
-    notes = [f"{path}: holds no results of a film" for path in junk(places, into)]
+    notes = [f"{path}: holds no results of a film" for path in junk]
     if left:
         with words_of(in_shell, given):
             looked, failed = _look(left, configure(given, in_shell), into, screen)

@@ -67,8 +67,8 @@ def serve(
     try:
         from streamseg.live.web.guard import Door
         from streamseg.live.web.link import own_address, token_of
+        from streamseg.live.web.listen import listen
         from streamseg.serve.app import Limits, make_app
-        from streamseg.serve.server import listen
         from streamseg.serve.server import serve as run
     except ImportError as error:
         raise MissingExtra(error.name or "starlette", "live") from error
@@ -86,7 +86,7 @@ def serve(
         screen.say(f"serving at http://{f'[{shown}]' if ':' in shown else shown}:{real}/ ; end with Ctrl-C")
         if asked is not None:
             screen.say(f"token: {asked} (curl -H 'Authorization: Bearer {asked}')")
-        run(make_app(session, door, limits), listener).run(sockets=[listener])
+        run(make_app(session, door, limits)).run(sockets=[listener])
 
 
 def _read(flag: str, parse: Callable[[Any], Any], text: str) -> Any:

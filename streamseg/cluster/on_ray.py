@@ -135,9 +135,10 @@ class _Crew:
             if on_done is not None:
                 on_done(report)
 
+        to_do = self._to_do(films, manifest, done)
         while True:
             while self.job.interrupted is None and (self.idle or left):
-                task = self.again.pop() if self.again else next(self._to_do(films, manifest, done), None)
+                task = self.again.pop() if self.again else next(to_do, None)
                 if task is None:
                     break
                 if self.idle:

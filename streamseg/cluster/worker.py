@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -57,7 +56,7 @@ class Worker:
             self._running = run.pipeline
             if self._interrupted is not None:
                 run.pipeline.runtime.interrupt(self._interrupted)
-            return Answer(_portable(run.run()), messages=tuple(self._told))
+            return Answer(run.run(), messages=tuple(self._told))
         except StreamsegError as error:
             if isinstance(error, EngineError):
                 self.close()
@@ -76,8 +75,3 @@ class Worker:
         engine, self._engine = self._engine, None
         if engine is not None:
             engine.close()
-
-
-def _portable(report: RunReport) -> RunReport:
-    """The report, which has to go to another process. Raises TypeError or PicklingError where something in it cannot."""
-    return pickle.loads(pickle.dumps(report))  # type: ignore[no-any-return]  # seen here, it has the film's name

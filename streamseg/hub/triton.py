@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from streamseg.core.served import WIRE_TYPES
 from streamseg.errors import ModelError, OutputError, OutputExists
 from streamseg.hub.graph_file import TensorInfo
 from streamseg.hub.graph_spec import GraphSpec
@@ -92,23 +93,7 @@ def _tensor(kind: str, name: str, info: TensorInfo, several: bool) -> list[str]:
     """An input or output; where the server batches, without the axis of the pictures. A length that only an answer tells is -1."""
     shape = info.shape[1:] if several else info.shape
     dims = ", ".join(str(length or -1) for length in shape)
-    return [f"{kind} [ {{ name: {_text(name)} data_type: {_TYPES[info.dtype]} dims: [ {dims} ] }} ]"]
-
-
-_TYPES = {
-    "bool": "TYPE_BOOL",
-    "uint8": "TYPE_UINT8",
-    "uint16": "TYPE_UINT16",
-    "uint32": "TYPE_UINT32",
-    "uint64": "TYPE_UINT64",
-    "int8": "TYPE_INT8",
-    "int16": "TYPE_INT16",
-    "int32": "TYPE_INT32",
-    "int64": "TYPE_INT64",
-    "float16": "TYPE_FP16",
-    "float32": "TYPE_FP32",
-    "float64": "TYPE_FP64",
-}
+    return [f"{kind} [ {{ name: {_text(name)} data_type: TYPE_{WIRE_TYPES[info.dtype]} dims: [ {dims} ] }} ]"]
 
 
 def _text(value: str) -> str:

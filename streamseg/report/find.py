@@ -10,27 +10,30 @@ from streamseg.decode.images import natural_key
 from streamseg.report.read import is_results
 from streamseg.report.summary import FilmSummary
 
-__all__ = ["film_of", "find_results", "junk"]
+__all__ = ["film_of", "find_results", "sorted_out"]
 
 _ENDINGS = (".jsonl", ".ndjson")
 
 
 def find_results(places: Iterable[Path], leave_out: Path | None = None) -> list[Path]:
     """Files of results, each once: those named themselves, and all below folders, in natural order, but for a folder."""
+    return sorted_out(places, leave_out)[0]
+
+
+def sorted_out(places: Iterable[Path], leave_out: Path | None = None) -> tuple[list[Path], list[Path]]:
+    """Those, and the files that are called as results are, and hold none."""
     found: dict[str, Path] = {}
+    junk: list[Path] = []
     left_out = "" if leave_out is None else os.path.realpath(leave_out)
     for place in places:
         for path in [place] if place.is_file() else _below(place, left_out):
-            if path.suffix.lower() in _ENDINGS and is_results(path):
+            if path.suffix.lower() not in _ENDINGS:
+                continue
+            if is_results(path):
                 found.setdefault(os.path.realpath(path), path)
-    return list(found.values())
-
-
-def junk(places: Iterable[Path], leave_out: Path | None = None) -> list[Path]:
-    """Files that are called as results are, and hold none."""
-    left_out = "" if leave_out is None else os.path.realpath(leave_out)
-    found = (path for place in places for path in ([place] if place.is_file() else _below(place, left_out)))
-    return [path for path in found if path.suffix.lower() in _ENDINGS and not is_results(path)]
+            else:
+                junk.append(path)
+    return list(found.values()), junk
 
 
 def _below(folder: Path, left_out: str) -> Iterator[Path]:

@@ -14,13 +14,13 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from streamseg.config.live_page import PageConfig
-from streamseg.encode.view.mjpeg import why_not_listening
 from streamseg.errors import OutputError
 from streamseg.live.control import Control
 from streamseg.live.web.api import Archive
 from streamseg.live.web.app import make_app
 from streamseg.live.web.guard import Door
 from streamseg.live.web.link import link, qr, token_of
+from streamseg.live.web.listen import listen
 from streamseg.live.web.stream import WAYS
 
 __all__ = ["Page"]
@@ -106,9 +106,9 @@ class Page:
 
     def start(self) -> None:
         """Listen. Raises OutputError where that cannot be."""
-        listener = self._listen()
-        self.port = int(listener.getsockname()[1])
         config = self._config
+        listener = listen(config.host.strip("[]"), config.port, called="page: ", send_buffer=_SEND_BUFFER)
+        self.port = int(listener.getsockname()[1])
         door = Door(self._token, self.port, config.host, config.url, trust_proxy=config.token == "off")
         app = make_app(self._control, config, door, **self._more)
         self._server = uvicorn.Server(
@@ -158,19 +158,6 @@ class Page:
             await server.serve(sockets=[listener])
 
         asyncio.run(serve())
-
-    def _listen(self) -> socket.socket:
-        host, port = self._config.host.strip("[]"), self._config.port
-        listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)  # connections inherit it
-            listener.bind((host, port))
-            listener.listen(64)
-        except (OSError, OverflowError) as error:
-            listener.close()
-            raise OutputError(f"page: cannot listen at {host}:{port}: {why_not_listening(error, port)}") from error
-        return listener
 
 
 def _hang_up(server: uvicorn.Server) -> None:

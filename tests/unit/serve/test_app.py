@@ -39,12 +39,13 @@ GIVEN: dict[str, Any] = {"name": "images", "shape": [2, 64, 96, 3], "datatype": 
 def serving(session: Session, limits: Any = None, token: str | None = None) -> Iterator[Any]:
     """The server as it is, and a client of it."""
     from streamseg.live.web.guard import Door
+    from streamseg.live.web.listen import listen
     from streamseg.serve.app import make_app
-    from streamseg.serve.server import listen, serve
+    from streamseg.serve.server import serve
 
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
-    server = serve(make_app(session, Door(token, port), limits), listener)
+    server = serve(make_app(session, Door(token, port), limits))
     thread = threading.Thread(target=lambda: server.run(sockets=[listener]), daemon=True)
     thread.start()
     try:

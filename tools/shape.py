@@ -37,6 +37,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("gpu",),
     ("pipeline",),
     ("jobs", "live"),
+    ("ranges",),
     ("cluster",),
     ("api", "evaluate", "serve"),
     ("__init__",),

@@ -15,13 +15,13 @@ import threading
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 from streamseg.core.types import Frame
 from streamseg.decode.decoder import Decoder
 from streamseg.decode.info import SourceInfo
+from streamseg.decode.stretch import FilmFrom
 from streamseg.decode.timetable import Timetable, read_timetable
 from streamseg.errors import ConfigError, StreamsegError
 from streamseg.pixels import planes
@@ -44,12 +44,12 @@ class RandomAccess:
         self._lock = threading.RLock()
         self._kept: OrderedDict[int, Frame] = OrderedDict()
         self._bytes = 0
-        self._run: _Run | None = None
+        self._run: FilmFrom | None = None
         self._length: int | None = None
         self._closed = False
         self.warnings: list[str] = []
         """What was unusual, and where the film breaks off."""
-        self._run = _Run(self._source, self._options)
+        self._run = FilmFrom(self._source, self._options)
         self.info: SourceInfo = self._run.info
         """What is known of the film."""
         if self.info.live or self.info.kind not in ("file", "images"):
@@ -114,11 +114,11 @@ class RandomAccess:
     def _start(self, seconds: Fraction) -> None:
         self._stop()
         try:
-            self._run = _Run(self._source, self._options, seconds, self.table if seconds else None)
+            self._run = FilmFrom(self._source, self._options, seconds, self.table if seconds else None)
         except StreamsegError:
             if not seconds:
                 raise
-            self._run = _Run(self._source, self._options)
+            self._run = FilmFrom(self._source, self._options)
         first = self._run.info
         if not self._run.from_start and (first.width, first.height, first.pix_fmt) != self._shape:
             self._start(Fraction(0))  # a change of size begins an epoch, which only decoding from the beginning counts
@@ -242,56 +242,6 @@ class RandomAccess:
             self._stop()
             self._kept.clear()
             self._bytes = 0
-
-
-class _Run:
-    """A film that is being decoded from some place on."""
-
-    def __init__(
-        self,
-        source: str | os.PathLike[str],
-        options: dict[str, Any],
-        start: Fraction = Fraction(0),
-        table: Timetable | None = None,
-    ) -> None:
-        self.from_start = start == 0
-        # Packets of another clock tell times that are not those of the run.
-        numbers = table.number_of if table is not None and not table.jumps else None
-        self._decoder = Decoder(source, start=float(start), numbers=numbers, **options)
-        try:
-            self.info = self._decoder.open()
-            self._frames = self._decoder.frames()
-            self._ahead: Frame | None = next(self._frames, None)
-        except BaseException:
-            self._decoder.close()
-            raise
-        self.next = 0 if self._ahead is None else self._ahead.index
-        """Number of the frame that `take` gives."""
-        self._epoch = 0 if self._ahead is None or table is None else bisect_right(table.jumps, self._ahead.pts)
-
-    @property
-    def warnings(self) -> list[str]:
-        """The decoder's."""
-        return self._decoder.warnings
-
-    @property
-    def damaged(self) -> bool:
-        """Packets could not be decoded."""
-        return self._decoder.counters.decode_errors > 0
-
-    def take(self) -> Frame | None:
-        """The next frame; None: there is none. Raises what `Decoder.frames` raises."""
-        frame, self._ahead = self._ahead, None
-        frame = next(self._frames, None) if frame is None else frame
-        if frame is not None:
-            self.next = frame.index + 1
-            frame = replace(frame, epoch=frame.epoch + self._epoch) if self._epoch else frame
-        return frame
-
-    def close(self) -> None:
-        """Close the decoder."""
-        self._frames.close()  # type: ignore[attr-defined]  # it is a generator
-        self._decoder.close()
 
 
 def _size(frame: Frame) -> int:

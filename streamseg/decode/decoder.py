@@ -207,6 +207,22 @@ class Decoder:
             given = frame if self._shrink == 1 else smaller_frame(frame, self._shrink)
             yield replace(given, arrived=time.monotonic()) if self._realtime else given
 
+    def undecoded(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """In place of `frames`: frames that were decoded elsewhere, while the packets of the other streams of a file come as ever.
+
+        frames: all of them, in order. One is given for each packet of the video that makes a picture.
+        """
+        reader, given = self._opener.reader, iter(frames)
+        assert reader is not None
+        self._opener.hub.begin()
+        for _, frame in zip(reader.others(), given, strict=False):
+            if self._opener.stopped.is_set():
+                return
+            yield frame
+        for _ in reader.others():
+            pass
+        yield from given
+
     def _from_newest(self, live: LiveReader, frames: Iterator[Frame]) -> Iterator[Frame]:
         """Begin with the newest picture, not with those that came since the source was opened."""
         deadline = time.monotonic() + CATCH_UP

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from av.container import InputContainer
 
 from streamseg.decode.another_codec import OneCodec
 from streamseg.decode.container import with_alpha
+from streamseg.decode.demux import demux
 from streamseg.decode.ending import ReadingLog
 from streamseg.decode.faults import AV_ERRORS, no_video
 from streamseg.decode.header import is_timeless, lacks_pts
@@ -120,6 +122,18 @@ class PacketReader:
                 self.log.note(packet)
                 if packet.stream_index == self.stream.index:
                     yield packet.dts if self._without_pts else packet.pts, entered
+
+    def others(self) -> Iterator[None]:
+        """Pass on the packets of the other streams that are still to come; comes back for each packet of the video."""
+        with contextlib.suppress(*AV_ERRORS):
+            for packet in demux(self.container):
+                if not packet.size:
+                    continue
+                self.place(packet)
+                if packet.stream_index == self.stream.index:
+                    yield
+                else:
+                    self._shared.hub.offer(packet)
 
     def pictures(self, packets: Iterable[Packet], endless: bool = False) -> Iterator[DecodedPicture]:
         """Decode until the packets end; then whatever the decoder still holds. endless: no packet is held back."""

@@ -70,6 +70,8 @@ class SourceOpener:
         self.hub = PassThroughHub()
         self.container: InputContainer | None = None
         """Of a file."""
+        self.reader: PacketReader | None = None
+        """Of a file."""
         self.live: LiveReader | None = None
         """Of a camera, a network address or a pipe."""
         self.joined: JoinedReader | None = None
@@ -251,7 +253,8 @@ class SourceOpener:
         if problem:
             raise problem
         assert self.container is not None
-        return PacketReader(self.container, self._share(address))
+        self.reader = PacketReader(self.container, self._share(address))
+        return self.reader
 
     def _file_pictures(self, reader: PacketReader) -> Iterator[DecodedPicture]:
         packets = Guarded(tapped(reader.container, self._options.tap, time.monotonic))

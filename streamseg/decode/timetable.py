@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
+import zlib
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import accumulate, pairwise
+from typing import Self
 
 from streamseg.decode.address import parse_source
 from streamseg.decode.container import open_container
@@ -49,6 +53,19 @@ class Timetable:
         # Half a tick early: the exact time may round to a little behind it.
         seconds = (key - self.pts[0]) * self.time_base - self.time_base / 2
         return bisect_left(self.pts, key), max(Fraction(0), seconds)
+
+    def packed(self) -> bytes:
+        """As bytes, for who reads a part of the film elsewhere: a byte or so a picture."""
+        steps = [[row[0], *(b - a for a, b in pairwise(row))] if row else [] for row in (self.pts, self.keys, self.jumps)]
+        base = [self.time_base.numerator, self.time_base.denominator]
+        return zlib.compress(json.dumps([base, *steps, list(self.places.items())], separators=(",", ":")).encode())
+
+    @classmethod
+    def unpacked(cls, data: bytes) -> Self:
+        """What `packed` gave. Raises ValueError or zlib.error for what is none."""
+        base, *rows, places = json.loads(zlib.decompress(data))
+        pts, keys, jumps = (list(accumulate(steps)) for steps in rows)
+        return cls(Fraction(*base), pts, keys, jumps, {int(place): int(time) for place, time in places})
 
 
 def read_timetable(source: str | os.PathLike[str], max_pixels: int, threads: int) -> Timetable | None:

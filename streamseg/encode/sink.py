@@ -82,6 +82,8 @@ class Keeper(Protocol):
 
     length: int
     """Pictures in a part of a video."""
+    threads: int
+    """Of its encoders, on whichever machine: their number changes what they write. 0: one a core of this one."""
 
     def path(self, part: str) -> Path:
         """Where a part is kept that is no file of the output itself."""

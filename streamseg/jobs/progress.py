@@ -63,6 +63,7 @@ class SavedProgress:
         self._lock = threading.Lock()
         self._answers: KeptAnswers | None = None
         self.length = 0
+        self.threads = os.cpu_count() or 1
         self.goes_on = False
         """An earlier run has begun."""
         make_folder(self.folder.parent)
@@ -95,7 +96,7 @@ class SavedProgress:
                 f"{self.folder}: the run that was cut off asked for something else ({'; '.join(differs[:3])}); run the command "
                 "that began it, or pass --overwrite to begin anew"
             )
-        self.length, self.goes_on = begun["length"], True
+        self.length, self.threads, self.goes_on = begun["length"], int(begun.get("threads", self.threads)), True
         self._done = dict(_lines(self.folder / "done.jsonl"))
 
     def _forget(self) -> None:
@@ -113,7 +114,7 @@ class SavedProgress:
     def opened(self) -> None:
         """See Progress."""
         if not self.goes_on:
-            data = {"schema": SCHEMA, "length": self.length, **self._asked}
+            data = {"schema": SCHEMA, "length": self.length, "threads": self.threads, **self._asked}
             try:
                 replace_atomically(self.folder / "job.json", json.dumps(data, indent=1).encode() + b"\n", synced=True)
             except OSError as error:
@@ -172,7 +173,7 @@ class OutputKeeper:
 
     def __init__(self, progress: SavedProgress, name: str) -> None:
         self._progress, self._name = progress, name
-        self.length = progress.length
+        self.length, self.threads = progress.length, progress.threads
 
     def path(self, part: str) -> Path:
         """See Keeper."""

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from av.video.format import VideoFormat
 
@@ -48,6 +48,7 @@ __all__ = [
     "FirstFrames",
     "Source",
     "asked_graph",
+    "decoder_options",
     "find_device",
     "fitted",
     "input_size",
@@ -116,11 +117,16 @@ def make_decoder(
 ) -> tuple[Decoder, DeviceDecoding | None]:
     """The source's decoder, not open yet, and what puts its frames on `device`."""
     hardware = None if device is None else DeviceDecoding(device, config.decode.device)
+    how = decoder_options(config) | {"hardware": hardware}
+    return Decoder(source, **how, on_message=on_message, on_loss=on_loss, tap=tap), hardware
+
+
+def decoder_options(config: PipelineConfig) -> dict[str, Any]:
+    """What a pipeline file says of how a source is read, as options of `Decoder`."""
     policy = config.decode.policy
     how = config.decode.model_dump(exclude={"policy", "device", "end", "max_rate", "stale"}) | {"duration": config.decode.span}
     wait: Literal["likely", "live"] = "live" if policy == "drop_oldest" else "likely"
-    how |= {"wait": wait, "keep_up": policy != "block", "hardware": hardware}
-    return Decoder(source, **how, on_message=on_message, on_loss=on_loss, tap=tap), hardware
+    return how | {"wait": wait, "keep_up": policy != "block"}
 
 
 def tuned(config: PipelineConfig, on_message: Message | None = None) -> PipelineConfig:

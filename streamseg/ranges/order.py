@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streamseg.config.schema import PipelineConfig
+from streamseg.engine import GraphSpec
 from streamseg.pipeline.report import RunReport
 
 __all__ = ["FilmOrder", "Made"]
@@ -28,6 +29,13 @@ class FilmOrder:
     """The first frame of each range, the multiple of a part's length; the last range ends with the film."""
     total: int
     """Pictures of the film, as its packets promise."""
+    threads: int
+    """Of each encoder, on whichever machine."""
+    spec: GraphSpec
+    """The model."""
+    engine: str
+    """What runs it, and in which number format."""
+    precision: str
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -40,6 +48,11 @@ class FilmOrder:
         """The numbers of the parts of a video that range `k` has; of the last one as many as its packets promise."""
         first, end = self.frames(k)
         return range(first // self.length, -(-(self.total if end is None else end) // self.length))
+
+    @property
+    def table(self) -> Path:
+        """The film's timetable, packed."""
+        return self.folder / "timetable"
 
     def answers(self, k: int) -> str:
         """What look(k) makes: the network's answers."""

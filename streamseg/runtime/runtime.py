@@ -45,13 +45,15 @@ class Runtime:
         arrived: Callable[[Any], float] | None = None,
         through: Callable[[Any], None] | None = None,
         around: contextlib.AbstractContextManager[object] | None = None,
+        flushes: bool = True,
     ) -> None:
         """`joined` names the stages of the trunk that run in the thread of the stage before them. Every thread and its channel
         hold up to two items, so that where something behind is slow, each thread less is latency less. `around` is
         entered before the first thread starts, and left by the last one. `through` is told of each item that a sink has taken,
-        and of each that a stage left out.
+        and of each that a stage left out. Without `flushes` the stages of the trunk are not told when the input ends: it goes on
+        elsewhere.
         """
-        self._through = through
+        self._through, self._flushes = through, flushes
         self._source, self._arrived, self._around = source, arrived, around or contextlib.nullcontext()
         self._lock = threading.Lock()
         self.errors: list[tuple[str, BaseException]] = []
@@ -93,6 +95,7 @@ class Runtime:
         branch: str | None = None,
     ) -> None:
         """Threads for `stages`, from `source` to `ends`."""
+        flushes = self._flushes or branch is not None
         groups: list[list[tuple[Counters, Stage]]] = []
         for name, stage in stages:
             if name in self.counters:
@@ -104,9 +107,9 @@ class Runtime:
         for group in groups[:-1]:
             ahead = max(getattr(stage, "ahead", 1) for _, stage in group)
             following = self._channel(max(capacity, ahead), "block")
-            self._add(StageThread(group, source, [following], branch, through=self._through))
+            self._add(StageThread(group, source, [following], branch, self._through, flushes=flushes))
             source = following
-        self._add(StageThread(groups[-1], source, ends, branch, through=self._through))
+        self._add(StageThread(groups[-1], source, ends, branch, self._through, flushes=flushes))
 
     def _add(self, line: StageThread) -> None:
         self._lines.append(line)

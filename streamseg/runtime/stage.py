@@ -99,6 +99,8 @@ class StageThread:
     """Is told of each item that a sink has taken, and of each that was left out."""
     at: int = 0
     """Index of the stage that works, or failed."""
+    flushes: bool = True
+    """At the end of the input the stages are told so."""
     coming: deque[tuple[int, Stage, Callable[[], None]]] = field(default_factory=deque)
     """Stages that take the places of others before the next item; each is told when it has."""
 
@@ -111,7 +113,8 @@ class StageThread:
             try:
                 item = self.source.get()
             except Closed:
-                self.flush(arrived)
+                if self.flushes:
+                    self.flush(arrived)
                 return
             self.take_over()
             self._pass(item, 0, arrived)

@@ -125,6 +125,12 @@ class FlowCache:
         self._lumas: OrderedDict[int, ByteArray] = OrderedDict()
         self._flows: OrderedDict[tuple[int, int], Flow] = OrderedDict()
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())
+
     def between(self, source: Frame, target: Frame, boxes: FloatArray | None = None) -> Flow | None:
         """The flow from `target` back to `source`; None over a change of epoch, where the two have nothing in common.
 

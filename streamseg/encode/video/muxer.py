@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from streamseg.encode.video.containers import Container
     from streamseg.system.output_files import OutputFile
 
-__all__ = ["Muxer", "Origin", "add_video"]
+__all__ = ["Muxer", "Origin", "add_video", "ends_by_key"]
 
 Origin = Literal["source", "picture", "earliest"]
 """Which time of the source becomes zero in the output.
@@ -56,6 +56,11 @@ def add_video(container: OutputContainer, choice: Choice, rate: Fraction, time_b
     return stream
 
 
+def ends_by_key(path: Path, others: OutputStreams) -> bool:
+    """Whether what was written of a file so far can be played only up to the last key frame."""
+    return container_of(path.suffix).is_mov and any(other.is_text for other in others.kept.values())
+
+
 class Muxer:
     """One output file with one video stream and the other streams beside it. All times given are the source's."""
 
@@ -78,7 +83,7 @@ class Muxer:
         """Decoding time of the last picture, seconds."""
         self._video: VideoStream | None = None
         self._done = False
-        self.in_fragments_by_key = self._kind.is_mov and any(other.is_text for other in others.kept.values())
+        self.in_fragments_by_key = ends_by_key(path, others)
         """Whether what was written so far can be played only up to the last key frame."""
         tags = {k: v for k, v in metadata.items() if k.lower() not in _OWN_METADATA}
         options, self.lost_tags = fit_tags(tags, self._kind)

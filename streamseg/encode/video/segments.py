@@ -11,6 +11,7 @@ from __future__ import annotations
 import heapq
 import io
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -18,17 +19,24 @@ from typing import TYPE_CHECKING, Any
 
 import av
 
-from streamseg.encode.video.encoder import Encoder
+from streamseg.encode.video.containers import container_of
+from streamseg.encode.video.encoder import KEYFRAME_SECONDS, Encoder
+from streamseg.encode.video.muxer import add_video
 from streamseg.encode.video.packet_file import PacketFile, read_packets
 from streamseg.errors import OutputError
 from streamseg.system.output_files import sha256_of
 
 if TYPE_CHECKING:
-    Packet = av.Packet[Any]
+    from av.video.stream import VideoStream
+
     from streamseg.core.types import Frame
+    from streamseg.encode.video.codecs import Choice
+    from streamseg.encode.video.encoder import Described
+
+    Packet = av.Packet[Any]
     from streamseg.encode.sink import Keeper
 
-__all__ = ["SegmentedEncoder", "Whole", "following", "nowhere"]
+__all__ = ["EncoderSetup", "PartsEncoder", "SegmentedEncoder", "Whole", "following", "nowhere"]
 
 _MOST = 17
 """Packets: more are held back by no encoder."""
@@ -66,10 +74,44 @@ def nowhere(muxer: str) -> Any:
     return av.open(io.BytesIO(), "w", format=muxer)
 
 
+@dataclass(frozen=True, slots=True)
+class EncoderSetup:
+    """How a film is encoded."""
+
+    suffix: str
+    """Of the output's name, which says the container."""
+    choice: Choice
+    picture: av.VideoFrame
+    """The first one, drawn."""
+    info: Described
+    frame: Frame
+    """The first one."""
+    threads: int
+    rate: Fraction
+    """As the container stores it, pictures a second."""
+    by_key: bool
+    """What is written can be played only up to the last key frame: there are more of them."""
+
+    def encoder(self, stream: VideoStream) -> Encoder:
+        """One that is set up in a stream of a container. Raises OutputError."""
+        made = Encoder(stream, self.choice, self.picture, self.info, self.frame, self.threads)
+        if self.by_key:  # what a killed process leaves ends with the last one
+            second = stream.codec_context.gop_size // KEYFRAME_SECONDS
+            stream.codec_context.gop_size = max(1, min(second, round(self.info.rate or second)))
+        return made
+
+    def fresh(self) -> Encoder:
+        """One that is set up as in the output, in a container that is never written."""
+        container = nowhere(container_of(self.suffix).muxer)
+        return self.encoder(add_video(container, self.choice, self.rate, self.frame.time_base))
+
+
 class SegmentedEncoder:
     """Takes pictures as `Encoder` does, and gives the packets that can be written now."""
 
-    def __init__(self, first: Encoder, make: Callable[[], Encoder], whole: Whole, time_base: Fraction, name: str) -> None:
+    def __init__(
+        self, first: Encoder | None, make: Callable[[], Encoder], whole: Whole, time_base: Fraction, name: str
+    ) -> None:
         """`first`: set up in the output's container, never given a picture; `make`: a fresh one like it; `name`: of the output."""
         self.first, self._make, self._whole, self._time_base, self._name = first, make, whole, time_base, name
         self._length = whole.keeper.length
@@ -81,6 +123,19 @@ class SegmentedEncoder:
         self._before: list[int] = []
         """The last pts of what it has."""
         self.resized = 0
+
+    def begin_with(self, number: int) -> None:
+        """The next picture is the first one of that part."""
+        self._pictures = number * self._length
+
+    def finish_last(self) -> None:
+        """Keep the part that is under way, full or not: nothing follows. Raises OutputError."""
+        number, more = divmod(self._pictures, self._length)
+        try:
+            if more and number not in self._whole:
+                self._finish(number)
+        except OSError as error:
+            raise self._failed(error) from error
 
     def encode(self, picture: av.VideoFrame, frame: Frame) -> Iterator[Packet]:
         """The packets that are due after one more picture. Raises OutputError."""
@@ -114,7 +169,10 @@ class SegmentedEncoder:
 
     def flush(self) -> Iterator[Packet]:
         """The rest; a last part that is not full is not kept, since more pictures may follow in another run. Raises OutputError."""
-        yield from self._due(self._pictures // self._length - 1)
+        full, more = divmod(self._pictures, self._length)
+        if more and full in self._whole:  # made elsewhere, where it was known to be the last one
+            full += 1
+        yield from self._due(full - 1)
         if self._encoder is None or self._file is None:
             return
         try:
@@ -149,6 +207,27 @@ class SegmentedEncoder:
 
     def _failed(self, error: Exception) -> OutputError:
         return OutputError(f"{self._name}: keeping or reading a part of it failed: {getattr(error, 'strerror', None) or error}")
+
+
+class PartsEncoder:
+    """Makes parts of a film, as a `SegmentedEncoder` makes them, and puts them nowhere."""
+
+    def __init__(self, fresh: Callable[[], Encoder], whole: Whole, time_base: Fraction, name: str, number: int) -> None:
+        """number: of the first part."""
+        self._parts = SegmentedEncoder(None, fresh, whole, time_base, name)
+        self._parts.begin_with(number)
+
+    def __call__(self, picture: av.VideoFrame, frame: Frame) -> None:
+        """Encode one more picture. Raises OutputError."""
+        self._parts.encode(picture, frame)
+
+    def finish(self) -> None:
+        """The film ends here: keep a last part that is not full, too. Raises OutputError."""
+        self._parts.finish_last()
+
+    def leave(self) -> None:
+        """Give up the part that is under way."""
+        self._parts.leave()
 
 
 def following(packets: Iterator[Packet], before: list[int]) -> Iterator[Packet]:

@@ -33,12 +33,12 @@ from streamseg.encode.file_sink import FileOptions, FileSink
 from streamseg.encode.sink import Keeper, OutputRequest, RenderedPicture, Sink
 from streamseg.encode.video.codecs import Choice, choose_codec, named_codec
 from streamseg.encode.video.containers import container_of
-from streamseg.encode.video.encoder import KEYFRAME_SECONDS, Encoder
+from streamseg.encode.video.encoder import Encoder
 from streamseg.encode.video.hdr import left_out, static_options
-from streamseg.encode.video.muxer import Muxer, Origin, add_video
+from streamseg.encode.video.muxer import Muxer, Origin, ends_by_key
 from streamseg.encode.video.other_streams import Audio, OutputStreams, Packets
 from streamseg.encode.video.pixel_formats import losses
-from streamseg.encode.video.segments import SegmentedEncoder, Whole, nowhere
+from streamseg.encode.video.segments import EncoderSetup, PartsEncoder, SegmentedEncoder, Whole
 from streamseg.encode.video.sizes import bytes_a_picture
 from streamseg.errors import OutputError
 from streamseg.pixels import sidedata
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from av.container.core import Chapter
-    from av.video.stream import VideoStream
 
     from streamseg.core.types import Frame
     from streamseg.decode import SourceInfo
@@ -93,7 +92,7 @@ class VideoSink(FileSink):
         self._audio: Audio = audio
         self._codec, self._crf, self._alpha = codec, crf, alpha
         self._note, self._depth, self._format = note or AlphaNote(), depth, ""
-        self._threads = threads or os.cpu_count() or 1
+        self._threads = threads or (0 if keeper is None else keeper.threads) or os.cpu_count() or 1
         self._packets, self._gpu = passthrough, gpu
         self._others: OutputStreams | None = None
         self._muxer: Muxer | None = None
@@ -163,7 +162,7 @@ class VideoSink(FileSink):
             self._muxer, self._encoder = self._start(frame, picture)
         self._last = frame.pts
         first = self._encoder.first if isinstance(self._encoder, SegmentedEncoder) else self._encoder
-        if frame.field_order is not None and not first.marks_fields and not self._warned:
+        if frame.field_order is not None and first is not None and not first.marks_fields and not self._warned:
             self._warned = True
             self.warnings.append(f"{self.path}: from {frame.time:.2f} s on {first.unmarked()}")
         self._write(self._encoder.encode(picture, frame))
@@ -184,9 +183,8 @@ class VideoSink(FileSink):
     def _start(self, frame: Frame, picture: av.VideoFrame) -> tuple[Muxer, Encoder | SegmentedEncoder]:
         if self._others is None:
             raise OutputError(f"{self.path}: open() was not called")
-        interlaced = frame.field_order is not None
-        info, choice = self._info, self._choose(picture.format, interlaced)
-        rate = standard_rate(info.rate or Fraction(25))
+        info, setup = self._info, self._setup(frame, picture)
+        choice = setup.choice
         muxer = Muxer(
             self.path,
             self._others,
@@ -194,21 +192,10 @@ class VideoSink(FileSink):
             time_base=frame.time_base,
             metadata=dict(info.metadata) | self._alpha_tags() | self._clock_tags(frame),
             chapters=cast("Sequence[Chapter]", info.chapters),
-            labelled=rate if info.timecode is not None else None,
+            labelled=setup.rate if info.timecode is not None else None,
         )
-        choice = replace(choice, options=static_options(choice.name, choice.options, info.beside))
-        stored = rate if info.timecode is not None else info.rate or Fraction(25)
-        by_key = muxer.in_fragments_by_key and not choice.codec.intra
-
-        def encoder_in(stream: VideoStream) -> Encoder:
-            made = Encoder(stream, choice, picture, info, frame, self._threads)
-            if by_key:  # what a killed process leaves ends with the last one
-                second = stream.codec_context.gop_size // KEYFRAME_SECONDS
-                stream.codec_context.gop_size = max(1, min(second, round(info.rate or second)))
-            return made
-
         try:
-            encoder = encoder_in(muxer.add_video(choice, stored, frame.time_base))
+            encoder = setup.encoder(muxer.add_video(choice, setup.rate, frame.time_base))
             self._describe(muxer)
             self._ready = partial(muxer.begin, frame.pts, self._origin())
             if self._whole is None:
@@ -230,12 +217,26 @@ class VideoSink(FileSink):
             self.warnings.append(f"{self.path}: left out, because streamseg cannot write it with {choice.name}: {lost}")
         if self._whole is None:
             return muxer, encoder
+        return muxer, SegmentedEncoder(encoder, setup.fresh, self._whole, frame.time_base, str(self.path))
 
-        def fresh() -> Encoder:
-            container = nowhere(container_of(self.path.suffix).muxer)
-            return encoder_in(add_video(container, choice, stored, frame.time_base))
+    def _setup(self, frame: Frame, picture: av.VideoFrame) -> EncoderSetup:
+        """How a film is encoded whose first picture this is."""
+        assert self._others is not None
+        info, choice = self._info, self._choose(picture.format, frame.field_order is not None)
+        choice = replace(choice, options=static_options(choice.name, choice.options, info.beside))
+        rate = info.rate or Fraction(25)
+        rate = standard_rate(rate) if info.timecode is not None else rate
+        by_key = ends_by_key(self.path, self._others) and not choice.codec.intra
+        return EncoderSetup(self.path.suffix, choice, picture, info, frame, self._threads, rate, by_key)
 
-        return muxer, SegmentedEncoder(encoder, fresh, self._whole, frame.time_base, str(self.path))
+    def parts_from(self, number: int, first: RenderedPicture) -> PartsEncoder:
+        """What encodes parts of this film alone, from part `number` on, of a run whose parts are put together elsewhere.
+
+        first: the film's first picture, for which encoders are set up. The sink must be open, with a keeper. Raises OutputError.
+        """
+        assert self._whole is not None
+        frame, picture = first.result.frame, on_host(first.picture)
+        return PartsEncoder(self._setup(frame, picture).fresh, self._whole, frame.time_base, str(self.path), number)
 
     def _make_ready(self) -> None:
         ready, self._ready = self._ready, None

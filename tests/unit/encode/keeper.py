@@ -8,7 +8,7 @@ class Folder:
 
     def __init__(self, folder: Path, length: int = 10) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.length, self.notes = folder, length, {}
+        self.folder, self.length, self.notes, self.threads = folder, length, {}, 0
 
     def path(self, part: str) -> Path:
         return self.folder / part

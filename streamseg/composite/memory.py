@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from streamseg.composite.canvas import Canvas
 
@@ -74,6 +74,9 @@ class _Kept(Generic[T]):
         """`keep`: seconds that one may be out of sight."""
         self._keep = keep
         self._known: dict[T, tuple[float, tuple[float, ...]]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "__orig_class__"}  # of `Steady[int]()`
 
     def clear(self) -> None:
         """Forget all."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import chain
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from streamseg.core.types import Frame
 from streamseg.decode.framer import HardwareDecoding
@@ -30,6 +30,8 @@ from streamseg.pixels.orient import TURNS, Orientation
 from streamseg.system.callbacks import Message
 
 __all__ = ["Decoder", "open_source"]
+
+T = TypeVar("T")
 
 CATCH_UP = 3.0
 """A live source begins with its newest picture. Decoding those before it may take so many seconds; then a late one is given."""
@@ -207,10 +209,10 @@ class Decoder:
             given = frame if self._shrink == 1 else smaller_frame(frame, self._shrink)
             yield replace(given, arrived=time.monotonic()) if self._realtime else given
 
-    def undecoded(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        """In place of `frames`: frames that were decoded elsewhere, while the packets of the other streams of a file come as ever.
+    def undecoded(self, frames: Iterable[T]) -> Iterator[T]:
+        """In place of `frames`: what was made of the frames elsewhere, while the packets of a file's other streams come as ever.
 
-        frames: all of them, in order. One is given for each packet of the video that makes a picture.
+        frames: one for each, in order. One is given for each packet of the video.
         """
         reader, given = self._opener.reader, iter(frames)
         assert reader is not None

@@ -37,7 +37,7 @@ from streamseg.system.output_files import make_folder, open_locked, replace_atom
 from streamseg.system.standard_streams import is_stdout
 from streamseg.system.version import installed_version
 
-__all__ = ["SavedProgress", "folder_of"]
+__all__ = ["SavedProgress", "finished", "folder_of"]
 
 SCHEMA = "streamseg.resume/1"
 _AGAIN = ("file", "images", "trip")
@@ -188,6 +188,11 @@ class OutputKeeper:
     def note(self, part: str, sha256: str) -> None:
         """See Keeper."""
         self._progress.note(f"{self._name}/{part}", sha256)
+
+
+def finished(folder: Path) -> dict[str, str]:
+    """What is finished of a run that keeps its parts in `folder`: SHA-256 of each, by its name there."""
+    return dict(_lines(folder / "done.jsonl"))
 
 
 def folder_of(targets: Sequence[Target]) -> Path:

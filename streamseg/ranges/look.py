@@ -37,7 +37,7 @@ def look(order: FilmOrder, k: int, engine: Engine, on_message: Message | None = 
         return Made([(order.answers(k), keeper.finish())], source.warnings)
     finally:
         source.close()
-        keeper.close()
+        keeper.discard()
 
 
 def _looking(chosen: tuple[Step, ...]) -> tuple[Step, ...]:
@@ -64,6 +64,6 @@ class _Keeper:
         self._part.replace(self._path)
         return sha256_of(self._path)
 
-    def close(self) -> None:
+    def discard(self) -> None:
         if self._writer is not None:
             self._writer.discard()

@@ -64,11 +64,15 @@ class RecordWriter:
 
     def write(self, result: Result) -> None:
         """Append a frame. Raises OutputError; what was written before it is kept."""
+        self.put(result.frame.index, result.frame.pts, chunk(FRAME, pack(result)))
+
+    def put(self, index: int, pts: int, made: bytes) -> None:
+        """Append a frame whose chunk was made elsewhere. Raises OutputError; what was written before it is kept."""
         at = self._file.size
-        self._append(chunk(FRAME, pack(result)))
+        self._append(made)
         self._at.append(at)
-        self._index.append(result.frame.index)
-        self._pts.append(result.frame.pts)
+        self._index.append(index)
+        self._pts.append(pts)
 
     def close(self, *, complete: bool = True) -> None:
         """Write the summary and the index, and give the file its name. Twice is harmless.

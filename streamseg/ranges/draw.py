@@ -47,7 +47,9 @@ def draw(order: FilmOrder, k: int, on_message: Message | None = None) -> Made:
             undo.callback(encoder.leave)
             encoders.append(encoder)
             last = _Encoding(encoder)
-            branches.append(Branch(target.name, [(f"composite {target.name}", drawing[target.name]), (f"encode {target.name}", last)]))
+            branches.append(
+                Branch(target.name, [(f"composite {target.name}", drawing[target.name]), (f"encode {target.name}", last)])
+            )
         Runtime(_Found(order, k, source), [("found", _Through())], branches, capacity=2).run()
         if end is None:
             for encoder in encoders:

@@ -20,8 +20,8 @@ from typing import Any
 
 from streamseg.core.types import Frame
 from streamseg.decode.decoder import Decoder
+from streamseg.decode.film_from import FilmFrom
 from streamseg.decode.info import SourceInfo
-from streamseg.decode.stretch import FilmFrom
 from streamseg.decode.timetable import Timetable, read_timetable
 from streamseg.errors import ConfigError, StreamsegError
 from streamseg.pixels import planes
@@ -50,7 +50,7 @@ class RandomAccess:
         self.warnings: list[str] = []
         """What was unusual, and where the film breaks off."""
         self._run = FilmFrom(self._source, self._options)
-        self.info: SourceInfo = self._run.info
+        self.info: SourceInfo = self._run.open()
         """What is known of the film."""
         if self.info.live or self.info.kind not in ("file", "images"):
             self._run.close()
@@ -115,11 +115,13 @@ class RandomAccess:
         self._stop()
         try:
             self._run = FilmFrom(self._source, self._options, seconds, self.table if seconds else None)
+            first = self._run.open()
         except StreamsegError:
+            self._run = None
             if not seconds:
                 raise
             self._run = FilmFrom(self._source, self._options)
-        first = self._run.info
+            first = self._run.open()
         if not self._run.from_start and (first.width, first.height, first.pix_fmt) != self._shape:
             self._start(Fraction(0))  # a change of size begins an epoch, which only decoding from the beginning counts
 

@@ -22,7 +22,7 @@ from streamseg.decode.options import DecodeOptions, Wait
 from streamseg.decode.passthrough import KINDS, PassThrough
 from streamseg.decode.reconnect import OnLoss
 from streamseg.decode.smaller import smaller_frame, smaller_info
-from streamseg.decode.source_opener import Numbers, SourceOpener
+from streamseg.decode.source_opener import Known, SourceOpener
 from streamseg.decode.tap import PacketTap
 from streamseg.decode.timeline import DecodeCounters
 from streamseg.errors import ConfigError
@@ -72,7 +72,7 @@ class Decoder:
     fields: whether pictures are interlaced, and which field comes first: as they say (auto), or progressive, tff, bff.
     deinterlace: make interlaced pictures progressive, one of each (frame) or two (field); on the CPU.
     shrink: give pictures at 1 / `shrink` of their width and height, in host memory.
-    numbers: tells the number of the picture that a seek led to, of who has counted the packets before; None: they are counted.
+    known: what is known of the film's packets, of who has read them before; then it is an error if no seek leads to `start`.
     hardware: puts the pictures on a GPU, decoded there where it can; None: they stay in host memory.
     tap: hears of each packet of a video file, camera, address or pipe as it is read (see `decode.tap`).
     """
@@ -81,8 +81,8 @@ class Decoder:
         self,
         source: str | int | os.PathLike[str] | Frames | FrameSource,
         *,
-        start: float = 0.0,
-        duration: float | None = None,
+        start: float | Fraction = 0.0,
+        duration: float | Fraction | None = None,
         rate: float | Fraction | None = None,
         realtime: bool = False,
         max_pixels: int = 8192 * 8192,
@@ -104,7 +104,7 @@ class Decoder:
         deinterlace: Deinterlace = "off",
         shrink: int = 1,
         hardware: HardwareDecoding | None = None,
-        numbers: Numbers | None = None,
+        known: Known | None = None,
         tap: PacketTap | None = None,
     ) -> None:
         if rotate % 90:
@@ -136,7 +136,7 @@ class Decoder:
         self._realtime = realtime
         self._shrink = shrink
         self._early = 0
-        self._opener = SourceOpener(options, Interlacing(fields, deinterlace), hardware, numbers)
+        self._opener = SourceOpener(options, Interlacing(fields, deinterlace), hardware, known)
 
     @property
     def counters(self) -> DecodeCounters:

@@ -12,7 +12,7 @@ from streamseg.errors import ConfigError
 from streamseg.pixels.orient import UPRIGHT, Orientation
 from streamseg.system.callbacks import Message
 
-__all__ = ["DecodeOptions", "Wait"]
+__all__ = ["DecodeOptions", "Wait", "exactly"]
 
 Wait = Literal["no", "likely", "live"]
 """Whether a source that is not there at first is waited for; see `Decoder`."""
@@ -47,8 +47,8 @@ class DecodeOptions:
     def checked(
         cls,
         *,
-        start: float,
-        duration: float | None,
+        start: float | Fraction,
+        duration: float | Fraction | None,
         rate: float | Fraction | None,
         timeout: float,
         reconnect: float,
@@ -66,10 +66,15 @@ class DecodeOptions:
         if duration is not None and not 0 < duration < 1e9:
             raise ConfigError(f"duration: {duration} is not allowed; give a positive number of seconds")
         return cls(
-            start=Fraction(start).limit_denominator(1_000_000),
-            duration=None if duration is None else Fraction(duration).limit_denominator(1_000_000),
+            start=exactly(start),
+            duration=None if duration is None else exactly(duration),
             rate=None if rate is None else Fraction(rate).limit_denominator(100_000),
             timeout=timeout,
             reconnect=reconnect,
             **others,
         )
+
+
+def exactly(seconds: float | Fraction) -> Fraction:
+    """What a person means by a number with a point; a Fraction is what it is."""
+    return seconds if isinstance(seconds, Fraction) else Fraction(seconds).limit_denominator(1_000_000)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from streamseg.core.types import Frame
 from streamseg.decode.added import find_added
@@ -44,11 +44,21 @@ from streamseg.system.http import refuses_parts
 if TYPE_CHECKING:
     from av.container import InputContainer
 
-__all__ = ["Numbers", "SourceOpener"]
+__all__ = ["Known", "SourceOpener"]
 
-Numbers = Callable[[PacketReader, int | None], int | None]
-"""As `numbering.number_of`, of who has read the packets before."""
 
+class Known(Protocol):
+    """Of who has read all packets before: where a film can be decoded from, and what number the picture there has."""
+
+    def seek(self, reader: PacketReader, pts: int, back: int) -> bool:
+        """Go to a key frame of which the picture `pts` can be decoded, so many before the last one; False: nothing leads there."""
+
+    def number_of(self, reader: PacketReader, pts: int | None) -> int | None:
+        """As `numbering.number_of`."""
+
+
+KEYS_BACK = (0, 1, 2, 4, 8, 16)
+"""The same for who knows all key frames: so many before the last one that is not later than `start`."""
 SEEK_BACK = (Fraction(0), Fraction(2), Fraction(10))
 """Seconds before `start` to seek to, in turn, until a picture not later than `start` comes; then from the beginning."""
 
@@ -61,9 +71,9 @@ class SourceOpener:
         options: DecodeOptions,
         interlacing: Interlacing,
         hardware: HardwareDecoding | None,
-        numbers: Numbers | None = None,
+        known: Known | None = None,
     ) -> None:
-        self._options, self._interlacing, self._hardware, self._numbers = options, interlacing, hardware, numbers
+        self._options, self._interlacing, self._hardware, self._known = options, interlacing, hardware, known
         self.stopped = threading.Event()
         """Set by `stop`: whatever waits or reads ends."""
         self._spooled: Spool | None = None
@@ -227,18 +237,35 @@ class SourceOpener:
 
     def _open_file(self, address: Address) -> None:
         """Seek to a keyframe before `start` if that leads there for sure; else decode from the beginning."""
+        if self._known is not None and self._options.start:
+            self._open_at_key(address, self._known)
+            return
         for back in SEEK_BACK if self._options.start else ():
             reader = self._reopen(address)
             header = header_of(address, reader.container, reader.stream, live=False, rate=self._options.rate)
             if header.origin is None or not reader.may_seek or not reader.seek(header.origin, self._options.start - back):
                 break
-            known = None if self._numbers is None else partial(self._numbers, reader)
-            sought = known or partial(number_of, address, reader, timeout=self._options.timeout)
+            sought = partial(number_of, address, reader, timeout=self._options.timeout)
             if self._begin(self._file_pictures(reader), header, sought, address=address):
                 return
         reader = self._reopen(address)
         header = header_of(address, reader.container, reader.stream, live=False, rate=self._options.rate)
         self._begin(self._file_pictures(reader), header)
+
+    def _open_at_key(self, address: Address, known: Known) -> None:
+        start = self._options.start
+        for back in KEYS_BACK:
+            reader = self._reopen(address)
+            header = header_of(address, reader.container, reader.stream, live=False, rate=self._options.rate)
+            if header.origin is None or not reader.may_seek:
+                break
+            # `start` may be counted in another time base, where pictures are made of fields.
+            pts = int((header.origin * header.time_base + start) / (reader.stream.time_base or header.time_base))
+            if known.seek(reader, pts, back):
+                reader.log.from_start = False
+                if self._begin(self._file_pictures(reader), header, partial(known.number_of, reader), address=address):
+                    return
+        raise SourceError(f"{address.name}: no seek leads for sure to {float(start):g} s")
 
     def _reopen(self, address: Address) -> PacketReader:
         if self.container is not None:

@@ -32,10 +32,34 @@ class Timetable:
     pts: list[int]
     keys: list[int]
     """Those of the key frames."""
+    decoded: list[int]
+    """When each key frame is decoded: its dts; its pts where it has none."""
     jumps: list[int]
     """Those from which on the source's clock is another: each begins an epoch."""
     places: dict[int, int]
     """Of the key frames: where each lies in the file, bytes, and its pts."""
+    origin: int | None
+    """Where `Decoder` counts its `start` from, if the container tells."""
+
+    def seek(self, reader: PacketReader, pts: int, back: int = 0) -> bool:
+        """Go to the key frame that is `back` before the last one not later than `pts`; False where no seek leads right to it.
+
+        Some containers find it by its pts, some by its dts.
+        """
+        at = bisect_right(self.keys, pts) - 1 - back
+        if at < 0:
+            return False
+        for target in dict.fromkeys((self.keys[at], self.decoded[at])):
+            try:
+                reader.container.seek(target, stream=reader.stream)
+                first = next((packet for packet in demux(reader.container, reader.stream) if packet.size), None)
+                place = None if first is None or first.pos is None else self.places.get(first.pos)
+                if first is not None and first.pts == self.keys[at] == place:
+                    reader.container.seek(target, stream=reader.stream)
+                    return True
+            except AV_ERRORS:
+                continue
+        return False
 
     def number_of(self, reader: PacketReader, pts: int | None) -> int | None:
         """As `numbering.number_of`, which says what has to hold."""
@@ -45,27 +69,27 @@ class Timetable:
         return bisect_left(self.pts, pts)
 
     def start_for(self, number: int) -> tuple[int, Fraction]:
-        """The number of the key frame to decode from, and where to start for that: seconds from the film's first picture."""
+        """The number of the key frame to decode from, and what `Decoder` takes as `start` for that, seconds."""
         at = bisect_right(self.keys, self.pts[number]) - 1
         if at < 0:
             return 0, Fraction(0)
         key = self.keys[at]
-        # Half a tick early: the exact time may round to a little behind it.
-        seconds = (key - self.pts[0]) * self.time_base - self.time_base / 2
-        return bisect_left(self.pts, key), max(Fraction(0), seconds)
+        origin = self.pts[0] if self.origin is None else self.origin
+        return bisect_left(self.pts, key), max(Fraction(0), (key - origin) * self.time_base)
 
     def packed(self) -> bytes:
         """As bytes, for who reads a part of the film elsewhere: a byte or so a picture."""
-        steps = [[row[0], *(b - a for a, b in pairwise(row))] if row else [] for row in (self.pts, self.keys, self.jumps)]
-        base = [self.time_base.numerator, self.time_base.denominator]
+        rows = (self.pts, self.keys, self.decoded, self.jumps)
+        steps = [[row[0], *(b - a for a, b in pairwise(row))] if row else [] for row in rows]
+        base = [self.time_base.numerator, self.time_base.denominator, self.origin]
         return zlib.compress(json.dumps([base, *steps, list(self.places.items())], separators=(",", ":")).encode())
 
     @classmethod
     def unpacked(cls, data: bytes) -> Self:
         """What `packed` gave. Raises ValueError or zlib.error for what is none."""
         base, *rows, places = json.loads(zlib.decompress(data))
-        pts, keys, jumps = (list(accumulate(steps)) for steps in rows)
-        return cls(Fraction(*base), pts, keys, jumps, {int(place): int(time) for place, time in places})
+        pts, keys, decoded, jumps = (list(accumulate(steps)) for steps in rows)
+        return cls(Fraction(*base[:2]), pts, keys, decoded, jumps, {int(place): int(time) for place, time in places}, base[2])
 
 
 def read_timetable(source: str | os.PathLike[str], max_pixels: int, threads: int) -> Timetable | None:
@@ -86,12 +110,18 @@ def read_timetable(source: str | os.PathLike[str], max_pixels: int, threads: int
 
 def _timetable(reader: PacketReader) -> Timetable | None:
     pts: list[int] = []
-    keys: list[int] = []
+    keys: list[tuple[int, int]] = []
     jumps: list[int] = []
     places: dict[int, int] = {}
+    first = True
     for packet in demux(reader.container):
         entered = packet.size > 0 and reader.place(packet)
-        if packet.stream_index != reader.stream.index or not makes_a_picture(packet, reader.stream):
+        if packet.stream_index != reader.stream.index or not packet.size:
+            continue
+        if first and not packet.is_keyframe:
+            return None  # it begins amid a group of pictures: some of the first ones cannot be decoded
+        first = False
+        if not makes_a_picture(packet, reader.stream):
             continue
         if packet.pts is None:
             if not pts:
@@ -99,7 +129,7 @@ def _timetable(reader: PacketReader) -> Timetable | None:
             continue  # the second field of a picture
         pts.append(packet.pts)
         if packet.is_keyframe:
-            keys.append(packet.pts)
+            keys.append((packet.pts, packet.pts if packet.dts is None else packet.dts))
             if packet.pos is not None:
                 places[packet.pos] = packet.pts
         if entered:
@@ -107,4 +137,6 @@ def _timetable(reader: PacketReader) -> Timetable | None:
     time_base = reader.stream.time_base
     if not pts or time_base is None:
         return None
-    return Timetable(time_base, sorted(pts), sorted(keys), sorted(jumps), places)
+    keys.sort()
+    times, decoded = [time for time, _ in keys], [time for _, time in keys]
+    return Timetable(time_base, sorted(pts), times, decoded, sorted(jumps), places, reader.stream.start_time)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,6 @@ from av.container import InputContainer
 
 from streamseg.decode.another_codec import OneCodec
 from streamseg.decode.container import with_alpha
-from streamseg.decode.demux import demux
 from streamseg.decode.ending import ReadingLog
 from streamseg.decode.faults import AV_ERRORS, no_video
 from streamseg.decode.header import is_timeless, lacks_pts
@@ -68,6 +66,8 @@ class PacketReader:
         self.log = ReadingLog(container, self.stream, shared)
         """What was read so far."""
         self._one_codec: OneCodec | None = None
+        self._packets: Iterator[Packet] = iter(())
+        """Those that are still to come."""
         self._clock: float | None = None
         """From a picture's time to when the sender says that it was captured, seconds; None: it does not say."""
 
@@ -116,30 +116,36 @@ class PacketReader:
 
     def times(self, packets: Iterable[Packet]) -> Iterator[tuple[int | None, bool]]:
         """For each packet of the video, not decoded: when it is shown on the run's clock, and whether the source's clock jumped."""
+        for packet, entered in self.placed(packets):
+            yield packet.dts if self._without_pts else packet.pts, entered
+
+    def placed(self, packets: Iterable[Packet]) -> Iterator[tuple[Packet, bool]]:
+        """The packets of the video, not decoded, with times on the run's clock, and whether the source's clock jumped there."""
         for packet in self._of_one_codec(packets):
             if packet.size:
                 entered = self.place(packet)
                 self.log.note(packet)
                 if packet.stream_index == self.stream.index:
-                    yield packet.dts if self._without_pts else packet.pts, entered
+                    yield packet, entered
 
     def others(self) -> Iterator[None]:
         """Pass on the packets of the other streams that are still to come; comes back for each packet of the video."""
-        with contextlib.suppress(*AV_ERRORS):
-            for packet in demux(self.container):
-                if not packet.size:
-                    continue
-                self.place(packet)
-                if packet.stream_index == self.stream.index:
-                    yield
-                else:
-                    self._shared.hub.offer(packet)
+        for packet in self._packets:
+            if not packet.size:
+                continue
+            self.place(packet)
+            self.log.note(packet)
+            if packet.stream_index == self.stream.index:
+                yield
+            else:
+                self._shared.hub.offer(packet)
 
     def pictures(self, packets: Iterable[Packet], endless: bool = False) -> Iterator[DecodedPicture]:
         """Decode until the packets end; then whatever the decoder still holds. endless: no packet is held back."""
         seam: Fraction | None = None
         """The first picture from this time on is of another segment."""
-        for packet in packets if endless else self._of_one_codec(packets):
+        self._packets = iter(packets if endless else self._of_one_codec(packets))
+        for packet in self._packets:
             if self._shared.stopped():
                 return
             if not packet.size:

@@ -107,6 +107,12 @@ class Stretch:
             raise NotDivisible(f"{info.name}: its picture changes before frame {self._first}")
 
     @property
+    def info(self) -> SourceInfo:
+        """What `open` told."""
+        assert self._info is not None
+        return self._info
+
+    @property
     def decoder(self) -> Decoder:
         """What reads it; it is open."""
         assert self._run is not None
@@ -148,6 +154,8 @@ class Stretch:
                 raise NotDivisible(f"{name}: ends at frame {at}, and its packets promise {total}")
             if frame.pts != promise.pts(at) or (run.table is None and frame.index != promise.index(at)):
                 raise NotDivisible(f"{name}: frame {at} is not where its packets promise it (damage, or fields coded apart)")
+            if frame.corrupt:  # what a decoder makes of it depends on what came before, and on its threads
+                raise NotDivisible(f"{name}: its picture at {frame.time:.2f} s is damaged")
             if frame.epoch:
                 raise NotDivisible(f"{name}: its picture or its clock changes at {frame.time:.2f} s")
             if at >= self._first:

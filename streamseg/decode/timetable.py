@@ -14,12 +14,14 @@ from typing import Self
 from streamseg.decode.address import parse_source
 from streamseg.decode.container import open_container
 from streamseg.decode.demux import demux
+from streamseg.decode.ending import Guarded
 from streamseg.decode.faults import AV_ERRORS
 from streamseg.decode.numbering import makes_a_picture
 from streamseg.decode.passthrough import PassThroughHub
 from streamseg.decode.reader import PacketReader
 from streamseg.decode.shared import SharedState
 from streamseg.decode.timeline import DecodeCounters, Splicer
+from streamseg.errors import Unreadable
 
 __all__ = ["Timetable", "read_timetable"]
 
@@ -40,26 +42,40 @@ class Timetable:
     """Of the key frames: where each lies in the file, bytes, and its pts."""
     origin: int | None
     """Where `Decoder` counts its `start` from, if the container tells."""
+    problem: str = ""
+    """Where the film breaks off, or ends before it should, in words; empty: it ends well."""
 
     def seek(self, reader: PacketReader, pts: int, back: int = 0) -> bool:
-        """Go to the key frame that is `back` before the last one not later than `pts`; False where no seek leads right to it.
+        """Go to the key frame that is `back` before the last one not later than `pts`, or, where no seek leads right there, to an
+        earlier one; False where it cannot be told where a seek leads.
 
-        Some containers find it by its pts, some by its dts.
+        Some containers find it by its pts, some by its dts, and behind some edit lists it is found where the next one should be.
         """
         at = bisect_right(self.keys, pts) - 1 - back
         if at < 0:
             return False
-        for target in dict.fromkeys((self.keys[at], self.decoded[at])):
-            try:
-                reader.container.seek(target, stream=reader.stream)
-                first = next((packet for packet in demux(reader.container, reader.stream) if packet.size), None)
-                place = None if first is None or first.pos is None else self.places.get(first.pos)
-                if first is not None and first.pts == self.keys[at] == place:
-                    reader.container.seek(target, stream=reader.stream)
-                    return True
-            except AV_ERRORS:
-                continue
-        return False
+        behind = self.keys[at + 1] if at + 1 < len(self.keys) else self.pts[-1]
+        best: tuple[int, int] | None = None
+        for target in dict.fromkeys((self.keys[at], self.decoded[at], behind)):
+            found = self._key_at(reader, target)
+            if found is not None and found <= self.keys[at] and (best is None or found > best[0]):
+                best = found, target
+            if found == self.keys[at]:
+                break
+        return best is not None and self._key_at(reader, best[1], stay=True) == best[0]
+
+    def _key_at(self, reader: PacketReader, target: int, stay: bool = False) -> int | None:
+        """The pts of the key frame that a seek to `target` leads to; None: to none that is known. stay: to read on from there."""
+        container, stream = reader.container, reader.stream
+        try:
+            container.seek(target, stream=stream)
+            first = next((packet for packet in demux(container, stream) if packet.size), None)
+            if stay:
+                container.seek(target, stream=stream)
+        except AV_ERRORS:
+            return None
+        known = first is not None and first.pos is not None and first.is_keyframe and self.places.get(first.pos) == first.pts
+        return first.pts if known and first is not None else None
 
     def number_of(self, reader: PacketReader, pts: int | None) -> int | None:
         """As `numbering.number_of`, which says what has to hold."""
@@ -81,7 +97,7 @@ class Timetable:
         """As bytes, for who reads a part of the film elsewhere: a byte or so a picture."""
         rows = (self.pts, self.keys, self.decoded, self.jumps)
         steps = [[row[0], *(b - a for a, b in pairwise(row))] if row else [] for row in rows]
-        base = [self.time_base.numerator, self.time_base.denominator, self.origin]
+        base = [self.time_base.numerator, self.time_base.denominator, self.origin, self.problem]
         return zlib.compress(json.dumps([base, *steps, list(self.places.items())], separators=(",", ":")).encode())
 
     @classmethod
@@ -89,7 +105,8 @@ class Timetable:
         """What `packed` gave. Raises ValueError or zlib.error for what is none."""
         base, *rows, places = json.loads(zlib.decompress(data))
         pts, keys, decoded, jumps = (list(accumulate(steps)) for steps in rows)
-        return cls(Fraction(*base[:2]), pts, keys, decoded, jumps, {int(place): int(time) for place, time in places}, base[2])
+        when = {int(place): int(time) for place, time in places}
+        return cls(Fraction(*base[:2]), pts, keys, decoded, jumps, when, origin=base[2], problem=base[3])
 
 
 def read_timetable(source: str | os.PathLike[str], max_pixels: int, threads: int) -> Timetable | None:
@@ -103,21 +120,18 @@ def read_timetable(source: str | os.PathLike[str], max_pixels: int, threads: int
                 address, PassThroughHub(), Splicer(), DecodeCounters(), [], max_pixels, threads, lambda: False, None
             )
             reader = PacketReader(container, shared)
-            return _timetable(reader) if reader.may_seek else None
+            return _timetable(reader, shared) if reader.may_seek else None
     except AV_ERRORS:
         return None
 
 
-def _timetable(reader: PacketReader) -> Timetable | None:
+def _timetable(reader: PacketReader, shared: SharedState) -> Timetable | None:
     pts: list[int] = []
     keys: list[tuple[int, int]] = []
     jumps: list[int] = []
     places: dict[int, int] = {}
-    first = True
-    for packet in demux(reader.container):
-        entered = packet.size > 0 and reader.place(packet)
-        if packet.stream_index != reader.stream.index or not packet.size:
-            continue
+    first, packets = True, Guarded(demux(reader.container))
+    for packet, entered in reader.placed(packets):
         if first and not packet.is_keyframe:
             return None  # it begins amid a group of pictures: some of the first ones cannot be decoded
         first = False
@@ -139,4 +153,13 @@ def _timetable(reader: PacketReader) -> Timetable | None:
         return None
     keys.sort()
     times, decoded = [time for time, _ in keys], [time for _, time in keys]
-    return Timetable(time_base, sorted(pts), times, decoded, sorted(jumps), places, reader.stream.start_time)
+    problem = _problem(reader, shared, packets.problem)
+    return Timetable(time_base, sorted(pts), times, decoded, sorted(jumps), places, reader.stream.start_time, problem)
+
+
+def _problem(reader: PacketReader, shared: SharedState, error: BaseException | None) -> str:
+    try:
+        reader.judge_end(error)
+    except Unreadable as problem:
+        return str(problem)
+    return shared.warnings[-1] if shared.counters.ended_early else ""

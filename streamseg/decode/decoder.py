@@ -212,18 +212,18 @@ class Decoder:
     def undecoded(self, frames: Iterable[T]) -> Iterator[T]:
         """In place of `frames`: what was made of the frames elsewhere, while the packets of a file's other streams come as ever.
 
-        frames: one for each, in order. One is given for each packet of the video.
+        frames: one for each, in order. As where they are decoded, one more packet of the video is read for each behind the first.
+        Raises, after the frames, Unreadable if the source breaks off.
         """
-        reader, given = self._opener.reader, iter(frames)
-        assert reader is not None
         self._opener.hub.begin()
-        for _, frame in zip(reader.others(), given, strict=False):
+        packets = self._opener.undecoded()
+        for frame in frames:
             if self._opener.stopped.is_set():
                 return
             yield frame
-        for _ in reader.others():
+            next(packets, None)
+        for _ in packets:
             pass
-        yield from given
 
     def _from_newest(self, live: LiveReader, frames: Iterator[Frame]) -> Iterator[Frame]:
         """Begin with the newest picture, not with those that came since the source was opened."""

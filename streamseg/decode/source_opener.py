@@ -80,8 +80,9 @@ class SourceOpener:
         self.hub = PassThroughHub()
         self.container: InputContainer | None = None
         """Of a file."""
-        self.reader: PacketReader | None = None
-        """Of a file."""
+        self._reader: PacketReader | None = None
+        self._packets = Guarded(())
+        """Those that it reads."""
         self.live: LiveReader | None = None
         """Of a camera, a network address or a pipe."""
         self.joined: JoinedReader | None = None
@@ -280,14 +281,25 @@ class SourceOpener:
         if problem:
             raise problem
         assert self.container is not None
-        self.reader = PacketReader(self.container, self._share(address))
-        return self.reader
+        self._reader = PacketReader(self.container, self._share(address))
+        return self._reader
 
     def _file_pictures(self, reader: PacketReader) -> Iterator[DecodedPicture]:
-        packets = Guarded(tapped(reader.container, self._options.tap, time.monotonic))
+        self._packets = packets = Guarded(tapped(reader.container, self._options.tap, time.monotonic))
         yield from reader.pictures(packets)
         if not self.stopped.is_set():
             reader.judge_end(packets.problem)
+
+    def undecoded(self) -> Iterator[None]:
+        """In place of `frames`: read what is left of a file; comes back for each packet of its video."""
+        reader = self._reader
+        if reader is None:
+            return
+        for _ in reader.others():
+            if self.stopped.is_set():
+                return
+            yield
+        reader.judge_end(self._packets.problem)
 
     def _begin(
         self,

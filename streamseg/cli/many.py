@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 __all__ = ["check_cluster", "run_films"]
 
 
-def check_cluster(on: str, *, many: bool) -> None:
+def check_cluster(on: str, *, trip: bool) -> None:
     """Raise ConfigError for what --on cannot be, MissingExtra without Ray."""
     from streamseg.cluster.on_ray import check_place
     from streamseg.errors import ConfigError
 
     check_place(on)
-    if not many:
-        raise ConfigError(f"--on {on}: a cluster runs many films, each on one worker; one film is not divided: leave --on out")
+    if trip:
+        raise ConfigError(f"--on {on}: the films of a trip are one, and are not divided: leave --on out")
 
 
 def run_films(

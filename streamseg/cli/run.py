@@ -125,10 +125,10 @@ def run(
             raise ConfigError("--trip joins the films of one folder, glob or list (@files.txt); give one of them")
         many = config.decode.trip == "off" and means_films(source)
         if on is not None:
-            check_cluster(on, many=many)
+            check_cluster(on, trip=config.decode.trip != "off")
         elif workers is not None:
             raise ConfigError("--workers is for --on, which says on what cluster")
-        if many:
+        if many or on is not None:
             how = {"overwrite": overwrite, "resume": resume, "as_json": json_report}
             run_films(source, config, outputs, screen, **how, on=on, workers=workers)
             return

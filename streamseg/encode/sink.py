@@ -146,6 +146,8 @@ class OutputKind:
 
     results: ClassVar[bool] = False
     """It takes the results alone: nothing is drawn for it."""
+    looks: ClassVar[bool] = False
+    """Of one that takes the results alone: it looks at the frames' own pictures, too."""
     plain: ClassVar[bool] = False
     """It holds masks beside the picture: where -o alone names it, the picture is the source's, without the pipeline's effects."""
     needs_masks: ClassVar[bool] = False

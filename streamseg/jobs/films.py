@@ -35,6 +35,8 @@ class Film:
     """A video, or a folder of images."""
     name: str
     """What its outputs are called: its path below what all films have in common, without its ending, as `day1/take3`."""
+    only: bool = False
+    """It is the one film of its job: an output may name its file."""
 
 
 def means_films(sources: Sequence[str]) -> bool:

@@ -19,7 +19,7 @@ from streamseg.config.schema import PipelineConfig
 from streamseg.encode import is_address
 from streamseg.engine import Engine
 from streamseg.errors import ConfigError, EngineError, OutputExists, SourceError, StreamsegError
-from streamseg.jobs.films import Film, find_films
+from streamseg.jobs.films import Film, find_films, means_films
 from streamseg.jobs.manifest import NAME, Entry, Manifest, SourceState, size_of
 from streamseg.jobs.outcome import FilmReport, JobReport
 from streamseg.jobs.places import folder_of, outputs_of, places
@@ -67,7 +67,7 @@ class Job:
         on_message: Message | None = None,
     ) -> Job:
         """Find the films, and refuse what cannot be. Opens no film and no engine. Raises StreamsegError."""
-        folder = folder_of(outputs)
+        folder = folder_of(outputs, one=not means_films(sources))
         known, _ = Manifest.read(folder)
         written = [Path(path) for entry in known.values() for path, _ in entry.outputs]
         inside = [folder] if not any(os.path.realpath(folder) == os.path.realpath(source) for source in sources) else []
@@ -75,7 +75,10 @@ class Job:
         if config.decode.realtime:
             raise ConfigError("realtime: a job of several films does not play them at their own speed; leave it out")
         _refuse_files_of_one(config, films)
-        films = [Film(f.source, known[_key(f)].name) if _key(f) in known else f for f in films]  # who came first keeps its name
+        films = [
+            dataclasses.replace(f, name=known[_key(f)].name) if _key(f) in known else f for f in films
+        ]  # who came first keeps its name
+        films = [dataclasses.replace(films[0], only=True)] if len(films) == 1 else films
         job = cls(places(films, config, outputs), config, outputs, folder, overwrite, on_message, resume)
         job._settings = _settings(config, outputs)
         return job

@@ -20,15 +20,19 @@ HOLDER = "{name}"
 """Stands in an -o for what a film is called."""
 
 
-def folder_of(outputs: Sequence[str]) -> Path:
-    """The folder of a job's outputs, in which it keeps its book. Raises ConfigError where -o names no place for several films."""
+def folder_of(outputs: Sequence[str], *, one: bool = False) -> Path:
+    """The folder of a job's outputs, in which it keeps its book; `one`: of one film, whose outputs may be files.
+
+    Raises ConfigError where -o names no place for several films.
+    """
     for text in outputs:
         path = text.rpartition("=")[2] if "=" in text else text
         if HOLDER in path:
             return Path(path.partition(HOLDER)[0] + "x").expanduser().parent
         _refuse_stdout(text, path)
         if path != "none" and not is_address(path):
-            return Path(path).expanduser()
+            place = Path(path).expanduser()
+            return place.parent if one and placed(str(place), "x", OutputConfig()) == str(place) else place
     raise ConfigError("a job of several films needs a folder for them: -o OUT/, or -o 'OUT/{name}.mov' to say how they end")
 
 
@@ -50,6 +54,8 @@ def _for(film: Film, config: PipelineConfig, text: str) -> str:
     output = config.outputs.get(name, main)
     expanded = os.path.expanduser(path)
     within = placed(expanded, str(film.source), output)
+    if within == expanded and film.only:
+        return f"{name}{equals}{expanded}"
     if within == expanded:
         raise ConfigError(
             f"-o {text}: this is one file, and the job has several films; name a folder, as -o OUT/, or say how each is called: "

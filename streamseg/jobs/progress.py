@@ -37,7 +37,7 @@ from streamseg.system.output_files import make_folder, open_locked, replace_atom
 from streamseg.system.standard_streams import is_stdout
 from streamseg.system.version import installed_version
 
-__all__ = ["SavedProgress", "finished", "folder_of"]
+__all__ = ["SavedProgress", "finished", "folder_of", "why_not_resumable"]
 
 SCHEMA = "streamseg.resume/1"
 _AGAIN = ("file", "images", "trip")
@@ -203,6 +203,16 @@ def folder_of(targets: Sequence[Target]) -> Path:
             path = path.parent if "%" in path.name and path.parent.name else path
             return path.with_name(f".{path.name}.job")
     raise ConfigError("--resume: a run without a file as its output leaves nothing to go on from; leave --resume out")
+
+
+def why_not_resumable(source: object, config: PipelineConfig, targets: Sequence[Target]) -> str | None:
+    """Why a run cannot be gone on with; None: it can. Raises SourceNotFound where nothing is."""
+    try:
+        _refuse(source, config, targets)
+        folder_of(targets)
+    except ConfigError as error:
+        return str(error)
+    return None
 
 
 def _refuse(source: object, config: PipelineConfig, targets: Sequence[Target]) -> None:

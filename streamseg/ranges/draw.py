@@ -119,10 +119,9 @@ class Head:
     def rendered(self, target: Target) -> Rendered:
         """The film's first picture, drawn."""
         order = self._order
-        found = read_found(order.folder / order.found(0), 0, 1, lambda told: self.frame)
-        result = next((result for _, result in found), None)
+        _, result = next(_all_found(order, 0, 0, 1, [self.frame]), (0, None))
         if result is None:
-            raise ResultsError(f"{order.folder / order.found(0)}: frame 0 is missing")
+            raise ResultsError(f"{order.folder}: what was found in frame 0 is missing")
         compositor = Compositor([e for e in target.effects if not e.ahead], keep_grey=target.keep_grey)
         try:
             return compositor(result)
@@ -194,9 +193,14 @@ class _Found:
 
 
 def _all_found(order: FilmOrder, k: int, first: int, end: int | None, now: list[Frame]) -> Iterator[tuple[int, Result]]:
-    """What the files of this range and the next hold of it; each frame is put in place of what the file says of it."""
-    for each in (k, k + 1)[: 2 if end is not None else 1]:
-        yield from read_found(order.folder / order.found(each), first, end, lambda told: now[0])
+    """What the files of this range and those behind it hold of it; each frame is put in place of what they say of it."""
+    number = first
+    for each in range(k, len(order)):
+        for index, result in read_found(order.folder / order.found(each), first, end, lambda told: now[0]):
+            yield index, result
+            number = index + 1
+        if number == end:
+            return
 
 
 class _Through:

@@ -23,7 +23,7 @@ from streamseg.core.types import Frame
 from streamseg.errors import ResultsError
 from streamseg.ranges.state import freeze, thaw
 
-__all__ = ["FoundWriter", "PlainWriter", "frame_told", "read_found"]
+__all__ = ["FoundWriter", "PlainWriter", "frame_told", "given_up_to", "read_found"]
 
 _SIGNATURE = b"SSRF 1\n"
 _FRONT = struct.Struct("<QII")
@@ -94,6 +94,21 @@ def read_found(
                 yield index, thaw(data, frame_of, str(path))
     except OSError as error:
         raise ResultsError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def given_up_to(path: Path) -> int:
+    """The number behind that of the last frame that a file holds; 0: it holds none. Raises ResultsError."""
+    last = 0
+    try:
+        with path.open("rb") as file:
+            file.seek(len(_SIGNATURE))
+            while len(front := file.read(_FRONT.size)) == _FRONT.size:
+                index, size, _ = _FRONT.unpack(front)
+                last = index + 1
+                file.seek(size, os.SEEK_CUR)
+    except OSError as error:
+        raise ResultsError(f"{path}: cannot be read: {error.strerror or error}") from error
+    return last
 
 
 def frame_told(told: tuple[Any, ...], picture: Any) -> Frame:

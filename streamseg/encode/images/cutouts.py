@@ -68,6 +68,7 @@ class CutoutSink(FileSink):
     needs_masks: ClassVar[bool] = True
     folder: ClassVar[bool] = True
     results: ClassVar[bool] = True
+    looks: ClassVar[bool] = True
 
     def __init__(
         self,

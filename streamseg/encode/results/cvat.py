@@ -32,6 +32,7 @@ _RECORD, _END = 46, 22 + 20 + 56
 class CvatSink(FormatSink):
     """Writes one archive, `.NAME.part` until it is whole. Images are the frames without drawing, as JPEG."""
 
+    looks: ClassVar[bool] = True
     needs_masks: ClassVar[bool] = True
 
     def _begin(self, first: Result) -> None:

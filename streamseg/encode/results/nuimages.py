@@ -53,6 +53,7 @@ class NuImagesSink(FormatSink):
     """Writes a folder that `nuimages.NuImages(version="v1.0-streamseg", dataroot=FOLDER)` opens."""
 
     folder: ClassVar[bool] = True
+    looks: ClassVar[bool] = True
 
     def __init__(
         self, path: str | os.PathLike[str], info: SourceInfo, rate: float = KEY_RATE, **place: Unpack[FileOptions]

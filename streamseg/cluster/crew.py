@@ -1,0 +1,321 @@
+"""The workers of a job on Ray, and who of them has what."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from streamseg.cluster.worker import Answer, Worker
+from streamseg.config.schema import PipelineConfig
+from streamseg.engine import computes_on_gpu
+from streamseg.errors import EngineError, StreamsegError
+from streamseg.jobs.films import Film
+from streamseg.jobs.job import Job
+from streamseg.jobs.manifest import Entry, Manifest
+from streamseg.jobs.outcome import FilmReport
+from streamseg.jobs.places import outputs_of
+from streamseg.jobs.progress import SavedProgress, why_not_resumable
+from streamseg.ranges.film import DividedFilm, Task
+from streamseg.ranges.plan import Model, divide
+
+__all__ = ["ATTEMPTS", "Crew"]
+
+ATTEMPTS = 3
+"""Times that a film may kill its worker."""
+_TICK = 0.5
+"""Seconds after which an interrupt is looked for."""
+_ENDING = 60.0
+"""Seconds in which workers that were interrupted finish their frames."""
+
+
+@dataclass(slots=True, eq=False)
+class _Work:
+    """A film that is being made."""
+
+    number: int
+    film: Film
+    entry: Entry
+    began: float
+    attempts: int = 1
+    """Workers that it has had, with those that died."""
+    divided: DividedFilm | None = None
+    """Its ranges; None: one worker has all of it."""
+
+    def close(self, *, done: bool = False) -> None:
+        """Give back what it holds; `done`: nothing need be kept."""
+        divided, self.divided = self.divided, None
+        if divided is not None:
+            divided.progress.close(done=done)
+
+
+@dataclass(slots=True, eq=False)
+class _Given:
+    """What a worker has: a film, or one task of it."""
+
+    work: _Work
+    worker: Any
+    task: Task | None = None
+
+
+@dataclass(slots=True)
+class Crew:
+    """See the module."""
+
+    ray: Any
+    job: Job
+    manifest: Manifest
+    workers: int | None
+    _under_way: dict[Any, _Given] = field(default_factory=dict)
+    _idle: list[Any] = field(default_factory=list)
+    _again: list[_Work] = field(default_factory=list)
+    """Films whose worker died."""
+    _divided: list[_Work] = field(default_factory=list)
+    _model: Model | None = None
+    _left: int = 0
+    """Workers that may still be made."""
+    _done: Callable[[FilmReport], None] = lambda report: None
+    _begun: Callable[[int, Film], None] | None = None
+
+    def run(
+        self,
+        reports: list[FilmReport],
+        on_film: Callable[[int, Film], None] | None,
+        on_done: Callable[[FilmReport], None] | None,
+    ) -> None:
+        """Run what is not done yet. Raises EngineError where no worker can open an engine, OutputError of the book."""
+        gpu = computes_on_gpu(self.job.config.infer.engine)
+        made, told_to_end = self._actor_class(gpu), 0.0
+        self._left = count = self.workers or max(1, int(self.ray.cluster_resources().get("GPU" if gpu else "CPU", 1)))
+        self._begun = on_film
+
+        def done(report: FilmReport) -> None:
+            reports.append(report)
+            if on_done is not None:
+                on_done(report)
+
+        self._done = done
+        to_do = _Ahead(self._to_do(), count)
+        try:
+            while True:
+                while self.job.interrupted is None and (self._idle or self._left):
+                    if not self._idle:
+                        self._idle.append(made.remote(self._config(gpu), list(self.job.outputs)))
+                        self._left -= 1
+                    if not self._give(to_do):
+                        break
+                if not self._under_way:
+                    return
+                if self.job.interrupted is not None:
+                    told_to_end = told_to_end or self._interrupt()
+                    whole = any(given.task is None for given in self._under_way.values())
+                    if not whole or time.monotonic() > told_to_end + _ENDING:
+                        return
+                ready, _ = self.ray.wait(list(self._under_way), num_returns=1, timeout=_TICK)
+                for reference in ready:
+                    self._take(reference)
+        finally:
+            for work in self._divided:
+                self._note(work)
+                work.close()
+
+    def _to_do(self) -> Iterator[_Work]:
+        """The films that have to be run; what becomes of others is told."""
+        for number, film in enumerate(self.job.films, 1):
+            entry = self.job.begin(film, self.manifest)
+            if isinstance(entry, FilmReport):
+                self._done(entry)
+            else:
+                yield _Work(number, film, entry, time.monotonic())
+
+    # --- giving work ------------------------------------------------------------------------------------------------------
+
+    def _give(self, to_do: _Ahead) -> bool:
+        """Give an idle worker something to do; False: there is nothing now."""
+        for work in self._divided:
+            assert work.divided is not None
+            if ready := work.divided.ready():
+                self._submit(_Given(work, self._idle.pop(), ready[0]))
+                return True
+        begun = self._again.pop() if self._again else to_do.next()
+        if begun is None:
+            return False
+        if to_do.few and begun.attempts == 1 and self._divide(begun):
+            return self._give(to_do)
+        self._submit(_Given(begun, self._idle.pop()))
+        return True
+
+    def _divide(self, work: _Work) -> bool:
+        """Divide a film among the workers, where that can be."""
+        film, targets = work.film, self.job.films[work.film]
+        source = str(film.source)
+        progress: SavedProgress | None = None
+        try:
+            if why_not_resumable(source, self.job.config, targets) is not None:
+                return False
+            model = self._look_with(work)
+            if model is None:
+                return False
+            progress = SavedProgress(source, self.job.config, targets, overwrite=True)
+            outputs = outputs_of(film, self.job.config, self.job.outputs)
+            order = divide(source, self.job.config, outputs, targets, progress, model)
+        except StreamsegError:  # whoever runs it says why
+            if progress is not None:
+                progress.close(done=not progress.goes_on)
+            return False
+        if isinstance(order, str):
+            self.job.say(f"{film.name}: one worker has all of it: {order}")
+            progress.close(done=not progress.goes_on)
+            return False
+        work.divided = DividedFilm(order, list(targets), progress)
+        self.job.say(f"{film.name}: {order.total} frames in {len(order)} ranges")
+        self._divided.append(work)
+        self._announce(work)
+        return True
+
+    def _look_with(self, work: _Work) -> Model | None:
+        """What all workers look with: the first one says."""
+        if self._model is None:
+            answer: Answer = self.ray.get(self._idle[-1].describe.remote(self.job.films[work.film]))
+            self._tell(answer)
+            self._model = answer.model
+        return self._model
+
+    def _announce(self, work: _Work) -> None:
+        self._note(work)
+        if self._begun is not None and work.attempts == 1:
+            self._begun(work.number, work.film)
+
+    def _note(self, work: _Work) -> None:
+        """How far a film has come, in the book."""
+        frames = 0 if work.divided is None else work.divided.frames_found
+        self.manifest.put(os.path.abspath(work.film.source), replace(work.entry, frames=frames))
+
+    def _submit(self, given: _Given) -> None:
+        work = given.work
+        if given.task is None:
+            self._announce(work)
+            reference = given.worker.run.remote(work.film, self.job.films[work.film])
+        else:
+            assert work.divided is not None
+            work.divided.running.add(given.task)
+            reference = given.worker.do.remote(given.task, work.divided.order)
+        self._under_way[reference] = given
+
+    # --- what became of it ------------------------------------------------------------------------------------------------
+
+    def _take(self, reference: Any) -> None:
+        """Note what became of a task."""
+        given = self._under_way.pop(reference)
+        work = given.work
+        if given.task is not None and work.divided is not None:
+            work.divided.running.discard(given.task)
+        try:
+            answer: Answer = self.ray.get(reference)
+        except self.ray.exceptions.RayActorError as error:
+            self._left += 1
+            self._lost(given, error)
+            return
+        self._idle.append(given.worker)
+        self._tell(answer)
+        if given.task is None:
+            self._ended(work, answer)
+        elif work.divided is not None:  # else another of its tasks has failed
+            self._advanced(work, given.task, answer)
+
+    def _tell(self, answer: Answer) -> None:
+        for message in answer.messages:
+            self.job.say(message)
+        if answer.of_engine:
+            raise EngineError(str(answer.error))
+
+    def _lost(self, given: _Given, error: BaseException) -> None:
+        """A worker died."""
+        work = given.work
+        if work.attempts < ATTEMPTS and self.job.interrupted is None:
+            work.attempts += 1
+            if given.task is None:
+                self._again.append(work)
+            return
+        if given.task is not None and work.divided is None:
+            return  # it was set aside already
+        why = f"{work.film.source}: its worker died {work.attempts} times, the last time: {_reason(error)}"
+        self._set_aside(work, why)
+
+    def _ended(self, work: _Work, answer: Answer) -> None:
+        """A film that one worker had is over."""
+        if answer.report is None:
+            self._done(self.job.failed(work.film, self.manifest, work.entry, str(answer.error)))
+        else:
+            self._done(self.job.ended(work.film, self.manifest, work.entry, answer.report))
+
+    def _advanced(self, work: _Work, task: Task, answer: Answer) -> None:
+        """A task of a divided film is over."""
+        divided = work.divided
+        assert divided is not None
+        if answer.whole:
+            self.job.say(f"{work.film.name}: one worker has all of it: {answer.error}")
+            self._divided.remove(work)
+            work.close(done=True)
+            self._again.append(work)
+            work.attempts += 1
+        elif answer.made is None:
+            self._set_aside(work, str(answer.error))
+        else:
+            divided.took(task, answer.made)
+            if task.kind == "find":
+                self._note(work)
+            if divided.report is not None:
+                report = replace(divided.report, seconds=time.monotonic() - work.began)
+                self._divided.remove(work)
+                work.close(done=True)
+                self._done(self.job.ended(work.film, self.manifest, work.entry, report))
+
+    def _set_aside(self, work: _Work, why: str) -> None:
+        """A film has failed."""
+        if work in self._divided:
+            self._divided.remove(work)
+        work.close()
+        self._done(self.job.failed(work.film, self.manifest, work.entry, why))
+
+    def _interrupt(self) -> float:
+        """Tell all workers to end; gives when."""
+        for given in self._under_way.values():
+            given.worker.interrupt.remote(self.job.interrupted)
+        return time.monotonic()
+
+    # --- workers ----------------------------------------------------------------------------------------------------------
+
+    def _config(self, gpu: bool) -> PipelineConfig:
+        """The job's, with one thread for each engine: there is a worker a core."""
+        infer = self.job.config.infer
+        if gpu or infer.threads:
+            return self.job.config
+        return self.job.config.model_copy(update={"infer": infer.model_copy(update={"threads": 1, "in_flight": 1})})
+
+    def _actor_class(self, gpu: bool) -> Any:
+        """Two calls at a time: a task, and the word that it is to end."""
+        return self.ray.remote(num_cpus=1, num_gpus=1 if gpu else 0, max_concurrency=2, max_restarts=0)(Worker)
+
+
+class _Ahead:
+    """The films that are left, of which it is known whether they are few."""
+
+    def __init__(self, works: Iterator[_Work], few: int) -> None:
+        self._works, self._few = works, few
+        self._known: list[_Work] = []
+        self.few = False
+        """Fewer than workers were left when the last one was given, with that."""
+
+    def next(self) -> _Work | None:
+        """The next one; None: there is none."""
+        while len(self._known) < self._few and (work := next(self._works, None)) is not None:
+            self._known.append(work)
+        self.few = len(self._known) < self._few
+        return self._known.pop(0) if self._known else None
+
+
+def _reason(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:200]

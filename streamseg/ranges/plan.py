@@ -10,7 +10,7 @@ from streamseg.composite import Compositor
 from streamseg.config.schema import PipelineConfig
 from streamseg.decode import Decoder
 from streamseg.decode.address import parse_source
-from streamseg.decode.timetable import Timetable, read_timetable
+from streamseg.decode.cuts import cuts
 from streamseg.encode.kinds import kind_of
 from streamseg.encode.video.sink import VideoSink
 from streamseg.engine import GraphSpec
@@ -33,7 +33,7 @@ from streamseg.ranges.state import freeze
 from streamseg.record import open_results
 from streamseg.system.output_files import replace_atomically
 
-__all__ = ["Model", "divide", "starts_of", "why_whole"]
+__all__ = ["Model", "divide", "step_of", "why_whole"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,8 @@ LONGEST = 60.0
 """Seconds: a range that would have to be longer is none."""
 
 
-def starts_of(total: int, length: int, rate: float, config: PipelineConfig) -> tuple[int, ...]:
-    """The first frame of each range of a film with so many pictures; one where it is not worth dividing.
+def step_of(length: int, rate: float, config: PipelineConfig) -> int | None:
+    """Pictures of a range; None: it would be too long.
 
     length: pictures in a part of a video. Ranges are whole parts, and begin where the network would look and a batch begin in a
     run that is not divided.
@@ -61,9 +61,7 @@ def starts_of(total: int, length: int, rate: float, config: PipelineConfig) -> t
     every = config.infer.every if isinstance(config.infer.every, int) else 1
     step = math.lcm(length, every * config.infer.batch)
     step *= max(1, math.ceil(RANGE_SECONDS * rate / step))
-    if step > LONGEST * rate or total < 2 * step:
-        return (0,)
-    return tuple(range(0, total - step + 1, step))  # what is left over belongs to the last one
+    return None if step > LONGEST * rate else step
 
 
 def why_whole(source: str, config: PipelineConfig, targets: Sequence[Target], context: Context) -> str | None:
@@ -75,8 +73,6 @@ def _why_source(source: str, config: PipelineConfig) -> str | None:
     d = config.decode
     if parse_source(source, trip=d.trip).kind != "file":
         return "it is not one file"
-    if d.start or d.span is not None:
-        return "a part of it is asked for"
     if d.deinterlace != "off":
         return "a deinterlaced picture depends on those before it"
     if d.use is not None or d.max_rate is not None or d.spool:
@@ -131,20 +127,6 @@ def _why_outputs(targets: Sequence[Target]) -> str | None:
     return None
 
 
-def why_not_there(table: Timetable | None, starts: Sequence[int], rate: float) -> str | None:
-    """Why the packets of a film do not let it be divided; None: they do."""
-    if table is None:
-        return "its times are known only when it is decoded"
-    if table.jumps:
-        return "its clock jumps"
-    if len(starts) < 2:
-        return "it is too short"
-    wasted = max(start - table.start_for(start)[0] for start in starts)
-    if wasted > RANGE_SECONDS * rate:
-        return f"its key frames are up to {wasted / rate:.0f} s apart"
-    return None
-
-
 def divide(
     source: str,
     config: PipelineConfig,
@@ -163,12 +145,12 @@ def divide(
     with Decoder(source, **decoder_options(config)) as decoder:
         info = decoder.info
     progress.begin(info)
-    rate = min(float(info.rate or 25), 240.0)
-    table = read_timetable(source, config.decode.max_pixels, 0)
-    starts = (0,) if table is None else starts_of(len(table.pts), progress.length, rate, config)
-    if (why := why_not_there(table, starts, rate)) is not None:
-        return why
-    assert table is not None
+    step = step_of(progress.length, min(float(info.rate or 25), 240.0), config)
+    if step is None:
+        return "batches of the network and parts of a video would seldom begin together"
+    found = cuts(source, step, decoder_options(config))
+    if isinstance(found, str) or len(found.starts) < 2:
+        return found if isinstance(found, str) else "it is too short"
     progress.opened()
     made = FilmOrder(
         source,
@@ -176,12 +158,12 @@ def divide(
         tuple(outputs),
         progress.folder,
         progress.length,
-        starts,
-        len(table.pts),
+        found.starts,
+        found.total,
         progress.threads,
         model.spec,
         model.engine,
         model.precision,
     )
-    replace_atomically(made.table, table.packed())
+    replace_atomically(made.table, found.table.packed())
     return made

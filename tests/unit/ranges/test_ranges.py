@@ -137,11 +137,14 @@ FILMS: dict[str, Callable[[Path], Path]] = {
 }
 
 
-@pytest.mark.parametrize("name", FILMS)
+LONG = ("whole parts", "matroska", "rotated")
+
+
+@pytest.mark.parametrize("name", [pytest.param(each, marks=[pytest.mark.long] if each in LONG else []) for each in FILMS])
 def test_any_order_of_tasks_gives_the_files_of_one_run(name: str, model: Path, engine: Engine, tmp_path: Path) -> None:
     config = with_model(load_pipeline("drive"), model)
     names = ["a.mov" if name == "10 bit" else "a.mp4", "a.jsonl", "a.coco.json"]
-    assert same(FILMS[name](tmp_path), config, names, engine, tmp_path) >= 3
+    assert same(FILMS[name](tmp_path), config, names, engine, tmp_path) >= 2
 
 
 @pytest.mark.parametrize("pipeline", ["drive", "edit"])
@@ -186,7 +189,7 @@ def test_a_film_goes_on_with_what_is_there_and_sound(model: Path, engine: Engine
         (["a-%04d.png"], {}, "neither a video nor"),
         (["a-{track}.mkv"], {}, "neither a video nor"),
         (["a.cvat.zip"], {}, "pictures of its own"),
-        (["a.mp4"], {"decode": {"start": 1.0}}, "a part of it"),
+        (["a.mp4"], {"decode": {"start": 1.0}}, "only a span"),
         (["a.mp4"], {"decode": {"deinterlace": "frame"}}, "deinterlaced"),
         (["a.mp4"], {"select": {"objects": "largest"}}, "looked at"),
     ],
@@ -204,6 +207,6 @@ def test_what_is_not_divided_says_why(
 
 def test_a_short_film_and_one_with_far_key_frames_stay_whole(model: Path, engine: Engine, tmp_path: Path) -> None:
     config = with_model(load_pipeline("drive"), model)
-    assert begun(clips.cfr(tmp_path / "s.mp4", 30), config, [str(tmp_path / "a.mp4")], engine) == "it is too short"
+    assert begun(clips.cfr(tmp_path / "s.mp4", 15), config, [str(tmp_path / "a.mp4")], engine) == "it has 15 pictures only"
     far = clips.cfr(tmp_path / "f.mp4", 120, 25, clips.Video(gop=500))
     assert "key frames" in str(begun(far, config, [str(tmp_path / "b.mp4")], engine))

@@ -8,6 +8,7 @@ from fractions import Fraction
 from itertools import accumulate, pairwise
 from typing import Any
 
+from streamseg.decode.address import parse_source
 from streamseg.decode.info import SourceInfo
 from streamseg.decode.options import exactly
 from streamseg.decode.timetable import Timetable, read_timetable
@@ -63,6 +64,8 @@ def promised(source: str | os.PathLike[str], info: SourceInfo, options: dict[str
     """The timetable of a film, read from its packets; or why it has to be decoded from its beginning, in words."""
     if options.get("deinterlace", "off") == "field":
         return "how many pictures deinterlacing makes of each (deinterlace: field) is known when they are decoded"
+    if info.kind == "images":
+        return _of_images(source, info)
     if info.kind != "file":
         return "it is not one file of a film"
     table = read_timetable(source, options.get("max_pixels", 8192 * 8192), 0)
@@ -75,3 +78,12 @@ def promised(source: str | os.PathLike[str], info: SourceInfo, options: dict[str
     if table.jumps:
         return f"its clock jumps {len(table.jumps)} times (recordings that were joined)"
     return table
+
+
+def _of_images(source: str | os.PathLike[str], info: SourceInfo) -> Timetable | str:
+    """Each picture of a folder stands alone, and its time is its number."""
+    count = len(parse_source(source).images)
+    if count < 2:
+        return "it is one file of pictures, which is read from its beginning"
+    numbers = list(range(count))
+    return Timetable(info.time_base, numbers, numbers, numbers, [], {}, 0)

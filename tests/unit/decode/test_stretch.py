@@ -109,6 +109,7 @@ MORE: dict[str, Callable[[Path], Path]] = {
     "av1.webm": lambda p: clips.cfr(p, 24, video=coded("libsvtav1", preset="12")),
     "turned.mov": lambda p: clips.rotated(p, 270, 24),
     "odd.mkv": lambda p: clips.odd(p, 24),
+    "numbers": lambda p: clips.image_folder(p, 9),
     "alpha.mov": lambda p: clips.cfr(p, 12, video=Video(codec="qtrle", pix_fmt="argb")),
     "one.mp4": lambda p: clips.cfr(p, 1),
     "one.mkv": lambda p: clips.cfr(p, 1),
@@ -132,7 +133,7 @@ MORE: dict[str, Callable[[Path], Path]] = {
     "cut-off.webm": lambda p: cut_off(p, coded("libvpx")),
 }
 
-FROM_BEGINNING = ("b3.avi", "mpeg4.avi", "raw.h264", "size.ts", "joined.ts", "stills", "amid-a-group.ts", "before-zero.mkv")
+FROM_BEGINNING = ("b3.avi", "mpeg4.avi", "raw.h264", "size.ts", "joined.ts", "amid-a-group.ts", "before-zero.mkv")
 IN_PART = ("mpeg2.mpg", "fields.ts", "wmv2.asf")
 """Those of which a stretch has to be decoded from the film's beginning; or one that does not begin there."""
 DAMAGED = ("damaged", "holes", "grown", "there-and-back", "cut-off")
@@ -271,3 +272,18 @@ def test_a_part_can_be_stopped(tmp_path: Path) -> None:
     assert list(frames) == []
     stretch.close()
     stretch.close()
+
+
+@pytest.mark.parametrize("rate", [None, 24000 / 1001, 12.5])
+def test_a_folder_of_images_is_cut_anywhere(tmp_path: Path, rate: float | None) -> None:
+    folder, options = clips.image_folder(tmp_path / "a", 12), {"rate": rate}
+    found = cuts(folder, 3, options)
+    assert isinstance(found, Cuts)
+    assert (found.total, found.starts, found.vain) == (12, (0, 3, 6, 9), (0, 0, 0, 0))
+    frames, _ = all_of(Decoder(folder, **options))
+    table = Timetable.unpacked(found.table.packed())
+    assert [each for k in range(0, 12, 3) for each in all_of(Stretch(folder, table, k, k + 3, options))[0]] == frames
+    clips.save_image(folder / "frame5.png", 5, size=(32, 32))
+    assert "its picture or its clock changes" in all_of(Stretch(folder, table, 3, 6, options))[1]
+    (folder / "frame5.png").write_bytes(b"nothing")
+    assert "not an image" in all_of(Stretch(folder, table, 3, 6, options))[1]

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import subprocess
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from streamseg.cli.flags import JsonOption
 
+if TYPE_CHECKING:
+    from streamseg.jobs.standing import Standing
+
 
 def jobs(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the outputs of the job go.")],
     every: Annotated[bool, typer.Option("--all", help="List the films that are done, too.")] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Give the command again that began it: what is done stays.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show how a job of many films stands: what is done, what failed and why, how fast it goes, and how long it will take.
 
-    What failed or was interrupted is tried again by the command that began the job.
+    What failed or was interrupted is tried again by the command that began the job, or with --retry.
     """
     from rich.table import Table
     from rich.text import Text
@@ -27,6 +35,8 @@ def jobs(
     from streamseg.jobs.standing import standing
 
     found = standing(folder)
+    if retry:
+        _again(found)
     if as_json:
         print(json.dumps(found.to_json(), indent=2))
         return
@@ -48,6 +58,23 @@ def jobs(
     if found.rate:
         left = found.seconds_left
         console.print(Text(f"{found.rate:.0f} films an hour" + (f", about {_duration(left)} left" if left else "")))
+
+
+def _again(found: Standing) -> None:
+    """Give the command again that began a job; does not come back. Raises ConfigError where it is not known."""
+    from streamseg.errors import ConfigError
+
+    if not found.command:
+        raise ConfigError(
+            f"--retry: the book of {found.folder} does not say how the job was begun (by a program, an older version, or with a "
+            "password); give its command again: what is done stays"
+        )
+    print(f"streamseg {shlex.join(found.command)}", file=sys.stderr)
+    command = [sys.executable, "-m", "streamseg", *found.command]
+    if os.name != "nt":
+        os.chdir(found.begun_in)
+        os.execv(sys.executable, command)
+    sys.exit(subprocess.call(command, cwd=found.begun_in))
 
 
 def _duration(seconds: float) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -44,6 +46,7 @@ def run_films(
     from streamseg.runtime.process import handle_signals
 
     job = Job.prepare(sources, config, outputs, overwrite=overwrite, resume=resume, on_message=screen.say)
+    job.command = sys.argv[1:] if Path(sys.argv[0]).name in ("streamseg", "__main__.py") else ()
     count = len(job.films)
 
     def begin(number: int, film: Film) -> None:

@@ -138,17 +138,17 @@ def _films(places: Sequence[Path], into: Path) -> list[Path]:
 
 def _written(places: Sequence[Path]) -> dict[str, Path]:
     """What jobs have noted in these folders: real path of an output -> the film that it is of."""
-    from streamseg.jobs.manifest import Manifest
+    from streamseg.jobs.manifest import Book
 
     folders = {place if place.is_dir() else place.parent for place in places}
-    entries = [each for folder in folders for each in Manifest.read(folder)[0].items()]
+    entries = [each for folder in folders for each in Book.read(folder).films.items()]
     return {os.path.realpath(path): Path(source) for source, entry in entries for path, _ in entry.outputs}
 
 
 def _look(films: Sequence[Path], config: PipelineConfig, into: Path, screen: Screen) -> tuple[dict[Path, Path], list[str]]:
     """Run the films that have no results: results -> film, and why there are none of others."""
     from streamseg.jobs.job import Job
-    from streamseg.jobs.manifest import Manifest
+    from streamseg.jobs.manifest import Book
     from streamseg.runtime.process import handle_signals
 
     job = Job.prepare([str(film) for film in films], config, [f"{into}/{{name}}.jsonl"], on_message=screen.say)
@@ -161,9 +161,7 @@ def _look(films: Sequence[Path], config: PipelineConfig, into: Path, screen: Scr
         raise typer.Exit(128 + job.interrupted)
     notes = [f"{film.source}: could not be looked at: {film.error}" for film in report.having("failed")]
     done = {film.source for film in (*report.having("done"), *report.having("skipped"))}
-    entries = {
-        source: entry for source, entry in Manifest.read(into)[0].items() if source in {os.path.abspath(d) for d in done}
-    }
+    entries = {source: entry for source, entry in Book.read(into).films.items() if source in {os.path.abspath(d) for d in done}}
     return {
         Path(path): Path(source) for source, entry in entries.items() for path, _ in entry.outputs if path.endswith(".jsonl")
     }, notes

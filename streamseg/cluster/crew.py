@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -39,8 +40,12 @@ class _Work:
     film: Film
     entry: Entry
     began: float
-    attempts: int = 1
-    """Workers that it has had, with those that died."""
+    lost: Counter[Task | None] = field(default_factory=Counter)
+    """How many workers died over each of its tasks; None: over all of it."""
+    told: bool = False
+    """That it has begun."""
+    whole: bool = False
+    """One worker is to have all of it."""
     divided: DividedFilm | None = None
     """Its ranges; None: one worker has all of it."""
 
@@ -142,7 +147,7 @@ class Crew:
         begun = self._again.pop() if self._again else to_do.next()
         if begun is None:
             return False
-        if to_do.few and begun.attempts == 1 and self._divide(begun):
+        if to_do.few and not begun.whole and self._divide(begun):
             return self._give(to_do)
         self._submit(_Given(begun, self._idle.pop()))
         return True
@@ -152,6 +157,7 @@ class Crew:
         film, targets = work.film, self.job.films[work.film]
         source = str(film.source)
         progress: SavedProgress | None = None
+        work.whole = True
         try:
             if why_not_resumable(source, self.job.config, targets) is not None:
                 return False
@@ -185,7 +191,8 @@ class Crew:
 
     def _announce(self, work: _Work) -> None:
         self._note(work)
-        if self._begun is not None and work.attempts == 1:
+        if self._begun is not None and not work.told:
+            work.told = True
             self._begun(work.number, work.film)
 
     def _note(self, work: _Work) -> None:
@@ -234,14 +241,15 @@ class Crew:
     def _lost(self, given: _Given, error: BaseException) -> None:
         """A worker died."""
         work = given.work
-        if work.attempts < ATTEMPTS and self.job.interrupted is None:
-            work.attempts += 1
+        if given.task is not None and work.divided is None:
+            return  # it was set aside already
+        work.lost[given.task] += 1
+        if work.lost[given.task] < ATTEMPTS and self.job.interrupted is None:
             if given.task is None:
                 self._again.append(work)
             return
-        if given.task is not None and work.divided is None:
-            return  # it was set aside already
-        why = f"{work.film.source}: its worker died {work.attempts} times, the last time: {_reason(error)}"
+        over = "" if given.task is None else f" over {given.task}"
+        why = f"{work.film.source}: its worker died {work.lost[given.task]} times{over}, the last time: {_reason(error)}"
         self._set_aside(work, why)
 
     def _ended(self, work: _Work, answer: Answer) -> None:
@@ -260,7 +268,6 @@ class Crew:
             self._divided.remove(work)
             work.close(done=True)
             self._again.append(work)
-            work.attempts += 1
         elif answer.made is None:
             self._set_aside(work, str(answer.error))
         else:

@@ -57,7 +57,7 @@ def run_on_ray(
 
     check_place(where)
     began, reports = time.monotonic(), list[FilmReport]()
-    manifest = Manifest.hold(job.folder, len(job.films))
+    manifest = Manifest.hold(job.folder, len(job.films), job.command)
     try:
         own = _connect(ray, where, workers)
         try:

@@ -16,7 +16,7 @@ from pathlib import Path
 from streamseg.decode.images import SUFFIXES as STILLS
 from streamseg.decode.images import natural_key
 from streamseg.errors import ConfigError, SourceError, SourceNotFound
-from streamseg.jobs.manifest import NAME, Manifest
+from streamseg.jobs.manifest import NAME, Book
 
 __all__ = ["VIDEOS", "Film", "find_films", "means_films"]
 
@@ -145,7 +145,7 @@ def _walk(folder: Path, left_out: Iterable[str]) -> Iterator[Path]:
             continue
         seen.add(real)
         if NAME in files:
-            left_out |= {os.path.realpath(path) for each in Manifest.read(Path(root))[0].values() for path, _ in each.outputs}
+            left_out |= {os.path.realpath(path) for each in Book.read(Path(root)).films.values() for path, _ in each.outputs}
         there = sorted((Path(root, name) for name in files if not name.startswith(".")), key=natural_key)
         there = [each for each in there if each.is_file() and os.path.realpath(each) not in left_out]
         videos = [each for each in there if each.suffix.lower() in VIDEOS]

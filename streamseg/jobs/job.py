@@ -20,7 +20,7 @@ from streamseg.encode import is_address
 from streamseg.engine import Engine
 from streamseg.errors import ConfigError, EngineError, OutputExists, SourceError, StreamsegError
 from streamseg.jobs.films import Film, find_films, means_films
-from streamseg.jobs.manifest import NAME, Entry, Manifest, SourceState, size_of
+from streamseg.jobs.manifest import NAME, Book, Entry, Manifest, SourceState, size_of
 from streamseg.jobs.outcome import FilmReport, JobReport
 from streamseg.jobs.places import folder_of, outputs_of, places
 from streamseg.jobs.resume import ResumableRun, Run
@@ -49,6 +49,8 @@ class Job:
     on_message: Message | None
     resume: bool = False
     """A film that was cut off goes on where it was."""
+    command: Sequence[str] = ()
+    """What a person typed behind `streamseg`; empty: a program began it."""
     interrupted: int | None = None
     """The signal that ended it."""
     _running: Pipeline | None = None
@@ -68,7 +70,7 @@ class Job:
     ) -> Job:
         """Find the films, and refuse what cannot be. Opens no film and no engine. Raises StreamsegError."""
         folder = folder_of(outputs, one=not means_films(sources))
-        known, _ = Manifest.read(folder)
+        known = Book.read(folder).films
         written = [Path(path) for entry in known.values() for path, _ in entry.outputs]
         inside = [folder] if not any(os.path.realpath(folder) == os.path.realpath(source) for source in sources) else []
         films = find_films(sources, [*inside, *written])
@@ -97,7 +99,7 @@ class Job:
     ) -> JobReport:
         """Run what is not done yet. Raises StreamsegError only for what concerns all films: the engine, the book of the job."""
         began, reports = time.monotonic(), list[FilmReport]()
-        manifest = Manifest.hold(self.folder, len(self.films))
+        manifest = Manifest.hold(self.folder, len(self.films), self.command)
         try:
             if manifest.damaged:
                 self.say(f"{self.folder / NAME}: {manifest.damaged}; a new one is begun")

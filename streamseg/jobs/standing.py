@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from streamseg.errors import SourceNotFound
-from streamseg.jobs.manifest import NAME, Entry, Manifest
+from streamseg.jobs.manifest import NAME, Book, Entry
 
 __all__ = ["Standing", "standing"]
 
@@ -26,6 +26,10 @@ class Standing:
     began: datetime | None
     """When it was last begun."""
     now: datetime
+    command: tuple[str, ...] = ()
+    """How it was begun, behind `streamseg`; empty: not known, or by a program."""
+    begun_in: str = ""
+    """The folder in which that was typed."""
 
     def having(self, status: str) -> dict[str, Entry]:
         """The films that stand so."""
@@ -64,13 +68,12 @@ class Standing:
 def standing(folder: str | PathLike[str]) -> Standing:
     """How the job whose outputs are in `folder` stands. Raises SourceNotFound where there is no book that can be read."""
     folder = Path(folder)
-    films, damaged = Manifest.read(folder)
-    if damaged:
-        raise SourceNotFound(f"{folder / NAME}: {damaged}")
+    book = Book.read(folder)
+    if book.damaged:
+        raise SourceNotFound(f"{folder / NAME}: {book.damaged}")
     if not (folder / NAME).exists():
         raise SourceNotFound(f"{folder}: there is no job (no {NAME}); name the folder of its outputs")
-    of, began = Manifest.about(folder)
-    return Standing(folder, films, of, _when(began), datetime.now(UTC))
+    return Standing(folder, book.films, book.of, _when(book.began), datetime.now(UTC), book.command, book.folder)
 
 
 def _when(text: str) -> datetime | None:

@@ -37,6 +37,9 @@ class Task(NamedTuple):
     k: int = 0
     """The range."""
 
+    def __str__(self) -> str:
+        return self.kind if self.kind == "join" else f"{self.kind} of range {self.k + 1}"
+
 
 def run_task(task: Task, order: FilmOrder, engine: Callable[[], Engine], on_message: Message | None = None) -> Made:
     """Run one. Raises StreamsegError."""

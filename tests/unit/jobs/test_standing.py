@@ -18,7 +18,7 @@ def test_counts_speed_and_what_is_left(tmp_path: Path) -> None:
     """Of ten films four ended within the hour since it was begun (one failed), one runs, one ended in an earlier run."""
     manifest = Manifest.hold(tmp_path, 10)
     now = datetime.now(UTC)
-    manifest.began = (now - timedelta(hours=1)).isoformat(timespec="seconds")
+    manifest.book.began = (now - timedelta(hours=1)).isoformat(timespec="seconds")
     ended = (now - timedelta(minutes=5)).isoformat(timespec="seconds")
     for k in range(3):
         manifest.put(f"/{k}", Entry(str(k), "done", "", ended=ended))

@@ -1,13 +1,15 @@
 """Whether a film can be decoded in parts, side by side, and where parts may begin.
 
 All packets are read once, without decoding them. At some of the places where a part would begin it is then tried: what is decoded
-from there has to be, to the bit, what decoding from farther before gives.
+from there has to be, to the bit, what decoding from farther before gives. It is tried at each where a key frame is not sure to be
+one (`entry`): Blu-rays and cameras have such pictures, and what is decoded from there looks whole, and is not.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -25,8 +27,10 @@ __all__ = ["Cuts", "cuts"]
 
 _TRIED = 2
 """Places at which it is tried."""
-_COMPARED = 8
-"""Pictures that are compared there."""
+_COMPARED = 20
+"""Pictures that are compared there: more than a decoder remembers."""
+_HELD = 1.0
+"""Seconds before a part's first picture from which it is decoded, too: what follows objects holds pictures for so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,38 +68,62 @@ def cuts(source: str | os.PathLike[str], step: int, options: dict[str, Any]) -> 
         return table
     if table.problem:
         return table.problem.removeprefix(f"{info.name}: ")
-    promise = Promise(table, options)
-    places = [(start, start - promise.start_for(start)[0]) for start in range(0, promise.total, step)]
-    near = [(start, vain) for start, vain in places if vain <= step]
-    found = Cuts(table, promise.total, tuple(start for start, _ in near), tuple(vain for _, vain in near))
-    if promise.total <= step:
-        return f"it has {promise.total} pictures only"
-    if found.longest > max(step, promise.total // 2):
-        apart = float((table.pts[-1] - table.pts[0]) * table.time_base) / len(table.keys)
-        vain = sum(vain for _, vain in places) / promise.total
-        return f"its key frames are {apart:.0f} s apart: in parts it would be decoded {1 + vain:.1f} times"
+    total = Promise(table, options).total
+    if total <= step:
+        return f"it has {total} pictures only"
     try:
-        for at in {-(-i * (len(near) - 1) // _TRIED) for i in range(1, _TRIED + 1)}:
-            _try(source, found, at, promise, options)
+        table = _sure(source, table, step, options, float(info.rate or 25))
+        found = _near(table, step, options)
+        if found.longest > max(step, total // 2):
+            apart = float((table.pts[-1] - table.pts[0]) * table.time_base) / len(table.keys)
+            return f"its key frames are {apart:.0f} s apart: a part would be decoded from too far before"
+        for at in {-(-i * (len(found.starts) - 1) // _TRIED) for i in range(1, _TRIED + 1)}:
+            if not _stands(source, table, found.starts[at], options):
+                at_seconds = float(table.pts[found.starts[at]] * table.time_base)
+                return f"its pictures depend on those before their key frame, from {at_seconds:.2f} s on"
     except NotDivisible as error:
         return str(error).removeprefix(f"{info.name}: ")
     return found
 
 
-def _try(source: str | os.PathLike[str], found: Cuts, at: int, promise: Promise, options: dict[str, Any]) -> None:
-    """Decode from where a part begins, and from farther before. Raises NotDivisible where they differ, or something is wrong."""
-    first = found.starts[at]
-    before = max(0, first - found.vain[at] - 1)
-    end = min(first + _COMPARED, found.total)
-    by_itself, going_on = (Stretch(source, found.table, begin, end, options) for begin in (first, before))
+def _near(table: Timetable, step: int, options: dict[str, Any]) -> Cuts:
+    promise = Promise(table, options)
+    places = [(start, start - promise.start_for(start)[0]) for start in range(0, promise.total, step)]
+    near = [(start, vain) for start, vain in places if vain <= step]
+    return Cuts(table, promise.total, tuple(start for start, _ in near), tuple(vain for _, vain in near))
+
+
+def _sure(source: str | os.PathLike[str], table: Timetable, step: int, options: dict[str, Any], rate: float) -> Timetable:
+    """With the key frames alone that are sure, and of the others those near where parts would begin, if they prove so."""
+    if not table.unsure:
+        return table
+    known = {key: key not in table.unsure for key in table.keys if key not in table.unsure}
+    for start in range(step, len(table.pts), step):
+        for number in (start, max(0, start - round(_HELD * rate))):
+            at = bisect_right(table.keys, table.pts[number]) - 1
+            while at > 0 and start - (first := bisect_left(table.pts, table.keys[at])) <= step:
+                if table.keys[at] not in known:
+                    known[table.keys[at]] = _stands(source, table, first, options)
+                if known[table.keys[at]]:
+                    break
+                at -= 1
+    sure = [(key, decoded) for key, decoded in zip(table.keys, table.decoded, strict=True) if known.get(key)]
+    return replace(table, keys=[key for key, _ in sure], decoded=[decoded for _, decoded in sure])
+
+
+def _stands(source: str | os.PathLike[str], table: Timetable, first: int, options: dict[str, Any]) -> bool:
+    """Whether pictures from number `first` on are the same, decoded from the key frame before it, and from the one before that.
+
+    Raises NotDivisible where something else is wrong.
+    """
+    before = max(0, Promise(table, options).start_for(first)[0] - 1)
+    end = first + _COMPARED
+    by_itself, going_on = (Stretch(source, table, begin, end, options) for begin in (first, before))
     try:
         for stretch in (by_itself, going_on):
             stretch.open()
-        for one, other in zip(by_itself.frames(), islice(going_on.frames(), first - before, None), strict=True):
-            if not _same(one, other):
-                raise NotDivisible(
-                    f"{by_itself.info.name}: its pictures depend on those before their key frame, from {one.time:.2f} s on"
-                )
+        pairs = zip(by_itself.frames(), islice(going_on.frames(), first - before, None), strict=True)
+        return all(_same(one, other) for one, other in pairs)
     except NotDivisible:
         raise
     except (StreamsegError, ValueError) as error:

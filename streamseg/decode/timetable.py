@@ -15,6 +15,7 @@ from streamseg.decode.address import parse_source
 from streamseg.decode.container import open_container
 from streamseg.decode.demux import demux
 from streamseg.decode.ending import Guarded
+from streamseg.decode.entry import stands_alone
 from streamseg.decode.faults import AV_ERRORS
 from streamseg.decode.numbering import makes_a_picture
 from streamseg.decode.passthrough import PassThroughHub
@@ -42,6 +43,8 @@ class Timetable:
     """Of the key frames: where each lies in the file, bytes, and its pts."""
     origin: int | None
     """Where `Decoder` counts its `start` from, if the container tells."""
+    unsure: frozenset[int] = frozenset()
+    """Those of key frames that promise only that a decoder recovers there (`entry`)."""
     problem: str = ""
     """Where the film breaks off, or ends before it should, in words; empty: it ends well."""
 
@@ -95,7 +98,7 @@ class Timetable:
 
     def packed(self) -> bytes:
         """As bytes, for who reads a part of the film elsewhere: a byte or so a picture."""
-        rows = (self.pts, self.keys, self.decoded, self.jumps)
+        rows = (self.pts, self.keys, self.decoded, self.jumps, sorted(self.unsure))
         steps = [[row[0], *(b - a for a, b in pairwise(row))] if row else [] for row in rows]
         base = [self.time_base.numerator, self.time_base.denominator, self.origin, self.problem]
         return zlib.compress(json.dumps([base, *steps, list(self.places.items())], separators=(",", ":")).encode())
@@ -104,9 +107,9 @@ class Timetable:
     def unpacked(cls, data: bytes) -> Self:
         """What `packed` gave. Raises ValueError or zlib.error for what is none."""
         base, *rows, places = json.loads(zlib.decompress(data))
-        pts, keys, decoded, jumps = (list(accumulate(steps)) for steps in rows)
+        pts, keys, decoded, jumps, unsure = (list(accumulate(steps)) for steps in rows)
         when = {int(place): int(time) for place, time in places}
-        return cls(Fraction(*base[:2]), pts, keys, decoded, jumps, when, origin=base[2], problem=base[3])
+        return cls(Fraction(*base[:2]), pts, keys, decoded, jumps, when, base[2], frozenset(unsure), base[3])
 
 
 def read_timetable(source: str | os.PathLike[str], max_pixels: int, threads: int) -> Timetable | None:
@@ -130,6 +133,7 @@ def _timetable(reader: PacketReader, shared: SharedState) -> Timetable | None:
     keys: list[tuple[int, int]] = []
     jumps: list[int] = []
     places: dict[int, int] = {}
+    unsure: set[int] = set()
     first, packets = True, Guarded(demux(reader.container))
     for packet, entered in reader.placed(packets):
         if first and not packet.is_keyframe:
@@ -144,6 +148,8 @@ def _timetable(reader: PacketReader, shared: SharedState) -> Timetable | None:
         pts.append(packet.pts)
         if packet.is_keyframe:
             keys.append((packet.pts, packet.pts if packet.dts is None else packet.dts))
+            if not stands_alone(reader.stream.codec_context.name, reader.stream.codec_context.extradata, memoryview(packet)):
+                unsure.add(packet.pts)
             if packet.pos is not None:
                 places[packet.pos] = packet.pts
         if entered:
@@ -154,7 +160,8 @@ def _timetable(reader: PacketReader, shared: SharedState) -> Timetable | None:
     keys.sort()
     times, decoded = [time for time, _ in keys], [time for _, time in keys]
     problem = _problem(reader, shared, packets.problem)
-    return Timetable(time_base, sorted(pts), times, decoded, sorted(jumps), places, reader.stream.start_time, problem)
+    origin = reader.stream.start_time
+    return Timetable(time_base, sorted(pts), times, decoded, sorted(jumps), places, origin, frozenset(unsure), problem)
 
 
 def _problem(reader: PacketReader, shared: SharedState, error: BaseException | None) -> str:

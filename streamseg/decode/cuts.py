@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_left, bisect_right
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -97,16 +98,22 @@ def _sure(source: str | os.PathLike[str], table: Timetable, step: int, options: 
     """With the key frames alone that are sure, and of the others those near where parts would begin, if they prove so."""
     if not table.unsure:
         return table
-    known = {key: key not in table.unsure for key in table.keys if key not in table.unsure}
-    for start in range(step, len(table.pts), step):
-        for number in (start, max(0, start - round(_HELD * rate))):
-            at = bisect_right(table.keys, table.pts[number]) - 1
-            while at > 0 and start - (first := bisect_left(table.pts, table.keys[at])) <= step:
-                if table.keys[at] not in known:
-                    known[table.keys[at]] = _stands(source, table, first, options)
-                if known[table.keys[at]]:
-                    break
-                at -= 1
+    known = {key: True for key in table.keys if key not in table.unsure}
+    wanted = [
+        (start, bisect_right(table.keys, table.pts[max(0, start - ahead)]) - 1)
+        for start in range(step, len(table.pts), step)
+        for ahead in (0, round(_HELD * rate))
+    ]
+
+    def try_it(key: int) -> bool:
+        return _stands(source, table, bisect_left(table.pts, key), options | {"threads": 1})
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        while wanted:
+            near = [(start, at) for start, at in wanted if start - bisect_left(table.pts, table.keys[at]) <= step]
+            asked = list(dict.fromkeys(key for _, at in near if (key := table.keys[at]) not in known))
+            known |= dict(zip(asked, pool.map(try_it, asked), strict=True))
+            wanted = [(start, at - 1) for start, at in near if at > 0 and not known[table.keys[at]]]
     sure = [(key, decoded) for key, decoded in zip(table.keys, table.decoded, strict=True) if known.get(key)]
     return replace(table, keys=[key for key, _ in sure], decoded=[decoded for _, decoded in sure])
 

@@ -77,8 +77,10 @@ class Timetable:
                 container.seek(target, stream=stream)
         except AV_ERRORS:
             return None
-        known = first is not None and first.pos is not None and first.is_keyframe and self.places.get(first.pos) == first.pts
-        return first.pts if known and first is not None else None
+        if first is None or first.pos is None or first.pts is None or self.places.get(first.pos) != first.pts:
+            return None
+        at = bisect_left(self.keys, first.pts)
+        return first.pts if at < len(self.keys) and self.keys[at] == first.pts else None
 
     def number_of(self, reader: PacketReader, pts: int | None) -> int | None:
         """As `numbering.number_of`, which says what has to hold."""

@@ -71,10 +71,8 @@ def why_whole(source: str, config: PipelineConfig, targets: Sequence[Target], co
 
 def _why_source(source: str, config: PipelineConfig) -> str | None:
     d = config.decode
-    if parse_source(source, trip=d.trip).kind != "file":
-        return "it is not one file"
-    if d.deinterlace != "off":
-        return "a deinterlaced picture depends on those before it"
+    if parse_source(source, trip=d.trip).kind not in ("file", "images"):
+        return "it is neither a file nor a folder of images"
     if d.use is not None or d.max_rate is not None or d.spool:
         return "of how it is to be read (decode: use, max_rate, spool)"
     return None

@@ -12,6 +12,7 @@ from streamseg.config import PipelineConfig
 from streamseg.config.schema import EventsConfig, SceneConfig, SmoothConfig, TrackConfig
 from streamseg.core.result import Result
 from streamseg.core.scene import CameraModel
+from streamseg.errors import ConfigError
 from streamseg.errors.describe import path_of
 from streamseg.jobs.job import Job
 from streamseg.jobs.outcome import JobReport
@@ -442,6 +443,8 @@ def run_many(
     sources: str | PathLike[str] | Sequence[str | PathLike[str]],
     output: str | PathLike[str] | Sequence[str | PathLike[str]],
     *,
+    on: str | None = None,
+    workers: int | None = None,
     # options: pipeline network source results privacy output job = "drive"
     pipeline: str | PathLike[str] | PipelineConfig | Mapping[str, Any] = "drive",
     classes: str | Sequence[str] | None = None,
@@ -514,9 +517,14 @@ def run_many(
 
     What is done and has not changed since is left alone; what fails is told in the report, and holds nobody up.
 
+        report = streamseg.run_many("film.mp4", "seen/", on="ray")     # one film, in ranges, on all cores
+
     Args:
         sources: A folder or glob of films, "@list.txt", or several of these and of files.
         output: A folder for the films, or paths with {name} for what each is called, as "seen/{name}.mkv"; as for `run`.
+        on: On which cluster: ray, the cores of this machine; ray://HOST:10001, one whose machines all see these paths
+            (docs/cluster.md). Default: here, one after the other.
+        workers: With `on`: how many. Default: one a core, or a GPU.
         pipeline: drive, edit, live, or a .yaml file of your own. Or a `PipelineConfig`, or a dict of its sections.
         classes: Classes to keep, as person,car, or all. Or a list of names.
         conf: Score (0 to 1) that an object needs to appear; it is then followed down to three fifths of it. Default: the
@@ -607,7 +615,14 @@ def run_many(
     with at_work(), python_words():
         paths = [path_of(each, "a source is a path, a folder, a glob or @list.txt") for each in given]
         outputs = in_format(output_paths(output), format, called="format")
-        return Job.prepare(paths, config, outputs, overwrite=overwrite, resume=resume).run()
+        job = Job.prepare(paths, config, outputs, overwrite=overwrite, resume=resume)
+        if on is None:
+            if workers is not None:
+                raise ConfigError("workers is for on, which says on what cluster")
+            return job.run()
+        from streamseg.cluster.on_ray import run_on_ray
+
+        return run_on_ray(job, on, workers=workers)
 
 
 def tune(

@@ -57,11 +57,20 @@ class _Work:
 
 
 @dataclass(slots=True, eq=False)
+class _Hands:
+    """A worker."""
+
+    actor: Any
+    looks: bool
+    """It may open an engine; else it does only what needs none."""
+
+
+@dataclass(slots=True, eq=False)
 class _Given:
     """What a worker has: a film, or one task of it."""
 
     work: _Work
-    worker: Any
+    worker: _Hands
     task: Task | None = None
 
 
@@ -74,13 +83,13 @@ class Crew:
     manifest: Manifest
     workers: int | None
     _under_way: dict[Any, _Given] = field(default_factory=dict)
-    _idle: list[Any] = field(default_factory=list)
+    _idle: list[_Hands] = field(default_factory=list)
     _again: list[_Work] = field(default_factory=list)
     """Films whose worker died."""
     _divided: list[_Work] = field(default_factory=list)
     _model: Model | None = None
-    _left: int = 0
-    """Workers that may still be made."""
+    _left: Counter[bool] = field(default_factory=Counter)
+    """Workers that may still be made, by whether they look."""
     _done: Callable[[FilmReport], None] = lambda report: None
     _begun: Callable[[int, Film], None] | None = None
 
@@ -91,10 +100,8 @@ class Crew:
         on_done: Callable[[FilmReport], None] | None,
     ) -> None:
         """Run what is not done yet. Raises EngineError where no worker can open an engine, OutputError of the book."""
-        gpu = computes_on_gpu(self.job.config.infer.engine)
-        made, told_to_end = self._actor_class(gpu), 0.0
-        self._left = count = self.workers or max(1, int(self.ray.cluster_resources().get("GPU" if gpu else "CPU", 1)))
-        self._begun = on_film
+        told_to_end, self._begun = 0.0, on_film
+        gpu, count = self._count()
 
         def done(report: FilmReport) -> None:
             reports.append(report)
@@ -105,12 +112,8 @@ class Crew:
         to_do = _Ahead(self._to_do(), count)
         try:
             while True:
-                while self.job.interrupted is None and (self._idle or self._left):
-                    if not self._idle:
-                        self._idle.append(made.remote(self._config(gpu), list(self.job.outputs)))
-                        self._left -= 1
-                    if not self._give(to_do):
-                        break
+                while self.job.interrupted is None and self._give(to_do, gpu):
+                    pass
                 if not self._under_way:
                     return
                 if self.job.interrupted is not None:
@@ -137,23 +140,37 @@ class Crew:
 
     # --- giving work ------------------------------------------------------------------------------------------------------
 
-    def _give(self, to_do: _Ahead) -> bool:
-        """Give an idle worker something to do; False: there is nothing now."""
+    def _give(self, to_do: _Ahead, gpu: bool) -> bool:
+        """Give a worker something to do; False: there is nothing now, or nobody."""
         for work in self._divided:
             assert work.divided is not None
-            if ready := work.divided.ready():
-                self._submit(_Given(work, self._idle.pop(), ready[0]))
-                return True
-        begun = self._again.pop() if self._again else to_do.next()
-        if begun is None:
+            for task in work.divided.ready():
+                if (worker := self._worker(gpu, looks=task.kind == "look")) is not None:
+                    self._submit(_Given(work, worker, task))
+                    return True
+        if not (self._again or to_do.any) or (worker := self._worker(gpu, looks=True)) is None:
             return False
-        if to_do.few and not begun.whole and self._divide(begun):
-            return self._give(to_do)
-        self._submit(_Given(begun, self._idle.pop()))
+        begun = self._again.pop() if self._again else to_do.next()
+        if to_do.few and not begun.whole and self._divide(begun, worker):
+            self._idle.append(worker)
+        else:
+            self._submit(_Given(begun, worker))
         return True
 
-    def _divide(self, work: _Work) -> bool:
-        """Divide a film among the workers, where that can be."""
+    def _worker(self, gpu: bool, *, looks: bool) -> _Hands | None:
+        """One that is idle, or a new one; rather one that does not look, where that will do. None: all have something to do."""
+        for kind in (True,) if looks else (False, True):
+            if (found := next((each for each in self._idle if each.looks is kind), None)) is not None:
+                self._idle.remove(found)
+                return found
+            if self._left[kind]:
+                self._left[kind] -= 1
+                made = self._actor_class(gpu and kind).remote(self._config(gpu), list(self.job.outputs))
+                return _Hands(made, kind)
+        return None
+
+    def _divide(self, work: _Work, worker: _Hands) -> bool:
+        """Divide a film among the workers, where that can be. `worker`: says what all look with."""
         film, targets = work.film, self.job.films[work.film]
         source = str(film.source)
         progress: SavedProgress | None = None
@@ -161,7 +178,7 @@ class Crew:
         try:
             if why_not_resumable(source, self.job.config, targets) is not None:
                 return False
-            model = self._look_with(work)
+            model = self._look_with(work, worker)
             if model is None:
                 return False
             progress = SavedProgress(source, self.job.config, targets, overwrite=True)
@@ -181,10 +198,13 @@ class Crew:
         self._announce(work)
         return True
 
-    def _look_with(self, work: _Work) -> Model | None:
+    def _look_with(self, work: _Work, worker: _Hands) -> Model | None:
         """What all workers look with: the first one says."""
         if self._model is None:
-            answer: Answer = self.ray.get(self._idle[-1].describe.remote(self.job.films[work.film]))
+            try:
+                answer: Answer = self.ray.get(worker.actor.describe.remote(self.job.films[work.film]))
+            except self.ray.exceptions.RayActorError:
+                return None  # who runs the film finds out, too
             self._tell(answer)
             self._model = answer.model
         return self._model
@@ -204,11 +224,11 @@ class Crew:
         work = given.work
         if given.task is None:
             self._announce(work)
-            reference = given.worker.run.remote(work.film, self.job.films[work.film])
+            reference = given.worker.actor.run.remote(work.film, self.job.films[work.film])
         else:
             assert work.divided is not None
             work.divided.running.add(given.task)
-            reference = given.worker.do.remote(given.task, work.divided.order)
+            reference = given.worker.actor.do.remote(given.task, work.divided.order)
         self._under_way[reference] = given
 
     # --- what became of it ------------------------------------------------------------------------------------------------
@@ -222,7 +242,7 @@ class Crew:
         try:
             answer: Answer = self.ray.get(reference)
         except self.ray.exceptions.RayActorError as error:
-            self._left += 1
+            self._left[given.worker.looks] += 1
             self._lost(given, error)
             return
         self._idle.append(given.worker)
@@ -290,10 +310,20 @@ class Crew:
     def _interrupt(self) -> float:
         """Tell all workers to end; gives when."""
         for given in self._under_way.values():
-            given.worker.interrupt.remote(self.job.interrupted)
+            given.worker.actor.interrupt.remote(self.job.interrupted)
         return time.monotonic()
 
     # --- workers ----------------------------------------------------------------------------------------------------------
+
+    def _count(self) -> tuple[bool, int]:
+        """Whether workers look on GPUs; and how many there may be that look, one a GPU, else one a core.
+
+        Where they look on GPUs, the cores that are left do what needs none.
+        """
+        there, gpu = self.ray.cluster_resources(), computes_on_gpu(self.job.config.infer.engine)
+        count = self.workers or max(1, int(there.get("GPU" if gpu else "CPU", 1)))
+        self._left = Counter({True: count, False: max(0, int(there.get("CPU", 1)) - count) if gpu else 0})
+        return gpu, count
 
     def _config(self, gpu: bool) -> PipelineConfig:
         """The job's, with one thread for each engine: there is a worker a core."""
@@ -316,12 +346,17 @@ class _Ahead:
         self.few = False
         """Fewer than workers were left when the last one was given, with that."""
 
-    def next(self) -> _Work | None:
-        """The next one; None: there is none."""
+    @property
+    def any(self) -> bool:
+        """Whether there is another one."""
         while len(self._known) < self._few and (work := next(self._works, None)) is not None:
             self._known.append(work)
-        self.few = len(self._known) < self._few
-        return self._known.pop(0) if self._known else None
+        return bool(self._known)
+
+    def next(self) -> _Work:
+        """The next one; there must be one."""
+        self.few = self.any and len(self._known) < self._few
+        return self._known.pop(0)
 
 
 def _reason(error: BaseException) -> str:

@@ -49,7 +49,7 @@ def test_every_function_has_every_option_that_means_something_to_it():
         given = set(inspect.signature(function).parameters) - {"source"}
         assert given == {each.name for each in OPTIONS if {"output", "job"}.isdisjoint(each.groups)}
     assert set(inspect.signature(streamseg.run).parameters) - {"source", "output"} == names
-    assert set(inspect.signature(streamseg.run_many).parameters) - {"sources", "output"} == names
+    assert set(inspect.signature(streamseg.run_many).parameters) - {"sources", "output", "on", "workers"} == names
 
 
 def test_help_shows_types_that_are_no_strings_and_each_text():

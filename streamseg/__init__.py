@@ -10,6 +10,7 @@ does both with an engine that is opened once, `Live` watches many cameras with o
 `StreamsegError` and its children in `streamseg.errors`.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from streamseg import errors
@@ -104,6 +105,8 @@ _LAZY = {
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return import_attribute("streamseg.system.version", "installed_version")()
+    if name == "ray":
+        return import_module("streamseg.ray")
     if name not in _LAZY:
         raise AttributeError(f"module 'streamseg' has no attribute {name!r}")
     return import_attribute(_LAZY[name], name)

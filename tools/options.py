@@ -29,6 +29,8 @@ FILES = (
     "streamseg/cli/tracks.py",
     "streamseg/live/live.py",
     "streamseg/pipeline/session.py",
+    "streamseg/ray/read.py",
+    "streamseg/ray/segment.py",
 )
 WIDTH = 128
 _FUNCTION = re.compile(r"^(?P<indent> *)(?:async )?def \w+\(\n.*?(?=^(?P=indent)(?:async )?def |^(?P=indent)@|\Z)", re.M | re.S)

@@ -38,7 +38,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("pipeline",),
     ("jobs", "live"),
     ("ranges",),
-    ("cluster",),
+    ("cluster", "ray"),
     ("api", "evaluate", "serve"),
     ("__init__",),
     ("training",),

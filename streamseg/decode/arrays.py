@@ -21,7 +21,7 @@ from streamseg.errors.describe import brief
 from streamseg.pixels.planes import copy_frame, new_frame, views
 from streamseg.system.callbacks import Message
 
-__all__ = ["open_frames", "said"]
+__all__ = ["open_frames", "picture_of", "said"]
 
 TICK = Fraction(1, 720_000)
 """Seconds a tick where pictures come with times: 1.4 microseconds. The time of a frame at all usual rates is a whole multiple."""
@@ -120,6 +120,13 @@ class _Pictures:
         elif self._timed and not timed and not isinstance(given, av.VideoFrame):
             raise SourceError(f"{where}: comes without a time, and the first one did not; give all of them times, or none")
         return DecodedPicture(image, pts, time_base)
+
+
+def picture_of(given: Any, where: str) -> av.VideoFrame:
+    """One array as a picture, in memory of its own. Raises SourceError for what is none, which `where` names."""
+    if problem := _problem(given):
+        raise SourceError(f"{where}: {problem}")
+    return _image(given)
 
 
 def _ticks(time: object, where: str) -> int:

@@ -57,7 +57,7 @@ def jobs(
     console.print(Text(f"{total}: {', '.join(counts) or 'none begun'}"))
     if found.rate:
         left = found.seconds_left
-        console.print(Text(f"{found.rate:.0f} films an hour" + (f", about {_duration(left)} left" if left else "")))
+        console.print(Text(f"{found.rate:.0f} films an hour" + (f", about {in_words(left)} left" if left else "")))
 
 
 def _again(found: Standing) -> None:
@@ -77,7 +77,8 @@ def _again(found: Standing) -> None:
     sys.exit(subprocess.call(command, cwd=found.begun_in))
 
 
-def _duration(seconds: float) -> str:
+def in_words(seconds: float) -> str:
+    """`90 s`, `12 min`, `2.5 h`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from streamseg.errors import ConfigError
+
 if TYPE_CHECKING:
     from streamseg.cli.display import Screen
     from streamseg.config import PipelineConfig
     from streamseg.jobs.films import Film
     from streamseg.jobs.outcome import FilmReport, JobReport
 
-__all__ = ["check_cluster", "run_films"]
+__all__ = ["check_cluster", "run_films", "show_forecast"]
 
 
 def check_cluster(on: str, *, trip: bool) -> None:
     """Raise ConfigError for what --on cannot be, MissingExtra without Ray."""
     from streamseg.cluster.on_ray import check_place
-    from streamseg.errors import ConfigError
 
     check_place(on)
     if trip:
@@ -73,6 +74,51 @@ def run_films(
     if job.interrupted is not None:
         raise typer.Exit(128 + job.interrupted)
     if not report.ok:
+        raise typer.Exit(1)
+
+
+def show_forecast(
+    sources: Sequence[str],
+    config: PipelineConfig,
+    outputs: Sequence[str],
+    screen: Screen,
+    *,
+    overwrite: bool,
+    on: str | None,
+    workers: int | None,
+    as_json: bool,
+) -> None:
+    """Say what a job would do, and end with 1 where a film would fail."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from streamseg.cli.display import stdout
+    from streamseg.cli.jobs import in_words
+    from streamseg.jobs.job import Job
+    from streamseg.ranges.forecast import forecast
+    from streamseg.system.cores import core_count
+
+    job = Job.prepare(sources, config, outputs, overwrite=overwrite, on_message=screen.say)
+    if on is not None and workers is None:
+        if on != "ray":
+            raise ConfigError(f"--dry-run: say with --workers how many work on {on}")
+        workers = core_count()
+    told = forecast(job, workers if on is not None else None)
+    if as_json:
+        print(json.dumps(told.to_json(), indent=2))
+    else:
+        table = Table("film", "frames", "how", "outputs")
+        paths = {film.name: ", ".join(target.path for target in targets) for film, targets in job.films.items()}
+        for film in told.films:
+            how = f"{film.ranges} ranges" if film.ranges else "done before" if film.done else "fails" if film.fails else "whole"
+            why = "" if film.done or not film.why else f": {film.why}"
+            table.add_row(Text(film.source), str(film.frames or ""), Text(f"{how}{why}"), Text(paths[film.name]))
+        stdout().print(table)
+        count, crew = len(told.to_run), f" by {told.workers} workers" if on is not None else ""
+        lasts = "" if told.seconds is None else f", about {in_words(told.seconds)}: {told.core_ms:g} ms a frame"
+        lasts += f" and core, measured on {told.measured_on}" if lasts and on is not None else " here" if lasts else ""
+        stdout().print(Text(f"{count} of {len(told.films)} films would be run{crew}{lasts}"))
+    if any(film.fails for film in told.films):
         raise typer.Exit(1)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streamseg.cli.flags import flag
-from streamseg.cli.many import check_cluster, run_films
+from streamseg.cli.many import check_cluster, run_films, show_forecast
 from streamseg.pipeline.options import in_shell
 
 if TYPE_CHECKING:
@@ -39,10 +39,15 @@ def run(
         str | None,
         typer.Option(
             metavar="CLUSTER",
-            help="Run a job of several films on Ray: ray, a worker on each core of this machine; or ray://HOST:10001, a cluster.",
+            help="Run films on Ray, one a worker, or a long one in ranges: ray, a worker on each core of this machine; or "
+            "ray://HOST:10001, a cluster.",
         ),
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="With --on: how many. Default: one a core, or a GPU.")] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Say what would be done, on which workers, and how long it would take; write nothing."),
+    ] = False,
     # options: shell pipeline network source results privacy output job = "drive"
     pipeline: Annotated[str, flag("pipeline")] = "drive",
     classes: Annotated[str | None, flag("classes")] = None,
@@ -128,6 +133,9 @@ def run(
             check_cluster(on, trip=config.decode.trip != "off")
         elif workers is not None:
             raise ConfigError("--workers is for --on, which says on what cluster")
+        if dry_run:
+            show_forecast(source, config, outputs, screen, overwrite=overwrite, on=on, workers=workers, as_json=json_report)
+            return
         if many or on is not None:
             how = {"overwrite": overwrite, "resume": resume, "as_json": json_report}
             run_films(source, config, outputs, screen, **how, on=on, workers=workers)

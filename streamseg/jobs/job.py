@@ -56,6 +56,8 @@ class Job:
     _running: Pipeline | None = None
     _engine: Engine | None = None
     _settings: str = field(default="")
+    _known: dict[str, Entry] = field(default_factory=dict)
+    """The films of the book, as it was when the job was prepared."""
 
     @classmethod
     def prepare(
@@ -82,7 +84,7 @@ class Job:
         ]  # who came first keeps its name
         films = [dataclasses.replace(films[0], only=True)] if len(films) == 1 else films
         job = cls(places(films, config, outputs), config, outputs, folder, overwrite, on_message, resume)
-        job._settings = _settings(config, outputs)
+        job._settings, job._known = _settings(config, outputs), known
         return job
 
     def interrupt(self, number: int) -> None:
@@ -148,6 +150,20 @@ class Job:
         except (StreamsegError, OSError) as error:
             told = f"{film.source}: cannot be read: {error.strerror or error}" if isinstance(error, OSError) else str(error)
             return self.failed(film, manifest, dataclasses.replace(entry, outputs=()), told)
+
+    def would(self, film: Film) -> str:
+        """What would become of a film: empty, it is run; `done`, nothing; else in words why it fails. Writes nothing."""
+        before = self._known.get(_key(film))
+        try:
+            entry = Entry(film.name, "running", self._settings, SourceState.of(film.source))
+            if before is not None and self._outdated(before, entry) is None:
+                return "done"
+            self._refuse_foreign(film, before)
+        except OSError as error:
+            return f"{film.source}: cannot be read: {error.strerror or error}"
+        except StreamsegError as error:
+            return str(error)
+        return ""
 
     def ended(self, film: Film, manifest: Manifest, entry: Entry, report: RunReport) -> FilmReport:
         """Note a film that was run."""

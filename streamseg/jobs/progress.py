@@ -37,7 +37,7 @@ from streamseg.system.output_files import make_folder, open_locked, replace_atom
 from streamseg.system.standard_streams import is_stdout
 from streamseg.system.version import installed_version
 
-__all__ = ["SavedProgress", "finished", "folder_of", "why_not_resumable"]
+__all__ = ["SavedProgress", "finished", "folder_of", "part_of", "why_not_resumable"]
 
 SCHEMA = "streamseg.resume/1"
 _AGAIN = ("file", "images", "trip")
@@ -109,7 +109,7 @@ class SavedProgress:
         if info.live or info.kind not in _AGAIN:
             raise ConfigError(f"--resume: {info.name} cannot be read again from its beginning; leave --resume out")
         if not self.goes_on:
-            self.length = max(1, round(PART_SECONDS * min(float(info.rate or 25), 240)))
+            self.length = part_of(info)
 
     def opened(self) -> None:
         """See Progress."""
@@ -188,6 +188,11 @@ class OutputKeeper:
     def note(self, part: str, sha256: str) -> None:
         """See Keeper."""
         self._progress.note(f"{self._name}/{part}", sha256)
+
+
+def part_of(info: SourceInfo) -> int:
+    """Pictures in a part of a video of this source."""
+    return max(1, round(PART_SECONDS * min(float(info.rate or 25), 240)))
 
 
 def finished(folder: Path) -> dict[str, str]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from streamseg.composite import Compositor
 from streamseg.config.schema import PipelineConfig
-from streamseg.decode import Decoder
+from streamseg.decode import Decoder, SourceInfo
 from streamseg.decode.address import parse_source
-from streamseg.decode.cuts import cuts
+from streamseg.decode.cuts import Cuts, cuts
 from streamseg.encode.kinds import kind_of
 from streamseg.encode.video.sink import VideoSink
 from streamseg.engine import GraphSpec
@@ -33,7 +33,7 @@ from streamseg.ranges.state import freeze
 from streamseg.record import open_results
 from streamseg.system.output_files import replace_atomically
 
-__all__ = ["Model", "divide", "step_of", "why_whole"]
+__all__ = ["Model", "divide", "ranges_of", "step_of", "why_whole"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +125,22 @@ def _why_outputs(targets: Sequence[Target]) -> str | None:
     return None
 
 
+def ranges_of(
+    source: str, info: SourceInfo, config: PipelineConfig, targets: Sequence[Target], spec: GraphSpec, length: int
+) -> Cuts | str:
+    """Where the ranges of a film begin, or in words why it is not divided. `length`: pictures in a part of a video.
+
+    Raises StreamsegError.
+    """
+    if (why := why_whole(source, config, targets, Context(config, spec))) is not None:
+        return why
+    step = step_of(length, min(float(info.rate or 25), 240.0), config)
+    if step is None:
+        return "batches of the network and parts of a video would seldom begin together"
+    found = cuts(source, step, decoder_options(config))
+    return found if isinstance(found, str) or len(found.starts) > 1 else "it is too short"
+
+
 def divide(
     source: str,
     config: PipelineConfig,
@@ -137,18 +153,12 @@ def divide(
 
     config: as the engine was asked for. progress: held, and begun where it is divided; its folder gets the timetable.
     """
-    context = Context(config, model.spec)
-    if (why := why_whole(source, config, targets, context)) is not None:
-        return why
     with Decoder(source, **decoder_options(config)) as decoder:
         info = decoder.info
     progress.begin(info)
-    step = step_of(progress.length, min(float(info.rate or 25), 240.0), config)
-    if step is None:
-        return "batches of the network and parts of a video would seldom begin together"
-    found = cuts(source, step, decoder_options(config))
-    if isinstance(found, str) or len(found.starts) < 2:
-        return found if isinstance(found, str) else "it is too short"
+    found = ranges_of(source, info, config, targets, model.spec, progress.length)
+    if isinstance(found, str):
+        return found
     progress.opened()
     made = FilmOrder(
         source,

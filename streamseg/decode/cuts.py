@@ -76,7 +76,7 @@ def cuts(source: str | os.PathLike[str], step: int, options: dict[str, Any]) -> 
         table = _sure(source, table, step, options, float(info.rate or 25))
         found = _near(table, step, options)
         if found.longest > max(step, total // 2):
-            apart = float((table.pts[-1] - table.pts[0]) * table.time_base) / len(table.keys)
+            apart = float((table.pts[-1] - table.pts[0]) * table.time_base) / max(1, len(table.keys))
             return f"its key frames are {apart:.0f} s apart: a part would be decoded from too far before"
         for at in {-(-i * (len(found.starts) - 1) // _TRIED) for i in range(1, _TRIED + 1)}:
             if not _stands(source, table, found.starts[at], options):

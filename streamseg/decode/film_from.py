@@ -32,7 +32,7 @@ class FilmFrom:
         self.table = table
         """By which frames are numbered; None: the decoder counts."""
         # Packets of another clock tell times that are not those of the run.
-        known = table if table is not None and not table.jumps else None
+        known = table if table is not None and (table.by_place or not table.jumps) else None
         self.decoder = Decoder(source, **options | {"start": start, "known": known})
         """What reads it."""
         self._frames: Iterator[Frame] = iter(())

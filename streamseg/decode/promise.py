@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from fractions import Fraction
 from itertools import accumulate, pairwise
 from typing import Any
@@ -45,6 +45,10 @@ class Promise:
         """When it is shown."""
         return self._pts[number + self._skipped]
 
+    def epoch(self, number: int) -> int:
+        """How often the source's clock has become another before it."""
+        return bisect_right(self.table.jumps, self.pts(number))
+
     def start_for(self, number: int) -> tuple[int, Fraction]:
         """The number of the first picture to decode for that one, which may be below zero; and what `Decoder` takes as `start`.
 
@@ -75,7 +79,7 @@ def promised(source: str | os.PathLike[str], info: SourceInfo, options: dict[str
         )
     if table.time_base != info.time_base:
         return "its times are not those of its packets"
-    if table.jumps:
+    if table.jumps and not table.by_place:
         return f"its clock jumps {len(table.jumps)} times (recordings that were joined)"
     return table
 

@@ -99,6 +99,11 @@ class PacketReader:
         self.log.from_start = False
         return True
 
+    def move_clock(self, by: Fraction) -> None:
+        """Before the first packet: times of the source are `by` seconds later in the run, since its clock has jumped before."""
+        self._shared.splicer.begin_at(by)
+        self._shared.counters.jumps += by != 0
+
     def place(self, packet: Packet) -> bool:
         """Give a packet its time in the run; True if its stream enters another segment of the source's clock with it."""
         video = packet.stream_index == self.stream.index

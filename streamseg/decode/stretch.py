@@ -93,8 +93,8 @@ class Stretch:
         table = self._table or promised(self._source, info, self._options)
         if isinstance(table, str):
             raise NotDivisible(f"{info.name}: {table}")
-        if table.time_base != info.time_base or table.jumps:
-            raise NotDivisible(f"{info.name}: its times are not those of its packets, or its clock jumps")
+        if table.time_base != info.time_base:
+            raise NotDivisible(f"{info.name}: its times are not those of its packets")
         self._promise = promise = Promise(table, self._options)
         self._at = 0
         if not self._first or self._first >= promise.total:
@@ -156,7 +156,7 @@ class Stretch:
                 raise NotDivisible(f"{name}: frame {at} is not where its packets promise it (damage, or fields coded apart)")
             if frame.corrupt:  # what a decoder makes of it depends on what came before, and on its threads
                 raise NotDivisible(f"{name}: its picture at {frame.time:.2f} s is damaged")
-            if frame.epoch:
+            if frame.epoch != promise.epoch(at):
                 raise NotDivisible(f"{name}: its picture or its clock changes at {frame.time:.2f} s")
             if at >= self._first:
                 yield replace(frame, index=promise.index(at))

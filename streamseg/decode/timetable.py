@@ -38,13 +38,15 @@ class Timetable:
     decoded: list[int]
     """When each key frame is decoded: its dts; its pts where it has none."""
     jumps: list[int]
-    """Those from which on the source's clock is another: each begins an epoch."""
+    """When the source's clock becomes another: the pictures from then on are of another epoch."""
     places: dict[int, int]
     """Of the key frames: where each lies in the file, bytes, and its pts."""
     origin: int | None
     """Where `Decoder` counts its `start` from, if the container tells."""
     unsure: frozenset[int] = frozenset()
     """Those of key frames that promise only that a decoder recovers there (`entry`)."""
+    by_place: bool = False
+    """Key frames can be sought by where they lie in the file: also those that others share their time with, on another clock."""
     problem: str = ""
     """Where the film breaks off, or ends before it should, in words; empty: it ends well."""
 
@@ -57,6 +59,8 @@ class Timetable:
         at = bisect_right(self.keys, pts) - 1 - back
         if at < 0:
             return False
+        if self.jumps:
+            return self._seek_place(reader, self.keys[at])
         behind = self.keys[at + 1] if at + 1 < len(self.keys) else self.pts[-1]
         best: tuple[int, int] | None = None
         for target in dict.fromkeys((self.keys[at], self.decoded[at], behind)):
@@ -66,6 +70,23 @@ class Timetable:
             if found == self.keys[at]:
                 break
         return best is not None and self._key_at(reader, best[1], stay=True) == best[0]
+
+    def _seek_place(self, reader: PacketReader, key: int) -> bool:
+        """Go to where a key frame lies, and let the clock there be the run's."""
+        place = next((place for place, pts in self.places.items() if pts == key), None)
+        if place is None or not self.by_place:
+            return False
+        container, stream = reader.container, reader.stream
+        try:
+            container.seek(place, unsupported_byte_offset=True)
+            first = next((packet for packet in demux(container, stream) if packet.size), None)
+            container.seek(place, unsupported_byte_offset=True)
+        except AV_ERRORS:
+            return False
+        if first is None or first.pos != place or first.pts is None or not first.is_keyframe:
+            return False
+        reader.move_clock((key - first.pts) * self.time_base)
+        return True
 
     def _key_at(self, reader: PacketReader, target: int, stay: bool = False) -> int | None:
         """The pts of the key frame that a seek to `target` leads to; None: to none that is known. stay: to read on from there."""
@@ -102,7 +123,7 @@ class Timetable:
         """As bytes, for who reads a part of the film elsewhere: a byte or so a picture."""
         rows = (self.pts, self.keys, self.decoded, self.jumps, sorted(self.unsure))
         steps = [[row[0], *(b - a for a, b in pairwise(row))] if row else [] for row in rows]
-        base = [self.time_base.numerator, self.time_base.denominator, self.origin, self.problem]
+        base = [self.time_base.numerator, self.time_base.denominator, self.origin, self.by_place, self.problem]
         return zlib.compress(json.dumps([base, *steps, list(self.places.items())], separators=(",", ":")).encode())
 
     @classmethod
@@ -111,7 +132,7 @@ class Timetable:
         base, *rows, places = json.loads(zlib.decompress(data))
         pts, keys, decoded, jumps, unsure = (list(accumulate(steps)) for steps in rows)
         when = {int(place): int(time) for place, time in places}
-        return cls(Fraction(*base[:2]), pts, keys, decoded, jumps, when, base[2], frozenset(unsure), base[3])
+        return cls(Fraction(*base[:2]), pts, keys, decoded, jumps, when, base[2], frozenset(unsure), *base[3:])
 
 
 def read_timetable(source: str | os.PathLike[str], max_pixels: int, threads: int) -> Timetable | None:
@@ -159,16 +180,22 @@ def _timetable(reader: PacketReader, shared: SharedState) -> Timetable | None:
     time_base = reader.stream.time_base
     if not pts or time_base is None:
         return None
-    keys.sort()
+    pts.sort()
+    shown = dict(zip(accumulate(pts, lambda last, time: max(time, last + 1)), pts, strict=True))  # as `Timeline` does
+    repeated = {time for time, following in pairwise(pts) if time == following}
+    keys = sorted(key for key in keys if shown.get(key[0]) == key[0] and key[0] not in repeated)
     times, decoded = [time for time, _ in keys], [time for _, time in keys]
-    problem = _problem(reader, shared, packets.problem)
+    problem = _problem(reader, shared, packets.problem, jumps)
     origin = reader.stream.start_time
-    return Timetable(time_base, sorted(pts), times, decoded, sorted(jumps), places, origin, frozenset(unsure), problem)
+    by_place = reader.container.format.name == "mpegts"
+    jumps.sort()
+    return Timetable(time_base, pts, times, decoded, jumps, places, origin, frozenset(unsure), by_place, problem)
 
 
-def _problem(reader: PacketReader, shared: SharedState, error: BaseException | None) -> str:
+def _problem(reader: PacketReader, shared: SharedState, error: BaseException | None, jumps: list[int]) -> str:
+    """Where it breaks off, or ends early; what the header of joined recordings says is that of one."""
     try:
         reader.judge_end(error)
     except Unreadable as problem:
         return str(problem)
-    return shared.warnings[-1] if shared.counters.ended_early else ""
+    return shared.warnings[-1] if shared.counters.ended_early and not jumps else ""

@@ -123,6 +123,13 @@ def traffic(path: Path, frames: int, pix_fmt: str = "yuv420p", codec: str = "lib
     return path
 
 
+def joined(path: Path) -> Path:
+    """Two recordings, one behind the other: the clock begins anew."""
+    one = clips.cfr(path.with_name("one.ts"), 55, video=clips.Video(gop=9, b_frames=2), audio=True)
+    path.write_bytes(one.read_bytes() * 2)
+    return path
+
+
 FILMS: dict[str, Callable[[Path], Path]] = {
     "b-frames": lambda folder: traffic(folder / "film.mp4", 100),
     "whole parts": lambda folder: traffic(folder / "film.mp4", 80),
@@ -135,6 +142,7 @@ FILMS: dict[str, Callable[[Path], Path]] = {
         folder / "film.mp4", [3 * i + i % 3 for i in range(90)], Fraction(1, 75), clips.Video(gop=9), rate=Fraction(25)
     ),
     "transport": lambda folder: clips.cfr(folder / "film.ts", 90, video=clips.Video(gop=9, b_frames=2), audio=True),
+    "joined": lambda folder: joined(folder / "film.ts"),
     "images": lambda folder: clips.image_folder(folder / "film", 90),
     "deinterlaced": lambda folder: interlaced_clips.write(folder / "film.mkv", frames=90, options={"g": "9", "bf": "0"}),
 }

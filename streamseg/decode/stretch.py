@@ -61,8 +61,8 @@ class Stretch:
         """Number of the next picture of `_run`."""
         self._info: SourceInfo | None = None
         self._stopped = threading.Event()
-        self.warnings: list[str] = []
-        """What was unusual."""
+        self._warnings: list[str] = []
+        self._known: frozenset[str] = frozenset()
         self.fell_back = ""
         """Why it was decoded from the film's beginning; empty: it was not."""
 
@@ -100,6 +100,7 @@ class Stretch:
         if not self._first or self._first >= promise.total:
             return
         self._leave()
+        self._known, self._warnings = frozenset(self._warnings), []
         self._at, start = promise.start_for(self._first)
         how = self._options | {"duration": promise.duration_from(start)}
         run = self._begin(FilmFrom(self._source, how, start, table if start else None))
@@ -196,8 +197,17 @@ class Stretch:
     def _leave(self) -> None:
         run, self._run = self._run, None
         if run is not None:
-            self.warnings += [warning for warning in run.warnings if warning not in self.warnings]
+            self._warnings = self._all_warnings(run)
             run.close()
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was unusual so far; of a part that does not begin the film without what its beginning tells, too."""
+        return self._all_warnings(self._run)
+
+    def _all_warnings(self, run: FilmFrom | None) -> list[str]:
+        said = [*self._warnings, *(run.warnings if run is not None else ())]
+        return [each for each in dict.fromkeys(said) if each not in self._known]
 
     def stop(self) -> None:
         """From any thread: `open` and `frames` end soon."""

@@ -21,6 +21,8 @@ from streamseg.ray.rows import Pictures, failed_row, frame_row, tables
 __all__ = ["Films", "OnError", "film_tables"]
 
 OnError = Literal["raise", "row", "skip"]
+_TOGETHER = 256
+"""Rows of a table at most; Ray joins them to blocks of its own size."""
 _OF_ALL = (ConfigError, EngineError, MissingExtra, ModelError)
 """Errors that no other film of the job would be spared."""
 
@@ -28,11 +30,10 @@ _OF_ALL = (ConfigError, EngineError, MissingExtra, ModelError)
 class Films(Datasource):  # type: ignore[misc]
     """What is found in films, a row a frame."""
 
-    def __init__(self, films: list[str], config: PipelineConfig, rows: int, pictures: Pictures, on_error: OnError) -> None:
-        """`rows`: of a block, at most."""
+    def __init__(self, films: list[str], config: PipelineConfig, pictures: Pictures, on_error: OnError) -> None:
         super().__init__()
         self._films = films
-        self._read = partial(film_tables, config=config, rows=rows, pictures=pictures, on_error=on_error)
+        self._read = partial(film_tables, config=config, pictures=pictures, on_error=on_error)
 
     def get_name(self) -> str:
         """As Ray's progress and statistics have it."""
@@ -59,12 +60,12 @@ def _task(read: Callable[[], Iterator[Any]], metadata: BlockMetadata, limit: int
         return ReadTask(read, metadata)
 
 
-def film_tables(film: str, config: PipelineConfig, rows: int, pictures: Pictures, on_error: OnError) -> Iterator[Any]:
+def film_tables(film: str, config: PipelineConfig, pictures: Pictures, on_error: OnError) -> Iterator[Any]:
     """The rows of one film as `pyarrow.Table`s, computed while they are taken. The same each time: Ray repeats what was lost.
 
     Raises StreamsegError; with `on_error` "row" what is wrong with the film itself is its last row, with "skip" it is logged.
     """
-    return tables(_rows(film, config, pictures, on_error), rows, pictures)
+    return tables(_rows(film, config, pictures, on_error), _TOGETHER, pictures)
 
 
 def _rows(film: str, config: PipelineConfig, pictures: Pictures, on_error: OnError) -> Iterator[tuple[dict[str, Any], Any]]:

@@ -30,7 +30,6 @@ def read(
     *,
     pictures: bool | Literal["jpg", "png"] = False,
     on_error: Literal["raise", "row", "skip"] = "raise",
-    rows: int = 256,
     num_cpus: float | None = None,
     num_gpus: float | None = None,
     concurrency: int | None = None,
@@ -89,15 +88,16 @@ def read(
         rows = streamseg.ray.read("films/", pipeline="drive", num_gpus=1)
         rows.filter(lambda row: "person" in row["classes"]).write_parquet("people/")
 
-    A task of Ray runs a film, and gives its rows in blocks while it runs; memory does not grow with its length. Each process of
-    Ray keeps its engine for the next film. Columns: docs/ray-data.md, and `row_schema`.
+    A task of Ray runs a film, and gives its rows in blocks while it runs (`DataContext.target_max_block_size`, 128 MB, says how
+    large); memory does not grow with its length. Each process of
+    Ray keeps its engine for the next film. What `streamseg tune` found is left aside: it is of one machine. Columns:
+    docs/ray-data.md, and `row_schema`.
 
     Args:
         paths: A folder or glob of films, "@list.txt", a file, or several of these. All machines see them under the same path.
         pictures: Whether rows have the frame as `image`: uint8 [height, width, 3], RGB; "jpg" or "png": encoded, for storing.
         on_error: A film that cannot be read, or no further, ends the pipeline ("raise"); or is told as a last row, with the reason
             in the column `error` ("row"), or in the log alone ("skip"). What concerns all films, as the engine, is raised.
-        rows: Of a block at most; one of large rows ends at some 64 MB.
         num_cpus: Cores that a film takes. The network computes on as many, unless `threads` says another number. Default: 1.
         num_gpus: GPUs, or a share of one, that a film takes. Default: 1 where the network computes on a GPU, else 0.
         concurrency: Films that run at once. Default: as many as there is room for.
@@ -170,7 +170,7 @@ def read(
     """
     given = {name: value for name, value in locals().items() if name not in _OWN}
     with python_words():
-        _check(pictures=pictures, on_error=on_error, rows=rows)
+        _check(pictures=pictures, on_error=on_error)
         config = configured(given)
         named = [paths] if isinstance(paths, str | PathLike) else list(paths)
         films = find_films([path_of(each, "paths") for each in named])
@@ -182,7 +182,8 @@ def read(
     from streamseg.ray.films import Films
 
     gpus = (1 if computes_on_gpu(config.infer.engine) else 0) if num_gpus is None else num_gpus
-    source = Films([str(each.source) for each in films], with_threads(config, num_cpus, gpus), rows, pictures, on_error)
+    named_films, fitted = [str(each.source) for each in films], with_threads(config, num_cpus, gpus)
+    source = Films(named_films, fitted, pictures, on_error)
     more: dict[str, Any] = {"num_cpus": 1 if num_cpus is None else num_cpus, "num_gpus": gpus or None}
     if gpus:  # Ray would end the process after each film, and its engine with it
         named_there = "max_calls" in inspect.signature(ray.data.read_datasource).parameters
@@ -198,12 +199,10 @@ def with_threads(config: PipelineConfig, cpus: float | None, gpus: float) -> Pip
     return config.model_copy(update={"infer": config.infer.model_copy(update=threads)})
 
 
-def _check(*, pictures: object, on_error: object, rows: object) -> None:
+def _check(*, pictures: object, on_error: object) -> None:
     check_pictures(pictures)
     if on_error not in _ON_ERROR:
         raise ConfigError(f"on_error is {brief(on_error)}; allowed: {', '.join(map(repr, _ON_ERROR))}")
-    if not isinstance(rows, int) or isinstance(rows, bool) or not 1 <= rows <= 100_000:
-        raise ConfigError(f"rows is {brief(rows)}; allowed: 1 to 100000 in a block")
 
 
 def _refuse_files_of_one(config: PipelineConfig, films: int) -> None:
@@ -215,4 +214,4 @@ def _refuse_files_of_one(config: PipelineConfig, films: int) -> None:
             raise ConfigError(f"{name} {value}: this is a file of one film, and there are {films}; allowed: auto, off")
 
 
-_OWN = {*inspect.signature(read).parameters} & {"paths", "pictures", "on_error", "rows", "num_cpus", "num_gpus", "concurrency"}
+_OWN = {*inspect.signature(read).parameters} & {"paths", "pictures", "on_error", "num_cpus", "num_gpus", "concurrency"}

@@ -21,7 +21,7 @@ __all__ = ["BYTES", "FOUND", "Pictures", "check_pictures", "failed_row", "found_
 
 Pictures = bool | Literal["jpg", "png"]
 """True: uint8 [height, width, 3], RGB; `jpg`, `png`: encoded, for storing."""
-BYTES = 64 * 10**6
+BYTES = 16 * 10**6
 """Of a table, about: it ends early where its rows are large."""
 FOUND = ("boxes", "scores", "labels", "classes", "track_ids", "masks")
 """Columns of what was found: lists of one length, a value an instance, by falling score."""

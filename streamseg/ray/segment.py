@@ -3,6 +3,7 @@
 Annotations are no strings here, so that `help` shows what they mean. The options are written by `python -m tools.options`.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from os import PathLike
@@ -21,7 +22,8 @@ from streamseg.engine import Engine
 from streamseg.errors import ConfigError
 from streamseg.errors.describe import brief
 from streamseg.pipeline.configure import configured, python_words
-from streamseg.pipeline.opening import load_engine, tuned
+from streamseg.pipeline.opening import load_engine
+from streamseg.ray.read import with_threads
 from streamseg.ray.rows import found_row, found_types
 
 __all__ = ["Segment"]
@@ -41,9 +43,9 @@ class Segment:
             batch_size=16,
         )
 
-    Each actor opens one engine. The batch comes back as a `pyarrow.Table` with the columns `boxes`, `scores`, `labels`, `classes`
-    and `masks` of `streamseg.ray.row_schema`, and `width` and `height` of the picture. With `batch_format="pyarrow"` the types of
-    other columns stay as they are.
+    Each actor opens one engine, with a thread for each of its `num_cpus`, unless `threads` says another number. The batch comes
+    back as a `pyarrow.Table` with the columns `boxes`, `scores`, `labels`, `classes` and `masks` of `row_schema`, and `width` and
+    `height` of the picture. With `batch_format="pyarrow"` the types of other columns stay as they are.
     """
 
     def __init__(
@@ -95,7 +97,7 @@ class Segment:
         if not isinstance(column, str) or not column:
             raise ConfigError(f"column is {brief(column)}; the name of one is needed")
         with python_words():
-            config = tuned(configured(given))
+            config = with_threads(configured(given), *_share())
             self._engine: Engine = load_engine(config)
             spec, asked = self._engine.spec, config.postprocess
             self._column, self._keep = column, keep
@@ -151,3 +153,15 @@ def _opened(batch: Any, column: str) -> tuple[Any, Sequence[npt.NDArray[np.uint8
 def _arrays(chunk: Any) -> Any:
     """The arrays in a column: of Arrow's own tensors, or of Ray's."""
     return chunk.to_numpy_ndarray() if hasattr(chunk, "to_numpy_ndarray") else chunk.to_numpy(zero_copy_only=False)
+
+
+def _share() -> tuple[float | None, float]:
+    """The cores and GPUs that Ray gives this actor; outside of Ray all cores: a `num_gpus` of 1 leaves threads as they are."""
+    ray = sys.modules.get("ray")
+    if ray is None or not ray.is_initialized():
+        return None, 1
+    context = ray.get_runtime_context()
+    if context.get_actor_id() is None:
+        return None, 1
+    given = context.get_assigned_resources()
+    return given.get("CPU"), given.get("GPU", 0)

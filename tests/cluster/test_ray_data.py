@@ -5,7 +5,9 @@ Long: Ray takes ten seconds to start. All tests share a cluster of two cores on 
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -52,19 +54,13 @@ def alone(there: Path) -> dict[tuple[str, int], streamseg.Result]:
 
 
 def test_the_rows_are_the_results_of_each_film(there: Path) -> None:
-    wanted, rows = alone(there), read(there, rows=25).take_all()
+    wanted, rows = alone(there), read(there).take_all()
     assert {(row["film"], row["frame"]) for row in rows} == {*wanted}
     assert len(rows) == len(wanted) == 135
     for row in rows:
         result = wanted[row["film"], row["frame"]]
         assert np.array_equal(np.array(row["boxes"], np.float32).reshape(-1, 4), result.boxes)
         assert (row["track_ids"], row["classes"], row["time"]) == (result.track_ids.tolist(), result.names, result.time)
-
-
-def test_blocks_are_bounded_and_come_while_the_film_runs(there: Path) -> None:
-    blocks = [table.num_rows for table in read(there, rows=25).iter_batches(batch_format="pyarrow", batch_size=None)]
-    assert sum(blocks) == 135
-    assert len(read(there, rows=10).take(5)) == 5
 
 
 def test_it_goes_to_parquet_and_back_with_its_types(there: Path, tmp_path: Path) -> None:
@@ -106,11 +102,38 @@ def test_a_film_that_cannot_be_read_is_raised_told_or_skipped(there: Path, tmp_p
         streamseg.ray.read(films, model="nothing.onnx", on_error="skip").take_all()
 
 
+def test_a_worker_that_is_killed_costs_no_row_and_gives_none_twice(
+    there: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import streamseg.ray
+
+    film = clips.cfr(tmp_path / "long.mp4", 3000, 25, clips.Video((320, 240)))
+    context = ray.data.DataContext.get_current()
+    monkeypatch.setattr(context, "target_max_block_size", 50_000)
+    frames, killed = [], 0
+    for row in streamseg.ray.read(film, model=there / "known.onnx").iter_rows():
+        frames.append(row["frame"])
+        if len(frames) == 60:
+            for process in _readers():
+                os.kill(process, signal.SIGKILL)
+                killed += 1
+    assert killed == 1, "the film had ended before its first rows came"
+    assert frames == list(range(3000))
+
+
+def _readers() -> Iterator[int]:
+    """Processes that run a film."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if path.read_bytes().startswith(b"ray::ReadStreamsegFilms"):
+                yield int(path.parent.name)
+
+
 @pytest.mark.parametrize("how", ["numpy", "pyarrow"])
 def test_pictures_of_any_size_go_through_segment(there: Path, how: str) -> None:
     import streamseg.ray
 
-    pictures = read(there, pictures=True, rows=25)
+    pictures = read(there, pictures=True)
     sizes = {row["image"].shape for row in pictures.select_columns(["image"]).take_all()}
     assert sizes == {(64, 96, 3), (48, 64, 3)}
     found = pictures.select_columns(["film", "frame", "image"]).map_batches(

@@ -15,6 +15,7 @@ from streamseg.config import PipelineConfig
 from streamseg.core import rle
 from streamseg.errors import ConfigError, EngineError, MissingExtra, ModelError, SourceError, SourceNotFound
 from streamseg.pipeline.configure import configured
+from streamseg.ray import kept
 from streamseg.ray.read import with_threads
 from streamseg.ray.rows import failed_row, frame_row, tables
 from tests import clips, graphs
@@ -95,6 +96,19 @@ def test_an_engine_has_the_cores_that_ray_gives_its_task() -> None:
     assert with_threads(usual, 0.5, 0).infer.threads == 1
     assert with_threads(configured({"threads": 3}), 8, 0).infer.threads == 3
     assert with_threads(usual, 4, 1) is usual
+
+
+def test_an_engine_stays_for_the_next_film_of_the_same_settings(film: Path) -> None:
+    model = film.with_name("known.onnx")
+    config = configured({"model": model, "engine": "onnxruntime", "threads": 1})
+    first = kept.client(config)
+    first.close()
+    model.unlink()
+    again = kept.client(config)
+    assert again.submit(np.zeros((1, 64, 96, 3), np.uint8)).result()["boxes"].shape[0] == 1
+    again.close()
+    with pytest.raises(ModelError):
+        kept.client(configured({"model": model, "engine": "onnxruntime", "threads": 2}))
 
 
 @pytest.mark.parametrize(

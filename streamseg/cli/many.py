@@ -58,6 +58,8 @@ def run_films(
             screen.summary(done.report)
         elif done.status == "skipped":
             screen.say("  was done before, and nothing has changed: skipped")
+        elif done.status == "interrupted":
+            screen.say("  interrupted: what is done of it is kept")
         else:
             screen.say(f"  failed: {done.error}")
 

@@ -126,7 +126,10 @@ class Crew:
                     self._take(reference)
         finally:
             for work in self._divided:
-                self._note(work)
+                if self.job.interrupted is None:
+                    self._note(work)
+                else:
+                    self._done(self.job.cut_off(work.film, self.manifest, work.entry, self._frames(work)))
                 work.close()
 
     def _to_do(self) -> Iterator[_Work]:
@@ -217,8 +220,11 @@ class Crew:
 
     def _note(self, work: _Work) -> None:
         """How far a film has come, in the book."""
-        frames = 0 if work.divided is None else work.divided.frames_found
-        self.manifest.put(os.path.abspath(work.film.source), replace(work.entry, frames=frames))
+        self.manifest.put(os.path.abspath(work.film.source), replace(work.entry, frames=self._frames(work)))
+
+    @staticmethod
+    def _frames(work: _Work) -> int:
+        return 0 if work.divided is None else work.divided.frames_found
 
     def _submit(self, given: _Given) -> None:
         work = given.work

@@ -171,6 +171,11 @@ class Job:
         manifest.put(_key(film), _ended(entry, status, frames=report.frames_done, seconds=round(report.seconds, 3)))
         return FilmReport(str(film.source), film.name, status, None, report)
 
+    def cut_off(self, film: Film, manifest: Manifest, entry: Entry, frames: int) -> FilmReport:
+        """Note a film that several were at when the job was interrupted; `frames`: how far it is known."""
+        manifest.put(_key(film), _ended(entry, "interrupted", frames=frames))
+        return FilmReport(str(film.source), film.name, "interrupted")
+
     def failed(self, film: Film, manifest: Manifest, entry: Entry, error: str) -> FilmReport:
         """Note a film that could not be run."""
         manifest.put(_key(film), _ended(entry, "failed", error=error))

@@ -151,3 +151,20 @@ def test_a_film_that_is_not_what_its_packets_promise_is_run_whole(
     assert run(job, FakeRay({"CPU": 3}, 2, lambda name, given: False))["long"].status == "done"
     assert "long: one worker has all of it: long.mp4: changes its size" in said
     assert made(tmp_path)["long.mp4"] == expected["long.mp4"]
+
+
+def test_an_interrupted_film_goes_on(films: Path, expected: dict[str, bytes], tmp_path: Path) -> None:
+    job = job_of(films, [str(films / "long.mp4")], tmp_path)
+
+    def dies(name: str, given: tuple[Any, ...]) -> bool:
+        if str(given[0]) == "find of range 2":
+            job.interrupt(2)
+        return False
+
+    assert run(job, FakeRay({"CPU": 2}, 4, dies))["long"].status == "interrupted"
+    [entry] = Book.read(tmp_path).films.values()
+    assert entry.status == "interrupted"
+    assert 0 < entry.frames < 100
+    again = job_of(films, [str(films / "long.mp4")], tmp_path)
+    assert run(again, FakeRay({"CPU": 2}, 4, lambda name, given: False))["long"].status == "done"
+    assert made(tmp_path)["long.mp4"] == expected["long.mp4"]

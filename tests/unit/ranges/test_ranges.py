@@ -222,3 +222,28 @@ def test_a_short_film_and_one_with_far_key_frames_stay_whole(model: Path, engine
     assert begun(clips.cfr(tmp_path / "s.mp4", 15), config, [str(tmp_path / "a.mp4")], engine) == "it has 15 pictures only"
     far = clips.cfr(tmp_path / "f.mp4", 120, 25, clips.Video(gop=500))
     assert "key frames" in str(begun(far, config, [str(tmp_path / "b.mp4")], engine))
+
+
+def test_one_machine_goes_on_with_what_many_began_and_the_other_way_round(model: Path, engine: Engine, tmp_path: Path) -> None:
+    source, config = traffic(tmp_path / "film.mp4", 100), with_model(load_pipeline("drive"), model)
+    names = ("a.mp4", "a.jsonl")
+    whole, one, other = ([str(tmp_path / folder / name) for name in names] for folder in ("whole", "one", "other"))
+    ResumableRun(str(source), config, whole, engine=engine).run()
+    film = begun(source, config, one, engine)
+    assert isinstance(film, DividedFilm)
+    while len([task for task in film.done if task.kind == "draw"]) < 2:
+        film.took(task := film.ready()[0], run_task(task, film.order, lambda: engine))
+    film.progress.close()
+    assert film.order.folder.exists()
+    ResumableRun(str(source), config, one, engine=engine).run()
+    assert not film.order.folder.exists()
+
+    cut_off = ResumableRun(str(source), config, other, engine=engine)
+    cut_off.run(lambda pipeline: pipeline.runtime.interrupt(2) if pipeline.tally.frames >= 60 else None)
+    again = begun(source, config, other, engine)
+    if isinstance(again, DividedFilm):  # else it was done before the interrupt came
+        run_in_ranges(again, lambda: engine)
+        again.progress.close(done=True)
+    expected = files(tmp_path / "whole")
+    assert files(tmp_path / "one") == expected
+    assert files(tmp_path / "other") == expected

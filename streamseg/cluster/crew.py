@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from streamseg.cluster.work import Ahead, Given, Hands, Work
 from streamseg.cluster.worker import Answer, Worker
 from streamseg.config.schema import PipelineConfig
 from streamseg.engine import computes_on_gpu
 from streamseg.errors import EngineError, StreamsegError
 from streamseg.jobs.films import Film
 from streamseg.jobs.job import Job
-from streamseg.jobs.manifest import Entry, Manifest
+from streamseg.jobs.manifest import Manifest
 from streamseg.jobs.outcome import FilmReport
 from streamseg.jobs.places import outputs_of
 from streamseg.jobs.progress import SavedProgress, why_not_resumable
@@ -32,48 +33,6 @@ _ENDING = 60.0
 """Seconds in which workers that were interrupted finish their frames."""
 
 
-@dataclass(slots=True, eq=False)
-class _Work:
-    """A film that is being made."""
-
-    number: int
-    film: Film
-    entry: Entry
-    began: float
-    lost: Counter[Task | None] = field(default_factory=Counter)
-    """How many workers died over each of its tasks; None: over all of it."""
-    told: bool = False
-    """That it has begun."""
-    whole: bool = False
-    """One worker is to have all of it."""
-    divided: DividedFilm | None = None
-    """Its ranges; None: one worker has all of it."""
-
-    def close(self, *, done: bool = False) -> None:
-        """Give back what it holds; `done`: nothing need be kept."""
-        divided, self.divided = self.divided, None
-        if divided is not None:
-            divided.progress.close(done=done)
-
-
-@dataclass(slots=True, eq=False)
-class _Hands:
-    """A worker."""
-
-    actor: Any
-    looks: bool
-    """It may open an engine; else it does only what needs none."""
-
-
-@dataclass(slots=True, eq=False)
-class _Given:
-    """What a worker has: a film, or one task of it."""
-
-    work: _Work
-    worker: _Hands
-    task: Task | None = None
-
-
 @dataclass(slots=True)
 class Crew:
     """See the module."""
@@ -82,11 +41,11 @@ class Crew:
     job: Job
     manifest: Manifest
     workers: int | None
-    _under_way: dict[Any, _Given] = field(default_factory=dict)
-    _idle: list[_Hands] = field(default_factory=list)
-    _again: list[_Work] = field(default_factory=list)
+    _under_way: dict[Any, Given] = field(default_factory=dict)
+    _idle: list[Hands] = field(default_factory=list)
+    _again: list[Work] = field(default_factory=list)
     """Films whose worker died."""
-    _divided: list[_Work] = field(default_factory=list)
+    _divided: list[Work] = field(default_factory=list)
     _model: Model | None = None
     _left: Counter[bool] = field(default_factory=Counter)
     """Workers that may still be made, by whether they look."""
@@ -109,7 +68,7 @@ class Crew:
                 on_done(report)
 
         self._done = done
-        to_do = _Ahead(self._to_do(), count)
+        to_do = Ahead(self._to_do(), count)
         try:
             while True:
                 while self.job.interrupted is None and self._give(to_do, gpu):
@@ -132,24 +91,24 @@ class Crew:
                     self._done(self.job.cut_off(work.film, self.manifest, work.entry, self._frames(work)))
                 work.close()
 
-    def _to_do(self) -> Iterator[_Work]:
+    def _to_do(self) -> Iterator[Work]:
         """The films that have to be run; what becomes of others is told."""
         for number, film in enumerate(self.job.films, 1):
             entry = self.job.begin(film, self.manifest)
             if isinstance(entry, FilmReport):
                 self._done(entry)
             else:
-                yield _Work(number, film, entry, time.monotonic())
+                yield Work(number, film, entry, time.monotonic())
 
     # --- giving work ------------------------------------------------------------------------------------------------------
 
-    def _give(self, to_do: _Ahead, gpu: bool) -> bool:
+    def _give(self, to_do: Ahead, gpu: bool) -> bool:
         """Give a worker something to do; False: there is nothing now, or nobody."""
         for work in self._divided:
             assert work.divided is not None
             for task in work.divided.ready():
                 if (worker := self._worker(gpu, looks=task.kind == "look")) is not None:
-                    self._submit(_Given(work, worker, task))
+                    self._submit(Given(work, worker, task))
                     return True
         if not (self._again or to_do.any) or (worker := self._worker(gpu, looks=True)) is None:
             return False
@@ -157,10 +116,10 @@ class Crew:
         if to_do.few and not begun.whole and self._divide(begun, worker):
             self._idle.append(worker)
         else:
-            self._submit(_Given(begun, worker))
+            self._submit(Given(begun, worker))
         return True
 
-    def _worker(self, gpu: bool, *, looks: bool) -> _Hands | None:
+    def _worker(self, gpu: bool, *, looks: bool) -> Hands | None:
         """One that is idle, or a new one; rather one that does not look, where that will do. None: all have something to do."""
         for kind in (True,) if looks else (False, True):
             if (found := next((each for each in self._idle if each.looks is kind), None)) is not None:
@@ -169,10 +128,10 @@ class Crew:
             if self._left[kind]:
                 self._left[kind] -= 1
                 made = self._actor_class(gpu and kind).remote(self._config(gpu), list(self.job.outputs))
-                return _Hands(made, kind)
+                return Hands(made, kind)
         return None
 
-    def _divide(self, work: _Work, worker: _Hands) -> bool:
+    def _divide(self, work: Work, worker: Hands) -> bool:
         """Divide a film among the workers, where that can be. `worker`: says what all look with."""
         film, targets = work.film, self.job.films[work.film]
         source = str(film.source)
@@ -201,7 +160,7 @@ class Crew:
         self._announce(work)
         return True
 
-    def _look_with(self, work: _Work, worker: _Hands) -> Model | None:
+    def _look_with(self, work: Work, worker: Hands) -> Model | None:
         """What all workers look with: the first one says."""
         if self._model is None:
             try:
@@ -212,21 +171,21 @@ class Crew:
             self._model = answer.model
         return self._model
 
-    def _announce(self, work: _Work) -> None:
+    def _announce(self, work: Work) -> None:
         self._note(work)
         if self._begun is not None and not work.told:
             work.told = True
             self._begun(work.number, work.film)
 
-    def _note(self, work: _Work) -> None:
+    def _note(self, work: Work) -> None:
         """How far a film has come, in the book."""
         self.manifest.put(os.path.abspath(work.film.source), replace(work.entry, frames=self._frames(work)))
 
     @staticmethod
-    def _frames(work: _Work) -> int:
+    def _frames(work: Work) -> int:
         return 0 if work.divided is None else work.divided.frames_found
 
-    def _submit(self, given: _Given) -> None:
+    def _submit(self, given: Given) -> None:
         work = given.work
         if given.task is None:
             self._announce(work)
@@ -264,7 +223,7 @@ class Crew:
         if answer.of_engine:
             raise EngineError(str(answer.error))
 
-    def _lost(self, given: _Given, error: BaseException) -> None:
+    def _lost(self, given: Given, error: BaseException) -> None:
         """A worker died."""
         work = given.work
         if given.task is not None and work.divided is None:
@@ -278,14 +237,14 @@ class Crew:
         why = f"{work.film.source}: its worker died {work.lost[given.task]} times{over}, the last time: {_reason(error)}"
         self._set_aside(work, why)
 
-    def _ended(self, work: _Work, answer: Answer) -> None:
+    def _ended(self, work: Work, answer: Answer) -> None:
         """A film that one worker had is over."""
         if answer.report is None:
             self._done(self.job.failed(work.film, self.manifest, work.entry, str(answer.error)))
         else:
             self._done(self.job.ended(work.film, self.manifest, work.entry, answer.report))
 
-    def _advanced(self, work: _Work, task: Task, answer: Answer) -> None:
+    def _advanced(self, work: Work, task: Task, answer: Answer) -> None:
         """A task of a divided film is over."""
         divided = work.divided
         assert divided is not None
@@ -306,7 +265,7 @@ class Crew:
                 work.close(done=True)
                 self._done(self.job.ended(work.film, self.manifest, work.entry, report))
 
-    def _set_aside(self, work: _Work, why: str) -> None:
+    def _set_aside(self, work: Work, why: str) -> None:
         """A film has failed."""
         if work in self._divided:
             self._divided.remove(work)
@@ -341,28 +300,6 @@ class Crew:
     def _actor_class(self, gpu: bool) -> Any:
         """Two calls at a time: a task, and the word that it is to end."""
         return self.ray.remote(num_cpus=1, num_gpus=1 if gpu else 0, max_concurrency=2, max_restarts=0)(Worker)
-
-
-class _Ahead:
-    """The films that are left, of which it is known whether they are few."""
-
-    def __init__(self, works: Iterator[_Work], few: int) -> None:
-        self._works, self._few = works, few
-        self._known: list[_Work] = []
-        self.few = False
-        """Fewer than workers were left when the last one was given, with that."""
-
-    @property
-    def any(self) -> bool:
-        """Whether there is another one."""
-        while len(self._known) < self._few and (work := next(self._works, None)) is not None:
-            self._known.append(work)
-        return bool(self._known)
-
-    def next(self) -> _Work:
-        """The next one; there must be one."""
-        self.few = self.any and len(self._known) < self._few
-        return self._known.pop(0)
 
 
 def _reason(error: BaseException) -> str:

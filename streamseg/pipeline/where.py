@@ -24,12 +24,16 @@ __all__ = ["Fixes", "fixes_of", "road_untold"]
 Fixes = Callable[[Result], Fix | None]
 
 
-def fixes_of(config: PipelineConfig, source: object, decoder: Decoder, on_message: Message | None) -> Fixes | None:
+def fixes_of(
+    config: PipelineConfig, source: object, decoder: Decoder, on_message: Message | None, whole: SourceInfo | None = None
+) -> Fixes | None:
     """What gives a frame's position; None: nobody asks for it, or nothing tells. Reads the film's telemetry.
+
+    `whole`: what is known of the film, where `decoder` reads a part of it.
 
     Raises ConfigError for a log that is named and whose film has no file; else as `read_telemetry`.
     """
-    scene, info = config.scene, decoder.info
+    scene, info = config.scene, whole or decoder.info
     if not scene.watch or scene.telemetry == "off":
         return None
     log = None if scene.telemetry == "auto" else Path(scene.telemetry).expanduser()

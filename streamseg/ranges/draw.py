@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from streamseg.composite import Compositor, Rendered
@@ -20,6 +19,7 @@ from streamseg.pipeline import opening
 from streamseg.pipeline.outputs import Target, plan
 from streamseg.pixels.planes import on_host
 from streamseg.ranges.found import PlainWriter, read_found
+from streamseg.ranges.kept import Kept
 from streamseg.ranges.order import FilmOrder, Made
 from streamseg.ranges.sources import stretch_of
 from streamseg.ranges.state import freeze, thaw
@@ -91,7 +91,7 @@ class Head:
     def __init__(self, order: FilmOrder) -> None:
         self._order = order
         self.targets = videos(plan(order.config.outputs, order.outputs, as_source(order.source)))
-        self.kept = _Kept(order)
+        self.kept = Kept(order)
         self._source = stretch_of(order, 0, 1)
         self.info = self._source.open()
         self.frame = next(self._source.frames())
@@ -127,45 +127,6 @@ class Head:
             return compositor(result)
         finally:
             compositor.close()
-
-
-class _Kept:
-    """What is finished: a `Progress` whose notes are taken to the driver, which keeps the book."""
-
-    def __init__(self, order: FilmOrder) -> None:
-        self._order = order
-        self.notes: list[tuple[str, str]] = []
-
-    def keeper(self, name: str) -> _Keeper:
-        return _Keeper(self._order, name, self.notes)
-
-    def begin(self, info: Any) -> None:
-        """Nothing."""
-
-    def opened(self) -> None:
-        """Nothing."""
-
-    def answers(self, config: Any, spec: Any, engine: Any) -> Any:
-        """There are none to keep."""
-        raise NotImplementedError
-
-
-class _Keeper:
-    """See `encode.sink.Keeper`."""
-
-    def __init__(self, order: FilmOrder, name: str, notes: list[tuple[str, str]]) -> None:
-        self._folder, self._name, self._notes = order.folder / name, name, notes
-        self.length, self.threads = order.length, order.threads
-
-    def path(self, part: str) -> Path:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        return self._folder / part
-
-    def digest(self, part: str) -> str | None:
-        return None
-
-    def note(self, part: str, sha256: str) -> None:
-        self._notes.append((f"{self._name}/{part}", sha256))
 
 
 class _Found:

@@ -53,7 +53,7 @@ def find(order: FilmOrder, k: int, on_message: Message | None = None) -> Made:
     try:
         begun = _Begun(source, first, frozenset(held))
         camera = camera_of(order.config, info, on_message if k == 0 else None)
-        fixes = fixes_of(order.config, order.source, source.decoder, None)
+        fixes = fixes_of(order.config, order.source, source.decoder, None, info)
         size = format_bytes(info.pix_fmt, info.width, info.height)
         context = Context(order.config, order.spec, None, frame_bytes=size, fixes=fixes, camera=camera)
         made = stages_behind(context)

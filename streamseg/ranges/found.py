@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
+import uuid
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -33,7 +34,8 @@ class PlainWriter:
     """A file that stands as `.part` until it is finished. Raises OSError."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._part = path, path.with_name(f"{path.name}.part")
+        # A worker that was given up may still write the same.
+        self._path, self._part = path, path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
         self._file = self._part.open("wb", buffering=1 << 20)
         self._digest = hashlib.sha256()
 

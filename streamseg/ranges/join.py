@@ -10,7 +10,6 @@ import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from streamseg.composite import Rendered
@@ -37,6 +36,7 @@ from streamseg.pixels.picture import AnyPicture
 from streamseg.ranges.draw import Head, videos
 from streamseg.ranges.find import NOTED
 from streamseg.ranges.found import frame_told, read_found
+from streamseg.ranges.kept import Kept
 from streamseg.ranges.order import FilmOrder, Made
 from streamseg.ranges.state import thaw
 from streamseg.record import RecordWriter
@@ -60,13 +60,13 @@ def join(order: FilmOrder, on_message: Message | None = None, *, overwrite: bool
         decoder = Decoder(order.source, **opening.decoder_options(order.config))
         undo.callback(decoder.close)
         info = decoder.open()
-        progress = _Parts(order, book)
+        progress = Kept(order, book)
         sinks: list[tuple[Target, Sink]] = []
         for target in targets:
             sink = opening.make_sink(target, decoder, info, origin, overwrite, False, None, progress, order.config)
             sink.warnings += filter(None, (outlines_told(order.config, target), road_untold(order.config, target)))
             sink.open()
-            undo.callback(sink.close)
+            undo.callback(sink.abort)
             sinks.append((target, sink))
         writer = _results_file(order, origin, info, targets, told.append)
         if writer is not None:
@@ -84,16 +84,18 @@ def join(order: FilmOrder, on_message: Message | None = None, *, overwrite: bool
 
 
 def _check(order: FilmOrder, targets: Sequence[Target], book: dict[str, str]) -> None:
-    """Raise OutputError where a part is missing, or is not as it was written."""
-    for target in videos(targets):
-        for number in range(-(-order.total // order.length)):
-            name = f"{target.name}/{number:06d}.packets"
-            try:
-                sound = name in book and sha256_of(order.folder / name) == book[name]
-            except OSError:
-                sound = False
-            if not sound:
-                raise OutputError(f"{order.folder / name}: this part of {target.path} is missing, or has changed")
+    """Raise OutputError where something that was made is missing, or is not as it was written."""
+    ranges = range(len(order))
+    needed = [order.found(k) for k in ranges] + [order.state(ranges[-1])]
+    needed += [order.record(k) for k in ranges if order.config.results.keep != "off"]
+    needed += [f"{target.name}/{number:06d}.packets" for target in videos(targets) for k in ranges for number in order.parts(k)]
+    for name in needed:
+        try:
+            sound = name in book and sha256_of(order.folder / name) == book[name]
+        except OSError:
+            sound = False
+        if not sound:
+            raise OutputError(f"{order.folder / name}: this part of the film is missing, or has changed")
 
 
 def _results_file(
@@ -138,7 +140,10 @@ class _Joined:
                     raise ResultsError(f"{path}: frame {number} is missing")
                 number += 1
                 if noted is not None and self._writer is not None:
-                    self._writer.put(*next(noted))
+                    entry = next(noted, None)
+                    if entry is None or entry[0] != index:
+                        raise ResultsError(f"{order.folder}: frame {index} of the results file is missing")
+                    self._writer.put(*entry)
                 yield result
         if number != order.total:
             raise ResultsError(f"{order.folder}: {order.total - number} frames are missing at the end")
@@ -153,8 +158,11 @@ class _Joined:
             try:
                 with path.open("rb", buffering=1 << 20) as file:
                     while front := file.read(NOTED.size):
-                        index, pts, size = NOTED.unpack(front)
-                        yield index, pts, file.read(size)
+                        index, pts, size = NOTED.unpack(front.ljust(NOTED.size))
+                        data = file.read(size)
+                        if len(data) != size:
+                            raise ResultsError(f"{path}: ends amid a frame")
+                        yield index, pts, data
             except OSError as error:
                 raise ResultsError(f"{path}: cannot be read: {error.strerror or error}") from error
 
@@ -173,43 +181,6 @@ class _Shown:
 
     def __call__(self, result: Result) -> Rendered:
         return Rendered(result, result.frame.picture if self._picture is None else self._picture)
-
-
-class _Parts:
-    """A `Progress` of which everything is finished."""
-
-    def __init__(self, order: FilmOrder, book: dict[str, str]) -> None:
-        self._order, self._book = order, book
-
-    def keeper(self, name: str) -> _Finished:
-        return _Finished(self._order, name, self._book)
-
-    def begin(self, info: Any) -> None:
-        """Nothing."""
-
-    def opened(self) -> None:
-        """Nothing."""
-
-    def answers(self, config: Any, spec: Any, engine: Any) -> Any:
-        """There are none to keep."""
-        raise NotImplementedError
-
-
-class _Finished:
-    """See `encode.sink.Keeper`."""
-
-    def __init__(self, order: FilmOrder, name: str, book: dict[str, str]) -> None:
-        self._folder, self._name, self._book = order.folder / name, name, book
-        self.length, self.threads = order.length, order.threads
-
-    def path(self, part: str) -> Path:
-        return self._folder / part
-
-    def digest(self, part: str) -> str | None:
-        return self._book.get(f"{self._name}/{part}")
-
-    def note(self, part: str, sha256: str) -> None:
-        raise OutputError(f"{self._folder / part}: this part was not finished")
 
 
 def _report(

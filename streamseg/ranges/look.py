@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 
 from streamseg.core.result import Result
@@ -48,8 +49,7 @@ class _Keeper:
     """Where answers go."""
 
     def __init__(self, path: Path, order: FilmOrder, time_base: str) -> None:
-        self._path, self._part = path, path.with_name(f".{path.name}.part")
-        self._part.unlink(missing_ok=True)
+        self._path, self._part = path, path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
         head = {"classes": list(order.spec.classes), "time_base": time_base, "engine": f"{order.engine} {order.precision}"}
         self._writer: RecordWriter | None = RecordWriter(self._part, head)
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from streamseg.core.result import Result
 from streamseg.core.scene import CameraModel, Fix, Scene
@@ -46,6 +47,13 @@ class SceneStage:
         self._turning, self._growth, self._ground = Turning(camera, greys), Growth(camera, greys), Ground(camera)
         self._road = Road() if road is None else road
         self._rest = Rest(never=fixes is not None or (camera is not None and camera.mounted is not None))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_fixes": None}  # a function, of which the stage that goes on has its own
+
+    def given_as(self, made: SceneStage) -> None:
+        """Take what `made` was given, of a stage that goes on where another one was frozen."""
+        self._fixes = made._fixes
 
     def __call__(self, result: Result) -> Result:
         """Look at one frame."""

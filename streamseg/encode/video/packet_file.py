@@ -14,6 +14,7 @@ import contextlib
 import hashlib
 import os
 import struct
+import uuid
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -40,10 +41,10 @@ _KINDS = get_args(PktSideDataT)
 
 
 class PacketFile:
-    """Writes one; it stands as `.part` until it is finished. Raises OSError."""
+    """Writes one; it stands as a `.part` of its own until it is finished, since another may write the same. Raises OSError."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._part = path, path.with_name(f"{path.name}.part")
+        self._path, self._part = path, path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
         self._file = self._part.open("wb", buffering=_CHUNK)
         self._digest = hashlib.sha256()
         self._put(_SIGNATURE)

@@ -21,7 +21,7 @@ from streamseg.pipeline.outputs import plan
 from streamseg.ranges import plan as planning
 from streamseg.ranges.film import DividedFilm, Task, run_in_ranges, run_task
 from streamseg.ranges.plan import Model, divide
-from tests import clips, graphs, interlaced_clips
+from tests import clips, graphs, interlaced_clips, telemetry_files
 
 SIZE = (clips.HEIGHT, clips.WIDTH)
 
@@ -72,15 +72,15 @@ def in_ranges(
     outputs: Sequence[str],
     engine: Engine,
     pick: Callable[[list[Task]], Task] | None = None,
-) -> int:
-    """Run it in ranges; how many."""
+) -> DividedFilm:
+    """Run it in ranges."""
     film = begun(source, config, outputs, engine)
     assert isinstance(film, DividedFilm), film
     try:
         run_in_ranges(film, lambda: engine, pick=pick)
     finally:
         film.progress.close(done=True)
-    return len(film.order)
+    return film
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -90,13 +90,19 @@ def files(folder: Path) -> dict[str, bytes]:
 def same(source: Path, config: PipelineConfig, names: Sequence[str], engine: Engine, tmp_path: Path) -> int:
     """Run it both ways, and compare all files; how many ranges it had."""
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    ResumableRun(str(source), config, [str(whole / name) for name in names], engine=engine).run()
-    count = in_ranges(source, config, [str(parts / name) for name in names], engine, random.Random(3).choice)
+    uncut = ResumableRun(str(source), config, [str(whole / name) for name in names], engine=engine).run()
+    film = in_ranges(source, config, [str(parts / name) for name in names], engine, random.Random(3).choice)
     expected, got = files(whole), files(parts)
     assert got.keys() == expected.keys()
     assert [name for name in expected if expected[name] != got[name]] == []
     assert {name.rpartition("/")[2] for name in names} <= expected.keys()
-    return count
+    report = film.report
+    assert report is not None
+    for each in ("frames_in", "frames_done", "instances", "objects", "events", "detected", "model", "precision", "dropped"):
+        assert getattr(report, each) == getattr(uncut, each), each
+    told = [[text.replace(str(parts), str(whole)) for text in output.warnings] for output in report.outputs]
+    assert told == [list(output.warnings) for output in uncut.outputs]
+    return len(film.order)
 
 
 def traffic(path: Path, frames: int, pix_fmt: str = "yuv420p", codec: str = "libx264") -> Path:
@@ -130,12 +136,29 @@ def joined(path: Path) -> Path:
     return path
 
 
+def timecoded(path: Path, frames: int) -> Path:
+    """At 29.97 a second, from a drop-frame timecode on, with two chapters."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=Fraction(30000, 1001), options={"bf": "0"})
+        stream.width, stream.height, stream.codec_context.gop_size = clips.WIDTH, clips.HEIGHT, 10
+        stream.metadata["timecode"] = "01:00:59;28"
+        named = {"time_base": Fraction(1, 1000), "metadata": {"title": "one"}}
+        container.set_chapters([{"id": i, "start": 1000 * i, "end": 1000 * i + 1000, **named} for i in range(2)])
+        for number in range(frames):
+            frame = clips.picture(number)
+            frame.pts, frame.time_base = number, Fraction(1001, 30000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
 FILMS: dict[str, Callable[[Path], Path]] = {
     "b-frames": lambda folder: traffic(folder / "film.mp4", 100),
     "whole parts": lambda folder: traffic(folder / "film.mp4", 80),
     "one more": lambda folder: traffic(folder / "film.mp4", 81),
     "matroska": lambda folder: traffic(folder / "film.mkv", 100),
     "10 bit": lambda folder: traffic(folder / "film.mov", 90, "yuv420p10le", "libx265"),
+    "timecode": lambda folder: timecoded(folder / "film.mov", 90),
     "subtitles": lambda folder: clips.with_subtitles(folder / "film.mkv", 90),
     "rotated": lambda folder: clips.rotated(folder / "film.mov", 90, 80),
     "uneven": lambda folder: clips.write(
@@ -155,7 +178,14 @@ def test_any_order_of_tasks_gives_the_files_of_one_run(name: str, model: Path, e
     config = with_model(load_pipeline("drive"), model)
     if name == "deinterlaced":
         config = config.model_copy(update={"decode": config.decode.model_copy(update={"deinterlace": "frame"})})
-    names = ["a.mov" if name == "10 bit" else "a.mp4", "a.jsonl", "a.coco.json"]
+    names = [
+        "a.mov" if name in ("10 bit", "timecode") else "a.mp4",
+        "a.mkv",
+        "a.jsonl",
+        "a.coco.json",
+        "a.mots.txt",
+        "a.events.csv",
+    ]
     assert same(FILMS[name](tmp_path), config, names, engine, tmp_path) >= 2
 
 
@@ -169,6 +199,16 @@ def test_the_pipelines_that_are_shipped(pipeline: str, model: Path, engine: Engi
 def test_the_network_looks_at_some_frames_alone(model: Path, engine: Engine, tmp_path: Path) -> None:
     config = with_model(load_pipeline("drive"), model, every=3)
     assert same(traffic(tmp_path / "film.mp4", 190), config, ["a.mp4", "a.jsonl"], engine, tmp_path) >= 2
+
+
+def test_where_the_vehicle_was_is_known_in_every_range(model: Path, engine: Engine, tmp_path: Path) -> None:
+    (tmp_path / "drive.gpx").write_text(telemetry_files.gpx(range(60)))
+    config = with_model(load_pipeline("drive"), model)
+    asked = {"telemetry": str(tmp_path / "drive.gpx"), "telemetry_offset": 0.0, "camera_height": 1.3}
+    config = config.model_copy(update={"scene": config.scene.model_copy(update=asked)})
+    assert same(traffic(tmp_path / "film.mp4", 110), config, ["a.mp4", "a.jsonl"], engine, tmp_path) >= 3
+    lines = (tmp_path / "parts" / "a.jsonl").read_text().splitlines()
+    assert sum('"latitude"' in line for line in lines) >= 100
 
 
 def test_a_film_goes_on_with_what_is_there_and_sound(model: Path, engine: Engine, tmp_path: Path) -> None:

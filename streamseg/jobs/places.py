@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,7 @@ def folder_of(outputs: Sequence[str], *, one: bool = False) -> Path:
 
     Raises ConfigError where -o names no place for several films.
     """
-    for text in outputs:
+    for text in map(_spelled, outputs):
         path = text.rpartition("=")[2] if "=" in text else text
         if HOLDER in path:
             return Path(path.partition(HOLDER)[0] + "x").expanduser().parent
@@ -38,7 +39,12 @@ def folder_of(outputs: Sequence[str], *, one: bool = False) -> Path:
 
 def outputs_of(film: Film, config: PipelineConfig, outputs: Sequence[str]) -> list[str]:
     """What -o says, for one film. Raises ConfigError for what cannot hold several films."""
-    return [_for(film, config, text) for text in outputs]
+    return [_for(film, config, _spelled(text)) for text in outputs]
+
+
+def _spelled(text: str) -> str:
+    """`-o OUT/{stem}.mp4` means each film's own name, as `{name}` does; of `NAME=` it is the first output's."""
+    return text if re.match(r"[a-z][a-z0-9_-]*=", text) else text.replace("{stem}", HOLDER)
 
 
 def _for(film: Film, config: PipelineConfig, text: str) -> str:

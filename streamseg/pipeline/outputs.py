@@ -75,15 +75,17 @@ def plan(configured: Mapping[str, OutputConfig], given: Sequence[str], source: o
     Each of `given` is what one -o says. `NAME=PATH` sets the path of the pipeline's output of that name (`NAME=none` leaves it
     out). Of the others the first picture fills the outputs whose path is `{out}`, or is beside it (`{stem}`; beside a still lies a
     still); each further one gets the same picture again; `.jsonl` gets the results, `.exr` the source's picture. A folder means a
-    film in it, of the name of `source`. Raises ConfigError when nothing is left, or two share a path, OutputError for what cannot
-    be a name.
+    film in it, of the name of `source`, for which `{name}` stands, too.
+
+    Raises ConfigError when nothing is left, or two share a path, OutputError for what cannot be a name.
     """
     named, plain = _sort(configured, [_spelled(text) for text in given])
     for path in (*named.values(), *plain):
         _refuse_impossible(path)
         _refuse_mistaken(path)
     main = next((output for output in configured.values() if "{out}" in output.path), OVERLAY)
-    plain = [placed(path, source, main) for path in plain]
+    film = film_of(source)[0]
+    plain = [placed(path.replace("{name}", film).replace("{stem}", film), source, main) for path in plain]
     views = {output.path for output in configured.values() if is_view(output.path)}
     plain = [path for path in plain if path not in views]  # to ask for a view that there is asks for no other
     pictures = [path for path in plain if not is_results(path) and not is_plain(path) and not is_split(path)]
@@ -100,7 +102,7 @@ def plan(configured: Mapping[str, OutputConfig], given: Sequence[str], source: o
                 f"or -o {name}=none"
             )
         beside = path.startswith("{stem}") and Path(path).suffix in CONTAINERS and names_still(out or "")
-        path = path.replace("{out}", out or "").replace("{stem}", _stem(out or ""))
+        path = path.replace("{out}", out or "").replace("{stem}", _stem(out or "")).replace("{name}", film)
         path = placed(str(Path(path).with_suffix(".png")) if beside else path, source, output)
         targets.append(Target(name, path, output.composite, output.encode, output.keep_grey, output.use))
     if out is not None and any(target.path == out for target in targets):

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from streamseg.config.load import load_pipeline
 from streamseg.errors import ConfigError, SourceError, SourceNotFound
-from streamseg.jobs.films import find_films, means_films
+from streamseg.jobs.films import Film, find_films, means_films
+from streamseg.jobs.places import folder_of, outputs_of
+from streamseg.pipeline.outputs import plan
 
 
 def lay(root: Path, *names: str) -> Path:
@@ -76,3 +79,12 @@ def test_what_a_job_cannot_have(tmp_path):
     (tmp_path / "list.txt").write_text("# nothing\n")
     with pytest.raises(SourceNotFound, match="is empty"):
         find_films([f"@{tmp_path / 'list.txt'}"])
+
+
+def test_stem_and_name_stand_for_the_film(tmp_path: Path) -> None:
+    config = load_pipeline("drive")
+    film = Film(tmp_path / "b.mov", "day/b")
+    for text in ("{name}", "{stem}"):
+        assert outputs_of(film, config, [f"out/{text}.mkv"]) == ["out/day/b.mkv"]
+        assert folder_of([f"out/{text}.mkv"]) == Path("out")
+        assert [each.path for each in plan(config.outputs, [f"out/{text}.mkv"], "films/b.mov")] == ["out/b.mkv"]

@@ -25,7 +25,7 @@ from streamseg.pixels.memory import format_bytes
 from streamseg.ranges.found import FoundWriter, PlainWriter
 from streamseg.ranges.look import LOOKS
 from streamseg.ranges.order import FilmOrder, Made
-from streamseg.ranges.sources import stretch_of
+from streamseg.ranges.sources import NotDivisible, stretch_of
 from streamseg.ranges.state import freeze, thaw
 from streamseg.record import Results
 from streamseg.record.chunks import FRAME, chunk
@@ -67,7 +67,7 @@ def find(order: FilmOrder, k: int, on_message: Message | None = None) -> Made:
         Runtime(begun, trunk, [branch], capacity=context.room, joined=made.joined, flushes=end is None).run()
         state = PlainWriter(order.folder / order.state(k))
         writers[order.state(k)] = state
-        data, frames = freeze(made.stages)
+        data, frames = _frozen(made, info.name)
         state.put(json.dumps(frames).encode() + b"\n" + data)
         return Made([(name, writer.finish()) for name, writer in writers.items()], source.warnings)
     except BaseException:
@@ -93,6 +93,23 @@ def unfreezable(context: Context) -> str | None:
         except Exception:  # of a stage of the user's own anything
             return name
     return None
+
+
+def _frozen(made: Stages, name: str) -> tuple[bytes, list[int]]:
+    """The stages as they stand. Raises NotDivisible where one has come to hold what cannot be frozen."""
+    try:
+        return freeze(made.stages)
+    except Exception as error:
+        stage = next((each for each, stage in made.stages if not _freezes(stage)), "one of them")
+        raise NotDivisible(f"{name}: the stage {stage} cannot go on in another process ({error})") from error
+
+
+def _freezes(stage: object) -> bool:
+    try:
+        freeze(stage)
+    except Exception:
+        return False
+    return True
 
 
 def _writers(order: FilmOrder, k: int) -> dict[str, type[PlainWriter]]:

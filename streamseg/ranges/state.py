@@ -4,6 +4,7 @@ Pictures are not in it: a frame is its number, and who thaws it decodes that fra
 made, such as functions, which the stage that goes on has, too (`given`).
 
 The files lie where many machines write, so that what is read is no program: classes of streamseg's stages, arrays, plain values.
+Nothing else is let in; still, as of the films themselves, who can write there is to be trusted.
 """
 
 from __future__ import annotations
@@ -81,10 +82,12 @@ class _Thawer(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         parts = module.split(".")
+        if name in _PLAIN.get(module, ()):
+            return super().find_class(module, name)
         own = parts[0] == "streamseg" and len(parts) > 1 and (parts[1] in _ROOMS or module in _REPORTS)
-        if name in _PLAIN.get(module, ()) or own:
+        if own and name.isidentifier():  # with dots in it, a name would lead through a module's imports
             found = super().find_class(module, name)
-            if not own or isinstance(found, type):
+            if isinstance(found, type) and found.__module__ == module:
                 return found
         raise ResultsError(f"{self._where}: it holds {module}.{name}, which no stage knows: it was not written by streamseg")
 
@@ -107,7 +110,11 @@ def thaw(frozen: Frozen, frame_of: FrameOf, where: str) -> Any:
     """
     try:
         return _Thawer(io.BytesIO(zlib.decompress(frozen)), frame_of, where).load()
-    except (pickle.UnpicklingError, zlib.error, EOFError, AttributeError, ImportError, IndexError, TypeError) as error:
+    except ResultsError:
+        raise
+    except (pickle.UnpicklingError, zlib.error, ArithmeticError, AttributeError, EOFError, ImportError) as error:
+        raise ResultsError(f"{where}: it cannot be read ({error})") from error
+    except (LookupError, MemoryError, RecursionError, TypeError, ValueError) as error:
         raise ResultsError(f"{where}: it cannot be read ({error})") from error
 
 

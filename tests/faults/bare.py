@@ -14,7 +14,18 @@ import signal
 import sys
 from pathlib import Path
 
-EXTRAS = ("torch", "torchvision", "triton", "onnxscript", "onnxruntime", "pycocotools", "safetensors", "supervision", "rerun")
+EXTRAS = (
+    "torch",
+    "torchvision",
+    "triton",
+    "onnxscript",
+    "onnxruntime",
+    "pycocotools",
+    "safetensors",
+    "supervision",
+    "rerun",
+    "ray",
+)
 MODULES = ("fcntl", "pwd", "grp", "resource", "termios", "tty", "pty", "syslog")
 NAMES = {
     os: (

@@ -214,6 +214,8 @@ class Crew:
         self._tell(answer)
         if given.task is None:
             self._ended(work, answer)
+        elif work.given_up:
+            self._again_whole(work)
         elif work.divided is not None:  # else another of its tasks has failed
             self._advanced(work, given.task, answer)
 
@@ -226,6 +228,9 @@ class Crew:
     def _lost(self, given: Given, error: BaseException) -> None:
         """A worker died."""
         work = given.work
+        if work.given_up and given.task is not None:
+            self._again_whole(work)
+            return
         if given.task is not None and work.divided is None:
             return  # it was set aside already
         work.lost[given.task] += 1
@@ -251,8 +256,8 @@ class Crew:
         if answer.whole:
             self.job.say(f"{work.film.name}: one worker has all of it: {answer.error}")
             self._divided.remove(work)
-            work.close(done=True)
-            self._again.append(work)
+            work.given_up = True
+            self._again_whole(work)
         elif answer.made is None:
             self._set_aside(work, str(answer.error))
         else:
@@ -264,6 +269,12 @@ class Crew:
                 self._divided.remove(work)
                 work.close(done=True)
                 self._done(self.job.ended(work.film, self.manifest, work.entry, report))
+
+    def _again_whole(self, work: Work) -> None:
+        """A film is run whole after all, once nobody writes into its folder any more."""
+        if work.divided is not None and not work.divided.running:
+            work.close(done=True)
+            self._again.append(work)
 
     def _set_aside(self, work: Work, why: str) -> None:
         """A film has failed."""

@@ -28,6 +28,8 @@ class Work:
     """That it has begun."""
     whole: bool = False
     """One worker is to have all of it."""
+    given_up: bool = False
+    """It turned out not to be divisible: its tasks that still run are waited for."""
     divided: DividedFilm | None = None
     """Its ranges; None: one worker has all of it."""
 

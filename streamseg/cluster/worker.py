@@ -99,6 +99,8 @@ class Worker:
             if isinstance(error, EngineError):
                 self.close()
             return Answer(error=str(error), messages=tuple(self._told))
+        except (OSError, MemoryError) as error:  # a disk that is full, or gone
+            return Answer(error=f"{order.source}: {task} failed: {error or 'no memory is left'}", messages=tuple(self._told))
 
     def _open(self, targets: Sequence[Target]) -> Engine:
         if self._engine is None:

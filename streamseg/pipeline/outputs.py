@@ -255,7 +255,7 @@ def film_of(source: object) -> tuple[str, str]:
             return parts.hostname or "film", ""
     path = Path(text)
     suffix = path.suffix.lower()
-    if path.is_dir():
+    if os.path.isdir(text):
         return path.resolve().name or "film", ""
     if suffix in STILLS or "%" in path.name or glob.has_magic(path.name):
         return path.resolve().parent.name or "film", ""
